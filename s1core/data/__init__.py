@@ -1,0 +1,1 @@
+"""What comes in: sources and benchmarks, from the Hub or a local mirror, and their annotation."""

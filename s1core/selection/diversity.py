@@ -1,0 +1,190 @@
+"""Diversity: Algorithm 1, the two-stage sampling of s1K (Section 2.2, Appendix C.4).
+
+First every question of a trusted benchmark source with a correct trace is taken: all of AIME and
+GPQA, and MATH when the trace is longer than 5,600 tokens (384 questions). Then, until the target
+is reached: draw a domain uniformly, and from it a question with weight 2^-rank, where rank 0 is the
+longest trace. A domain without questions left is no longer drawn.
+
+Two variants, since the paper and the notebook that made the data differ:
+
+- "paper": Algorithm 1 as printed. Domains are drawn uniformly to the end.
+- "notebook": `data/filter.ipynb`. From 700 questions on, domains are drawn with the frequencies
+  they have among the AIME questions of the pool plus those among its GPQA questions, the latter
+  scaled to half the number of AIME questions and rounded down.
+
+In both a pre-selected question stays in its domain and can be drawn again, which adds nothing
+(the printed algorithm's output "only tracks unique elements"). Questions are ordered by key before
+anything is drawn, so the result depends on the seed and not on the order of the rows; ties in
+length are ranked by key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from s1core.selection.candidate import Candidate, Dropped, Partition, SelectionError
+
+STAGE = "diversity"
+Variant = Literal["paper", "notebook"]
+
+# Weights below 2^-63 of the largest cannot change a draw made with a double.
+_MAX_RANK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class DiversityConfig:
+    """Settings of Algorithm 1. Sources match when the name given is part of `Candidate.source`.
+
+    Attributes:
+        target: how many questions to select.
+        variant: "paper" or "notebook", see the module's docstring.
+        correct_sources: sources whose questions are pre-selected when the trace is correct.
+        long_sources: sources that also need a trace longer than `long_tokens`.
+        long_tokens: that length in tokens (5,600).
+        switch_at: number of selected questions from which "notebook" weighs domains (700).
+        benchmark_sources: the two sources whose domains it then imitates: the second one's
+            histogram is scaled to half the size of the first one's.
+        allow_fewer: when the pool holds fewer questions than `target`, select all of them instead
+            of raising.
+    """
+
+    target: int = 1000
+    variant: Variant = "paper"
+    correct_sources: tuple[str, ...] = ("Idavidrein/gpqa", "qq8933/AIME_1983_2024")
+    long_sources: tuple[str, ...] = ("qfq/openaimath",)
+    long_tokens: int = 5600
+    switch_at: int = 700
+    benchmark_sources: tuple[str, str] = ("qq8933/AIME_1983_2024", "Idavidrein/gpqa")
+    allow_fewer: bool = False
+
+
+def _from(candidate: Candidate, sources: Sequence[str]) -> bool:
+    return any(source in candidate.source for source in sources)
+
+
+def preselect(candidates: Iterable[Candidate], config: DiversityConfig) -> list[Candidate]:
+    """The questions that Algorithm 1 takes before it draws, in order of key (lines 4-12)."""
+    taken = [
+        c
+        for c in candidates
+        if c.trace_correct
+        and (
+            _from(c, config.correct_sources)
+            or (_from(c, config.long_sources) and c.thinking_tokens > config.long_tokens)
+        )
+    ]
+    return sorted(taken, key=lambda c: c.key)
+
+
+def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) -> dict[str, float]:
+    """Domain frequencies that the "notebook" variant draws from after `switch_at`; they sum to 1.
+
+    Raises:
+        SelectionError: the pool has no question of the first benchmark source.
+    """
+    first, second = config.benchmark_sources
+    counts = Counter[str]()
+    scaled = Counter[str]()
+    for candidate in candidates:
+        if first in candidate.source:
+            counts[candidate.domain] += 1
+        if second in candidate.source:
+            scaled[candidate.domain] += 1
+    if not counts:
+        raise SelectionError(
+            f"the notebook variant imitates the domains of {first!r}, and the pool has no question "
+            "from there: name other benchmark_sources, or use the variant 'paper'"
+        )
+    if scaled:
+        ratio = 0.5 * counts.total() / scaled.total()
+        counts += Counter({domain: int(count * ratio) for domain, count in scaled.items()})
+    total = counts.total()
+    return {domain: count / total for domain, count in sorted(counts.items())}
+
+
+def draw_rank(size: int, rng: np.random.Generator) -> int:
+    """A rank in 0..size-1 with probability proportional to 2^-rank, from one uniform number."""
+    weights = np.exp2(-np.arange(min(size, _MAX_RANK), dtype=float))
+    cumulative = np.cumsum(weights)
+    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+
+
+def diversify(
+    candidates: Iterable[Candidate],
+    config: DiversityConfig,
+    rng: np.random.Generator,
+) -> Partition:
+    """Algorithm 1: `config.target` candidates, pre-selected ones first, then in the order drawn.
+
+    Raises:
+        SelectionError: the pool is empty or smaller than the target (unless `allow_fewer`), two
+            candidates have one key, or one has no domain.
+    """
+    pool = sorted(candidates, key=lambda c: c.key)
+    _check(pool, config)
+    selected = {c.key: c for c in preselect(pool, config)}
+    if len(selected) > config.target:
+        raise SelectionError(
+            f"{len(selected)} questions are pre-selected, more than the target of {config.target}: "
+            "raise the target or narrow correct_sources"
+        )
+    preselected = frozenset(selected)
+    domains: dict[str, list[Candidate]] = {}
+    for candidate in sorted(pool, key=lambda c: (-c.thinking_tokens, c.key)):
+        domains.setdefault(candidate.domain, []).append(candidate)
+    domains = dict(sorted(domains.items()))
+    imitated = benchmark_domains(pool, config) if config.variant == "notebook" else {}
+    while len(selected) < config.target and domains:
+        domain = _draw_domain(domains, imitated, len(selected) >= config.switch_at, rng)
+        members = domains[domain]
+        chosen = members.pop(draw_rank(len(members), rng))
+        selected.setdefault(chosen.key, chosen)
+        if not members:
+            del domains[domain]
+            imitated.pop(domain, None)
+    dropped = [Dropped(c, STAGE, "not drawn") for c in pool if c.key not in selected]
+    assert preselected <= selected.keys()
+    return list(selected.values()), dropped
+
+
+def _draw_domain(
+    domains: dict[str, list[Candidate]],
+    imitated: dict[str, float],
+    switched: bool,
+    rng: np.random.Generator,
+) -> str:
+    """One domain: uniformly, or with the imitated frequencies once switched.
+
+    When every imitated domain has run out, draws are uniform again (the notebook would crash).
+    """
+    if not (switched and imitated):
+        names = list(domains)
+        return names[int(rng.integers(len(names)))]
+    names = list(imitated)
+    cumulative = np.cumsum([imitated[name] for name in names])
+    return names[int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))]
+
+
+def _check(pool: Sequence[Candidate], config: DiversityConfig) -> None:
+    if not pool:
+        raise SelectionError("the pool is empty: nothing is left to select from")
+    if config.variant not in ("paper", "notebook"):
+        raise SelectionError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
+    if len(pool) < config.target and not config.allow_fewer:
+        raise SelectionError(
+            f"{len(pool)} questions are left, fewer than the target of {config.target}: "
+            "lower the target, or set allow_fewer to select them all"
+        )
+    for one, other in zip(pool, pool[1:], strict=False):
+        if one.key == other.key:
+            raise SelectionError(f"two candidates have the key {one.key}: deduplicate the pool")
+    unlabelled = [c.key for c in pool if not c.domain]
+    if unlabelled:
+        raise SelectionError(
+            f"{len(unlabelled)} candidates have no domain (first: {unlabelled[0]}): classify them"
+        )
