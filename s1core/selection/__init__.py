@@ -82,14 +82,15 @@ class SelectionConfig:
 
 def curate(
     candidates: Iterable[Candidate],
-    benchmarks: Mapping[str, Iterable[str]],
+    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
     config: SelectionConfig | None = None,
 ) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
-    """Decontaminate, deduplicate and check quality: the pool that the baselines of Table 2 draw from.
+    """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
 
     Args:
         candidates: the annotated pool, in any order.
-        benchmarks: questions by benchmark name; an empty mapping skips nothing but finds nothing.
+        benchmarks: questions by benchmark name (an empty mapping finds nothing), or an index built
+            with settings of its own, which then take the place of `ngram` and `match_short`.
 
     Returns:
         What is left, the stages so far (the first is the pool), and all that was dropped.
@@ -101,7 +102,11 @@ def curate(
     pool = list(candidates)
     if not pool:
         raise SelectionError("the pool is empty: there is nothing to select from")
-    index = BenchmarkIndex(benchmarks, config.ngram, config.match_short)
+    index = (
+        benchmarks
+        if isinstance(benchmarks, BenchmarkIndex)
+        else BenchmarkIndex(benchmarks, config.ngram, config.match_short)
+    )
     stages = [stage("pool", pool)]
     everything: list[Dropped] = []
     for name, step in (
@@ -118,7 +123,7 @@ def curate(
 
 def select(
     candidates: Iterable[Candidate],
-    benchmarks: Mapping[str, Iterable[str]],
+    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
     config: SelectionConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[list[Candidate], Funnel]:

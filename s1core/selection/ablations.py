@@ -79,7 +79,7 @@ def longest(
 def full(
     candidates: Iterable[Candidate], target: int = 0, rng: np.random.Generator | None = None
 ) -> list[Candidate]:
-    """59K-full, "maximize quantity": the whole pool in order of key; target and rng are not used."""
+    """59K-full, "maximize quantity": the whole pool in order of key; the rest is not used."""
     return sorted(candidates, key=lambda c: c.key)
 
 

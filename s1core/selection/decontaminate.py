@@ -14,7 +14,7 @@ rules out nearly every question, and full n-grams are compared only around a blo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from s1core.selection.candidate import Candidate, Partition, SelectionError, partition
@@ -52,6 +52,8 @@ class BenchmarkIndex:
             n-gram. False, as in the official code: it matches nothing. True: it matches a pool
             question of exactly the same words (never a longer one that merely contains it, since
             `find x` is part of half of mathematics). Without effect when n is None.
+        normalize: brings questions that say the same to one text before words are compared, on
+            both sides, e.g. by sorting the numbers of a puzzle. The paper uses none.
 
     Raises:
         SelectionError: n is smaller than 1, or a benchmark has no question.
@@ -62,10 +64,12 @@ class BenchmarkIndex:
         benchmarks: Mapping[str, Iterable[str]],
         n: int | None = 8,
         match_short: bool = True,
+        normalize: Callable[[str], str] | None = None,
     ) -> None:
         if n is not None and n < 1:
             raise SelectionError(f"an n-gram has at least one word, not {n}")
         self.n = n
+        self._normalize = normalize
         self._stride = max(1, n // 2) if n else 1
         self._block = n - self._stride + 1 if n else 1
         self._names: list[str] = []
@@ -83,8 +87,9 @@ class BenchmarkIndex:
         number = len(self._names)
         self._names.append(name)
         count = 0
-        for count, question in enumerate(questions, start=1):
-            words = words_of(question)
+        for question in questions:
+            count += 1
+            words = self._words(question)
             if self.n is None or (match_short and 0 < len(words) < self.n):
                 self._whole.setdefault(" ".join(words), number)
                 continue
@@ -93,6 +98,9 @@ class BenchmarkIndex:
             for start in range(len(words) - self._block + 1):
                 self._blocks.add(" ".join(words[start : start + self._block]))
         return count
+
+    def _words(self, question: str) -> list[str]:
+        return words_of(self._normalize(question) if self._normalize else question)
 
     def __len__(self) -> int:
         """Number of distinct n-grams and whole questions held."""
@@ -105,7 +113,7 @@ class BenchmarkIndex:
 
     def overlap(self, question: str) -> Overlap | None:
         """The first shared n-gram of a question, or None."""
-        words = question.lower().split()
+        words = self._words(question)
         if self._whole:
             text = " ".join(words)
             if text in self._whole:

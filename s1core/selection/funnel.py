@@ -1,4 +1,4 @@
-"""The funnel: how many questions each stage kept and dropped, from which source and domain, and why.
+"""The funnel: how many questions each stage kept and dropped, of which source and domain, and why.
 
 A `Funnel` is a return value of `select`, never a log: it can be saved, compared with the paper's
 counts, and drawn. `PAPER_COUNTS` are those of Section 2.2 beside those of the official notebook.
@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """The stages of a selection in order, and the number of pre-selected questions (Algorithm 1)."""
+    """The stages of a selection in order, and how many were pre-selected (Algorithm 1)."""
 
     stages: tuple[Stage, ...]
     preselected: int = 0
