@@ -1,0 +1,141 @@
+"""What every engine offers: token ids in, token ids out.
+
+A backend samples; it knows nothing about thinking, budgets or text. `complete` is all that budget
+forcing needs. An engine that can step a `Steppable` inside its own decoding loop also has `force`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+
+class BackendError(RuntimeError):
+    """An engine that cannot do what it was asked; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How one prompt is continued; names follow vLLM's.
+
+    Attributes:
+        max_tokens: most tokens to sample, the stop token included.
+        temperature: 0 takes the most likely token.
+        top_p: sample from the smallest set of tokens that holds this much probability.
+        seed: the row's own seed; None is 0.
+        stop_token_ids: sampling ends at any of these, which is then the last id returned.
+        min_tokens: no stop token among the first `min_tokens` tokens.
+        first_draw: draws of this seed already used. A generation continued over several calls
+            uses the same random numbers as one that runs through.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop_token_ids: tuple[int, ...] = ()
+    min_tokens: int = 0
+    first_draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(
+                f"need temperature >= 0 and 0 < top_p <= 1, not {self.temperature}, {self.top_p}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine sampled for one prompt.
+
+    Attributes:
+        token_ids: sampled ids; the stop token is the last when `finish_reason` is "stop".
+        finish_reason: "stop", "length", or "error" (then `error` says what happened).
+        exact_tokens: the engine took and gave token ids; False when text was re-tokenized.
+    """
+
+    token_ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length", "error"]
+    error: str = ""
+    exact_tokens: bool = True
+
+
+class Backend(Protocol):
+    """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`."""
+
+    tokenizer: Any
+    context_length: int
+    batch_size: int
+
+    def complete(
+        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
+    ) -> list[Completion]:
+        """Continue each prompt by its own parameters; one completion per prompt, in order."""
+        ...
+
+
+class Steppable(Protocol):
+    """What a decoding loop steps, one per row: see `s1core.forcing.budget.Machine`."""
+
+    stops: frozenset[int]
+    suppress: bool
+    finished: bool
+
+    @property
+    def room(self) -> int: ...
+    def start(self) -> list[int]: ...
+    def take(self, sampled: Sequence[int]) -> list[int]: ...
+
+
+@runtime_checkable
+class ForcingBackend(Protocol):
+    """An engine that forces natively: one pass over each row, its cache kept."""
+
+    def force(
+        self,
+        prompts: Sequence[Sequence[int]],
+        machines: Sequence[Steppable],
+        params: Sequence[SamplingParams],
+    ) -> None:
+        """Step every machine until it is finished.
+
+        Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
+        """
+        ...
+
+
+class Plain:
+    """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self.stops = frozenset(params.stop_token_ids)
+        self.finished = False
+        self.token_ids: list[int] = []
+        self.finish_reason: Literal["stop", "length"] = "length"
+        self._params = params
+
+    @property
+    def suppress(self) -> bool:
+        return len(self.token_ids) < self._params.min_tokens
+
+    @property
+    def room(self) -> int:
+        # One at a time while stops are suppressed: suppression holds for the next token only.
+        return 1 if self.suppress else self._params.max_tokens - len(self.token_ids)
+
+    def start(self) -> list[int]:
+        return []
+
+    def take(self, sampled: Sequence[int]) -> list[int]:
+        self.token_ids.extend(sampled)
+        stopped = bool(sampled) and sampled[-1] in self.stops
+        self.finished = stopped or len(self.token_ids) >= self._params.max_tokens
+        self.finish_reason = "stop" if stopped else "length"
+        return []
+
+    def completion(self) -> Completion:
+        """What was sampled, as a `Completion`."""
+        return Completion(tuple(self.token_ids), self.finish_reason)

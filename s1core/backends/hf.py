@@ -1,0 +1,270 @@
+"""Decoding with transformers: batched, one pass, each row stepped by its own state machine.
+
+Rows share a key/value cache that grows by doubling. A row that is finished leaves the batch at
+once; a row that forces tokens feeds them one per step while the others sample, so nobody waits.
+Per-row work happens only where something happens to a row: all else is array operations.
+This module knows nothing about budgets: it steps anything that is `Steppable`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from s1core.backends.base import BackendError, Completion, Plain, SamplingParams, Steppable
+from s1core.backends.kv import decoding, growing_cache, leave
+from s1core.backends.sampling import choose, uniforms
+
+
+class HFBackend:
+    """A transformers causal language model as a backend that forces natively.
+
+    Args:
+        model: a model with full attention in every layer (Qwen2, Qwen3, Llama, ...).
+        tokenizer: its tokenizer. Ids that it does not know are never sampled.
+        batch_size: rows decoded together.
+        device: where to run; None leaves the model where it is.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        batch_size: int = 256,
+        device: str | None = None,
+    ) -> None:
+        kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+        if kinds != {"full_attention"}:
+            raise BackendError(
+                f"this model has {', '.join(sorted(kinds))} layers, and the transformers backend "
+                "decodes full attention only; use the vllm or completions backend for it"
+            )
+        self.model = model.to(device) if device else model
+        self.tokenizer = tokenizer
+        self.batch_size = batch_size
+        self.context_length = model.config.max_position_embeddings
+        known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
+        ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
+        known[ids[ids < len(known)]] = True
+        self._unknown = None if known.all() else ~known.to(self.model.device)
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
+    ) -> HFBackend:
+        """Load a checkpoint folder or Hub id: safetensors only, no code from the repository."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        return cls(model, tokenizer, device=device, **kwargs)
+
+    def complete(
+        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
+    ) -> list[Completion]:
+        """Continue each prompt by its own parameters; one completion per prompt, in order."""
+        rows = [Plain(row) for row in params]
+        self.force(prompts, rows, params)
+        return [row.completion() for row in rows]
+
+    def force(
+        self,
+        prompts: Sequence[Sequence[int]],
+        machines: Sequence[Steppable],
+        params: Sequence[SamplingParams],
+    ) -> None:
+        """Step every machine until it is finished (see `base.ForcingBackend`)."""
+        with decoding(self.model):
+            for first in range(0, len(prompts), self.batch_size):
+                chunk = slice(first, first + self.batch_size)
+                _Batch(self, prompts[chunk], machines[chunk], params[chunk]).run()
+
+    def logits(self, **inputs: Any) -> torch.Tensor:
+        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf."""
+        logits = self.model(**inputs, use_cache=True, logits_to_keep=1).logits[:, -1]
+        if self._unknown is not None:
+            logits = logits.masked_fill(self._unknown, -torch.inf)
+        return logits
+
+
+class _Batch:
+    """Rows decoded together.
+
+    The *tape* holds one token per row and step, -1 where nothing is decided yet. Forced tokens
+    are written ahead onto the tape; where a step finds -1, it writes what the model samples.
+    """
+
+    def __init__(
+        self,
+        backend: HFBackend,
+        prompts: Sequence[Sequence[int]],
+        machines: Sequence[Steppable],
+        params: Sequence[SamplingParams],
+    ) -> None:
+        self.backend = backend
+        self.device = backend.model.device
+        self.prompts = prompts
+        self.machines = list(machines)
+        rows = len(prompts)
+        self.temperature = np.array([p.temperature for p in params], dtype=np.float64)
+        self.top_p = np.array([p.top_p for p in params], dtype=np.float64)
+        self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
+        self.draws = np.array([p.first_draw for p in params], dtype=np.int64)
+        self.room = np.zeros(rows, dtype=np.int64)
+        self.suppress = np.zeros(rows, dtype=bool)
+        self.done = np.zeros(rows, dtype=bool)
+        self.unread = np.zeros(rows, dtype=np.int64)  # first step whose token the machine lacks
+        self.tape = np.full((rows, 64), -1, dtype=np.int64)
+        sets = list(dict.fromkeys(machine.stops for machine in machines))
+        self.stop_set = np.array([sets.index(machine.stops) for machine in machines])
+        self.stop_table = np.zeros((len(sets), backend.model.config.vocab_size), dtype=bool)
+        for table, stops in zip(self.stop_table, sets, strict=True):
+            table[[stop for stop in stops if stop < len(table)]] = True
+
+    def run(self) -> None:
+        for row, machine in enumerate(self.machines):
+            self._plan(row, 0, machine.start())
+        logits = self._prefill()
+        for step in itertools.count():
+            self._decide(logits, step)
+            if self.done.any():
+                self._leave()
+            if not len(self.done):
+                return
+            logits = self._forward(step)
+
+    def _prefill(self) -> torch.Tensor:
+        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]."""
+        distinct = {tuple(prompt): None for prompt in self.prompts}
+        index = {prompt: i for i, prompt in enumerate(distinct)}
+        width = max(len(prompt) for prompt in distinct)
+        ids = torch.zeros(len(distinct), width, dtype=torch.long)
+        real = torch.zeros(len(distinct), width, dtype=torch.bool)
+        for i, prompt in enumerate(distinct):
+            ids[i, width - len(prompt) :] = torch.tensor(prompt)
+            real[i, width - len(prompt) :] = True
+        padded = not bool(real.all())
+        ids, real = ids.to(self.device), real.to(self.device)
+        mask = None
+        if padded:
+            causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
+            # A padding position sees itself: a row without any visible key would give NaN.
+            itself = torch.eye(width, dtype=torch.bool, device=self.device)
+            mask = ((causal & real[:, None, :]) | itself)[:, None]
+        config = self.backend.model.config
+        self.cache = growing_cache(config.num_hidden_layers)
+        logits = self.backend.logits(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
+            past_key_values=self.cache,
+        )
+        rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
+        if len(distinct) < len(self.prompts):
+            for layer in self.cache.layers:
+                layer.repeat_rows(rows)
+        self.width = width
+        self.position = real.sum(-1)[rows]
+        self.mask = real[rows] if padded else None
+        return logits[rows]
+
+    def _decide(self, logits: torch.Tensor, step: int) -> None:
+        """Complete the tape's column of this step with sampled tokens."""
+        if step + 1 >= self.tape.shape[1]:
+            self._lengthen_tape(2 * self.tape.shape[1])
+        free = np.flatnonzero(self.tape[:, step] < 0)
+        while len(free):
+            whole = len(free) == len(self.tape)
+            sampled = self._sample(logits if whole else logits[free], free)
+            self.tape[free, step] = sampled
+            self.room[free] -= 1
+            stopped = self.stop_table[self.stop_set[free], sampled]
+            events = stopped | (self.room[free] <= 0)
+            for row, dropped in zip(free[events], stopped[events], strict=True):
+                self._consult(row, step, bool(dropped))
+            # A row whose stop was dropped with nothing in its place samples this step again.
+            free = free[(self.tape[free, step] < 0) & ~self.done[free]]
+
+    def _sample(self, logits: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+        if self.suppress[rows].any():
+            banned = self.stop_table[self.stop_set[rows]] & self.suppress[rows, None]
+            logits = logits.masked_fill(torch.from_numpy(banned).to(self.device), -torch.inf)
+            self.suppress[rows] = False
+        uniform = uniforms(self.seeds[rows], self.draws[rows])
+        self.draws[rows] += 1
+        return choose(logits, self.temperature[rows], self.top_p[rows], uniform).cpu().numpy()
+
+    def _consult(self, row: int, step: int, dropped: bool) -> None:
+        """Hand a row's new tokens to its machine, and put what it forces on the tape."""
+        unread = self.tape[row, self.unread[row] : step + 1].tolist()
+        forced = self.machines[row].take(unread)
+        if dropped:
+            self.tape[row, step] = -1
+        self._plan(row, step if dropped else step + 1, forced)
+
+    def _plan(self, row: int, step: int, forced: Sequence[int]) -> None:
+        end = step + len(forced)
+        if end >= self.tape.shape[1]:
+            self._lengthen_tape(2 * end)
+        self.tape[row, step:end] = forced
+        machine = self.machines[row]
+        self.unread[row] = end
+        self.room[row] = machine.room
+        self.suppress[row] = machine.suppress
+        self.done[row] = machine.finished
+
+    def _lengthen_tape(self, length: int) -> None:
+        longer = np.full((len(self.tape), length), -1, dtype=np.int64)
+        longer[:, : self.tape.shape[1]] = self.tape
+        self.tape = longer
+
+    def _leave(self) -> None:
+        """Let finished rows leave: the last rows that stay take their places."""
+        sources, targets, rows = leave(self.cache, self.done.tolist(), self.device)
+        for source, target in zip(sources, targets, strict=True):
+            self.machines[target] = self.machines[source]
+        for name in _PER_ROW:
+            array = getattr(self, name)
+            if array is not None:
+                array[targets] = array[sources]
+                setattr(self, name, array[:rows])
+
+    def _forward(self, step: int) -> torch.Tensor:
+        """Feed the tape's column; returns the logits that follow it."""
+        mask = None
+        if self.mask is not None:
+            length = self.width + step + 1
+            if length > self.mask.shape[1]:
+                longer = self.mask.new_ones(len(self.mask), 2 * length)
+                longer[:, : self.mask.shape[1]] = self.mask
+                self.mask = longer
+            mask = self.mask[:, None, None, :length]
+        return self.backend.logits(
+            input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
+            attention_mask=mask,
+            position_ids=(self.position + step)[:, None],
+            past_key_values=self.cache,
+        )
+
+
+_PER_ROW = (
+    "temperature",
+    "top_p",
+    "seeds",
+    "draws",
+    "room",
+    "suppress",
+    "done",
+    "unread",
+    "stop_set",
+    "tape",
+    "position",
+    "mask",
+)

@@ -1,0 +1,152 @@
+"""A key/value cache for ragged decoding: it grows by doubling, and rows can leave it.
+
+transformers' dynamic cache concatenates at every step, which copies the whole cache each time;
+its static cache attends to its full length from the first token. This one hands out views of
+buffers that double, so a step touches only what is filled. It also holds the attention used while
+decoding one token per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+_ATTENTION = "s1core_decode"
+
+
+class GrowingLayer(CacheLayerMixin):
+    """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
+
+    def __init__(self, spare: int = 64) -> None:
+        super().__init__()
+        self.length = 0
+        self._spare = spare
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        self.dtype, self.device = key_states.dtype, key_states.device
+        capacity = key_states.shape[2] + self._spare
+        self.keys = _wider(key_states[:, :, :0], capacity)
+        self.values = _wider(value_states[:, :, :0], capacity)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append new keys and values in place; return all of them as views."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        end = self.length + key_states.shape[2]
+        if end > self.keys.shape[2]:
+            capacity = max(end, 2 * self.keys.shape[2])
+            self.keys = _wider(self.keys[:, :, : self.length], capacity)
+            self.values = _wider(self.values[:, :, : self.length], capacity)
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def move_rows(self, sources: torch.Tensor, targets: torch.Tensor, rows: int) -> None:
+        """Copy rows `sources` over rows `targets`, then keep the first `rows`."""
+        for name in ("keys", "values"):
+            buffer = getattr(self, name)
+            if len(sources):
+                buffer[targets, :, : self.length] = buffer[sources, :, : self.length]
+            setattr(self, name, buffer[:rows])
+
+    def repeat_rows(self, rows: torch.Tensor) -> None:
+        """Row i becomes what row `rows[i]` was: one prefill shared by several samples."""
+        capacity = self.keys.shape[2]
+        self.keys = _wider(self.keys[:, :, : self.length][rows], capacity)
+        self.values = _wider(self.values[:, :, : self.length][rows], capacity)
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def get_max_length(self) -> int:
+        return -1
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.length + query_length, 0
+
+
+def growing_cache(layers: int) -> Cache:
+    """An empty cache for a model of so many layers."""
+    return Cache(layers=[GrowingLayer() for _ in range(layers)])
+
+
+def _wider(states: torch.Tensor, capacity: int) -> torch.Tensor:
+    rows, heads, length, size = states.shape
+    buffer = states.new_empty(rows, heads, capacity, size)
+    buffer[:, :, :length] = states
+    return buffer
+
+
+def _decode_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of one new token per row, [rows, heads, 1, size].
+
+    Query heads that share a key head become the query positions of that head. transformers' own
+    path copies every key and value once per query head instead, which costs more than attending.
+    """
+    rows, heads, length, size = query.shape
+    if length != 1:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **kwargs
+        )
+    grouped = query.view(rows, key.shape[1], heads // key.shape[1], size)
+    output = torch.nn.functional.scaled_dot_product_attention(
+        grouped, key, value, attn_mask=attention_mask, scale=scaling
+    )
+    return output.reshape(rows, 1, heads, value.shape[-1]), None
+
+
+AttentionInterface.register(_ATTENTION, _decode_attention)
+AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
+
+
+@contextmanager
+def decoding(model: PreTrainedModel) -> Iterator[None]:
+    """Use the decoding attention inside, where the model uses PyTorch's; restore it after."""
+    before = model.config._attn_implementation
+    training = model.training
+    model.eval()
+    if before == "sdpa":
+        model.set_attn_implementation(_ATTENTION)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if before == "sdpa":
+            model.set_attn_implementation(before)
+        model.train(training)
+
+
+def leave(cache: Cache, gone: Sequence[bool], device: torch.device) -> tuple[Any, Any, int]:
+    """Let rows leave: the last rows that stay move into the holes, so only they are copied.
+
+    Returns:
+        (sources, targets, rows left), for the caller to move its own arrays alike.
+    """
+    staying = [i for i, left in enumerate(gone) if not left]
+    rows = len(staying)
+    sources = [i for i in staying if i >= rows]
+    targets = [i for i, left in enumerate(gone) if left and i < rows]
+    source_index = torch.tensor(sources, device=device, dtype=torch.long)
+    target_index = torch.tensor(targets, device=device, dtype=torch.long)
+    for layer in cache.layers:
+        layer.move_rows(source_index, target_index, rows)
+    return sources, targets, rows

@@ -1,0 +1,245 @@
+"""Budget forcing (Section 3.1) as one pure state machine over token ids.
+
+It decides when thinking goes on and when it ends; it samples nothing, holds no text and knows no
+engine. An engine asks three things of a `Machine`: how many tokens it may sample before asking
+again (`room`), at which ids it must ask at once (`stops`), and, after `take`, which ids to append.
+
+    thinking ──end token, Waits left──▶ (drop it, append "Wait") ──▶ thinking
+    thinking ──end token, none left───▶ end delimiter ──▶ answer          outcome "ended"
+    thinking ──max_thinking reached───▶ newline?, end delimiter, cue ──▶ answer   "truncated"
+    thinking ──context nearly full────▶ the same                         outcome "context"
+    answer   ──end token, max_answer or the context──▶ finished
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from s1core.records import Origin, Outcome, Phase, Segment
+from s1core.templates import Delimiters, encode
+
+
+class BudgetError(ValueError):
+    """A budget that makes no sense, or a prompt that leaves no room for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a model may and must think (Section 3.1).
+
+    Attributes:
+        max_thinking: most thinking tokens; ignore strings count. 0 asks for an immediate answer.
+        num_ignore: how many ends of thinking are replaced by the ignore string ("Wait").
+        min_thinking: ends of thinking are replaced below this many tokens too, Waits left or not.
+        ignore_str: what replaces an end of thinking, or several drawn from in turn; "" only
+            suppresses the end ("without string", Table 4).
+        answer_cue: follows the end delimiter when thinking was cut short, never otherwise.
+        max_answer: most answer tokens, the end of turn included; the context keeps room for them.
+    """
+
+    max_thinking: int
+    num_ignore: int = 0
+    min_thinking: int = 0
+    ignore_str: str | tuple[str, ...] = "Wait"
+    answer_cue: str = "Final Answer:"
+    max_answer: int = 512
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("max_thinking", 0),
+            ("num_ignore", 0),
+            ("min_thinking", 0),
+            ("max_answer", 1),
+        ):
+            if getattr(self, name) < least:
+                raise BudgetError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.min_thinking > self.max_thinking:
+            raise BudgetError(
+                f"min_thinking ({self.min_thinking}) exceeds max_thinking ({self.max_thinking})"
+            )
+        if isinstance(self.ignore_str, list):
+            object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
+        if not isinstance(self.ignore_str, str) and not self.ignore_str:
+            raise BudgetError('ignore_str is an empty list; use "" to only suppress the end')
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
+
+    `ends_line` says whether a token's text ends with a line break.
+    """
+
+    max_thinking: int
+    num_ignore: int
+    min_thinking: int
+    max_answer: int
+    ignore_ids: tuple[tuple[int, ...], ...]
+    end_ids: tuple[int, ...]
+    cue_ids: tuple[int, ...]
+    newline_ids: tuple[int, ...]
+    stops: frozenset[int]
+    ends_line: Callable[[int], bool] = field(compare=False)
+
+    @property
+    def longest_closing(self) -> int:
+        """Most tokens that closing a cut thinking phase can take."""
+        return len(self.newline_ids) + len(self.end_ids) + len(self.cue_ids)
+
+
+def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
+    """Encode a budget's strings with a tokenizer.
+
+    Raises:
+        BudgetError: an ignore string or the cue itself holds an end-of-thinking token.
+    """
+    strings = (budget.ignore_str,) if isinstance(budget.ignore_str, str) else budget.ignore_str
+    ignore_ids = tuple(tuple(encode(tokenizer, string)) for string in strings)
+    cue_ids = tuple(encode(tokenizer, budget.answer_cue))
+    for ids, text in zip((*ignore_ids, cue_ids), (*strings, budget.answer_cue), strict=True):
+        if delimiters.end_of_thinking_ids & set(ids):
+            raise BudgetError(f"{text!r} contains an end-of-thinking token; use plain text")
+    return Rules(
+        max_thinking=budget.max_thinking,
+        num_ignore=budget.num_ignore,
+        min_thinking=budget.min_thinking,
+        max_answer=budget.max_answer,
+        ignore_ids=ignore_ids,
+        end_ids=delimiters.think_end_ids,
+        cue_ids=cue_ids,
+        newline_ids=delimiters.newline_ids,
+        stops=delimiters.end_of_thinking_ids,
+        ends_line=lambda token: tokenizer.decode([token]).endswith("\n"),
+    )
+
+
+class Machine:
+    """The decoding of one prompt: what was sampled, what was forced, and what comes next.
+
+    `start()` first, then `take(sampled)` until `finished`; both return the ids to append next.
+    Splitting the sampled tokens differently over calls of `take` changes nothing.
+
+    Attributes:
+        stops: ids that end a phase. The engine must call `take` as soon as it samples one;
+            it is the last of the tokens it passes, and the machine drops it.
+        suppress: the next token must not be one of `stops` (the ignore string is empty, and
+            putting nothing in place of the end would only invite it again).
+        draws: sampled tokens so far, dropped ones included.
+    """
+
+    def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
+        """Prepare for `prompt`, whose context holds `context_length` tokens in all.
+
+        Raises:
+            BudgetError: the prompt and the closing of thinking leave no room for an answer.
+        """
+        spare = context_length - len(prompt) - rules.longest_closing
+        if spare < 1:
+            raise BudgetError(
+                f"the prompt has {len(prompt)} tokens and closing its thinking takes "
+                f"{rules.longest_closing}, which leaves no room for an answer in a context of "
+                f"{context_length}; shorten the prompt or use a longer context"
+            )
+        self.stops = rules.stops
+        self.phase: Phase = "thinking"
+        self.finished = False
+        self.suppress = False
+        self.outcome: Outcome = "ended"
+        self.finish_reason: Literal["stop", "length"] = "length"
+        self.waits_used = 0
+        self.draws = 0
+        self._rules = rules
+        self._last = prompt[-1] if prompt else -1
+        self._runs: list[tuple[list[int], Origin, Phase]] = []
+        self._thinking_left = min(rules.max_thinking, max(spare - rules.max_answer, 0))
+        self._context_binds = self._thinking_left < rules.max_thinking
+        self._context_left = context_length - len(prompt)
+        self._answer_left = 0
+
+    @property
+    def room(self) -> int:
+        """Tokens that may be sampled before the machine must be asked again."""
+        return self._thinking_left if self.phase == "thinking" else self._answer_left
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Thinking tokens so far, ignore strings included."""
+        return sum(len(ids) for ids, _, phase in self._runs if phase == "thinking")
+
+    @property
+    def token_ids(self) -> list[int]:
+        """Everything after the prompt, in order."""
+        return [token for ids, _, _ in self._runs for token in ids]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Everything after the prompt, marked by origin and phase."""
+        return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs)
+
+    def start(self) -> list[int]:
+        """Ids to append to the prompt before anything is sampled (none, unless no thinking fits)."""
+        return [] if self._thinking_left else self._cut_thinking()
+
+    def take(self, sampled: Sequence[int]) -> list[int]:
+        """Take newly sampled tokens; return the ids to append after them.
+
+        Args:
+            sampled: at most `room` ids, of which only the last may be one of `stops`; that one
+                is dropped, and what is returned stands in its place.
+        """
+        if not sampled or self.finished:
+            return []
+        self.draws += len(sampled)
+        stopped = sampled[-1] in self.stops
+        may_wait = not (self.suppress and len(sampled) == 1)
+        self.suppress = False
+        self._append(sampled[:-1] if stopped else sampled, "sampled", self.phase)
+        if self.phase == "answer":
+            self.finished = stopped or self._answer_left == 0
+            self.finish_reason = "stop" if stopped else "length"
+            return []
+        if stopped:
+            return self._end_of_thinking(may_wait)
+        return [] if self._thinking_left else self._cut_thinking()
+
+    def _end_of_thinking(self, may_wait: bool) -> list[int]:
+        """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""
+        wanted = self.waits_used < self._rules.num_ignore or (
+            self.thinking_tokens < self._rules.min_thinking
+        )
+        wait = self._rules.ignore_ids[self.waits_used % len(self._rules.ignore_ids)]
+        # A suppressed end that comes back means that the engine cannot suppress: let it end.
+        if not (wanted and may_wait and len(wait) <= self._thinking_left):
+            return self._begin_answer("ended", self._rules.end_ids)
+        self.waits_used += 1
+        self.suppress = not wait
+        self._append(wait, "forced", "thinking")
+        return [*wait, *(() if self._thinking_left else self._cut_thinking())]
+
+    def _cut_thinking(self) -> list[int]:
+        """Rules 2 and 3: the budget, or the context, is used up."""
+        newline = () if self._rules.ends_line(self._last) else self._rules.newline_ids
+        closing = (*newline, *self._rules.end_ids, *self._rules.cue_ids)
+        return self._begin_answer("context" if self._context_binds else "truncated", closing)
+
+    def _begin_answer(self, outcome: Outcome, closing: tuple[int, ...]) -> list[int]:
+        self.outcome, self.phase, self.suppress = outcome, "answer", False
+        self._append(closing, "forced", "answer")
+        self._answer_left = min(self._rules.max_answer, self._context_left)
+        return list(closing)
+
+    def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
+        if not ids:
+            return
+        if self._runs and self._runs[-1][1:] == (origin, phase):
+            self._runs[-1][0].extend(ids)
+        else:
+            self._runs.append((list(ids), origin, phase))
+        self._last = ids[-1]
+        self._context_left -= len(ids)
+        if phase == "thinking":
+            self._thinking_left -= len(ids)
+        elif origin == "sampled":
+            self._answer_left -= len(ids)

@@ -1,0 +1,198 @@
+"""From problems to generations: one driver for every engine.
+
+`generate` prepares prompts and one state machine per row, and lets the engine step them: natively
+where it can (`force`), else over several calls of `complete`, each re-submitting token ids. Both
+ways step the same machine and use the same random numbers, so they give the same tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s1core import templates
+from s1core.backends.base import Backend, ForcingBackend, SamplingParams
+from s1core.backends.sampling import row_seed
+from s1core.forcing.budget import Budget, Machine, Rules, rules
+from s1core.records import Generation, Problem
+from s1core.templates import Template
+
+
+class ForcingError(RuntimeError):
+    """Generations that could not be made; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A generation that an engine failed to make: recorded as such, never graded."""
+
+    problem_key: str
+    sample: int
+    error: str
+
+
+def generate(
+    backend: Backend,
+    problems: Sequence[Problem],
+    budgets: Budget | Sequence[Budget],
+    *,
+    template: str | Template = "s1",
+    samples: int = 1,
+    first_sample: int = 0,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    system: str | None = None,
+    native: bool | None = None,
+    progress: bool = False,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> Iterator[Generation]:
+    """Answer problems under thinking budgets (Section 3.1).
+
+    Args:
+        budgets: one for all problems, or one per problem.
+        samples: generations per problem, numbered from `first_sample`.
+        native: step the machine inside the engine's loop; None does so where the engine can.
+        on_failure: called with each row that the engine failed on; None raises after the rest.
+
+    Yields:
+        Generations by problem, then by sample. Every random number is a function of (seed,
+        problem, sample, draw), so a row does not depend on what else is in its batch.
+
+    Raises:
+        TemplateError: the template does not fit the model.
+        BudgetError: a prompt leaves no room in the context.
+        ForcingError: the engine failed on some rows, and there is no `on_failure`.
+    """
+    budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
+    if len(budgets) != len(problems):
+        raise ValueError(
+            f"{len(problems)} problems but {len(budgets)} budgets; give one per problem"
+        )
+    native = isinstance(backend, ForcingBackend) if native is None else native
+    tokenizer = backend.tokenizer
+    delimiters = templates.resolve(template, tokenizer)
+    encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
+    rows = [
+        _Row(problem, sample, prompt, encoded[budget], backend.context_length)
+        for problem, budget in zip(problems, budgets, strict=True)
+        for prompt in [templates.prompt_ids(template, tokenizer, problem.question, system)]
+        for sample in range(first_sample, first_sample + samples)
+    ]
+    step = force if native else multi_call
+    failures: list[Failure] = []
+    for first in _progress(range(0, len(rows), backend.batch_size), progress):
+        chunk = rows[first : first + backend.batch_size]
+        errors = step(
+            backend,
+            [row.prompt for row in chunk],
+            [row.machine for row in chunk],
+            [row.params(temperature, top_p, seed) for row in chunk],
+        )
+        for row, error in zip(chunk, errors, strict=True):
+            if not error:
+                yield row.generation(tokenizer)
+                continue
+            failures.append(Failure(row.problem.key, row.sample, error))
+            if on_failure:
+                on_failure(failures[-1])
+    if failures and not on_failure:
+        raise ForcingError(
+            f"{len(failures)} of {len(rows)} generations failed; the first, problem "
+            f"{failures[0].problem_key} sample {failures[0].sample}: {failures[0].error}"
+        )
+
+
+def force(
+    backend: Any,
+    prompts: Sequence[Sequence[int]],
+    machines: Sequence[Machine],
+    params: Sequence[SamplingParams],
+) -> list[str]:
+    """Step machines natively; returns one error per row ("" for none)."""
+    if not prompts:
+        return []
+    return backend.force(prompts, machines, params) or [""] * len(prompts)
+
+
+def multi_call(
+    backend: Backend,
+    prompts: Sequence[Sequence[int]],
+    machines: Sequence[Machine],
+    params: Sequence[SamplingParams],
+) -> list[str]:
+    """Step machines over calls of `complete`; returns one error per row ("" for none).
+
+    Each round re-submits what a row has so far, as token ids, with what is left of its budget.
+    """
+    errors = [""] * len(prompts)
+    for machine in machines:
+        machine.start()
+    while live := [i for i, machine in enumerate(machines) if not (machine.finished or errors[i])]:
+        completions = backend.complete(
+            [[*prompts[i], *machines[i].token_ids] for i in live],
+            [_continued(params[i], machines[i]) for i in live],
+        )
+        for i, completion in zip(live, completions, strict=True):
+            if completion.finish_reason == "error":
+                errors[i] = completion.error
+            elif not completion.token_ids:
+                errors[i] = "the engine sampled nothing, not even a stop token"
+            else:
+                machines[i].take(completion.token_ids)
+    return errors
+
+
+def _continued(params: SamplingParams, machine: Machine) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=machine.room,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        seed=params.seed,
+        stop_token_ids=tuple(sorted(machine.stops)),
+        min_tokens=int(machine.suppress),
+        first_draw=params.first_draw + machine.draws,
+    )
+
+
+class _Row:
+    """One sample of one problem on its way through an engine."""
+
+    def __init__(
+        self, problem: Problem, sample: int, prompt: list[int], rules: Rules, context_length: int
+    ) -> None:
+        self.problem, self.sample, self.prompt = problem, sample, prompt
+        self.machine = Machine(rules, prompt, context_length)
+
+    def params(self, temperature: float, top_p: float, seed: int) -> SamplingParams:
+        own = row_seed(seed, self.problem.key, self.sample)
+        return SamplingParams(max_tokens=1, temperature=temperature, top_p=top_p, seed=own)
+
+    def generation(self, tokenizer: Any) -> Generation:
+        machine = self.machine
+        segments = machine.segments
+        thinking = [t for s in segments if s.phase == "thinking" for t in s.token_ids]
+        answer = [
+            t for s in segments if (s.phase, s.origin) == ("answer", "sampled") for t in s.token_ids
+        ]
+        return Generation(
+            problem_key=self.problem.key,
+            sample=self.sample,
+            segments=segments,
+            outcome=machine.outcome,
+            waits_used=machine.waits_used,
+            finish_reason=machine.finish_reason,
+            thinking=tokenizer.decode(thinking, clean_up_tokenization_spaces=False),
+            answer=tokenizer.decode(
+                answer, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            ),
+        )
+
+
+def _progress(steps: range, show: bool) -> Iterator[int]:
+    if not show:
+        return iter(steps)
+    from tqdm.auto import tqdm
+
+    return iter(tqdm(steps, desc="batches", leave=False))

@@ -1,0 +1,31 @@
+"""Fixtures that every area's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import helpers
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real benchmark files: `S1CORE_DATA_DIR`, else `../shared/data` beside the checkout."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(os.environ.get("S1CORE_DATA_DIR", default))
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}; set S1CORE_DATA_DIR to the folder that holds it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    return helpers.tiny_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Any:
+    return helpers.tiny_model()

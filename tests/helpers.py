@@ -1,0 +1,67 @@
+"""A tokenizer and a model small enough for unit tests, with ChatML and thinking delimiters."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+WORDS = (
+    "Use make yes no Wait Hmm Alternatively Final Answer : think answer system user assistant "
+    "= + - * / ( ) ; , . ? < > step steps remaining tokens Think for up to about a short long time"
+).split()
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@cache
+def tiny_tokenizer() -> Any:
+    """Whole words, integers 0-99 and single characters; `decode(encode(text))` keeps the text."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = dict.fromkeys([*SPECIAL, "\n", " ", *map(str, range(100)), *WORDS])
+    words.update(dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'\"!_|"))
+    vocabulary = {word: index for index, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|endoftext|>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(r"\n| |\d{1,2}|" + "|".join(w for w in WORDS if w.isalpha() and len(w) > 1) + "|."),
+        "isolated",
+    )
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>", "<think>", "</think>"],
+        chat_template=CHATML,
+    )
+
+
+@cache
+def tiny_model(seed: int = 0, kv_heads: int = 2) -> Any:
+    """A random Qwen2 whose embedding is padded beyond the tokenizer, as Qwen's own is."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = tiny_tokenizer()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = Qwen2Config(
+            vocab_size=len(tokenizer) + 24,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=kv_heads,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            initializer_range=0.4,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        return Qwen2ForCausalLM(config).eval()
