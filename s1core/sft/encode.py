@@ -1,0 +1,187 @@
+"""From examples to token ids and labels: what the model reads and what it is taught.
+
+The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
+including the assistant header is masked, everything after it, delimiters and end of turn
+included, is supervised. Delimiters come from `s1core.templates`, the file that also serves
+inference. Nothing is cut silently: Table 8 is about exactly that cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from s1core.records import Example
+from s1core.sft.config import SFTError, TooLong
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORE = -100
+"""The label of a token that carries no loss (the convention of torch and transformers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedExample:
+    """One example as token ids and labels of equal length.
+
+    Attributes:
+        key: `Problem.key`.
+        token_ids: prompt, then the assistant's turn.
+        labels: `token_ids` with `IGNORE` on the prompt; not shifted.
+        full_length: tokens before any cut.
+    """
+
+    key: str
+    token_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    full_length: int
+
+    @property
+    def supervised(self) -> int:
+        """Tokens that carry loss: those with a label, except that none predicts position 0."""
+        return sum(label != IGNORE for label in self.labels[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Encoded examples, and what the sequence length did to them.
+
+    Attributes:
+        examples: those that can be trained on, in the order given.
+        truncated: examples cut at the sequence length.
+        answers_cut: of those, examples that lost a part of their answer.
+        answers_lost: of those, examples that lost all of it (so the model never sees thinking end).
+        dropped: keys left out, with the reason.
+        max_seq_len: the sequence length that was applied.
+    """
+
+    examples: tuple[EncodedExample, ...]
+    truncated: int
+    answers_cut: int
+    answers_lost: int
+    dropped: tuple[tuple[str, str], ...]
+    max_seq_len: int
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(example.token_ids) for example in self.examples]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one epoch."""
+        return sum(self.lengths)
+
+    @property
+    def supervised(self) -> int:
+        """Supervised tokens of one epoch."""
+        return sum(example.supervised for example in self.examples)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over keys, token ids and labels: the identity of the training data."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            digest.update(repr((example.key, example.token_ids, example.labels)).encode())
+        return digest.hexdigest()
+
+    def report(self) -> str:
+        """One line for people: what the cut at the sequence length did (compare Table 8)."""
+        total = len(self.examples) + len(self.dropped)
+        return (
+            f"{total} examples, {self.tokens} tokens ({self.supervised} supervised); at "
+            f"{self.max_seq_len} tokens {self.truncated} were cut "
+            f"({100 * self.truncated / max(1, total):.0f}%), {self.answers_cut} within the answer, "
+            f"{self.answers_lost} before it; {len(self.dropped)} dropped"
+        )
+
+
+def encode_one(
+    example: Example, tokenizer: PreTrainedTokenizerBase, template: str = "s1"
+) -> tuple[EncodedExample, int]:
+    """Encode one example uncut; returns it and the position at which its answer starts.
+
+    The turn reads `<|im_start|>think\\n{thinking}\\n<|im_start|>answer\\n{attempt}<|im_end|>`
+    with the s1 template (Appendix D).
+    """
+    from s1core import templates
+
+    delimiters = templates.resolve(template, tokenizer)
+    opened = templates.prompt_ids(template, tokenizer, example.problem.question)
+    # The prompt is inference's own, less the delimiter that opens thinking: that one is taught.
+    prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
+    turn = templates.assistant_ids(template, tokenizer, example.trace)
+    end = list(delimiters.think_end_ids)
+    ids = (*prompt, *turn)
+    labels = (*[IGNORE] * len(prompt), *turn)
+    answer = len(prompt) + _after_last(list(turn), end)
+    return EncodedExample(example.key, ids, labels, len(ids)), answer
+
+
+def encode(
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    template: str = "s1",
+    max_seq_len: int = 32_768,
+    on_too_long: TooLong = "truncate",
+) -> Encoded:
+    """Encode examples for fine-tuning (Section 4.1, Appendix D).
+
+    Args:
+        examples: what to train on.
+        tokenizer: of the model that is fine-tuned.
+        template: a key of `s1core.templates.TEMPLATES`.
+        max_seq_len: longest sequence in tokens; the paper's is 32,768 (Table 8: 4,096).
+        on_too_long: "truncate" cuts the end off (as the paper's ablation did), "drop" leaves the
+            example out, "error" refuses.
+
+    Raises:
+        SFTError: there are no examples, one is too long under "error", or nothing is left to
+            supervise.
+    """
+    if not examples:
+        raise SFTError("the dataset is empty: fine-tuning needs at least one example")
+    kept: list[EncodedExample] = []
+    dropped: list[tuple[str, str]] = []
+    truncated = cut = lost = 0
+    for example in examples:
+        encoded, answer = encode_one(example, tokenizer, template)
+        if encoded.full_length > max_seq_len:
+            excess = f"{encoded.full_length} tokens, {max_seq_len} allowed"
+            if on_too_long == "error":
+                raise SFTError(
+                    f"example {encoded.key} is too long ({excess}): raise max_seq_len, or choose "
+                    'on_too_long="truncate" or "drop"'
+                )
+            if on_too_long == "drop":
+                dropped.append((encoded.key, f"too long ({excess})"))
+                continue
+            truncated += 1
+            lost += answer >= max_seq_len
+            cut += answer < max_seq_len
+            encoded = EncodedExample(
+                encoded.key,
+                encoded.token_ids[:max_seq_len],
+                encoded.labels[:max_seq_len],
+                encoded.full_length,
+            )
+        if encoded.supervised == 0:
+            dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
+            continue
+        kept.append(encoded)
+    if not kept:
+        raise SFTError(
+            f"nothing to train on: all {len(examples)} examples were dropped, the first because: "
+            f"{dropped[0][1]}; raise max_seq_len (now {max_seq_len})"
+        )
+    return Encoded(tuple(kept), truncated, cut, lost, tuple(dropped), max_seq_len)
+
+
+def _after_last(ids: list[int], pattern: list[int]) -> int:
+    """Index just after the last occurrence of `pattern`: `([5, 1, 2, 7], [1, 2]) -> 3`."""
+    for start in range(len(ids) - len(pattern), -1, -1):
+        if ids[start : start + len(pattern)] == pattern:
+            return start + len(pattern)
+    raise SFTError("the encoded turn holds no end-of-thinking delimiter: check the chat template")

@@ -1,0 +1,98 @@
+"""Cross-entropy straight from hidden states, without ever holding all logits.
+
+At 32,768 tokens and Qwen's 152K vocabulary the logits alone are 20 GB in fp32. Only supervised
+positions are projected, `chunk` at a time, and each chunk's gradient is taken while its logits
+exist (the idea of Liger's fused kernel), so the peak is one chunk of logits and one gradient of
+the output matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from s1core.sft.config import LossKernel, SFTError
+from s1core.sft.encode import IGNORE
+
+
+class _ChunkedLinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, chunk: int
+    ) -> torch.Tensor:
+        """hidden [N, H], weight [V, H], targets [N] -> the summed loss, fp32."""
+        want_hidden, want_weight = ctx.needs_input_grad[:2]
+        total = hidden.new_zeros((), dtype=torch.float32)
+        grad_hidden = torch.empty_like(hidden) if want_hidden else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if want_weight else None
+        for start in range(0, hidden.shape[0], chunk):
+            rows = hidden[start : start + chunk]
+            wanted = targets[start : start + chunk, None]
+            logits = (rows @ weight.T).float()
+            normalizer = logits.logsumexp(-1, keepdim=True)
+            total += (normalizer - logits.gather(1, wanted)).sum()
+            if not (want_hidden or want_weight):
+                continue
+            slope = logits.sub_(normalizer).exp_()  # softmax, in the logits' own memory
+            slope.scatter_add_(1, wanted, slope.new_full(wanted.shape, -1.0))
+            slope = slope.to(hidden.dtype)
+            if grad_hidden is not None:
+                torch.mm(slope, weight, out=grad_hidden[start : start + chunk])
+            if grad_weight is not None:
+                grad_weight += slope.T @ rows
+        if grad_weight is not None:
+            grad_weight = grad_weight.to(weight.dtype)
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return (
+            None if grad_hidden is None else grad_hidden * grad.to(grad_hidden.dtype),
+            None if grad_weight is None else grad_weight * grad.to(grad_weight.dtype),
+            None,
+            None,
+        )
+
+
+def summed_loss(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    chunk: int = 2048,
+    kernel: LossKernel = "chunked",
+) -> torch.Tensor:
+    """Sum of the cross-entropies of the supervised positions, in nats, fp32.
+
+    Args:
+        hidden: [T, H] final hidden states.
+        weight: [V, H] output matrix.
+        targets: [T] the token each position must predict, or `IGNORE`.
+        chunk: supervised tokens whose logits exist at one time.
+        kernel: "chunked", or "liger" for the Triton kernel of `liger-kernel` (GPU).
+
+    Raises:
+        SFTError: Liger is asked for and not installed.
+    """
+    supervised = targets != IGNORE
+    hidden, targets = hidden[supervised], targets[supervised]
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    with torch.autocast(hidden.device.type, enabled=False):
+        if kernel == "liger" and len(targets):
+            return _liger(hidden, weight, targets)
+        return _ChunkedLinearCrossEntropy.apply(hidden, weight, targets, chunk)
+
+
+def _liger(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    try:
+        from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+    except ImportError as error:
+        raise SFTError(
+            'loss_kernel="liger" needs the package liger-kernel and a GPU: install it, or use '
+            '"chunked"'
+        ) from error
+    return LigerFusedLinearCrossEntropyLoss(reduction="sum")(weight, hidden, targets)

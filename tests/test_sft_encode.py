@@ -1,0 +1,148 @@
+"""Encoding and packing: exactly what is supervised, and what a sequence length does to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s1core.records import Example, Problem, Trace
+from s1core.sft import SFTConfig, SFTError, encode
+from s1core.sft.encode import IGNORE
+from s1core.sft.pack import balance, fill, pack, plan_step
+
+
+def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3 7") -> Example:
+    return Example(Problem(question, "9"), Trace(thinking, attempt))
+
+
+def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
+    tiny_tokenizer: Any,
+) -> None:
+    (encoded,) = encode([example()], tiny_tokenizer).examples
+    taught = [i for i, label in enumerate(encoded.labels) if label != IGNORE]
+    text = tiny_tokenizer.decode([encoded.token_ids[i] for i in taught])
+    masked = tiny_tokenizer.decode(encoded.token_ids[: taught[0]])
+    assert masked == "<|im_start|>user\nUse 3 7<|im_end|>\n<|im_start|>assistant\n"
+    assert text == "<|im_start|>think\na b\nc\n<|im_start|>answer\n9<|im_end|>"
+    assert taught == list(range(taught[0], len(encoded.token_ids)))
+    assert all(encoded.labels[i] == encoded.token_ids[i] for i in taught)
+
+
+def test_pocket_tokens_are_supervised_one_by_one() -> None:
+    from s1core.pocket.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer()
+    row = example("3 * 7 = 21 , 21 + 8 = 29 yes", "( 3 * 7 ) + 8", "Use 3 7 8 to make 29")
+    (encoded,) = encode([row], tokenizer).examples
+    taught = [label for label in encoded.labels if label != IGNORE]
+    assert tokenizer.convert_ids_to_tokens(taught) == [
+        *["<|im_start|>", "think", "\n"],
+        *"3 * 7 = 21 , 21 + 8 = 29 yes".split(),
+        *["\n", "<|im_start|>", "answer", "\n"],
+        *"( 3 * 7 ) + 8".split(),
+        "<|im_end|>",
+    ]
+
+
+def test_the_prompt_is_the_one_that_inference_uses(tiny_tokenizer: Any) -> None:
+    from s1core import templates
+
+    (encoded,) = encode([example()], tiny_tokenizer).examples
+    prompt = templates.prompt_ids("s1", tiny_tokenizer, "Use 3 7")
+    assert list(encoded.token_ids[: len(prompt)]) == prompt
+
+
+def test_a_cut_is_counted_by_what_it_costs(tiny_tokenizer: Any) -> None:
+    whole = encode([example(attempt="1 2 3 4")], tiny_tokenizer).examples[0]
+    length = len(whole.token_ids)
+    answer = tiny_tokenizer.convert_ids_to_tokens(list(whole.token_ids)).index("answer") + 2
+    within = encode([example(attempt="1 2 3 4")], tiny_tokenizer, max_seq_len=length - 1)
+    before = encode([example(attempt="1 2 3 4")], tiny_tokenizer, max_seq_len=answer)
+    first = encode([example(attempt="1 2 3 4")], tiny_tokenizer, max_seq_len=answer + 1)
+    assert (within.truncated, within.answers_cut, within.answers_lost) == (1, 1, 0)
+    assert (before.truncated, before.answers_cut, before.answers_lost) == (1, 0, 1)
+    assert (first.answers_cut, first.answers_lost) == (1, 0)
+    assert len(within.examples[0].token_ids) == length - 1
+    assert within.examples[0].full_length == length
+    assert "1 were cut (100%)" in within.report()
+
+
+def test_a_too_long_example_is_refused_by_name_or_dropped_with_a_reason(
+    tiny_tokenizer: Any,
+) -> None:
+    rows = [example(), example("a " * 100, question="Use 1 2")]
+    with pytest.raises(SFTError, match=f"{rows[1].key} is too long .* 60 allowed"):
+        encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="error")
+    left = encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="drop")
+    assert [e.key for e in left.examples] == [rows[0].key]
+    assert left.dropped[0][0] == rows[1].key
+    assert "too long" in left.dropped[0][1]
+
+
+def test_an_empty_dataset_and_a_dataset_of_prompts_alone_are_refused(tiny_tokenizer: Any) -> None:
+    with pytest.raises(SFTError, match="dataset is empty"):
+        encode([], tiny_tokenizer)
+    with pytest.raises(SFTError, match="all 1 examples were dropped.*raise max_seq_len"):
+        encode([example()], tiny_tokenizer, max_seq_len=4)
+
+
+# ----------------------------------------------------------------------------------- packing
+
+heavy_tail = np.clip(np.random.default_rng(0).lognormal(4.4, 0.9, 1000), 20, 850).astype(int)
+
+
+@given(st.lists(st.integers(1, 50), max_size=60))
+@settings(deadline=None)
+def test_every_example_is_packed_once_and_no_row_overflows(lengths: list[int]) -> None:
+    rows = pack(lengths, 50)
+    assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[i] for i in row) <= 50 for row in rows)
+    # best fit opens a row only when no other has room: at most one row is at most half full
+    assert sum(2 * sum(lengths[i] for i in row) <= 50 for row in rows) <= 1
+
+
+def test_rows_of_heavy_tailed_lengths_are_over_97_percent_full() -> None:
+    lengths = heavy_tail.tolist()
+    assert max(lengths) == 850
+    for capacity in (1024, 2048):
+        assert fill(lengths, pack(lengths, capacity), capacity) > 0.97
+
+
+def test_packing_by_hand() -> None:
+    assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
+    assert balance([5, 4, 3, 3, 3], 2) == [[0, 3], [1, 2, 4]]
+    assert fill([6, 4], [[0, 1]], 10) == 1.0
+    with pytest.raises(SFTError, match="11 tokens does not fit in a row of 10"):
+        pack([3, 11], 10)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=16), st.integers(1, 4), st.booleans())
+@settings(deadline=None)
+def test_a_step_gives_every_process_the_same_number_of_passes(
+    lengths: list[int], processes: int, packing: bool
+) -> None:
+    plan = plan_step(lengths, 64, processes, packing)
+    assert len(plan) == processes
+    assert len({len(passes) for passes in plan}) == 1
+    assert sorted(i for passes in plan for row in passes for i in row) == list(range(len(lengths)))
+
+
+# ------------------------------------------------------------------------------------ recipe
+
+
+def test_the_paper_makes_315_steps() -> None:
+    assert SFTConfig().total_steps(1000) == 315
+    assert SFTConfig().paper_recipe
+    assert not SFTConfig(max_seq_len=4096).paper_recipe
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"lr": float("nan")}, {"warmup_ratio": 2}, {"dtype": "float8"}]
+)
+def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SFTError, match=next(iter(wrong))):
+        SFTConfig(**wrong)

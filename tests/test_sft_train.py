@@ -1,0 +1,386 @@
+"""Training: the loss does not depend on how it is computed, and no accident loses a good state."""
+
+from __future__ import annotations
+
+import copy
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s1core.records import Example, Problem, Trace
+from s1core.sft import Encoded, SFTConfig, SFTError, TrainResult, encode, train
+
+CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
+
+
+def examples(count: int = 10) -> list[Example]:
+    random = np.random.default_rng(0)
+    return [
+        Example(
+            Problem(f"Use {i} 7", "9"),
+            Trace(" ".join("abcdefgh"[j] for j in random.integers(0, 8, 2 + 3 * i)), str(i)),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def model(tiny_model: Any) -> Any:
+    return copy.deepcopy(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def encoded(tiny_tokenizer: Any) -> Encoded:
+    return encode(examples(), tiny_tokenizer, max_seq_len=128)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path_factory: Any
+) -> TrainResult:
+    out = tmp_path_factory.mktemp("undisturbed")
+    return train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
+
+
+def losses(result: TrainResult) -> list[float]:
+    return [row["loss"] for row in result.log]
+
+
+def reference_loss(model: Any, rows: Any) -> Any:
+    """The plain way: one example at a time through transformers, with torch's cross-entropy."""
+    import torch
+
+    summed = torch.zeros(())
+    for row in rows:
+        logits = model(input_ids=torch.tensor([row.token_ids])).logits[0, :-1]
+        labels = torch.tensor(row.labels[1:])
+        summed = summed + torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+    return summed / sum(row.supervised for row in rows)
+
+
+# -------------------------------------------------------------------- packed equals unpacked
+
+
+def test_packed_hidden_states_and_gradients_equal_unpacked_ones(
+    model: Any, encoded: Encoded
+) -> None:
+    import torch
+
+    from s1core.sft.engine import Engine
+    from s1core.sft.group import join
+
+    rows = encoded.examples[:5]
+    reference_loss(model, rows).backward()
+    plain = {name: p.grad.clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        logits = [model(input_ids=torch.tensor([row.token_ids])).logits[0] for row in rows]
+    model.zero_grad()
+
+    engine = Engine(model, CONFIG, join("cpu"))
+    ids, targets, lengths = engine._tensors(rows)
+    packed = engine.packed.hidden(ids, lengths) @ model.lm_head.weight.T
+    torch.testing.assert_close(packed, torch.cat(logits), atol=2e-5, rtol=1e-5)
+    (engine.packed(ids, targets, lengths) / sum(row.supervised for row in rows)).backward()
+    for name, gradient in plain.items():
+        got = dict(model.named_parameters())[name].grad
+        torch.testing.assert_close(got, gradient, atol=1e-6, rtol=1e-4, msg=name)
+
+
+def test_a_change_in_one_packed_example_does_not_reach_its_neighbours(
+    model: Any, encoded: Encoded
+) -> None:
+    import torch
+
+    from s1core.sft.engine import Engine
+    from s1core.sft.group import join
+
+    engine = Engine(model, CONFIG, join("cpu"))
+    ids, _, lengths = engine._tensors(encoded.examples[:3])
+    changed = ids.clone()
+    changed[lengths[0] + 2] = 7
+    with torch.no_grad():
+        before = engine.packed.hidden(ids, lengths).split(lengths)
+        after = engine.packed.hidden(changed, lengths).split(lengths)
+    assert torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
+    assert torch.equal(before[2], after[2])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"packing": False},
+        {"micro_batch_tokens": 130},
+        {"activation_checkpointing": True},
+        {"loss_chunk_tokens": 7},
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
+    how: dict[str, Any],
+    model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    result = train(model, tiny_tokenizer, encoded, replace(CONFIG, **how), tmp_path)
+    assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
+
+
+def test_the_losses_are_those_of_plain_transformers_and_torch(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult
+) -> None:
+    """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
+    import torch
+    from transformers import Trainer, get_cosine_schedule_with_warmup
+
+    from s1core.sft.train import batch_at
+
+    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    named = list(model.named_parameters())
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for n, p in named if n in decayed], "weight_decay": 1e-4},
+            {"params": [p for n, p in named if n not in decayed], "weight_decay": 0.0},
+        ],
+        lr=CONFIG.lr,
+        betas=(0.9, 0.95),
+    )
+    total = CONFIG.total_steps(len(encoded.examples))
+    schedule = get_cosine_schedule_with_warmup(optimizer, int(np.ceil(0.05 * total)), total)
+    for step, row in enumerate(undisturbed.log):
+        loss = reference_loss(model.train(), batch_at(encoded, CONFIG, step))
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        assert row["lr"] == pytest.approx(schedule.get_last_lr()[0])
+        assert row["loss"] == pytest.approx(float(loss), rel=1e-4)
+        assert row["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+
+
+# ----------------------------------------------------------------------------------- results
+
+
+def test_the_final_model_is_plain_safetensors_that_transformers_loads(
+    undisturbed: TrainResult, tiny_tokenizer: Any, encoded: Encoded
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    loaded = AutoModelForCausalLM.from_pretrained(undisturbed.path)
+    tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
+    assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
+    assert float(reference_loss(loaded, encoded.examples)) < undisturbed.log[0]["loss"]
+    assert {path.suffix for path in undisturbed.path.iterdir()} <= {
+        ".json",
+        ".safetensors",
+        ".jinja",
+    }
+
+
+def test_every_token_of_every_epoch_is_counted(undisturbed: TrainResult, encoded: Encoded) -> None:
+    assert undisturbed.steps == 6
+    assert undisturbed.tokens == 2 * encoded.tokens
+    assert undisturbed.supervised_tokens == 2 * encoded.supervised
+
+
+def test_a_finished_run_is_returned_and_not_repeated(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult
+) -> None:
+    again = train(model, tiny_tokenizer, encoded, CONFIG, undisturbed.path.parent)
+    assert again.log == undisturbed.log
+    assert again.resumed_from == 6
+
+
+def test_nothing_is_printed_where_there_is_no_terminal(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path, capfd: Any
+) -> None:
+    seen: list[dict[str, Any]] = []
+    train(model, tiny_tokenizer, encoded, replace(CONFIG, epochs=1), tmp_path, on_log=seen.append)
+    assert capfd.readouterr() == ("", "")
+    assert [row["step"] for row in seen] == [1, 2, 3]
+
+
+# ----------------------------------------------------------------------------------- resuming
+
+
+class Stop(Exception):
+    pass
+
+
+def stopped(model: Any, tokenizer: Any, encoded: Encoded, out: Path, step: int) -> None:
+    def stop(row: dict[str, Any]) -> None:
+        if row["step"] == step:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(model, tokenizer, encoded, CONFIG, out, on_log=stop)
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes()
+        for name in ("log.jsonl", "final/model.safetensors")
+    )
+
+
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_a_stopped_run_resumes_to_the_same_bytes(
+    step: int,
+    model: Any,
+    tiny_model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    stopped(model, tiny_tokenizer, encoded, tmp_path, step)
+    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert result.resumed_from == (step - 1) // 2 * 2
+    assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+def _train_slowly(out: str) -> None:
+    from tests.helpers import tiny_model, tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    rows = encode(examples(), tokenizer, max_seq_len=128)
+    train(tiny_model(), tokenizer, rows, CONFIG, out, on_log=lambda row: time.sleep(0.3))
+
+
+def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult, tmp_path: Path
+) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_train_slowly, args=[tmp_path])
+    process.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(SFTError, match="another process is training"):
+            train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    finally:
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+    assert not (tmp_path / "final").exists()
+    train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+def test_a_folder_of_another_run_is_refused_with_the_difference(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
+    for config, rows, what in (
+        (replace(CONFIG, lr=1e-3), encoded, r"lr \(0.01 there, 0.001 asked for\)"),
+        (CONFIG, replace(encoded, examples=encoded.examples[1:]), "the data"),
+        (CONFIG, encoded, "the model"),  # it was trained in place, so it is no longer the same
+    ):
+        with pytest.raises(SFTError, match=what + ": choose another folder"):
+            train(model, tiny_tokenizer, rows, config, tmp_path)
+
+
+def test_a_checkpoint_of_another_model_is_refused(
+    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    from tests.helpers import tiny_model as build
+
+    stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
+    with pytest.raises(SFTError, match="the model"):
+        train(copy.deepcopy(build(1)), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(SFTError, match="lacks rows|another model"):
+        train(copy.deepcopy(build(0, 4)), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert list(tmp_path.glob("checkpoints/step-000002"))
+
+
+# ------------------------------------------------------------------------------------ accidents
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    import torch
+
+    def poison(row: dict[str, Any]) -> None:
+        if row["step"] == 3:
+            with torch.no_grad():
+                model.model.norm.weight.fill_(float("nan"))
+
+    with pytest.raises(SFTError) as error:
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=poison)
+    from s1core.sft.train import batch_at
+
+    message = str(error.value)
+    assert "of step 4 is not a finite number" in message
+    assert all(example.key in message for example in batch_at(encoded, CONFIG, 3))
+    assert "checkpoints/step-000002" in message
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
+
+
+def test_labels_that_are_all_masked_are_refused(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    masked = [replace(e, labels=(-100,) * len(e.labels)) for e in encoded.examples]
+    with pytest.raises(SFTError, match="every label is masked"):
+        train(model, tiny_tokenizer, replace(encoded, examples=tuple(masked)), CONFIG, tmp_path)
+
+
+def test_an_example_longer_than_the_model_is_refused(
+    model: Any, tiny_tokenizer: Any, tmp_path: Path
+) -> None:
+    long = Example(Problem("Use 1", "1"), Trace("a " * 400, "1"))
+    with pytest.raises(SFTError, match="attends over 512: set max_seq_len to at most 512"):
+        train(model, tiny_tokenizer, [long], SFTConfig(), tmp_path)
+
+
+FULL_DISK = """
+import resource, sys
+from tests.test_sft_train import CONFIG, encode, examples, train
+from tests.helpers import tiny_model, tiny_tokenizer
+limit = int(sys.argv[2])
+def fill(row):
+    if row["step"] == int(sys.argv[3]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+tokenizer = tiny_tokenizer()
+train(tiny_model(), tokenizer, encode(examples(), tokenizer, max_seq_len=128), CONFIG, sys.argv[1],
+      on_log=fill)
+"""
+
+
+@pytest.mark.parametrize("step, what", [(3, "step-000004 could not be saved"), (6, "could not be")])
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    step: int,
+    what: str,
+    model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    """A file-size limit stands in for the full disk: writes fail half-way in both cases."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), "20000", str(step)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 1
+    assert "SFTError: " in done.stderr
+    assert what in done.stderr
+    kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
+    assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
+    train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert same_bytes(tmp_path, undisturbed.path.parent)
