@@ -1,0 +1,337 @@
+"""Execute a percent notebook with a profile's parameters, clean what came out, and stamp it.
+
+A committed notebook is a build artefact: the same source, package, profile and results give the
+same bytes. So cell ids come from the source instead of a random generator, timestamps are dropped,
+and anything that differs between machines (stderr, object addresses, file paths) is an error.
+This module knows nothing about the site; rendering is `s1core.book.site`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1core import __version__
+from s1core.records import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+# Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
+NOTEBOOK_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
+
+
+class BookError(RuntimeError):
+    """A notebook or the site cannot be built: the message says which one, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where an executed notebook came from; deliberately without dates, so reruns are identical.
+
+    Attributes:
+        source: the notebook's path inside the project, e.g. `notebooks/00_introduction.py`.
+        source_sha256: digest of that file.
+        profile: the profile it was executed under.
+        parameters: everything that was injected after its parameters cell.
+        version: version of the package.
+        package_sha256: digest over the package's sources.
+    """
+
+    source: str
+    source_sha256: str
+    profile: str
+    parameters: Mapping[str, Any]
+    version: str
+    package_sha256: str
+
+
+def execute(
+    source: str | Path,
+    output: str | Path,
+    profile: str,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> bool:
+    """Execute `source` (jupytext percent format) and write the cleaned notebook to `output`.
+
+    It runs in the folder of `output`, with PROFILE, and SEED where the notebook declares it,
+    injected after the cell tagged "parameters".
+
+    Returns:
+        True when the file's bytes changed, False when it already held exactly this.
+
+    Raises:
+        BookError: no such source, no parameters cell, an unknown parameter, a failing cell, or an
+            output that would differ between machines.
+    """
+    import jupytext
+    import nbformat
+    import papermill
+
+    source, output = Path(source), Path(output)
+    if not source.is_file():
+        raise BookError(f"{source}: no such notebook.")
+    notebook = jupytext.read(source, fmt="py:percent")
+    values = _injected(source, notebook, profile, parameters or {}, seed)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
+        plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, plain)
+        try:
+            papermill.execute_notebook(
+                str(plain),
+                str(ran),
+                parameters=values,
+                kernel_name="python3",
+                cwd=str(output.parent),
+                progress_bar=False,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise BookError(_describe(source, error)) from error
+        executed = nbformat.read(ran, as_version=4)
+    stamp = Stamp(
+        source=_inside_project(source),
+        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        profile=profile,
+        parameters=values,
+        version=__version__,
+        package_sha256=package_digest(),
+    )
+    text = nbformat.writes(clean(executed, stamp)) + "\n"
+    if output.is_file() and output.read_text(encoding="utf-8") == text:
+        return False
+    write_atomically(output, [text])
+    return True
+
+
+def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
+    """Reduce an executed notebook to what its source and its results determine.
+
+    Raises:
+        BookError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
+    """
+    import nbformat
+
+    cells = []
+    for position, cell in enumerate(notebook.cells):
+        where = f"{stamp.source}, cell {position + 1}"
+        kept = nbformat.from_dict(
+            {
+                "cell_type": cell.cell_type,
+                "id": cell_id(position, cell.source),
+                "metadata": _clean_metadata(cell.metadata),
+                "source": cell.source,
+            }
+        )
+        if cell.cell_type == "code":
+            kept["execution_count"] = cell.execution_count
+            kept["outputs"] = _clean_outputs(cell.outputs, where)
+        cells.append(kept)
+    result = nbformat.v4.new_notebook(cells=cells)
+    result.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "s1core": asdict(stamp),
+        }
+    )
+    return result
+
+
+def cell_id(position: int, source: str) -> str:
+    """A stable cell id: 12 hex digits of sha256 over the cell's position and source."""
+    return hashlib.sha256(f"{position}\n{source}".encode()).hexdigest()[:12]
+
+
+def package_digest() -> str:
+    """sha256 over the names and bytes of the package's sources (code, profiles, tables)."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in {".py", ".yaml", ".json"} and path.is_file():
+            digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode())
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
+    """Say which executed notebooks are missing, orphaned, or older than their source.
+
+    Returns one sentence per problem; an empty list means that every page shows its source.
+    """
+    import nbformat
+
+    sources, executed = Path(sources), Path(executed)
+    problems = []
+    for source in sorted(sources.glob("*.py")):
+        built = executed / f"{source.stem}.ipynb"
+        if not built.is_file():
+            problems.append(f"{built} is missing: run `make notebooks`.")
+            continue
+        stamp = nbformat.read(built, as_version=4).metadata.get("s1core", {})
+        if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
+            problems.append(f"{built} was made from another {source}: run `make notebooks`.")
+    names = {source.stem for source in sources.glob("*.py")}
+    for built in sorted(executed.glob("*.ipynb")):
+        if built.stem not in names:
+            problems.append(f"{built} has no source in {sources}: delete it.")
+    return problems
+
+
+def check_notebooks(
+    paths: Sequence[str | Path], sanitize: str | Path | None = None, workers: int = 2
+) -> int:
+    """Run nbval over executed notebooks on the committed results; returns pytest's exit status."""
+    if not paths:
+        raise BookError("no executed notebooks to check: run `make notebooks` first.")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
+    # Cells of one notebook share a kernel, so they must stay on one worker.
+    command += ["-p", "no:cacheprovider", "-n", str(workers), "--dist", "loadfile"]
+    if sanitize is not None:
+        command += ["--nbval-sanitize-with", str(sanitize)]
+    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
+        # The results mode may be chosen by the caller; the committed ones are the default.
+        environment = {"S1CORE_STORE": "results", **os.environ}
+        return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _injected(
+    source: Path,
+    notebook: NotebookNode,
+    profile: str,
+    parameters: Mapping[str, Any],
+    seed: int | None,
+) -> dict[str, Any]:
+    """PROFILE, SEED where declared, and the caller's parameters; all must be declared."""
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if not tagged:
+        raise BookError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
+    declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
+    values: dict[str, Any] = {"PROFILE": profile, **parameters}
+    unknown = sorted(set(values) - declared)
+    if unknown:
+        raise BookError(f"{source} declares no parameter {', '.join(unknown)}.")
+    if seed is not None and "SEED" in declared:
+        values.setdefault("SEED", seed)
+    return dict(sorted(values.items()))
+
+
+@contextlib.contextmanager
+def _environment(scratch: str) -> Iterator[None]:
+    """Set the notebook environment for child processes, and put back what was there."""
+    # A user's IPython profile must not run inside the book.
+    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(Path(scratch, "ipython"))}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
+    kept = {k: v for k, v in metadata.items() if k not in {"papermill", "execution", "lines_to_next_cell"}}
+    tags = list(kept.pop("tags", []))
+    if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
+        tags.append("remove-cell")  # the stamp under the page shows the values that were used
+    if tags:
+        kept["tags"] = tags
+    return dict(sorted(kept.items()))
+
+
+def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
+    """Merge split stdout chunks, and refuse what differs from run to run."""
+    kept: list[Any] = []
+    for output in outputs:
+        if output.output_type == "error":
+            raise BookError(f"{where} raised {output.ename}: {output.evalue}")
+        if output.output_type == "stream":
+            if output.name == "stderr":
+                first = output.text.strip().splitlines()[:1]
+                raise BookError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
+            if kept and kept[-1].output_type == "stream":
+                # Where the kernel cuts a stream depends on timing.
+                kept[-1]["text"] += output.text
+                continue
+        kept.append(output)
+    for output in kept:
+        for text in _texts(output):
+            address = _ADDRESS.search(text)
+            if address:
+                raise BookError(f"{where} shows an object's address ({address.group()}).")
+            for path in _machine_paths():
+                if path in text:
+                    raise BookError(f"{where} shows a path of this machine ({path}).")
+    return kept
+
+
+def _texts(output: Any) -> Iterator[str]:
+    if output.output_type == "stream":
+        yield output.text
+    for kind, value in output.get("data", {}).items():
+        if kind.startswith("text/") and isinstance(value, str):
+            # Embedded images are not read by anyone, and long.
+            yield re.sub(r"base64,[A-Za-z0-9+/=]+", "", value)
+
+
+def _machine_paths() -> list[str]:
+    home = str(Path.home())
+    paths = {str(PACKAGE.parent), sys.prefix, home if len(home) > 5 else f"{home}/"}
+    return sorted(path for path in paths if path not in {"/", "//"})
+
+
+def _describe(source: Path, error: Any) -> str:
+    """One sentence about a failed cell, with the last lines of what it raised."""
+    first_line = str(error.evalue).strip().splitlines()[:1]
+    return (
+        f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: "
+        f"{''.join(first_line)}\n{_last_frame(error.traceback)}"
+    )
+
+
+def _last_frame(traceback: Sequence[str]) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
+    return "\n".join(f"    {line}" for line in plain.splitlines()[-12:])
+
+
+def _inside_project(path: Path) -> str:
+    """The path relative to the project (the folder with pyproject.toml), or just the name."""
+    path = path.resolve()
+    for parent in path.parents:
+        if (parent / "pyproject.toml").is_file():
+            return path.relative_to(parent).as_posix()
+    return path.name
