@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import multiprocessing
 import os
+import resource
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         assert row["lr"] == pytest.approx(schedule.get_last_lr()[0])
-        assert row["loss"] == pytest.approx(float(loss), rel=1e-4)
+        assert row["loss"] == pytest.approx(loss.item(), rel=1e-4)
         assert row["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
         optimizer.step()
         schedule.step()
@@ -182,7 +183,7 @@ def test_the_final_model_is_plain_safetensors_that_transformers_loads(
     loaded = AutoModelForCausalLM.from_pretrained(undisturbed.path)
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
     assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
-    assert float(reference_loss(loaded, encoded.examples)) < undisturbed.log[0]["loss"]
+    assert reference_loss(loaded, encoded.examples).item() < undisturbed.log[0]["loss"]
     assert {path.suffix for path in undisturbed.path.iterdir()} <= {
         ".json",
         ".safetensors",
@@ -261,7 +262,12 @@ def _train_slowly(out: str) -> None:
 
 
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult, tmp_path: Path
+    model: Any,
+    tiny_model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
 ) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_train_slowly, args=[tmp_path])
     process.start()
@@ -275,21 +281,22 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
     assert not (tmp_path / "final").exists()
-    train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
     stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
-    for config, rows, what in (
-        (replace(CONFIG, lr=1e-3), encoded, r"lr \(0.01 there, 0.001 asked for\)"),
-        (CONFIG, replace(encoded, examples=encoded.examples[1:]), "the data"),
-        (CONFIG, encoded, "the model"),  # it was trained in place, so it is no longer the same
+    fewer = replace(encoded, examples=encoded.examples[1:])
+    for config, rows, again, what in (
+        (replace(CONFIG, lr=1e-3), encoded, tiny_model, r"lr \(0.01 there, 0.001 asked for\)"),
+        (CONFIG, fewer, tiny_model, "the data"),
+        (CONFIG, encoded, model, "the model .*trained in place"),
     ):
-        with pytest.raises(SFTError, match=what + ": choose another folder"):
-            train(model, tiny_tokenizer, rows, config, tmp_path)
+        with pytest.raises(SFTError, match=f"differs in {what}.*choose another folder"):
+            train(again, tiny_tokenizer, rows, config, tmp_path)
 
 
 def test_a_checkpoint_of_another_model_is_refused(
@@ -346,41 +353,39 @@ def test_an_example_longer_than_the_model_is_refused(
         train(model, tiny_tokenizer, [long], SFTConfig(), tmp_path)
 
 
-FULL_DISK = """
-import resource, sys
-from tests.test_sft_train import CONFIG, encode, examples, train
-from tests.helpers import tiny_model, tiny_tokenizer
-limit = int(sys.argv[2])
-def fill(row):
-    if row["step"] == int(sys.argv[3]):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-tokenizer = tiny_tokenizer()
-train(tiny_model(), tokenizer, encode(examples(), tokenizer, max_seq_len=128), CONFIG, sys.argv[1],
-      on_log=fill)
-"""
+@contextlib.contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """A limit on the size of files: writing a longer one fails half-way, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("step, what", [(3, "step-000004 could not be saved"), (6, "could not be")])
+@pytest.mark.parametrize(
+    "step, what", [(3, "step-000004 could not be saved"), (6, "step-000006 could not be saved")]
+)
 def test_a_full_disk_keeps_the_last_good_checkpoint(
     step: int,
     what: str,
     model: Any,
+    tiny_model: Any,
     tiny_tokenizer: Any,
     encoded: Encoded,
     undisturbed: TrainResult,
     tmp_path: Path,
 ) -> None:
-    """A file-size limit stands in for the full disk: writes fail half-way in both cases."""
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path), "20000", str(step)],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    )
-    assert done.returncode == 1
-    assert "SFTError: " in done.stderr
-    assert what in done.stderr
+    limited = contextlib.ExitStack()
+
+    def fill_the_disk(row: dict[str, Any]) -> None:
+        if row["step"] == step:
+            limited.enter_context(files_of_at_most(20_000))
+
+    with limited, pytest.raises(SFTError, match=what):
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=fill_the_disk)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
-    train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)

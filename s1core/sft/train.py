@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1core.records import Example, write_jsonl
+from s1core.records import Example, to_json, write_jsonl
 from s1core.sft.config import SFTConfig, SFTError
 from s1core.sft.encode import Encoded, EncodedExample, encode
 
@@ -183,9 +183,10 @@ class _Run:
                 for name in identity["settings"]
                 if identity["settings"].get(name) != there["settings"].get(name)
             ]
-            differing += [
-                f"the {what}" for what in ("data", "model") if identity[what] != there[what]
-            ]
+            if identity["data"] != there["data"]:
+                differing.append("the data")
+            if identity["model"] != there["model"]:
+                differing.append("the model (was it trained in place? then load it again)")
             if differing:
                 raise SFTError(
                     f"{self.out} holds a run that differs in {', '.join(differing)}: choose "
@@ -229,7 +230,7 @@ class _Run:
             for step in range(first, self.total):
                 row = self._one(engine, step, per_epoch)
                 if engine.group.first:
-                    log.write(json.dumps(row) + "\n")
+                    log.write(to_json(row) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
                     bar.update()
