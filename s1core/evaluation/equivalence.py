@@ -32,6 +32,7 @@ _SHORT_FRAC = re.compile(r"\\frac(?:(\d)(\d)|(\d)\{([^{}]*)\}|\{([^{}]*)\}(\d))"
 _RATIONAL = re.compile(r"(-?)\\frac\{(-?\d{1,40})\}\{(-?\d{1,40})\}|(-?\d{1,40})/(\d{1,40})")
 _DECIMAL = re.compile(r"-?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})")
 _SLASH = re.compile(r"(?<![\w}.])(\d+)/(\d+)(?![\w.{])")
+_NUMERAL = re.compile(r"(-?[0-9A-Za-z]{1,60})(?:_(\d{1,2}))?")
 _SUBSCRIPT = re.compile(r"_\{(\w+)\}")
 _MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix)\}(.*)\\end\{\1\}", re.S)
 _THOUSANDS = re.compile(r"(?<![\d.,])-?\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -51,6 +52,8 @@ def equivalent(gold: str, answer: str) -> Verdict:
     plain_gold, plain_answer = normalise(gold), normalise(answer)
     if plain_gold == plain_answer:
         return Verdict(True, "normalised text")
+    if based := _same_numeral(plain_gold, plain_answer):
+        return based
     values = value(plain_gold), value(plain_answer)
     if None not in values:
         return Verdict(values[0] == values[1], "value")
@@ -149,6 +152,26 @@ def _same_lists(gold: _List, answer: _List) -> Verdict:
             return Verdict(False, "parts in any order")
         left_over.remove(twin)
     return Verdict(True, "parts in any order")
+
+
+def _same_numeral(gold: str, answer: str) -> Verdict | None:
+    """Numerals with a base (`4210_5`), which math-verify compares without it; else None.
+
+    A base that is left out is taken from the other side: the question names it.
+    """
+    left, right = _NUMERAL.fullmatch(gold), _NUMERAL.fullmatch(answer)
+    if not left or not right or not (left.group(2) or right.group(2)):
+        return None
+    if left.group(2) and right.group(2):
+        try:
+            return Verdict(int(*_based(left)) == int(*_based(right)), "numeral in its base")
+        except ValueError:
+            return Verdict(False, "not a numeral of its base")
+    return Verdict(left.group(1).upper() == right.group(1).upper(), "numeral, base left out")
+
+
+def _based(match: re.Match[str]) -> tuple[str, int]:
+    return match.group(1), int(match.group(2))
 
 
 def _full_frac(match: re.Match[str]) -> str:
