@@ -72,7 +72,7 @@ TEMPLATES: dict[str, Template] = {
             "sky-t1",
             "<|begin_of_thought|>\n\n",
             "<|end_of_thought|>\n\n<|begin_of_solution|>\n\n",
-            ("<|im_start|>",),
+            ("<|begin_of_thought|>", "<|end_of_thought|>"),
             system=_SKY_T1_SYSTEM,
         ),
     )

@@ -179,7 +179,7 @@ class Machine:
         return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs)
 
     def start(self) -> list[int]:
-        """Ids to append to the prompt before anything is sampled (none, unless no thinking fits)."""
+        """Ids to append before anything is sampled: none, unless no thinking fits."""
         return [] if self._thinking_left else self._cut_thinking()
 
     def take(self, sampled: Sequence[int]) -> list[int]:

@@ -1,0 +1,224 @@
+"""One contract for every engine: native and multi-call forcing give the same tokens, a batch gives
+what its members give alone, and nothing outside the tokenizer is ever sampled."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s1core.backends import NativeScriptedBackend, SamplingParams, ScriptedBackend, follow
+from s1core.backends.hf import HFBackend
+from s1core.backends.sampling import choose, row_seed, uniforms
+from s1core.forcing import Budget, ForcingError, generate
+from s1core.records import Problem
+from s1core.templates import prompt_ids
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
+BUDGETS = [
+    Budget(0, max_answer=5),
+    Budget(6, num_ignore=3, max_answer=9),
+    Budget(40, num_ignore=2, ignore_str="", max_answer=3),
+    Budget(25, num_ignore=2, ignore_str=("Wait", "Hmm"), max_answer=30),
+    Budget(60, min_thinking=30, max_answer=12),
+    Budget(1000, num_ignore=1, max_answer=470),
+    Budget(90, max_answer=1, answer_cue=""),
+]
+
+
+def babble(context) -> int:
+    """A deterministic model of the context: any of 60 ids, stops among them."""
+    return hash((*context[-3:], len(context))) % 60
+
+
+@pytest.fixture(scope="module", params=["scripted", "hf", "hf-mha", "hf-small-batches"])
+def backend(request):
+    tokenizer = tiny_tokenizer()
+    if request.param == "scripted":
+        return NativeScriptedBackend(tokenizer, babble, context_length=512, fallback=30)
+    model = tiny_model(kv_heads=4 if request.param == "hf-mha" else 2)
+    return HFBackend(model, tokenizer, batch_size=3 if "small" in request.param else 256)
+
+
+def run(backend, problems=PROBLEMS, budgets=BUDGETS, **options):
+    return list(generate(backend, problems, budgets, **options))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_native_forcing_and_multi_call_give_the_same_tokens(backend, temperature):
+    options = {"samples": 2, "temperature": temperature, "top_p": 0.9, "seed": 5}
+    native = run(backend, native=True, **options)
+    assert native == run(backend, native=False, **options)
+    assert {g.outcome for g in native} >= {"truncated", "context"}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_mixed_budgets_in_one_batch_give_what_each_gives_alone(backend, temperature):
+    together = run(backend, samples=2, temperature=temperature)
+    alone = [
+        generation
+        for problem, budget in zip(PROBLEMS, BUDGETS, strict=True)
+        for generation in run(backend, [problem], budget, samples=2, temperature=temperature)
+    ]
+    assert together == alone
+
+
+def test_generations_come_by_problem_then_by_sample(backend):
+    order = [(g.problem_key, g.sample) for g in run(backend, samples=2, first_sample=4)]
+    assert order == list(itertools.product([p.key for p in PROBLEMS], [4, 5]))
+
+
+def test_samples_made_apart_equal_samples_made_together(backend):
+    together = run(backend, samples=3, temperature=1.0)
+    apart = [run(backend, first_sample=i, temperature=1.0) for i in range(3)]
+    assert together == [g for row in zip(*apart, strict=True) for g in row]
+
+
+def test_an_empty_batch_gives_nothing(backend):
+    assert run(backend, [], []) == [] == run(backend, [], Budget(5))
+    assert backend.complete([], []) == []
+
+
+def test_the_stop_token_is_the_last_of_a_completion(backend):
+    tokenizer = tiny_tokenizer()
+    prompts = [tokenizer.encode(f"Use {i} to make 7") for i in range(20)]
+    stops = tuple(range(0, 60))
+    params = [SamplingParams(max_tokens=1 + i, stop_token_ids=stops) for i in range(20)]
+    for i, completion in enumerate(backend.complete(prompts, params)):
+        assert 1 <= len(completion.token_ids) <= i + 1
+        assert not set(completion.token_ids[:-1]) & set(stops)
+        assert (completion.token_ids[-1] in stops) == (completion.finish_reason == "stop")
+
+
+def test_no_stop_token_among_the_first_min_tokens(backend):
+    prompt = tiny_tokenizer().encode("Use 3 to make 7")
+    stops = tuple(i for i in range(len(tiny_tokenizer())) if i != 30)
+    params = SamplingParams(max_tokens=9, stop_token_ids=stops, min_tokens=4)
+    (completion,) = backend.complete([prompt], [params])
+    assert completion.token_ids[:4] == (30,) * 4
+    assert completion.finish_reason == "stop" or len(completion.token_ids) == 9
+
+
+def test_a_continued_call_uses_the_random_numbers_of_one_that_runs_through():
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    prompt = tiny_tokenizer().encode("Use 3 to make 7")
+    whole = SamplingParams(max_tokens=20, temperature=1.0, seed=11)
+    (expected,) = backend.complete([prompt], [whole])
+    first = SamplingParams(max_tokens=8, temperature=1.0, seed=11)
+    (head,) = backend.complete([prompt], [first])
+    rest = SamplingParams(max_tokens=12, temperature=1.0, seed=11, first_draw=8)
+    (tail,) = backend.complete([[*prompt, *head.token_ids]], [rest])
+    assert head.token_ids + tail.token_ids == expected.token_ids
+
+
+def test_ids_outside_the_tokenizer_are_never_sampled():
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    assert backend.model.config.vocab_size > len(tiny_tokenizer())
+    generations = run(backend, budgets=Budget(60, max_answer=60), samples=8, temperature=5.0)
+    sampled = {t for g in generations for t in g.token_ids(origin="sampled")}
+    assert len(sampled) > 100
+    assert max(sampled) < len(tiny_tokenizer())
+
+
+def test_greedy_decoding_equals_transformers_own_generate():
+    model, tokenizer = tiny_model(), tiny_tokenizer()
+    backend = HFBackend(model, tokenizer)
+    prompts = [tokenizer.encode("Use 3 to make 7" + " yes" * i) for i in range(4)]
+    params = [SamplingParams(max_tokens=30)] * 4
+    ours = backend.complete(prompts, params)
+    unknown = list(range(len(tokenizer), model.config.vocab_size))
+    for prompt, completion in zip(prompts, ours, strict=True):
+        theirs = model.generate(
+            torch.tensor([prompt]), max_new_tokens=30, do_sample=False, eos_token_id=None,
+            suppress_tokens=unknown, pad_token_id=0,
+        )  # fmt: skip
+        assert list(completion.token_ids) == theirs[0, len(prompt) :].tolist()
+
+
+def test_decoding_leaves_the_model_as_it_was():
+    model = tiny_model()
+    before = (model.config._attn_implementation, model.training)
+    run(HFBackend(model, tiny_tokenizer()), budgets=Budget(5, max_answer=3))
+    assert (model.config._attn_implementation, model.training) == before
+
+
+def test_a_sliding_window_model_is_refused_by_name():
+    class Windowed:
+        class config:
+            layer_types = ["full_attention", "sliding_attention"]
+
+    with pytest.raises(Exception, match="sliding_attention.*vllm or completions"):
+        HFBackend(Windowed(), tiny_tokenizer())
+
+
+def test_multi_call_resubmits_token_ids_and_what_is_left_of_the_budget():
+    tokenizer = tiny_tokenizer()
+    stop = tokenizer.eos_token_id
+    problem = Problem("yes?", "")
+    prompt = prompt_ids("s1", tokenizer, problem.question)
+    backend = ScriptedBackend(tokenizer, follow([40, 41, stop], len(prompt), then=stop))
+    (generation,) = run(backend, [problem], Budget(10, num_ignore=1, max_answer=7))
+    (wait,) = tokenizer.encode("Wait")
+    assert generation.token_ids("thinking", "sampled") == [40, 41]
+    end = tokenizer.encode("<|im_start|>answer\n")
+    assert [(ids[len(prompt) :], p.max_tokens) for ids, p in backend.requests] == [
+        ([], 10),
+        ([40, 41, wait], 7),
+        ([40, 41, wait, *end], 7),
+    ]
+
+
+def test_a_failing_engine_is_a_failure_and_never_a_generation():
+    from s1core.backends import Completion
+
+    class Broken(ScriptedBackend):
+        def complete(self, prompts, params):
+            good = super().complete(prompts, params)
+            return [Completion((), "error", "HTTP 500")] + good[1:]
+
+    backend = Broken(tiny_tokenizer(), babble)
+    failures = []
+    got = run(backend, PROBLEMS[:3], Budget(5), on_failure=failures.append)
+    # Each round fails the first row still in flight, so in the end all of them.
+    assert len(got) + len(failures) == 3 and failures[0].error == "HTTP 500"
+    with pytest.raises(ForcingError, match="generations failed.*HTTP 500"):
+        run(backend, PROBLEMS[:3], Budget(5))
+
+
+@given(seed=st.integers(0, 2**63 - 1), draws=st.lists(st.integers(0, 10**6), max_size=20))
+def test_every_random_number_is_a_function_of_its_seed_and_draw(seed, draws):
+    together = uniforms([seed] * len(draws), draws)
+    assert all(0 <= u < 1 for u in together)
+    assert [uniforms([seed], [d])[0] for d in draws] == list(together)
+
+
+def test_random_numbers_are_uniform_and_rows_are_independent():
+    seeds = [row_seed(0, f"{i:016x}", 0) for i in range(200)]
+    table = uniforms(np.repeat(seeds, 500), np.tile(np.arange(500), 200)).reshape(200, 500)
+    assert abs(table.mean() - 0.5) < 0.005 and abs(table.var() - 1 / 12) < 0.002
+    correlation = np.corrcoef(table)[np.triu_indices(200, 1)]
+    assert np.abs(correlation).max() < 0.25
+    assert len({row_seed(s, k, n) for s in (0, 1) for k in "ab" for n in (0, 1)}) == 8
+
+
+def test_sampling_follows_the_distribution_and_top_p_cuts_its_tail():
+    logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().repeat(20_000, 1)
+    uniform = uniforms(np.arange(20_000), np.zeros(20_000))
+    ones = np.ones(20_000)
+    counts = torch.bincount(choose(logits, ones, ones, uniform), minlength=4) / 20_000
+    assert torch.allclose(counts, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.015)
+    counts = torch.bincount(choose(logits, ones, ones * 0.6, uniform), minlength=4) / 20_000
+    assert torch.allclose(counts, torch.tensor([0, 0, 3 / 7, 4 / 7]), atol=0.015)
+
+
+@given(st.floats(0, 1, exclude_max=True), st.floats(0.05, 1), st.floats(0.1, 5))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_forbidden_id_is_never_sampled(uniform, top_p, temperature):
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, -3.0, -torch.inf]])
+    one = np.ones(1)
+    assert choose(logits, one * temperature, one * top_p, one * uniform).item() in (1, 3)

@@ -1,0 +1,347 @@
+"""Budget forcing as a specification: every invariant of Section 3.1's decoder, against a scripted
+model that tries to break it. No tokenizer and no engine here, only ids."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s1core.forcing.budget import Budget, BudgetError, Machine, Rules, rules
+from s1core.templates import resolve
+from tests.helpers import tiny_tokenizer
+
+EOS, END, ANSWER, NEWLINE, CUE, WAIT, HMM, A, B = range(9)
+STOPS = frozenset({EOS, END})
+PROMPT = (A, B, NEWLINE)
+
+
+def make_rules(max_thinking: int, **changes: object) -> Rules:
+    settings = {
+        "num_ignore": 0,
+        "min_thinking": 0,
+        "max_answer": 4,
+        "ignore_ids": ((WAIT,),),
+        "end_ids": (END, ANSWER, NEWLINE),
+        "cue_ids": (CUE, CUE),
+        "newline_ids": (NEWLINE,),
+        "stops": STOPS,
+        "ends_line": lambda token: token == NEWLINE,
+    }
+    return Rules(max_thinking=max_thinking, **{**settings, **changes})
+
+
+def decode(the_rules: Rules, model, context: int = 10_000, can_suppress: bool = True) -> Machine:
+    """Step a machine one token at a time; `model` maps the number of draws to a token."""
+    machine = Machine(the_rules, PROMPT, context)
+    machine.start()
+    while not machine.finished:
+        assert machine.room > 0, "an unfinished machine must allow a token"
+        token = model(machine.draws)
+        if machine.suppress and can_suppress and token in STOPS:
+            token = A
+        machine.take([token])
+    return machine
+
+
+def says(*script: int, then: int = A):
+    return lambda draw: script[draw] if draw < len(script) else then
+
+
+def reference(the_rules: Rules, model, context: int) -> tuple[list[int], list[int], str, int]:
+    """The specification again, as one plain loop: (thinking, all ids, outcome, Waits)."""
+    r, thinking, waits, draws, suppress = the_rules, [], 0, 0, False
+    longest = len(r.newline_ids) + len(r.end_ids) + len(r.cue_ids)
+    by_context = max(0, context - len(PROMPT) - longest - r.max_answer)
+    cap = min(r.max_thinking, by_context)
+    while True:
+        if len(thinking) == cap:
+            line_ended = r.ends_line(thinking[-1] if thinking else PROMPT[-1])
+            closing = [*([] if line_ended else r.newline_ids), *r.end_ids, *r.cue_ids]
+            outcome = "truncated" if r.max_thinking <= by_context else "context"
+            break
+        token = model(draws)
+        if suppress and token in r.stops:
+            token = A
+        draws, suppress = draws + 1, False
+        if token not in r.stops:
+            thinking.append(token)
+            continue
+        wait = list(r.ignore_ids[waits % len(r.ignore_ids)])
+        wanted = waits < r.num_ignore or len(thinking) < r.min_thinking
+        if wanted and len(thinking) + len(wait) <= cap:
+            thinking, waits, suppress = thinking + wait, waits + 1, not wait
+            continue
+        closing, outcome = list(r.end_ids), "ended"
+        break
+    answer: list[int] = []
+    room = min(r.max_answer, context - len(PROMPT) - len(thinking) - len(closing))
+    for _ in range(room):
+        token = model(draws)
+        draws += 1
+        if token in r.stops:
+            break
+        answer.append(token)
+    return thinking, [*thinking, *closing, *answer], outcome, waits
+
+
+@st.composite
+def adversaries(draw: st.DrawFn):
+    """Models that end at once, never end, end twice, sample only stops, or babble."""
+    script = draw(st.lists(st.sampled_from([EOS, END, ANSWER, NEWLINE, CUE, WAIT, A]), max_size=40))
+    return says(*script, then=draw(st.sampled_from([A, EOS, END, NEWLINE, WAIT])))
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> Rules:
+    max_thinking = draw(st.integers(0, 30))
+    ignore = st.lists(st.sampled_from([WAIT, HMM, NEWLINE]), max_size=4).map(tuple)
+    return make_rules(
+        max_thinking,
+        num_ignore=draw(st.integers(0, 5)),
+        min_thinking=draw(st.integers(0, max_thinking)),
+        max_answer=draw(st.integers(1, 8)),
+        ignore_ids=tuple(draw(st.lists(ignore, min_size=1, max_size=3))),
+        cue_ids=draw(st.sampled_from([(), (CUE,), (CUE, CUE)])),
+    )
+
+
+contexts = st.one_of(st.integers(10, 40), st.just(10_000))
+cases = given(rule_sets(), adversaries(), contexts)
+
+
+def phase_ids(machine: Machine, phase: str, origin: str | None = None) -> list[int]:
+    return [
+        token
+        for segment in machine.segments
+        if segment.phase == phase and origin in (None, segment.origin)
+        for token in segment.token_ids
+    ]
+
+
+@cases
+def test_the_machine_is_the_specification(r, model, context):
+    machine = decode(r, model, context)
+    thinking, everything, outcome, waits = reference(r, model, context)
+    assert phase_ids(machine, "thinking") == thinking
+    assert machine.token_ids == everything
+    assert (machine.outcome, machine.waits_used) == (outcome, waits)
+
+
+@cases
+def test_thinking_never_exceeds_the_budget(r, model, context):
+    machine = decode(r, model, context)
+    assert machine.thinking_tokens <= r.max_thinking
+    assert machine.thinking_tokens == len(phase_ids(machine, "thinking"))
+
+
+@cases
+def test_wait_never_exceeds_num_ignore_except_to_reach_the_minimum(r, model, context):
+    machine = decode(r, model, context)
+    if r.min_thinking == 0:
+        assert machine.waits_used <= r.num_ignore
+    if r.num_ignore == 0 and len(r.ignore_ids) == 1:
+        wait = r.ignore_ids[0]
+        forced = phase_ids(machine, "thinking", "forced")
+        assert forced == list(wait) * machine.waits_used
+        assert machine.waits_used * len(wait) <= r.min_thinking + len(wait)
+
+
+@cases
+def test_one_end_delimiter_after_thinking_and_none_inside(r, model, context):
+    machine = decode(r, model, context)
+    assert not STOPS & set(phase_ids(machine, "thinking"))
+    assert not STOPS & set(phase_ids(machine, "answer", "sampled"))
+    assert machine.token_ids.count(END) == 1
+
+
+@cases
+def test_the_cue_appears_only_when_thinking_was_cut(r, model, context):
+    machine = decode(r, model, context)
+    forced = phase_ids(machine, "answer", "forced")
+    if machine.outcome == "ended":
+        assert forced == list(r.end_ids)
+    else:
+        thinking = phase_ids(machine, "thinking")
+        line_ended = (thinking or list(PROMPT))[-1] == NEWLINE
+        newline = [] if line_ended else [NEWLINE]
+        assert forced == [*newline, *r.end_ids, *r.cue_ids]
+
+
+@cases
+def test_the_context_is_never_exceeded_and_keeps_room_for_the_answer(r, model, context):
+    machine = decode(r, model, context)
+    assert len(PROMPT) + len(machine.token_ids) <= context
+    answer = phase_ids(machine, "answer", "sampled")
+    assert len(answer) <= r.max_answer
+    if machine.thinking_tokens and machine.finish_reason == "length":
+        assert len(answer) == r.max_answer
+
+
+@cases
+def test_context_outcome_exactly_when_the_context_is_the_tighter_limit(r, model, context):
+    machine = decode(r, model, context)
+    longest = 1 + len(r.end_ids) + len(r.cue_ids)
+    if machine.outcome == "context":
+        assert context - len(PROMPT) - longest - r.max_answer < r.max_thinking
+    if machine.outcome == "truncated":
+        assert machine.thinking_tokens == r.max_thinking
+
+
+@given(rule_sets(), adversaries(), contexts, st.lists(st.integers(1, 7), min_size=1, max_size=20))
+def test_how_the_tokens_are_split_over_calls_does_not_matter(r, model, context, sizes):
+    whole = decode(r, model, context)
+    machine = Machine(r, PROMPT, context)
+    machine.start()
+    turn = 0
+    while not machine.finished:
+        chunk: list[int] = []
+        size = min(machine.room, sizes[turn % len(sizes)])
+        while len(chunk) < size and not (chunk and chunk[-1] in STOPS):
+            token = model(machine.draws + len(chunk))
+            chunk.append(A if machine.suppress and not chunk and token in STOPS else token)
+        machine.take(chunk)
+        turn += 1
+    assert machine.segments == whole.segments
+
+
+@cases
+def test_segments_alternate_so_that_counts_come_from_marks(r, model, context):
+    segments = decode(r, model, context).segments
+    assert all(segment.token_ids for segment in segments)
+    marks = [(segment.origin, segment.phase) for segment in segments]
+    assert all(a != b for a, b in zip(marks, marks[1:], strict=False))
+    phases = [segment.phase for segment in segments]
+    assert phases == sorted(phases, reverse=True), "thinking comes before the answer"
+
+
+@cases
+def test_take_returns_exactly_what_must_be_appended(r, model, context):
+    machine = Machine(r, PROMPT, context)
+    fed = list(machine.start())
+    while not machine.finished:
+        token = model(machine.draws)
+        token = A if machine.suppress and token in STOPS else token
+        forced = machine.take([token])
+        fed += [*([] if token in STOPS else [token]), *forced]
+        assert fed == machine.token_ids
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 30), st.integers(0, 30), adversaries())
+def test_a_larger_budget_extends_a_smaller_one(small, more, model):
+    short = phase_ids(decode(make_rules(small), model), "thinking")
+    long = phase_ids(decode(make_rules(small + more), model), "thinking")
+    assert long[: len(short)] == short
+
+
+def test_a_model_that_ends_at_once_is_made_to_wait_and_then_may_end():
+    machine = decode(make_rules(10, num_ignore=2), says(EOS, A, END, B, END, A, EOS))
+    assert phase_ids(machine, "thinking") == [WAIT, A, WAIT, B]
+    assert (machine.outcome, machine.waits_used) == ("ended", 2)
+    assert phase_ids(machine, "answer") == [END, ANSWER, NEWLINE, A]
+    assert machine.finish_reason == "stop"
+
+
+def test_a_model_that_never_ends_is_cut_and_given_the_cue():
+    machine = decode(make_rules(3), says(then=A))
+    assert machine.token_ids == [A, A, A, NEWLINE, END, ANSWER, NEWLINE, CUE, CUE, A, A, A, A]
+    assert (machine.outcome, machine.finish_reason) == ("truncated", "length")
+
+
+def test_a_model_that_samples_only_stops_terminates():
+    machine = decode(make_rules(10, num_ignore=3), says(then=END))
+    assert phase_ids(machine, "thinking") == [WAIT, WAIT, WAIT]
+    assert machine.token_ids.count(END) == 1
+    assert phase_ids(machine, "answer", "sampled") == []
+
+
+def test_a_budget_that_ends_inside_the_ignore_string_ends_thinking_instead():
+    r = make_rules(4, num_ignore=1, ignore_ids=((WAIT, WAIT, WAIT),))
+    machine = decode(r, says(A, A, END, EOS))
+    assert phase_ids(machine, "thinking") == [A, A]
+    assert (machine.outcome, machine.waits_used) == ("ended", 0)
+
+
+def test_an_ignore_string_that_just_fits_uses_the_budget_up():
+    r = make_rules(4, num_ignore=1, ignore_ids=((WAIT, WAIT),))
+    machine = decode(r, says(A, A, END, EOS))
+    assert phase_ids(machine, "thinking") == [A, A, WAIT, WAIT]
+    assert (machine.outcome, machine.waits_used) == ("truncated", 1)
+
+
+def test_no_thinking_at_all_is_an_immediate_cued_answer():
+    machine = decode(make_rules(0, num_ignore=4), says(A, EOS))
+    assert machine.thinking_tokens == 0
+    assert machine.token_ids == [END, ANSWER, NEWLINE, CUE, CUE, A]
+    assert machine.outcome == "truncated"
+
+
+def test_ignore_strings_are_drawn_in_turn():
+    r = make_rules(20, num_ignore=3, ignore_ids=((WAIT,), (HMM,)))
+    machine = decode(r, says(then=END))
+    assert phase_ids(machine, "thinking") == [WAIT, HMM, WAIT]
+
+
+def test_without_a_string_the_end_is_suppressed_once_per_wait():
+    r = make_rules(20, num_ignore=2, ignore_ids=((),))
+    machine = decode(r, says(B, END, END, END, B, END, EOS))
+    # An end right after a suppressed one cannot be sampled; something else (A) is.
+    assert phase_ids(machine, "thinking") == [B, A, B]
+    assert (machine.waits_used, machine.outcome) == (2, "ended")
+
+
+def test_an_engine_that_cannot_suppress_still_terminates():
+    r = make_rules(20, min_thinking=15, ignore_ids=((),))
+    machine = decode(r, says(then=END), can_suppress=False)
+    assert (machine.outcome, machine.thinking_tokens) == ("ended", 0)
+
+
+def test_below_the_minimum_the_end_is_replaced_even_without_waits():
+    machine = decode(make_rules(20, min_thinking=3), says(A, END, END, END, EOS))
+    assert phase_ids(machine, "thinking") == [A, WAIT, WAIT]
+    assert machine.outcome == "ended"
+
+
+def test_a_full_context_is_its_own_outcome():
+    r = make_rules(100, max_answer=4)
+    machine = decode(r, says(then=A), context=len(PROMPT) + 6 + 4 + 5)
+    assert (machine.outcome, machine.thinking_tokens) == ("context", 5)
+    assert len(phase_ids(machine, "answer", "sampled")) == 4
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused():
+    with pytest.raises(BudgetError, match="the prompt has 3 tokens.*context of 9"):
+        Machine(make_rules(5), PROMPT, context_length=9)
+    assert decode(make_rules(5), says(then=A), context=10).outcome == "context"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_thinking": -1}, "max_thinking must be at least 0, not -1"),
+        ({"max_thinking": 5, "num_ignore": -2}, "num_ignore must be at least 0"),
+        ({"max_thinking": 5, "max_answer": 0}, "max_answer must be at least 1"),
+        ({"max_thinking": 5, "min_thinking": 6}, r"min_thinking \(6\) exceeds max_thinking \(5\)"),
+        ({"max_thinking": 5, "ignore_str": ()}, "ignore_str is an empty list"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused(settings, message):
+    with pytest.raises(BudgetError, match=message):
+        Budget(**settings)
+
+
+def test_an_ignore_string_may_not_end_thinking_itself():
+    tokenizer = tiny_tokenizer()
+    delimiters = resolve("s1", tokenizer)
+    with pytest.raises(BudgetError, match="contains an end-of-thinking token"):
+        rules(Budget(5, ignore_str="Wait<|im_end|>"), delimiters, tokenizer)
+
+
+def test_a_budget_becomes_ids_of_the_tokenizer():
+    tokenizer = tiny_tokenizer()
+    compiled = rules(Budget(5, ignore_str=("Wait", "Hmm")), resolve("s1", tokenizer), tokenizer)
+    assert [tokenizer.decode(ids) for ids in compiled.ignore_ids] == ["Wait", "Hmm"]
+    assert tokenizer.decode(compiled.end_ids) == "<|im_start|>answer\n"
+    assert tokenizer.decode(compiled.cue_ids) == "Final Answer:"
+    assert compiled.ends_line(compiled.newline_ids[-1]) and not compiled.ends_line(WAIT + 20)
