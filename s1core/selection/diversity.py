@@ -135,14 +135,14 @@ def diversify(
         )
     preselected = frozenset(selected)
     domains: dict[str, list[Candidate]] = {}
-    for candidate in sorted(pool, key=lambda c: (-c.thinking_tokens, c.key)):
+    for candidate in sorted(reversed(pool), key=lambda c: c.thinking_tokens):
         domains.setdefault(candidate.domain, []).append(candidate)
     domains = dict(sorted(domains.items()))
     imitated = benchmark_domains(pool, config) if config.variant == "notebook" else {}
     while len(selected) < config.target and domains:
         domain = _draw_domain(domains, imitated, len(selected) >= config.switch_at, rng)
         members = domains[domain]
-        chosen = members.pop(draw_rank(len(members), rng))
+        chosen = members.pop(-1 - draw_rank(len(members), rng))  # the longest is the last
         selected.setdefault(chosen.key, chosen)
         if not members:
             del domains[domain]
