@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,65 @@ def test_pocket_tokens_are_supervised_one_by_one() -> None:
         *"( 3 * 7 ) + 8".split(),
         "<|im_end|>",
     ]
+
+
+def test_qwen_tokens_are_supervised_one_by_one() -> None:
+    folder = os.environ.get("S1CORE_QWEN_TOKENIZER")
+    if not folder:
+        pytest.skip("set S1CORE_QWEN_TOKENIZER to a folder with Qwen's tokenizer.json and config")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    row = example("Let me think.\nIt is 2.", r"The answer is \boxed{2}.", "What is $1+1$?")
+    (encoded,) = encode([row], tokenizer).examples
+    taught = [label for label in encoded.labels if label != IGNORE]
+    # fmt: off
+    assert taught == [
+        151644, 26865, 198,  # <|im_start|>think\n
+        10061, 752, 1744, 624, 2132, 374, 220, 17, 624,
+        151644, 9217, 198,  # <|im_start|>answer\n
+        785, 4226, 374, 1124, 79075, 90, 17, 7810, 151645,  # ... <|im_end|>
+    ]
+    # fmt: on
+    assert tokenizer.decode(encoded.token_ids[: -len(taught)]).endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.slow
+def test_labels_are_those_of_trl_with_completion_only_loss(
+    tiny_tokenizer: Any, tiny_model: Any, tmp_path: Path
+) -> None:
+    """The oracle: another trainer, given prompt and completion as text."""
+    pytest.importorskip("trl", reason="TRL is the oracle: pip install trl")
+    from datasets import Dataset
+    from trl import SFTConfig as TRLConfig
+    from trl import SFTTrainer
+
+    rows = [example(), example("a b c " * 9, "1 2", "Use 4 4")]
+    chats = [
+        tiny_tokenizer.apply_chat_template(
+            [{"role": "user", "content": row.problem.question}],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        for row in rows
+    ]
+    turns = [
+        f"<|im_start|>think\n{row.trace.thinking}\n<|im_start|>answer\n{row.trace.attempt}<|im_end|>"
+        for row in rows
+    ]
+    for length in (512, 40):
+        args = TRLConfig(
+            str(tmp_path), max_length=length, completion_only_loss=True, bf16=False, use_cpu=True
+        )
+        data = Dataset.from_dict({"prompt": chats, "completion": turns})
+        trainer = SFTTrainer(tiny_model, args, train_dataset=data, processing_class=tiny_tokenizer)
+        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
+        ours = encode(rows, tiny_tokenizer, max_seq_len=length)
+        for i, encoded in enumerate(ours.examples):
+            size = len(encoded.token_ids)
+            assert batch["input_ids"][i][:size].tolist() == list(encoded.token_ids)
+            assert batch["labels"][i][:size].tolist() == list(encoded.labels)
+            assert set(batch["labels"][i][size:].tolist()) <= {IGNORE}
 
 
 def test_the_prompt_is_the_one_that_inference_uses(tiny_tokenizer: Any) -> None:
