@@ -102,7 +102,11 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
         plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         nbformat.write(notebook, plain)
         try:
             papermill.execute_notebook(
@@ -248,8 +252,11 @@ def _injected(
 @contextlib.contextmanager
 def _environment(scratch: str) -> Iterator[None]:
     """Set the notebook environment for child processes, and put back what was there."""
-    # A user's IPython profile must not run inside the book.
-    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(Path(scratch, "ipython"))}
+    # A user's IPython profile must not run inside the book; ours only quietens the kernel.
+    profile = Path(scratch, "ipython", "profile_default")
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -1,0 +1,138 @@
+"""Put a figure on a page: a light and a dark SVG, alternative text, and the PDF to download.
+
+Both variants and the PDF are inside the notebook's output, so a downloaded notebook is complete
+and nothing on disk can disagree with it. The bytes depend on the figure alone: no dates, no
+random ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1core.figures.style import INKS, settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
+_DARK = {ink.light: ink.dark for ink in INKS.values()}
+
+
+class FigureError(ValueError):
+    """A figure that cannot be shown as it is: the message says what to change."""
+
+
+def show(
+    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
+) -> None:
+    """Display `fig` in a notebook and close it.
+
+    Args:
+        fig: drawn with inks only (`s1core.figures.ink`), so that a dark variant can be made.
+        name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
+        alt: what a reader who cannot see the figure should be told, numbers included.
+        caption: plain text under the figure.
+        runs: what the figure shows: runs (anything with `.path`) or paths of result files below
+            `results/<profile>/`. The book links them under the figure.
+
+    Raises:
+        FigureError: no alternative text, a bad name, or a colour that is not an ink.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import HTML, display
+
+    markup = figure_html(fig, name, alt, caption=caption, runs=runs)
+    plt.close(fig)
+    display(HTML(markup))
+
+
+def figure_html(
+    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
+) -> str:
+    """The markup that `show` displays."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise FigureError(f"figure name {name!r}: use lower-case words joined by hyphens.")
+    if len(alt.split()) < 3:
+        raise FigureError(f"figure {name}: describe in `alt` what the figure shows.")
+    light = to_svg(fig, name)
+    described = html.escape(" ".join(alt.split()))
+    width, height = (round(inches * 96) for inches in fig.get_size_inches())
+    images = "".join(
+        f'<img class="s1-{theme}" alt="{described}" width="{width}" height="{height}"{hidden}'
+        f' src="data:image/svg+xml;base64,{_base64(svg.encode())}">'
+        for theme, svg, hidden in (
+            ("light", light, ""),
+            # Outside the book there is no style sheet to choose between them.
+            ("dark", dark_svg(light), ' style="display:none"'),
+        )
+    )
+    pdf = (
+        f'<a download="{name}.pdf" href="data:application/pdf;base64,{_base64(to_pdf(fig))}">'
+        "PDF</a>"
+    )
+    text = f"{html.escape(caption)} " if caption else ""
+    links = html.escape(" ".join(_run_name(run) for run in runs))
+    return (
+        f'<figure class="s1-figure" id="fig-{name}" data-runs="{links}">{images}'
+        f"<figcaption>{text}{pdf}</figcaption></figure>"
+    )
+
+
+def to_svg(fig: Figure, name: str) -> str:
+    """SVG text with a transparent background; equal figures give equal bytes.
+
+    Raises:
+        FigureError: a colour is not the light value of an ink.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**_saving(), "svg.hashsalt": name}):
+        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
+    if unknown:
+        raise FigureError(
+            f"figure {name}: {', '.join(unknown)} would be wrong on a dark page; "
+            "take colours from s1core.figures.ink."
+        )
+    return svg
+
+
+def dark_svg(light: str) -> str:
+    """The same drawing with every ink's dark value."""
+    return _HEX.sub(lambda match: _DARK[match.group().lower()], light)
+
+
+def to_pdf(fig: Figure) -> bytes:
+    """PDF bytes (light inks, fonts embedded); equal figures give equal bytes."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_saving()):
+        fig.savefig(
+            buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+        )
+    return buffer.getvalue()
+
+
+def _saving() -> dict[str, Any]:
+    """The part of the style that acts while saving, wherever the figure was drawn."""
+    keys = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family")
+    return {key: settings()[key] for key in keys}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _run_name(run: Any) -> str:
+    """`kind/id` of a run, or the path of a result file as given."""
+    path = Path(getattr(run, "path", run))
+    return "/".join(path.parts[-2:]) if path.is_absolute() else path.as_posix()
