@@ -8,12 +8,13 @@ of the runs, and is read here, when the book is built. So notebooks stay byte-id
 import html
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
 
-FIGURE = re.compile(r'(<figure class="s1-figure"[^>]*?(?:data-runs="([^"]*)")?[^>]*>.*?)</figure>', re.S)
+FIGURE = re.compile(r'(<figure class="s1-figure"([^>]*)>.*?)</figure>', re.DOTALL)
+RUNS = re.compile(r'data-runs="([^"]*)"')
 
 
 def setup(app):
@@ -32,14 +33,15 @@ def _stamp_page(app, doctree, docname):
     up = "../" * docname.count("/")
     for node in doctree.findall(nodes.raw):
         if node.get("format") == "html" and "s1-figure" in node.astext():
-            text = FIGURE.sub(lambda match: _stamp_figure(match, stamp, results, up), node.rawsource or node.astext())
+            text = FIGURE.sub(lambda match: _stamp_figure(match, stamp, results, up), node.astext())
             node.children = [nodes.Text(text)]
             node.rawsource = text
     doctree += nodes.raw("", _page_stamp(stamp), format="html")
 
 
 def _stamp_figure(match, stamp, results, up):
-    runs = [name for name in (match.group(2) or "").split() if name]
+    named = RUNS.search(match.group(2))
+    runs = html.unescape(named.group(1)).split() if named else []
     rows = [_run_row(name, stamp["profile"], results, up) for name in runs]
     summary = f"<b>{html.escape(stamp['profile'])}</b> · {html.escape(stamp['source'])}"
     body = "".join(rows) or "<li>drawn from values in the notebook itself</li>"
@@ -53,12 +55,18 @@ def _run_row(name, profile, results, up):
     """One run: what its manifest says, with links to the files that the site carries."""
     folder = _find(name, profile, results)
     if folder is None:
-        return f"<li><code>{html.escape(name)}</code>: kept in the run store, not among the committed results</li>"
+        return (
+            f"<li><code>{html.escape(name)}</code>: kept in the run store, "
+            "not among the committed results</li>"
+        )
     facts = _facts(folder)
-    files = sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else [folder]
+    files = [folder]
+    if folder.is_dir():
+        files = sorted(file for file in folder.iterdir() if file.is_file())
     links = ", ".join(
-        f'<a href="{up}{html.escape(p.relative_to(results.parent).as_posix())}">{html.escape(p.name)}</a>'
-        for p in files
+        f'<a href="{up}{html.escape(file.relative_to(results.parent).as_posix())}">'
+        f"{html.escape(file.name)}</a>"
+        for file in files
     )
     described = "; ".join(f"{html.escape(label)} {html.escape(value)}" for label, value in facts)
     return f"<li><code>{html.escape(name)}</code> {described}<br>{links}</li>"
@@ -72,9 +80,9 @@ def _find(name, profile, results):
     return _folders(results / profile).get(name.rsplit("/", 1)[-1])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _folders(base):
-    return {manifest.parent.name: manifest.parent for manifest in sorted(base.rglob("manifest.json"))}
+    return {path.parent.name: path.parent for path in sorted(base.rglob("manifest.json"))}
 
 
 def _facts(folder):
@@ -94,7 +102,8 @@ def _facts(folder):
     ):
         value = next((flat[name] for name in names if flat.get(name) not in (None, "", [])), None)
         if value is not None:
-            facts.append((label, f"{value:.0f} s" if label == "took" and not isinstance(value, str) else _plain(value)))
+            seconds = label == "took" and isinstance(value, (int, float))
+            facts.append((label, f"{value:.0f} s" if seconds else _plain(value)))
     return facts
 
 

@@ -271,7 +271,11 @@ def _environment(scratch: str) -> Iterator[None]:
 
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    kept = {k: v for k, v in metadata.items() if k not in {"papermill", "execution", "lines_to_next_cell"}}
+    kept = {
+        k: v
+        for k, v in metadata.items()
+        if k not in {"papermill", "execution", "lines_to_next_cell"}
+    }
     tags = list(kept.pop("tags", []))
     if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
         tags.append("remove-cell")  # the stamp under the page shows the values that were used

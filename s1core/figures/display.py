@@ -28,9 +28,7 @@ class FigureError(ValueError):
     """A figure that cannot be shown as it is: the message says what to change."""
 
 
-def show(
-    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
-) -> None:
+def show(fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()) -> None:
     """Display `fig` in a notebook and close it.
 
     Args:

@@ -79,9 +79,7 @@ def loss_curve(
     import matplotlib.pyplot as plt
 
     logs = log if isinstance(log, Mapping) and "loss" not in log else {"ours": log}
-    fig, (top, bottom) = plt.subplots(
-        2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1]
-    )
+    fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
     ends = []
     for name, rows in logs.items():
         frame = _frame(rows, [x, "loss", "lr"])
