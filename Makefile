@@ -54,7 +54,7 @@ $(VENV)/.s1core-setup: pyproject.toml constraints.txt
 	@if [ -z "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
 	    echo "No NVIDIA GPU found: TORCH_INDEX=<PyTorch's CPU wheel index, see pytorch.org> saves several GB."; fi
 	@echo "Installing s1core[$(EXTRAS)] into $(VENV) (once; about 2 minutes)"
-	@quiet=; [ -t 1 ] || quiet=--quiet; \
+	@quiet=; [ -t 1 ] || quiet=-qq; \
 	$(PY) -m pip install $$quiet --disable-pip-version-check --constraint constraints.txt \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) 'torch==2.13.0' --editable '.[$(EXTRAS)]'
 	@touch $@
@@ -93,7 +93,7 @@ $(STAMPS)/%.done: notebooks/%.py $(PACKAGE) $(STAMPS)/runs
 # What the notebooks read: changes when a run in the store was added, finished or removed.
 $(STAMPS)/runs: FORCE
 	@mkdir -p $(@D)
-	@{ find store -name manifest.json -exec cksum {} + 2>/dev/null || true; } | sort > $@.new
+	@{ find store -name finished.json -exec cksum {} + 2>/dev/null || true; } | sort > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 book: setup $(HTML_DIR)/index.html ## Render the book from the executed notebooks and the committed results

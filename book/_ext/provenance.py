@@ -8,7 +8,6 @@ of the runs, and is read here, when the book is built. So notebooks stay byte-id
 import html
 import json
 import re
-from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -52,75 +51,62 @@ def _stamp_figure(match, stamp, results, up):
 
 
 def _run_row(name, profile, results, up):
-    """One run: what its manifest says, with links to the files that the site carries."""
-    folder = _find(name, profile, results)
-    if folder is None:
+    """One run: what it was asked, where and when it ran, and links to its files in the site."""
+    place = _find(name, profile, results)
+    if place is None:
         return (
             f"<li><code>{html.escape(name)}</code>: kept in the run store, "
             "not among the committed results</li>"
         )
-    facts = _facts(folder)
-    files = [folder]
-    if folder.is_dir():
-        files = sorted(file for file in folder.iterdir() if file.is_file())
+    folder = place if place.is_dir() else place.parent
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     links = ", ".join(
-        f'<a href="{up}{html.escape(file.relative_to(results.parent).as_posix())}">'
-        f"{html.escape(file.name)}</a>"
-        for file in files
+        f'<a href="{up}{html.escape(path.relative_to(results.parent).as_posix())}">'
+        f"{html.escape(path.name)}</a>"
+        for path in files
     )
-    described = "; ".join(f"{html.escape(label)} {html.escape(value)}" for label, value in facts)
-    return f"<li><code>{html.escape(name)}</code> {described}<br>{links}</li>"
+    facts = "; ".join(html.escape(fact) for fact in _facts(folder))
+    return f"<li><code>{html.escape(name)}</code> {facts}<br>{links}</li>"
 
 
 def _find(name, profile, results):
-    """A run by its path below results/, or by the name of its folder."""
+    """A run by its id or by the path of one of its files, below `results/<profile>/`."""
+    if ".." in Path(name).parts:
+        return None
     for base in (results / profile, results):
-        if (base / name).exists() and ".." not in name:
+        if (base / name).exists():
             return base / name
-    return _folders(results / profile).get(name.rsplit("/", 1)[-1])
-
-
-@cache
-def _folders(base):
-    return {path.parent.name: path.parent for path in sorted(base.rglob("manifest.json"))}
+    return None
 
 
 def _facts(folder):
-    """Readable facts of a manifest, in the order in which a reader asks for them."""
-    manifest = (folder if folder.is_dir() else folder.parent) / "manifest.json"
-    if not manifest.is_file():
-        return []
-    flat = dict(_flatten(json.loads(manifest.read_text(encoding="utf-8"))))
-    facts = []
-    for label, names in (
-        ("model", ("model", "checkpoint")),
-        ("seeds", ("seeds", "seed")),
-        ("n =", ("n", "n_problems", "problems", "records", "count")),
-        ("on", ("hardware", "cpu", "gpu", "machine")),
-        ("took", ("wall_seconds", "seconds", "wall_time")),
-        ("finished", ("finished", "finished_at", "date")),
-    ):
-        value = next((flat[name] for name in names if flat.get(name) not in (None, "", [])), None)
-        if value is not None:
-            seconds = label == "took" and isinstance(value, (int, float))
-            facts.append((label, f"{value:.0f} s" if seconds else _plain(value)))
+    """What a reader asks of a run, in order; what a run did not record is left out."""
+    settings = dict(_scalars(_load(folder / "manifest.json").get("settings", {})))
+    summary = dict(_scalars(_load(folder / "finished.json")))
+    where = _load(folder / "provenance.json")
+    facts = [f"{key} {value}" for key, value in {**settings, **summary}.items()]
+    if "processor" in where:
+        facts.append(f"on {where['processor']}, {where.get('cpus', '?')} cores")
+    if "wall_seconds" in where:
+        facts.append(f"took {where['wall_seconds']:.0f} s")
+    if "finished" in where:
+        facts.append(f"finished {where['finished']}")
+    if where.get("commit"):
+        facts.append(f"commit {where['commit']}")
     return facts
 
 
-def _flatten(value):
-    for key, item in value.items():
-        if isinstance(item, dict) and key in {"settings", "provenance", "environment"}:
-            yield from _flatten(item)
-        else:
-            yield key, item
+def _load(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _plain(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(item) for item in value)
-    return str(value)
+def _scalars(values):
+    """Settings that fit on a line; nested ones are in the manifest, which is linked."""
+    for key, value in values.items():
+        if isinstance(value, (str, int, float)):
+            yield key.replace("_", " "), value
+        elif isinstance(value, list) and len(value) <= 6:
+            yield key.replace("_", " "), ", ".join(map(str, value))
 
 
 def _page_stamp(stamp):

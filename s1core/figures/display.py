@@ -36,8 +36,8 @@ def show(fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[
         name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
         alt: what a reader who cannot see the figure should be told, numbers included.
         caption: plain text under the figure.
-        runs: what the figure shows: runs (anything with `.path`) or paths of result files below
-            `results/<profile>/`. The book links them under the figure.
+        runs: what the figure shows: runs (anything with an `.id`), their ids, or paths of files
+            below `results/<profile>/`. The book links them under the figure.
 
     Raises:
         FigureError: no alternative text, a bad name, or a colour that is not an ink.
@@ -131,6 +131,5 @@ def _base64(data: bytes) -> str:
 
 
 def _run_name(run: Any) -> str:
-    """`kind/id` of a run, or the path of a result file as given."""
-    path = Path(getattr(run, "path", run))
-    return "/".join(path.parts[-2:]) if path.is_absolute() else path.as_posix()
+    """A run's id, or the path of a result file as given."""
+    return str(getattr(run, "id", None) or Path(run).as_posix())
