@@ -176,7 +176,7 @@ class Machine:
     @property
     def segments(self) -> tuple[Segment, ...]:
         """Everything after the prompt, marked by origin and phase."""
-        return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs)
+        return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs if ids)
 
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
@@ -189,10 +189,13 @@ class Machine:
             sampled: at most `room` ids, of which only the last may be one of `stops`; that one
                 is dropped, and what is returned stands in its place.
         """
+        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self._rules.stops)
+
+    def _advance(self, sampled: Sequence[int], stopped: bool) -> list[int]:
+        """`take`, told whether the last token ends the phase (and is dropped)."""
         if not sampled or self.finished:
             return []
         self.draws += len(sampled)
-        stopped = sampled[-1] in self.stops
         may_wait = not (self.suppress and len(sampled) == 1)
         self.suppress = False
         self._append(sampled[:-1] if stopped else sampled, "sampled", self.phase)

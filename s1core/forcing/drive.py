@@ -44,6 +44,8 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
     system: str | None = None,
+    ask: Callable[[Problem], str] | None = None,
+    machine: Callable[[Rules, Sequence[int], int], Machine] = Machine,
     native: bool | None = None,
     progress: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
@@ -53,6 +55,9 @@ def generate(
     Args:
         budgets: one for all problems, or one per problem.
         samples: generations per problem, numbered from `first_sample`.
+        ask: the question as the model reads it, instructions included (`forcing.controls`); None
+            asks the question itself. Keys and random numbers are the problem's own either way.
+        machine: the state machine to step; `controls.StepMachine` counts steps, for one.
         native: step the machine inside the engine's loop; None does so where the engine can.
         on_failure: called with each row that the engine failed on; None raises after the rest.
 
@@ -75,9 +80,10 @@ def generate(
     delimiters = templates.resolve(template, tokenizer)
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
     rows = [
-        _Row(problem, sample, prompt, encoded[budget], backend.context_length)
+        _Row(problem, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
         for problem, budget in zip(problems, budgets, strict=True)
-        for prompt in [templates.prompt_ids(template, tokenizer, problem.question, system)]
+        for question in [ask(problem) if ask else problem.question]
+        for prompt in [templates.prompt_ids(template, tokenizer, question, system)]
         for sample in range(first_sample, first_sample + samples)
     ]
     step = force if native else multi_call
@@ -159,11 +165,9 @@ def _continued(params: SamplingParams, machine: Machine) -> SamplingParams:
 class _Row:
     """One sample of one problem on its way through an engine."""
 
-    def __init__(
-        self, problem: Problem, sample: int, prompt: list[int], rules: Rules, context_length: int
-    ) -> None:
+    def __init__(self, problem: Problem, sample: int, prompt: list[int], machine: Machine) -> None:
         self.problem, self.sample, self.prompt = problem, sample, prompt
-        self.machine = Machine(rules, prompt, context_length)
+        self.machine = machine
 
     def params(self, temperature: float, top_p: float, seed: int) -> SamplingParams:
         own = row_seed(seed, self.problem.key, self.sample)

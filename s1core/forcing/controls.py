@@ -1,0 +1,201 @@
+"""The paper's other ways to control test-time compute (Sections 3.1 and 5.2, Appendix E).
+
+Conditional control tells the model its budget in the prompt, in tokens, in steps or as a class;
+with forcing, the decoder enforces it too. Rejection sampling draws until a trace happens to fit.
+Budget forcing itself is in `budget` and `drive`; this module knows nothing about engines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from s1core.backends.base import Backend
+from s1core.forcing.budget import Budget, BudgetError, Machine, Rules
+from s1core.forcing.drive import generate
+from s1core.records import Example, Generation, Problem
+from s1core.templates import encode
+
+# Appendix E.1, word for word as in the official prompts.
+CLASS_INSTRUCTIONS = {
+    "short": (
+        "Answer after a short amount of thinking. Do not spend excessive time double-checking "
+        "your work."
+    ),
+    "long": (
+        "Answer after a long amount of thinking. If you feel like you are finished early, spend "
+        "the extra time trying to double-check your work until you are absolutely sure that you "
+        "have the correct answer."
+    ),
+}
+STEP_MARK = "<|im_start|>"
+STEP_HEADER = STEP_MARK + "{left} steps left\n"
+TOKENS_PER_STEP = 100  # What Appendix E.1 takes a step to cost when it measures control.
+
+
+def token_prompt(question: str, tokens: int) -> str:
+    """Token-conditional control: the question, then "Think for up to 2048 tokens."."""
+    return f"{question}\n\nThink for up to {tokens} tokens."
+
+
+def step_prompt(question: str, steps: int) -> str:
+    """Step-conditional control: the question, then "Think for up to 64 steps."."""
+    return f"{question}\n\nThink for up to {steps} steps."
+
+
+def class_prompt(question: str, length: Literal["short", "long"]) -> str:
+    """Class-conditional control: the question, then a generic instruction."""
+    return f"{question}\n\n{CLASS_INSTRUCTIONS[length]}"
+
+
+def bucket(amount: int) -> int:
+    """The next power of two: `bucket(1500) -> 2048`. Training instructs these sizes only."""
+    return 1 << max(amount - 1, 0).bit_length()
+
+
+def token_conditional(example: Example, tokenizer: Any) -> Example:
+    """A training example whose question names its trace's token count, as a power of two."""
+    tokens = bucket(len(encode(tokenizer, example.trace.thinking)))
+    return _instructed(example, token_prompt(example.problem.question, tokens))
+
+
+def split_steps(thinking: str, separator: str = "\n\n") -> list[str]:
+    """The steps of a trace: paragraphs, or lines with `separator="\\n"`."""
+    return [step for part in thinking.split(separator) if (step := part.strip("\n"))]
+
+
+def step_conditional(example: Example, separator: str = "\n\n") -> Example:
+    """A training example that counts its steps down, and a question that names their number.
+
+    The count is a power of two, as instructed at test time, so it may stop above 0.
+    """
+    steps = split_steps(example.trace.thinking, separator)
+    allowed = bucket(len(steps))
+    thinking = separator.join(
+        STEP_HEADER.format(left=allowed - done) + step for done, step in enumerate(steps)
+    )
+    instructed = _instructed(example, step_prompt(example.problem.question, allowed))
+    return replace(instructed, trace=replace(example.trace, thinking=thinking))
+
+
+def count_steps(thinking: str) -> int:
+    """How many step headers a trace holds."""
+    return len(re.findall(re.escape(STEP_MARK) + r"\s*\d+\s*steps", thinking))
+
+
+class StepMachine(Machine):
+    """Forcing a budget of steps: thinking ends where one step too many would begin (Appendix E.1).
+
+    The model writes its own countdown and may end before. A step and the answer may open with the
+    same mark ("<|im_start|>"), so a mark is kept, and it becomes the end delimiter's first id if
+    the delimiter's second follows. `max_thinking` and the end of turn hold as ever.
+
+    Attributes:
+        steps: steps begun so far.
+    """
+
+    def __init__(
+        self, rules: Rules, prompt: Sequence[int], context_length: int, *, steps: int, mark: int
+    ) -> None:
+        super().__init__(rules, prompt, context_length)
+        self.steps = 0
+        self._allowed, self._mark = steps, mark
+        self._answer = rules.end_ids[1] if rules.end_ids[0] == mark else -1
+        self.stops = rules.stops | {mark, self._answer}
+
+    def take(self, sampled: Sequence[int]) -> list[int]:
+        """As `Machine.take`; one of `stops` that ends nothing is handed back, to be appended."""
+        if not sampled or sampled[-1] not in self.stops:
+            return self._advance(sampled, stopped=False)
+        last, before = sampled[-1], sampled[-2] if len(sampled) > 1 else self._last
+        if self.phase == "thinking" and last == self._mark and self.steps < self._allowed:
+            self.steps += 1
+        elif self.phase == "thinking" and (before, last) == (self._mark, self._answer):
+            return self._answer_opened(sampled)
+        elif last in self._rules.stops:
+            return self._advance(sampled, stopped=True)
+        return [last, *self._advance(sampled, stopped=False)]
+
+    def _answer_opened(self, sampled: Sequence[int]) -> list[int]:
+        self.draws += len(sampled)
+        self.steps -= 1
+        self._append(sampled[:-1], "sampled", "thinking")
+        self._runs[-1][0].pop()  # The mark: it opens the delimiter instead.
+        self._context_left += 1
+        return self._begin_answer("ended", self._rules.end_ids)[1:]
+
+
+def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], int], Machine]:
+    """What `generate(machine=...)` takes to force a budget of so many steps.
+
+    Raises:
+        BudgetError: fewer than one step, or the tokenizer has no step mark of its own; and, once
+            used, a budget with Waits, which steps do not go with.
+    """
+    mark = encode(tokenizer, STEP_MARK)
+    if steps < 1:
+        raise BudgetError(f"steps must be at least 1, not {steps}")
+    if len(mark) != 1:
+        raise BudgetError(f"this tokenizer splits {STEP_MARK!r}, so steps cannot be told apart")
+
+    def machine(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
+        if rules.num_ignore or rules.min_thinking:
+            raise BudgetError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
+        return StepMachine(rules, prompt, context_length, steps=steps, mark=mark[0])
+
+    return machine
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What rejection sampling found for one problem (Section 5.2, Figure 6).
+
+    Attributes:
+        generation: the first sample whose thinking ended within the limit; None if none did.
+        attempts: samples drawn.
+        thinking_tokens: thinking tokens of all of them: the compute that was really spent.
+    """
+
+    problem_key: str
+    generation: Generation | None
+    attempts: int
+    thinking_tokens: int
+
+
+def rejection_sample(
+    backend: Backend,
+    problems: Sequence[Problem],
+    limit: int,
+    *,
+    rounds: int = 32,
+    copies: int = 1,
+    max_answer: int = 512,
+    temperature: float = 1.0,
+    **options: Any,
+) -> Iterator[Rejection]:
+    """Sample until thinking ends by itself within `limit` tokens, for at most `rounds` rounds.
+
+    Each round draws `copies` samples of every problem still missing. A problem that never fits is
+    yielded without a generation rather than looped on for ever; it counts as unanswered.
+    """
+    budget = Budget(max_thinking=limit, max_answer=max_answer)
+    found: dict[str, Generation] = {}
+    attempts = dict.fromkeys((problem.key for problem in problems), 0)
+    spent = dict.fromkeys(attempts, 0)
+    for number in range(rounds):
+        missing = [problem for problem in problems if problem.key not in found]
+        options |= {"samples": copies, "first_sample": number * copies}
+        for generation in generate(backend, missing, budget, temperature=temperature, **options):
+            key = generation.problem_key
+            attempts[key] += 1
+            spent[key] += generation.thinking_tokens
+            if generation.outcome == "ended":
+                found.setdefault(key, generation)
+    for key in attempts:
+        yield Rejection(key, found.get(key), attempts[key], spent[key])
+
+
+def _instructed(example: Example, question: str) -> Example:
+    return replace(example, problem=replace(example.problem, question=question))

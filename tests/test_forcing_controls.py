@@ -1,0 +1,219 @@
+"""Conditional control, step forcing, rejection sampling and majority voting."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s1core.backends import NativeScriptedBackend, ScriptedBackend
+from s1core.backends.hf import HFBackend
+from s1core.forcing import Budget, BudgetError, controls, generate
+from s1core.forcing.parallel import (
+    ComputePoint,
+    Vote,
+    compute_matched,
+    majority_points,
+    majority_vote,
+)
+from s1core.records import Example, Generation, Problem, Segment, Trace
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
+
+
+def test_instructions_follow_the_question_word_for_word():
+    assert controls.token_prompt("Q?", 2048) == "Q?\n\nThink for up to 2048 tokens."
+    assert controls.step_prompt("Q?", 64) == "Q?\n\nThink for up to 64 steps."
+    assert controls.class_prompt("Q?", "short").startswith("Q?\n\nAnswer after a short amount of")
+    assert controls.class_prompt("Q?", "long").startswith("Q?\n\nAnswer after a long amount of")
+
+
+@given(st.integers(1, 10**6))
+def test_instructed_sizes_are_the_next_power_of_two(amount):
+    size = controls.bucket(amount)
+    assert size & (size - 1) == 0 and size / 2 < amount <= size
+
+
+def test_a_step_conditional_example_counts_down():
+    example = Example(Problem("Q?", "1"), Trace("a\n\nb\n\nc", "1"))
+    made = controls.step_conditional(example)
+    assert made.problem.question == "Q?\n\nThink for up to 4 steps."
+    assert made.trace.thinking == (
+        "<|im_start|>4 steps left\na\n\n<|im_start|>3 steps left\nb\n\n<|im_start|>2 steps left\nc"
+    )
+    assert controls.count_steps(made.trace.thinking) == 3
+    assert made.trace.attempt == "1"
+
+
+def test_a_token_conditional_example_names_its_length():
+    example = Example(Problem("yes?", "1"), Trace("1 + 2 = 3", "1"))
+    made = controls.token_conditional(example, tiny_tokenizer())
+    assert made.problem.question == "yes?\n\nThink for up to 16 tokens."  # 9 tokens with spaces
+
+
+def test_instructions_change_the_prompt_but_not_the_key():
+    backend = ScriptedBackend(tiny_tokenizer(), lambda context: tiny_tokenizer().eos_token_id)
+    (generation,) = generate(
+        backend, PROBLEMS[:1], Budget(5), ask=lambda p: controls.step_prompt(p.question, 8)
+    )
+    assert generation.problem_key == PROBLEMS[0].key
+    assert "Think for up to 8 steps." in tiny_tokenizer().decode(backend.requests[0][0])
+
+
+# ------------------------------------------------------------------------------- steps
+
+
+def stepper(total: int, words: int = 3):
+    """A model that writes `total` steps of some words, counting down, then the answer."""
+    tokenizer = tiny_tokenizer()
+    steps = "".join(f"<|im_start|>{total - i} steps left\n" + " yes" * words for i in range(total))
+    script = tokenizer.encode(steps + "<|im_start|>answer\nUse answer<|im_end|>")
+
+    def policy(context):
+        text = tokenizer.encode("<|im_start|>think\n")
+        start = next(
+            i for i in range(len(context), 0, -1) if list(context[i - len(text) : i]) == text
+        )
+        return script[len(context) - start]
+
+    return policy, script
+
+
+def force_steps(backend, steps, max_thinking=200):
+    machine = controls.step_machine(tiny_tokenizer(), steps)
+    return list(generate(backend, PROBLEMS[:1], Budget(max_thinking), machine=machine))[0]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_model_within_its_steps_is_left_alone(native):
+    tokenizer = tiny_tokenizer()
+    kind = NativeScriptedBackend if native else ScriptedBackend
+    policy, script = stepper(3)
+    generation = force_steps(kind(tokenizer, policy), steps=4)
+    # Everything is as the model wrote it, the word "answer" in the answer too.
+    assert generation.token_ids() == script[:-1]
+    assert controls.count_steps(generation.thinking) == 3
+    assert generation.answer == "Use answer"
+    assert (generation.outcome, generation.finish_reason) == ("ended", "stop")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_one_step_too_many_ends_thinking(native):
+    tokenizer = tiny_tokenizer()
+    kind = NativeScriptedBackend if native else ScriptedBackend
+    generation = force_steps(kind(tokenizer, stepper(5)[0]), steps=2)
+    assert controls.count_steps(generation.thinking) == 2
+    end = tokenizer.encode("<|im_start|>answer\n")
+    assert generation.token_ids("answer", "forced") == end
+    assert generation.outcome == "ended"
+
+
+def test_max_thinking_holds_over_steps():
+    generation = force_steps(ScriptedBackend(tiny_tokenizer(), stepper(9)[0]), 8, max_thinking=12)
+    assert (generation.outcome, generation.thinking_tokens) == ("truncated", 12)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_native_and_multi_call_step_forcing_agree(temperature):
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    machine = controls.step_machine(tiny_tokenizer(), 2)
+    options = {"machine": machine, "samples": 4, "temperature": temperature}
+    native = list(generate(backend, PROBLEMS, Budget(80, max_answer=30), **options))
+    calls = list(generate(backend, PROBLEMS, Budget(80, max_answer=30), native=False, **options))
+    assert native == calls
+    mark = tiny_tokenizer().convert_tokens_to_ids("<|im_start|>")
+    assert all(g.token_ids("thinking").count(mark) <= 2 for g in native)
+
+
+def test_steps_and_waits_do_not_mix():
+    backend = ScriptedBackend(tiny_tokenizer(), stepper(3)[0])
+    machine = controls.step_machine(tiny_tokenizer(), 4)
+    with pytest.raises(BudgetError, match="takes no Waits"):
+        list(generate(backend, PROBLEMS[:1], Budget(9, num_ignore=1), machine=machine))
+    with pytest.raises(BudgetError, match="at least 1"):
+        controls.step_machine(tiny_tokenizer(), 0)
+
+
+# --------------------------------------------------------------------- rejection sampling
+
+
+def test_rejection_sampling_keeps_the_first_that_fits_and_counts_all_it_cost():
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    results = list(
+        controls.rejection_sample(backend, PROBLEMS, 8, rounds=3, copies=2, max_answer=5, seed=3)
+    )
+    assert [r.problem_key for r in results] == [p.key for p in PROBLEMS]
+    found = [r for r in results if r.generation]
+    assert found and len(found) < len(results), "the case shows both outcomes"
+    drawn = list(
+        generate(backend, PROBLEMS, Budget(8, max_answer=5), samples=6, temperature=1.0, seed=3)
+    )
+    for result in results:
+        own = [g for g in drawn if g.problem_key == result.problem_key]
+        ended = [g for g in own if g.outcome == "ended"]
+        assert result.generation == (ended[0] if ended else None)
+        assert result.thinking_tokens == sum(g.thinking_tokens for g in own[: result.attempts])
+        assert result.attempts == (6 if not ended else (ended[0].sample // 2 + 1) * 2)
+
+
+def test_rejection_sampling_is_bounded():
+    never = ScriptedBackend(tiny_tokenizer(), lambda context: 40)
+    (result,) = controls.rejection_sample(never, PROBLEMS[:1], 10, rounds=3, max_answer=2)
+    assert (result.generation, result.attempts, result.thinking_tokens) == (None, 3, 30)
+
+
+# ------------------------------------------------------------------------------- voting
+
+
+def same_number(a: str, b: str) -> bool:
+    return float(a) == float(b)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([], Vote("", 0, 0)),
+        (["", ""], Vote("", 0, 0)),
+        (["7", "", "7.0", "8"], Vote("7", 2, 3)),
+        (["8", "7", "7.0"], Vote("7", 2, 3)),
+        (["8", "7"], Vote("8", 1, 2)),
+    ],
+)
+def test_the_majority_wins_ties_go_to_the_first_and_empty_answers_abstain(answers, expected):
+    assert majority_vote(answers, same_number) == expected
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12))
+def test_a_vote_does_not_depend_on_the_order_but_for_ties(answers):
+    counts = {a: answers.count(a) for a in answers}
+    vote = majority_vote(answers)
+    assert vote.votes == max(counts.values(), default=0)
+    assert not answers or counts[vote.answer] == vote.votes
+
+
+def made(key: str, sample: int, tokens: int) -> Generation:
+    return Generation(key, sample, (Segment((1,) * tokens, "sampled", "thinking"),), "ended", 0)
+
+
+def test_majority_points_count_the_tokens_of_every_vote():
+    generations = [made(k, i, 10 * (i + 1)) for k in "ab" for i in range(4)]
+    answers = ["1", "2", "2", "2", "5", "5", "", "6"]
+    truth = {"a": "2", "b": "5"}
+    points = majority_points(generations, answers, lambda k, a: truth[k] == a, votes=(1, 2, 4, 8))
+    assert [(p.setting, p.tokens, p.correct, p.n) for p in points] == [
+        ("1x", 10.0, 1, 2),
+        ("2x", 30.0, 1, 2),
+        ("4x", 100.0, 2, 2),
+    ]
+
+
+def test_methods_are_compared_only_where_both_were_measured():
+    theirs = [ComputePoint("majority", f"{k}x", 1000.0 * k, 40 + 5 * i, 100)
+              for i, k in enumerate((1, 4, 16))]  # fmt: skip
+    ours = [ComputePoint("wait", str(t), t, 50, 100) for t in (500.0, 2000.0, 16000.0, 64000.0)]
+    matched = compute_matched(ours, theirs)
+    assert [(p.tokens, round(y, 4)) for p, y in matched] == [(2000.0, 0.425), (16000.0, 0.5)]
+    assert list(itertools.chain(compute_matched(ours, []), compute_matched([], theirs))) == []
