@@ -50,7 +50,7 @@ class Recipe:
     layers: int
     steps: int
     batch_size: int = 8
-    lr: float = 1e-2
+    lr: float = 1.5e-2
     warmup: int = 100
     weight_decay: float = 0.02
     seed: int = 1
@@ -184,7 +184,7 @@ def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
         intermediate_size=recipe.intermediate_size,
         num_hidden_layers=recipe.layers,
         num_attention_heads=heads,
-        num_key_value_heads=heads,
+        num_key_value_heads=max(1, heads // 2),  # grouped: decoding on a CPU is faster
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -252,7 +252,9 @@ def pretrain(
         start = state["step"]
         _truncate_log(out / "log.jsonl", start)
 
-    steps = tqdm(range(start, recipe.steps), initial=start, total=recipe.steps, disable=not progress)
+    steps = tqdm(
+        range(start, recipe.steps), initial=start, total=recipe.steps, disable=not progress
+    )
     with open(out / "log.jsonl", "a", encoding="utf-8") as log:
         for step in steps:
             ids = torch.from_numpy(batch(recipe, step))
@@ -269,7 +271,11 @@ def pretrain(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             if step % 20 == 0 or step == recipe.steps - 1:
-                row = {"step": step, "tokens": (step + 1) * ids.numel(), "loss": round(loss.item(), 4)}
+                row = {
+                    "step": step,
+                    "tokens": (step + 1) * ids.numel(),
+                    "loss": round(loss.item(), 4),
+                }
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 steps.set_postfix(loss=row["loss"])

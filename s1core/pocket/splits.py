@@ -6,7 +6,7 @@ on it without a file. A puzzle is identified by its numbers in any order and its
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def shuffled(puzzle: Puzzle, rng: np.random.Generator) -> Puzzle:
     return Puzzle(tuple(int(n) for n in rng.permutation(puzzle.numbers)), puzzle.target)
 
 
-@lru_cache(maxsize=None)
+@cache
 def evaluation_puzzles() -> tuple[Puzzle, ...]:
     """The held-out puzzles, three numbers each, in a fixed random order."""
     rng = np.random.default_rng(SPLIT_SEED)
@@ -30,13 +30,13 @@ def evaluation_puzzles() -> tuple[Puzzle, ...]:
     return tuple(shuffled(puzzles[i], rng) for i in chosen)
 
 
-@lru_cache(maxsize=None)
+@cache
 def held_out() -> frozenset[tuple[tuple[int, ...], int]]:
     """Keys that no training text may contain."""
     return frozenset(puzzle.key for puzzle in evaluation_puzzles())
 
 
-@lru_cache(maxsize=None)
+@cache
 def training_puzzles(size: int) -> tuple[Puzzle, ...]:
     """Every puzzle of `size` numbers that is not held out, numbers ascending."""
     return tuple(p for p in all_puzzles(size) if p.key not in held_out())

@@ -39,9 +39,7 @@ def verdict(chain: Chain, puzzle: Puzzle) -> str:
     return "yes" if chain.value == puzzle.target else "no"
 
 
-def think(
-    puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()
-) -> tuple[str, Chain]:
+def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> tuple[str, Chain]:
     """A trace for a solvable puzzle: its text, and the chain that the teacher came to believe.
 
     The last line ends in "yes" without a newline, as the training format wants it.
@@ -73,9 +71,7 @@ def problem(puzzle: Puzzle) -> Problem:
 
     The source tells how many numbers it has, the domain which operations the solution takes.
     """
-    solution = next(
-        c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target
-    )
+    solution = next(c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target)
     return Problem(
         question=puzzle.question,
         answer=solution.expression,

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 SMALLEST, LARGEST, CAP = 2, 16, 199
 """Numbers of a puzzle lie in [SMALLEST, LARGEST]; every result of a chain in [0, CAP]."""
@@ -88,7 +88,7 @@ def apply(left: int, operator: str, right: int) -> int | None:
     return result if 0 <= result <= CAP else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
     """Every try on these numbers (sorted), each essentially different one once.
 

@@ -1,0 +1,64 @@
+"""The pocket world: the paper at laptop scale.
+
+Same package, same code path as a 32B model (transformers model and tokenizer, ChatML, the s1
+delimiters), with a task and models small enough to finish in minutes. `world` has the task,
+`teacher` the traces, `pool` the dirty 5,900 questions that selection starts from, `pretrain` the
+recipe of the two base models that ship in `models/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from s1core.records import Problem
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+Size = Literal["small", "large"]
+SIZES: tuple[Size, ...] = ("small", "large")
+MODELS = Path(__file__).parent / "models"
+
+
+def model_path(size: Size) -> Path:
+    """Folder of a shipped base model (safetensors, tokenizer, card).
+
+    Raises:
+        ValueError: there is no such size.
+    """
+    if size not in SIZES:
+        raise ValueError(f"no pocket model {size!r}; pick one of {', '.join(SIZES)}")
+    return MODELS / size
+
+
+def load_tokenizer() -> PreTrainedTokenizerFast:
+    """The pocket tokenizer, as shipped with the large model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model_path("large"))
+
+
+def load_model(size: Size = "large") -> Qwen2ForCausalLM:
+    """A shipped base model in float32, in evaluation mode."""
+    import torch
+    from transformers import Qwen2ForCausalLM
+
+    return Qwen2ForCausalLM.from_pretrained(model_path(size), dtype=torch.float32).eval()
+
+
+def evaluation_problems(count: int | None = None) -> list[Problem]:
+    """The first `count` held-out puzzles as problems (all 500 by default).
+
+    No text that trains a model or fills the pool's training part contains one of them.
+
+    Raises:
+        ValueError: more are asked for than there are.
+    """
+    from s1core.pocket.splits import EVAL_SIZE, evaluation_puzzles
+    from s1core.pocket.teacher import problem
+
+    count = EVAL_SIZE if count is None else count
+    if not 0 < count <= EVAL_SIZE:
+        raise ValueError(f"asked for {count} evaluation puzzles; there are {EVAL_SIZE}")
+    return [problem(puzzle) for puzzle in evaluation_puzzles()[:count]]

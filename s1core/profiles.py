@@ -1,0 +1,131 @@
+"""Profiles: one small YAML per scale, and one dial (`PROFILE`) to choose it.
+
+A profile says which models, which data, which budgets and how many samples; everything else is the
+same code. Nothing but the profile (and a seed given by name) changes what a run computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "profiles"
+
+
+class ProfileError(ValueError):
+    """A profile that does not exist or does not make sense; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is measured (Section 4.2).
+
+    Attributes:
+        questions: how many of each benchmark's questions; None takes all.
+        samples: generations per question, each with random numbers of its own.
+        temperature: 0 is greedy, as in the paper.
+        max_thinking: thinking tokens where no budget is imposed.
+        max_answer: answer tokens.
+        budgets: values of `max_thinking` for the scaling curve (Figure 1).
+        waits: values of `num_ignore` for its extrapolation (Figure 4a).
+    """
+
+    benchmarks: tuple[str, ...]
+    questions: int | None
+    samples: int
+    temperature: float
+    max_thinking: int
+    max_answer: int
+    budgets: tuple[int, ...]
+    waits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One scale of the reproduction.
+
+    Attributes:
+        model: what is fine-tuned: `pocket-large`, or a Hub id or folder.
+        graders: the two models of the difficulty stage (Section 2.2), smaller first.
+        pool: where selection starts: `pocket`, or a published training set.
+        pool_size: questions in the pocket pool.
+        selected: how many examples are selected (1,000 in the paper).
+        sft: settings of `s1core.sft.SFTConfig`.
+        engine: the backend that generates: `hf` or `vllm`.
+        threads: CPU threads; results are identical to the bit only for equal numbers.
+        seed: of the pool, the selection, the order of training and the sampling.
+    """
+
+    name: str
+    title: str
+    hardware: str
+    template: str
+    model: str
+    graders: tuple[str, ...]
+    pool: str
+    pool_size: int
+    selected: int
+    evaluation: Evaluation
+    sft: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "hf"
+    batch_size: int = 256
+    threads: int | None = None
+    seed: int = 0
+
+    def with_seed(self, seed: int | None) -> Profile:
+        """The same profile with another seed; None keeps its own."""
+        return self if seed is None else replace(self, seed=seed)
+
+
+def names() -> list[str]:
+    """The profiles that ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str | Path) -> Profile:
+    """Load a shipped profile by name, or any profile by the path of its YAML file.
+
+    Raises:
+        ProfileError: there is no such profile, or the file has unknown or missing settings.
+    """
+    import yaml
+
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = FOLDER / f"{name}.yaml"
+        if not path.exists():
+            raise ProfileError(f"no profile {str(name)!r}; pick one of {', '.join(names())}")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ProfileError(f"no profile file {path}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path} is not YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ProfileError(f"{path} is not a profile: expected settings, found {settings!r}")
+    evaluation = settings.get("evaluation")
+    if not isinstance(evaluation, dict):
+        raise ProfileError(f"{path}: the settings of 'evaluation' are missing")
+    settings["evaluation"] = _build(Evaluation, evaluation, path)
+    return _build(Profile, settings, path)
+
+
+def _build(kind: type, settings: Mapping[str, Any], path: Path) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(settings) - set(fields))
+    missing = sorted(
+        name
+        for name, f in fields.items()
+        if name not in settings
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    )
+    if unknown or missing:
+        parts = [f"unknown settings {', '.join(unknown)}"] if unknown else []
+        parts += [f"missing settings {', '.join(missing)}"] if missing else []
+        raise ProfileError(f"{path}: {'; '.join(parts)}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return kind(**values)
