@@ -70,8 +70,16 @@ def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(DataError, match="'aime' : choose|'aime': choose one of .*AIME24"):
+    with pytest.raises(DataError, match="'aime': choose one of .*AIME24"):
         source("aime")
+    assert source("gpqa-diamond") is source("GPQA Diamond")
+    assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
+
+
+def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
+    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(root))
+    assert problems("math500") == [Problem("p", "1", "", "MATH500/")]
 
 
 # ------------------------------------------------------------------------------ mappings
@@ -194,6 +202,7 @@ def test_questions_without_traces_are_not_examples():
 
 
 def test_no_network_is_one_sentence_that_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
     datasets = pytest.importorskip("datasets")
 
     def unreachable(*args, **kwargs):
@@ -207,6 +216,7 @@ def test_no_network_is_one_sentence_that_says_what_to_do(monkeypatch):
 
 
 def test_gated_data_asks_for_the_users_own_token(monkeypatch):
+    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
     datasets = pytest.importorskip("datasets")
     import huggingface_hub
 

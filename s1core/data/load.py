@@ -35,7 +35,8 @@ def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
 
     Args:
         name: a key of `sources.SOURCES`, e.g. "AIME24".
-        data_dir: a local mirror (see `mirror`); None for the Hub.
+        data_dir: a local mirror (see `mirror`); None for the one that `S1CORE_DATA_DIR` names, or
+            else the Hub.
 
     Raises:
         DataError: the data set is unknown, not in the mirror, out of reach, gated, or its rows
@@ -68,7 +69,8 @@ def benchmark_questions(
 
 
 def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem | Example]:
-    origin = _mirror_rows(entry, data_dir) if data_dir is not None else _hub_rows(entry)
+    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
+    origin = _mirror_rows(entry, data_dir) if data_dir else _hub_rows(entry)
     for number, row in enumerate(origin, start=1):
         try:
             item = entry.convert(row)

@@ -244,14 +244,21 @@ SOURCES: dict[str, Source] = {s.name: s for s in (*POOL, *BENCHMARKS, *RELEASES,
 
 
 def source(name: str) -> Source:
-    """The data set of this name.
+    """The data set of this name; case, spaces, "-" and "_" do not matter (`"gpqa-diamond"`).
 
     Raises:
         DataError: there is none; the message lists them.
     """
-    if name not in SOURCES:
-        raise rows.DataError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
-    return SOURCES[name]
+    if name in SOURCES:
+        return SOURCES[name]
+    for known, entry in SOURCES.items():
+        if _plain(known) == _plain(name):
+            return entry
+    raise rows.DataError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum() or char == ".")
 
 
 def all_sources(kind: Kind | None = None) -> list[Source]:
