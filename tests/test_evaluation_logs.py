@@ -1,0 +1,163 @@
+"""Regrading other people's logs: layouts, damage, and agreement with the stored verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from s1core.evaluation.benchmarks import BenchmarkError, benchmark, load, shuffle_choices
+from s1core.evaluation.logs import known_logs, read_log, regrade, summary, thinking_tokens
+from s1core.records import Problem, RecordError
+
+KNOWN = known_logs()["files"]
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=[entry["file"] for entry in KNOWN])
+def test_regrading_real_logs_gives_what_is_stated(known: dict, data_dir: Path) -> None:
+    """The list of disagreements in the package is the one that comes out, no more and no less."""
+    fresh = summary(regrade(read_log(data_dir / "logs" / known["file"]), known["kind"]))
+    explained = [
+        {key: value for key, value in row.items() if key not in ("right", "why")}
+        for row in known["disagreements"]
+    ]
+    assert fresh == {**{key: known[key] for key in fresh}, "disagreements": explained}
+
+
+def test_agreement_is_above_99_percent_after_explained_differences() -> None:
+    total = sum(entry["n"] for entry in KNOWN)
+    stored_is_right = sum(
+        row["right"] != "ours" for entry in KNOWN for row in entry["disagreements"]
+    )
+    assert total == 1_360
+    assert 1 - stored_is_right / total > 0.99
+    assert all(row["why"] for entry in KNOWN for row in entry["disagreements"])
+
+
+def test_a_truncated_thought_is_not_graded(data_dir: Path) -> None:
+    log = read_log(data_dir / "logs/aime24__sky-t1-math-correct-5k-32b-ckpts-checkpoint-21.jsonl")
+    cut = [result for result in regrade(log, "aime").results if result.answer is None]
+    assert len(cut) == 16
+    assert {result.grade.status for result in cut} == {"truncated"}
+    assert thinking_tokens(regrade(log, "aime"), lambda text: len(text.split()))[0] > 100
+
+
+# ------------------------------------------------------------------------- layouts
+
+GENERIC = {"question": "1+1?", "gold": "2", "response": "Answer: 2", "correct": True}
+HARNESS = {
+    "doc_id": 7,
+    "doc": {"problem": "1+1?", "answer": "2"},
+    "target": "2",
+    "resps": [[r"<think>\boxed{3}</think>\boxed{2}", "Answer: 5"]],
+    "filtered_resps": ["2"],
+    "exact_match": 1.0,
+}
+
+
+def write(path: Path, *lines: object, end: str = "\n") -> Path:
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(texts) + end, encoding="utf-8")
+    return path
+
+
+def test_generic_rows_may_hold_several_responses(tmp_path: Path) -> None:
+    row = {**GENERIC, "responses": ["Answer: 2", "Answer: 3"], "scores": [True, True]}
+    log = read_log(write(tmp_path / "log.jsonl", row))
+    again = regrade(log)
+    assert log.layout == "generic"
+    assert again.confusion == {("correct", "correct"): 1, ("correct", "wrong"): 1}
+    assert (again.agreement, len(again.disagreements)) == (0.5, 1)
+
+
+def test_harness_rows_are_recognised(tmp_path: Path) -> None:
+    log = read_log(write(tmp_path / "samples_task.jsonl", HARNESS))
+    assert log.layout == "lm-evaluation-harness"
+    assert [r.grade.status for r in regrade(log).results] == ["correct", "wrong"]
+    assert log.responses[0].stored is True
+
+
+def test_a_sample_file_written_by_the_harness_itself_is_read() -> None:
+    """`fixtures/samples_gsm8k_tiny.jsonl` was written by lm-evaluation-harness 0.4.13."""
+    log = read_log(Path(__file__).parent / "fixtures/samples_gsm8k_tiny.jsonl")
+    again = regrade(log)
+    assert (log.layout, log.torn, len(log.responses)) == ("lm-evaluation-harness", None, 8)
+    assert all(response.stored is not None for response in log.responses)
+    assert again.agreement == 1.0
+
+
+def test_a_log_that_names_the_finish_reason_is_believed(tmp_path: Path) -> None:
+    stopped = {**GENERIC, "response": "<think>never ended", "finish_reason": "stop"}
+    cut = {**GENERIC, "response": "so we get 2", "finish_reason": "length"}
+    again = regrade(read_log(write(tmp_path / "log.jsonl", stopped, cut)))
+    assert [r.grade.status for r in again.results] == ["no_answer", "truncated"]
+
+
+def test_a_torn_last_line_is_dropped_and_reported(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", GENERIC, json.dumps(GENERIC)[:20], end="")
+    log = read_log(path)
+    assert (len(log.responses), log.torn) == (1, 2)
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", GENERIC, '{"question": ', GENERIC)
+    with pytest.raises(RecordError, match=r"log\.jsonl:2: damaged line"):
+        read_log(path)
+    path.write_bytes(json.dumps(GENERIC).encode() + b"\n\xff\xfe\n" + b"{}\n")
+    with pytest.raises(RecordError, match=r"log\.jsonl:2: damaged line"):
+        read_log(path)
+
+
+def test_a_complete_but_damaged_last_line_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=":2: damaged line"):
+        read_log(write(tmp_path / "log.jsonl", GENERIC, '{"question": '))
+
+
+def test_a_row_without_an_answer_is_an_error_with_its_number(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"log\.jsonl:1: none of the fields gold"):
+        read_log(write(tmp_path / "log.jsonl", {"question": "1+1?", "response": "2"}))
+
+
+# ------------------------------------------------------------------------- benchmarks
+
+
+@pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
+def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir) -> None:
+    from s1core.evaluation import grade_text
+
+    problems = load(name, data_dir)
+    assert len({problem.key for problem in problems}) == rows
+    if name != "aime24":  # AIME's solutions are the contest's prose, not model answers
+        kind = benchmark(name).kind
+        assert all(grade_text(p, p.solution, kind).status == "correct" for p in problems[:200])
+
+
+def test_countdown_is_a_benchmark_without_files() -> None:
+    problems = load("Countdown", limit=20)
+    assert len(problems) == 20
+    assert problems[0].question.startswith("Use ")
+
+
+def test_an_unknown_benchmark_names_the_known_ones() -> None:
+    with pytest.raises(BenchmarkError, match="AIME24, AIME25, MATH500, GPQA Diamond"):
+        load("AIME26")
+
+
+def test_another_number_of_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s1core.data.load.problems", lambda name, data_dir: [])
+    with pytest.raises(BenchmarkError, match="has 0 questions where 30 are expected"):
+        load("AIME25")
+
+
+def test_choices_are_shuffled_by_seed_and_question_alone() -> None:
+    listed = "Why?\nAnswer Choices:\n(A) first\n(B) second\nline\n(C) third\n(D) fourth"
+    asked = Problem(listed, "B")
+    orders = {shuffle_choices(asked, seed).question for seed in range(60)}
+    assert len(orders) > 15
+    for seed in range(10):
+        once = shuffle_choices(asked, seed)
+        assert once == shuffle_choices(asked, seed)
+        assert f"({once.answer}) second\nline" in once.question
+    with pytest.raises(BenchmarkError, match="has no choices"):
+        shuffle_choices(Problem("Why?", "B"), 0)
