@@ -215,8 +215,10 @@ def check_notebooks(
     if not paths:
         raise BookError("no executed notebooks to check: run `make notebooks` first.")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
-    # Cells of one notebook share a kernel, so they must stay on one worker.
-    command += ["-p", "no:cacheprovider", "-n", str(workers), "--dist", "loadfile"]
+    command += ["-p", "no:cacheprovider"]
+    if workers > 1:
+        # Cells of one notebook share a kernel, so they must stay on one worker.
+        command += ["-n", str(workers), "--dist", "loadfile"]
     if sanitize is not None:
         command += ["--nbval-sanitize-with", str(sanitize)]
     with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):

@@ -29,16 +29,16 @@ class Ink:
     dark: str
 
 
-_OURS = Ink("#1f6fb4", "#62aaf0")
+_OURS = Ink("#17549c", "#81a5d5")
 
 INKS: dict[str, Ink] = {
     # things
     "ours": _OURS,
     "sequential": _OURS,
     "capping": _OURS,
-    "wait": Ink("#c8501e", "#ff9062"),
-    "parallel": Ink("#12805c", "#45c795"),
-    "rejection": Ink("#8a4fa3", "#c795de"),
+    "wait": Ink("#c24a14", "#fe8e5f"),
+    "parallel": Ink("#16856a", "#20c89d"),
+    "rejection": Ink("#a94cc0", "#cb94ff"),
     "token": Ink("#a87900", "#e3b341"),
     "step": Ink("#0e8a9a", "#4fc4d4"),
     "class": Ink("#b03a73", "#f08ab8"),
