@@ -56,7 +56,7 @@ def run(tmp_path: Path, tiny_model, tiny_tokenizer, monkeypatch):
             model="s1core",
             model_args=f"pretrained={checkpoint},device=cpu,{listed}",
             tasks=["sums"],
-            task_manager=TaskManager(include_path=str(tmp_path)),
+            task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
             batch_size=4,
             bootstrap_iters=0,
         )
