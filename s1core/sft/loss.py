@@ -30,16 +30,22 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
             rows = hidden[start : start + chunk]
             wanted = targets[start : start + chunk, None]
             logits = (rows @ weight.T).float()
-            normalizer = logits.logsumexp(-1, keepdim=True)
-            total += (normalizer - logits.gather(1, wanted)).sum()
+            # Everything happens in the logits' own memory: logsumexp would double the peak.
+            largest = logits.amax(-1, keepdim=True)
+            at_target = logits.gather(1, wanted)
+            masses = logits.sub_(largest).exp_()
+            normalizer = masses.sum(-1, keepdim=True)
+            total += (normalizer.log() + largest - at_target).sum()
             if not (want_hidden or want_weight):
                 continue
-            slope = logits.sub_(normalizer).exp_()  # softmax, in the logits' own memory
+            slope = masses.div_(normalizer)  # the softmax
             slope.scatter_add_(1, wanted, slope.new_full(wanted.shape, -1.0))
             slope = slope.to(hidden.dtype)
             if grad_hidden is not None:
                 torch.mm(slope, weight, out=grad_hidden[start : start + chunk])
-            if grad_weight is not None:
+            if grad_weight is not None and slope.dtype == torch.float32:
+                grad_weight.addmm_(slope.T, rows)
+            elif grad_weight is not None:
                 grad_weight += slope.T @ rows
         if grad_weight is not None:
             grad_weight = grad_weight.to(weight.dtype)
@@ -49,12 +55,10 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        return (
-            None if grad_hidden is None else grad_hidden * grad.to(grad_hidden.dtype),
-            None if grad_weight is None else grad_weight * grad.to(grad_weight.dtype),
-            None,
-            None,
-        )
+        for slope in ctx.saved_tensors:  # in place: nobody reads them again
+            if slope is not None:
+                slope.mul_(grad.to(slope.dtype))
+        return grad_hidden, grad_weight, None, None
 
 
 def summed_loss(

@@ -55,7 +55,7 @@ class LeanAdamW(torch.optim.Optimizer):
         )
         local(state["exp_avg"]).copy_(first)
         local(state["exp_avg_sq"]).copy_(second)
-        scale = (second.sqrt_() / (1 - beta2**steps) ** 0.5).add_(group["eps"])
+        scale = (second.sqrt() / (1 - beta2**steps) ** 0.5).add_(group["eps"])
         updated = weight.float().mul_(1 - group["lr"] * group["weight_decay"])
         updated.addcdiv_(first, scale, value=-group["lr"] / (1 - beta1**steps))
         weight.copy_(round_stochastically(updated) if weight.dtype == torch.bfloat16 else updated)

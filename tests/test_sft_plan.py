@@ -1,0 +1,152 @@
+"""Counting before running: parameters, FLOPs, memory, money."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s1core.sft import SFTConfig, SFTError
+from s1core.sft.cost import account, paper_arithmetic
+from s1core.sft.plan import H100, memory, plan
+from s1core.sft.shapes import SHAPES, ModelShape
+
+
+def test_parameters_are_those_of_the_model_that_transformers_builds(tiny_model: Any) -> None:
+    shape = ModelShape.of(tiny_model.config)
+    assert shape.parameters == sum(p.numel() for p in tiny_model.parameters())
+    assert shape.matrix_parameters == shape.parameters  # tied: the embedding is multiplied with
+
+
+@pytest.mark.parametrize(
+    "name, billions", [("0.5B", 0.494), ("1.5B", 1.544), ("7B", 7.616), ("32B", 32.764)]
+)
+def test_shapes_have_the_sizes_on_the_model_cards(name: str, billions: float) -> None:
+    assert SHAPES[f"Qwen2.5-{name}"].parameters / 1e9 == pytest.approx(billions, abs=5e-4)
+    assert ModelShape.of(f"Qwen/Qwen2.5-{name}-Instruct") is SHAPES[f"Qwen2.5-{name}"]
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SFTError, match="neither a model folder nor one of Qwen2.5-0.5B"):
+        ModelShape.of("nowhere/nothing")
+
+
+def test_flops_are_those_that_torch_counts(tiny_model: Any) -> None:
+    """The oracle counts every product; torch's attention counts the masked half as well."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ids = torch.arange(64)[None]
+    counter = FlopCounterMode(display=False)
+    with counter:
+        tiny_model(input_ids=ids, labels=ids).loss.backward()
+    tiny_model.zero_grad()
+    shape = ModelShape.of(tiny_model.config)
+    matrices = shape.train_flops([64]) - shape.layers * 6 * 32 * 64**2
+    vectors = 6 * 64 * (shape.layers * (2 * 32 + 32 + 2 * 16) + 32)  # norms and biases
+    counted = counter.get_flop_counts()["Global"]
+    products = sum(n for op, n in counted.items() if "attention" not in str(op))
+    assert products == pytest.approx(matrices - vectors, rel=0.01)
+
+
+def test_the_papers_cost_works_out() -> None:
+    rows = {row.what: row.value for row in paper_arithmetic()}
+    assert rows["s1K on 16 H100 for 26 minutes"] == pytest.approx(7, abs=0.1)
+    assert rows["59K pool over s1K"] == pytest.approx(56.3, abs=0.1)
+    assert rows["rate per GPU"] == pytest.approx(200, rel=0.1)
+    assert rows["share of the bf16 peak"] == pytest.approx(0.2, abs=0.02)
+    assert rows["H100-hour price behind $6"] < 1 < rows["H100-hour price behind $20"]
+
+
+def test_a_plan_at_the_papers_rate_takes_the_papers_time() -> None:
+    lengths = [4700] * 1000
+    made = plan(SHAPES["Qwen2.5-32B"], lengths, SFTConfig(dtype="bfloat16"), processes=16)
+    assert made.steps == 315
+    assert made.tokens == 5 * 4_700_000
+    again = account(SHAPES["Qwen2.5-32B"], lengths, made.wall_hours * 3600, epochs=5, devices=16)
+    assert again.share_of_peak == pytest.approx(H100.share)
+    assert again.money == pytest.approx(made.money)
+    assert made.device_hours < 3.5
+
+
+def test_what_cannot_fit_is_refused_with_the_part_that_is_too_large() -> None:
+    config = SFTConfig(dtype="bfloat16", activation_checkpointing=True)
+    lengths = [4700] * 999 + [26_000]
+    one = plan(SHAPES["Qwen2.5-32B"], lengths, config, processes=1)
+    with pytest.raises(SFTError, match="offers 80: moments take 262 GB; use more processes"):
+        one.refuse_unless_it_fits(H100)
+    plain = replace(config, activation_checkpointing=False, micro_batch_tokens=26_000)
+    with pytest.raises(SFTError, match="activations take .*set activation_checkpointing"):
+        plan(SHAPES["Qwen2.5-32B"], lengths, plain, processes=16).refuse_unless_it_fits(H100)
+    lean = replace(config, optimizer_dtype="bfloat16", micro_batch_tokens=26_000)
+    plan(SHAPES["Qwen2.5-32B"], lengths, lean, processes=16).refuse_unless_it_fits(H100)
+
+
+def test_more_processes_never_need_more_memory_each() -> None:
+    shape, config = SHAPES["Qwen2.5-7B"], SFTConfig(dtype="bfloat16")
+    totals = [memory(shape, config, 8192, processes=n, sharded=True).total for n in (1, 2, 8)]
+    assert totals == sorted(totals, reverse=True)
+
+
+MEASURE = """
+import json, sys
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+from s1core.sft import SFTConfig
+from s1core.sft.encode import EncodedExample
+from s1core.sft.engine import Engine
+from s1core.sft.group import join
+from s1core.sft.plan import memory
+from s1core.sft.shapes import ModelShape
+
+def resident(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+def batch(tokens, vocab):
+    ids = torch.randint(0, vocab, (2, tokens // 2)).tolist()
+    return [EncodedExample(str(i), tuple(row), tuple(row), len(row)) for i, row in enumerate(ids)]
+
+def engine(config, **sizes):
+    base = dict(num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=4096)
+    return Engine(Qwen2ForCausalLM(Qwen2Config(**base, **sizes)), config, join("cpu"))
+
+config = SFTConfig(max_seq_len=2048, **json.loads(sys.argv[1]))
+engine(config, vocab_size=64, hidden_size=48, intermediate_size=64, num_hidden_layers=1).step(
+    batch(64, 64), 1e-3, 0
+)  # what libraries allocate once
+before = resident("VmRSS")
+trained = engine(config, vocab_size=32000, hidden_size=384, intermediate_size=1536,
+                 num_hidden_layers=6, tie_word_embeddings=True)
+rows = batch(2048, 32000)
+open("/proc/self/clear_refs", "w").write("5")
+for step in range(2):
+    trained.step(rows, 1e-3, step)
+shape = ModelShape.of(trained.model.config)
+print(resident("VmHWM") - before, memory(shape, config, 2048).total)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize(
+    "settings", ["{}", '{"activation_checkpointing": true, "loss_chunk_tokens": 256}']
+)
+def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(settings: str) -> None:
+    # Freed blocks go back to the system at once, so that resident memory means live tensors.
+    environment = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, settings],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    measured, predicted = map(float, done.stdout.split())
+    assert predicted == pytest.approx(measured, rel=0.1)
