@@ -1,0 +1,98 @@
+"""A small real completions server over the transformers backend, with faults on demand.
+
+Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
+returns token ids, under /text/v1 text only. POST a list of faults to /faults ("drop", "429", "500", "400", "hang", "malformed",
+"empty", "greedy"), and the next completion requests get one each.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from s1core.backends.base import SamplingParams
+from s1core.backends.hf import HFBackend
+from tests.helpers import tiny_model, tiny_tokenizer
+
+BACKEND = HFBackend(tiny_model(), tiny_tokenizer())
+LOCK = threading.Lock()
+FAULTS: list[str] = []
+SEEN: list[dict] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        if self.path == "/seen":
+            return self.reply(200, SEEN)
+        self.reply(200, {"data": [{"id": "tiny", "max_model_len": BACKEND.context_length}]})
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/faults":
+            with LOCK:
+                FAULTS[:] = body
+                SEEN.clear()
+            return self.reply(200, {})
+        with LOCK:
+            SEEN.append({**body, "authorization": self.headers.get("Authorization")})
+            fault = FAULTS.pop(0) if FAULTS else ""
+        if fault == "drop":
+            self.close_connection = True
+            return self.connection.close()
+        if fault == "hang":
+            time.sleep(3)
+        if fault.isdigit():
+            return self.reply(int(fault), {"error": "told to fail"}, {"Retry-After": "0.05"})
+        if fault == "malformed":
+            return self.reply(200, None, raw=b'{"choices": [{"te')
+        if fault == "empty":
+            return self.reply(200, {"choices": []})
+        if self.path.startswith("/text") and not isinstance(body["prompt"], str):
+            return self.reply(400, {"error": "prompt must be a string"})
+        self.reply(200, {"choices": [self.complete(body, fault == "greedy")]})
+
+    def complete(self, body: dict, greedy: bool) -> dict:
+        prompt = body["prompt"]
+        ids = tiny_tokenizer().encode(prompt) if isinstance(prompt, str) else prompt
+        stops = tuple(body.get("stop_token_ids", ()))
+        params = SamplingParams(
+            max_tokens=body["max_tokens"] + (7 if greedy else 0),
+            temperature=body["temperature"],
+            seed=body["seed"],
+            stop_token_ids=() if greedy else stops,
+            min_tokens=body.get("min_tokens", 0),
+        )
+        with LOCK:
+            (done,) = BACKEND.complete([ids], [params])
+        stopped = done.finish_reason == "stop"
+        shown = done.token_ids[:-1] if stopped else done.token_ids
+        choice = {"text": tiny_tokenizer().decode(shown), "finish_reason": done.finish_reason}
+        choice["stop_reason"] = done.token_ids[-1] if stopped else None
+        if body.get("return_token_ids") and not self.path.startswith("/text"):
+            choice["token_ids"] = list(done.token_ids)
+        return choice
+
+    def reply(self, status: int, body: object, headers: dict | None = None, raw: bytes = b""):
+        data = raw or json.dumps(body).encode()
+        try:
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+
+if __name__ == "__main__":
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()

@@ -1,0 +1,188 @@
+"""The completions backend against a real server process on loopback, well- and ill-behaved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from s1core.backends import BackendError, SamplingParams
+from s1core.backends.completions import CompletionsBackend, Retry
+from s1core.backends.hf import HFBackend
+from s1core.forcing import Budget, ForcingError, generate
+from s1core.records import Problem
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(4)]
+BUDGETS = [
+    Budget(0, max_answer=5),
+    Budget(12, num_ignore=2, max_answer=9),
+    Budget(30, num_ignore=1, ignore_str="", max_answer=3),
+    Budget(1000, num_ignore=1, max_answer=480),
+]
+
+
+@contextlib.contextmanager
+def serving():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.completions_server"],
+        cwd=Path(__file__).resolve().parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = process.stdout.readline().strip()
+        assert port, "the server did not start"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as url:
+        yield url
+
+
+def call(url: str, body: object = None):
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as reply:
+        return json.loads(reply.read())
+
+
+def connect(
+    server: str, faults: list[str] = (), attempts: int = 4, **options
+) -> CompletionsBackend:
+    call(server + "/faults", list(faults))
+    retry = Retry(attempts=attempts, timeout=1.0, wait=0.01, longest_wait=0.2)
+    return CompletionsBackend(
+        server + api, "tiny", tiny_tokenizer(), retry=retry, concurrency=4, **options
+    )
+
+
+def expected(problems=PROBLEMS, budgets=BUDGETS):
+    return list(generate(HFBackend(tiny_model(), tiny_tokenizer()), problems, budgets))
+
+
+def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server):
+    backend = connect(server)
+    backend._retry = Retry(timeout=30)
+    assert list(generate(backend, PROBLEMS, BUDGETS)) == expected()
+    assert backend.exact_tokens
+    assert backend.context_length == 512
+    assert all(isinstance(request["prompt"], list) for request in call(server + "/seen"))
+
+
+def test_a_server_that_takes_text_only_still_gets_its_waits_and_is_marked_inexact(server):
+    backend = connect(server, api="/text/v1")
+    backend._retry = Retry(timeout=30)
+    generations = list(generate(backend, PROBLEMS[:2], BUDGETS[1:3]))
+    assert not backend.exact_tokens
+    wanted = expected(PROBLEMS[:2], BUDGETS[1:3])
+    # This tokenizer's text round-trips, so here even the tokens agree.
+    assert [g.token_ids() for g in generations] == [g.token_ids() for g in wanted]
+
+
+def test_ids_are_insisted_on_when_asked_for(server):
+    backend = connect(server, api="/text/v1", token_ids=True)
+    (completion,) = backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
+    assert completion.finish_reason == "error"
+    assert "HTTP 400" in completion.error and "must be a string" in completion.error
+
+
+@pytest.mark.parametrize(
+    "faults", [["drop"], ["429"], ["500", "500"], ["malformed"], ["empty"], ["drop", "503", "429"]]
+)
+def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
+    backend = connect(server, faults)
+    assert list(generate(backend, PROBLEMS[:1], BUDGETS[1])) == expected(PROBLEMS[:1], BUDGETS[1])
+    assert len(call(server + "/seen")) >= len(faults) + 1
+
+
+def test_a_hanging_server_is_given_up_on_in_bounded_time(server):
+    backend = connect(server, ["hang"] * 9, attempts=2)
+    started = time.monotonic()
+    (completion,) = backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
+    assert completion.finish_reason == "error"
+    assert "no answer" in completion.error and "gave up after 2 tries" in completion.error
+    assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        (["drop"] * 9, "no connection|Remote end closed"),
+        (["500"] * 9, "HTTP 500"),
+        (["429"] * 9, "HTTP 429"),
+        (["malformed"] * 9, "not JSON"),
+        (["empty"] * 9, "no completion"),
+    ],
+)
+def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server, faults, said):
+    backend = connect(server, faults, attempts=3)
+    failures = []
+    generations = list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
+    assert generations == []
+    assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
+    backend = connect(server, faults, attempts=3)
+    with pytest.raises(ForcingError, match=said):
+        list(generate(backend, PROBLEMS[:1], BUDGETS[1]))
+
+
+def test_a_bad_request_is_not_retried(server):
+    backend = connect(server, ["400"] * 2, token_ids=True)
+    backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
+    assert len(call(server + "/seen")) == 1
+
+
+def test_a_server_that_ignores_max_tokens_is_found_out(server):
+    backend = connect(server, ["greedy"], token_ids=True)
+    (completion,) = backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
+    assert completion.finish_reason == "error" and "ignores max_tokens" in completion.error
+
+
+def test_a_server_that_ignores_stop_tokens_is_held_to_them(server):
+    stops = tuple(range(len(tiny_tokenizer())))
+    backend = connect(server, ["greedy"])
+    params = SamplingParams(max_tokens=3, stop_token_ids=stops)
+    (completion,) = backend.complete([[40, 41]], [params])
+    assert (len(completion.token_ids), completion.finish_reason) == (1, "stop")
+
+
+def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
+    monkeypatch.delenv("S1CORE_TEST_KEY", raising=False)
+    backend = connect(server, key_variable="S1CORE_TEST_KEY")
+    params = [SamplingParams(max_tokens=1)]
+    backend.complete([[40]], params)
+    monkeypatch.setenv("S1CORE_TEST_KEY", "not-a-real-key")
+    backend.complete([[40]], params)
+    seen = [request["authorization"] for request in call(server + "/seen")]
+    assert seen == [None, "Bearer not-a-real-key"]
+    assert "not-a-real-key" not in repr(vars(backend))
+
+
+def test_the_context_length_must_be_known(server):
+    with pytest.raises(BackendError, match="give context_length"):
+        CompletionsBackend(server + "/v1", "other", tiny_tokenizer())
+    with pytest.raises(BackendError, match="not an http"):
+        CompletionsBackend("file:///etc", "tiny", tiny_tokenizer())
+
+
+def test_an_unreachable_server_is_a_clear_error():
+    retry = Retry(attempts=2, timeout=1, wait=0.01)
+    with pytest.raises(BackendError, match="no connection.*give context_length"):
+        CompletionsBackend("http://127.0.0.1:9/v1", "tiny", tiny_tokenizer(), retry=retry)
+
+
+def test_back_off_doubles_is_bounded_and_honours_the_server():
+    retry = Retry(wait=0.5, longest_wait=3.0)
+    assert [retry.pause(i, None) for i in range(4)] == [0.5, 1.0, 2.0, 3.0]
+    assert retry.pause(0, "2") == 2.0 and retry.pause(0, "900") == 3.0
+    assert retry.pause(0, "Wed, 21 Oct") == 0.5
