@@ -1,8 +1,8 @@
 """A small real completions server over the transformers backend, with faults on demand.
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
-returns token ids, under /text/v1 text only. POST a list of faults to /faults ("drop", "429", "500", "400", "hang", "malformed",
-"empty", "greedy"), and the next completion requests get one each.
+returns token ids, under /text/v1 text only. POST a list of faults to /faults ("drop", "429",
+"500", "400", "hang", "malformed", "empty", "greedy"): the next completion requests get one each.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def call(url: str, body: object = None):
 
 
 def connect(
-    server: str, faults: list[str] = (), attempts: int = 4, **options
+    server: str, faults: list[str] = (), attempts: int = 4, api: str = "/v1", **options
 ) -> CompletionsBackend:
     call(server + "/faults", list(faults))
     retry = Retry(attempts=attempts, timeout=1.0, wait=0.01, longest_wait=0.2)
