@@ -73,6 +73,21 @@ def wilson(correct: float, n: float, level: float = 0.95) -> Interval:
     return Interval(p, low, high, int(n), level, "Wilson")
 
 
+def newcombe(
+    correct_a: float, n_a: float, correct_b: float, n_b: float, level: float = 0.95
+) -> Interval:
+    """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score).
+
+    For two runs on the same questions it is the cautious answer when only their accuracies are
+    known: questions that are hard for both make the true interval narrower.
+    """
+    a, b = wilson(correct_a, n_a, level), wilson(correct_b, n_b, level)
+    difference = a.estimate - b.estimate
+    low = difference - math.hypot(a.estimate - a.low, b.high - b.estimate)
+    high = difference + math.hypot(a.high - a.estimate, b.estimate - b.low)
+    return Interval(difference, low, high, int(min(n_a, n_b)), level, "Newcombe, unpaired")
+
+
 def clustered_bootstrap(
     scores: ArrayLike,
     seed: Seed = 0,
