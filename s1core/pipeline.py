@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s1core import pocket
-from s1core.evaluation import Interval, clustered_bootstrap, grade, paired_bootstrap
+from s1core.evaluation import (
+    Interval,
+    benchmarks,
+    clustered_bootstrap,
+    grade,
+    paired_bootstrap,
+)
 from s1core.forcing import Budget
 from s1core.profiles import Profile
 from s1core.records import Example, Generation, Problem
@@ -26,18 +32,9 @@ from s1core.runs import Journal, Run, RunStore, run_name
 
 if TYPE_CHECKING:
     from s1core.backends.hf import HFBackend
+    from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
 
 Log = Callable[[str], None]
-
-GRADING = {
-    "countdown": "countdown",
-    "aime24": "aime",
-    "aime25": "aime",
-    "math500": "math",
-    "gsm8k": "math",
-    "gpqa-diamond": "multiple_choice",
-}
-"""How answers to each benchmark are graded."""
 
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
@@ -118,12 +115,7 @@ class Pipeline:
 
     def problems(self, benchmark: str) -> list[Problem]:
         """The questions of a benchmark that the profile asks for, in a fixed order."""
-        count = self.profile.evaluation.questions
-        if benchmark == "countdown":
-            return pocket.evaluation_problems(count)
-        from s1core.data import problems
-
-        return problems(benchmark)[:count]
+        return benchmarks.load(benchmark, limit=self.profile.evaluation.questions)
 
     def _pocket_pool(self) -> list[Any]:
         from s1core.pocket.pool import build_pool
@@ -147,7 +139,7 @@ class Pipeline:
         logging.disable_progress_bar()  # "Loading weights", once per run
         if self.profile.threads:
             torch.set_num_threads(self.profile.threads)
-        return HFBackend.from_pretrained(_locate(model), batch_size=self.profile.batch_size)
+        return HFBackend.from_pretrained(locate(model), batch_size=self.profile.batch_size)
 
     # -------------------------------------------------------------------------- selection
 
@@ -206,10 +198,11 @@ class Pipeline:
             "subset": subset,
         }
 
-    def _select(self, run: Run, subset: str) -> None:
+    def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+        """What selection works on: the annotated pool, the evaluation questions that must not be
+        in it, and the settings. The selected examples themselves are `selection`'s."""
         from s1core import selection
         from s1core.pocket.pool import POCKET_PATTERNS, normal_form, trace_correct
-        from s1core.selection.ablations import BASELINES
 
         solved = {row["problem_key"]: row for row in self.difficulty().read_table("solved.csv")}
         rows = self._pocket_pool()
@@ -236,6 +229,13 @@ class Pipeline:
                 target=self.profile.selected, correct_sources=(), long_sources=()
             ),
         )
+        return candidates, index, config
+
+    def _select(self, run: Run, subset: str) -> None:
+        from s1core import selection
+        from s1core.selection.ablations import BASELINES
+
+        candidates, index, config = self.curation()
         rng = np.random.default_rng([self.profile.seed, 1000])
         if subset == "s1":
             chosen, funnel = selection.select(candidates, index, config, rng)
@@ -297,7 +297,7 @@ class Pipeline:
         if self.profile.threads:
             torch.set_num_threads(self.profile.threads)
         examples = self.examples(subset)
-        base = _locate(self.profile.model)
+        base = locate(self.profile.model)
         config = SFTConfig(**sft, seed=self.profile.seed, template=self.profile.template)
         self.say(f"sft: {len(examples):,} examples ({subset}), {config.epochs} epochs")
         result = train(
@@ -379,7 +379,9 @@ class Pipeline:
             progress=self.progress,
         )
         generations = sorted(run.records(Generation), key=_place(problems))
-        run.write_table("grades.csv", tabulate(problems, generations, GRADING[benchmark]))
+        run.write_table(
+            "grades.csv", tabulate(problems, generations, benchmarks.benchmark(benchmark).kind)
+        )
         first = {problem.key for problem in problems[:KEPT_TRACES]}
         run.write_records(
             "traces.jsonl",
@@ -571,7 +573,8 @@ def _identify(model: str) -> str:
     return model
 
 
-def _locate(model: str | Path) -> Path | str:
+def locate(model: str | Path) -> Path | str:
+    """The folder of a shipped model (`pocket-large`); anything else as it is."""
     if isinstance(model, str) and model.startswith("pocket-"):
         return pocket.model_path(model.removeprefix("pocket-"))
     return model

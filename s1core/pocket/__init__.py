@@ -16,13 +16,15 @@ from s1core.records import Problem
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-Size = Literal["small", "large"]
-SIZES: tuple[Size, ...] = ("small", "large")
+Size = Literal["small", "large", "s1"]
+SIZES: tuple[Size, ...] = ("small", "large", "s1")
+"""Two base models, and the large one fine-tuned by the laptop profile (what `s1core demo` asks)."""
+
 MODELS = Path(__file__).parent / "models"
 
 
 def model_path(size: Size) -> Path:
-    """Folder of a shipped base model (safetensors, tokenizer, card).
+    """Folder of a shipped model (safetensors, tokenizer, card).
 
     Raises:
         ValueError: there is no such size.
@@ -40,7 +42,7 @@ def load_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def load_model(size: Size = "large") -> Qwen2ForCausalLM:
-    """A shipped base model in float32, in evaluation mode."""
+    """A shipped model in float32, in evaluation mode."""
     import torch
     from transformers import Qwen2ForCausalLM
 

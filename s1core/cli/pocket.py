@@ -1,0 +1,70 @@
+"""`s1core pocket`: the laptop-scale world: its models and its pool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="The pocket world: pretrain its models, write its pool.", no_args_is_help=True
+)
+
+
+@app.command(epilog="Example: s1core pocket pretrain large --output store/pretrain-large")
+def pretrain(
+    size: Annotated[str, typer.Argument(help="small or large.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
+    steps: Annotated[int | None, typer.Option(help="Fewer steps than the recipe's.")] = None,
+) -> None:
+    """Train a base model from scratch (about an hour on one core); resumes when run again."""
+    from dataclasses import replace
+
+    from s1core.pocket.pretrain import RECIPES
+    from s1core.pocket.pretrain import pretrain as train
+
+    if size not in RECIPES:
+        raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")
+    recipe = RECIPES[size] if steps is None else replace(RECIPES[size], steps=steps)
+    typer.echo(f"model: {train(recipe, output, progress=sys.stderr.isatty())}")
+
+
+@app.command(epilog="Example: s1core pocket skills store/pretrain-large/model")
+def skills(
+    model: Annotated[str, typer.Argument(help="small, large, or a folder.")] = "large",
+    count: Annotated[int, typer.Option(help="Items per skill.")] = 500,
+) -> None:
+    """Measure what a base model can do: arithmetic, right numbers, verdicts, direct answers."""
+    import json
+
+    from s1core.pocket.skills import measure
+
+    typer.echo(json.dumps(measure(model, count), indent=2))
+
+
+@app.command(epilog="Example: s1core pocket pool --output pool.jsonl")
+def pool(
+    output: Annotated[Path, typer.Option(help="JSONL file to write.")],
+    seed: Annotated[int, typer.Option(help="Seed of the pool.")] = 0,
+    size: Annotated[int, typer.Option(help="Number of questions.")] = 5900,
+) -> None:
+    """Write the dirty pool of questions and traces that selection starts from."""
+    from s1core.pocket.pool import build_pool
+    from s1core.records import write_jsonl
+
+    count = write_jsonl(output, (row.example for row in build_pool(seed, size)))
+    typer.echo(f"{output}: {count:,} examples")
+
+
+@app.command(epilog="Example: s1core pocket problems --count 20 --output problems.jsonl")
+def problems(
+    output: Annotated[Path, typer.Option(help="JSONL file to write.")],
+    count: Annotated[int, typer.Option(help="Number of questions.")] = 500,
+) -> None:
+    """Write held-out evaluation puzzles."""
+    from s1core import pocket
+    from s1core.records import write_jsonl
+
+    typer.echo(f"{output}: {write_jsonl(output, pocket.evaluation_problems(count))} problems")

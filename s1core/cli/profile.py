@@ -1,0 +1,93 @@
+"""Commands about a whole profile: `plan`, `reproduce`, `compare`, `accept`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
+Seed = Annotated[int | None, typer.Option(help="Another seed than the profile's own.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command(epilog="Example: s1core plan laptop")(plan)
+    app.command(epilog="Examples: s1core reproduce laptop; s1core reproduce smoke --seed 7")(
+        reproduce
+    )
+    app.command(epilog="Example: s1core compare laptop")(compare)
+    app.command(epilog="Example: s1core accept laptop")(accept)
+
+
+def _pipeline(name: str, seed: int | None):  # noqa: ANN202 - the heavy import stays inside
+    from s1core import profiles
+    from s1core.pipeline import Pipeline
+    from s1core.runs import RunStore
+
+    profile = profiles.load(name).with_seed(seed)
+    return Pipeline(
+        profile,
+        RunStore.default(profile.name),
+        progress=sys.stderr.isatty(),
+        say=lambda line: typer.echo(line, err=True),
+    )
+
+
+def plan(profile: Name = "laptop", seed: Seed = None) -> None:
+    """Show what a profile computes, what of it is done, and at most how many tokens it takes."""
+    pipeline = _pipeline(profile, seed)
+    chosen = pipeline.profile
+    typer.echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
+    typer.echo(f"store: {pipeline.store.root}")
+    total = 0
+    for step in pipeline.steps():
+        state = "done" if step.run.is_finished else "to do"
+        cost = f"at most {step.most_tokens:,} tokens" if step.most_tokens else ""
+        typer.echo(f"  {state:5}  {step.label:28} {step.run.id:24} {cost}")
+        total += 0 if step.run.is_finished else step.most_tokens
+    typer.echo(f"left to generate: at most {total:,} tokens")
+
+
+def reproduce(profile: Name = "laptop", seed: Seed = None) -> None:
+    """Compute every result of a profile; finished ones are kept, unfinished ones go on."""
+    pipeline = _pipeline(profile, seed)
+    steps = pipeline.steps()
+    for number, step in enumerate(steps, start=1):
+        if step.run.is_finished:
+            continue
+        typer.echo(f"[{number}/{len(steps)}] {step.label}", err=True)
+        step.make()
+    typer.echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
+
+
+def compare(
+    profile: Name = "laptop",
+    seed: Seed = None,
+    results: Annotated[Path, typer.Option(help="Folder of the committed results.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Compare what was computed here with the committed results: identical, inside, or moved."""
+    from s1core.compare import compare_results
+
+    pipeline = _pipeline(profile, seed)
+    report = compare_results(pipeline, results / pipeline.profile.name)
+    typer.echo(report.text())
+
+
+def accept(profile: Name = "laptop", seed: Seed = None) -> None:
+    """Copy the finished small result files of a profile to results/, to be committed."""
+    pipeline = _pipeline(profile, seed)
+    steps = pipeline.steps()
+    missing = [step.label for step in steps if not step.run.is_finished]
+    if missing:
+        raise typer.BadParameter(
+            f"{len(missing)} runs are not finished ({missing[0]}, ...): "
+            f"run `s1core reproduce {profile}` first"
+        )
+    name = pipeline.profile.name if seed is None else f"{pipeline.profile.name}-seed{seed}"
+    count = pipeline.store.export([step.run for step in steps], Path("results") / name)
+    typer.echo(f"results/{name}: {count} runs")
