@@ -81,10 +81,24 @@ def test_what_cannot_fit_is_refused_with_the_part_that_is_too_large() -> None:
     with pytest.raises(SFTError, match="offers 80: moments take 262 GB; use more processes"):
         one.refuse_unless_it_fits(H100)
     plain = replace(config, activation_checkpointing=False, micro_batch_tokens=26_000)
+    assert one.balance == 1
     with pytest.raises(SFTError, match="activations take .*set activation_checkpointing"):
         plan(SHAPES["Qwen2.5-32B"], lengths, plain, processes=16).refuse_unless_it_fits(H100)
     lean = replace(config, optimizer_dtype="bfloat16", micro_batch_tokens=26_000)
     plan(SHAPES["Qwen2.5-32B"], lengths, lean, processes=16).refuse_unless_it_fits(H100)
+
+
+def test_one_example_per_process_waits_for_the_longest() -> None:
+    import numpy as np
+
+    lengths = np.random.default_rng(0).lognormal(8.3, 0.6, 1000).clip(500, 26_000).astype(int)
+    shape, config = SHAPES["Qwen2.5-32B"], SFTConfig(dtype="bfloat16", max_seq_len=26_000)
+    balances = [plan(shape, lengths.tolist(), config, processes=n).balance for n in (1, 4, 8, 16)]
+    assert balances == sorted(balances, reverse=True)
+    assert balances[0] == 1
+    assert balances[-1] < 0.5
+    teams = replace(config, sequence_parallel=8)
+    assert plan(shape, lengths.tolist(), teams, processes=16).balance > 0.95
 
 
 def test_more_processes_never_need_more_memory_each() -> None:

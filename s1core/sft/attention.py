@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from transformers import AttentionInterface
@@ -33,6 +34,7 @@ def packed_attention(
     lengths: tuple[int, ...],
     cu_seq_lens_q: torch.Tensor | None = None,
     max_length_q: int | None = None,
+    team: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each packed example.
@@ -42,10 +44,19 @@ def packed_attention(
         lengths: tokens of each example, summing to T.
         cu_seq_lens_q: [examples + 1] int32 cumulative lengths, for the GPU kernel.
         max_length_q: the largest of `lengths`.
+        team: the processes that share this row, each with T / team size of its tokens; they
+            exchange tokens for heads here and back afterwards (Ulysses sequence parallelism).
 
     Returns:
         [1, T, heads, head size], and no attention weights.
     """
+    if team is not None:
+        wide = (_tokens_for_heads(x, team) for x in _divisible(query, key, value, team.size()))
+        out, _ = packed_attention(
+            module, *wide, None, scaling, dropout,
+            lengths=lengths, cu_seq_lens_q=cu_seq_lens_q, max_length_q=max_length_q,
+        )  # fmt: skip
+        return _heads_for_tokens(out, team), None
     grouped = query.shape[1] != key.shape[1]
     if query.is_cuda and dropout == 0.0 and query.dtype in (torch.bfloat16, torch.float16):
         varlen = _varlen()
@@ -70,6 +81,49 @@ def packed_attention(
     return out.transpose(1, 2).contiguous(), None
 
 
+class _Exchange(torch.autograd.Function):
+    """all-to-all of equal parts along the first axis; its adjoint is itself."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: torch.Tensor, team: Any) -> torch.Tensor:
+        ctx.team = team
+        received = torch.empty_like(parts)
+        dist.all_to_all_single(received, parts, group=team)
+        return received
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _Exchange.apply(grad.contiguous(), ctx.team), None
+
+
+def _divisible(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Repeat key/value heads where there are fewer of them than processes."""
+    repeats = max(1, size // key.shape[1])
+    if repeats > 1:
+        key, value = (x.repeat_interleave(repeats, 1) for x in (key, value))
+    return query, key, value
+
+
+def _tokens_for_heads(x: torch.Tensor, team: Any) -> torch.Tensor:
+    """[1, heads, my tokens, d] -> [1, my heads, all tokens, d]."""
+    size = team.size()
+    _, heads, tokens, width = x.shape
+    parts = x.reshape(size, heads // size, tokens, width).contiguous()
+    got = _Exchange.apply(parts, team)
+    return got.transpose(0, 1).reshape(1, heads // size, size * tokens, width)
+
+
+def _heads_for_tokens(x: torch.Tensor, team: Any) -> torch.Tensor:
+    """[1, all tokens, my heads, d] -> [1, my tokens, heads, d]."""
+    size = team.size()
+    _, tokens, heads, width = x.shape
+    parts = x.reshape(size, tokens // size, heads, width).contiguous()
+    got = _Exchange.apply(parts, team)
+    return got.transpose(0, 1).reshape(1, tokens // size, size * heads, width)
+
+
 def _varlen() -> Any:
     """torch's own variable-length flash attention, where this torch has one that fits."""
     try:
@@ -82,11 +136,17 @@ def _varlen() -> Any:
     return varlen_attn if {"scale", "window_size", "enable_gqa"} <= set(known) else None
 
 
-def layout(lengths: tuple[int, ...], device: torch.device) -> dict[str, Any]:
-    """The keyword arguments of a packed forward pass: position ids that restart, and lengths."""
+def layout(lengths: tuple[int, ...], device: torch.device, team: Any = None) -> dict[str, Any]:
+    """The keyword arguments of a packed forward pass: position ids that restart, and lengths.
+
+    With a team the position ids are those of this process's share of the row.
+    """
     sizes = torch.tensor((0, *lengths), dtype=torch.int32)
     position_ids = torch.cat([torch.arange(n) for n in lengths])[None]
+    if team is not None:
+        position_ids = position_ids.chunk(team.size(), 1)[team.rank()]
     return {
+        "team": team,
         "position_ids": position_ids.to(device),
         "lengths": lengths,
         "cu_seq_lens_q": sizes.cumsum(0, dtype=torch.int32).to(device),

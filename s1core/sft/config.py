@@ -20,6 +20,7 @@ HOW_NOT_WHAT = frozenset(
     {
         "packing",
         "micro_batch_tokens",
+        "sequence_parallel",
         "loss_kernel",
         "loss_chunk_tokens",
         "activation_checkpointing",
@@ -73,6 +74,9 @@ class SFTConfig:
         template: which delimiters (a key of `s1core.templates.TEMPLATES`).
         packing: several examples per forward pass, or one at a time. Never changes the loss.
         micro_batch_tokens: most tokens in one forward pass; `None` takes `max_seq_len`.
+        sequence_parallel: processes that share each packed row, splitting its tokens outside
+            attention and its heads inside (Ulysses). With one example per process, the paper's 16
+            on 16, most processes wait for the longest example; teams of 8 hardly wait.
         seed: data order (and dropout, where a model has any).
         dtype: precision of the matrix products ("bfloat16" is the paper's).
         master_dtype: precision in which weights are kept and updated; "bfloat16" halves it and
@@ -99,6 +103,7 @@ class SFTConfig:
     template: str = "s1"
     packing: bool = True
     micro_batch_tokens: int | None = None
+    sequence_parallel: int = 1
     seed: int = 0
     dtype: Precision = "float32"
     master_dtype: Precision = "float32"
@@ -119,6 +124,7 @@ class SFTConfig:
             (self.max_seq_len >= 2, "max_seq_len must be at least 2 tokens"),
             (self.max_grad_norm > 0, "max_grad_norm must be positive"),
             (self.checkpoint_every >= 0, "checkpoint_every must not be negative"),
+            (self.sequence_parallel >= 1, "sequence_parallel must be at least 1"),
             (self.loss_chunk_tokens >= 1, "loss_chunk_tokens must be at least 1"),
             (self.on_too_long in ("truncate", "drop", "error"), "unknown on_too_long"),
             *(

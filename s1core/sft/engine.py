@@ -49,16 +49,20 @@ class StepStats:
 class PackedLM(nn.Module):
     """A causal language model whose forward is the summed loss of a packed row."""
 
-    def __init__(self, lm: PreTrainedModel, config: SFTConfig) -> None:
+    def __init__(self, lm: PreTrainedModel, config: SFTConfig, team: Any = None) -> None:
         super().__init__()
         self.lm = lm
+        self.team = team
         self.kernel = config.loss_kernel
         self.chunk = config.loss_chunk_tokens
 
     def hidden(self, input_ids: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-        """Final hidden states [T, H] of a packed row of token ids [T]."""
+        """Final hidden states [T, H] of a packed row of token ids [T].
+
+        With a team, ids and states are this process's share and `lengths` those of the row.
+        """
         base = self.lm.get_base_model() if hasattr(self.lm, "peft_config") else self.lm
-        extra = attention.layout(lengths, input_ids.device)
+        extra = attention.layout(lengths, input_ids.device, self.team)
         out = base.get_decoder()(input_ids=input_ids[None], use_cache=False, **extra)
         return out.last_hidden_state[0]
 
@@ -81,7 +85,8 @@ class Engine:
         model.set_attn_implementation(attention.NAME)
         if config.activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.packed = PackedLM(model, config).train()
+        _check_team(model, config, group)
+        self.packed = PackedLM(model, config, group.team(config.sequence_parallel)).train()
         if group.mesh is not None:
             _shard(self.packed, config, group.mesh)
         fused = group.mesh is None or group.device.type == "cuda"
@@ -101,10 +106,11 @@ class Engine:
         lengths = [len(example.token_ids) for example in batch]
         tokens, supervised = sum(lengths), sum(example.supervised for example in batch)
         capacity = max(self.config.micro_batch_tokens or self.config.max_seq_len, *lengths, 1)
-        plan = plan_step(lengths, capacity, self.group.size, self.config.packing)
+        size = self.config.sequence_parallel
+        plan = plan_step(lengths, capacity, self.group.size // size, self.config.packing)
         self.optimizer.zero_grad(set_to_none=True)
         summed = 0.0
-        for row in plan[self.group.rank]:
+        for row in plan[self.group.rank // size]:
             with self._precision():
                 loss = self.packed(*self._tensors([batch[i] for i in row]))
             # Sharded gradients are averaged over processes; the sum is what is meant.
@@ -121,16 +127,23 @@ class Engine:
     def _tensors(
         self, row: Sequence[EncodedExample]
     ) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...]]:
-        if not row:  # nothing to do, but a sharded model needs every process in every pass
-            nothing = torch.zeros(1, dtype=torch.long, device=self.group.device)
-            return nothing, nothing + IGNORE, (1,)
         ids = [token for example in row for token in example.token_ids]
         targets = [label for e in row for label in (*e.labels[1:], IGNORE)]
+        lengths = [len(example.token_ids) for example in row]
+        # A process without work still takes part in every pass, for a sharded model gathers its
+        # weights in each; and the members of a team need equal shares of the row.
+        size = self.config.sequence_parallel
+        filling = -len(ids) % size if ids else size
+        if filling:
+            ids, targets = ids + [0] * filling, targets + [IGNORE] * filling
+            lengths.append(filling)
+        share, place = len(ids) // size, self.group.rank % size
+        mine = slice(place * share, (place + 1) * share)
         device = self.group.device
         return (
-            torch.tensor(ids, device=device),
-            torch.tensor(targets, device=device),
-            tuple(len(example.token_ids) for example in row),
+            torch.tensor(ids[mine], device=device),
+            torch.tensor(targets[mine], device=device),
+            tuple(lengths),
         )
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
@@ -202,13 +215,13 @@ class Engine:
                 state[name] = full.detach().to("cpu", dtype)
             del full
         if self.group.first:
-            with _no_bars():
+            with no_bars():
                 model.save_pretrained(folder, state_dict=state)
             tokenizer.save_pretrained(folder)
 
 
 @contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
+def no_bars() -> Iterator[None]:
     """Without transformers' own progress bars, which do not look whether there is a terminal."""
     from transformers.utils import logging
 
@@ -248,6 +261,17 @@ def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:
     for layer in base.get_decoder().layers:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(packed, mesh=mesh, mp_policy=policy)
+
+
+def _check_team(model: PreTrainedModel, config: SFTConfig, group: Group) -> None:
+    size = config.sequence_parallel
+    heads = getattr(model.config, "num_attention_heads", size)
+    pairs = getattr(model.config, "num_key_value_heads", None) or heads
+    if group.size % size or heads % size or (pairs % size and size % pairs):
+        raise SFTError(
+            f"sequence_parallel={size} must divide the {group.size} processes and the model's "
+            f"{heads} attention heads, and fit its {pairs} key/value heads"
+        )
 
 
 def check_model(model: PreTrainedModel, longest: int) -> None:

@@ -42,6 +42,14 @@ class Group:
         dist.all_reduce(summed)
         return summed.tolist()
 
+    def team(self, size: int) -> Any:
+        """The `size` neighbouring processes that share one packed row; `None` for one."""
+        if size == 1:
+            return None
+        shape = (self.size // size, size)
+        mesh = dist.init_device_mesh(self.device.type, shape, mesh_dim_names=("teams", "team"))
+        return mesh.get_group("team")
+
     def all_well(self, well: bool) -> bool:
         """Whether every process says so; also a barrier."""
         return self.total(0.0 if well else 1.0)[0] == 0.0

@@ -15,7 +15,7 @@ import torch
 
 from s1core.sft.checkpoint import Reader, pretrained_files
 from s1core.sft.config import LoRA, SFTConfig, SFTError
-from s1core.sft.engine import Engine, check_model, fingerprint, own_rows
+from s1core.sft.engine import Engine, check_model, fingerprint, no_bars, own_rows
 from s1core.sft.group import Group
 from s1core.sft.optimizer import local
 
@@ -77,7 +77,8 @@ def _from_folder(folder: Path, config: SFTConfig, group: Group) -> Started:
     def build(longest: int) -> Engine:
         check_model(skeleton, longest)
         if group.mesh is None or config.lora is not None:
-            loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=master)
+            with no_bars():
+                loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=master)
             return Engine(_adapted(loaded.to(group.device), config.lora), config, group)
         engine = Engine(skeleton.to(master), config, group)
         engine.packed.to_empty(device=group.device)

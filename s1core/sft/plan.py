@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s1core.sft.config import SFTConfig, SFTError
+from s1core.sft.pack import plan_step
 from s1core.sft.shapes import ModelShape
 
 GB = 1e9
@@ -63,7 +64,9 @@ class Plan:
         steps, tokens: optimizer steps and tokens, over all epochs.
         flops: model FLOPs, recomputation not counted.
         memory: peak of one process.
-        device_hours: processes times hours, at the hardware's expected share of peak.
+        balance: share of the time that the average process works while the slowest does; one
+            example per process (the paper's 16 on 16) leaves most of them waiting for the longest.
+        device_hours: processes times hours, at the hardware's expected share of peak and balance.
         wall_hours: the same as wall time.
         money: at the hardware's price.
         disk: bytes of the checkpoints that exist at one time and the final model.
@@ -73,6 +76,7 @@ class Plan:
     tokens: int
     flops: float
     memory: Memory
+    balance: float
     device_hours: float
     wall_hours: float
     money: float
@@ -186,24 +190,45 @@ def plan(
     if not lengths:
         raise SFTError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]
-    row = max(config.micro_batch_tokens or config.max_seq_len, *cut)
-    row = min(row, sum(sorted(cut)[-config.batch_size :]))
+    row, balance = schedule(shape, cut, config, processes)
+    share = -(-row // config.sequence_parallel)
     need = memory(
-        shape, config, row, processes=processes, sharded=sharded, passes=2, row_examples=1
+        shape, config, share, processes=processes, sharded=sharded, passes=2, row_examples=1
     )
     flops = config.epochs * shape.train_flops(cut)
-    hours = flops / (hardware.peak_flops * hardware.share) / 3600
+    hours = flops / (hardware.peak_flops * hardware.share * balance) / 3600
     state = shape.parameters * (_size(config.master_dtype) + 2 * _size(config.optimizer_dtype))
     return Plan(
         steps=config.total_steps(len(cut)),
         tokens=config.epochs * sum(cut),
         flops=flops,
         memory=need,
+        balance=balance,
         device_hours=hours,
         wall_hours=hours / processes,
         money=hours * hardware.price,
         disk=2 * state + shape.parameters * 2,
     )
+
+
+def schedule(
+    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int
+) -> tuple[int, float]:
+    """Longest packed row in tokens, and balance, of the first epoch as it will be run."""
+    from s1core.sft.train import data_order
+
+    order = data_order(len(lengths), 0, config.seed)
+    capacity = config.micro_batch_tokens or config.max_seq_len
+    teams = max(1, processes // config.sequence_parallel)
+    longest, work, waited = 0, 0.0, 0.0
+    for start in range(0, len(order), config.batch_size):
+        batch = [lengths[i] for i in order[start : start + config.batch_size]]
+        steps = plan_step(batch, max(capacity, *batch), teams, config.packing)
+        longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
+        loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
+        work += sum(loads)
+        waited += max(loads) * teams
+    return longest, work / waited
 
 
 def _saved_per_token(shape: ModelShape, compute: int, *, joined: bool) -> float:
