@@ -7,9 +7,11 @@ weaker run gets right, the stronger gets right too), and the cautious reading of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from s1core.evaluation.report import Table
 from s1core.evaluation.statistics import (
     Interval,
     mcnemar_p_value,
@@ -120,6 +122,44 @@ def compare(
     return Comparison(
         claim, where, a.benchmark, a, b, interval, gap, best, needed, printed, claims_difference
     )
+
+
+def comparison_table(rows: Iterable[Comparison]) -> Table:
+    """Comparisons as a table, differences in percentage points."""
+    columns = (
+        "claim", "benchmark", "printed", "questions", "difference [95%]", "best p", "needed",
+        "outcome",
+    )  # fmt: skip
+    lines = (
+        (
+            row.claim,
+            row.benchmark,
+            f"{row.a.percent} against {row.b.percent}",
+            f"{row.questions:+d} of {row.a.n}",
+            row.difference.percent(),
+            f"{row.best_p:.3f}",
+            f"{row.needed:,}" if row.needed else "-",
+            row.outcome,
+        )
+        for row in rows
+    )
+    return Table(columns, tuple(lines))
+
+
+def accuracy_table(rows: Iterable[AccuracyRow]) -> Table:
+    """Printed accuracies with their intervals, in percent."""
+    lines = (
+        (
+            row.printed.table,
+            row.printed.row,
+            row.printed.benchmark,
+            str(row.printed.n),
+            row.interval.percent(),
+            "" if row.printed.exact else "no whole number of questions",
+        )
+        for row in rows
+    )
+    return Table(("table", "model", "benchmark", "n", "accuracy [95%]", "note"), tuple(lines))
 
 
 def implied_discordance(row: str, benchmark: str, level: float = 0.95) -> tuple[float, int]:

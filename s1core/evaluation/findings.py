@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from s1core.evaluation.report import Table
 
 Verdict = Literal["agrees", "differs", "open"]
 
@@ -26,3 +29,9 @@ class Finding:
 def verdict(same: bool) -> Verdict:
     """agrees or differs."""
     return "agrees" if same else "differs"
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """Findings as a table: what is printed, what comes out, how, and the verdict."""
+    rows = ((f.topic, f.printed, f.recomputed, f.how, f.verdict) for f in findings)
+    return Table(("what", "printed", "comes out", "how", "verdict"), tuple(rows))

@@ -69,10 +69,13 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows of text, ready to be written in any format."""
+    """Columns and rows of text, ready to be written in any format; a notebook shows it as HTML."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    def _repr_html_(self) -> str:
+        return _html(self)
 
 
 def summarise(run: GradedRun, seed: Seed = 0, level: float = 0.95) -> RunRow:
