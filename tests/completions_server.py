@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.close()
         if fault == "hang":
-            time.sleep(3)
+            time.sleep(2)
         if fault.isdigit():
             return self.reply(int(fault), {"error": "told to fail"}, {"Retry-After": "0.05"})
         if fault == "malformed":
