@@ -34,12 +34,18 @@
 PROFILE = "laptop"
 SEED = 0
 
-# %%
+# %% tags=["hide-input"]
 from collections import Counter
 
 from myst_nb import glue
 
-from s1core.evaluation import audit, audit_tables, detectable_difference, questions_needed, wilson
+from s1core.evaluation import (
+    audit,
+    audit_tables,
+    detectable_difference,
+    questions_needed,
+    wilson,
+)
 from s1core.evaluation.comparisons import (
     accuracy_rows,
     accuracy_table,
@@ -63,7 +69,7 @@ verdicts = Counter(finding.verdict for finding in findings)
 # Wilson's interval says how far; it needs no generations, so it can be drawn for every number in
 # the paper.
 
-# %%
+# %% tags=["hide-input"]
 rows = [row for row in accuracy_rows("Table 1") if row.printed.benchmark == "AIME24"]
 bars = [
     {
@@ -84,7 +90,7 @@ show(
     caption="Table 1, AIME24: accuracies as printed, intervals from n = 30.",
 )
 
-# %%
+# %% tags=["hide-input"]
 headline = wilson(accuracy_of("Table 1", "s1-32B", "AIME24").correct, 30)
 glue("audit_headline", headline.percent(), display=False)
 seen = f"{100 * detectable_difference(30, 0.5):.0f}"
@@ -112,7 +118,7 @@ findings_table(audit.rounding())
 # %%
 findings_table(audit.headline())
 
-# %%
+# %% tags=["hide-input"]
 needed = questions_needed(17 / 30, 15 / 30)
 best = questions_needed(17 / 30, 15 / 30, discordant=2 / 30)
 glue("audit_needed", f"{needed:,}", display=False)
@@ -137,7 +143,7 @@ glue("audit_needed_best", f"{best:,}", display=False)
 # two, only answers per question can tell. A claim of *no* difference survives when its interval
 # rules out five points.
 
-# %%
+# %% tags=["hide-input"]
 claims = comparisons()
 outcomes = Counter(claim.outcome for claim in claims)
 for name in ("survives", "undecided", "cannot survive"):
@@ -152,7 +158,7 @@ glue("audit_claims", len(claims), display=False)
 # %%
 comparison_table(claims)
 
-# %%
+# %% tags=["hide-input"]
 wanted = ("budget forcing extrapolates", "fine-tuning on s1K", "s1K beats 1K")
 shown = [claim for claim in claims if claim.claim.startswith(wanted)]
 points = [
@@ -171,7 +177,8 @@ show(
     alt="Differences between accuracies with 95% intervals: "
     + "; ".join(f"{point['name']} {100 * point['accuracy']:.1f} points" for point in points)
     + ".",
-    caption="Differences in percentage points. Blue: survives.",
+    caption="Differences in percentage points, intervals for independent runs. Blue: survives, by "
+    "this interval or by the paper's own paired one.",
 )
 
 # %% [markdown]
@@ -181,10 +188,10 @@ show(
 # resamples. The width of a paired interval tells how many questions the two runs answered
 # differently, which cannot be fewer than the questions that lie between their accuracies.
 
-# %%
+# %% tags=["hide-output"]
 findings_table(audit_tables.table2())
 
-# %%
+# %% tags=["hide-input"]
 apart = {c.b.row: c for c in claims if c.benchmark == "AIME24" and c.a.row == "s1K"}
 for row in ("1K-random", "1K-diverse"):
     glue(f"audit_apart_{row[3:]}", apart[row].questions, display=False)
@@ -210,7 +217,7 @@ for row in ("1K-random", "1K-diverse"):
 # %%
 findings_table(audit_tables.table3())
 
-# %%
+# %% tags=["hide-input"]
 scaling = [finding for finding in audit_tables.table3() if "Scaling of" in finding.topic]
 agreeing = sum(finding.verdict == "agrees" for finding in scaling)
 glue("audit_scaling", f"{agreeing} of {len(scaling)}", display=False)
@@ -279,7 +286,7 @@ Table(
     ),
 )
 
-# %%
+# %% tags=["hide-input"]
 total = sum(log["n"] for log in logs)
 glue("audit_regraded", f"{total:,}", display=False)
 glue("audit_disagreements", len(different), display=False)
@@ -297,7 +304,7 @@ glue("audit_moved", f"{100 * moved:.1f}", display=False)
 # %% [markdown]
 # ## What survives
 
-# %%
+# %% tags=["hide-input"]
 for name in ("agrees", "differs", "open"):
     glue(f"audit_{name}", verdicts[name], display=False)
 survivors = [claim for claim in claims if claim.outcome == "survives"]

@@ -125,24 +125,22 @@ def compare(
 
 
 def comparison_table(rows: Iterable[Comparison]) -> Table:
-    """Comparisons as a table, differences in percentage points."""
-    columns = (
-        "claim", "benchmark", "printed", "questions", "difference [95%]", "best p", "needed",
-        "outcome",
-    )  # fmt: skip
-    lines = (
-        (
-            row.claim,
-            row.benchmark,
-            f"{row.a.percent} against {row.b.percent}",
-            f"{row.questions:+d} of {row.a.n}",
-            row.difference.percent(),
-            f"{row.best_p:.3f}",
-            f"{row.needed:,}" if row.needed else "-",
-            row.outcome,
+    """Comparisons as a table, differences in percentage points; a claim is named once."""
+    columns = ("claim", "benchmark", "printed", "difference [95%]", "best p", "needed", "outcome")
+    lines, before = [], ""
+    for row in rows:
+        lines.append(
+            (
+                "" if row.claim == before else row.claim,
+                row.benchmark,
+                f"{row.a.percent} / {row.b.percent}",
+                row.difference.percent(),
+                f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001",
+                f"{row.needed:,}" if row.needed and row.claims_difference else "-",
+                row.outcome,
+            )
         )
-        for row in rows
-    )
+        before = row.claim
     return Table(columns, tuple(lines))
 
 
