@@ -26,6 +26,7 @@ command_for() {
     --set dtype=bfloat16 \
     --set optimizer_dtype=bfloat16 \
     --set activation_checkpointing=true \
+    --set sequence_parallel=8 \
     "$@"
 }
 

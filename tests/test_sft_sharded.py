@@ -15,6 +15,7 @@ import pytest
 
 from s1core.records import write_jsonl
 from s1core.sft import SFTConfig, SFTError, train
+from s1core.sft.export import save_tokenizer
 from s1core.sft.launch import main, read_config
 from tests.test_sft_train import CONFIG, examples
 
@@ -46,7 +47,7 @@ sys.exit(launch.main(sys.argv[1:]))
 def folder(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: Any) -> Path:
     path = tmp_path_factory.mktemp("sharded")
     tiny_model.save_pretrained(path / "model")
-    tiny_tokenizer.save_pretrained(path / "model")
+    save_tokenizer(tiny_tokenizer, path / "model")
     write_jsonl(path / "examples.jsonl", examples())
     return path
 
@@ -135,6 +136,21 @@ def test_two_processes_in_bf16_with_checkpointing_follow_fp32(folder: Path, tmp_
     done = torchrun(2, ["-m", "s1core.sft.launch", *command(folder, tmp_path / "bf16", *how)])
     assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "bf16") == pytest.approx(losses(tmp_path / "fp32"), rel=0.05)
+
+
+@pytest.mark.slow
+def test_two_processes_sharing_each_row_lose_what_one_does(folder: Path, tmp_path: Path) -> None:
+    """Ulysses: tokens are split outside attention, heads inside it."""
+    assert main(command(folder, tmp_path / "one")) == 0
+    pair = command(folder, tmp_path / "pair", "sequence_parallel=2", "packing=false")
+    done = torchrun(2, ["-m", "s1core.sft.launch", *pair])
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path / "pair") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
+def test_a_team_that_cannot_be_formed_is_refused(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(command(folder, tmp_path, "sequence_parallel=3")) == 1
+    assert "sequence_parallel=3 must divide the 1 processes" in capsys.readouterr().err
 
 
 def test_settings_of_the_command_are_those_of_the_library() -> None:

@@ -182,7 +182,9 @@ def test_the_final_model_is_plain_safetensors_that_transformers_loads(
 
     loaded = AutoModelForCausalLM.from_pretrained(undisturbed.path)
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
-    assert tokenizer.get_vocab() == tiny_tokenizer.get_vocab()
+    text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
+    assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
+    assert tokenizer.chat_template == tiny_tokenizer.chat_template
     assert reference_loss(loaded, encoded.examples).item() < undisturbed.log[0]["loss"]
     assert {path.suffix for path in undisturbed.path.iterdir()} <= {
         ".json",

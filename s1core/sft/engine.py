@@ -21,6 +21,7 @@ from s1core.sft import attention
 from s1core.sft.checkpoint import Reader, Rows
 from s1core.sft.config import SFTConfig, SFTError
 from s1core.sft.encode import IGNORE, EncodedExample
+from s1core.sft.export import save_model, save_tokenizer
 from s1core.sft.group import Group
 from s1core.sft.loss import summed_loss
 from s1core.sft.optimizer import MOMENTS, build, local
@@ -208,30 +209,9 @@ class Engine:
         model = self.model
         if self.config.lora is not None:
             model = model.merge_and_unload()
-        state = {}
-        for name, tensor in model.state_dict().items():
-            full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-            if self.group.first:  # every process gathers, one keeps
-                state[name] = full.detach().to("cpu", dtype)
-            del full
+        save_model(model, folder, dtype, write=self.group.first)
         if self.group.first:
-            with no_bars():
-                model.save_pretrained(folder, state_dict=state)
-            tokenizer.save_pretrained(folder)
-
-
-@contextlib.contextmanager
-def no_bars() -> Iterator[None]:
-    """Without transformers' own progress bars, which do not look whether there is a terminal."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+            save_tokenizer(tokenizer, folder)
 
 
 def own_rows(parameter: torch.Tensor, group: Group) -> tuple[int, int]:

@@ -15,7 +15,8 @@ import torch
 
 from s1core.sft.checkpoint import Reader, pretrained_files
 from s1core.sft.config import LoRA, SFTConfig, SFTError
-from s1core.sft.engine import Engine, check_model, fingerprint, no_bars, own_rows
+from s1core.sft.engine import Engine, check_model, fingerprint, own_rows
+from s1core.sft.export import no_bars
 from s1core.sft.group import Group
 from s1core.sft.optimizer import local
 
