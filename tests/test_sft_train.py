@@ -223,13 +223,20 @@ class Stop(Exception):
     pass
 
 
-def stopped(model: Any, tokenizer: Any, encoded: Encoded, out: Path, step: int) -> None:
+def stopped(
+    model: Any,
+    tokenizer: Any,
+    encoded: Encoded,
+    out: Path,
+    step: int,
+    config: SFTConfig = CONFIG,
+) -> None:
     def stop(row: dict[str, Any]) -> None:
         if row["step"] == step:
             raise Stop
 
     with pytest.raises(Stop):
-        train(model, tokenizer, encoded, CONFIG, out, on_log=stop)
+        train(model, tokenizer, encoded, config, out, on_log=stop)
 
 
 def same_bytes(one: Path, other: Path) -> bool:

@@ -206,10 +206,9 @@ class Engine:
 
     def export(self, folder: Path, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype) -> None:
         """Write the model as plain safetensors with its tokenizer, for transformers and vLLM."""
-        model = self.model
-        if self.config.lora is not None:
-            model = model.merge_and_unload()
-        save_model(model, folder, dtype, write=self.group.first)
+        lora = self.config.lora
+        scale = lora.alpha / lora.rank if lora else None
+        save_model(self.model, folder, dtype, self.group.first, scale)
         if self.group.first:
             save_tokenizer(tokenizer, folder)
 

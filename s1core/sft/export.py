@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def save_model(model: Any, folder: Path, dtype: torch.dtype, write: bool) -> None:
-    """Write `model`, sharded or not, as plain safetensors.
+def save_model(
+    model: Any, folder: Path, dtype: torch.dtype, write: bool, lora_scale: float | None = None
+) -> None:
+    """Write `model`, sharded or not, as plain safetensors; adapters are merged, given their scale.
 
     Every process calls it, since each holds a part; the one with `write` keeps the whole, on the
     CPU, and writes it.
@@ -28,9 +30,25 @@ def save_model(model: Any, folder: Path, dtype: torch.dtype, write: bool) -> Non
             state[name] = full.detach().to("cpu", dtype)
         del full
     if write:
+        if lora_scale is not None:
+            state, model = merged(state, lora_scale), model.get_base_model()
         model.config.dtype = dtype
         with no_bars():
             model.save_pretrained(folder, state_dict=state)
+
+
+def merged(state: dict[str, torch.Tensor], scale: float) -> dict[str, torch.Tensor]:
+    """The plain state of a model with LoRA adapters: each weight plus `scale * B @ A`."""
+    plain = {}
+    for name, tensor in state.items():
+        if ".lora_" in name:
+            continue
+        stem = name.removesuffix(".base_layer.weight")
+        if stem != name:
+            low, high = (state[f"{stem}.lora_{side}.default.weight"].float() for side in "AB")
+            tensor = (tensor.float() + scale * high @ low).to(tensor.dtype)
+        plain[name.removeprefix("base_model.model.").replace(".base_layer", "")] = tensor
+    return plain
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

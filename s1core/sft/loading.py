@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from s1core.sft.checkpoint import Reader, pretrained_files
-from s1core.sft.config import LoRA, SFTConfig, SFTError
+from s1core.sft.config import SFTConfig, SFTError
 from s1core.sft.engine import Engine, check_model, fingerprint, own_rows
 from s1core.sft.export import no_bars
 from s1core.sft.group import Group
@@ -53,7 +53,7 @@ def prepare(model: PreTrainedModel | str | Path, config: SFTConfig, group: Group
     def build(longest: int) -> Engine:
         check_model(model, longest)
         model.to(group.device, getattr(torch, config.master_dtype))
-        return Engine(_adapted(model, config.lora), config, group)
+        return Engine(_adapted(model, config), config, group)
 
     return Started(identity, dtype, build)
 
@@ -80,7 +80,7 @@ def _from_folder(folder: Path, config: SFTConfig, group: Group) -> Started:
         if group.mesh is None or config.lora is not None:
             with no_bars():
                 loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=master)
-            return Engine(_adapted(loaded.to(group.device), config.lora), config, group)
+            return Engine(_adapted(loaded.to(group.device), config), config, group)
         engine = Engine(skeleton.to(master), config, group)
         engine.packed.to_empty(device=group.device)
         with torch.no_grad():
@@ -112,20 +112,21 @@ class _Ends:
         return self._rows[row]
 
 
-def _adapted(model: PreTrainedModel, lora: LoRA | None) -> Any:
+def _adapted(model: PreTrainedModel, config: SFTConfig) -> Any:
+    lora = config.lora
     if lora is None:
         return model
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise SFTError("LoRA needs the package peft: install it, or set lora=None") from error
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=list(lora.target_modules),
-            task_type="CAUSAL_LM",
-        ),
+    settings = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        task_type="CAUSAL_LM",
     )
+    with torch.random.fork_rng():  # every process and every resumed run starts from the same
+        torch.manual_seed(config.seed)
+        return get_peft_model(model, settings)
