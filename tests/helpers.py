@@ -42,7 +42,7 @@ def tiny_tokenizer() -> Any:
 
 
 @cache
-def tiny_model(seed: int = 0, kv_heads: int = 2) -> Any:
+def tiny_model(seed: int = 0, kv_heads: int = 2, hidden: int = 32) -> Any:
     """A random Qwen2 whose embedding is padded beyond the tokenizer, as Qwen's own is."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -52,7 +52,7 @@ def tiny_model(seed: int = 0, kv_heads: int = 2) -> Any:
         torch.manual_seed(seed)
         config = Qwen2Config(
             vocab_size=len(tokenizer) + 24,
-            hidden_size=32,
+            hidden_size=hidden,
             intermediate_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,

@@ -38,7 +38,8 @@ def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project: Pat
     text = page(project)
     assert 'id="fig-chapter-scaling"' in text and "40.0%" in text
     assert 'class="s1-light"' in text and 'class="s1-dark"' in text
-    assert (project / "site/index.html").is_file() and (project / "site/references.html").is_file()
+    assert "Two ways to the same pages" in page(project, "index")
+    assert (project / "site/references.html").is_file()
 
 
 def test_parameter_cells_are_not_on_the_page_but_in_the_download(project: Path) -> None:

@@ -1,4 +1,9 @@
-"""Serve MathJax from the site: one script and its fonts instead of a CDN or the whole 36 MB."""
+"""Make the site complete by itself.
+
+MathJax comes from the site: one script and its fonts, instead of a CDN or the whole 36 MB. The
+live-kernel script that Jupyter Book adds to every page, switched off or not, is taken out: it
+would fetch from a CDN, and it is declared twice, which is an error in the console.
+"""
 
 import importlib.util
 import shutil
@@ -10,12 +15,24 @@ FONTS = "output/chtml/fonts/woff-v2"
 
 def setup(app):
     app.connect("config-inited", _use_local_script, priority=900)
+    app.connect("html-page-context", _tidy_page, priority=900)
     app.connect("build-finished", _copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _use_local_script(app, config):
     config.mathjax_path = f"mathjax/{SCRIPT}"
+
+
+def _tidy_page(app, page, template, context, doctree):
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script} {getattr(script, 'attributes', '')}".lower()
+    ]
+    # docutils calls a bibliography a list whose entries are not list items (WCAG 1.3.1).
+    if context.get("body"):
+        context["body"] = context["body"].replace('<div role="list" class="cit', '<div class="cit')
 
 
 def _copy(app, error):

@@ -1,0 +1,271 @@
+"""The book as a reader sees it, in headless Chromium: light, dark and on a phone.
+
+The site is built from the checkout. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("jupyter_book", reason="the book extra is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import sync_playwright
+
+from s1core.book import build, execute
+from s1core.book.site import pages
+from tests.book_fixtures import CHECKOUT, make_project
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
+# No sandbox inside a container run by root; nothing looks for the network on its own.
+SWITCHES = [
+    *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWS = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with sync_playwright() as tool:
+        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield chromium
+        chromium.close()
+
+
+@contextlib.contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve a folder on a free port of this machine; yields the address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def book(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """The project's own book: its address and its pages."""
+    site = tmp_path_factory.mktemp("book") / "html"
+    build(CHECKOUT / "book", CHECKOUT / "book" / "notebooks", CHECKOUT / "results", site)
+    names = [page.relative_to(site).as_posix() for page in pages(site)]
+    with served(site) as address:
+        yield address, [name for name in names if name != "search.html"]
+
+
+@pytest.fixture(scope="module")
+def sample(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A book with one known chapter: the chapter's address."""
+    project = make_project(tmp_path_factory.mktemp("sample") / "p")
+    built = project / "book/notebooks"
+    execute(project / "notebooks/00_chapter.py", built / "00_chapter.ipynb", "laptop")
+    build(project / "book", built, project / "results", project / "site")
+    with served(project / "site") as address:
+        yield f"{address}/notebooks/00_chapter.html"
+
+
+class Visit:
+    """An open page, with everything that went wrong while it loaded."""
+
+    def __init__(self, browser: Any, address: str, view: str) -> None:
+        width, height = VIEWS[view]
+        self.complaints: list[str] = []
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if view == "dark" else "light",
+        )
+        self.page = self.context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda r: self.complaints.append(f"failed: {r.url}"))
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+        self.page.goto(address, wait_until="load")
+        self.page.wait_for_function("document.fonts.ready.then(() => true)")
+
+    def _console(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"console {message.type}: {message.text}")
+
+    def _response(self, response: Any) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            self.complaints.append(f"remote request: {request.url}")
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def keep(self, name: str) -> None:
+        folder = os.environ.get("S1CORE_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(Path(folder, f"{name}.png")), full_page=True)
+
+
+FIGURES = """() => [...document.querySelectorAll('article img')].map(image => ({
+    name: image.src.slice(0, 40), theme: image.className, alt: image.alt,
+    loaded: image.complete && image.naturalWidth > 0,
+    shown: getComputedStyle(image).display !== 'none',
+    natural: image.naturalWidth, width: image.getBoundingClientRect().width}))"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one page looked like in one view."""
+
+    complaints: list[str]
+    overflow: int
+    images: list[dict[str, Any]]
+    findings: list[str]
+
+
+@pytest.fixture(scope="module")
+def tour(browser: Any, book: tuple[str, list[str]], sample: str) -> dict[tuple[str, str], Seen]:
+    """Every page of the book, and the sample chapter, opened once in every view."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    address, names = book
+    seen = {}
+    for view in VIEWS:
+        for page in [*(f"{address}/{name}" for name in names), sample]:
+            name = page.rpartition(":")[2].partition("/")[2] if page != sample else "sample"
+            with Visit(browser, page, view) as visit:
+                visit.keep(f"{name.removesuffix('.html').replace('/', '-')}-{view}")
+                complaints = list(visit.complaints)  # axe itself asks for files that are not there
+                rules = axe.run(visit.page).response["violations"] if view != "phone" else []
+                seen[name, view] = Seen(
+                    complaints,
+                    visit.page.evaluate(OVERFLOW),
+                    visit.page.evaluate(FIGURES),
+                    [
+                        f"{rule['id']} at {[node['target'][0] for node in rule['nodes']][:3]}"
+                        for rule in rules
+                        if rule["impact"] in {"serious", "critical"}
+                    ],
+                )
+    return seen
+
+
+Tour = dict[tuple[str, str], Seen]
+
+
+def test_every_page_opens_without_complaint_and_without_a_network(tour: Tour) -> None:
+    assert {"index.html", "reading.html", "references.html"} <= {name for name, _ in tour}
+    assert {page: seen.complaints for page, seen in tour.items() if seen.complaints} == {}
+
+
+def test_no_page_is_wider_than_its_window(tour: Tour) -> None:
+    assert {page: seen.overflow for page, seen in tour.items() if seen.overflow > 0} == {}
+
+
+def test_every_figure_is_loaded_described_and_at_its_natural_size(tour: Tour) -> None:
+    faults = []
+    for (name, view), seen in tour.items():
+        for image in seen.images:
+            shrunk = image["shown"] and image["width"] < image["natural"] - 1
+            if not image["loaded"] or not image["alt"] or (shrunk and view != "phone"):
+                faults.append((name, view, image))
+    assert faults == []
+
+
+def test_no_page_has_serious_accessibility_findings(tour: Tour) -> None:
+    assert {page: seen.findings for page, seen in tour.items() if seen.findings} == {}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_figure_is_shown_in_the_variant_of_the_theme(tour: Tour, view: str) -> None:
+    shown = [image["theme"] for image in tour["sample", view].images if image["shown"]]
+    assert shown == ["s1-dark" if view == "dark" else "s1-light"]
+
+
+def test_the_theme_button_switches_page_and_figure(browser: Any, sample: str) -> None:
+    with Visit(browser, sample, "light") as visit:
+        paper = "() => getComputedStyle(document.body).backgroundColor"
+        seen = {visit.page.evaluate(paper)}
+        for _ in range(3):  # light, dark, automatic
+            visit.page.locator("button.theme-switch-button:visible").first.click()
+            theme = visit.page.evaluate("document.documentElement.dataset.theme")
+            shown = [i["theme"] for i in visit.page.evaluate(FIGURES) if i["shown"]]
+            assert shown == [f"s1-{theme}"]
+            seen.add(visit.page.evaluate(paper))
+        assert len(seen) == 2 and visit.complaints == []
+
+
+def test_search_finds_a_word_of_the_book(browser: Any, book: tuple[str, list[str]]) -> None:
+    with Visit(browser, f"{book[0]}/search.html?q=capping", "light") as visit:
+        results = visit.page.locator("#search-results li a")
+        results.first.wait_for(timeout=10_000)
+        assert "How to read this book" in results.all_inner_texts()
+        assert visit.complaints == []
+
+
+def test_the_next_link_and_the_sidebar_lead_on(browser: Any, book: tuple[str, list[str]]) -> None:
+    with Visit(browser, f"{book[0]}/index.html", "light") as visit:
+        visit.page.locator("a.right-next").click()
+        visit.page.wait_for_load_state()
+        assert not visit.page.url.endswith("index.html")
+        visit.page.locator("nav.bd-links a", has_text="References").click()
+        visit.page.wait_for_load_state()
+        assert visit.page.url.endswith("references.html") and visit.complaints == []
+
+
+def test_a_figure_can_be_downloaded_and_traced_to_its_files(browser: Any, sample: str) -> None:
+    with Visit(browser, sample, "light") as visit:
+        with visit.page.expect_download() as download:
+            visit.page.locator("figcaption a[download]").click()
+        assert download.value.suggested_filename == "chapter-scaling.pdf"
+        assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+        visit.page.locator("details.s1-provenance summary").click()
+        link = visit.page.locator("details.s1-provenance a", has_text="points.json")
+        assert link.is_visible()
+        answer = visit.context.request.get(
+            visit.page.evaluate("a => a.href", link.element_handle())
+        )
+        assert answer.ok and answer.json()[0]["thinking_tokens"] == 8
+
+
+def test_equations_are_typeset_without_a_network(browser: Any, sample: str) -> None:
+    with Visit(browser, sample, "light") as visit:
+        visit.page.locator("mjx-container").first.wait_for(timeout=10_000)
+        assert visit.page.locator("mjx-merror").count() == 0 and visit.complaints == []
+
+
+def test_the_notebook_can_be_downloaded(browser: Any, sample: str) -> None:
+    with Visit(browser, sample, "light") as visit:
+        link = visit.page.locator("a.btn-download-source-button").first
+        href = visit.page.evaluate("a => a.href", link.element_handle())
+        answer = visit.context.request.get(href)
+        assert answer.ok and answer.json()["metadata"]["s1core"]["profile"] == "laptop"
