@@ -97,6 +97,7 @@ $(STAMPS)/runs: FORCE
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 book: setup $(HTML_DIR)/index.html ## Render the book from the executed notebooks and the committed results
+	@echo "The book: $(HTML_DIR)/index.html"
 
 $(HTML_DIR)/index.html: $(PAGES) $(PACKAGE)
 	@$(BOOK) build --notebooks $(NOTEBOOK_DIR) --html $(HTML_DIR)
@@ -109,7 +110,7 @@ accept: setup ## Copy the finished results of PROFILE to results/, to be committ
 
 # ------------------------------------------------------------------------------------- checks
 
-test: setup book ## All fast tests, the book in a browser, and every notebook against its outputs
+test: setup ## All fast tests, the book in a browser, and every notebook against its outputs
 	$(PY) -m pytest
 	@$(MAKE) --no-print-directory nbval
 
