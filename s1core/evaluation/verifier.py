@@ -53,8 +53,11 @@ class Verifier:
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return
-        process.kill()
-        process.communicate()
+        try:
+            process.communicate(timeout=1.0)  # the end of its input ends it, worker and all
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
     def _fresh(self, request: str) -> Verdict:
         for _ in range(2):

@@ -32,6 +32,8 @@ def serve(time_limit: float, memory_limit: int) -> None:
             worker = None
         sys.stdout.write(reply)
         sys.stdout.flush()
+    if worker:
+        worker.buried()
 
 
 class Worker:
