@@ -7,7 +7,6 @@ nowhere else, so they always mean the same results. Nothing is printed; nothing 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s1core import pocket
+from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.evaluation import (
     Interval,
     benchmarks,
@@ -111,7 +111,7 @@ class Pipeline:
     @cached_property
     def model_id(self) -> str:
         """What identifies the base model: its name, and its digest when it ships with s1core."""
-        return _identify(self.profile.model)
+        return identify(self.profile.model)
 
     def problems(self, benchmark: str) -> list[Problem]:
         """The questions of a benchmark that the profile asks for, in a fixed order."""
@@ -152,7 +152,7 @@ class Pipeline:
             "pool": self.profile.pool,
             "pool_size": self.profile.pool_size,
             "seed": self.profile.seed,
-            "graders": [_identify(name) for name in self.profile.graders],
+            "graders": [identify(name) for name in self.profile.graders],
             "max_answer": self.profile.evaluation.max_answer,
         }
 
@@ -231,6 +231,36 @@ class Pipeline:
         )
         return candidates, index, config
 
+    def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+        """The annotated pool, the index of evaluation questions, and the settings of selection."""
+        from s1core import selection
+        from s1core.pocket.pool import POCKET_PATTERNS, normal_form, trace_correct
+
+        solved = {row["problem_key"]: row for row in self.difficulty().read_table("solved.csv")}
+        rows = self._pocket_pool()
+        tokenizer = pocket.load_tokenizer()
+        candidates = selection.annotate(
+            [row.example for row in rows],
+            lambda text: len(tokenizer(text).input_ids),
+            {key: row["small"] == "1" for key, row in solved.items()},
+            {key: row["large"] == "1" for key, row in solved.items()},
+            {row.example.key: trace_correct(row.example) for row in rows},
+            {row.example.key: row.error for row in rows if row.error},
+        )
+        index = selection.BenchmarkIndex(
+            {"countdown": [p.question for p in pocket.evaluation_problems()]},
+            None,
+            normalize=normal_form,
+        )
+        config = selection.SelectionConfig(
+            ngram=None,
+            patterns=POCKET_PATTERNS,
+            diversity=selection.DiversityConfig(
+                target=self.profile.selected, correct_sources=(), long_sources=()
+            ),
+        )
+        return list(candidates), index, config
+
     def _select(self, run: Run, subset: str) -> None:
         from s1core import selection
         from s1core.selection.ablations import BASELINES
@@ -290,7 +320,6 @@ class Pipeline:
 
     def _train(self, run: Run, subset: str, sft: dict[str, Any]) -> dict[str, Any]:
         import torch
-        from transformers import AutoTokenizer
 
         from s1core.sft import SFTConfig, train
 
@@ -302,7 +331,7 @@ class Pipeline:
         self.say(f"sft: {len(examples):,} examples ({subset}), {config.epochs} epochs")
         result = train(
             base,
-            AutoTokenizer.from_pretrained(base, trust_remote_code=False),
+            load_tokenizer(base),
             examples,
             config,
             run.path / "sft",
@@ -564,20 +593,6 @@ def difference(a: Run, b: Run) -> Interval:
 
 
 # --------------------------------------------------------------------------------- helpers
-
-
-def _identify(model: str) -> str:
-    if model.startswith("pocket-"):
-        weights = pocket.model_path(model.removeprefix("pocket-")) / "model.safetensors"
-        return f"{model}@{hashlib.sha256(weights.read_bytes()).hexdigest()[:12]}"
-    return model
-
-
-def locate(model: str | Path) -> Path | str:
-    """The folder of a shipped model (`pocket-large`); anything else as it is."""
-    if isinstance(model, str) and model.startswith("pocket-"):
-        return pocket.model_path(model.removeprefix("pocket-"))
-    return model
 
 
 def _place(problems: Sequence[Problem]) -> Callable[[Generation], tuple[int, int]]:

@@ -45,6 +45,15 @@ class RunError(RuntimeError):
     """A run that cannot be opened, read or finished; the message says which and what to do."""
 
 
+def project_root(start: str | Path = ".") -> Path:
+    """The checkout that `start` lies in; `start` itself where there is none."""
+    start = Path(start).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").exists() and (folder / "s1core").is_dir():
+            return folder
+    return start
+
+
 def settings_hash(kind: str, settings: Mapping[str, Any]) -> str:
     """12 hex digits that name a run: equal settings, equal name, whatever their order."""
     canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
@@ -212,12 +221,16 @@ class RunStore:
         self.read_only = read_only
 
     @classmethod
-    def default(cls, profile: str, base: str | Path = ".") -> RunStore:
-        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`."""
-        chosen = os.environ.get(STORE_VARIABLE, DEFAULT_STORE)
+    def default(cls, profile: str) -> RunStore:
+        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
+
+        Both lie in the checkout that the working directory belongs to, so that notebooks find
+        them from the folder they are executed in; outside a checkout, in the working directory.
+        """
+        chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
-            return cls(Path(base) / COMMITTED / profile, read_only=True)
-        return cls(Path(base) / chosen)
+            return cls(project_root() / COMMITTED / profile, read_only=True)
+        return cls(project_root() / chosen)
 
     def locate(self, kind: str, settings: Mapping[str, Any]) -> Run:
         """The run with these settings, finished or not, started or not."""

@@ -19,6 +19,7 @@ import torch
 from s1core.backends.base import BackendError, Completion, Plain, SamplingParams, Steppable
 from s1core.backends.kv import decoding, growing_cache, leave
 from s1core.backends.sampling import choose, uniforms
+from s1core.checkpoints import load_tokenizer, locate
 
 
 class HFBackend:
@@ -57,14 +58,15 @@ class HFBackend:
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
     ) -> HFBackend:
-        """Load a checkpoint folder or Hub id: safetensors only, no code from the repository."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        """Load what `checkpoints.locate` finds: safetensors only, no code from the repository."""
+        from transformers import AutoModelForCausalLM
+
+        from s1core.checkpoints import load_tokenizer
 
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        return cls(model, tokenizer, device=device, **kwargs)
+        return cls(model, load_tokenizer(path), device=device, **kwargs)
 
     def complete(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]

@@ -31,7 +31,9 @@ app.add_typer(pocket.app, name="pocket")
 def known_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is written for the user; anything else is a bug and shows its trace."""
     from s1core.backends.base import BackendError
+    from s1core.checkpoints import CheckpointError
     from s1core.data.rows import DataError
+    from s1core.evaluation.benchmarks import BenchmarkError
     from s1core.evaluation.grading import GradingError
     from s1core.forcing.budget import BudgetError
     from s1core.forcing.drive import ForcingError
@@ -44,7 +46,16 @@ def known_errors() -> tuple[type[Exception], ...]:
     from s1core.templates import TemplateError
 
     return (
-        *(BackendError, DataError, GradingError, BudgetError, ForcingError, PipelineError),
+        *(
+            BackendError,
+            BenchmarkError,
+            CheckpointError,
+            DataError,
+            GradingError,
+            BudgetError,
+            ForcingError,
+            PipelineError,
+        ),
         *(ProfileError, RecordError, RunError, SelectionError, SFTError, TemplateError),
         OSError,
     )

@@ -70,9 +70,7 @@ def sft(
     limit: Limit = None,
 ) -> None:
     """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again."""
-    from transformers import AutoTokenizer
-
-    from s1core.pipeline import locate
+    from s1core.checkpoints import load_tokenizer, locate
     from s1core.records import Example, RecordError, read_jsonl
     from s1core.sft import SFTConfig, train
 
@@ -88,9 +86,8 @@ def sft(
         template=template,
         seed=seed,
     )
-    path = checkpoint(model)
-    tokenizer = AutoTokenizer.from_pretrained(locate(path), trust_remote_code=False)
-    result = train(locate(path), tokenizer, examples, config, output)
+    path = locate(model)
+    result = train(path, load_tokenizer(path), examples, config, output)
     typer.echo(result.data)
     typer.echo(
         f"{result.steps} steps, {result.supervised_tokens:,} supervised tokens, "
@@ -120,8 +117,9 @@ def generate(
     import time
 
     from s1core.backends.hf import HFBackend
+    from s1core.checkpoints import locate
     from s1core.forcing import Budget
-    from s1core.pipeline import locate, resume
+    from s1core.pipeline import resume
     from s1core.records import Generation, write_atomically
     from s1core.runs import Journal, RunError
 
@@ -142,7 +140,7 @@ def generate(
         raise RunError(
             f"{output} was begun with other settings (see {beside}); choose another --output"
         )
-    backend = HFBackend.from_pretrained(locate(checkpoint(model)), batch_size=batch_size)
+    backend = HFBackend.from_pretrained(locate(model), batch_size=batch_size)
     write_atomically(beside, [json.dumps(settings, indent=1) + "\n"])
     journal = Journal(output)
     began = time.perf_counter()
@@ -225,12 +223,12 @@ def demo(
     The model that ships with s1core plays Countdown only; any other checkpoint takes any question.
     """
     from s1core.backends.hf import HFBackend
+    from s1core.checkpoints import locate
     from s1core.forcing import Budget
     from s1core.forcing import generate as force
-    from s1core.pipeline import locate
     from s1core.records import Problem
 
-    backend = HFBackend.from_pretrained(locate(checkpoint(model)))
+    backend = HFBackend.from_pretrained(locate(model))
     asked = Budget(budget, waits, max_answer=max_answer)
     (made,) = force(
         backend,
@@ -264,25 +262,6 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
-
-
-def checkpoint(model: str) -> str:
-    """The model as given, once it is sure to be one when it names a folder.
-
-    Raises:
-        BackendError: it looks like a folder and is not a checkpoint.
-    """
-    from s1core.backends.base import BackendError
-
-    path = Path(model)
-    if path.is_dir() and not (path / "config.json").exists():
-        inner = "; did you mean its final/?" if (path / "final").is_dir() else ""
-        raise BackendError(f"{path} is not a checkpoint: it has no config.json{inner}")
-    if not path.exists() and (path.is_absolute() or model.startswith(".") or model.count("/") > 1):
-        raise BackendError(f"there is no checkpoint at {path}")
-    if path.is_dir() and not any(path.glob("*.safetensors")):
-        raise BackendError(f"{path} has no safetensors weights; other formats are not loaded")
-    return model
 
 
 def _problems(

@@ -23,22 +23,11 @@ SIZES: tuple[Size, ...] = ("small", "large", "s1")
 MODELS = Path(__file__).parent / "models"
 
 
-def model_path(size: Size) -> Path:
-    """Folder of a shipped model (safetensors, tokenizer, card).
-
-    Raises:
-        ValueError: there is no such size.
-    """
-    if size not in SIZES:
-        raise ValueError(f"no pocket model {size!r}; pick one of {', '.join(SIZES)}")
-    return MODELS / size
-
-
 def load_tokenizer() -> PreTrainedTokenizerFast:
     """The pocket tokenizer, as shipped with the large model."""
-    from transformers import AutoTokenizer
+    from s1core.checkpoints import load_tokenizer as load
 
-    return AutoTokenizer.from_pretrained(model_path("large"))
+    return load("pocket-large")  # type: ignore[return-value] - the generic fast class
 
 
 def load_model(size: Size = "large") -> Qwen2ForCausalLM:
@@ -46,7 +35,9 @@ def load_model(size: Size = "large") -> Qwen2ForCausalLM:
     import torch
     from transformers import Qwen2ForCausalLM
 
-    return Qwen2ForCausalLM.from_pretrained(model_path(size), dtype=torch.float32).eval()
+    from s1core.checkpoints import locate
+
+    return Qwen2ForCausalLM.from_pretrained(locate(f"pocket-{size}"), dtype=torch.float32).eval()
 
 
 def evaluation_problems(count: int | None = None) -> list[Problem]:

@@ -7,6 +7,7 @@ mix (shares of tokens):
     equations   3 * 7 = 21                              single steps and chains
     searches    Use 3 7 8 to make 29 / tries … / yes    short plain searches, no chat format
     long        the same, up to the whole context, tries drawn with replacement
+    verdicts    one puzzle, one or two lines, each as likely right as wrong (from `switch` on)
     chat        user asks, assistant answers at once    the direct baseline of the difficulty stage
 
 No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
@@ -19,7 +20,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,10 @@ VOCABULARY = 288
 """Rows of the embedding: a little more than the tokenizer has, as Qwen pads its own."""
 
 SHARES = {"equations": 0.20, "searches": 0.45, "long": 0.15, "chat": 0.20}
+LATER = {"equations": 0.08, "searches": 0.25, "long": 0.12, "chat": 0.15, "verdicts": 0.40}
+"""Shares of tokens, before and after `Recipe.switch`. In a search "yes" is rare, and a model that
+always says "no" is seldom wrong: with the first mix alone it never learns to compare. The second
+mix has as many right lines as wrong ones to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,17 @@ class Recipe:
     warmup: int = 100
     weight_decay: float = 0.02
     seed: int = 1
-    shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))
+    switch: int | None = None
+    """Step from which documents are mixed by `LATER` instead of `SHARES`; None is never."""
+
+    def shares(self, step: int) -> dict[str, float]:
+        """The mix of a step, as shares of tokens by kind."""
+        return SHARES if self.switch is None or step < self.switch else LATER
 
 
 RECIPES = {
     "small": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=2400, lr=2e-2),
-    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=4800),
+    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=4800, switch=3000),
 }
 
 
@@ -130,6 +140,21 @@ class Documents:
     def _long(self, rng: np.random.Generator) -> list[int]:
         return self._search(rng, tries=int(rng.integers(13, 86)), replace=True)
 
+    def _verdicts(self, rng: np.random.Generator) -> list[int]:
+        puzzle = self._puzzle(rng, easy=0.1)
+        target = self.ids[str(puzzle.target)]
+        document = [*self.encode(puzzle.question), self.ids["\n"]]
+        for _ in range(int(rng.integers(1, 3))):
+            wanted = rng.random() < 0.5
+            lines = [line for line in self.lines(puzzle) if (line[-1] == target) == wanted]
+            if not lines:
+                continue
+            verdict = self.ids["yes" if wanted else "no"]
+            document += [*lines[rng.integers(len(lines))], verdict, self.ids["\n"]]
+            if wanted:
+                break
+        return document
+
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
         found = [c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target]
@@ -151,14 +176,15 @@ def batch(recipe: Recipe, step: int) -> np.ndarray:
     Kinds are drawn so that each has its share of *tokens*, whatever its documents' length.
     """
     rng = np.random.default_rng([recipe.seed, step])
-    source, kinds = documents(), list(recipe.shares)
+    source, shares = documents(), recipe.shares(step)
+    kinds = list(shares)
     need = recipe.batch_size * CONTEXT
     spent = dict.fromkeys(kinds, 0.0)
     stream: list[list[int]] = []
     offset = {kind: rng.random() * 400 for kind in kinds}  # so that no kind always comes first
     total = 0
     while total < need:
-        kind = min(kinds, key=lambda k: (spent[k] + offset[k]) / recipe.shares[k])
+        kind = min(kinds, key=lambda k: (spent[k] + offset[k]) / shares[k])
         document = source.draw(kind, rng)
         spent[kind] += len(document)
         total += len(document)
@@ -221,6 +247,8 @@ def pretrain(
     """
     import torch
     from tqdm import tqdm
+
+    from s1core.sft.export import save_tokenizer
 
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -292,7 +320,7 @@ def pretrain(
                 os.replace(partial, state_file)
     final = out / "model"
     model.save_pretrained(final)
-    build_tokenizer().save_pretrained(final)
+    save_tokenizer(build_tokenizer(), final)
     return final
 
 

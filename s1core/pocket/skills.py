@@ -25,8 +25,8 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     - `direct`: puzzles answered correctly at once, greedily, in the chat format.
     """
     from s1core.backends.hf import HFBackend
+    from s1core.checkpoints import locate
     from s1core.forcing.direct import direct_answers
-    from s1core.pipeline import locate
     from s1core.pocket.teacher import problem
 
     backend = HFBackend.from_pretrained(locate(model if "/" in model else f"pocket-{model}"))
