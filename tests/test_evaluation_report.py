@@ -11,6 +11,7 @@ import pytest
 
 from s1core.evaluation import wilson
 from s1core.evaluation.files import grade_file, read_generations
+from s1core.evaluation.judging import second_opinion
 from s1core.evaluation.report import (
     GradedRun,
     ReportError,
@@ -139,3 +140,22 @@ def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path: P
     path.write_text(f"{line[:40]}\n{line}\n", encoding="utf-8")
     with pytest.raises(RecordError, match=":1: damaged line"):
         read_generations(path)
+
+
+# ------------------------------------------------------------------------- a judge
+
+
+def test_a_judge_is_a_second_column_and_never_fills_in_the_first() -> None:
+    grades = run("a", ["correct", "wrong", "truncated", "correct"]).grades
+    keys = [grade.problem_key for grade in grades]
+    opinion = second_opinion(grades, {keys[0]: True, keys[1]: True}, {keys[2]: "timeout"})
+    assert [grade.problem_key for grade in opinion.disagreements] == [keys[1]]
+    assert opinion.agreement == 0.5
+    assert opinion.unjudged == {keys[2]: "timeout", keys[3]: "no verdict"}
+    assert opinion.grades == grades
+    assert ("truncated", "not judged", "1") in opinion.table().rows
+
+
+def test_a_judge_speaks_about_one_sample() -> None:
+    with pytest.raises(ValueError, match="one verdict per problem"):
+        second_opinion(run("a", ["correct", "wrong"], 2).grades, {})
