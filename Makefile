@@ -26,6 +26,8 @@ RUN := $(PROFILE)$(if $(SEED),-seed$(SEED))
 NOTEBOOK_DIR := $(if $(filter laptop,$(RUN)),book/notebooks,book/_build/$(RUN)/notebooks)
 HTML_DIR := $(if $(filter laptop,$(RUN)),book/_build/html,book/_build/$(RUN)/html)
 STAMPS := .stamps/$(RUN)
+STORE := $(or $(S1CORE_STORE),store)
+SHOWN :=
 SEED_OPTION := $(if $(SEED),--seed $(SEED))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.py))
@@ -69,7 +71,7 @@ constraints: setup ## Rewrite constraints.txt from what .venv holds (torch and w
 reproduce: setup ## Compute every result from scratch (resumes), execute the notebooks, build the book
 	$(S1CORE) reproduce $(PROFILE) $(SEED_OPTION)
 	@$(MAKE) --no-print-directory notebooks
-	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory book SHOWN='--store $(STORE)'
 	$(S1CORE) compare $(PROFILE) $(SEED_OPTION)
 	@echo "The book: $(CURDIR)/$(HTML_DIR)/index.html"
 
@@ -93,14 +95,20 @@ $(STAMPS)/%.done: notebooks/%.py $(PACKAGE) $(STAMPS)/runs
 # What the notebooks read: changes when a run in the store was added, finished or removed.
 $(STAMPS)/runs: FORCE
 	@mkdir -p $(@D)
-	@{ find store -name finished.json -exec cksum {} + 2>/dev/null || true; } | sort > $@.new
+	@{ find $(STORE) -name finished.json -exec cksum {} + 2>/dev/null || true; } | sort > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 book: setup $(HTML_DIR)/index.html ## Render the book from the executed notebooks and the committed results
 	@echo "The book: $(HTML_DIR)/index.html"
 
-$(HTML_DIR)/index.html: $(PAGES) $(PACKAGE)
-	@$(BOOK) build --notebooks $(NOTEBOOK_DIR) --html $(HTML_DIR)
+$(HTML_DIR)/index.html: $(PAGES) $(PACKAGE) $(STAMPS)/shown
+	@$(BOOK) build --notebooks $(NOTEBOOK_DIR) --html $(HTML_DIR) $(SHOWN)
+
+# Committed results, or after `make reproduce` the runs of this machine.
+$(STAMPS)/shown: FORCE
+	@mkdir -p $(@D)
+	@echo "$(SHOWN)" > $@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 serve: book ## Show the book at http://localhost:8000 (PORT=...)
 	$(PY) -m http.server --bind 127.0.0.1 --directory $(HTML_DIR) $(PORT)

@@ -15,7 +15,7 @@ pytest.importorskip("papermill", reason="the book extra is not installed")
 import nbformat
 
 from s1core.book import BookError, Stamp, check_notebooks, clean, execute, stale_notebooks
-from s1core.book.notebooks import cell_id
+from s1core.book.cleaning import cell_id
 from tests.book_fixtures import make_small_project
 
 STAMP = Stamp("notebooks/00_x.py", "0" * 64, "laptop", {"PROFILE": "laptop"}, "0.1", "1" * 64)

@@ -59,6 +59,21 @@ def test_a_figure_names_its_run_and_links_the_exact_files(project: Path) -> None
     ).read_bytes()
 
 
+def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
+    project: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(project / "results/laptop", tmp_path / "store")
+    run = tmp_path / "store/generate-abc123def456"
+    (run / "finished.json").write_text("{}")
+    (run / "provenance.json").write_text('{"processor": "my own CPU", "wall_seconds": 7.0}')
+    (run / "results.jsonl").write_text("bulky")
+    site, book = tmp_path / "site", project / "book"
+    build(book, book / "notebooks", project / "results", site, tmp_path / "store")
+    text = (site / "notebooks/00_chapter.html").read_text()
+    assert "my own CPU" in text and "took 7 s" in text and "took 41 s" not in text
+    assert not list(site.rglob("results.jsonl"))
+
+
 def test_the_page_ends_with_its_stamp(project: Path) -> None:
     text = page(project)
     stamp = text[text.index('class="s1-stamp"') :]

@@ -1,9 +1,6 @@
-"""Execute a percent notebook with a profile's parameters, clean what came out, and stamp it.
+"""Execute percent notebooks with a profile's parameters, and check the executed ones.
 
-A committed notebook is a build artefact: the same source, package, profile and results give the
-same bytes. So cell ids come from the source instead of a random generator, timestamps are dropped,
-and anything that differs between machines (stderr, object addresses, file paths) is an error.
-This module knows nothing about the site; rendering is `s1core.book.site`.
+What is kept of an execution is decided by `s1core.book.cleaning`; rendering is `s1core.book.site`.
 """
 
 from __future__ import annotations
@@ -16,17 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core import __version__
+from s1core.book.cleaning import PACKAGE, BookError, Stamp, clean
 from s1core.records import write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-PACKAGE = Path(__file__).resolve().parents[1]
 
 # Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
 NOTEBOOK_ENVIRONMENT = {
@@ -42,33 +37,6 @@ NOTEBOOK_ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
 }
-
-_ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
-
-
-class BookError(RuntimeError):
-    """A notebook or the site cannot be built: the message says which one, why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Where an executed notebook came from; deliberately without dates, so reruns are identical.
-
-    Attributes:
-        source: the notebook's path inside the project, e.g. `notebooks/00_introduction.py`.
-        source_sha256: digest of that file.
-        profile: the profile it was executed under.
-        parameters: everything that was injected after its parameters cell.
-        version: version of the package.
-        package_sha256: digest over the package's sources.
-    """
-
-    source: str
-    source_sha256: str
-    profile: str
-    parameters: Mapping[str, Any]
-    version: str
-    package_sha256: str
 
 
 def execute(
@@ -133,45 +101,6 @@ def execute(
         return False
     write_atomically(output, [text])
     return True
-
-
-def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
-    """Reduce an executed notebook to what its source and its results determine.
-
-    Raises:
-        BookError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
-    """
-    import nbformat
-
-    cells = []
-    for position, cell in enumerate(notebook.cells):
-        where = f"{stamp.source}, cell {position + 1}"
-        kept = nbformat.from_dict(
-            {
-                "cell_type": cell.cell_type,
-                "id": cell_id(position, cell.source),
-                "metadata": _clean_metadata(cell.metadata),
-                "source": cell.source,
-            }
-        )
-        if cell.cell_type == "code":
-            kept["execution_count"] = cell.execution_count
-            kept["outputs"] = _clean_outputs(cell.outputs, where)
-        cells.append(kept)
-    result = nbformat.v4.new_notebook(cells=cells)
-    result.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "s1core": asdict(stamp),
-        }
-    )
-    return result
-
-
-def cell_id(position: int, source: str) -> str:
-    """A stable cell id: 12 hex digits of sha256 over the cell's position and source."""
-    return hashlib.sha256(f"{position}\n{source}".encode()).hexdigest()[:12]
 
 
 def package_digest() -> str:
@@ -269,62 +198,6 @@ def _environment(scratch: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    kept = {
-        k: v
-        for k, v in metadata.items()
-        if k not in {"papermill", "execution", "lines_to_next_cell"}
-    }
-    tags = list(kept.pop("tags", []))
-    if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
-        tags.append("remove-cell")  # the stamp under the page shows the values that were used
-    if tags:
-        kept["tags"] = tags
-    return dict(sorted(kept.items()))
-
-
-def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
-    """Merge split stdout chunks, and refuse what differs from run to run."""
-    kept: list[Any] = []
-    for output in outputs:
-        if output.output_type == "error":
-            raise BookError(f"{where} raised {output.ename}: {output.evalue}")
-        if output.output_type == "stream":
-            if output.name == "stderr":
-                first = output.text.strip().splitlines()[:1]
-                raise BookError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
-            if kept and kept[-1].output_type == "stream":
-                # Where the kernel cuts a stream depends on timing.
-                kept[-1]["text"] += output.text
-                continue
-        kept.append(output)
-    for output in kept:
-        for text in _texts(output):
-            address = _ADDRESS.search(text)
-            if address:
-                raise BookError(f"{where} shows an object's address ({address.group()}).")
-            for path in _machine_paths():
-                if path in text:
-                    raise BookError(f"{where} shows a path of this machine ({path}).")
-    return kept
-
-
-def _texts(output: Any) -> Iterator[str]:
-    if output.output_type == "stream":
-        yield output.text
-    for kind, value in output.get("data", {}).items():
-        if kind.startswith("text/") and isinstance(value, str):
-            # Embedded images are not read by anyone, and long.
-            yield re.sub(r"base64,[A-Za-z0-9+/=]+", "", value)
-
-
-def _machine_paths() -> list[str]:
-    home = str(Path.home())
-    paths = {str(PACKAGE.parent), sys.prefix, home if len(home) > 5 else f"{home}/"}
-    return sorted(path for path in paths if path not in {"/", "//"})
 
 
 def _describe(source: Path, error: Any) -> str:

@@ -7,6 +7,7 @@ Nothing is executed here. Running notebooks is `s1core.book.notebooks`.
 
 from __future__ import annotations
 
+import html as markup_text
 import json
 import os
 import re
@@ -19,7 +20,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from s1core.book.notebooks import NOTEBOOK_ENVIRONMENT, BookError
+from s1core.book.cleaning import BookError
+from s1core.book.notebooks import NOTEBOOK_ENVIRONMENT
 
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
 _FETCHED = {
@@ -41,11 +43,13 @@ def build(
     notebooks: str | Path = "book/notebooks",
     results: str | Path = "results",
     html: str | Path = "book/_build/html",
+    store: str | Path | None = None,
 ) -> int:
     """Build the site from `book` (its sources), `notebooks` (executed) and `results`.
 
     Warnings are errors. Result files are copied to `_results/` in the site, so that the link
-    under a figure opens the exact file.
+    under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
+    from there: after a reproduction the pages tell of this machine, not of the committed runs'.
 
     Returns:
         The number of pages.
@@ -64,12 +68,15 @@ def build(
         (source / "notebooks").mkdir()
         for notebook in sorted(notebooks.glob("*.ipynb")):
             shutil.copy2(notebook, source / "notebooks")
+        shown = source / "_results"
         if results.is_dir():
-            shutil.copytree(results, source / "_results")
+            shutil.copytree(results, shown)
+        if store is not None:
+            _take_runs(Path(store), source / "notebooks", shown)
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"
-        if results.is_dir():
-            shutil.copytree(results, site / "_results", dirs_exist_ok=True)
+        if shown.is_dir():
+            shutil.copytree(shown, site / "_results", dirs_exist_ok=True)
         problems = site_problems(site, source)
         if problems:
             raise BookError("the site is not whole:\n  " + "\n  ".join(problems))
@@ -119,6 +126,22 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
 # ------------------------------------------------------------------------------- details
 
 
+def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
+    """Copy the small files of the runs that the notebooks show from a store to `target`."""
+    for notebook in sorted(notebooks.glob("*.ipynb")):
+        profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
+        for name in _shown_runs(notebook):
+            run, copy = store / name, target / profile / name
+            if not (run / "finished.json").is_file():
+                continue
+            shutil.rmtree(copy, ignore_errors=True)
+            copy.mkdir(parents=True)
+            for path in run.glob("*.json"):
+                shutil.copy2(path, copy)
+            if (run / "public").is_dir():
+                shutil.copytree(run / "public", copy / "public")
+
+
 def _run_jupyter_book(source: Path, out: Path) -> None:
     # Jupyter Book 1 has no __main__, and its script may not be on the PATH.
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
@@ -165,12 +188,22 @@ def _shows_outputs(notebook: Path) -> bool:
 
 def _figures(notebook: Path) -> list[str]:
     """Names of the figures that `s1core.figures.show` put into a notebook's outputs."""
-    names = []
+    return [name for name, _ in _shown(notebook)]
+
+
+def _shown_runs(notebook: Path) -> list[str]:
+    """Ids of the runs that a notebook's figures show (paths of files are left out)."""
+    names = {name for _, runs in _shown(notebook) for name in markup_text.unescape(runs).split()}
+    return sorted(name for name in names if "/" not in name)
+
+
+def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
     for cell in _cells(notebook):
         for output in cell.get("outputs", []):
             markup = "".join(output.get("data", {}).get("text/html", ""))
-            names += re.findall(r'<figure class="s1-figure" id="fig-([^"]+)"', markup)
-    return names
+            yield from re.findall(
+                r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"', markup
+            )
 
 
 class _Assets(HTMLParser):

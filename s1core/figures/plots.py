@@ -127,7 +127,8 @@ def comparison(rows: Table, *, metric: str = "accuracy", title: str = "") -> Fig
         colour = ink(row["series"])
         if {"low", "high"} <= set(frame) and not math.isnan(row["low"]):
             panel.plot([100 * row["low"], 100 * row["high"]], [place] * 2, color=colour)
-        panel.plot(100 * row["accuracy"], place, "o", color=colour)
+        look = _hollow() if row["series"] == "paper" else {"color": colour}
+        panel.plot(100 * row["accuracy"], place, "o", **look)
         panel.annotate(
             f"{100 * row['accuracy']:.1f}",
             (100 * row["accuracy"], place),
