@@ -49,7 +49,7 @@ def locate(model: str | Path) -> str:
 
 
 def identify(model: str) -> str:
-    """What a run's settings say about a model: its name, and its digest when it ships with s1core."""
+    """How settings name a model: as it is called, with its digest when it ships with s1core."""
     if not model.startswith(SHIPPED):
         return model
     weights = Path(locate(model)) / "model.safetensors"

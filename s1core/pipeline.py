@@ -199,39 +199,6 @@ class Pipeline:
         }
 
     def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-        """What selection works on: the annotated pool, the evaluation questions that must not be
-        in it, and the settings. The selected examples themselves are `selection`'s."""
-        from s1core import selection
-        from s1core.pocket.pool import POCKET_PATTERNS, normal_form, trace_correct
-
-        solved = {row["problem_key"]: row for row in self.difficulty().read_table("solved.csv")}
-        rows = self._pocket_pool()
-        tokenizer = pocket.load_tokenizer()
-        candidates = list(
-            selection.annotate(
-                [row.example for row in rows],
-                lambda text: len(tokenizer(text).input_ids),
-                {key: row["small"] == "1" for key, row in solved.items()},
-                {key: row["large"] == "1" for key, row in solved.items()},
-                {row.example.key: trace_correct(row.example) for row in rows},
-                {row.example.key: row.error for row in rows if row.error},
-            )
-        )
-        index = selection.BenchmarkIndex(
-            {"countdown": [p.question for p in pocket.evaluation_problems()]},
-            None,
-            normalize=normal_form,
-        )
-        config = selection.SelectionConfig(
-            ngram=None,
-            patterns=POCKET_PATTERNS,
-            diversity=selection.DiversityConfig(
-                target=self.profile.selected, correct_sources=(), long_sources=()
-            ),
-        )
-        return candidates, index, config
-
-    def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
         """The annotated pool, the index of evaluation questions, and the settings of selection."""
         from s1core import selection
         from s1core.pocket.pool import POCKET_PATTERNS, normal_form, trace_correct

@@ -272,8 +272,8 @@ class RunStore:
         except OSError as error:
             where = error.filename or run.path
             raise RunError(
-                f"cannot write to the run store at {where}: {error.strerror}. What was finished "
-                f"is kept; make room or choose another folder with {STORE_VARIABLE}, then run again."
+                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
+                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
             ) from error
         return run
 

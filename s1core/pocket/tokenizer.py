@@ -27,9 +27,9 @@ CHAT_TEMPLATE = (
 WORDS = """
 + - * / = ( ) : , . yes no Use to make Answer Final Wait Hmm Alternatively
 system user assistant think answer
-Think for up tokens steps step left after a short long amount of thinking Do not spend excessive
-time double checking your work If you feel like are finished early the extra trying until absolutely sure
-that have correct
+Think for up tokens steps step left after a short long amount of thinking
+Do not spend excessive time double checking your work
+If you feel like are finished early the extra trying until absolutely sure that have correct
 """.split()
 
 
