@@ -11,6 +11,8 @@ tokens/s: one call per example 8.6K, padded to the longest 5.1K, block-diagonal 
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import torch
@@ -124,11 +126,10 @@ def _heads_for_tokens(x: torch.Tensor, team: Any) -> torch.Tensor:
     return got.transpose(0, 1).reshape(1, tokens // size, size * heads, width)
 
 
+@functools.cache
 def _varlen() -> Any:
     """torch's own variable-length flash attention, where this torch has one that fits."""
     try:
-        import inspect
-
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None

@@ -73,7 +73,8 @@ class SFTConfig:
         on_too_long: what happens to a longer one.
         template: which delimiters (a key of `s1core.templates.TEMPLATES`).
         packing: several examples per forward pass, or one at a time. Never changes the loss.
-        micro_batch_tokens: most tokens in one forward pass; `None` takes `max_seq_len`.
+        micro_batch_tokens: most tokens in one forward pass (the longest example always fits);
+            `None` takes 8,192 on a GPU and 512 on a CPU, where more only costs memory.
         sequence_parallel: processes that share each packed row, splitting its tokens outside
             attention and its heads inside (Ulysses). With one example per process, the paper's 16
             on 16, most processes wait for the longest example; teams of 8 hardly wait.

@@ -25,7 +25,7 @@ from s1core.sft.export import save_model, save_tokenizer
 from s1core.sft.group import Group
 from s1core.sft.loss import summed_loss
 from s1core.sft.optimizer import MOMENTS, build, local
-from s1core.sft.pack import plan_step
+from s1core.sft.pack import plan_step, row_capacity
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -106,8 +106,10 @@ class Engine:
         torch.manual_seed(seed)
         lengths = [len(example.token_ids) for example in batch]
         tokens, supervised = sum(lengths), sum(example.supervised for example in batch)
-        capacity = max(self.config.micro_batch_tokens or self.config.max_seq_len, *lengths, 1)
         size = self.config.sequence_parallel
+        on_gpu = self.group.device.type == "cuda"
+        wanted = self.config.micro_batch_tokens
+        capacity = row_capacity(wanted, lengths, on_gpu=on_gpu, processes=size)
         plan = plan_step(lengths, capacity, self.group.size // size, self.config.packing)
         self.optimizer.zero_grad(set_to_none=True)
         summed = 0.0

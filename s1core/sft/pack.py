@@ -43,6 +43,21 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return rows
 
 
+def row_capacity(
+    wanted: int | None, lengths: Sequence[int], *, on_gpu: bool, processes: int = 1
+) -> int:
+    """Most tokens of one packed row in a step with these examples.
+
+    Args:
+        wanted: `SFTConfig.micro_batch_tokens`; None takes 8,192 on a GPU and 512 on a CPU. Fewer
+            do not fill the device, more only take memory.
+        lengths: of the step's examples; the longest always fits.
+        on_gpu: whether the model runs on one.
+        processes: that share a row.
+    """
+    return max(wanted or (8192 if on_gpu else 512) * processes, *lengths)
+
+
 def fill(lengths: Sequence[int], rows: Sequence[Sequence[int]], capacity: int) -> float:
     """Share of the rows' capacity that holds tokens: `fill([6, 4], [[0, 1]], 10) -> 1.0`."""
     used = sum(lengths[index] for row in rows for index in row)

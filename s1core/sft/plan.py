@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s1core.sft.config import SFTConfig, SFTError
-from s1core.sft.pack import plan_step
+from s1core.sft.pack import plan_step, row_capacity
 from s1core.sft.shapes import ModelShape
 
 GB = 1e9
@@ -190,7 +190,7 @@ def plan(
     if not lengths:
         raise SFTError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]
-    row, balance = schedule(shape, cut, config, processes)
+    row, balance = schedule(shape, cut, config, processes, sharded)
     share = -(-row // config.sequence_parallel)
     need = memory(
         shape, config, share, processes=processes, sharded=sharded, passes=2, row_examples=1
@@ -212,18 +212,24 @@ def plan(
 
 
 def schedule(
-    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int
+    shape: ModelShape,
+    lengths: Sequence[int],
+    config: SFTConfig,
+    processes: int,
+    on_gpu: bool = True,
 ) -> tuple[int, float]:
     """Longest packed row in tokens, and balance, of the first epoch as it will be run."""
     from s1core.sft.train import data_order
 
     order = data_order(len(lengths), 0, config.seed)
-    capacity = config.micro_batch_tokens or config.max_seq_len
-    teams = max(1, processes // config.sequence_parallel)
+    team = config.sequence_parallel
+    teams = max(1, processes // team)
     longest, work, waited = 0, 0.0, 0.0
     for start in range(0, len(order), config.batch_size):
         batch = [lengths[i] for i in order[start : start + config.batch_size]]
-        steps = plan_step(batch, max(capacity, *batch), teams, config.packing)
+        wanted = config.micro_batch_tokens
+        capacity = row_capacity(wanted, batch, on_gpu=on_gpu, processes=team)
+        steps = plan_step(batch, capacity, teams, config.packing)
         longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
         loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
         work += sum(loads)
