@@ -6,6 +6,7 @@ forcing needs. An engine that can step a `Steppable` inside its own decoding loo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -99,8 +100,8 @@ class ForcingBackend(Protocol):
         prompts: Sequence[Sequence[int]],
         machines: Sequence[Steppable],
         params: Sequence[SamplingParams],
-    ) -> None:
-        """Step every machine until it is finished.
+    ) -> list[str] | None:
+        """Step every machine until it is finished; returns errors by row, None for none.
 
         Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
         """
@@ -125,6 +126,12 @@ class Plain:
     def room(self) -> int:
         # One at a time while stops are suppressed: suppression holds for the next token only.
         return 1 if self.suppress else self._params.max_tokens - len(self.token_ids)
+
+    def clone(self) -> Plain:
+        """The same, going its own way from here."""
+        twin = copy.copy(self)
+        twin.token_ids = list(self.token_ids)
+        return twin
 
     def start(self) -> list[int]:
         return []

@@ -21,6 +21,7 @@ from typing import Any
 
 from s1core.backends.base import BackendError, Completion, SamplingParams
 from s1core.backends.sampling import uniforms
+from s1core.checkpoints import load_tokenizer
 from s1core.templates import encode
 
 _RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
@@ -90,9 +91,7 @@ class CompletionsBackend:
                 f"{url!r} is not an http(s) address; give one such as http://host/v1"
             )
         if isinstance(tokenizer, (str, os.PathLike)):
-            from transformers import AutoTokenizer
-
-            tokenizer = AutoTokenizer.from_pretrained(tokenizer, trust_remote_code=False)
+            tokenizer = load_tokenizer(tokenizer)
         self.url, self.model, self.tokenizer = url.rstrip("/"), model, tokenizer
         self.batch_size = 4 * concurrency
         self.exact_tokens = True

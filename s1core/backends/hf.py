@@ -61,8 +61,6 @@ class HFBackend:
         """Load what `checkpoints.locate` finds: safetensors only, no code from the repository."""
         from transformers import AutoModelForCausalLM
 
-        from s1core.checkpoints import load_tokenizer
-
         model = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )

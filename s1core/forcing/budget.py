@@ -13,6 +13,7 @@ again (`room`), at which ids it must ask at once (`stops`), and, after `take`, w
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -150,7 +151,7 @@ class Machine:
         self.finish_reason: Literal["stop", "length"] = "length"
         self.waits_used = 0
         self.draws = 0
-        self._rules = rules
+        self.rules = rules
         self._last = prompt[-1] if prompt else -1
         self._runs: list[tuple[list[int], Origin, Phase]] = []
         self._thinking_left = min(rules.max_thinking, max(spare - rules.max_answer, 0))
@@ -178,6 +179,12 @@ class Machine:
         """Everything after the prompt, marked by origin and phase."""
         return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs if ids)
 
+    def clone(self) -> Machine:
+        """A machine in the same state that goes its own way, for engines that try tokens out."""
+        twin = copy.copy(self)
+        twin._runs = [(list(ids), origin, phase) for ids, origin, phase in self._runs]
+        return twin
+
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
         return [] if self._thinking_left else self._cut_thinking()
@@ -189,7 +196,7 @@ class Machine:
             sampled: at most `room` ids, of which only the last may be one of `stops`; that one
                 is dropped, and what is returned stands in its place.
         """
-        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self._rules.stops)
+        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.rules.stops)
 
     def _advance(self, sampled: Sequence[int], stopped: bool) -> list[int]:
         """`take`, told whether the last token ends the phase (and is dropped)."""
@@ -209,13 +216,13 @@ class Machine:
 
     def _end_of_thinking(self, may_wait: bool) -> list[int]:
         """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""
-        wanted = self.waits_used < self._rules.num_ignore or (
-            self.thinking_tokens < self._rules.min_thinking
+        wanted = self.waits_used < self.rules.num_ignore or (
+            self.thinking_tokens < self.rules.min_thinking
         )
-        wait = self._rules.ignore_ids[self.waits_used % len(self._rules.ignore_ids)]
+        wait = self.rules.ignore_ids[self.waits_used % len(self.rules.ignore_ids)]
         # A suppressed end that comes back means that the engine cannot suppress: let it end.
         if not (wanted and may_wait and len(wait) <= self._thinking_left):
-            return self._begin_answer("ended", self._rules.end_ids)
+            return self._begin_answer("ended", self.rules.end_ids)
         self.waits_used += 1
         self.suppress = not wait
         self._append(wait, "forced", "thinking")
@@ -223,14 +230,14 @@ class Machine:
 
     def _cut_thinking(self) -> list[int]:
         """Rules 2 and 3: the budget, or the context, is used up."""
-        newline = () if self._rules.ends_line(self._last) else self._rules.newline_ids
-        closing = (*newline, *self._rules.end_ids, *self._rules.cue_ids)
+        newline = () if self.rules.ends_line(self._last) else self.rules.newline_ids
+        closing = (*newline, *self.rules.end_ids, *self.rules.cue_ids)
         return self._begin_answer("context" if self._context_binds else "truncated", closing)
 
     def _begin_answer(self, outcome: Outcome, closing: tuple[int, ...]) -> list[int]:
         self.outcome, self.phase, self.suppress = outcome, "answer", False
         self._append(closing, "forced", "answer")
-        self._answer_left = min(self._rules.max_answer, self._context_left)
+        self._answer_left = min(self.rules.max_answer, self._context_left)
         return list(closing)
 
     def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:

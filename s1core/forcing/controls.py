@@ -114,7 +114,7 @@ class StepMachine(Machine):
             self.steps += 1
         elif self.phase == "thinking" and (before, last) == (self._mark, self._answer):
             return self._answer_opened(sampled)
-        elif last in self._rules.stops:
+        elif last in self.rules.stops:
             return self._advance(sampled, stopped=True)
         return [last, *self._advance(sampled, stopped=False)]
 
@@ -124,7 +124,7 @@ class StepMachine(Machine):
         self._append(sampled[:-1], "sampled", "thinking")
         self._runs[-1][0].pop()  # The mark: it opens the delimiter instead.
         self._context_left += 1
-        return self._begin_answer("ended", self._rules.end_ids)[1:]
+        return self._begin_answer("ended", self.rules.end_ids)[1:]
 
 
 def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], int], Machine]:

@@ -1,0 +1,148 @@
+"""vLLM gives the tokens of transformers, natively and over several calls.
+
+A job of its own, in an environment that holds vLLM (its CPU build will do):
+`VLLM_ENABLE_V1_MULTIPROCESSING=0 python -m pytest -m vllm tests/test_vllm.py`.
+`S1CORE_SMOLLM2` may name a plain SmolLM2-135M checkpoint to repeat the contract on a real model.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
+
+from s1core.backends import BackendError, SamplingParams
+from s1core.backends.hf import HFBackend
+from s1core.backends.vllm import VLLMBackend, replay
+from s1core.backends.vllm_processor import Mark
+from s1core.forcing import Budget, ForcingError, controls, generate
+from s1core.forcing.budget import Machine, rules
+from s1core.records import Problem
+from s1core.templates import resolve
+from tests.helpers import tiny_model, tiny_tokenizer
+
+pytestmark = pytest.mark.vllm
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(6)]
+BUDGETS = [
+    Budget(0, max_answer=3),
+    Budget(6, num_ignore=3, max_answer=4),
+    Budget(20, num_ignore=2, ignore_str="", max_answer=3),
+    Budget(12, num_ignore=2, ignore_str=("Wait", "Hmm"), max_answer=6),
+    Budget(24, min_thinking=12, max_answer=1, answer_cue=""),
+    Budget(1000, num_ignore=1, max_answer=20),
+]
+
+CPU = {
+    "dtype": "float32",
+    "enforce_eager": True,
+    "block_size": 32,
+    "kv_cache_memory_bytes": 256 << 20,
+}
+
+
+def save(model, tokenizer, folder) -> str:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """vLLM and transformers on one tiny checkpoint (vLLM's CPU kernels want a head size of 32)."""
+    model, tokenizer = tiny_model(hidden=128), tiny_tokenizer()
+    folder = save(model, tokenizer, tmp_path_factory.mktemp("tiny"))
+    # So few tokens a step that prompts are prefilled in chunks: positions are asked for twice.
+    vllm = VLLMBackend.from_pretrained(
+        folder, max_model_len=64, max_num_batched_tokens=16, max_num_seqs=16, **CPU
+    )
+    reference = HFBackend(model, tokenizer)
+    reference.context_length = vllm.context_length
+    return vllm, reference
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_vllm_gives_the_tokens_of_transformers(both, native, temperature):
+    options = {"samples": 2, "temperature": temperature, "top_p": 0.95}
+    vllm, reference = (
+        list(generate(backend, PROBLEMS, BUDGETS, native=way, **options))
+        for backend, way in zip(both, (native, True), strict=True)
+    )
+    assert vllm == reference
+
+
+def test_a_batch_equals_its_singletons(both):
+    together = list(generate(both[0], PROBLEMS, BUDGETS, temperature=1.0))
+    alone = [
+        next(generate(both[0], [problem], budget, temperature=1.0))
+        for problem, budget in zip(PROBLEMS, BUDGETS, strict=True)
+    ]
+    assert together == alone
+
+
+def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
+    prompts = [tiny_tokenizer().encode(f"Use {i} to make 7") for i in range(8)]
+    stops = tuple(range(20))
+    params = [
+        SamplingParams(
+            5 + i, temperature=float(i % 2) * 3, seed=i, stop_token_ids=stops, min_tokens=i
+        )
+        for i in range(8)
+    ]
+    ours, theirs = (backend.complete(prompts, params) for backend in both)
+    assert ours == theirs
+    assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
+
+
+def test_measured_thinking_is_what_was_asked_for(both):
+    budget = Budget(20, min_thinking=20, max_answer=2)
+    generations = list(generate(both[0], PROBLEMS, budget))
+    assert {g.thinking_tokens for g in generations} <= {19, 20}
+    assert all(g.waits_used or g.outcome == "truncated" for g in generations)
+
+
+def test_steps_are_forced_over_several_calls_only(both):
+    machine = controls.step_machine(tiny_tokenizer(), 2)
+    with pytest.raises(BackendError, match="use native=False"):
+        list(generate(both[0], PROBLEMS, Budget(15), machine=machine))
+    ours, theirs = (
+        list(generate(backend, PROBLEMS, Budget(15, max_answer=4), machine=machine, native=False))
+        for backend in both
+    )
+    assert ours == theirs
+
+
+def test_ids_that_the_machine_did_not_force_are_refused():
+    tokenizer = tiny_tokenizer()
+    compiled = rules(Budget(0), resolve("s1", tokenizer), tokenizer)
+    machine = Machine(compiled, tokenizer.encode("yes"), 100)
+    with pytest.raises(BackendError, match="where another was forced"):
+        replay(machine, [40], [Mark.FORCED])
+    assert issubclass(ForcingError, RuntimeError)
+
+
+def test_marks_survive_their_journey_as_log_probabilities():
+    import math
+
+    for mark in Mark:
+        assert Mark.read(-math.log(1 + math.exp(-mark)) + 1e-4) is mark
+    assert Mark.read(0.0) is Mark.SAMPLED
+
+
+@pytest.mark.slow
+def test_a_real_model_gives_the_same_tokens(request):
+    folder = os.environ.get("S1CORE_SMOLLM2")
+    if not folder:
+        pytest.skip("set S1CORE_SMOLLM2 to a plain SmolLM2-135M-Instruct checkpoint")
+    reference = HFBackend.from_pretrained(folder, dtype="float32")
+    vllm = VLLMBackend.from_pretrained(
+        folder, max_model_len=512, **{**CPU, "kv_cache_memory_bytes": 512 << 20}
+    )
+    problems = [Problem(f"What is {i} + {i + 5}?", str(2 * i + 5)) for i in range(6)]
+    budgets = [Budget(24, num_ignore=i % 3, max_answer=12) for i in range(6)]
+    expected = list(generate(reference, problems, budgets))
+    assert list(generate(vllm, problems, budgets)) == expected
+    assert list(generate(vllm, problems, budgets, native=False)) == expected
