@@ -225,6 +225,7 @@ def demo(
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
     from s1core.forcing import Budget
+    from s1core.figures.trace import printable
     from s1core.forcing import generate as force
     from s1core.records import Problem
 
@@ -254,13 +255,6 @@ def demo(
     typer.echo(
         f"{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
         f"{made.outcome}, answer {made.answer_tokens} tokens ({made.finish_reason})"
-    )
-
-
-def printable(text: str) -> str:
-    """Text without control characters: a model must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
 
 

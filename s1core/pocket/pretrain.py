@@ -5,9 +5,8 @@ It has never seen a think delimiter or a "Wait": those are what fine-tuning on t
 mix (shares of tokens):
 
     equations   3 * 7 = 21                              single steps and chains
-    searches    Use 3 7 8 to make 29 / tries … / yes    short plain searches, no chat format
+    searches    Use 3 7 8 to make 29 / tries … / yes / Answer    plain searches, no chat format
     long        the same, up to the whole context, tries drawn with replacement
-    verdicts    one puzzle, one or two lines, each as likely right as wrong (from `switch` on)
     chat        user asks, assistant answers at once    the direct baseline of the difficulty stage
 
 No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
@@ -39,11 +38,9 @@ CONTEXT = 1024
 VOCABULARY = 288
 """Rows of the embedding: a little more than the tokenizer has, as Qwen pads its own."""
 
-SHARES = {"equations": 0.20, "searches": 0.45, "long": 0.15, "chat": 0.20}
-LATER = {"equations": 0.08, "searches": 0.25, "long": 0.12, "chat": 0.15, "verdicts": 0.40}
-"""Shares of tokens, before and after `Recipe.switch`. In a search "yes" is rare, and a model that
-always says "no" is seldom wrong: with the first mix alone it never learns to compare. The second
-mix has as many right lines as wrong ones to judge."""
+_ANSWER = ANSWER_PREFIX.replace(":", " :")  # its tokens, separated by spaces
+
+SHARES = {"equations": 0.18, "searches": 0.50, "long": 0.15, "chat": 0.17}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +52,15 @@ class Recipe:
     layers: int
     steps: int
     batch_size: int = 8
-    lr: float = 1.5e-2
+    lr: float = 8e-3
     warmup: int = 100
     weight_decay: float = 0.02
     seed: int = 1
-    switch: int | None = None
-    """Step from which documents are mixed by `LATER` instead of `SHARES`; None is never."""
-
-    def shares(self, step: int) -> dict[str, float]:
-        """The mix of a step, as shares of tokens by kind."""
-        return SHARES if self.switch is None or step < self.switch else LATER
 
 
 RECIPES = {
-    "small": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=2400, lr=2e-2),
-    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=4800, switch=3000),
+    "small": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=1200),
+    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=2600),
 }
 
 
@@ -121,39 +112,29 @@ class Documents:
 
     def _search(self, rng: np.random.Generator, tries: int, replace: bool) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.1)
-        yes, no, newline = self.ids["yes"], self.ids["no"], self.ids["\n"]
-        target, lines = self.ids[str(puzzle.target)], self.lines(puzzle)
-        right = [line for line in lines if line[-1] == target]
-        wrong = [line for line in lines if line[-1] != target]
+        target = self.ids[str(puzzle.target)]
+        want, newline = [self.ids["want"], target], self.ids["\n"]
+        miss, hit = [*want, self.ids["no"], newline], [*want, self.ids["yes"], newline]
+        found = chains(tuple(sorted(puzzle.numbers)))
+        lines = self.lines(puzzle)
+        right = [i for i, line in enumerate(lines) if line[-1] == target]
+        wrong = [i for i, line in enumerate(lines) if line[-1] != target]
         document = [*self.encode(puzzle.question), newline]
         if wrong:
             count = tries if replace else min(tries, len(wrong))
-            for index in rng.choice(len(wrong), count, replace=replace):
-                document += [*wrong[index], no, newline]
+            for index in rng.choice(wrong, count, replace=replace):
+                document += [*lines[index], *miss]
         if rng.random() < 0.8:  # mostly it ends in success, sometimes it just stops
-            document += [*right[rng.integers(len(right))], yes, newline]
+            index = right[rng.integers(len(right))]
+            document += [*lines[index], *hit]
+            document += self.encode(f"{_ANSWER}{found[index].expression} \n")
         return document
 
     def _searches(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(0, 13)), replace=False)
+        return self._search(rng, tries=int(rng.integers(0, 11)), replace=False)
 
     def _long(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(13, 86)), replace=True)
-
-    def _verdicts(self, rng: np.random.Generator) -> list[int]:
-        puzzle = self._puzzle(rng, easy=0.1)
-        target = self.ids[str(puzzle.target)]
-        document = [*self.encode(puzzle.question), self.ids["\n"]]
-        for _ in range(int(rng.integers(1, 3))):
-            wanted = rng.random() < 0.5
-            lines = [line for line in self.lines(puzzle) if (line[-1] == target) == wanted]
-            if not lines:
-                continue
-            verdict = self.ids["yes" if wanted else "no"]
-            document += [*lines[rng.integers(len(lines))], verdict, self.ids["\n"]]
-            if wanted:
-                break
-        return document
+        return self._search(rng, tries=int(rng.integers(11, 72)), replace=True)
 
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
@@ -161,7 +142,7 @@ class Documents:
         answer = found[rng.integers(len(found))].expression
         return self.encode(
             f"<|im_start|> user \n {puzzle.question} <|im_end|> \n <|im_start|> assistant \n "
-            f"{ANSWER_PREFIX.replace(':', ' :')}{answer} <|im_end|>"
+            f"{_ANSWER}{answer} <|im_end|>"
         )
 
 
@@ -176,15 +157,14 @@ def batch(recipe: Recipe, step: int) -> np.ndarray:
     Kinds are drawn so that each has its share of *tokens*, whatever its documents' length.
     """
     rng = np.random.default_rng([recipe.seed, step])
-    source, shares = documents(), recipe.shares(step)
-    kinds = list(shares)
+    source, kinds = documents(), list(SHARES)
     need = recipe.batch_size * CONTEXT
     spent = dict.fromkeys(kinds, 0.0)
     stream: list[list[int]] = []
     offset = {kind: rng.random() * 400 for kind in kinds}  # so that no kind always comes first
     total = 0
     while total < need:
-        kind = min(kinds, key=lambda k: (spent[k] + offset[k]) / shares[k])
+        kind = min(kinds, key=lambda k: (spent[k] + offset[k]) / SHARES[k])
         document = source.draw(kind, rng)
         spent[kind] += len(document)
         total += len(document)

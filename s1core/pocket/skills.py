@@ -88,7 +88,7 @@ def _verdicts(
                 if (c.value == puzzle.target) == (word == "yes")
             ]
             line = lines[rng.integers(len(lines))].line
-            prompts.append(tokenizer(f"{puzzle.question}\n{line}").input_ids)
+            prompts.append(tokenizer(f"{puzzle.question}\n{line} want {puzzle.target}").input_ids)
         done = backend.complete(prompts, [SamplingParams(max_tokens=1)] * len(prompts))  # type: ignore[attr-defined]
         wanted = tokenizer.get_vocab()[word]
         verdicts[word] = [completion.token_ids[0] == wanted for completion in done]

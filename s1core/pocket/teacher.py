@@ -50,11 +50,11 @@ def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -
         chain = tries[index]
         truth = verdict(chain, puzzle)
         slipped = truth == "no" and rng.random() < habits.slip
-        lines.append(f"{chain.line} {'yes' if slipped else truth}")
+        lines.append(chain.judged(puzzle.target, "yes" if slipped else truth))
         if slipped and rng.random() >= habits.repair:
             return "\n".join(lines), chain
         if slipped or (truth == "yes" and rng.random() < habits.double_check):
-            lines.append(f"Wait {chain.line} {truth}")
+            lines.append(f"Wait {chain.judged(puzzle.target, truth)}")
         if truth == "yes":
             return "\n".join(lines), chain
     raise ValueError(f"no chain makes {puzzle.target} of {puzzle.numbers}")

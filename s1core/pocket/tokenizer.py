@@ -25,7 +25,7 @@ CHAT_TEMPLATE = (
 
 # The words of the puzzles and traces, then those of the control prompts of Sections 3.1 and 5.2.
 WORDS = """
-+ - * / = ( ) : , . yes no Use to make Answer Final Wait Hmm Alternatively
++ - * / = ( ) : , . yes no want Use to make Answer Final Wait Hmm Alternatively
 system user assistant think answer
 Think for up tokens steps step left after a short long amount of thinking
 Do not spend excessive time double checking your work

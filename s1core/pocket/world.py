@@ -3,10 +3,10 @@
 A puzzle gives two or three numbers and a target: use each number once, with + - * /, to make the
 target. Thinking is a sequence of *tries*, each a chain worked from left to right and judged::
 
-    Use 3 7 8 to make 29        question
-    3 + 7 = 10 + 8 = 18 no      a try: (3 + 7) + 8 is 18, not 29
-    3 * 7 = 21 + 8 = 29 yes     another
-    ( 3 * 7 ) + 8               answer
+    Use 3 7 8 to make 29                question
+    3 + 7 = 10 + 8 = 18 want 29 no      a try: (3 + 7) + 8 is 18, not 29
+    3 * 7 = 21 + 8 = 29 want 29 yes     another
+    ( 3 * 7 ) + 8                       answer
 
 This module knows the puzzles and checks answers exactly; it knows nothing of models or tokens.
 """
@@ -64,6 +64,10 @@ class Chain:
         for operator, number, result in zip(self.operators, self.numbers[1:], self.results):
             words += [operator, str(number), "=", str(result)]
         return " ".join(words)
+
+    def judged(self, target: int, verdict: str) -> str:
+        """`3 * 7 = 21 + 8 = 29 want 29 yes`: the line, the target restated, the verdict."""
+        return f"{self.line} want {target} {verdict}"
 
     @property
     def expression(self) -> str:
