@@ -30,6 +30,8 @@ class HFBackend:
         tokenizer: its tokenizer. Ids that it does not know are never sampled.
         batch_size: rows decoded together.
         device: where to run; None leaves the model where it is.
+        keep_finished: let finished rows stay in the batch, as engines without compaction do; only
+            to measure what leaving is worth.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class HFBackend:
         tokenizer: Any,
         batch_size: int = 256,
         device: str | None = None,
+        keep_finished: bool = False,
     ) -> None:
         kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
         if kinds != {"full_attention"}:
@@ -48,6 +51,7 @@ class HFBackend:
         self.model = model.to(device) if device else model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
+        self.keep_finished = keep_finished
         self.context_length = model.config.max_position_embeddings
         known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
         ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
@@ -62,7 +66,7 @@ class HFBackend:
         from transformers import AutoModelForCausalLM
 
         model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            locate(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
         return cls(model, load_tokenizer(path), device=device, **kwargs)
 
@@ -134,10 +138,10 @@ class _Batch:
         logits = self._prefill()
         for step in itertools.count():
             self._decide(logits, step)
-            if self.done.any():
-                self._leave()
-            if not len(self.done):
+            if self.done.all():
                 return
+            if self.done.any() and not self.backend.keep_finished:
+                self._leave()
             logits = self._forward(step)
 
     def _prefill(self) -> torch.Tensor:
@@ -179,6 +183,7 @@ class _Batch:
         """Complete the tape's column of this step with sampled tokens."""
         if step + 1 >= self.tape.shape[1]:
             self._lengthen_tape(2 * self.tape.shape[1])
+        self.tape[self.done, step] = 0
         free = np.flatnonzero(self.tape[:, step] < 0)
         while len(free):
             whole = len(free) == len(self.tape)
