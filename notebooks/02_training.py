@@ -92,7 +92,11 @@ print(" ".join(pieces))
 
 # %%
 delimiters = templates.resolve(ours.template, tokenizer)
-print("think ", delimiters.think_start_ids, [tokenizer.decode([i]) for i in delimiters.think_start_ids])
+print(
+    "think ",
+    delimiters.think_start_ids,
+    [tokenizer.decode([i]) for i in delimiters.think_start_ids],
+)
 print("answer", delimiters.think_end_ids, [tokenizer.decode([i]) for i in delimiters.think_end_ids])
 
 # %%

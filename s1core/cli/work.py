@@ -224,8 +224,8 @@ def demo(
     """
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
-    from s1core.forcing import Budget
     from s1core.figures.trace import printable
+    from s1core.forcing import Budget
     from s1core.forcing import generate as force
     from s1core.records import Problem
 

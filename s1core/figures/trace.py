@@ -43,7 +43,8 @@ def printable(text: str) -> str:
 
     A right-to-left override or a terminal escape in a model's output must not move anything.
     """
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    shown = (c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(shown)
 
 
 def _piece(text: str, segment: Any) -> str:

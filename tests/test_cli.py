@@ -1,0 +1,180 @@
+"""The command line: help with examples, and one clear sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from s1core import pocket, profiles
+from s1core.cli import app
+from s1core.records import Generation, read_jsonl, write_jsonl
+
+COMMANDS = [
+    ["plan"],
+    ["reproduce"],
+    ["compare"],
+    ["accept"],
+    ["select"],
+    ["sft"],
+    ["generate"],
+    ["grade"],
+    ["demo"],
+    ["runs", "list"],
+    ["runs", "show"],
+    ["runs", "verify"],
+    ["runs", "gc"],
+    ["pocket", "pretrain"],
+    ["pocket", "skills"],
+    ["pocket", "pool"],
+    ["pocket", "problems"],
+]
+
+
+def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "s1core.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        cwd=cwd,
+    )
+
+
+def _refused(done: subprocess.CompletedProcess) -> str:
+    """The one sentence that a refused command prints; no trace, non-zero exit."""
+    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command):
+    shown = CliRunner().invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0 and "Example" in shown.output and "s1core" in shown.output
+
+
+def test_importing_the_package_loads_no_engine_and_no_plotting_library():
+    heavy = ["torch", "transformers", "vllm", "matplotlib", "pandas", "datasets"]
+    script = f"import s1core, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path):
+    done = _s1core("plan", "smoke", cwd=tmp_path)
+    assert done.returncode == 0 and "to do" in done.stdout and "tokens" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_profile_names_those_that_exist(tmp_path):
+    said = _refused(_s1core("reproduce", "mainframe", cwd=tmp_path))
+    assert "mainframe" in said and "laptop" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a list", "is not a profile"),
+        ("name: x\nevaluation: {}", "missing settings"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_bad_profile_file_says_what_is_wrong_with_it(tmp_path, text, said):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(profiles.ProfileError, match=said):
+        profiles.load(tmp_path / "p.yaml")
+
+
+def test_every_shipped_profile_loads():
+    for name in profiles.names():
+        assert profiles.load(name).name == name
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    common = ["--benchmark", "countdown", "--output", "out.jsonl"]
+    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
+    assert "empty is not a checkpoint" in said
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    (tmp_path / "empty" / "pytorch_model.bin").write_bytes(b"pickle")
+    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
+    assert "no safetensors weights" in said
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_malformed_line_of_problems_is_named_before_anything_is_loaded(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"question": "q", "answer": "a"}\n{"question": \n')
+    done = _s1core(
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        cwd=tmp_path,
+    )
+    assert "p.jsonl:2: not JSON" in _refused(done)
+    (tmp_path / "p.jsonl").write_text("")
+    done = _s1core(
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        cwd=tmp_path,
+    )
+    assert "holds no problems" in _refused(done)
+
+
+def test_a_corrupted_results_file_is_refused_and_named(tmp_path):
+    from s1core.runs import RunStore
+
+    run = RunStore(tmp_path / "store").ensure("demo", {}, lambda run: run.write_json("f.json", 1))
+    (run.path / "public" / "f.json").write_text("2\n")
+    done = _s1core("runs", "verify", cwd=tmp_path)
+    assert done.returncode == 1 and "f.json was changed" in done.stderr
+
+
+def test_generate_and_grade_on_any_model_and_problems(tmp_path):
+    """The commands of the README, on the base model and held-out puzzles."""
+    write_jsonl(tmp_path / "p.jsonl", pocket.evaluation_problems(6))
+    command = [
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        *("--budget", "24", "--waits", "1", "--max-answer", "16", "--batch-size", "4"),
+    ]
+    first = _s1core(*command, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "6 generations (6 new)" in first.stdout
+    whole = (tmp_path / "o.jsonl").read_bytes()
+    # Cut in the middle of a line, as a kill would leave it.
+    (tmp_path / "o.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
+    again = _s1core(*command, cwd=tmp_path)
+    assert again.returncode == 0 and (tmp_path / "o.jsonl").read_bytes() == whole
+    assert all(g.thinking_tokens <= 24 for g in read_jsonl(tmp_path / "o.jsonl", Generation))
+    other = _s1core(*command, "--seed", "5", cwd=tmp_path)
+    assert "begun with other settings" in _refused(other)
+    graded = _s1core(
+        *("grade", "o.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
+        *("--output", "grades.jsonl"),
+        cwd=tmp_path,
+    )
+    assert graded.returncode == 0 and "% correct of 6 questions" in graded.stdout
+    assert len((tmp_path / "grades.jsonl").read_text().splitlines()) == 6
+
+
+def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
+    from s1core.pocket.pool import build_pool
+
+    rows = [r.example for r in build_pool(0, 200) if not r.error][:16]
+    write_jsonl(tmp_path / "e.jsonl", rows)
+    done = _s1core(
+        *("sft", "--model", "pocket-small", "--data", "e.jsonl", "--output", "run"),
+        *("--epochs", "1", "--lr", "1e-3", "--max-seq-len", "1024"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 steps" in done.stdout
+    shown = _s1core("demo", "--model", "run/final", "--budget", "20", cwd=tmp_path)
+    assert shown.returncode == 0 and "thinking tokens" in shown.stdout
+    assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())
+
+
+def test_the_demo_marks_what_was_forced(tmp_path):
+    done = _s1core("demo", "--waits", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "[forced: 'Wait']" in done.stdout and "1 Waits" in done.stdout

@@ -1,0 +1,183 @@
+"""The whole path under the smoke profile, and what happens when it is killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s1core import profiles
+from s1core.compare import compare_results
+from s1core.pipeline import Pipeline, difference, parameters, scores
+from s1core.records import Generation
+from s1core.runs import RunStore
+
+SMOKE = profiles.load("smoke")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Pipeline:
+    """The smoke profile, computed once for this module by the command line."""
+    root = tmp_path_factory.mktemp("smoke")
+    _reproduce(root / "store").check_returncode()
+    return Pipeline(SMOKE, RunStore(root / "store"))
+
+
+def _command(store: Path) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "S1CORE_STORE": str(store), "PYTHONUNBUFFERED": "1"}
+    return [sys.executable, "-m", "s1core.cli", "reproduce", "smoke"], environment
+
+
+def _reproduce(store: Path) -> subprocess.CompletedProcess:
+    command, environment = _command(store)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def _public(store: Path) -> dict[str, bytes]:
+    """Everything that must be the same on every attempt."""
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+        and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
+    }
+
+
+def test_every_arrow_leaves_a_finished_run(finished):
+    steps = finished.steps()
+    assert [step.run.kind for step in steps[:3]] == ["difficulty", "selection", "sft"]
+    assert {step.run.kind for step in steps[3:]} == {"generate"}
+    assert all(step.run.is_finished for step in steps)
+    assert len(finished.examples()) == SMOKE.selected
+
+
+def test_asking_again_computes_nothing(finished):
+    before = {p: p.stat().st_mtime_ns for p in finished.store.root.rglob("*") if p.is_file()}
+    for step in finished.steps():
+        step.make()
+    points = finished.curve()
+    after = {p: p.stat().st_mtime_ns for p in finished.store.root.rglob("*") if p.is_file()}
+    assert before == after
+    assert len(points) == len(SMOKE.evaluation.budgets) + 1 + len(SMOKE.evaluation.waits)
+
+
+def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
+    problems = finished.problems("countdown")
+    expected = len(problems) * SMOKE.evaluation.samples
+    for _, _, budget in finished.conditions():
+        run = finished.generation(budget)
+        generations = list(run.records(Generation))
+        assert len(generations) == len({(g.problem_key, g.sample) for g in generations}) == expected
+        assert max(g.thinking_tokens for g in generations) <= budget.max_thinking
+        assert max(g.waits_used for g in generations) <= budget.num_ignore
+        table = run.read_table("grades.csv")
+        assert len(table) == expected
+        assert scores(run).shape == (len(problems), SMOKE.evaluation.samples)
+        assert not np.isnan(scores(run)).any()
+
+
+def test_a_larger_budget_begins_with_the_same_thinking(finished):
+    small, large = (
+        {
+            (g.problem_key, g.sample): g.token_ids("thinking")
+            for g in finished.generation(finished.budget(cap)).records(Generation)
+        }
+        for cap in SMOKE.evaluation.budgets
+    )
+    assert all(large[key][: len(ids)] == ids for key, ids in small.items())
+
+
+def test_a_run_differs_from_itself_by_nothing(finished):
+    run = finished.generation(finished.budget())
+    gap = difference(run, run)
+    assert (gap.estimate, gap.low, gap.high) == (0, 0, 0)
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path):
+    """kill -9 at random moments until one attempt gets through."""
+    store, kills, rng = tmp_path / "store", 0, random.Random(7)
+    command, environment = _command(store)
+    seen: dict[str, int] = {}
+    for attempt in range(40):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            # Later attempts live longer, so that the test ends on any machine.
+            process.wait(timeout=rng.uniform(2.0, 5.0) * (1 + attempt / 6))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+        markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
+        assert all(markers[path] == when for path, when in seen.items())  # never computed again
+        seen = markers
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0 and kills >= 3
+    assert _public(store) == _public(finished.store.root)
+
+
+def test_two_processes_at_once_give_the_same_results(finished, tmp_path):
+    store = tmp_path / "store"
+    command, environment = _command(store)
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    assert _public(store) == _public(finished.store.root)
+
+
+def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, tmp_path):
+    """A file size limit stands in for the disk: writing past it fails in the same way."""
+    store = tmp_path / "store"
+    command, environment = _command(store)
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+        "from s1core.cli import main; main(['reproduce', 'smoke'])"
+    )
+    full = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert full.returncode == 1
+    assert full.stderr.strip().splitlines()[-1].startswith("s1core: ")
+    assert "Traceback" not in full.stderr
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    assert _public(store) == _public(finished.store.root)
+
+
+def test_a_comparison_with_itself_is_identical_and_with_another_seed_is_a_table(finished, tmp_path):
+    steps = finished.steps()
+    committed = tmp_path / "results" / "smoke"
+    finished.store.export([step.run for step in steps], committed)
+    same = compare_results(finished, committed)
+    assert same.identical == same.runs == len(steps) and same.rows == ()
+    assert "identical to the committed" in same.text()
+    moved = finished.generation(finished.budget()).path / "public" / "grades.csv"
+    assert moved.exists()
+    other = Pipeline(SMOKE.with_seed(1), finished.store)
+    report = compare_results(other, committed)
+    assert report.identical == 0 and len(report.rows) == len(finished.conditions())
+
+
+def test_committed_results_are_enough_for_the_figures(finished, tmp_path):
+    steps = finished.steps()
+    finished.store.export([step.run for step in steps], tmp_path / "smoke")
+    reader = Pipeline(SMOKE, RunStore(tmp_path / "smoke", read_only=True))
+    assert reader.curve() == finished.curve()
+    assert reader.checkpoint().read_records("log.jsonl")
+    size = sum(p.stat().st_size for p in (tmp_path / "smoke").rglob("*") if p.is_file())
+    assert size < 2_000_000
+
+
+def test_parameters_are_counted_without_loading_the_model():
+    from s1core import pocket
+
+    model = pocket.load_model("small")
+    # Tied embeddings are stored once and counted once.
+    assert parameters("pocket-small") == sum(p.numel() for p in model.parameters())
