@@ -4,6 +4,11 @@ Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespac
 MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. Only the benchmarks'
 n-grams are held in memory: the pool streams past once, however long it is.
 
+The official script compares with more than the paper says (all of AIME 2022 to 2024, and
+LiveCodeBench), and each source also with the sources before it; the AIME questions of the pool are
+added afterwards by another script, uncompared. Which benchmarks to compare with is the caller's
+choice here.
+
     the pool    "Find  the SUM of all primes p such that p+2 is prime"
     8-grams     "find the sum of all primes p such", "the sum of all primes p such that", ...
 
