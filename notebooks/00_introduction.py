@@ -36,8 +36,8 @@
 #
 # Under the `laptop` profile the task is *Countdown*: use each of three given numbers once, with
 # `+ - * /`, to make a target. Thinking is a list of tries, each judged `yes` or `no`, so it is a
-# resource in the plainest sense: more tries, more hits. The rest is the paper's recipe at 1/40,000
-# of its size. A pool of questions is curated, a base model is fine-tuned on the selected traces, and
+# resource in the plainest sense: more tries, more hits. The rest is the paper's recipe, much
+# smaller. A pool of questions is curated, a base model is fine-tuned on the selected traces, and
 # the decoder forces budgets. The same cells run a 32B model under the `paper` profile.
 
 # %% tags=["parameters"]
@@ -50,7 +50,8 @@ from IPython.display import Markdown
 
 from s1core import profiles, published
 from s1core.evaluation import scaling_per_doubling, wilson
-from s1core.figures import scaling_curve, show
+from s1core.figures import show
+from s1core.figures.headline import BENCHMARKS, headline
 from s1core.pipeline import Pipeline, difference
 from s1core.runs import RunStore
 
@@ -77,29 +78,8 @@ waited = [p for p in points if p.kind == "wait"]
 natural = next(p for p in points if p.kind == "natural")
 
 
-def row(point, series, label=""):
-    low, high = point.accuracy.low, point.accuracy.high
-    return {
-        "thinking_tokens": point.thinking_tokens,
-        "accuracy": point.accuracy.estimate,
-        "low": low,
-        "high": high,
-        "series": series,
-        "label": label,
-    }
-
-
-rows = [row(p, "capping") for p in capped]
-rows += [row(natural, "wait")] + [row(p, "wait", f"{p.waits}x") for p in waited]
-
 # %% tags=["hide-input"]
-figure_1 = published.published()["fig1_points"]
-paper = [
-    {"thinking_tokens": tokens, "accuracy": percent / 100, "series": name.replace("_", " ")}
-    for name in ("MATH500", "GPQA_Diamond", "AIME24")
-    for tokens, percent in figure_1[name]
-]
-first, last = capped[0], natural
+first = capped[0]
 text = (
     f"Our accuracy rises from {first.accuracy.percent()} percent at "
     f"{first.thinking_tokens:.0f} thinking tokens to {natural.accuracy.percent()} percent at "
@@ -108,7 +88,7 @@ text = (
     + ". The paper's three benchmarks rise as well."
 )
 show(
-    scaling_curve(rows, paper, title=f"Ours: {benchmark}, n = {n} x {evaluation.samples}"),
+    headline(points, f"Ours: {benchmark}, n = {n} x {evaluation.samples}"),
     "introduction-scaling",
     alt=text,
     caption="Accuracy against average thinking tokens, with 95% intervals. Left: this profile. "
@@ -144,10 +124,8 @@ pd.DataFrame(
 tokens = [p.thinking_tokens for p in capped]
 accuracies = [100 * p.accuracy.estimate for p in capped]
 ours = scaling_per_doubling(tokens, accuracies)
-theirs = {
-    name: scaling_per_doubling(*zip(*figure_1[name]))
-    for name in ("MATH500", "GPQA_Diamond", "AIME24")
-}
+figure_1 = published.published()["fig1_points"]
+theirs = {name: scaling_per_doubling(*zip(*figure_1[name])) for name in BENCHMARKS}
 steps = [b > a for a, b in zip(accuracies, accuracies[1:])]
 Markdown(
     f"Capping gains **{ours:.1f} points per doubling** here. From the points of Figure 1 the same "

@@ -32,7 +32,7 @@ from s1core.records import Example, Generation, Problem
 from s1core.runs import Journal, Run, RunStore, run_name
 
 if TYPE_CHECKING:
-    from s1core.backends.hf import HFBackend
+    from s1core.backends.base import Backend
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
 
 Log = Callable[[str], None]
@@ -128,10 +128,14 @@ class Pipeline:
             )
         return build_pool(self.profile.seed, self.profile.pool_size)
 
-    def backend(self, model: str | Path) -> HFBackend:
+    def backend(self, model: str | Path) -> Backend:
         """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`."""
-        if self.profile.engine != "hf":
-            raise PipelineError(f"engine {self.profile.engine!r} needs a GPU build of vLLM")
+        if self.profile.engine == "vllm":
+            from s1core.backends.vllm import VLLMBackend
+
+            return VLLMBackend.from_pretrained(
+                locate(model), batch_size=self.profile.batch_size, seed=self.profile.seed
+            )
         import torch
         from transformers.utils import logging
 
@@ -434,7 +438,8 @@ class Pipeline:
             Step("fine-tuning", locate("sft", self._checkpoint_settings("s1", {})), self.checkpoint)
         )
         for benchmark in evaluation.benchmarks:
-            count = len(self.problems(benchmark)) * evaluation.samples
+            rows = benchmarks.benchmark(benchmark).rows
+            count = min(rows, evaluation.questions or rows) * evaluation.samples
             for label, _, budget in self.conditions():
                 steps.append(
                     Step(

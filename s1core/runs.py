@@ -287,7 +287,7 @@ class RunStore:
     def runs(self) -> list[Run]:
         """Every run of the store, finished or not, sorted by name."""
         found = []
-        for path in sorted(self.root.glob("*/manifest.json")):
+        for path in sorted(self.root.glob("*-*/manifest.json")):
             manifest = _read_json(path, path.parent.name)
             found.append(Run(path.parent, manifest["kind"], manifest["settings"], self.read_only))
         return found

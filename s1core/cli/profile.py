@@ -80,6 +80,10 @@ def compare(
 
 def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     """Copy the finished small result files of a profile to results/, to be committed."""
+    from s1core.figures import to_svg
+    from s1core.figures.headline import headline
+    from s1core.records import write_atomically
+
     pipeline = _pipeline(profile, seed)
     steps = pipeline.steps()
     missing = [step.label for step in steps if not step.run.is_finished]
@@ -89,5 +93,10 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
             f"run `s1core reproduce {profile}` first"
         )
     name = pipeline.profile.name if seed is None else f"{pipeline.profile.name}-seed{seed}"
-    count = pipeline.store.export([step.run for step in steps], Path("results") / name)
-    typer.echo(f"results/{name}: {count} runs")
+    folder = Path("results") / name
+    count = pipeline.store.export([step.run for step in steps], folder)
+    points = pipeline.curve()
+    title = f"Ours: {pipeline.profile.title}, n = {points[0].accuracy.n}"
+    svg = to_svg(headline(points, title), "scaling")
+    write_atomically(folder / "scaling.svg", [svg])
+    typer.echo(f"{folder}: {count} runs, and the headline figure")
