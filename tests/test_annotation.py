@@ -237,6 +237,9 @@ def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, t
     assert len(list(read_annotations(path))) == 1
     _, usage = annotate(ask("a", "b"), server.config(), path, content)
     assert usage.requests == 1 and len(list(read_annotations(path))) == 2
+    path.write_bytes(whole + b"x" * 200_000)  # longer than one read from the end
+    _, usage = annotate(ask("a", "b"), server.config(), path, content)
+    assert usage.requests == 0 and path.read_bytes() == whole
     path.write_bytes(b'{"half": \n' + whole)
     with pytest.raises(BatchError, match="out.jsonl:1: not JSON"):
         annotate(ask("a"), server.config(), path, content)

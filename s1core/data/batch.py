@@ -172,7 +172,7 @@ def read_annotations(path: str | Path) -> Iterator[Annotation]:
     path = Path(path)
     if not path.exists():
         return
-    whole = path.read_bytes().endswith(b"\n")
+    whole = _end_of_last_line(path) == path.stat().st_size
     try:
         rows = read_jsonl(path, Annotation)
         last: Annotation | None = None
@@ -259,12 +259,22 @@ def _append(file: IO[str], annotation: Annotation) -> None:
 
 def _cut_half_line(path: Path) -> None:
     """Remove what a kill left of a line, so that the next record starts on its own."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with open(path, "r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+    if path.exists() and (end := _end_of_last_line(path)) < path.stat().st_size:
+        os.truncate(path, end)
+
+
+def _end_of_last_line(path: Path) -> int:
+    """Position after the last newline of a file; 0 when it has none. Reads from the end."""
+    with open(path, "rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        while position:
+            start = max(0, position - 2**16)
+            file.seek(start)
+            found = file.read(position - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            position = start
+    return 0
 
 
 def _add(usage: Usage, annotation: Annotation, config: ChatConfig) -> Usage:
