@@ -32,13 +32,16 @@ def tiny_tokenizer() -> Any:
         "isolated",
     )
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
+    tiny = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         additional_special_tokens=["<|im_start|>", "<think>", "</think>"],
         chat_template=CHATML,
     )
+    # Without it AutoTokenizer reads a saved copy back as Qwen's own class, with other ids.
+    tiny.init_kwargs["auto_map"] = {"AutoTokenizer": ["none", None]}
+    return tiny
 
 
 @cache

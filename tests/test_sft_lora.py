@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from s1core.sft import LoRA, SFTConfig, SFTError, encode, train
-from tests.test_sft_train import CONFIG, examples, losses, stopped
+from s1core.sft import LoRA, SFTConfig, SFTError, encode
+from tests.test_sft_train import CONFIG, examples, losses, stopped, train
 
 LOW_RANK = replace(CONFIG, lora=LoRA(rank=4, alpha=8))
 

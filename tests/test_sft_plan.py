@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from s1core.sft import SFTConfig, SFTError
+from s1core.sft import LoRA, SFTConfig, SFTError
+from s1core.sft.caveats import caveats
 from s1core.sft.cost import account, paper_arithmetic
 from s1core.sft.plan import H100, memory, plan
 from s1core.sft.shapes import SHAPES, ModelShape
@@ -106,6 +107,13 @@ def test_more_processes_never_need_more_memory_each() -> None:
     shape, config = SHAPES["Qwen2.5-7B"], SFTConfig(dtype="bfloat16")
     totals = [memory(shape, config, 8192, processes=n, sharded=True).total for n in (1, 2, 8)]
     assert totals == sorted(totals, reverse=True)
+
+
+def test_what_others_have_not_gained_is_said_before_the_start() -> None:
+    assert caveats(SHAPES["Qwen2.5-32B"], SFTConfig()) == []
+    words = " ".join(caveats(SHAPES["Qwen2.5-7B"], SFTConfig(lora=LoRA(), max_seq_len=4096)))
+    for part in ("7.6B", "#115", "not the paper's recipe", "#132", "Table 8"):
+        assert part in words
 
 
 MEASURE = """

@@ -56,7 +56,7 @@ def both(tmp_path_factory):
     folder = save(model, tokenizer, tmp_path_factory.mktemp("tiny"))
     # So few tokens a step that prompts are prefilled in chunks: positions are asked for twice.
     vllm = VLLMBackend.from_pretrained(
-        folder, max_model_len=64, max_num_batched_tokens=16, max_num_seqs=16, **CPU
+        folder, max_model_len=96, max_num_batched_tokens=16, max_num_seqs=16, **CPU
     )
     reference = HFBackend(model, tokenizer)
     reference.context_length = vllm.context_length

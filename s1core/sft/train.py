@@ -85,7 +85,8 @@ def train(
 
     Args:
         model: a model, changed in place, or the folder of a transformers checkpoint. Under
-            `torchrun` every process passes the same; a folder is read shard by shard.
+            `torchrun` every process passes the same; a folder is read shard by shard. On a GPU
+            and under `torchrun` a model is left sharded: generate with one loaded from `path`.
         tokenizer: its tokenizer, written beside the final model.
         examples: what to train on, or already encoded.
         config: the recipe; `SFTConfig()` is the paper's.

@@ -1,0 +1,107 @@
+"""What only a GPU can show: the variable-length kernel, bf16 training, memory against the plan."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s1core import sft
+from s1core.sft import SFTConfig
+from tests.test_sft_train import CONFIG, examples, losses, train
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def a_gpu() -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+
+
+@pytest.mark.parametrize("kv_heads", [2, 8])
+def test_the_variable_length_kernel_attends_like_one_call_per_example(kv_heads: int) -> None:
+    import torch
+
+    from s1core.sft.attention import _varlen, layout, packed_attention
+
+    assert _varlen() is not None
+    lengths = (5, 130, 1, 64)
+    extra = layout(lengths, torch.device("cuda"))
+    extra.pop("position_ids")
+    torch.manual_seed(0)
+    query, key, value = (
+        torch.randn(1, heads, sum(lengths), 64, device="cuda", dtype=torch.bfloat16)
+        for heads in (8, kv_heads, kv_heads)
+    )
+    fast, _ = packed_attention(torch.nn.Module(), query, key, value, None, 0.125, **extra)
+    plain, _ = packed_attention(
+        torch.nn.Module(), query.float(), key.float(), value.float(), None, 0.125, **extra
+    )
+    assert fast.shape == plain.shape
+    torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
+
+
+def test_training_on_a_gpu_in_fp32_loses_what_the_cpu_does(
+    tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
+) -> None:
+    here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
+    there = sft.train(
+        copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "gpu"
+    )
+    assert losses(there) == pytest.approx(losses(here), rel=1e-3)
+
+
+@pytest.mark.parametrize("kernel", ["chunked", "liger"])
+def test_bf16_with_checkpointing_follows_fp32(
+    kernel: Any, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
+) -> None:
+    if kernel == "liger":
+        pytest.importorskip("liger_kernel", reason="the Liger kernel is an option")
+    lean = replace(CONFIG, dtype="bfloat16", activation_checkpointing=True, loss_kernel=kernel)
+    here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
+    there = sft.train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), lean, tmp_path / "gpu")
+    assert losses(there) == pytest.approx(losses(here), rel=0.05)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing: bool) -> None:
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from benchmarks.sft_gpu import random_batch
+    from s1core.sft.engine import Engine
+    from s1core.sft.group import join
+    from s1core.sft.plan import memory
+    from s1core.sft.shapes import ModelShape
+
+    config = SFTConfig(
+        dtype="bfloat16",
+        activation_checkpointing=checkpointing,
+        micro_batch_tokens=8192,
+        max_seq_len=8192,
+    )
+    with torch.device("cuda"):
+        model = Qwen2ForCausalLM(
+            Qwen2Config(
+                vocab_size=64_000,
+                hidden_size=1024,
+                intermediate_size=4096,
+                num_hidden_layers=12,
+                num_attention_heads=16,
+                num_key_value_heads=4,
+                tie_word_embeddings=True,
+            )
+        )
+    shape = ModelShape.of(model.config)
+    engine = Engine(model, config, join("cuda"))
+    batch = random_batch([4096] * 4, shape.vocab)
+    engine.step(batch, 1e-5, seed=0)
+    torch.cuda.reset_peak_memory_stats()
+    engine.step(batch, 1e-5, seed=1)
+    planned = memory(shape, config, 8192, sharded=True, passes=2).total
+    assert planned == pytest.approx(torch.cuda.max_memory_allocated(), rel=0.1)
