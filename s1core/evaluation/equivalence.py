@@ -67,7 +67,7 @@ def equivalent(gold: str, answer: str) -> Verdict:
 
 def normalise(text: str) -> str:
     r"""One spelling for what LaTeX spells in many: `"$ \dfrac12 $." -> "\frac{1}{2}"`."""
-    text = text.strip().strip("$").strip().rstrip(".").strip()
+    text = text.strip().rstrip(".").strip().strip("$").strip().rstrip(".").strip()
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
         if text.startswith(opening) and text.endswith(closing):
             text = text[len(opening) : len(text) - len(closing)]

@@ -33,14 +33,18 @@ NOTHING = Extraction(None, "nothing found")
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\boxed\s+(?P<bare>[^\s{}$\\]+)|\\.|[{}]", re.S)
 _JOIN = re.compile(r"(?:[\s$,;]|\\[()]|\\q?quad|\\text\{\s*and\s*\}|and)+")
 _CUES = (
-    ("Final Answer:", re.compile(r"final\s+answer\s*(?:\*\*|__)?\s*:", re.I)),
-    ("Answer:", re.compile(r"answer\s*(?:\*\*|__)?\s*:", re.I)),
+    (
+        "Final Answer:",
+        re.compile(r"final\s{1,9}answer\s{0,9}(?:\*\*|__)?\s{0,9}(?::|$)", re.I | re.M),
+    ),
+    ("Answer:", re.compile(r"answer\s{0,9}(?:\*\*|__)?\s{0,9}:", re.I)),
     ("####", re.compile(r"^####", re.M)),
-    ("the answer is", re.compile(r"\banswer\s+is\b(?:\s+therefore)?\s*:?", re.I)),
+    ("the answer is", re.compile(r"\banswer\s{1,9}is\b(?:\s{1,9}therefore)?\s{0,9}:?", re.I)),
 )
 _FORMULA = re.compile(
     r"\$\$(.{1,500}?)\$\$|\$([^$\n]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]"
 )
+_COMMANDS = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _THINKING = (
     ("<|im_start|>think", "<|im_start|>answer"),
@@ -76,7 +80,7 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
         method = "boxed" if len(boxes) == 1 else f"{len(boxes)} boxes joined"
         return Extraction(answer[:MAX_CHARACTERS], method)
     cued = _after_cue(text, after_cue)
-    return cued if cued.answer is not None else _last_thing(text)
+    return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 
 def extract_expression(text: str, *, after_cue: bool = False) -> Extraction:
@@ -91,16 +95,16 @@ def extract_choice(text: str, letters: str = "ABCD", *, after_cue: bool = False)
     A text in an answer's place that is not a letter comes back as it is, for the caller to
     compare with the options.
     """
-    found = extract_math(text, after_cue=after_cue)
-    if found.answer is not None and not found.guess:
-        letter = _as_letter(found.answer, letters)
+    boxes = last_boxes(text)
+    found = Extraction(boxes[-1], "boxed") if boxes else _after_cue(text, after_cue)
+    if found.answer is not None:
+        letter = _as_letter(found.answer, letters) or _letter_within(found.answer, letters)
         return Extraction(letter or found.answer, found.method, found.complete)
-    lone = list(
-        re.finditer(rf"(?<![A-Za-z\\])\(?\b([{letters}])\b\)?(?![A-Za-z'’])", text[-2_000:])
-    )
+    tail = text[-2_000:]
+    lone = list(re.finditer(rf"(?<![A-Za-z\\])\(?\b([{letters}])\b\)?(?![A-Za-z'’])", tail))
     if not lone:
         return NOTHING
-    complete = lone[-1].end() < len(text[-2_000:])
+    complete = lone[-1].end() < len(tail)
     return Extraction(lone[-1].group(1), "last letter (guess)", complete, guess=True)
 
 
@@ -164,6 +168,27 @@ def _first_line(text: str, start: int, method: str) -> Extraction:
             return Extraction(line, method, complete=end >= 0)
         position = stop + 1
     return NOTHING
+
+
+def _out_of_sentence(found: Extraction) -> Extraction:
+    """`"The total is $204$." -> 204`: a sentence in an answer's place holds the answer last."""
+    line = found.answer or ""
+    words = re.findall(r"[A-Za-z]{2,}", _COMMANDS.sub(" ", line))
+    if len(words) < 3:
+        return found
+    inner = _last_thing(line)
+    if inner.answer is None:
+        return found
+    return Extraction(inner.answer, f"{found.method} in a sentence", found.complete)
+
+
+def _letter_within(answer: str, letters: str) -> str | None:
+    """The one letter that a sentence chooses: `"The answer is (B)." -> B`; None if in doubt."""
+    for pattern in (rf"\(([{letters}])\)", rf"\b(?:is|choose|option|choice)\s+([{letters}])\b"):
+        chosen = set(re.findall(pattern, answer))
+        if len(chosen) == 1:
+            return chosen.pop()
+    return None
 
 
 def _last_thing(text: str) -> Extraction:

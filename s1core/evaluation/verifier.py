@@ -19,7 +19,7 @@ from pathlib import Path
 
 from s1core.evaluation.equivalence import Verdict
 
-TIME_LIMIT = 3.0
+TIME_LIMIT = 2.0
 """Seconds of CPU time for one comparison, so that a busy machine grades as an idle one does."""
 MEMORY_LIMIT = 2 << 30
 """Bytes of address space for one worker."""
