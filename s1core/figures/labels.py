@@ -30,7 +30,7 @@ def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
     if len(lines) < 2 and all(line.name == "ours" for line in lines):
         return  # the title says whose line it is
     panel.figure.draw_without_rendering()  # positions are known once the layout is
-    obstacles = _obstacles(panel, lines)
+    fixed = _obstacles(panel)
     frame = panel.get_window_extent()
     inside = (frame.x0, frame.y0, frame.x1, frame.y1)
     placed: list[Box] = []
@@ -38,13 +38,19 @@ def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
         text = panel.text(0, 0, line.name, color=line.colour, fontweight="semibold")
         text.set_in_layout(False)
         size = text.get_window_extent()
-        boxes = list(_candidates(panel, line, size.width, size.height))
-        best = min(
-            range(len(boxes)),
-            key=lambda n: (_cost(boxes[n], obstacles, placed, inside), n),
-        )
-        placed.append(boxes[best])
-        text.set_position(panel.transData.inverted().transform(boxes[best][:2]))
+        own = fixed + _pixels(panel, line)
+        others = [pixel for other in lines if other is not line for pixel in _pixels(panel, other)]
+        costs = [
+            # Near another line a name would seem to be that line's.
+            (
+                _covered(box, own, 3) + _covered(box, others, 13) + _misplaced(box, placed, inside),
+                box,
+            )
+            for box in _candidates(panel, line, size.width, size.height)
+        ]
+        best = min(costs, key=lambda choice: choice[0])[1]  # the first of equals
+        placed.append(best)
+        text.set_position(panel.transData.inverted().transform(best[:2]))
         text.set_verticalalignment("bottom")
 
 
@@ -83,14 +89,20 @@ def _candidates(panel: Axes, line: Line, width: float, height: float) -> Iterato
             yield left, bottom, left + width, bottom + height
 
 
-def _obstacles(panel: Axes, lines: Sequence[Line]) -> list[Any]:
-    """Pixels along every line and interval, and the boxes of labels at points."""
+def _pixels(panel: Axes, line: Line) -> list[Any]:
+    """Pixels along a line; its marks count three times, since a covered mark is worse."""
+    corners = [panel.transData.transform(point) for point in line.points]
+    along = [
+        start + (end - start) * step / 12
+        for start, end in zip(corners, corners[1:], strict=False)
+        for step in range(13)
+    ]
+    return along + corners * 3
+
+
+def _obstacles(panel: Axes) -> list[Any]:
+    """Pixels along the intervals, and the corners of labels at points."""
     pixels: list[Any] = []
-    for line in lines:
-        corners = [panel.transData.transform(point) for point in line.points]
-        for start, end in zip(corners, corners[1:], strict=False):
-            pixels += [start + (end - start) * step / 12 for step in range(13)]
-        pixels += corners * 3  # a covered mark is worse than a covered line
     for collection in panel.collections:
         for segment in getattr(collection, "get_segments", list)():
             ends = panel.transData.transform(segment)
@@ -101,14 +113,16 @@ def _obstacles(panel: Axes, lines: Sequence[Line]) -> list[Any]:
     return pixels
 
 
-def _cost(box: Box, obstacles: Sequence[Any], placed: Sequence[Box], inside: Box) -> float:
-    """How much a label here would cover, and how far it would leave the panel."""
+def _covered(box: Box, pixels: Sequence[Any], margin: float) -> int:
     left, bottom, right, top = box
-    margin = 3.0
-    covered = sum(
-        left - margin < x < right + margin and bottom - margin < y < top + margin
-        for x, y in obstacles
+    return sum(
+        left - margin < x < right + margin and bottom - margin < y < top + margin for x, y in pixels
     )
+
+
+def _misplaced(box: Box, placed: Sequence[Box], inside: Box) -> float:
+    """How badly a label would overlap earlier ones or leave the panel."""
+    left, bottom, right, top = box
     overlaps = sum(
         left < other[2] and other[0] < right and bottom < other[3] and other[1] < top
         for other in placed
@@ -119,4 +133,4 @@ def _cost(box: Box, obstacles: Sequence[Any], placed: Sequence[Box], inside: Box
         + max(0, inside[1] - bottom)
         + max(0, top - inside[3])
     )
-    return covered + 20 * overlaps + outside
+    return 20 * overlaps + outside
