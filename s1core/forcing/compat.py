@@ -11,114 +11,44 @@ lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Literal
 
-from s1core.backends.base import Backend, SamplingParams
+from s1core.backends.base import Backend
+from s1core.forcing.compat_engine import (
+    CUE,
+    END,
+    MARK,
+    SCRIPT_TOKENS,
+    START,
+    TURN_END,
+    BackendEngine,
+    Engine,
+    LoopCrash,
+    LoopResult,
+    Output,
+    Request,
+)
+from s1core.forcing.compat_harness import HarnessSettings, harness, harness_rejection
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import answer_prompt_ids, encode
 
-MARK, TURN_END = "<|im_start|>", "<|im_end|>"
-START, END = MARK + "think", MARK + "answer"
-CUE = "\nFinal Answer:"
-SCRIPT_TOKENS = 32_768
-
-
-class LoopCrash(RuntimeError):
-    """The official loop fails here: it would have raised or gone on for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a loop asks of its engine. String loops send text, the harness sends ids."""
-
-    prompt: str | tuple[int, ...]
-    max_tokens: int
-    min_tokens: int = 0
-    stop_token_ids: tuple[int, ...] = ()
-    stop: tuple[str, ...] = ()
-    temperature: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the engine gave: ids with the stop token, text without it."""
-
-    token_ids: tuple[int, ...]
-    text: str
-    finish_reason: Literal["stop", "length"]
-
-
-class Engine(Protocol):
-    """vLLM's `LLM.generate`, as far as the loops use it."""
-
-    tokenizer: Any
-
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """One output per request."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class LoopResult:
-    """What a loop did for one prompt.
-
-    Attributes:
-        requests: the engine requests, in order, the answer's included.
-        final_prompt: what the answer was generated from.
-        thinking_ids: what the loop counts as thinking, where it counts.
-        thinking: the text that it keeps as thinking.
-        answer: the text of the last output.
-    """
-
-    requests: tuple[Request, ...]
-    final_prompt: str | tuple[int, ...]
-    thinking_ids: tuple[int, ...]
-    thinking: str
-    answer: str
-
-
-class BackendEngine:
-    """Run the loops on any backend; every request is kept in `requests`."""
-
-    def __init__(self, backend: Backend, seed: int = 0) -> None:
-        self.backend, self.tokenizer, self.seed = backend, backend.tokenizer, seed
-        self.requests: list[Request] = []
-
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """Text prompts are tokenized here, as vLLM does; an empty batch raises, as it did."""
-        if not requests:
-            raise LoopCrash("the loop submits an empty batch, which the engine refuses")
-        self.requests += requests
-        prompts = [
-            encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
-            for r in requests
-        ]
-        params = [
-            SamplingParams(
-                max_tokens=r.max_tokens,
-                temperature=r.temperature,
-                seed=self.seed + len(self.requests) + i,
-                stop_token_ids=tuple({*r.stop_token_ids, *self._single_ids(r.stop)}),
-                min_tokens=r.min_tokens,
-            )
-            for i, r in enumerate(requests)
-        ]
-        return [self._output(c) for c in self.backend.complete(prompts, params)]
-
-    def _single_ids(self, strings: Sequence[str]) -> list[int]:
-        ids = [encode(self.tokenizer, string) for string in strings]
-        if long := [s for s, i in zip(strings, ids, strict=True) if len(i) != 1]:
-            raise ValueError(f"stop string {long[0]!r} is not one token; only such are supported")
-        return [i[0] for i in ids]
-
-    def _output(self, completion: Any) -> Output:
-        if completion.finish_reason == "error":
-            raise LoopCrash(f"the engine failed: {completion.error}")
-        ids = completion.token_ids
-        stopped = completion.finish_reason == "stop"
-        text = self.tokenizer.decode(ids[:-1] if stopped else ids)
-        return Output(ids, text, "stop" if stopped else "length")
+__all__ = [
+    "DEPARTURES",
+    "BackendEngine",
+    "Departure",
+    "Engine",
+    "HarnessSettings",
+    "LoopCrash",
+    "LoopResult",
+    "Output",
+    "Request",
+    "generate_script",
+    "harness",
+    "harness_rejection",
+    "readme",
+    "run",
+]
 
 
 def readme(
@@ -171,149 +101,6 @@ class _Trail:
     def ask(self, request: Request) -> Output:
         self.requests.append(request)
         return self.engine.generate([request])[0]
-
-
-@dataclass(frozen=True, slots=True)
-class HarnessSettings:
-    """The harness's generation settings, by its own names where it has them.
-
-    `max_tokens_thinking` may be "auto": what the longest prompt of the batch leaves, less 100.
-    `stop` is the task's own stop strings, `max_gen_toks` the answer's limit.
-    """
-
-    max_tokens_thinking: int | Literal["auto"] = "auto"
-    thinking_n_ignore: int = 0
-    thinking_n_ignore_str: str = ""
-    until_thinking: tuple[str, ...] = (MARK,)
-    stop: tuple[str, ...] = (TURN_END,)
-    max_gen_toks: int = SCRIPT_TOKENS
-    max_model_len: int = SCRIPT_TOKENS
-    temperature: float = 0.0
-
-
-def harness(
-    engine: Engine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
-) -> list[LoopResult]:
-    """The harness's loop: ids, a batch at a time, each round with the whole cap.
-
-    Raises:
-        LoopCrash: every sequence ran to its cap before the last round, so that the next batch is
-            empty.
-    """
-    rows = _HarnessRows(engine, prompts, settings)
-    if settings.thinking_n_ignore:
-        rows.rounds()
-    else:
-        rows.once()
-    return rows.answers()
-
-
-class _HarnessRows:
-    def __init__(
-        self, engine: Engine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
-    ) -> None:
-        self.engine, self.settings = engine, settings
-        tokenizer = engine.tokenizer
-        start, self.end = encode(tokenizer, START), encode(tokenizer, END)
-        self.end_cue = encode(tokenizer, END + CUE)
-        self.newline = encode(tokenizer, "\n")
-        self.ignore = encode(tokenizer, settings.thinking_n_ignore_str)
-        self.prompts = [[*prompt, *start] for prompt in prompts]
-        self.requests: list[list[Request]] = [[] for _ in prompts]
-        self.thinking: list[list[int]] = [[] for _ in prompts]
-        self.text = [""] * len(prompts)
-        self.reason = ["stop"] * len(prompts)
-        cap = settings.max_tokens_thinking
-        longest = max(map(len, prompts), default=0)
-        room = settings.max_model_len - longest - len(start) - len(self.end_cue) - 100
-        self.cap = room if cap == "auto" else cap
-
-    def ask(self, rows: Sequence[int], request: Request) -> list[Output]:
-        batch = [replace(request, prompt=(*self.prompts[i], *self.thinking[i])) for i in rows]
-        for row, made in zip(rows, batch, strict=True):
-            self.requests[row].append(made)
-        return self.engine.generate(batch)
-
-    def once(self) -> None:
-        """Without Waits: one round, which ends at stop strings."""
-        stop = (*self.settings.stop, *self.settings.until_thinking)
-        request = Request((), self.cap, 0, (), stop, self.settings.temperature)
-        for row, output in enumerate(self.ask(range(len(self.prompts)), request)):
-            self._extend(row, output)
-
-    def rounds(self) -> None:
-        """With Waits: n + 1 rounds by stop ids; whoever hits the cap leaves early."""
-        settings = self.settings
-        strings = (*settings.stop, *settings.until_thinking)
-        stops = tuple(encode(self.engine.tokenizer, string)[0] for string in strings)
-        request = Request((), self.cap, 1, stops, (), settings.temperature)
-        live = list(range(len(self.prompts)))
-        for number in range(settings.thinking_n_ignore + 1):
-            last, staying = number == settings.thinking_n_ignore, []
-            for row, output in zip(live, self.ask(live, request), strict=True):
-                self._extend(row, output)
-                if output.finish_reason == "stop" and not last:
-                    self.thinking[row] += self.ignore
-                    self.text[row] += settings.thinking_n_ignore_str
-                    staying.append(row)
-            live = staying
-        # The ids are cut to the cap; the text keeps what was cut.
-        self.thinking = [ids[: self.cap] for ids in self.thinking]
-
-    def _extend(self, row: int, output: Output) -> None:
-        stopped = output.finish_reason == "stop"
-        self.thinking[row] += output.token_ids[:-1] if stopped else output.token_ids
-        self.text[row] += output.text
-        self.reason[row] = output.finish_reason
-
-    def answers(self) -> list[LoopResult]:
-        """The delimiter, with the cue where the last round stopped by length; then the answer."""
-        settings, rows = self.settings, range(len(self.prompts))
-        thinking = [tuple(ids) for ids in self.thinking]
-        for row in rows:
-            if self.reason[row] == "length":
-                newline = [] if self.text[row].endswith("\n") else self.newline
-                self.thinking[row] += [*newline, *self.end_cue]
-            else:
-                self.thinking[row] += self.end
-        request = Request((), settings.max_gen_toks, 0, (), settings.stop, settings.temperature)
-        outputs = self.ask(rows, request)
-        return [
-            LoopResult(
-                requests=tuple(self.requests[row]),
-                final_prompt=(*self.prompts[row], *self.thinking[row]),
-                thinking_ids=thinking[row],
-                thinking=self.text[row],
-                answer=outputs[row].text,
-            )
-            for row in rows
-        ]
-
-
-def harness_rejection(
-    engine: Engine,
-    prompts: Sequence[Sequence[int]],
-    settings: HarnessSettings,
-    give_up_after: int = 1000,
-) -> list[tuple[int, ...]]:
-    """The harness's rejection sampling: thinking ids that ended within the limit, per prompt.
-
-    Every round has as many requests as prompts: slots of those that fit are filled with copies of
-    those still missing. The original never gives up; this raises `LoopCrash` instead.
-    """
-    rows = _HarnessRows(engine, prompts, settings)
-    stop = (*settings.stop, *settings.until_thinking)
-    request = Request((), rows.cap, 0, (), stop, settings.temperature)
-    found: dict[int, tuple[int, ...]] = {}
-    for _ in range(give_up_after):
-        missing = [row for row in range(len(prompts)) if row not in found]
-        if not missing:
-            return [found[row] for row in range(len(prompts))]
-        filled = [missing[slot % len(missing)] for slot in range(len(prompts))]
-        for row, output in zip(filled, rows.ask(filled, request), strict=True):
-            if output.finish_reason == "stop":
-                found.setdefault(row, output.token_ids[:-1])
-    raise LoopCrash(f"after {give_up_after} rounds some prompts never fit; the original goes on")
 
 
 def run(
