@@ -124,13 +124,13 @@ pd.DataFrame(
 tokens = [p.thinking_tokens for p in capped]
 accuracies = [100 * p.accuracy.estimate for p in capped]
 ours = scaling_per_doubling(tokens, accuracies)
-figure_1 = published.published()["fig1_points"]
+figure_1 = published.published()["figure1"]["points"]
 theirs = {name: scaling_per_doubling(*zip(*figure_1[name])) for name in BENCHMARKS}
 steps = [b > a for a, b in zip(accuracies, accuracies[1:])]
 Markdown(
     f"Capping gains **{ours:.1f} points per doubling** here. From the points of Figure 1 the same "
     "measure gives "
-    + ", ".join(f"{value:.1f} on {name.replace('_', ' ')}" for name, value in theirs.items())
+    + ", ".join(f"{value:.1f} on {name}" for name, value in theirs.items())
     + f". {sum(steps)} of our {len(steps)} steps to a larger budget raise the accuracy."
 )
 

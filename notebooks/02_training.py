@@ -81,7 +81,7 @@ tokenizer = load_tokenizer(pipeline.profile.model)
 shortest = min(examples, key=lambda e: len(e.trace.thinking))
 (encoded,) = encode([shortest], tokenizer, ours.template, ours.max_seq_len).examples
 pieces = []
-for token, label in zip(encoded.input_ids, encoded.labels):
+for token, label in zip(encoded.token_ids, encoded.labels):
     piece = tokenizer.decode([int(token)]).replace("\n", "\\n")
     pieces.append(piece if label == -100 else f"[{piece}]")
 print(" ".join(pieces))
@@ -150,7 +150,7 @@ table = pd.DataFrame(
         "tokens": ["not stated", f"{summary['tokens']:,}"],
         "supervised tokens": ["not stated", f"{summary['supervised_tokens']:,}"],
         "floating-point operations": ["not stated", f"{flops:.1e}"],
-        "hardware": [cost["gpus"], pipeline.profile.hardware],
+        "hardware": [f"{cost['gpus']} {cost['gpu']}", pipeline.profile.hardware],
     },
     index=["paper", "here"],
 )

@@ -36,6 +36,8 @@ NOTEBOOK_ENVIRONMENT = {
     "TQDM_DISABLE": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
+    # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
+    "PYTHONWARNINGS": "ignore:IProgress not found",
 }
 
 

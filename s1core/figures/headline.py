@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from s1core.pipeline import Point
 
-BENCHMARKS = ("MATH500", "GPQA_Diamond", "AIME24")
+BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
 
 
 def curve_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -28,9 +28,9 @@ def curve_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 def paper_rows() -> list[dict[str, Any]]:
     """The points of the paper's Figure 1, read off its vector graphic."""
-    figure = published.published()["fig1_points"]
+    figure = published.published()["figure1"]["points"]
     return [
-        {"thinking_tokens": tokens, "accuracy": percent / 100, "series": name.replace("_", " ")}
+        {"thinking_tokens": tokens, "accuracy": percent / 100, "series": name}
         for name in BENCHMARKS
         for tokens, percent in figure[name]
     ]

@@ -40,6 +40,9 @@ VOCABULARY = 288
 
 _ANSWER = ANSWER_PREFIX.replace(":", " :")  # its tokens, separated by spaces
 
+REPEATED = 0.12
+"""Share of lines that are written twice, so that copying a line is a skill of the base model."""
+
 SHARES = {"equations": 0.18, "searches": 0.50, "long": 0.15, "chat": 0.17}
 
 
@@ -60,7 +63,7 @@ class Recipe:
 
 RECIPES = {
     "small": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=1200),
-    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=2600),
+    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=2000),
 }
 
 
@@ -82,6 +85,9 @@ class Documents:
     def draw(self, kind: str, rng: np.random.Generator) -> list[int]:
         return getattr(self, f"_{kind}")(rng) + [self.ids["<|endoftext|>"]]
 
+    def _maybe_twice(self, line: list[int], rng: np.random.Generator) -> list[int]:
+        return line * 2 if rng.random() < REPEATED else line
+
     def _equations(self, rng: np.random.Generator) -> list[int]:
         document: list[int] = []
         for _ in range(int(rng.integers(4, 16))):
@@ -95,7 +101,7 @@ class Documents:
                 words += [operator, str(number), "=", str(result)]
                 value = result
             if len(words) > 1:
-                document += self.encode(" ".join([*words, "\n"]))
+                document += self._maybe_twice(self.encode(" ".join([*words, "\n"])), rng)
         return document
 
     def _puzzle(self, rng: np.random.Generator, easy: float) -> Puzzle:
@@ -123,10 +129,10 @@ class Documents:
         if wrong:
             count = tries if replace else min(tries, len(wrong))
             for index in rng.choice(wrong, count, replace=replace):
-                document += [*lines[index], *miss]
+                document += self._maybe_twice([*lines[index], *miss], rng)
         if rng.random() < 0.8:  # mostly it ends in success, sometimes it just stops
             index = right[rng.integers(len(right))]
-            document += [*lines[index], *hit]
+            document += self._maybe_twice([*lines[index], *hit], rng)
             document += self.encode(f"{_ANSWER}{found[index].expression} \n")
         return document
 

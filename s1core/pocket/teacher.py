@@ -30,8 +30,8 @@ class Habits:
         double_check: a right try is checked again before it is believed.
     """
 
-    slip: float = 0.03
-    repair: float = 0.85
+    slip: float = 0.06
+    repair: float = 0.6
     double_check: float = 0.25
 
 
