@@ -30,6 +30,7 @@ COMMANDS = [
     ["runs", "gc"],
     ["pocket", "pretrain"],
     ["pocket", "skills"],
+    ["pocket", "ship"],
     ["pocket", "pool"],
     ["pocket", "problems"],
 ]

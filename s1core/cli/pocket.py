@@ -44,6 +44,28 @@ def skills(
     typer.echo(json.dumps(measure(model, count), indent=2))
 
 
+@app.command(epilog="Examples: s1core pocket ship large --run store/pretrain-large; ... ship s1")
+def ship(
+    size: Annotated[str, typer.Argument(help="small, large or s1.")],
+    run: Annotated[Path | None, typer.Option(help="Folder that `pretrain` wrote.")] = None,
+    profile: Annotated[str, typer.Option(help="Profile that s1 comes from.")] = "laptop",
+) -> None:
+    """For maintainers: put a trained model into the package and write its card."""
+    from s1core.cli.profile import _pipeline
+    from s1core.pocket.ship import ship_base, ship_tuned
+
+    if size == "s1":
+        pipeline = _pipeline(profile, None)
+        tuned = pipeline.checkpoint()
+        scores = {point.label: point.accuracy.percent() for point in pipeline.curve()}
+        folder = ship_tuned(tuned.path / "sft" / "final", tuned.summary(), scores)
+    elif run is None:
+        raise typer.BadParameter("name the pretraining run with --run")
+    else:
+        folder = ship_base(size, run)  # type: ignore[arg-type] - checked when it is loaded
+    typer.echo(f"{folder}: shipped")
+
+
 @app.command(epilog="Example: s1core pocket pool --output pool.jsonl")
 def pool(
     output: Annotated[Path, typer.Option(help="JSONL file to write.")],
