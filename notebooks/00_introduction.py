@@ -47,7 +47,6 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import Markdown
-
 from s1core import profiles, published
 from s1core.evaluation import scaling_per_doubling, wilson
 from s1core.figures import show
@@ -55,14 +54,18 @@ from s1core.figures.headline import BENCHMARKS, headline
 from s1core.pipeline import Pipeline, difference
 from s1core.runs import RunStore
 
-pipeline = Pipeline(profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE))
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
 benchmark = pipeline.profile.evaluation.benchmarks[0]
 points = pipeline.curve(benchmark)
 evaluation = pipeline.profile.evaluation
 n = points[0].accuracy.n
 Markdown(
-    f"{len(points)} conditions, each {n} held-out questions x {evaluation.samples} samples at "
-    f"temperature {evaluation.temperature:g}. No question appears in anything the model was "
+    f"{len(points)} conditions, each {n} held-out questions x "
+    f"{evaluation.samples} samples at "
+    f"temperature {evaluation.temperature:g}. No question appears in anything "
+    f"the model was "
     "trained on."
 )
 
@@ -82,8 +85,10 @@ natural = next(p for p in points if p.kind == "natural")
 first = capped[0]
 text = (
     f"Our accuracy rises from {first.accuracy.percent()} percent at "
-    f"{first.thinking_tokens:.0f} thinking tokens to {natural.accuracy.percent()} percent at "
-    f"{natural.thinking_tokens:.0f}, where the model stops by itself. With Waits: "
+    f"{first.thinking_tokens:.0f} thinking tokens to "
+    f"{natural.accuracy.percent()} percent at "
+    f"{natural.thinking_tokens:.0f}, where the model stops by itself. With "
+    f"Waits: "
     + ", ".join(f"{p.waits} times {p.accuracy.percent()}" for p in waited)
     + ". The paper's three benchmarks rise as well."
 )
@@ -91,7 +96,8 @@ show(
     headline(points, f"Ours: {benchmark}, n = {n} x {evaluation.samples}"),
     "introduction-scaling",
     alt=text,
-    caption="Accuracy against average thinking tokens, with 95% intervals. Left: this profile. "
+    caption="Accuracy against average thinking tokens, with 95% intervals. "
+    "Left: this profile. "
     "Right: Figure 1 of the paper, read off its vector graphic.",
     runs=[p.run for p in points],
 )
@@ -125,13 +131,17 @@ tokens = [p.thinking_tokens for p in capped]
 accuracies = [100 * p.accuracy.estimate for p in capped]
 ours = scaling_per_doubling(tokens, accuracies)
 figure_1 = published.published()["figure1"]["points"]
-theirs = {name: scaling_per_doubling(*zip(*figure_1[name])) for name in BENCHMARKS}
+theirs = {
+    name: scaling_per_doubling(*zip(*figure_1[name])) for name in BENCHMARKS
+}
 steps = [b > a for a, b in zip(accuracies, accuracies[1:])]
 Markdown(
-    f"Capping gains **{ours:.1f} points per doubling** here. From the points of Figure 1 the same "
+    f"Capping gains **{ours:.1f} points per doubling** here. From the points "
+    f"of Figure 1 the same "
     "measure gives "
     + ", ".join(f"{value:.1f} on {name}" for name, value in theirs.items())
-    + f". {sum(steps)} of our {len(steps)} steps to a larger budget raise the accuracy."
+    + f". {sum(steps)} of our {len(steps)} steps to a larger budget raise the "
+    f"accuracy."
 )
 
 # %% [markdown]
@@ -141,30 +151,47 @@ Markdown(
 # and its 95% interval from a paired bootstrap over questions.
 
 # %%
+from s1core.pipeline import scores
+
 base_run = pipeline.generation(pipeline.budget(), benchmark)
+before = scores(base_run)
 rows = []
 for p in waited:
     run = pipeline.generation(pipeline.budget(num_ignore=p.waits), benchmark)
-    gap = difference(run, base_run)
-    verdict = "helps" if gap.low > 0 else "hurts" if gap.high < 0 else "cannot tell"
+    gap, after = difference(run, base_run), scores(run)
+    verdict = (
+        "helps" if gap.low > 0 else "hurts" if gap.high < 0 else "cannot tell"
+    )
     rows.append(
         {
             "Waits": p.waits,
-            "thinking tokens": round(p.thinking_tokens, 1),
             "difference in points": gap.percent(),
             "verdict": verdict,
+            "mended": f"{((before == 0) & (after == 1)).mean():.1%}",
+            "broken": f"{((before == 1) & (after == 0)).mean():.1%}",
+            "cut short": f"{p.cut_short:.0%}",
         }
     )
 pd.DataFrame(rows).set_index("Waits")
 
 # %% [markdown]
+# *Mended* is the share of generations that were wrong without a Wait and are
+# right with it, *broken* the other way round; the sampling noise of both is
+# the same up to the first Wait. *Cut short* says how many ran into the end of
+# the context while they were still thinking.
+#
 # For the paper's own headline the same question has this answer:
 
 # %%
 forced, plain = wilson(17, 30), wilson(15, 30)
 Markdown(
-    f"17 of 30 with budget forcing is {forced.percent()}%, 15 of 30 without is {plain.percent()}%. "
-    + ("The intervals overlap: " if forced.overlaps(plain) else "The intervals are apart: ")
+    f"17 of 30 with budget forcing is {forced.percent()}%, 15 of 30 without "
+    f"is {plain.percent()}%. "
+    + (
+        "The intervals overlap: "
+        if forced.overlaps(plain)
+        else "The intervals are apart: "
+    )
     + "on AIME24 alone one cannot tell whether Wait helped."
 )
 
@@ -180,9 +207,11 @@ hurts = [str(k) for k, verdict in gaps.items() if verdict == "hurts"]
 lines = [
     "**Rises with the budget.** "
     + (
-        "Yes: the smallest budget and the natural stop are far apart, well outside their intervals."
+        "Yes: the smallest budget and the natural stop are far apart, well "
+        "outside their intervals."
         if rising
-        else "Not shown: the intervals of the smallest budget and the natural stop overlap."
+        else "Not shown: the intervals of the smallest budget and the natural "
+        "stop overlap."
     ),
     "**Wait extends it.** "
     + (
@@ -191,12 +220,14 @@ lines = [
         else "No number of Waits helps here beyond its interval."
     )
     + (
-        f" But {', '.join(hurts)} Waits hurt: right answers are re-examined until one of them breaks."
+        f" With {', '.join(hurts)} Waits accuracy falls: the table above says how much of "
+        "that is right answers broken, and how much is thinking that ran out of context."
         if hurts
         else ""
     ),
     f"**The best point** of the whole figure is *{best.label}* "
-    f"({best.accuracy.percent()}%, {best.thinking_tokens:.0f} thinking tokens).",
+    f"({best.accuracy.percent()}%, {best.thinking_tokens:.0f} thinking "
+    f"tokens).",
 ]
 Markdown("\n".join(f"- {line}" for line in lines))
 

@@ -38,7 +38,6 @@ SEED = 0
 # %%
 import numpy as np
 import pandas as pd
-
 from s1core import profiles, selection
 from s1core.data.audit import load_audit
 from s1core.data.sources import POOL
@@ -49,7 +48,9 @@ from s1core.published import published as published_numbers
 from s1core.runs import RunStore
 from s1core.selection.ablations import BASELINES
 
-pipeline = Pipeline(profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE))
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
 
 # %% [markdown]
 # ## What goes in
@@ -86,7 +87,10 @@ print(one.example.trace.attempt)
 # %%
 print(f"domain {one.domain}, {one.thinking_tokens} thinking tokens")
 print(f"trace correct: {one.trace_correct}")
-print(f"solved by the small model: {one.small_correct}, by the large one: {one.large_correct}")
+print(
+    f"solved by the small model: {one.small_correct}, by the large one: "
+    f"{one.large_correct}"
+)
 
 # %% [markdown]
 # ## The funnel
@@ -98,13 +102,18 @@ print(f"solved by the small model: {one.small_correct}, by the large one: {one.l
 # %%
 run = pipeline.selection()
 funnel = selection.Funnel.from_json(run.read_json("funnel.json"))
-rows = [row for row in funnel.rows() if row["stage"] != "pre-selected" or funnel.preselected]
+rows = [
+    row
+    for row in funnel.rows()
+    if row["stage"] != "pre-selected" or funnel.preselected
+]
 text = ", ".join(f"{row['stage']} {row['kept']:,}" for row in rows)
 show(
     funnel_figure(rows),
     "curation-funnel",
     alt=f"Bars of the questions left after each stage: {text}.",
-    caption="What each stage of selection leaves of the pool. Hollow: the paper's share.",
+    caption="What each stage of selection leaves of the pool. Hollow: the "
+    "paper's share.",
     runs=[run],
 )
 
@@ -185,21 +194,34 @@ pd.crosstab(
 
 # %%
 hard, _ = selection.difficulty(checked)
-chosen, _ = selection.diversify(hard, config.diversity, np.random.default_rng([SEED, 1000]))
+chosen, _ = selection.diversify(
+    hard, config.diversity, np.random.default_rng([SEED, 1000])
+)
 assert [c.key for c in chosen] == [e.key for e in pipeline.examples()]
 counts = {"hard questions": hard, "selected": chosen}
 domains = pd.DataFrame(
-    {name: pd.Series([c.domain for c in group]).value_counts() for name, group in counts.items()}
+    {
+        name: pd.Series([c.domain for c in group]).value_counts()
+        for name, group in counts.items()
+    }
 )
-domains.fillna(0).astype(int).sort_values(["hard questions"], ascending=False, kind="stable")
+domains.fillna(0).astype(int).sort_values(
+    ["hard questions"], ascending=False, kind="stable"
+)
 
 # %%
 pd.DataFrame(
     {
-        name: np.percentile([c.thinking_tokens for c in group], [10, 50, 90]).round().astype(int)
+        name: np.percentile([c.thinking_tokens for c in group], [10, 50, 90])
+        .round()
+        .astype(int)
         for name, group in counts.items()
     },
-    index=["10% are shorter than", "half are shorter than", "90% are shorter than"],
+    index=[
+        "10% are shorter than",
+        "half are shorter than",
+        "90% are shorter than",
+    ],
 )
 
 # %% [markdown]
@@ -226,7 +248,10 @@ pd.DataFrame(
 # released.
 
 # %%
-print(f"{audit['shared_by_both']} of 1,000 in both, a Jaccard overlap of {audit['jaccard']:.2f}")
+print(
+    f"{audit['shared_by_both']} of 1,000 in both, a Jaccard overlap of "
+    f"{audit['jaccard']:.2f}"
+)
 
 # %% [markdown]
 # How much should two runs of the same algorithm overlap? On the pocket pool one can simply draw
@@ -235,10 +260,17 @@ print(f"{audit['shared_by_both']} of 1,000 in both, a Jaccard overlap of {audit[
 
 # %%
 draws = [
-    {c.key for c in selection.diversify(hard, config.diversity, np.random.default_rng(seed))[0]}
+    {
+        c.key
+        for c in selection.diversify(
+            hard, config.diversity, np.random.default_rng(seed)
+        )[0]
+    }
     for seed in range(6)
 ]
-overlaps = [selection.jaccard(a, b) for i, a in enumerate(draws) for b in draws[:i]]
+overlaps = [
+    selection.jaccard(a, b) for i, a in enumerate(draws) for b in draws[:i]
+]
 print(f"Jaccard overlap of two draws: {np.mean(overlaps):.2f}")
 print(f"lowest {min(overlaps):.2f}, highest {max(overlaps):.2f}")
 
@@ -251,7 +283,9 @@ print(f"lowest {min(overlaps):.2f}, highest {max(overlaps):.2f}")
 # %%
 unsolved = {c.key for c in hard}
 picks = {"s1 (all three criteria)": chosen} | {
-    name: pick(checked, config.diversity.target, np.random.default_rng([SEED, 1000]))
+    name: pick(
+        checked, config.diversity.target, np.random.default_rng([SEED, 1000])
+    )
     for name, pick in BASELINES.items()
 }
 pd.DataFrame(
@@ -259,7 +293,9 @@ pd.DataFrame(
         "selection": name,
         "questions": f"{len(group):,}",
         "subjects": len({c.domain for c in group}),
-        "mean thinking tokens": round(float(np.mean([c.thinking_tokens for c in group]))),
+        "mean thinking tokens": round(
+            float(np.mean([c.thinking_tokens for c in group]))
+        ),
         "unsolved by both models": f"{np.mean([c.key in unsolved for c in group]):.0%}",
         "correct traces": f"{np.mean([c.trace_correct for c in group]):.0%}",
     }
@@ -273,7 +309,10 @@ pd.DataFrame(
 # %%
 for name in ("s1K", "s1K-1.1"):
     judged = published_numbers()["grading_of_traces"][name]
-    print(f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are correct")
+    print(
+        f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are "
+        f"correct"
+    )
 
 # %% [markdown]
 # To do the same on the paper's sources, give a folder of data files or let the loaders go to the

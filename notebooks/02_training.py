@@ -37,7 +37,6 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import Markdown
-
 from s1core import profiles, published, templates
 from s1core.checkpoints import load_tokenizer
 from s1core.figures import loss_curve, show
@@ -45,7 +44,9 @@ from s1core.pipeline import Pipeline
 from s1core.runs import RunStore
 from s1core.sft import SFTConfig, encode
 
-pipeline = Pipeline(profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE))
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
 run = pipeline.checkpoint()
 log = run.read_records("log.jsonl")
 summary = run.summary()
@@ -59,14 +60,32 @@ summary = run.summary()
 # %%
 paper, ours = SFTConfig(), SFTConfig(**pipeline.profile.sft, seed=SEED)
 settings = {
-    "base model": (published.published()["training"]["base"], pipeline.profile.model),
+    "base model": (
+        published.published()["training"]["base"],
+        pipeline.profile.model,
+    ),
     "examples": ("1,000", f"{summary['examples']:,}"),
-    "optimizer steps": (published.published()["training"]["steps"], summary["steps"]),
+    "optimizer steps": (
+        published.published()["training"]["steps"],
+        summary["steps"],
+    ),
 }
-for name in ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len"):
-    settings[name.replace("_", " ")] = (getattr(paper, name), getattr(ours, name))
+for name in (
+    "epochs",
+    "batch_size",
+    "lr",
+    "warmup_ratio",
+    "betas",
+    "weight_decay",
+    "max_seq_len",
+):
+    settings[name.replace("_", " ")] = (
+        getattr(paper, name),
+        getattr(ours, name),
+    )
 pd.DataFrame(
-    {"setting": name, "paper": str(a), "here": str(b)} for name, (a, b) in settings.items()
+    {"setting": name, "paper": str(a), "here": str(b)}
+    for name, (a, b) in settings.items()
 ).set_index("setting")
 
 # %% [markdown]
@@ -79,7 +98,9 @@ pd.DataFrame(
 examples = pipeline.examples()
 tokenizer = load_tokenizer(pipeline.profile.model)
 shortest = min(examples, key=lambda e: len(e.trace.thinking))
-(encoded,) = encode([shortest], tokenizer, ours.template, ours.max_seq_len).examples
+(encoded,) = encode(
+    [shortest], tokenizer, ours.template, ours.max_seq_len
+).examples
 pieces = []
 for token, label in zip(encoded.token_ids, encoded.labels):
     piece = tokenizer.decode([int(token)]).replace("\n", "\\n")
@@ -97,11 +118,19 @@ print(
     delimiters.think_start_ids,
     [tokenizer.decode([i]) for i in delimiters.think_start_ids],
 )
-print("answer", delimiters.think_end_ids, [tokenizer.decode([i]) for i in delimiters.think_end_ids])
+print(
+    "answer",
+    delimiters.think_end_ids,
+    [tokenizer.decode([i]) for i in delimiters.think_end_ids],
+)
 
 # %%
-lengths = pd.Series([len(tokenizer(e.trace.thinking).input_ids) for e in examples])
-lengths.describe(percentiles=[0.1, 0.5, 0.9, 0.99]).round(0).astype(int).to_frame("thinking tokens")
+lengths = pd.Series(
+    [len(tokenizer(e.trace.thinking).input_ids) for e in examples]
+)
+lengths.describe(percentiles=[0.1, 0.5, 0.9, 0.99]).round(0).astype(
+    int
+).to_frame("thinking tokens")
 
 # %% [markdown]
 # Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work.
@@ -119,11 +148,16 @@ Markdown(f"Encoding reports: *{summary['encoding']}*")
 start = sum(row["loss"] for row in log[:5]) / 5
 end = sum(row["loss"] for row in log[-5:]) / 5
 show(
-    loss_curve(log, title=f"{pipeline.profile.model}, {summary['examples']:,} examples"),
+    loss_curve(
+        log, title=f"{pipeline.profile.model}, {summary['examples']:,} examples"
+    ),
     "training-loss",
-    alt=f"The loss per supervised token falls from {start:.2f} in the first five steps to "
-    f"{end:.2f} in the last five of {len(log)}; the learning rate warms up, then falls to zero.",
-    caption="Loss per supervised token and learning rate. Dotted: ends of epochs.",
+    alt=f"The loss per supervised token falls from {start:.2f} in the first "
+    f"five steps to "
+    f"{end:.2f} in the last five of {len(log)}; the learning rate warms up, "
+    f"then falls to zero.",
+    caption="Loss per supervised token and learning rate. Dotted: ends of "
+    "epochs.",
     runs=[run],
 )
 
@@ -148,9 +182,15 @@ table = pd.DataFrame(
         "parameters": ["32.8 billion", f"{count / 1e6:.2f} million"],
         "optimizer steps": [cost["steps"], summary["steps"]],
         "tokens": ["not stated", f"{summary['tokens']:,}"],
-        "supervised tokens": ["not stated", f"{summary['supervised_tokens']:,}"],
+        "supervised tokens": [
+            "not stated",
+            f"{summary['supervised_tokens']:,}",
+        ],
         "floating-point operations": ["not stated", f"{flops:.1e}"],
-        "hardware": [f"{cost['gpus']} {cost['gpu']}", pipeline.profile.hardware],
+        "hardware": [
+            f"{cost['gpus']} {cost['gpu']}",
+            pipeline.profile.hardware,
+        ],
     },
     index=["paper", "here"],
 )
@@ -167,9 +207,13 @@ same = [name for name, (a, b) in settings.items() if str(a) == str(b)]
 other = [name for name, (a, b) in settings.items() if str(a) != str(b)]
 Markdown(
     f"- **The same as the paper:** {', '.join(same)}.\n"
-    f"- **Different:** {', '.join(other)}. The model is tiny, so it needs a larger learning rate; "
-    "its traces are short, so it needs a shorter sequence. No example is cut.\n"
-    f"- **The claim** that a thousand examples are enough is about what comes after: the "
-    "introduction shows what this checkpoint does with its thinking. That it is cheap holds here "
+    f"- **Different:** {', '.join(other)}. The model is tiny, so it needs a "
+    f"larger learning rate; "
+    "its traces are short, so it needs a shorter sequence. No example is "
+    "cut.\n"
+    f"- **The claim** that a thousand examples are enough is about what comes "
+    f"after: the "
+    "introduction shows what this checkpoint does with its thinking. That it "
+    "is cheap holds here "
     "by construction."
 )

@@ -41,7 +41,6 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import HTML, Markdown
-
 from s1core import profiles, templates
 from s1core.checkpoints import load_tokenizer
 from s1core.evaluation import control
@@ -51,7 +50,9 @@ from s1core.pipeline import Pipeline
 from s1core.records import Generation, from_dict
 from s1core.runs import RunStore
 
-pipeline = Pipeline(profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE))
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
 tokenizer = load_tokenizer(pipeline.profile.model)
 template = pipeline.profile.template
 delimiters = templates.resolve(template, tokenizer)
@@ -70,30 +71,34 @@ print(tokenizer.decode(prompt))
 # ## A model that stops too early, told to wait
 #
 # The machine samples nothing. It is handed what the model sampled, and says what to append. Let us
-# play the model ourselves, with one Wait allowed and a budget of twelve tokens.
+# play the model ourselves, with one Wait allowed and a budget of sixteen tokens.
 
 # %%
-budget = Budget(max_thinking=12, num_ignore=1, max_answer=16)
-machine = Machine(rules(budget, delimiters, tokenizer), prompt, context_length=1024)
+budget = Budget(max_thinking=16, num_ignore=1, max_answer=16)
+machine = Machine(
+    rules(budget, delimiters, tokenizer), prompt, context_length=1024
+)
 machine.start()
 
 
 def sample(text, stop=False):
-    """Hand the machine some words, and the end-of-thinking token when the model wants to stop."""
+    """Hand the machine some words, and a stop token when we want to stop."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     forced = machine.take(ids + [min(machine.stops)] * stop)
     said = text + (" <end of thinking>" if stop else "")
     print(f"{said!r:50} forced: {tokenizer.decode(forced)!r}")
 
 
-sample("3 + 7 = 10 yes\n", stop=True)
+sample("3 + 7 = 10 want 29 yes\n", stop=True)
 
 # %% [markdown]
 # The model wanted to stop. The end-of-thinking token was dropped, "Wait" stands in its place, and
 # counts as thinking. Now there are few tokens left:
 
 # %%
-print(f"{machine.thinking_tokens} thinking tokens, room for {machine.room} more")
+print(
+    f"{machine.thinking_tokens} thinking tokens, room for {machine.room} more"
+)
 sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
 
 # %% [markdown]
@@ -101,7 +106,10 @@ sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
 # delimiter and the cue are forced, and whatever comes now is the answer.
 
 # %%
-print(f"phase: {machine.phase}, outcome: {machine.outcome}, Waits used: {machine.waits_used}")
+print(
+    f"phase: {machine.phase}, outcome: {machine.outcome}, Waits used: "
+    f"{machine.waits_used}"
+)
 sample("( 3 * 7 ) + 8", stop=True)
 pd.DataFrame(
     {
@@ -126,14 +134,21 @@ pd.DataFrame(
 # %%
 from s1core.evaluation import grade
 
-run = pipeline.generation(pipeline.budget(num_ignore=min(pipeline.profile.evaluation.waits)))
+run = pipeline.generation(
+    pipeline.budget(num_ignore=min(pipeline.profile.evaluation.waits))
+)
 plain = pipeline.generation(pipeline.budget())
 problems = {p.key: p for p in pipeline.problems(run.settings["benchmark"])}
 
 
 def traces(of):
-    found = [from_dict(Generation, row) for row in of.read_records("traces.jsonl")]
-    return {g.problem_key: (g, grade(problems[g.problem_key], g, "countdown")) for g in found}
+    found = [
+        from_dict(Generation, row) for row in of.read_records("traces.jsonl")
+    ]
+    return {
+        g.problem_key: (g, grade(problems[g.problem_key], g, "countdown"))
+        for g in found
+    }
 
 
 before, after = traces(plain), traces(run)
@@ -152,20 +167,26 @@ pd.DataFrame(
 # %%
 from s1core.figures.trace import trace_html
 
-mended = [p for p in pairs if p[1][1].status != "correct" and p[2][1].status == "correct"]
+mended = [
+    p
+    for p in pairs
+    if p[1][1].status != "correct" and p[2][1].status == "correct"
+]
 shown = min(mended or pairs, key=lambda p: p[2][0].thinking_tokens)
 generation, verdict = shown[2]
 HTML(trace_html(generation, tokenizer, problems[shown[0]], verdict))
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Of the {len(pairs)} generations kept for reading, the Wait mended {len(mended)}. "
+    f"Of the {len(pairs)} generations kept for reading, the Wait mended "
+    f"{len(mended)}. "
     + (
         "Above is the shortest of them."
         if mended
         else "None was mended, so above is the shortest of all."
     )
-    + " One trace proves nothing: the introduction has the averages over all of them."
+    + " One trace proves nothing: the introduction has the averages over all "
+    "of them."
 )
 
 # %% [markdown]
@@ -177,18 +198,19 @@ Markdown(
 
 # %%
 rows = []
-for label, kind, cap in pipeline.conditions():
+for _, kind, cap in pipeline.conditions():
     if kind != "budget":
         continue
     table = pipeline.generation(cap).read_table("grades.csv")
     used = [int(row["thinking_tokens"]) for row in table]
+    cut = [row["outcome"] != "ended" for row in table]
     rows.append(
         {
             "budget": cap.max_thinking,
             "generations": len(used),
             "most thinking tokens": max(used),
             "Control (%)": control(used, cap.max_thinking),
-            "cut short": f"{sum(row['outcome'] != 'ended' for row in table) / len(table):.0%}",
+            "cut short": f"{sum(cut) / len(cut):.0%}",
         }
     )
 pd.DataFrame(rows).set_index("budget")
@@ -203,11 +225,16 @@ Markdown(
     + (
         "Every generation kept its budget, as the paper's 100% says."
         if kept
-        else "Some generation broke its budget, which the decoder should make impossible."
+        else "Some generation broke its budget, which the decoder should make "
+        "impossible."
     )
     + " It is a property of the decoder, not a finding about the model.\n"
-    "- **Self-correction.** The mechanism of Figure 3 is real and can be watched above. Whether it "
-    "helps on average is a question for intervals, and the introduction answers it.\n"
-    "- **The official loops** differ from this specification in what counts against the budget and "
-    "in what is forced when it runs out; `s1core.forcing.compat` restates each of them."
+    "- **Self-correction.** The mechanism of Figure 3 is real and can be "
+    "watched above. Whether it "
+    "helps on average is a question for intervals, and the introduction "
+    "answers it.\n"
+    "- **The official loops** differ from this specification in what counts "
+    "against the budget and "
+    "in what is forced when it runs out; `s1core.forcing.compat` restates "
+    "each of them."
 )
