@@ -1,0 +1,75 @@
+"""The README's commands on a real pretrained model and real problems (slow; needs both).
+
+`S1CORE_SMOLLM2` names the checkpoint that `python -m tests.smollm2` writes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s1core.data import problems
+from s1core.records import Example, Generation, Trace, read_jsonl, write_jsonl
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> str:
+    folder = os.environ.get("S1CORE_SMOLLM2", "")
+    if not (Path(folder) / "config.json").exists():
+        pytest.skip("set S1CORE_SMOLLM2 to a plain SmolLM2 checkpoint (python -m tests.smollm2)")
+    return folder
+
+
+def _s1core(*arguments: str) -> str:
+    command = [sys.executable, "-m", "s1core.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+@pytest.mark.parametrize("budget", [64, 128, 256])
+def test_gsm8k_under_a_budget(smollm2, data_dir, tmp_path, budget, waits):
+    out = tmp_path / "out.jsonl"
+    common = ["--benchmark", "GSM8K", "--data-dir", str(data_dir)]
+    print(
+        _s1core(
+            *("generate", "--model", smollm2, *common, "--limit", "20", "--output", str(out)),
+            *("--budget", str(budget), "--waits", str(waits), "--max-answer", "128"),
+            *("--batch-size", "20"),
+        )
+    )
+    made = list(read_jsonl(out, Generation))
+    assert len(made) == 20 and max(g.thinking_tokens for g in made) <= budget
+    assert max(g.waits_used for g in made) <= waits
+    said = _s1core("grade", str(out), *common)
+    print(said)
+    assert "correct of 20 questions" in said
+
+
+def test_one_step_of_fine_tuning_leaves_a_checkpoint_that_transformers_loads(
+    smollm2, data_dir, tmp_path
+):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    rows = [
+        Example(p, Trace(p.solution or p.answer, f"Answer: {p.answer}", "GSM8K"))
+        for p in problems("GSM8K", data_dir)[:4]
+    ]
+    write_jsonl(tmp_path / "e.jsonl", rows)
+    said = _s1core(
+        *("sft", "--model", smollm2, "--data", str(tmp_path / "e.jsonl"), "--epochs", "1"),
+        *("--batch-size", "4", "--max-seq-len", "1024", "--output", str(tmp_path / "run")),
+    )
+    print(said)
+    assert "1 steps" in said
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "final")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "final")
+    ids = tokenizer("Natalia sold", return_tensors="pt").input_ids
+    assert model.generate(ids, max_new_tokens=4, do_sample=False).shape[1] == ids.shape[1] + 4
