@@ -68,6 +68,56 @@ def test_mixed_budgets_in_one_batch_give_what_each_gives_alone(backend, temperat
     assert together == alone
 
 
+@pytest.mark.parametrize("template", ["deepseek-r1", "qwen3"])
+def test_a_think_model_gets_its_waits_and_its_own_delimiter(template):
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    options = {"template": template, "temperature": 1.0, "samples": 6}
+    budget = Budget(120, num_ignore=1, max_answer=8)
+    native = run(backend, PROBLEMS[:2], budget, **options)
+    assert native == run(backend, PROBLEMS[:2], budget, native=False, **options)
+    (end,) = tiny_tokenizer().encode("</think>")
+    assert all(g.token_ids().count(end) == 1 for g in native)
+    assert any(g.waits_used for g in native)
+
+
+@st.composite
+def budgets(draw: st.DrawFn) -> Budget:
+    most = draw(st.integers(0, 60))
+    return Budget(
+        max_thinking=most,
+        num_ignore=draw(st.integers(0, 4)),
+        min_thinking=draw(st.integers(0, most)),
+        ignore_str=draw(st.sampled_from(["Wait", "", "Hmm, wait", ("Wait", "Alternatively", "")])),
+        answer_cue=draw(st.sampled_from(["", "Final Answer:"])),
+        max_answer=draw(st.integers(1, 20)),
+    )
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(budgets(), min_size=1, max_size=5),
+    st.integers(3, 40),
+    st.integers(45, 200),
+    st.sampled_from(["s1", "qwen3"]),
+)
+def test_any_model_any_budget_native_and_multi_call_agree(some, vocabulary, context, template):
+    """Small vocabularies end thoughts all the time; small contexts run out."""
+
+    def policy(ids):
+        return hash((*ids[-2:], len(ids))) % vocabulary
+
+    made = [
+        run(
+            kind(tiny_tokenizer(), policy, context_length=context, fallback=30),
+            PROBLEMS[: len(some)],
+            some,
+            template=template,
+        )
+        for kind in (ScriptedBackend, NativeScriptedBackend)
+    ]
+    assert made[0] == made[1]
+
+
 def test_generations_come_by_problem_then_by_sample(backend):
     order = [(g.problem_key, g.sample) for g in run(backend, samples=2, first_sample=4)]
     assert order == list(itertools.product([p.key for p in PROBLEMS], [4, 5]))
