@@ -154,7 +154,7 @@ def test_generate_and_grade_on_any_model_and_problems(tmp_path):
         *("--output", "grades.jsonl"),
         cwd=tmp_path,
     )
-    assert graded.returncode == 0 and "% correct of 6 questions" in graded.stdout
+    assert graded.returncode == 0 and "| o.jsonl |" in graded.stdout, graded.stderr
     assert len((tmp_path / "grades.jsonl").read_text().splitlines()) == 6
 
 
@@ -179,3 +179,5 @@ def test_the_demo_marks_what_was_forced(tmp_path):
     done = _s1core("demo", "--waits", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "[forced: 'Wait']" in done.stdout and "1 Waits" in done.stdout
+    cut = _s1core("demo", "--budget", "9", cwd=tmp_path)
+    assert "Final Answer" in cut.stdout and "9 thinking tokens" in cut.stdout

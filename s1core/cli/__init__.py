@@ -35,6 +35,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     from s1core.data.rows import DataError
     from s1core.evaluation.benchmarks import BenchmarkError
     from s1core.evaluation.grading import GradingError
+    from s1core.evaluation.report import ReportError
     from s1core.forcing.budget import BudgetError
     from s1core.forcing.drive import ForcingError
     from s1core.pipeline import PipelineError
@@ -56,7 +57,15 @@ def known_errors() -> tuple[type[Exception], ...]:
             ForcingError,
             PipelineError,
         ),
-        *(ProfileError, RecordError, RunError, SelectionError, SFTError, TemplateError),
+        *(
+            ProfileError,
+            RecordError,
+            ReportError,
+            RunError,
+            SelectionError,
+            SFTError,
+            TemplateError,
+        ),
         OSError,
     )
 

@@ -31,7 +31,10 @@ def register(app: typer.Typer) -> None:
         epilog="Example: s1core generate --model my-s1/final --benchmark countdown --limit 20 "
         "--budget 64 --waits 1 --output out.jsonl"
     )(generate)
-    app.command(epilog="Example: s1core grade out.jsonl --benchmark countdown")(grade)
+    app.command(
+        epilog="Examples: s1core grade out.jsonl --benchmark countdown; "
+        "s1core grade a.jsonl b.jsonl --matrix --input problems.jsonl"
+    )(grade)
     app.command(epilog='Examples: s1core demo; s1core demo "Use 3 7 8 to make 29" --waits 2')(demo)
 
 
@@ -116,13 +119,12 @@ def generate(
     """Answer problems under a thinking budget (Section 3.1) and write the generations."""
     import time
 
-    from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
     from s1core.forcing import Budget
-    from s1core.pipeline import resume
     from s1core.records import Generation, write_atomically
     from s1core.runs import Journal, RunError
 
+    path = locate(model)
     problems = _problems(input, benchmark, data_dir, limit)
     asked = Budget(budget, waits, min_thinking, ignore_str, max_answer=max_answer)
     settings = {
@@ -140,7 +142,11 @@ def generate(
         raise RunError(
             f"{output} was begun with other settings (see {beside}); choose another --output"
         )
-    backend = HFBackend.from_pretrained(locate(model), batch_size=batch_size)
+
+    from s1core.backends.hf import HFBackend  # everything was checked: now load the engine
+    from s1core.pipeline import resume
+
+    backend = HFBackend.from_pretrained(path, batch_size=batch_size)
     write_atomically(beside, [json.dumps(settings, indent=1) + "\n"])
     journal = Journal(output)
     began = time.perf_counter()
@@ -173,39 +179,42 @@ def grade(
     data_dir: DataDir = None,
     kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
     output: Annotated[Path | None, typer.Option(help="JSONL file for the grades.")] = None,
+    form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
+    matrix: Annotated[bool, typer.Option(help="Add a table question by question.")] = False,
 ) -> None:
-    """Grade generations against their problems; accuracy with its interval, per file."""
-    from s1core.evaluation import benchmarks, clustered_bootstrap, grade_all, wilson
-    from s1core.records import Generation, RecordError, read_jsonl, write_jsonl
+    """Grade generations against their problems; accuracy with its interval, file by file."""
+    from s1core.evaluation.report import GradedRun, report
+    from s1core.records import write_jsonl
 
+    runs: list[GradedRun] = []
     problems = _problems(input, benchmark, data_dir, None)
-    kind = kind or (benchmarks.benchmark(benchmark).kind if benchmark else "math")
-    everything = []
     for path in generations:
-        made = list(read_jsonl(path, Generation))
-        if not made:
-            raise RecordError(f"{path} holds no generations")
-        grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
-        everything += grades
-        correct = {}
-        for verdict in grades:
-            correct.setdefault(verdict.problem_key, []).append(float(verdict.correct))
-        several = max(len(values) for values in correct.values()) > 1
-        if several:
-            width = max(len(values) for values in correct.values())
-            matrix = [v + [float("nan")] * (width - len(v)) for v in correct.values()]
-            interval = clustered_bootstrap(matrix, seed=0)
-        else:
-            interval = wilson(sum(v[0] for v in correct.values()), len(correct))
-        status = {s: sum(g.status == s for g in grades) for s in ("no_answer", "truncated")}
-        thinking = sum(g.thinking_tokens for g in made) / len(made)
-        typer.echo(
-            f"{path}: {interval.percent()} % correct of {len(correct)} questions, "
-            f"{len(grades)} generations, {thinking:.0f} thinking tokens, "
-            f"{status['no_answer']} without answer, {status['truncated']} truncated"
-        )
+        made, grades = _graded(path, problems, kind or _kind(benchmark))
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades)))
+    typer.echo(report(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
     if output is not None:
-        typer.echo(f"{output}: {write_jsonl(output, everything)} grades")
+        count = write_jsonl(output, [verdict for run in runs for verdict in run.grades])
+        typer.echo(f"{output}: {count} grades")
+
+
+def _kind(benchmark: str) -> str:
+    from s1core.evaluation import benchmarks
+
+    return benchmarks.benchmark(benchmark).kind if benchmark else "math"
+
+
+def _graded(path: Path, problems: list[Problem], kind: str) -> tuple[list[Any], list[Any]]:
+    """The generations of a file and their grades; a torn last line is reported and left out."""
+    from s1core.evaluation import grade_all
+    from s1core.evaluation.files import read_generations
+    from s1core.records import RecordError
+
+    made, torn = read_generations(path)
+    if torn is not None:
+        typer.echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+    if not made:
+        raise RecordError(f"{path} holds no generations")
+    return made, grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
 
 
 def demo(
@@ -215,7 +224,7 @@ def demo(
     budget: Annotated[int, typer.Option(help="Most thinking tokens.")] = 300,
     waits: Annotated[int, typer.Option(help="Ends of thinking replaced by Wait.")] = 1,
     max_answer: Annotated[int, typer.Option(help="Most answer tokens.")] = 64,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
 ) -> None:
     """Watch one budget-forced trace; what the decoder forced is marked.
