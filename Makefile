@@ -70,7 +70,7 @@ constraints: setup ## Rewrite constraints.txt from what .venv holds (torch and w
 
 reproduce: setup ## Compute every result from scratch (resumes), execute the notebooks, build the book
 	$(S1CORE) reproduce $(PROFILE) $(SEED_OPTION)
-	@$(MAKE) --no-print-directory notebooks
+	@$(MAKE) --no-print-directory -j2 notebooks
 	@$(MAKE) --no-print-directory book SHOWN='--store $(STORE)'
 	$(S1CORE) compare $(PROFILE) $(SEED_OPTION)
 	@echo "The book: $(CURDIR)/$(HTML_DIR)/index.html"

@@ -38,7 +38,6 @@ SEED = 0
 from collections import Counter
 
 from myst_nb import glue
-
 from s1core.evaluation import (
     audit,
     audit_tables,
@@ -70,7 +69,9 @@ verdicts = Counter(finding.verdict for finding in findings)
 # the paper.
 
 # %% tags=["hide-input"]
-rows = [row for row in accuracy_rows("Table 1") if row.printed.benchmark == "AIME24"]
+rows = [
+    row for row in accuracy_rows("Table 1") if row.printed.benchmark == "AIME24"
+]
 bars = [
     {
         "name": row.printed.row,
@@ -82,7 +83,11 @@ bars = [
     for row in sorted(rows, key=lambda row: -row.interval.estimate)
 ]
 show(
-    comparison(bars, metric="AIME24 accuracy", title="Table 1 with the intervals of 30 questions"),
+    comparison(
+        bars,
+        metric="AIME24 accuracy",
+        title="Table 1 with the intervals of 30 questions",
+    ),
     "audit-aime-intervals",
     alt="AIME24 accuracies of Table 1 with 95% intervals: "
     + ", ".join(f"{row.printed.row} {row.interval.percent()}" for row in rows)
@@ -172,10 +177,17 @@ points = [
     for claim in shown
 ]
 show(
-    comparison(points, metric="difference", title="Differences with independent intervals"),
+    comparison(
+        points,
+        metric="difference",
+        title="Differences with independent intervals",
+    ),
     "audit-differences",
     alt="Differences between accuracies with 95% intervals: "
-    + "; ".join(f"{point['name']} {100 * point['accuracy']:.1f} points" for point in points)
+    + "; ".join(
+        f"{point['name']} {100 * point['accuracy']:.1f} points"
+        for point in points
+    )
     + ".",
     caption="Differences in percentage points, intervals for independent runs. Blue: survives, by "
     "this interval or by the paper's own paired one.",
@@ -192,7 +204,9 @@ show(
 findings_table(audit_tables.table2())
 
 # %% tags=["hide-input"]
-apart = {c.b.row: c for c in claims if c.benchmark == "AIME24" and c.a.row == "s1K"}
+apart = {
+    c.b.row: c for c in claims if c.benchmark == "AIME24" and c.a.row == "s1K"
+}
 for row in ("1K-random", "1K-diverse"):
     glue(f"audit_apart_{row[3:]}", apart[row].questions, display=False)
     glue(f"audit_p_{row[3:]}", f"{apart[row].best_p:.3f}", display=False)
@@ -218,7 +232,11 @@ for row in ("1K-random", "1K-diverse"):
 findings_table(audit_tables.table3())
 
 # %% tags=["hide-input"]
-scaling = [finding for finding in audit_tables.table3() if "Scaling of" in finding.topic]
+scaling = [
+    finding
+    for finding in audit_tables.table3()
+    if "Scaling of" in finding.topic
+]
 agreeing = sum(finding.verdict == "agrees" for finding in scaling)
 glue("audit_scaling", f"{agreeing} of {len(scaling)}", display=False)
 
@@ -243,7 +261,9 @@ findings_table(audit.figure2() + audit.figure4())
 # ## Sums, sequence length, and cost
 
 # %%
-findings_table(audit_tables.totals() + audit_tables.table8() + audit_tables.cost())
+findings_table(
+    audit_tables.totals() + audit_tables.table8() + audit_tables.cost()
+)
 
 # %% [markdown]
 # ## One model, several numbers
@@ -281,7 +301,14 @@ different = [row for log in logs for row in log["disagreements"]]
 Table(
     ("question", "gold", "extracted", "stored", "here", "why"),
     tuple(
-        (row["id"], row["gold"], row["extracted"], row["stored"], row["ours"], row["why"])
+        (
+            row["id"],
+            row["gold"],
+            row["extracted"],
+            row["stored"],
+            row["ours"],
+            row["why"],
+        )
         for row in different
     ),
 )
@@ -290,7 +317,11 @@ Table(
 total = sum(log["n"] for log in logs)
 glue("audit_regraded", f"{total:,}", display=False)
 glue("audit_disagreements", len(different), display=False)
-glue("audit_ours", sum(row["right"] == "ours" for row in different), display=False)
+glue(
+    "audit_ours",
+    sum(row["right"] == "ours" for row in different),
+    display=False,
+)
 math500 = next(log for log in logs if log["n"] == 500)
 moved = len(math500["disagreements"]) / math500["n"]
 glue("audit_moved", f"{100 * moved:.1f}", display=False)

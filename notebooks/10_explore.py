@@ -34,7 +34,6 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-
 from s1core import profiles
 from s1core.data.audit import load_audit
 from s1core.data.export import export
@@ -42,7 +41,9 @@ from s1core.pipeline import Pipeline
 from s1core.published import published
 from s1core.runs import RunStore
 
-pipeline = Pipeline(profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE))
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
 
 # %% [markdown]
 # ## From records to tables
@@ -56,7 +57,9 @@ rows = export(candidates, folder / "pool.parquet")
 chosen = export(pipeline.examples(), folder / "selected.parquet")
 database = duckdb.connect()
 for name in ("pool", "selected"):
-    database.sql(f"CREATE TABLE {name} AS SELECT * FROM '{folder / name}.parquet'")
+    database.sql(
+        f"CREATE TABLE {name} AS SELECT * FROM '{folder / name}.parquet'"
+    )
 print(f"{rows:,} rows in the pool, {chosen:,} selected")
 
 # %% [markdown]
@@ -80,7 +83,8 @@ audit = load_audit()
 pool_sizes = {name: n for name, (n, _) in published()["table7"]["rows"].items()}
 taken = audit["published"]["by_source"]
 pd.DataFrame(
-    {"source": name, "pool": pool_sizes.get(name), "s1K": count} for name, count in taken.items()
+    {"source": name, "pool": pool_sizes.get(name), "s1K": count}
+    for name, count in taken.items()
 ).astype({"pool": "Int64"}).set_index("source")
 
 # %% [markdown]
@@ -97,7 +101,11 @@ database.sql("""
 # %%
 table6 = published()["table6"]["rows"]
 pd.DataFrame(
-    {"subject": name, "questions in s1K": n, "mean trace, tokens": round(1000 * tokens / n)}
+    {
+        "subject": name,
+        "questions in s1K": n,
+        "mean trace, tokens": round(1000 * tokens / n),
+    }
     for name, (n, tokens) in list(table6.items())[:8]
 ).set_index("subject")
 
@@ -135,7 +143,9 @@ database.sql("""
 # %%
 for name in ("s1K", "s1K-1.1"):
     judged = published()["grading_of_traces"][name]
-    print(f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are correct")
+    print(
+        f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are correct"
+    )
 
 # %% [markdown]
 # ## The odd ones
@@ -144,8 +154,12 @@ for name in ("s1K", "s1K-1.1"):
 # are one of the 16 sources, and a uniform draw over subjects keeps a few.
 
 # %%
-print(f"crossword clues in the published s1K: {audit['published']['crosswords']}")
-print(f"in the run of the selection notebook: {audit['notebook']['crosswords']}")
+print(
+    f"crossword clues in the published s1K: {audit['published']['crosswords']}"
+)
+print(
+    f"in the run of the selection notebook: {audit['notebook']['crosswords']}"
+)
 
 # %% [markdown]
 # In the pocket pool, the odd ones are those with debris and those whose teacher did not answer.

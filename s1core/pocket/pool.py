@@ -87,7 +87,7 @@ def _image(row: Example) -> Example:
 
 def _bold(row: Example) -> Example:
     target = str(parse_question(row.problem.question).target)
-    thinking = row.trace.thinking.replace(f"= {target} want", f"= **{target}** want")
+    thinking = row.trace.thinking.replace(f"want {target} ", f"want **{target}** ", 1)
     return replace(row, trace=replace(row.trace, thinking=thinking))
 
 
