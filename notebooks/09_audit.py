@@ -78,7 +78,7 @@ bars = [
         "accuracy": row.interval.estimate,
         "low": row.interval.low,
         "high": row.interval.high,
-        "series": "ours" if row.printed.row.startswith("s1") else "paper",
+        "series": "paper",
     }
     for row in sorted(rows, key=lambda row: -row.interval.estimate)
 ]
