@@ -177,8 +177,8 @@ pd.DataFrame(rows).set_index("Waits")
 # %% [markdown]
 # *Mended* is the share of generations that were wrong without a Wait and are
 # right with it, *broken* the other way round; the sampling noise of both is
-# the same up to the first Wait. *Cut short* says how many ran into the end of
-# the context while they were still thinking.
+# the same up to the first Wait. *Cut short* says how many ran out of tokens
+# while they were still thinking.
 #
 # For the paper's own headline the same question has this answer:
 
@@ -201,6 +201,14 @@ Markdown(
 # %% tags=["hide-input"]
 rising = capped[0].accuracy.high < natural.accuracy.low
 best = max(points, key=lambda p: p.accuracy.estimate)
+top = max(waited, key=lambda p: p.accuracy.estimate)
+most = max(waited, key=lambda p: p.waits)
+loss = difference(
+    *(
+        pipeline.generation(pipeline.budget(num_ignore=p.waits), benchmark)
+        for p in (most, top)
+    )
+)
 gaps = {row["Waits"]: row["verdict"] for row in rows}
 helps = [str(k) for k, verdict in gaps.items() if verdict == "helps"]
 hurts = [str(k) for k, verdict in gaps.items() if verdict == "hurts"]
@@ -224,6 +232,11 @@ lines = [
         "that is right answers broken, and how much is thinking that ran out of context."
         if hurts
         else ""
+    ),
+    "**More is not better.** "
+    + (
+        f"{most.waits} Waits are {loss.percent()} points against {top.label}: "
+        + ("the curve comes down again." if loss.high < 0 else "no clear fall.")
     ),
     f"**The best point** of the whole figure is *{best.label}* "
     f"({best.accuracy.percent()}%, {best.thinking_tokens:.0f} thinking "

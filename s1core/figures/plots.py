@@ -210,13 +210,17 @@ def _few_powers_of_two(panel: Axes, values: Any) -> None:
 
 
 def _label_points(panel: Axes, rows: pandas.DataFrame, colour: str) -> None:
-    for _, row in rows.iterrows():
+    """Labels beside points: left of one from which the line rises, else right."""
+    heights = [*rows["accuracy"], -math.inf]
+    for (_, row), follows in zip(rows.iterrows(), heights[1:]):
         if row["label"]:
+            rises = follows > row["accuracy"]
             panel.annotate(
                 str(row["label"]),
                 (row["thinking_tokens"], 100 * row["accuracy"]),
-                xytext=(6, 5),
+                xytext=(-7, 3) if rises else (6, 5),
                 textcoords="offset points",
+                ha="right" if rises else "left",
                 fontsize=10,
                 color=colour,
             )
