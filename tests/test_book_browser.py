@@ -100,6 +100,7 @@ class Visit:
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if view == "dark" else "light",
+            reduced_motion="reduce",
         )
         self.page = self.context.new_page()
         self.page.on("console", self._console)

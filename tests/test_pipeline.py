@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -99,28 +99,34 @@ def test_a_run_differs_from_itself_by_nothing(finished):
     assert (gap.estimate, gap.low, gap.high) == (0, 0, 0)
 
 
+MOMENTS = {
+    "before anything is finished": lambda store: any(store.glob("difficulty-*/manifest.json")),
+    "after the first run": lambda store: any(store.glob("difficulty-*/finished.json")),
+    "while training": lambda store: any(store.glob("sft-*/sft/log.jsonl")),
+    "while generating": lambda store: any(store.glob("generate-*/results.jsonl")),
+    "near the end": lambda store: len(list(store.glob("generate-*/finished.json"))) >= 3,
+}
+
+
 def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path):
-    """kill -9 at random moments until one attempt gets through."""
-    store, kills, rng = tmp_path / "store", 0, random.Random(7)
+    """kill -9 at each moment of one reproduction, then let it finish."""
+    store, kills = tmp_path / "store", 0
     command, environment = _command(store)
     seen: dict[str, int] = {}
-    for attempt in range(40):
+    for reached in (*MOMENTS.values(), None):
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            # Later attempts live longer, so that the test ends on any machine.
-            process.wait(timeout=rng.uniform(2.0, 5.0) * (1 + attempt / 6))
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and not (reached and reached(store)):
+            time.sleep(0.005)
+        if process.returncode is None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
         markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
         assert all(markers[path] == when for path, when in seen.items())  # never computed again
         seen = markers
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills >= 3
+    assert process.returncode == 0 and kills == len(MOMENTS)
     assert _public(store) == _public(finished.store.root)
 
 

@@ -268,8 +268,12 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def _train_until_killed(out: str) -> None:
+def _train_until_killed(out: str, threads: int) -> None:
+    import torch
+
     from tests.helpers import tiny_model, tiny_tokenizer
+
+    torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
 
     def wait(row: dict[str, Any]) -> None:
         if row["step"] == 3:  # just after the first checkpoint
@@ -288,8 +292,10 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     undisturbed: TrainResult,
     tmp_path: Path,
 ) -> None:
+    import torch
+
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=[tmp_path]
+        target=_train_until_killed, args=[tmp_path, torch.get_num_threads()]
     )
     process.start()
     try:
