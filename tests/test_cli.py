@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,11 @@ COMMANDS = [
     ["sft"],
     ["generate"],
     ["grade"],
+    ["report"],
     ["demo"],
+    ["annotate"],
+    ["export"],
+    ["regrade"],
     ["runs", "list"],
     ["runs", "show"],
     ["runs", "verify"],
@@ -181,3 +186,57 @@ def test_the_demo_marks_what_was_forced(tmp_path):
     assert "[forced: 'Wait']" in done.stdout and "1 Waits" in done.stdout
     cut = _s1core("demo", "--budget", "9", cwd=tmp_path)
     assert "Final Answer" in cut.stdout and "9 thinking tokens" in cut.stdout
+
+
+def test_runs_are_reported_side_by_side_and_exported_as_tables(tmp_path):
+    import sqlite3
+
+    problems = pocket.evaluation_problems(2)
+    write_jsonl(tmp_path / "p.jsonl", problems)
+    for name, answer in (("right", problems[0].answer), ("wrong", "1 + 1")):
+        made = [Generation(p.key, 0, (), "ended", 0, "stop", "", answer) for p in problems]
+        write_jsonl(tmp_path / f"{name}.jsonl", made)
+    done = _s1core(
+        *("report", "right.jsonl", "wrong.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| right.jsonl | 2 | 1 | 50.0" in done.stdout
+    assert "| wrong.jsonl | 2 | 1 | 0.0" in done.stdout
+    bad = _s1core("export", "pool.xlsx", "--source", "GSM8K", "--data-dir", ".", cwd=tmp_path)
+    assert _refused(bad).startswith("s1core: ")
+    root = Path(__file__).resolve().parents[1]
+    table = tmp_path / "pool.sqlite"
+    done = subprocess.run(
+        [sys.executable, "-m", "s1core.cli", "export", str(table)],
+        env={**os.environ, "S1CORE_STORE": "results"},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(table) as base:
+        assert base.execute("select count(*) from pool").fetchone() == (5900,)
+
+
+def test_logs_of_others_are_regraded_beside_their_own_verdicts(tmp_path):
+    rows = [
+        {"question": "1+1?", "answer": "2", "response": "so \\boxed{2}", "correct": True},
+        {"question": "1+2?", "answer": "3", "response": "so \\boxed{4}", "correct": True},
+    ]
+    write_jsonl(tmp_path / "log.jsonl", rows)
+    done = _s1core("regrade", "log.jsonl", "--disagreements", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 responses, agreement 50.0%" in done.stdout
+
+
+def test_a_job_at_an_endpoint_is_priced_before_anything_is_asked(tmp_path):
+    write_jsonl(tmp_path / "p.jsonl", pocket.evaluation_problems(3))
+    done = _s1core(
+        *("annotate", "distill", "p.jsonl", "--base-url", "http://127.0.0.1:9/v1"),
+        *("--model", "m", "--output", "t.jsonl", "--completion-price", "10"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 requests" in done.stdout and "nothing was asked" in done.stdout
+    assert not (tmp_path / "t.jsonl").exists()

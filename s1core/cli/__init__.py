@@ -1,7 +1,8 @@
 """The command line, `s1core`: every arrow of the flow as a command.
 
 This package only wires: arguments in, calls to the package, short lines out. `profile` has what is
-asked of a whole profile, `work` the single arrows on any model and data, `store` the run store.
+asked of a whole profile, `work` the single arrows on any model and data, `data` what was made
+elsewhere, `store` the run store.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 import typer
 
-from s1core.cli import pocket, profile, store, work
+from s1core.cli import data, pocket, profile, store, work
 
 app = typer.Typer(
     name="s1core",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 profile.register(app)
 work.register(app)
+data.register(app)
 app.add_typer(store.app, name="runs")
 app.add_typer(pocket.app, name="pocket")
 
@@ -32,6 +34,8 @@ def known_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is written for the user; anything else is a bug and shows its trace."""
     from s1core.backends.base import BackendError
     from s1core.checkpoints import CheckpointError
+    from s1core.data.batch import BatchError
+    from s1core.data.chat import ChatError
     from s1core.data.rows import DataError
     from s1core.evaluation.benchmarks import BenchmarkError
     from s1core.evaluation.grading import GradingError
@@ -47,25 +51,9 @@ def known_errors() -> tuple[type[Exception], ...]:
     from s1core.templates import TemplateError
 
     return (
-        *(
-            BackendError,
-            BenchmarkError,
-            CheckpointError,
-            DataError,
-            GradingError,
-            BudgetError,
-            ForcingError,
-            PipelineError,
-        ),
-        *(
-            ProfileError,
-            RecordError,
-            ReportError,
-            RunError,
-            SelectionError,
-            SFTError,
-            TemplateError,
-        ),
+        *(BackendError, BatchError, BenchmarkError, BudgetError, ChatError, CheckpointError),
+        *(DataError, ForcingError, GradingError, PipelineError, ProfileError, RecordError),
+        *(ReportError, RunError, SelectionError, SFTError, TemplateError),
         OSError,
     )
 

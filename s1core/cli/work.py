@@ -35,6 +35,9 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: s1core grade out.jsonl --benchmark countdown; "
         "s1core grade a.jsonl b.jsonl --matrix --input problems.jsonl"
     )(grade)
+    app.command(
+        epilog="Example: s1core report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv"
+    )(report)
     app.command(epilog='Examples: s1core demo; s1core demo "Use 3 7 8 to make 29" --waits 2')(demo)
 
 
@@ -195,6 +198,27 @@ def grade(
     if output is not None:
         count = write_jsonl(output, [verdict for run in runs for verdict in run.grades])
         typer.echo(f"{output}: {count} grades")
+
+
+def report(
+    generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
+    input: Input = None,
+    benchmark: Bench = "",
+    data_dir: DataDir = None,
+    kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
+    form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
+) -> None:
+    """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
+    from s1core.evaluation.report import GradedRun
+    from s1core.evaluation.report import report as table
+
+    problems = _problems(input, benchmark, data_dir, None)
+    runs = []
+    for path in generations:
+        made, grades = _graded(path, problems, kind or _kind(benchmark))
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades)))
+    for matrix in (False, True):
+        typer.echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
 
 
 def _kind(benchmark: str) -> str:
