@@ -245,7 +245,7 @@ def demo(
     question: Annotated[str, typer.Argument(help="What to ask.")] = "Use 3 7 8 to make 29",
     model: Model = "pocket-s1",
     template: Template = "s1",
-    budget: Annotated[int, typer.Option(help="Most thinking tokens.")] = 300,
+    budget: Annotated[int, typer.Option(help="Most thinking tokens.")] = 900,
     waits: Annotated[int, typer.Option(help="Ends of thinking replaced by Wait.")] = 1,
     max_answer: Annotated[int, typer.Option(help="Most answer tokens.")] = 64,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 1.0,
