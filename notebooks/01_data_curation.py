@@ -27,7 +27,7 @@
 # :::
 #
 # This page is about the choosing: what goes in, what is dropped and why, what comes out. Whether it
-# matters for accuracy is the subject of the data ablations. Here every stage runs on the *pocket
+# matters for accuracy is another question, which this book does not answer yet. Here every stage runs on the *pocket
 # pool*, which is a tenth of the paper's in size and dirty in the same ways; the code is the same
 # that selects from the paper's own sources.
 

@@ -35,6 +35,8 @@ PROFILE = "laptop"
 SEED = 0
 
 # %%
+import textwrap
+
 import pandas as pd
 from IPython.display import Markdown
 from s1core import profiles, published, templates
@@ -91,8 +93,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## What the model sees
 #
-# One example, token by token. Only the bold tokens are supervised: their labels are the tokens
-# themselves, all others have the label -100 and count for nothing.
+# One example, token by token. Only the tokens in brackets are supervised: their labels are
+# the tokens themselves, all others have the label -100 and count for nothing.
 
 # %%
 examples = pipeline.examples()
@@ -105,11 +107,11 @@ pieces = []
 for token, label in zip(encoded.token_ids, encoded.labels):
     piece = tokenizer.decode([int(token)]).replace("\n", "\\n")
     pieces.append(piece if label == -100 else f"[{piece}]")
-print(" ".join(pieces))
+print(textwrap.fill(" ".join(pieces), 78, break_on_hyphens=False))
 
 # %% [markdown]
-# The tokens in brackets are the supervised ones. The delimiters are the same ids that budget forcing
-# uses later, and come from the same place in the code:
+# The delimiters are the same ids that budget forcing uses later, and come from
+# the same place in the code:
 
 # %%
 delimiters = templates.resolve(ours.template, tokenizer)
@@ -168,33 +170,47 @@ show(
 #
 # ## What it cost
 #
-# A training step takes about six floating-point operations per parameter and token: two in the
-# forward pass, four in the backward pass. Attention comes on top and is left out on both sides.
+# A training step takes about six floating-point operations per parameter and
+# token: two in the forward pass, four in the backward pass; attention comes on
+# top. The paper does not say how many operations it took. From the token
+# counts of its Table 6 they can be worked out, and with them what share of the
+# chips' peak was used.
 
 # %%
-from s1core.pipeline import parameters
+from s1core.sft.cost import paper_arithmetic
 
-cost = published.published()["training"]
-count = parameters(pipeline.profile.model)
-flops = 6 * count * summary["tokens"]
-table = pd.DataFrame(
+worked = [row for row in paper_arithmetic() if row.unit != "$"]
+pd.DataFrame(
     {
-        "parameters": ["32.8 billion", f"{count / 1e6:.2f} million"],
-        "optimizer steps": [cost["steps"], summary["steps"]],
-        "tokens": ["not stated", f"{summary['tokens']:,}"],
-        "supervised tokens": [
-            "not stated",
-            f"{summary['supervised_tokens']:,}",
-        ],
-        "floating-point operations": ["not stated", f"{flops:.1e}"],
-        "hardware": [
-            f"{cost['gpus']} {cost['gpu']}",
-            pipeline.profile.hardware,
-        ],
-    },
-    index=["paper", "here"],
-)
-table.T
+        "the paper's training": row.what,
+        "comes to": f"{row.value:.3g} {row.unit}",
+        "from": row.source,
+    }
+    for row in worked
+).set_index("the paper's training")
+
+# %% [markdown]
+# And ours, by the same formula:
+
+# %%
+from s1core.checkpoints import locate
+from s1core.sft.shapes import ModelShape
+
+shape = ModelShape.of(locate(pipeline.profile.model))
+encoded = encode(examples, tokenizer, ours.template, ours.max_seq_len)
+flops = shape.train_flops(encoded.lengths) * ours.epochs
+paper_flops = next(row.value for row in worked if row.unit == "FLOP")
+pd.Series(
+    {
+        "parameters": f"{shape.parameters:,}",
+        "optimizer steps": f"{summary['steps']:,}",
+        "tokens": f"{summary['tokens']:,}",
+        "supervised tokens": f"{summary['supervised_tokens']:,}",
+        "floating-point operations": f"{flops:.2g}",
+        "the paper's, times ours": f"{paper_flops / flops:,.0f}",
+        "hardware": pipeline.profile.hardware,
+    }
+).to_frame("here")
 
 # %% [markdown]
 # How long our run took depends on the machine, so it is not part of this page's text: the stamp

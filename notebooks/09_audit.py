@@ -351,6 +351,6 @@ comparison_table(survivors)
 # Fine-tuning on a thousand examples lifts MATH500 beyond doubt. s1K is better than 1,000 merely
 # diverse examples, and no worse than 59K on MATH500 by more than five points. That "Wait" raises
 # accuracy, that it beats other strings, and that it scales beyond one run, thirty questions
-# cannot show; the chapters on budget forcing ask again with seeds, intervals and a
-# compute-matched baseline.
+# cannot show; the introduction
+# asks again, of a small model, with seeds and intervals.
 # :::

@@ -7,7 +7,6 @@ nowhere else, so they always mean the same results. Nothing is printed; nothing 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -579,15 +578,3 @@ def _bar(total: int, done: int, show: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, initial=done, unit="answer", leave=False, disable=None)
-
-
-def parameters(model: str) -> int:
-    """Number of parameters of a model in safetensors, read from the headers alone."""
-    from safetensors import safe_open
-
-    total = 0
-    for path in Path(locate(model)).glob("*.safetensors"):
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118 - not a dict
-                total += math.prod(file.get_slice(name).get_shape())
-    return total

@@ -14,7 +14,7 @@ import pytest
 
 from s1core import profiles
 from s1core.compare import compare_results
-from s1core.pipeline import Pipeline, difference, parameters, scores
+from s1core.pipeline import Pipeline, difference, scores
 from s1core.records import Generation
 from s1core.runs import RunStore
 
@@ -179,11 +179,3 @@ def test_committed_results_are_enough_for_the_figures(finished, tmp_path):
     assert reader.checkpoint().read_records("log.jsonl")
     size = sum(p.stat().st_size for p in (tmp_path / "smoke").rglob("*") if p.is_file())
     assert size < 2_000_000
-
-
-def test_parameters_are_counted_without_loading_the_model():
-    from s1core import pocket
-
-    model = pocket.load_model("small")
-    # Tied embeddings are stored once and counted once.
-    assert parameters("pocket-small") == sum(p.numel() for p in model.parameters())
