@@ -51,7 +51,8 @@ from s1core import profiles, published
 from s1core.evaluation import scaling_per_doubling, wilson
 from s1core.figures import show
 from s1core.figures.headline import BENCHMARKS, headline
-from s1core.pipeline import Pipeline, difference
+from s1core.measure import difference, scores
+from s1core.pipeline import Pipeline
 from s1core.runs import RunStore
 
 pipeline = Pipeline(
@@ -151,8 +152,6 @@ Markdown(
 # and its 95% interval from a paired bootstrap over questions.
 
 # %%
-from s1core.pipeline import scores
-
 base_run = pipeline.generation(pipeline.budget(), benchmark)
 before = scores(base_run)
 rows = []

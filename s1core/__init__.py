@@ -1,11 +1,12 @@
-"""s1core: select 1,000 examples, fine-tune on them, and force a thinking budget at test time.
+"""s1core: select 1,000 examples, fine-tune on them, force a thinking budget at test time.
 
-The package follows the flow of the paper *s1: Simple test-time scaling* (Muennighoff et al., 2025)::
+The package follows the flow of *s1: Simple test-time scaling* (Muennighoff et al., 2025)::
 
-    59K pool ──select──▶ 1K examples ──fine-tune──▶ checkpoint ──force(budget)──▶ generations ──grade──▶ table
+    59K pool -> select -> 1K examples -> fine-tune -> checkpoint -> force(budget) -> generations
+             -> grade -> table
 
 Importing it loads neither torch, nor an inference engine, nor a plotting library: those live at
-the edges (`s1core.sft`, `s1core.backends.hf`, `s1core.figures`) and are imported where they are used.
+the edges (`s1core.sft`, `s1core.backends.hf`, `s1core.figures`) and are imported where used.
 """
 
 from s1core.records import Example, Generation, Grade, Problem, Segment, Trace

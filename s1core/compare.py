@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from s1core.pipeline import Pipeline, Point, point
+from s1core.measure import Point, point
+from s1core.pipeline import Pipeline
 from s1core.runs import Run, RunStore
 
 

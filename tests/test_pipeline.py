@@ -14,7 +14,8 @@ import pytest
 
 from s1core import profiles
 from s1core.compare import compare_results
-from s1core.pipeline import Pipeline, difference, scores
+from s1core.measure import difference, scores
+from s1core.pipeline import Pipeline
 from s1core.records import Generation
 from s1core.runs import RunStore
 

@@ -147,7 +147,7 @@ def generate(
         )
 
     from s1core.backends.hf import HFBackend  # everything was checked: now load the engine
-    from s1core.pipeline import resume
+    from s1core.measure import resume
 
     backend = HFBackend.from_pretrained(path, batch_size=batch_size)
     write_atomically(beside, [json.dumps(settings, indent=1) + "\n"])

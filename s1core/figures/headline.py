@@ -1,6 +1,6 @@
 """The figure of the introduction and the README: accuracy against thinking tokens, ours and theirs.
 
-It turns `pipeline.Point`s and the paper's Figure 1 into the rows that `scaling_curve` draws.
+It turns `measure.Point`s and the paper's Figure 1 into the rows that `scaling_curve` draws.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from s1core.figures.plots import scaling_curve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s1core.pipeline import Point
+    from s1core.measure import Point
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
 
