@@ -160,6 +160,7 @@ def test_generate_and_grade_on_any_model_and_problems(tmp_path):
         cwd=tmp_path,
     )
     assert graded.returncode == 0 and "| o.jsonl |" in graded.stdout, graded.stderr
+    assert "| 100.0 |" in graded.stdout  # Control: the budget is read from beside the file
     assert len((tmp_path / "grades.jsonl").read_text().splitlines()) == 6
 
 

@@ -121,6 +121,7 @@ def generate(
 ) -> None:
     """Answer problems under a thinking budget (Section 3.1) and write the generations."""
     import time
+    from dataclasses import asdict
 
     from s1core.checkpoints import locate
     from s1core.forcing import Budget
@@ -133,14 +134,14 @@ def generate(
     settings = {
         "model": model,
         "problems": [problem.key for problem in problems],
-        "budget": repr(asked),
+        "budget": asdict(asked),
         "samples": samples,
         "temperature": temperature,
         "seed": seed,
         "template": template,
         "batch_size": batch_size,
     }
-    beside = output.with_name(output.name + ".settings.json")
+    beside = _beside(output)
     if beside.exists() and json.loads(beside.read_text()) != settings:
         raise RunError(
             f"{output} was begun with other settings (see {beside}); choose another --output"
@@ -193,7 +194,7 @@ def grade(
     problems = _problems(input, benchmark, data_dir, None)
     for path in generations:
         made, grades = _graded(path, problems, kind or _kind(benchmark))
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades)))
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades), _limit(path)))
     typer.echo(report(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
     if output is not None:
         count = write_jsonl(output, [verdict for run in runs for verdict in run.grades])
@@ -216,9 +217,19 @@ def report(
     runs = []
     for path in generations:
         made, grades = _graded(path, problems, kind or _kind(benchmark))
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades)))
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades), _limit(path)))
     for matrix in (False, True):
         typer.echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+
+
+def _limit(path: Path) -> int | None:
+    """The thinking budget that `generate` wrote beside a file; None when it did not make it."""
+    beside = _beside(path)
+    return json.loads(beside.read_text())["budget"]["max_thinking"] if beside.exists() else None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".settings.json")
 
 
 def _kind(benchmark: str) -> str:
