@@ -8,14 +8,13 @@ nowhere else, so they always mean the same results. Nothing is printed; nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s1core import pocket
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.evaluation import benchmarks
 from s1core.forcing import Budget
@@ -170,34 +169,13 @@ class Pipeline:
         }
 
     def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-        """The annotated pool, the index of evaluation questions, and the settings of selection."""
-        from s1core import selection
-        from s1core.pocket.pool import POCKET_PATTERNS, normal_form, trace_correct
+        """What selection works on: the annotated pool, the evaluation questions that must not be
+        in it, and the settings. The selected examples themselves are `selection`'s."""
+        from s1core.pocket.curation import evaluation_index, pocket_candidates, pocket_config
 
-        solved = {row["problem_key"]: row for row in self.difficulty().read_table("solved.csv")}
-        rows = self._pocket_pool()
-        tokenizer = pocket.load_tokenizer()
-        candidates = selection.annotate(
-            [row.example for row in rows],
-            lambda text: len(tokenizer(text).input_ids),
-            {key: row["small"] == "1" for key, row in solved.items()},
-            {key: row["large"] == "1" for key, row in solved.items()},
-            {row.example.key: trace_correct(row.example) for row in rows},
-            {row.example.key: row.error for row in rows if row.error},
-        )
-        index = selection.BenchmarkIndex(
-            {"countdown": [p.question for p in pocket.evaluation_problems()]},
-            None,
-            normalize=normal_form,
-        )
-        config = selection.SelectionConfig(
-            ngram=None,
-            patterns=POCKET_PATTERNS,
-            diversity=selection.DiversityConfig(
-                target=self.profile.selected, correct_sources=(), long_sources=()
-            ),
-        )
-        return list(candidates), index, config
+        solved = self.difficulty().read_table("solved.csv")
+        candidates = pocket_candidates(self._pocket_pool(), solved)
+        return candidates, evaluation_index(), pocket_config(self.profile.selected)
 
     def _select(self, run: Run, subset: str) -> None:
         from s1core import selection
@@ -416,12 +394,6 @@ class Pipeline:
                     )
                 )
         return steps
-
-    def with_seed(self, seed: int) -> Pipeline:
-        """The same pipeline under another seed: other pool, selection, order and samples."""
-        return Pipeline(
-            replace(self.profile, seed=seed), self.store, progress=self.progress, say=self.say
-        )
 
 
 def _place(problems: Sequence[Problem]) -> Callable[[Generation], tuple[int, int]]:

@@ -21,16 +21,14 @@ import hashlib
 import io
 import json
 import os
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from s1core.provenance import note
 from s1core.records import read_jsonl, to_json, write_atomically
 
 LAYOUT = 1
@@ -267,7 +265,7 @@ class RunStore:
                 self._start(run)
                 began = time.perf_counter()
                 extra = compute(run) or {}
-                _note_provenance(run.path, time.perf_counter() - began)
+                note(run.path / "provenance.json", time.perf_counter() - began)
                 run.finish(**extra)
         except OSError as error:
             where = error.filename or run.path
@@ -348,54 +346,3 @@ def _read_json(path: Path, what: str) -> Any:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _note_provenance(path: Path, seconds: float) -> None:
-    """Record where and for how long a run computed; the seconds of resumed runs add up."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    file = path / "provenance.json"
-    earlier = json.loads(file.read_text()).get("wall_seconds", 0.0) if file.exists() else 0.0
-
-    def installed(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    facts = {
-        "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "wall_seconds": round(earlier + seconds, 1),
-        "cpus": os.cpu_count(),
-        "processor": _processor(),
-        "python": platform.python_version(),
-        "versions": {
-            name: installed(name) for name in ("s1core", "torch", "transformers", "numpy", "vllm")
-        },
-        "commit": _commit(),
-    }
-    write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that the package runs from, if it runs from one."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -44,6 +44,7 @@ def final_stop(machine: Machine) -> int:
 
 
 def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Machine | Plain:
+    """The machine of a request, from what the driver told the engine about it."""
     if "plain" in told:
         plain = told["plain"]
         return Plain(SamplingParams(**{**plain, "stop_token_ids": tuple(plain["stop_token_ids"])}))

@@ -154,6 +154,7 @@ class Documents:
 
 @lru_cache(maxsize=1)
 def documents() -> Documents:
+    """The source of documents, made once per process."""
     return Documents()
 
 

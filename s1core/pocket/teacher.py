@@ -36,6 +36,7 @@ class Habits:
 
 
 def verdict(chain: Chain, puzzle: Puzzle) -> str:
+    """`yes` when the chain makes the target, else `no`."""
     return "yes" if chain.value == puzzle.target else "no"
 
 

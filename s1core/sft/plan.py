@@ -27,7 +27,7 @@ class Hardware:
         memory: bytes.
         peak_flops: dense bf16 FLOP/s by the data sheet.
         share: share of the peak that training is expected to reach; an assumption until measured.
-        price: money per device-hour; the reader's own number, a placeholder here.
+        price: money per device-hour; the reader's own number.
         usable: share of the memory that tensors may fill.
     """
 
