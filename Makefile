@@ -120,6 +120,7 @@ accept: setup ## Copy the finished results of PROFILE to results/, to be committ
 
 test: setup ## All fast tests, the book in a browser, and every notebook against its outputs
 	$(PY) -m pytest
+	$(PY) -m pytest -m browser
 	@$(MAKE) --no-print-directory nbval
 
 nbval: setup ## Re-execute the committed notebooks on the committed results and compare outputs

@@ -51,6 +51,13 @@ def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
     )
 
 
+def _inside(*arguments: str) -> str:
+    """Run a command that must succeed, in this process (which has torch loaded); its output."""
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
 def _refused(done: subprocess.CompletedProcess) -> str:
     """The one sentence that a refused command prints; no trace, non-zero exit."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
@@ -136,32 +143,30 @@ def test_a_corrupted_results_file_is_refused_and_named(tmp_path):
     assert done.returncode == 1 and "f.json was changed" in done.stderr
 
 
-def test_generate_and_grade_on_any_model_and_problems(tmp_path):
+def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
     """The commands of the README, on the base model and held-out puzzles."""
-    write_jsonl(tmp_path / "p.jsonl", pocket.evaluation_problems(6))
+    monkeypatch.chdir(tmp_path)
+    write_jsonl("p.jsonl", pocket.evaluation_problems(6))
     command = [
         *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
         *("--budget", "24", "--waits", "1", "--max-answer", "16", "--batch-size", "4"),
     ]
-    first = _s1core(*command, cwd=tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert "6 generations (6 new)" in first.stdout
-    whole = (tmp_path / "o.jsonl").read_bytes()
+    assert "6 generations (6 new)" in _inside(*command)
+    whole = Path("o.jsonl").read_bytes()
     # Cut in the middle of a line, as a kill would leave it.
-    (tmp_path / "o.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
-    again = _s1core(*command, cwd=tmp_path)
-    assert again.returncode == 0 and (tmp_path / "o.jsonl").read_bytes() == whole
-    assert all(g.thinking_tokens <= 24 for g in read_jsonl(tmp_path / "o.jsonl", Generation))
+    Path("o.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
+    _inside(*command)
+    assert Path("o.jsonl").read_bytes() == whole
+    assert all(g.thinking_tokens <= 24 for g in read_jsonl("o.jsonl", Generation))
     other = _s1core(*command, "--seed", "5", cwd=tmp_path)
     assert "begun with other settings" in _refused(other)
-    graded = _s1core(
+    graded = _inside(
         *("grade", "o.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
         *("--output", "grades.jsonl"),
-        cwd=tmp_path,
     )
-    assert graded.returncode == 0 and "| o.jsonl |" in graded.stdout, graded.stderr
-    assert "| 100.0 |" in graded.stdout  # Control: the budget is read from beside the file
-    assert len((tmp_path / "grades.jsonl").read_text().splitlines()) == 6
+    assert "| o.jsonl |" in graded
+    assert "| 100.0 |" in graded  # Control: the budget is read from beside the file
+    assert len(Path("grades.jsonl").read_text().splitlines()) == 6
 
 
 def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
@@ -176,17 +181,16 @@ def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "1 steps" in done.stdout
-    shown = _s1core("demo", "--model", "run/final", "--budget", "20", cwd=tmp_path)
-    assert shown.returncode == 0 and "thinking tokens" in shown.stdout
+    shown = _inside("demo", "--model", str(tmp_path / "run" / "final"), "--budget", "20")
+    assert "thinking tokens" in shown
     assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())
 
 
-def test_the_demo_marks_what_was_forced(tmp_path):
-    done = _s1core("demo", "--waits", "1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "[forced: 'Wait']" in done.stdout and "1 Waits" in done.stdout
-    cut = _s1core("demo", "--budget", "9", cwd=tmp_path)
-    assert "Final Answer" in cut.stdout and "9 thinking tokens" in cut.stdout
+def test_the_demo_marks_what_was_forced():
+    shown = _inside("demo", "--waits", "1")
+    assert "[forced: 'Wait']" in shown and "1 Waits" in shown
+    cut = _inside("demo", "--budget", "9")
+    assert "Final Answer" in cut and "9 thinking tokens" in cut
 
 
 def test_runs_are_reported_side_by_side_and_exported_as_tables(tmp_path):

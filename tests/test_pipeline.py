@@ -101,7 +101,6 @@ def test_a_run_differs_from_itself_by_nothing(finished):
 
 
 MOMENTS = {
-    "before anything is finished": lambda store: any(store.glob("difficulty-*/manifest.json")),
     "after the first run": lambda store: any(store.glob("difficulty-*/finished.json")),
     "while training": lambda store: any(store.glob("sft-*/sft/log.jsonl")),
     "while generating": lambda store: any(store.glob("generate-*/results.jsonl")),

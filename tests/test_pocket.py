@@ -235,9 +235,9 @@ def test_a_base_model_does_what_its_card_says(size):
     from s1core.pocket.skills import measure
 
     claimed = json.loads((pocket.MODELS / size / "skills.json").read_text())
-    measured = measure(size, count=120)
+    measured = measure(size, count=50)
     for skill, value in claimed.items():
-        assert abs(measured[skill] - value) < 0.13, skill
+        assert abs(measured[skill] - value) < 0.15, skill
 
 
 def test_pretraining_resumes_to_the_same_weights(tmp_path):
