@@ -1,12 +1,14 @@
 """What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id.
 
 The one place that turns such a name into something transformers loads. Only safetensors are read,
-and never code from a repository.
+and never code from a repository. A Hub id may end in `@` and a full commit; a mirror made by
+`s1core fetch` is preferred to the Hub.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +17,23 @@ if TYPE_CHECKING:
 
 SHIPPED = "pocket-"
 
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt")
+"""What is read of a model's repository: weights, settings, tokenizer."""
+
 
 class CheckpointError(ValueError):
     """A name that is no checkpoint; the message says what is missing."""
 
 
 def locate(model: str | Path) -> str:
-    """The folder of a shipped model (`pocket-large`); any other folder or Hub id as it is.
+    """The folder of a model, or its Hub id where nothing pins or mirrors it.
+
+    `pocket-large` is a folder of the package, `org/name@commit` a folder of the mirror that
+    `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there.
 
     Raises:
-        CheckpointError: it names a folder, and that is no checkpoint in safetensors.
+        CheckpointError: it names a folder, and that is no checkpoint in safetensors; or it cannot
+            be downloaded.
     """
     from s1core import pocket
 
@@ -39,13 +48,56 @@ def locate(model: str | Path) -> str:
     if not path.exists():
         if path.is_absolute() or name.startswith(".") or name.count("/") != 1:
             raise CheckpointError(f"there is no checkpoint at {name}")
-        return name
+        mirrored = in_mirror(name)
+        if mirrored is not None:
+            return locate(mirrored)
+        return download(name) if "@" in name else name
     if not (path / "config.json").exists():
         inner = "; did you mean its final/?" if (path / "final").is_dir() else ""
         raise CheckpointError(f"{path} is not a checkpoint: it has no config.json{inner}")
     if not any(path.glob("*.safetensors")):
         raise CheckpointError(f"{path} has no safetensors weights; other formats are not loaded")
     return name
+
+
+def in_mirror(model: str, root: str | Path | None = None) -> Path | None:
+    """The folder that a mirror (default: `S1CORE_DATA_DIR`) has for a Hub id; None without one."""
+    root = root or os.environ.get("S1CORE_DATA_DIR")
+    if not root:
+        return None
+    folder = Path(root) / "models" / model
+    return folder if (folder / "config.json").exists() else None
+
+
+def split_revision(model: str) -> tuple[str, str]:
+    """`"org/name@commit" -> ("org/name", "commit")`; the commit is "" where none is given."""
+    repository, _, revision = model.partition("@")
+    return repository, revision
+
+
+def download(model: str, folder: str | Path | None = None) -> str:
+    """Bring a model from the Hub, to its cache or to `folder`; goes on where it was stopped.
+
+    Raises:
+        CheckpointError: it cannot be had; the message says why and what else to do.
+    """
+    from huggingface_hub import snapshot_download
+
+    repository, revision = split_revision(model)
+    try:
+        return snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=list(MODEL_FILES),
+            local_dir=folder,
+            token=os.environ.get("HF_TOKEN") or None,
+        )
+    except Exception as error:  # the Hub's clients raise a dozen unrelated types
+        summary = (str(error).splitlines() or [""])[0][:200]
+        raise CheckpointError(
+            f"{model} cannot be read from the Hub: {type(error).__name__}: {summary}; without a "
+            "network, name a mirror made by `s1core fetch` in S1CORE_DATA_DIR"
+        ) from error
 
 
 def identify(model: str) -> str:

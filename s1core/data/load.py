@@ -70,7 +70,7 @@ def benchmark_questions(
 
 def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem | Example]:
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
-    origin = _mirror_rows(entry, data_dir) if data_dir else _hub_rows(entry)
+    origin = _mirror_rows(entry, data_dir) if data_dir else hub_rows(entry)
     for number, row in enumerate(origin, start=1):
         try:
             item = entry.convert(row)
@@ -82,6 +82,11 @@ def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem |
 
 def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
     mirror = Mirror.open(data_dir)
+    fetched = mirror.files_of(entry.name)
+    for name in fetched:
+        yield from mirror.rows(name)
+    if fetched:
+        return
     if not entry.mirror:
         raise DataError(
             f"{entry.name} is not part of the mirror's layout: leave out the data folder to read "
@@ -92,10 +97,24 @@ def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
             yield {**row, "part": _PARTS.get(name, "")}
 
 
-def _hub_rows(entry: Source) -> Iterator[Row]:
+def hub_revision(entry: Source) -> str:
+    """The commit that is read from the Hub: the pinned one, or where none is, that of `main`.
+
+    Raises:
+        DataError: the data set is not on the Hub, or out of reach.
+    """
     if not entry.hub_id:
         raise DataError(f"{entry.name} is not on the Hub: give a local mirror with --data-dir")
-    revision = entry.revision or _main_commit(entry)
+    return entry.revision or _main_commit(entry)
+
+
+def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
+    """The rows of a data set as the Hub has them, with its configuration as "part".
+
+    Raises:
+        DataError: as for `hub_revision`; the data set is gated or cannot be read.
+    """
+    revision = revision or hub_revision(entry)
     try:
         if entry.files:
             import huggingface_hub

@@ -2,7 +2,8 @@
 
 For machines without the Hub (`--data-dir`). `MANIFEST.json` at its root is a list of entries with
 `dir`, `file`, `rows`, `bytes` and `sha256`; a file is checked against its entry before the first
-row is given out, so that a truncated or edited copy never passes for the data set.
+row is given out, so that a truncated or edited copy never passes for the data set. `s1core fetch`
+makes such a folder; its entries also name the data set they belong to (`source`).
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ MANIFEST = "MANIFEST.json"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a mirror: its path relative to the root, its sha256 and its number of rows."""
+    """One file of a mirror: its path relative to the root, its sha256 and its number of rows.
+
+    `source` is the data set that it was fetched for (a key of `sources.SOURCES`), "" where the
+    mirror was made by hand.
+    """
 
     path: str
     sha256: str
     rows: int
     licence: str = ""
     note: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Mirror:
                     int(row["rows"]),
                     row.get("licence", ""),
                     row.get("note", ""),
+                    row.get("source") if isinstance(row.get("source"), str) else "",
                 )
                 for row in listed
             ]
@@ -67,6 +74,10 @@ class Mirror:
                 f"{path} is not a manifest of dir, file, rows, sha256: {error}"
             ) from error
         return cls(root, {entry.path: entry for entry in entries})
+
+    def files_of(self, source: str) -> tuple[str, ...]:
+        """The files that were fetched for a data set; empty when there are none."""
+        return tuple(entry.path for entry in self.entries.values() if entry.source == source)
 
     def path(self, name: str) -> Path:
         """The path of a file, once its content was found to agree with the manifest.

@@ -222,6 +222,14 @@ RELEASES: tuple[Source, ...] = (
 )  # fmt: skip
 """The authors' own selections, as published (Table 2)."""
 
+SUBSETS = {
+    "random": "1K-random",
+    "diverse": "1K-diverse",
+    "longest": "1K-longest",
+    "full": "59K-full",
+}
+"""The released selections behind the baselines of Table 2 (`selection.ablations.BASELINES`)."""
+
 QUESTIONS: tuple[Source, ...] = (
     Source(
         "s1K questions", "simplescaling/s1K", rows.published_question, "questions", 912,
