@@ -47,7 +47,7 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import Markdown
-from s1core import profiles, published
+from s1core import experiments, profiles, published
 from s1core.evaluation import scaling_per_doubling, wilson
 from s1core.figures import show
 from s1core.figures.headline import BENCHMARKS, headline
@@ -152,11 +152,15 @@ Markdown(
 # and its 95% interval from a paired bootstrap over questions.
 
 # %%
-base_run = pipeline.generation(pipeline.budget(), benchmark)
+base_run = pipeline.run(experiments.natural(pipeline.profile, benchmark))
+wait_runs = {
+    condition.budget.num_ignore: pipeline.run(condition)
+    for condition in experiments.waits(pipeline.profile, benchmark)
+}
 before = scores(base_run)
 rows = []
 for p in waited:
-    run = pipeline.generation(pipeline.budget(num_ignore=p.waits), benchmark)
+    run = wait_runs[p.waits]
     gap, after = difference(run, base_run), scores(run)
     verdict = (
         "helps" if gap.low > 0 else "hurts" if gap.high < 0 else "cannot tell"
@@ -202,12 +206,7 @@ rising = capped[0].accuracy.high < natural.accuracy.low
 best = max(points, key=lambda p: p.accuracy.estimate)
 top = max(waited, key=lambda p: p.accuracy.estimate)
 most = max(waited, key=lambda p: p.waits)
-loss = difference(
-    *(
-        pipeline.generation(pipeline.budget(num_ignore=p.waits), benchmark)
-        for p in (most, top)
-    )
-)
+loss = difference(wait_runs[most.waits], wait_runs[top.waits])
 gaps = {row["Waits"]: row["verdict"] for row in rows}
 helps = [str(k) for k, verdict in gaps.items() if verdict == "helps"]
 hurts = [str(k) for k, verdict in gaps.items() if verdict == "hurts"]

@@ -41,7 +41,7 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import HTML, Markdown
-from s1core import profiles, templates
+from s1core import experiments, profiles, templates
 from s1core.checkpoints import load_tokenizer
 from s1core.evaluation import control
 from s1core.forcing import Budget, Machine
@@ -134,10 +134,8 @@ pd.DataFrame(
 # %%
 from s1core.evaluation import grade
 
-run = pipeline.generation(
-    pipeline.budget(num_ignore=min(pipeline.profile.evaluation.waits))
-)
-plain = pipeline.generation(pipeline.budget())
+run = pipeline.run(experiments.waits(pipeline.profile)[0])
+plain = pipeline.run(experiments.natural(pipeline.profile))
 problems = {p.key: p for p in pipeline.problems(run.settings["benchmark"])}
 
 
@@ -198,10 +196,11 @@ Markdown(
 
 # %%
 rows = []
-for _, kind, cap in pipeline.conditions():
-    if kind != "budget":
+for condition in experiments.curve(pipeline.profile):
+    if condition.kind != "budget":
         continue
-    table = pipeline.generation(cap).read_table("grades.csv")
+    cap = condition.budget
+    table = pipeline.run(condition).read_table("grades.csv")
     used = [int(row["thinking_tokens"]) for row in table]
     cut = [row["outcome"] != "ended" for row in table]
     rows.append(

@@ -6,15 +6,13 @@ floating-point noise can turn a sampled token, and the accuracies should agree w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from s1core.measure import Point, point
 from s1core.pipeline import Pipeline
-from s1core.runs import Run, RunStore
+from s1core.runs import RunStore
+from s1core.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,8 @@ class Report:
 def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
     """Compare the finished runs of a pipeline with the committed results in a folder.
 
-    Runs are matched by name (their settings) and compared by the digests of their files. The
-    conditions are matched by their budget, so a run with another seed can be compared too.
+    Runs are matched by name (their settings) and compared by the digests of their files; the
+    conditions of another seed are matched with those of the committed one.
     """
     store = RunStore(committed, read_only=True)
     theirs = {run.id: run for run in store.runs()}
@@ -82,32 +80,17 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
     )
     if same == len(steps):
         return Report(same, len(steps), ())
-    rows = []
-    for benchmark in pipeline.profile.evaluation.benchmarks:
-        for label, kind, budget in pipeline.conditions():
-            here = pipeline.generation(budget, benchmark)
-            before = _counterpart(here, theirs.values())
-            if before is not None:
-                rows.append(
-                    Row(
-                        f"{benchmark}, {label}",
-                        point(label, kind, budget, here),
-                        point(label, kind, budget, before),
-                    )
-                )
+    seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
+    before = Pipeline(pipeline.profile.with_seed(seed), store).steps()
+    rows = [
+        Row(ours.label, _point(ours), _point(committed))
+        for ours, committed in zip(steps, before, strict=True)
+        if ours.condition and ours.run.is_finished and committed.run.is_finished
+    ]
     return Report(same, len(steps), tuple(rows))
 
 
-def _counterpart(run: Run, committed: Iterable[Run]) -> Run | None:
-    """The committed run under the same budget on the same benchmark, whatever its seed."""
-    for other in committed:
-        same = ("benchmark", "budget", "questions")
-        if other.kind == "generate" and all(
-            _plain(other.settings[name]) == _plain(run.settings[name]) for name in same
-        ):
-            return other
-    return None
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+def _point(step: Step) -> Point:
+    condition = step.condition
+    assert condition is not None
+    return point(condition.label, condition.kind, condition.budget, step.run)

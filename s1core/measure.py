@@ -56,8 +56,11 @@ def resume(
     seed: int,
     template: str,
     progress: bool = False,
+    **options: Any,
 ) -> int:
     """Append the generations that a journal (or a run) still lacks; returns how many.
+
+    `options` are further ones of `forcing.generate`: `ask`, `machine`, `thinking`.
 
     Work is cut into blocks that are the same on every attempt: a block that was killed is computed
     again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
@@ -84,6 +87,7 @@ def resume(
                 temperature=temperature,
                 seed=seed,
                 template=template,
+                **options,
             )
             wanted = {p.key for p in missing}
             added += journal.append([g for g in made if g.problem_key in wanted])

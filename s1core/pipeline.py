@@ -2,56 +2,46 @@
 
 Each method is an arrow of the flow and returns a finished `Run`: made now, continued from where a
 killed process left it, or taken from the store. Notebooks and the command line ask here and
-nowhere else, so they always mean the same results. Nothing is printed; nothing is plotted.
+nowhere else, so they always mean the same results. What is measured is described in
+`s1core.experiments`. Nothing is printed; nothing is plotted.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core import experiments
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.evaluation import benchmarks
-from s1core.forcing import Budget
+from s1core.experiments import Condition, Training
 from s1core.measure import Point, point, resume, tabulate
 from s1core.profiles import Profile
-from s1core.records import Example, Generation, Problem
+from s1core.records import Example, Generation, Problem, read_jsonl, write_jsonl
 from s1core.runs import Run, RunStore, run_name
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
+    from s1core.steps import Step
 
 Log = Callable[[str], None]
 
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
 
+UNLIMITED = 1 << 30
+"""Steps allowed where steps are counted but not limited."""
+
 
 class PipelineError(RuntimeError):
     """A profile that cannot be run here; the message says what is missing and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One run of a reproduction, before it is made.
-
-    Attributes:
-        label: what it is, for people.
-        run: where it will be (or is) in the store.
-        make: computes or continues it; returns the finished run.
-        most_tokens: upper bound on the tokens it generates; 0 when it generates none.
-    """
-
-    label: str
-    run: Run
-    make: Callable[[], Run]
-    most_tokens: int = 0
 
 
 class Pipeline:
@@ -71,6 +61,7 @@ class Pipeline:
         self.store = store
         self.progress = progress
         self.say = say or (lambda line: None)
+        self._engine: tuple[str, Backend] | None = None
 
     # ------------------------------------------------------------------- data and models
 
@@ -94,7 +85,16 @@ class Pipeline:
         return build_pool(self.profile.seed, self.profile.pool_size)
 
     def backend(self, model: str | Path) -> Backend:
-        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`."""
+        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
+
+        The last one is kept: runs of one checkpoint after another share it.
+        """
+        if self._engine is None or self._engine[0] != str(model):
+            self._engine = None  # frees the memory before more of it is taken
+            self._engine = str(model), self._load_engine(model)
+        return self._engine[1]
+
+    def _load_engine(self, model: str | Path) -> Backend:
         if self.profile.engine == "vllm":
             from s1core.backends.vllm import VLLMBackend
 
@@ -189,7 +189,11 @@ class Pipeline:
         else:
             clean, _, _ = selection.curate(candidates, index, config)
             chosen = BASELINES[subset](clean, self.profile.selected, rng)
-        run.write_records("examples.jsonl", [candidate.example for candidate in chosen])
+        chosen_examples = [candidate.example for candidate in chosen]
+        if subset == "s1":
+            run.write_records("examples.jsonl", chosen_examples)  # for people to read
+        write_jsonl(run.path / "examples.jsonl", chosen_examples)
+        keys = "\n".join(example.problem.key for example in chosen_examples)
         run.write_json(
             "summary.json",
             {
@@ -197,62 +201,58 @@ class Pipeline:
                 "domains": len({c.domain for c in chosen}),
                 "mean_thinking_tokens": float(np.mean([c.thinking_tokens for c in chosen])),
                 "correct_traces": sum(bool(c.trace_correct) for c in chosen),
+                "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
             },
         )
 
     def examples(self, subset: str = "s1") -> list[Example]:
-        """The selected training examples, in the order of selection."""
-        from s1core.records import from_dict
-
+        """The training examples of a subset, in the order of selection."""
         if self.profile.pool != "pocket":
             from s1core.data import examples
 
-            return examples(self.profile.pool)
-        rows = self.selection(subset).read_records("examples.jsonl")
-        return [from_dict(Example, row) for row in rows]
+            return examples(RELEASED_SUBSETS.get(subset, self.profile.pool))
+        run = self.selection(subset)
+        path = run.path / "examples.jsonl"
+        if not path.exists():  # committed results hold what people read
+            path = run.path / "public" / "examples.jsonl"
+        return list(read_jsonl(path, Example))
 
     # ------------------------------------------------------------------------ fine-tuning
 
-    def checkpoint(self, subset: str = "s1", **changes: Any) -> Run:
-        """Fine-tune the base model on a subset (Section 4.1); `changes` replace SFT settings.
+    def checkpoint(self, training: Training | None = None) -> Run:
+        """Fine-tune the base model (Section 4.1), by default as the paper's recipe has it.
 
         The model is in `run.path / "sft" / "final"`; the log is the public file `log.jsonl`.
         """
-        settings = self._checkpoint_settings(subset, changes)
-        sft = settings["sft"]
-        return self.store.ensure("sft", settings, lambda run: self._train(run, subset, sft))
+        training = training or Training()
+        settings = self._checkpoint_settings(training)
+        return self.store.ensure("sft", settings, lambda run: self._train(run, training, settings))
 
-    def _checkpoint_settings(self, subset: str, changes: dict[str, Any]) -> dict[str, Any]:
-        data = self.profile.pool
-        if data == "pocket":
-            data = run_name("selection", self._selection_settings(subset))
-        return {
+    def _checkpoint_settings(self, training: Training) -> dict[str, Any]:
+        data = RELEASED_SUBSETS.get(training.subset, self.profile.pool)
+        if self.profile.pool == "pocket":
+            data = run_name("selection", self._selection_settings(training.subset))
+        settings = {
             "model": self.model_id,
             "data": data,
-            "sft": {**self.profile.sft, **changes},
-            "seed": self.profile.seed,
+            "sft": {**self.profile.sft, "seed": self.profile.seed, **dict(training.changes)},
             "template": self.profile.template,
         }
+        return settings | ({"control": training.control} if training.control else {})
 
-    def _train(self, run: Run, subset: str, sft: dict[str, Any]) -> dict[str, Any]:
+    def _train(self, run: Run, training: Training, settings: dict[str, Any]) -> dict[str, Any]:
         import torch
 
         from s1core.sft import SFTConfig, train
 
         if self.profile.threads:
             torch.set_num_threads(self.profile.threads)
-        examples = self.examples(subset)
         base = locate(self.profile.model)
-        config = SFTConfig(**sft, seed=self.profile.seed, template=self.profile.template)
-        self.say(f"sft: {len(examples):,} examples ({subset}), {config.epochs} epochs")
-        result = train(
-            base,
-            load_tokenizer(base),
-            examples,
-            config,
-            run.path / "sft",
-            progress=self.progress,
-        )
+        tokenizer = load_tokenizer(base)
+        examples = self._instructed(self.examples(training.subset), training, tokenizer)
+        config = SFTConfig(**settings["sft"], template=self.profile.template)
+        self.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
+        result = train(base, tokenizer, examples, config, run.path / "sft", progress=self.progress)
         run.write_records("log.jsonl", result.log)
         return {
             "steps": result.steps,
@@ -262,71 +262,91 @@ class Pipeline:
             "encoding": result.data,
         }
 
+    def _instructed(
+        self, examples: list[Example], training: Training, tokenizer: Any
+    ) -> list[Example]:
+        """Examples whose questions name the budget of their trace (Appendix E.1)."""
+        from s1core.forcing import controls
+
+        if training.control == "tokens":
+            return [controls.token_conditional(example, tokenizer) for example in examples]
+        if training.control == "steps":
+            separator = self.profile.methods.step_separator
+            return [controls.step_conditional(example, separator) for example in examples]
+        return examples
+
     # ------------------------------------------------------------------------- generation
 
-    def budget(self, max_thinking: int | None = None, num_ignore: int = 0, **more: Any) -> Budget:
-        """A budget of the profile: its own `max_thinking` and `max_answer` unless given."""
-        evaluation = self.profile.evaluation
-        return Budget(
-            max_thinking=evaluation.max_thinking if max_thinking is None else max_thinking,
-            num_ignore=num_ignore,
-            max_answer=evaluation.max_answer,
-            **more,
-        )
-
-    def generation(
-        self, budget: Budget, benchmark: str | None = None, subset: str = "s1", **changes: Any
-    ) -> Run:
-        """Generate and grade under one budget (Section 3.1).
+    def run(self, condition: Condition) -> Run:
+        """Generate and grade under one condition (Section 3.1).
 
         Public files: `grades.csv`, one row per generation, and `traces.jsonl`, the generations of
         the first questions. All generations, with their token ids, are the run's records.
         """
-        benchmark = benchmark or self.profile.evaluation.benchmarks[0]
-        settings = self._generation_settings(budget, benchmark, subset, changes)
-        return self.store.ensure(
-            "generate",
-            settings,
-            lambda run: self._generate(run, budget, benchmark, subset, changes),
-        )
+        settings = self._generation_settings(condition)
+        return self.store.ensure("generate", settings, lambda run: self._generate(run, condition))
 
-    def _generation_settings(
-        self, budget: Budget, benchmark: str, subset: str, changes: dict[str, Any]
-    ) -> dict[str, Any]:
-        evaluation = self.profile.evaluation
-        return {
-            "checkpoint": run_name("sft", self._checkpoint_settings(subset, changes)),
-            "benchmark": benchmark,
-            "questions": evaluation.questions,
-            "samples": evaluation.samples,
-            "temperature": evaluation.temperature,
+    def point(self, condition: Condition) -> Point:
+        """Summarise the run of a condition: what it cost and what it gave."""
+        return point(condition.label, condition.kind, condition.budget, self.run(condition))
+
+    def points(self, conditions: Sequence[Condition]) -> list[Point]:
+        """`point` of each."""
+        return [self.point(condition) for condition in conditions]
+
+    def curve(self, benchmark: str | None = None) -> list[Point]:
+        """Accuracy against thinking tokens: Figure 1 (budgets) and Figure 4a (Waits)."""
+        return self.points(experiments.curve(self.profile, benchmark))
+
+    def _generation_settings(self, condition: Condition) -> dict[str, Any]:
+        checkpoint = self.model_id
+        if condition.training is not None:
+            checkpoint = run_name("sft", self._checkpoint_settings(condition.training))
+        settings = {
+            "checkpoint": checkpoint,
+            "benchmark": condition.benchmark,
+            "questions": self.profile.evaluation.questions,
+            "samples": condition.samples,
+            "temperature": condition.temperature,
             "seed": self.profile.seed,
             "batch_size": self.profile.batch_size,
-            "budget": asdict(budget),
+            "budget": asdict(condition.budget),
         }
+        if condition.instruct:
+            settings["instruct"] = list(condition.instruct)
+        if self._counts_steps(condition):
+            settings["steps"] = condition.steps or UNLIMITED
+        if not condition.thinking:
+            settings["thinking"] = False
+        return settings
 
-    def _generate(
-        self, run: Run, budget: Budget, benchmark: str, subset: str, changes: dict[str, Any]
-    ) -> dict[str, Any]:
-        problems = self.problems(benchmark)
-        name = f"{budget.max_thinking} thinking tokens, {budget.num_ignore} Waits"
-        self.say(f"generate: {len(problems)} questions of {benchmark}, {name}")
-        backend = self.backend(self.checkpoint(subset, **changes).path / "sft" / "final")
+    @staticmethod
+    def _counts_steps(condition: Condition) -> bool:
+        trained = condition.training is not None and condition.training.control == "steps"
+        return trained or condition.steps is not None
+
+    def _generate(self, run: Run, condition: Condition) -> dict[str, Any]:
+        problems = self.problems(condition.benchmark)
+        self.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
+        model: str | Path = self.profile.model
+        if condition.training is not None:
+            model = self.checkpoint(condition.training).path / "sft" / "final"
+        backend = self.backend(model)
         resume(
             run,
             backend,
             problems,
-            budget,
-            samples=self.profile.evaluation.samples,
-            temperature=self.profile.evaluation.temperature,
+            condition.budget,
+            samples=condition.samples,
+            temperature=condition.temperature,
             seed=self.profile.seed,
             template=self.profile.template,
             progress=self.progress,
+            **self._asked(condition, backend.tokenizer),
         )
         generations = sorted(run.records(Generation), key=_place(problems))
-        run.write_table(
-            "grades.csv", tabulate(problems, generations, benchmarks.benchmark(benchmark).kind)
-        )
+        kind = benchmarks.benchmark(condition.benchmark).kind
+        run.write_table("grades.csv", tabulate(problems, generations, kind))
         first = {problem.key for problem in problems[:KEPT_TRACES]}
         run.write_records(
             "traces.jsonl",
@@ -334,66 +354,51 @@ class Pipeline:
         )
         return {"generations": len(generations)}
 
-    # ---------------------------------------------------------------------------- figures
+    def _asked(self, condition: Condition, tokenizer: Any) -> dict[str, Any]:
+        """What `forcing.generate` needs for conditions that are not a plain budget."""
+        from s1core.forcing import controls
 
-    def conditions(self) -> list[tuple[str, str, Budget]]:
-        """(label, kind, budget) of every point of Figures 1 and 4a."""
-        evaluation = self.profile.evaluation
-        found = [
-            (f"{cap} tokens", "budget", self.budget(cap)) for cap in sorted(evaluation.budgets)
-        ]
-        found.append(("no budget", "natural", self.budget()))
-        found += [
-            (f"Wait {n}x", "wait", self.budget(num_ignore=n)) for n in sorted(evaluation.waits)
-        ]
-        return found
+        options: dict[str, Any] = {"thinking": condition.thinking}
+        if condition.instruct:
+            how, amount = condition.instruct
+            prompt = getattr(controls, f"{how.removesuffix('s') if how != 'class' else how}_prompt")
+            options["ask"] = lambda problem: prompt(problem.question, amount)
+        if self._counts_steps(condition):
+            options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
+        return options
 
-    def curve(self, benchmark: str | None = None) -> list[Point]:
-        """Accuracy against thinking tokens: Figure 1 (budgets) and Figure 4a (Waits)."""
-        return [
-            point(label, kind, budget, self.generation(budget, benchmark))
-            for label, kind, budget in self.conditions()
-        ]
+    # ------------------------------------------------------------------------------ steps
 
     def steps(self) -> list[Step]:
-        """Every run the book is made of, in the order in which they depend on each other.
+        """Every run the book is made of, each after those it needs (see `s1core.steps`)."""
+        from s1core.steps import steps
 
-        Nothing is computed: a step names its run, says what it will cost, and makes it on demand.
-        """
-        evaluation, locate = self.profile.evaluation, self.store.locate
-        steps: list[Step] = []
-        if self.profile.pool == "pocket":
-            per_question = 2 * evaluation.max_answer
-            steps += [
-                Step(
-                    "difficulty of the pool",
-                    locate("difficulty", self._difficulty_settings()),
-                    self.difficulty,
-                    self.profile.pool_size * per_question,
-                ),
-                Step(
-                    "selection",
-                    locate("selection", self._selection_settings("s1")),
-                    self.selection,
-                    0,
-                ),
-            ]
-        steps.append(
-            Step("fine-tuning", locate("sft", self._checkpoint_settings("s1", {})), self.checkpoint)
-        )
-        for benchmark in evaluation.benchmarks:
-            rows = benchmarks.benchmark(benchmark).rows
-            count = min(rows, evaluation.questions or rows) * evaluation.samples
-            for label, _, budget in self.conditions():
-                steps.append(
-                    Step(
-                        f"{benchmark}, {label}",
-                        locate("generate", self._generation_settings(budget, benchmark, "s1", {})),
-                        partial(self.generation, budget, benchmark),
-                        count * (budget.max_thinking + budget.max_answer),
-                    )
-                )
-        return steps
+        return steps(self)
+
+    def locate_difficulty(self) -> Run:
+        """The run of `difficulty`, made or not."""
+        return self.store.locate("difficulty", self._difficulty_settings())
+
+    def locate_selection(self, subset: str = "s1") -> Run:
+        """The run of `selection`, made or not."""
+        return self.store.locate("selection", self._selection_settings(subset))
+
+    def locate_checkpoint(self, training: Training) -> Run:
+        """The run of `checkpoint`, made or not."""
+        return self.store.locate("sft", self._checkpoint_settings(training))
+
+    def locate_run(self, condition: Condition) -> Run:
+        """The run of `run`, made or not."""
+        return self.store.locate("generate", self._generation_settings(condition))
+
+
+RELEASED_SUBSETS = {
+    "random": "1K-random",
+    "diverse": "1K-diverse",
+    "longest": "1K-longest",
+    "full": "59K-full",
+}
+"""The paper's own baselines of Table 2, as released; used where the pool is a released set."""
 
 
 def _place(problems: Sequence[Problem]) -> Callable[[Generation], tuple[int, int]]:

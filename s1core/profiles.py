@@ -44,6 +44,50 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Ablations:
+    """What is trained beside the recipe itself.
+
+    Attributes:
+        benchmarks: where ablations are measured; empty takes all of `evaluation`.
+        subsets: baselines of Table 2: random, diverse, longest, full.
+        seq_lens: sequence lengths below the recipe's, at which examples are cut (Table 8).
+        seeds: trainings per sequence length.
+    """
+
+    benchmarks: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
+    seq_lens: tuple[int, ...] = ()
+    seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E).
+
+    Attributes:
+        ignore_strs: what replaces the end of thinking (Table 4); "" only suppresses it.
+        num_ignore: how often.
+        token_limits: budgets named in the prompt, in tokens (Table 12); powers of two.
+        step_limits: the same in steps (Table 13).
+        step_separator: what stands between two steps of a trace.
+        classes: "short" and "long" (Table 14).
+        votes: samples per question for majority voting (Figures 4b, 7) and rejection (Figure 6).
+        vote_budgets: thinking caps at which votes are drawn, beside natural ends.
+        vote_temperature: of those samples.
+    """
+
+    ignore_strs: tuple[str, ...] = ()
+    num_ignore: int = 2
+    token_limits: tuple[int, ...] = ()
+    step_limits: tuple[int, ...] = ()
+    step_separator: str = "\n\n"
+    classes: tuple[str, ...] = ()
+    votes: int = 0
+    vote_budgets: tuple[int, ...] = ()
+    vote_temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One scale of the reproduction.
 
@@ -54,8 +98,12 @@ class Profile:
         pool_size: questions in the pocket pool.
         selected: how many examples are selected (1,000 in the paper).
         sft: settings of `s1core.sft.SFTConfig`.
+        ablations: trainings beside the recipe (Tables 2 and 8).
+        methods: other ways to spend test-time compute (Tables 3 and 4, Figures 4b, 6 and 7).
+        efforts: named budgets, as commercial APIs offer them: {"low": {"max_thinking": 64}}.
         engine: the backend that generates: `hf` or `vllm`.
         threads: CPU threads; results are identical to the bit only for equal numbers.
+        jobs: processes that `reproduce` starts; they share the runs between them.
         seed: of the pool, the selection, the order of training and the sampling.
     """
 
@@ -70,9 +118,13 @@ class Profile:
     selected: int
     evaluation: Evaluation
     sft: Mapping[str, Any] = field(default_factory=dict)
+    ablations: Ablations = field(default_factory=Ablations)
+    methods: Methods = field(default_factory=Methods)
+    efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     engine: str = "hf"
     batch_size: int = 256
     threads: int | None = None
+    jobs: int = 1
     seed: int = 0
 
     def with_seed(self, seed: int | None) -> Profile:
@@ -106,11 +158,15 @@ def load(name: str | Path) -> Profile:
         raise ProfileError(f"{path} is not YAML: {error}") from error
     if not isinstance(settings, dict):
         raise ProfileError(f"{path} is not a profile: expected settings, found {settings!r}")
-    evaluation = settings.get("evaluation")
-    if not isinstance(evaluation, dict):
-        raise ProfileError(f"{path}: the settings of 'evaluation' are missing")
-    settings["evaluation"] = _build(Evaluation, evaluation, path)
+    for name, kind in SECTIONS.items():
+        section = settings.get(name, {})
+        if not isinstance(section, dict):
+            raise ProfileError(f"{path}: {name!r} should hold settings, not {section!r}")
+        settings[name] = _build(kind, section, path)
     return _build(Profile, settings, path)
+
+
+SECTIONS = {"evaluation": Evaluation, "ablations": Ablations, "methods": Methods}
 
 
 def _build(kind: type, settings: Mapping[str, Any], path: Path) -> Any:

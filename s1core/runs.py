@@ -24,12 +24,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1core.provenance import note
 from s1core.records import read_jsonl, to_json, write_atomically
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LAYOUT = 1
 """Version of the folder layout and of the meaning of the settings; part of every hash."""
@@ -109,6 +113,33 @@ class Run:
     @property
     def is_finished(self) -> bool:
         return (self.path / "finished.json").exists()
+
+    @property
+    def lock(self) -> BaseFileLock:
+        """What whoever makes the run holds; one process may hold it twice."""
+        from filelock import FileLock
+
+        return FileLock(self.path.parent / f".{self.id}.lock", is_singleton=True)
+
+    @contextmanager
+    def claim(self) -> Iterator[bool]:
+        """Hold the run while the block lasts, if nobody else does; says whether it is ours."""
+        from filelock import Timeout
+
+        lock = self.lock
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except OSError:  # a store that cannot be written: making the run says so in a sentence
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     # ------------------------------------------------------------------ while it runs
 
@@ -254,12 +285,9 @@ class RunStore:
                 f"{self.root} holds no finished run {run.id}. It has committed results only: "
                 f"compute it with `make reproduce`, or unset {STORE_VARIABLE}."
             )
-        from filelock import FileLock
-
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / f".{run.id}.lock")
-            with lock:
+            with run.lock:
                 if run.is_finished:
                     return run
                 self._start(run)
@@ -306,7 +334,7 @@ class RunStore:
         """Delete a run's folder. The marker goes first: a half-deleted run is never finished."""
         (run.path / "finished.json").unlink(missing_ok=True)
         shutil.rmtree(run.path)
-        (self.root / f".{run.id}.lock").unlink(missing_ok=True)
+        Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
         """Copy finished runs, without their bulky parts, to `folder` (as `results/<profile>`).

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s1core import profiles
+from s1core import experiments, profiles
 from s1core.compare import compare_results
 from s1core.measure import difference, scores
 from s1core.pipeline import Pipeline
@@ -53,8 +53,11 @@ def _public(store: Path) -> dict[str, bytes]:
 def test_every_arrow_leaves_a_finished_run(finished):
     steps = finished.steps()
     assert [step.run.kind for step in steps[:3]] == ["difficulty", "selection", "sft"]
-    assert {step.run.kind for step in steps[3:]} == {"generate"}
     assert all(step.run.is_finished for step in steps)
+    made: set[str] = set()
+    for step in steps:  # each after those it needs
+        assert made.issuperset(step.needs)
+        made.add(step.run.id)
     assert len(finished.examples()) == SMOKE.selected
 
 
@@ -70,32 +73,35 @@ def test_asking_again_computes_nothing(finished):
 
 def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
     problems = finished.problems("countdown")
-    expected = len(problems) * SMOKE.evaluation.samples
-    for _, _, budget in finished.conditions():
-        run = finished.generation(budget)
+    for step in finished.steps():
+        if step.condition is None:
+            continue
+        run, budget = step.run, step.condition.budget
+        expected = len(problems) * step.condition.samples
         generations = list(run.records(Generation))
         assert len(generations) == len({(g.problem_key, g.sample) for g in generations}) == expected
         assert max(g.thinking_tokens for g in generations) <= budget.max_thinking
         assert max(g.waits_used for g in generations) <= budget.num_ignore
         table = run.read_table("grades.csv")
         assert len(table) == expected
-        assert scores(run).shape == (len(problems), SMOKE.evaluation.samples)
+        assert scores(run).shape == (len(problems), step.condition.samples)
         assert not np.isnan(scores(run)).any()
 
 
 def test_a_larger_budget_begins_with_the_same_thinking(finished):
+    capped = [c for c in experiments.curve(SMOKE) if c.kind == "budget"]
     small, large = (
         {
             (g.problem_key, g.sample): g.token_ids("thinking")
-            for g in finished.generation(finished.budget(cap)).records(Generation)
+            for g in finished.run(condition).records(Generation)
         }
-        for cap in SMOKE.evaluation.budgets
+        for condition in capped
     )
     assert all(large[key][: len(ids)] == ids for key, ids in small.items())
 
 
 def test_a_run_differs_from_itself_by_nothing(finished):
-    run = finished.generation(finished.budget())
+    run = finished.run(experiments.natural(SMOKE))
     gap = difference(run, run)
     assert (gap.estimate, gap.low, gap.high) == (0, 0, 0)
 
@@ -164,11 +170,11 @@ def test_a_comparison_with_itself_is_identical_and_with_another_seed_is_a_table(
     same = compare_results(finished, committed)
     assert same.identical == same.runs == len(steps) and same.rows == ()
     assert "identical to the committed" in same.text()
-    moved = finished.generation(finished.budget()).path / "public" / "grades.csv"
-    assert moved.exists()
     other = Pipeline(SMOKE.with_seed(1), finished.store)
+    curve = other.curve()
     report = compare_results(other, committed)
-    assert report.identical == 0 and len(report.rows) == len(finished.conditions())
+    assert report.identical == 0 and [row.here for row in report.rows] == curve
+    assert [row.committed for row in report.rows] == finished.curve()
 
 
 def test_committed_results_are_enough_for_the_figures(finished, tmp_path):

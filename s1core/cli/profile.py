@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from s1core.steps import Step
+
+HELPER_VARIABLE = "S1CORE_HELPER"
 
 Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
 Seed = Annotated[int | None, typer.Option(help="Another seed than the profile's own.")]
@@ -31,7 +41,7 @@ def _pipeline(name: str, seed: int | None):  # noqa: ANN202 - the heavy import s
     return Pipeline(
         profile,
         RunStore.default(profile.name),
-        progress=sys.stderr.isatty(),
+        progress=sys.stderr.isatty() and not os.environ.get(HELPER_VARIABLE),
         say=lambda line: typer.echo(line, err=True),
     )
 
@@ -42,25 +52,70 @@ def plan(profile: Name = "laptop", seed: Seed = None) -> None:
     chosen = pipeline.profile
     typer.echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
     typer.echo(f"store: {pipeline.store.root}")
-    total = 0
     for step in pipeline.steps():
         state = "done" if step.run.is_finished else "to do"
-        cost = f"at most {step.most_tokens:,} tokens" if step.most_tokens else ""
-        typer.echo(f"  {state:5}  {step.label:28} {step.run.id:24} {cost}")
-        total += 0 if step.run.is_finished else step.most_tokens
-    typer.echo(f"left to generate: at most {total:,} tokens")
+        typer.echo(f"  {state:5}  {step.run.id:24} {step.label}")
 
 
-def reproduce(profile: Name = "laptop", seed: Seed = None) -> None:
-    """Compute every result of a profile; finished ones are kept, unfinished ones go on."""
+def reproduce(
+    profile: Name = "laptop",
+    seed: Seed = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes that share the work; the profile's own if left.")
+    ] = None,
+) -> None:
+    """Compute every result of a profile; finished ones are kept, unfinished ones go on.
+
+    Start it in several terminals, or on several machines that share the store, and they share the
+    work.
+    """
+    from s1core.steps import work
+
+    if os.environ.get(HELPER_VARIABLE):
+        _end_with_parent()
     pipeline = _pipeline(profile, seed)
     steps = pipeline.steps()
-    for number, step in enumerate(steps, start=1):
-        if step.run.is_finished:
-            continue
+
+    def begin(number: int, step: Step) -> None:
         typer.echo(f"[{number}/{len(steps)}] {step.label}", err=True)
-        step.make()
+
+    unfinished = sum(not step.run.is_finished for step in steps)
+    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed):
+        work(steps, begin)
     typer.echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
+
+
+@contextmanager
+def _helpers(count: int, profile: str, seed: int | None) -> Iterator[None]:
+    """Further processes of the same command while the block lasts.
+
+    They end when this process does, even by kill -9: each watches its standard input, a pipe
+    whose other end is here.
+    """
+    command = [sys.executable, "-m", "s1core.cli", "reproduce", profile, "--jobs", "1"]
+    command += [] if seed is None else ["--seed", str(seed)]
+    environment = {**os.environ, HELPER_VARIABLE: "1"}
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
+        for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.stdin.close()  # type: ignore[union-attr] - it is a pipe
+        for process in started:
+            process.wait()
+
+
+def _end_with_parent() -> None:
+    """End this process when its standard input does."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def compare(

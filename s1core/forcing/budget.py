@@ -185,9 +185,14 @@ class Machine:
         twin._runs = [(list(ids), origin, phase) for ids, origin, phase in self._runs]
         return twin
 
+    def skip_thinking(self) -> None:
+        """Answer at once, with no delimiter in between; called before `start()`."""
+        self.phase = "answer"
+        self._answer_left = min(self.rules.max_answer, self._context_left)
+
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
-        return [] if self._thinking_left else self._cut_thinking()
+        return [] if self._thinking_left or self.phase == "answer" else self._cut_thinking()
 
     def take(self, sampled: Sequence[int]) -> list[int]:
         """Take newly sampled tokens; return the ids to append after them.

@@ -46,6 +46,7 @@ def generate(
     system: str | None = None,
     ask: Callable[[Problem], str] | None = None,
     machine: Callable[[Rules, Sequence[int], int], Machine] = Machine,
+    thinking: bool = True,
     native: bool | None = None,
     progress: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
@@ -58,6 +59,8 @@ def generate(
         ask: the question as the model reads it, instructions included (`forcing.controls`); None
             asks the question itself. Keys and random numbers are the problem's own either way.
         machine: the state machine to step; `controls.StepMachine` counts steps, for one.
+        thinking: False asks for the answer at once: the prompt has no think delimiter, and of the
+            budget only `max_answer` counts.
         native: step the machine inside the engine's loop; None does so where the engine can.
         on_failure: called with each row that the engine failed on; None raises after the rest.
 
@@ -78,14 +81,18 @@ def generate(
     native = isinstance(backend, ForcingBackend) if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
+    prompt_ids = templates.prompt_ids if thinking else templates.answer_prompt_ids
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
     rows = [
         _Row(problem, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
         for problem, budget in zip(problems, budgets, strict=True)
         for question in [ask(problem) if ask else problem.question]
-        for prompt in [templates.prompt_ids(template, tokenizer, question, system)]
+        for prompt in [prompt_ids(template, tokenizer, question, system)]
         for sample in range(first_sample, first_sample + samples)
     ]
+    if not thinking:
+        for row in rows:
+            row.machine.skip_thinking()
     step = force if native else multi_call
     failures: list[Failure] = []
     for first in _progress(range(0, len(rows), backend.batch_size), progress):
