@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from s1core import experiments
 from s1core.experiments import Condition, Training
+from s1core.profiles import ProfileError
 from s1core.runs import Run
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def steps(pipeline: Pipeline) -> list[Step]:
     found: dict[str, Step] = {}
     for experiment, condition in experiments.conditions(pipeline.profile):
         needs: tuple[str, ...] = ()
-        if condition.training is not None:
+        if condition.training is not None and not condition.training.released:
             needs = (_add_training(pipeline, found, condition.training, experiment.name),)
         _add(
             found,
@@ -70,6 +71,21 @@ def steps(pipeline: Pipeline) -> list[Step]:
             ),
         )
     return list(found.values())
+
+
+def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """The steps of some experiments alone; what they need is among them.
+
+    Raises:
+        ProfileError: no step belongs to an experiment of such a name.
+    """
+    known = list(dict.fromkeys(name for step in steps for name in step.experiments))
+    if unknown := sorted(set(names) - set(known)):
+        raise ProfileError(
+            f"no experiment {', '.join(map(repr, unknown))} in this profile; it has "
+            f"{', '.join(map(repr, known))}"
+        )
+    return [step for step in steps if set(names) & set(step.experiments)]
 
 
 def _add_training(pipeline: Pipeline, found: dict[str, Step], training: Training, name: str) -> str:

@@ -25,9 +25,10 @@ Seed = Annotated[int | None, typer.Option(help="Another seed than the profile's 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     app.command(epilog="Example: s1core plan laptop")(plan)
-    app.command(epilog="Examples: s1core reproduce laptop; s1core reproduce smoke --seed 7")(
-        reproduce
-    )
+    app.command(
+        epilog="Examples: s1core reproduce laptop; s1core reproduce smoke --seed 7; "
+        "s1core reproduce laptop --only 'sequence length'"
+    )(reproduce)
     app.command(epilog="Example: s1core compare laptop")(compare)
     app.command(epilog="Example: s1core accept laptop")(accept)
 
@@ -63,37 +64,41 @@ def reproduce(
     jobs: Annotated[
         int | None, typer.Option(help="Processes that share the work; the profile's own if left.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
+    ] = None,
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 
     Start it in several terminals, or on several machines that share the store, and they share the
     work.
     """
-    from s1core.steps import work
+    from s1core.steps import wanted, work
 
     if os.environ.get(HELPER_VARIABLE):
         _end_with_parent()
     pipeline = _pipeline(profile, seed)
-    steps = pipeline.steps()
+    steps = pipeline.steps() if not only else wanted(pipeline.steps(), only)
 
     def begin(number: int, step: Step) -> None:
         typer.echo(f"[{number}/{len(steps)}] {step.label}", err=True)
 
     unfinished = sum(not step.run.is_finished for step in steps)
-    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed):
+    options = [] if seed is None else ["--seed", str(seed)]
+    options += [part for name in only or () for part in ("--only", name)]
+    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, [profile, *options]):
         work(steps, begin)
     typer.echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
 @contextmanager
-def _helpers(count: int, profile: str, seed: int | None) -> Iterator[None]:
+def _helpers(count: int, arguments: list[str]) -> Iterator[None]:
     """Further processes of the same command while the block lasts.
 
     They end when this process does, even by kill -9: each watches its standard input, a pipe
     whose other end is here.
     """
-    command = [sys.executable, "-m", "s1core.cli", "reproduce", profile, "--jobs", "1"]
-    command += [] if seed is None else ["--seed", str(seed)]
+    command = [sys.executable, "-m", "s1core.cli", "reproduce", *arguments, "--jobs", "1"]
     environment = {**os.environ, HELPER_VARIABLE: "1"}
     started = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
