@@ -54,8 +54,6 @@ def figure_html(
     fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
 ) -> str:
     """The markup that `show` displays."""
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise FigureError(f"figure name {name!r}: use lower-case words joined by hyphens.")
     if len(alt.split()) < 3:
         raise FigureError(f"figure {name}: describe in `alt` what the figure shows.")
     light = to_svg(fig, name)
@@ -75,10 +73,23 @@ def figure_html(
         "PDF</a>"
     )
     text = f"{html.escape(caption)} " if caption else ""
+    return figure_frame(name, images, caption=f"{text}{pdf}", runs=runs)
+
+
+def figure_frame(name: str, body: str, *, caption: str = "", runs: Iterable[Any] = ()) -> str:
+    """What every figure stands in: an anchor, a caption, and the runs that the book links.
+
+    `body` and `caption` are HTML.
+
+    Raises:
+        FigureError: a bad name.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise FigureError(f"figure name {name!r}: use lower-case words joined by hyphens.")
     links = html.escape(" ".join(_run_name(run) for run in runs))
     return (
-        f'<figure class="s1-figure" id="fig-{name}" data-runs="{links}">{images}'
-        f"<figcaption>{text}{pdf}</figcaption></figure>"
+        f'<figure class="s1-figure" id="fig-{name}" data-runs="{links}">{body}'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 

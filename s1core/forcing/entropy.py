@@ -1,0 +1,112 @@
+"""How uncertain a model was at every token of a trace: entropy and varentropy.
+
+Both are taken from the distribution that the token was (or would have been) drawn from, at
+temperature 1: with probabilities p_i, the entropy is the mean of -log2 p_i under p, in bits, and
+the varentropy its variance, in bits squared. Of two equally likely tokens the entropy is 1 and the
+varentropy 0; both are 0 where one token is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_LOGITS = 1 << 22
+"""Logits held at once (16 MB in float32); a single longer row is computed all the same."""
+
+_LN_2 = float(np.log(2))
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """One value per token, in order, as float64 arrays of shape (tokens,).
+
+    Attributes:
+        entropy: of the distribution before the token, in bits.
+        varentropy: variance of the information under it, in bits squared.
+        surprisal: -log2 of the probability of the token that is there, in bits; high where the
+            decoder forced a token that the model would not have chosen.
+    """
+
+    entropy: np.ndarray
+    varentropy: np.ndarray
+    surprisal: np.ndarray
+
+
+def token_uncertainty(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    *,
+    vocabulary: int | None = None,
+) -> list[Uncertainty]:
+    """Entropy, varentropy and surprisal of every token of each continuation of its prompt.
+
+    Args:
+        model: a transformers causal language model. One forward pass per batch, no sampling.
+        prompts: ids before the continuation, at least one each.
+        continuations: ids to look at: sampled and forced ones alike.
+        vocabulary: ids from here on are never sampled (padding of the embedding), so they are
+            left out of the distribution; None keeps all.
+
+    Returns:
+        One `Uncertainty` per row, in order. A row does not depend on what it is batched with.
+
+    Raises:
+        ValueError: a prompt is empty, or the numbers of prompts and continuations differ.
+    """
+    import torch
+
+    if len(prompts) != len(continuations) or not all(len(prompt) for prompt in prompts):
+        raise ValueError(
+            f"{len(prompts)} prompts for {len(continuations)} continuations: give one prompt of "
+            "at least one token to each"
+        )
+    rows = [[*prompt, *ids] for prompt, ids in zip(prompts, continuations, strict=True)]
+    found: dict[int, Uncertainty] = {}
+    with torch.inference_mode():
+        for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
+            longest = max(len(rows[i]) for i in batch)
+            ids = torch.zeros(len(batch), longest, dtype=torch.long)
+            for place, i in enumerate(batch):
+                ids[place, : len(rows[i])] = torch.tensor(rows[i])
+            # Padding is on the right, where no token before it can see it: no mask is needed.
+            logits = model(input_ids=ids.to(model.device), use_cache=False).logits
+            for place, i in enumerate(batch):
+                begin, end = len(prompts[i]), len(rows[i])
+                found[i] = _measure(
+                    logits[place, begin - 1 : end - 1, :vocabulary], rows[i][begin:]
+                )
+    return [found[i] for i in range(len(rows))]
+
+
+def _measure(logits: torch.Tensor, ids: Sequence[int]) -> Uncertainty:
+    import torch
+
+    information = -torch.log_softmax(logits.double(), -1) / _LN_2
+    probability = torch.exp2(-information)
+    # An impossible token has infinite information and no weight.
+    weighted = torch.where(probability > 0, probability * information, 0.0)
+    entropy = weighted.sum(-1)
+    spread = torch.where(probability > 0, probability * (information - entropy[:, None]) ** 2, 0.0)
+    at = torch.tensor(list(ids), dtype=torch.long, device=logits.device)[:, None]
+    surprisal = information.gather(-1, at)[:, 0]
+    return Uncertainty(*(v.cpu().numpy() for v in (entropy, spread.sum(-1), surprisal)))
+
+
+def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Rows of about equal length together, at most `most_tokens` padded tokens in a batch."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) + 1) * lengths[i] > most_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
