@@ -159,14 +159,21 @@ def check(question: str, expression: str) -> bool:
         ValueError: the question is not a Countdown question.
     """
     puzzle = parse_question(question)
+    worked = worked_out(expression)
+    return worked == (puzzle.target, tuple(sorted(puzzle.numbers)))
+
+
+def worked_out(expression: str) -> tuple[Fraction, tuple[int, ...]] | None:
+    """What an expression comes to and the numbers it uses: `worked_out("( 3 * 7 ) + 8")` is 29
+    with (3, 7, 8). None when it is no arithmetic, or too long to be an answer."""
     expression = expression.split("\n")[0].split("=")[0].strip()
     if not expression or len(expression) > _LONGEST:
-        return False
+        return None
     try:
         value, used = _evaluate(_tokens(expression))
     except (ValueError, ZeroDivisionError):
-        return False
-    return value == puzzle.target and sorted(used) == sorted(puzzle.numbers)
+        return None
+    return value, tuple(sorted(used))
 
 
 def _tokens(text: str) -> list[str]:

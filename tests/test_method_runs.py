@@ -1,0 +1,305 @@
+"""Votes and rejection from stored samples, and what is measured of methods: against brute force."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from s1core.backends.hf import HFBackend
+from s1core.evaluation import class_control, control, performance, scaling_per_doubling
+from s1core.evaluation.voting import ballots, majority, same_answer
+from s1core.forcing import Budget, controls, generate
+from s1core.forcing.parallel import ComputePoint, compute_matched, majority_vote
+from s1core.measure import tabulate
+from s1core.method_measures import match, measures
+from s1core.method_runs import (
+    MethodRun,
+    Samples,
+    first_fits,
+    fits,
+    read_samples,
+    rejection,
+    sequential,
+    votes,
+)
+from s1core.pocket.world import check, worked_out
+from s1core.published import published, runs
+from s1core.records import Generation, Problem
+from s1core.runs import RunStore
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
+
+
+def made(correct, thinking=None, answer=4, ended=None, extracted=None) -> Samples:
+    """Samples of questions, by their arrays."""
+    correct = np.array(correct, float)
+    thinking = np.full(correct.shape, 10.0) if thinking is None else np.array(thinking, float)
+    ended = np.ones(correct.shape) if ended is None else np.array(ended, float)
+    texts = np.where(correct == 1, "1", "2") if extracted is None else np.array(extracted, str)
+    keys = tuple(f"q{i:03}" for i in range(len(correct)))
+    return Samples(keys, correct, thinking, np.full(correct.shape, answer), ended, texts, "run")
+
+
+def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
+    return sequential(made([[c] for c in correct], [[t] for t in thinking]), method, "", limit)
+
+
+# ------------------------------------------------------------------------------- equivalence
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "b", "same"),
+    [
+        ("countdown", "( 3 * 7 ) + 8", "8 + ( 7 * 3 )", True),
+        ("countdown", "3 + 8", "( 8 + 3 )", True),
+        ("countdown", "( 3 * 8 ) + 5", "( 3 * 7 ) + 8", False),  # 29 too, of other numbers
+        ("countdown", "( 3 +", "( 3 +", True),
+        ("countdown", "( 3 +", "( 3 *", False),
+        ("countdown", "( 3 +", "3", False),
+        ("aime", "033", "33", True),
+        ("aime", "33", "34", False),
+        ("math", r"\frac{1}{2}", "0.5", True),
+        ("multiple_choice", "b", "B", True),
+        ("multiple_choice", "A", "B", False),
+    ],
+)
+def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
+    assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
+
+
+def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
+    """So a vote by value never joins a right answer with a wrong one."""
+    numbers, question = "3 7 8".split(), "Use 3 7 8 to make 29"
+    answers = [
+        f"( {a} {f} {b} ) {g} {c}"
+        for a, b, c in [*itertools.permutations(numbers), ("7", "7", "15"), ("3", "7", "7")]
+        for f, g in itertools.product("+-*/", repeat=2)
+    ]
+    assert worked_out("( 3 * 7 ) + 8") == (29, (3, 7, 8))
+    verdicts: dict[int, set[bool]] = {}
+    for vote, answer in zip(ballots(answers, same_answer("countdown")), answers, strict=True):
+        verdicts.setdefault(vote, set()).add(check(question, answer))
+    assert all(len(verdict) == 1 for verdict in verdicts.values())
+    assert {True} in verdicts.values() and len(verdicts) < len(answers)
+
+
+def test_ballots_number_groups_and_abstain():
+    assert ballots(["7", "", "8", "7.0"], same_answer("math")) == [0, None, 1, 0]
+
+
+# ------------------------------------------------------------------------------------ voting
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_a_vote_is_averaged_over_every_choice_of_samples(k):
+    """Brute force: vote on each choice; where answers tie, each wins in some of the orders."""
+    answers = ["3 + 7", "7 + 3", "3 * 7", "", "7 * 3"]
+    right = [True, True, False, False, False]
+    same = same_answer("countdown")
+    won = [
+        same(majority_vote([answers[i] for i in order], same).answer or "0", "3 + 7")
+        for order in itertools.permutations(range(5), k)
+    ]
+    assert majority(answers, right, k, same) == pytest.approx(np.mean(won))
+
+
+def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
+    samples = made([[1, 0, 0, 1], [0, 0, 0, 0]], [[1, 2, 3, 4], [5, 5, 5, 5]])
+    one, two, four = votes(samples, same_answer("math"))
+    assert one.correct.tolist() == [0.5, 0.0]
+    assert [run.cost for run in (one, two, four)] == [7.75, 15.5, 31.0]
+    assert [run.setting for run in (one, two, four)] == ["1x", "2x", "4x"]
+    assert votes(samples, same_answer("math"), at=(3,))[0].correct[0] == pytest.approx(0.5)
+
+
+# --------------------------------------------------------------------------------- rejection
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Samples of a real (tiny) model drawn without a limit, and what the run has of them."""
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    options = {"samples": 6, "temperature": 1.0, "seed": 3}
+    drawn = list(generate(backend, PROBLEMS, Budget(60, max_answer=5), **options))
+    store = RunStore(tmp_path_factory.mktemp("store"))
+    run = store.ensure(
+        "generate",
+        {},
+        lambda run: run.write_table("grades.csv", tabulate(PROBLEMS, drawn, "countdown")),
+    )
+    return backend, drawn, read_samples(run)
+
+
+def test_samples_are_read_question_by_question(stored):
+    _, drawn, samples = stored
+    assert samples.keys == tuple(sorted(p.key for p in PROBLEMS))
+    own = {(g.problem_key, g.sample): g for g in drawn}
+    for (i, key), j in itertools.product(enumerate(samples.keys), range(6)):
+        assert samples.thinking[i, j] == own[key, j].thinking_tokens
+        assert samples.tokens[i, j] == own[key, j].thinking_tokens + own[key, j].answer_tokens
+        assert samples.ended[i, j] == (own[key, j].outcome == "ended")
+
+
+@pytest.mark.parametrize("limit", [2, 5, 8, 20])
+def test_rejection_from_stored_samples_is_rejection_sampling(stored, limit):
+    backend, drawn, samples = stored
+    sampled = controls.rejection_sample(
+        backend, PROBLEMS, limit, rounds=6, copies=1, max_answer=5, seed=3
+    )
+    kept = dict(zip(samples.keys, first_fits(samples, limit), strict=True))
+    own = {(g.problem_key, g.sample): g for g in drawn}
+    outcomes = set()
+    for result in sampled:
+        first = kept[result.problem_key]
+        outcomes.add(first is None)
+        if first is None:
+            assert result.generation is None and result.attempts == 6
+        else:
+            assert result.generation == own[result.problem_key, first]
+            assert result.attempts == first + 1
+    assert limit == 20 or True in outcomes, "small limits show questions that nothing fits"
+
+
+def test_some_limit_shows_both_outcomes(stored):
+    assert {None} < set(first_fits(stored[2], 8))
+
+
+@pytest.mark.parametrize("limit", [3, 7, 12])
+def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
+    correct = [[1, 0, 1, 0], [0, 1, 1, 1], [1, 1, 0, 0]]
+    thinking = [[2, 5, 9, 11], [6, 6, 8, 3], [30, 20, 40, 13]]
+    ended = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
+    samples = made(correct, thinking, answer=4, ended=ended)
+    found = rejection(samples, limit)
+    for i in range(3):
+        rows = list(zip(correct[i], thinking[i], ended[i], strict=True))
+        tried = []
+        for order in itertools.permutations(rows):
+            spent = 0
+            for number, (right, tokens, stopped) in enumerate(order, start=1):
+                if stopped and tokens < limit:
+                    tried.append((right, tokens, number, spent + tokens + 4))
+                    break
+                spent += min(tokens, limit)
+            else:
+                tried.append((0, math.nan, 4, spent))
+        right, tokens, tries, spent = np.mean(tried, axis=0)
+        assert found.run.correct[i] == pytest.approx(right)
+        assert found.run.thinking[i] == pytest.approx(tokens, nan_ok=True)
+        assert found.tries[i] == pytest.approx(tries)
+        assert found.run.tokens[i] == pytest.approx(spent)
+        assert found.answered[i] == fits(samples, limit)[i].any()
+
+
+def test_insisting_on_short_traces_is_compared_on_the_questions_that_have_one():
+    samples = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
+    gain = rejection(samples, 10).gain
+    assert (gain.estimate, gain.n) == (0.5, 2)
+
+
+# ------------------------------------------------------------------------------ equal compute
+
+
+def test_methods_are_matched_as_compute_matched_does_it():
+    rng = np.random.default_rng(0)
+    ours = [setting("ours", rng.integers(t, 2 * t, 80), rng.random(80) < 0.5)
+            for t in (3, 20, 90, 800)]  # fmt: skip
+    theirs = votes(made(rng.random((80, 8)) < 0.4, rng.integers(10, 40, (80, 8))), str.__eq__)
+
+    def points(runs):
+        return [ComputePoint(r.method, r.setting, r.cost, r.correct.sum(), 80) for r in runs]
+
+    found, expected = match(ours, theirs), compute_matched(points(ours), points(theirs))
+    assert 0 < len(found) < len(ours), "some of ours lie outside"
+    for ours_here, (point, accuracy) in zip(found, expected, strict=True):
+        assert ours_here.theirs == pytest.approx(accuracy)
+        assert ours_here.difference.estimate == pytest.approx(point.accuracy - accuracy)
+        assert ours_here.difference.low < ours_here.difference.estimate < ours_here.difference.high
+
+
+def test_a_method_against_itself_differs_by_nothing():
+    runs_of = votes(made(np.eye(12)[:, :8]), str.__eq__)
+    for found in match(runs_of, runs_of):
+        assert abs(found.difference.low) < 1e-9 and abs(found.difference.high) < 1e-9
+    assert match(runs_of, []) == []
+
+
+# ----------------------------------------------------------------------------------- measures
+
+
+@pytest.mark.parametrize("method", ["BF", "TCC", "TCC+BF", "SCC", "SCC+BF"])
+def test_measures_of_the_papers_points_are_those_of_table_3(method):
+    """One question per thirtieth: the paper's averages, spread over 30 questions."""
+    paper = runs(method)
+    made_runs = [
+        setting(method, [tokens] * 30, np.arange(30) < round(30 * percent / 100), limit)
+        for tokens, percent, limit in zip(
+            paper.thinking_tokens,
+            paper.accuracy,
+            paper.limits or [tokens + 1 for tokens in paper.thinking_tokens],
+            strict=True,
+        )
+    ]
+    found, printed = measures(made_runs), published()["table3"]["rows"][method]
+    assert round(100 * found.performance.estimate, 1) == printed["performance"]
+    assert round(100 * found.scaling.estimate) == printed["scaling"]
+    assert 100 * found.control_of_runs == pytest.approx(printed["control"])
+
+
+def test_measures_are_those_of_the_metrics_module():
+    rng = np.random.default_rng(1)
+    limits = [16, 32, 64]
+    made_runs = [
+        sequential(
+            made(rng.random((40, 3)) < 0.3 + limit / 200, rng.integers(4, 50, (40, 3))),
+            "TCC",
+            f"{limit} tokens",
+            limit,
+        )
+        for limit in limits
+    ]
+    found = measures(made_runs)
+    tokens = [run.thinking_tokens for run in made_runs]
+    percents = [100 * run.correct.mean() for run in made_runs]
+    assert 100 * found.scaling.estimate == pytest.approx(scaling_per_doubling(tokens, percents))
+    assert 100 * found.performance.estimate == pytest.approx(performance(percents))
+    assert 100 * found.control_of_runs == pytest.approx(control(tokens, limits))
+    shares = [np.mean(run.keeps) for run in made_runs]
+    assert found.control.estimate == pytest.approx(np.mean(shares))
+    assert found.scaling.low < found.scaling.estimate < found.scaling.high
+
+
+def test_the_interval_of_scaling_covers_what_generated_the_data():
+    """Five settings on a line of 8 points per doubling, 100 questions, 60 repetitions."""
+    rng, covered = np.random.default_rng(2), 0
+    for _ in range(60):
+        ease = rng.normal(0, 0.1, 100)
+        made_runs = [
+            setting("BF", [2**i] * 100, rng.random(100) < np.clip(0.2 + 0.08 * i + ease, 0, 1))
+            for i in range(3, 8)
+        ]
+        covered += 0.08 in measures(made_runs, resamples=400).scaling
+    assert covered >= 51  # 95% of 60 is 57; fewer than 51 has a chance below 0.5%
+
+
+def test_what_is_not_defined_is_none():
+    one = measures([setting("CCC", [9.0] * 8, [1, 0] * 4)])
+    assert one.scaling is None and one.control is None and math.isnan(one.control_of_runs)
+    with pytest.raises(ValueError, match="at least one"):
+        measures([])
+    assert class_control(6109, 8033, 9651) == 50.0
+
+
+def test_ragged_samples_are_refused(tmp_path):
+    rows = tabulate(
+        PROBLEMS[:2],
+        [Generation(PROBLEMS[i].key, s, (), "ended", 0) for i, s in [(0, 0), (0, 1), (1, 0)]],
+        "countdown",
+    )
+    run = RunStore(tmp_path).ensure("generate", {}, lambda r: r.write_table("grades.csv", rows))
+    with pytest.raises(ValueError, match="equally many samples"):
+        read_samples(run)
