@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from s1core.measure import difference, scores
 from s1core.pipeline import Pipeline
 from s1core.records import Generation
 from s1core.runs import RunStore
+from s1core.steps import wanted
 
 SMOKE = profiles.load("smoke")
 
@@ -30,13 +32,17 @@ def finished(tmp_path_factory) -> Pipeline:
     return Pipeline(SMOKE, RunStore(root / "store"))
 
 
-def _command(store: Path) -> tuple[list[str], dict[str, str]]:
+HEADLINE = ("--only", "scaling curve")
+"""What the tests that start over and over make: the part that everything else resembles."""
+
+
+def _command(store: Path, *options: str) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, "S1CORE_STORE": str(store), "PYTHONUNBUFFERED": "1"}
-    return [sys.executable, "-m", "s1core.cli", "reproduce", "smoke"], environment
+    return [sys.executable, "-m", "s1core.cli", "reproduce", "smoke", *options], environment
 
 
-def _reproduce(store: Path) -> subprocess.CompletedProcess:
-    command, environment = _command(store)
+def _reproduce(store: Path, *options: str) -> subprocess.CompletedProcess:
+    command, environment = _command(store, *options)
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
@@ -48,6 +54,13 @@ def _public(store: Path) -> dict[str, bytes]:
         if path.is_file()
         and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
     }
+
+
+def _headline(finished: Pipeline) -> dict[str, bytes]:
+    """What a run of `HEADLINE` must leave, from the store that holds everything."""
+    runs = {step.run.id for step in wanted(finished.steps(), [HEADLINE[1]])}
+    public = _public(finished.store.root)
+    return {path: content for path, content in public.items() if path.split("/")[0] in runs}
 
 
 def test_every_arrow_leaves_a_finished_run(finished):
@@ -115,9 +128,12 @@ MOMENTS = {
 
 
 def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path):
-    """kill -9 at each moment of one reproduction, then let it finish."""
+    """kill -9 at each moment of a reproduction by two processes, then let it finish.
+
+    Only the first process is killed; the second one must end by itself.
+    """
     store, kills = tmp_path / "store", 0
-    command, environment = _command(store)
+    command, environment = _command(store, *HEADLINE, "--jobs", "2")
     seen: dict[str, int] = {}
     for reached in (*MOMENTS.values(), None):
         process = subprocess.Popen(
@@ -129,38 +145,61 @@ def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
+            _wait_until(lambda: not _processes_of(store))
         markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
         assert all(markers[path] == when for path, when in seen.items())  # never computed again
         seen = markers
     assert process.returncode == 0 and kills == len(MOMENTS)
-    assert _public(store) == _public(finished.store.root)
+    assert _public(store) == _headline(finished)
 
 
 def test_two_processes_at_once_give_the_same_results(finished, tmp_path):
     store = tmp_path / "store"
-    command, environment = _command(store)
+    command, environment = _command(store, *HEADLINE)
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(timeout=300) for process in both] == [0, 0]
-    assert _public(store) == _public(finished.store.root)
+    assert _public(store) == _headline(finished)
+
+
+def _processes_of(store: Path) -> list[Path]:
+    """Processes that work on a store (Linux tells; elsewhere none is found)."""
+    mark = f"S1CORE_STORE={store}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environ.read_bytes().split(b"\0"):
+                found.append(environ.parent)
+    return found
+
+
+def _wait_until(reached, seconds: float = 20) -> None:
+    limit = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
 
 
 def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, tmp_path):
     """A file size limit stands in for the disk: writing past it fails in the same way."""
     store = tmp_path / "store"
-    command, environment = _command(store)
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
-        "from s1core.cli import main; main(['reproduce', 'smoke'])"
+        "from s1core.cli import main; main(['reproduce', 'smoke', *sys.argv[1:]])"
     )
+    command, environment = _command(store, *HEADLINE)
     full = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", script, *HEADLINE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert full.returncode == 1
     assert full.stderr.strip().splitlines()[-1].startswith("s1core: ")
     assert "Traceback" not in full.stderr
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
-    assert _public(store) == _public(finished.store.root)
+    assert _public(store) == _headline(finished)
 
 
 def test_a_comparison_with_itself_is_identical_and_with_another_seed_is_a_table(finished, tmp_path):

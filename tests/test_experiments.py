@@ -1,0 +1,95 @@
+"""What a profile measures: every table and figure has its conditions, each condition one run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from s1core import experiments, profiles
+from s1core.experiments import Training
+from s1core.pipeline import Pipeline
+from s1core.profiles import ProfileError
+from s1core.runs import RunStore
+from s1core.steps import wanted
+
+LAPTOP = profiles.load("laptop")
+
+
+def steps(name: str, folder):
+    return Pipeline(profiles.load(name), RunStore(folder)).steps()
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_step_comes_once_and_after_those_it_needs(name, tmp_path):
+    made: set[str] = set()
+    for step in steps(name, tmp_path):
+        assert step.run.id not in made
+        assert made.issuperset(step.needs)
+        made.add(step.run.id)
+    assert list(tmp_path.iterdir()) == []  # listing makes nothing
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_condition_has_its_step(name, tmp_path):
+    pipeline = Pipeline(profiles.load(name), RunStore(tmp_path))
+    listed = {step.run.id: step.experiments for step in pipeline.steps()}
+    for experiment, condition in experiments.conditions(pipeline.profile):
+        assert experiment.name in listed[pipeline.locate_run(condition).id]
+
+
+def test_the_headline_figure_comes_before_anything_else(tmp_path):
+    order = ["scaling curve" in step.experiments for step in steps("laptop", tmp_path)]
+    assert order == sorted(order, reverse=True)
+
+
+def test_equal_conditions_under_other_labels_are_one_run(tmp_path):
+    pipeline = Pipeline(LAPTOP, RunStore(tmp_path))
+    (table2,) = (c for c in experiments.subsets(LAPTOP) if c.kind == "s1")
+    table4 = experiments.extrapolation(LAPTOP)[0]
+    assert table2.label != table4.label
+    assert pipeline.locate_run(table2).id == pipeline.locate_run(table4).id
+    longest = experiments.sequence_lengths(LAPTOP)[LAPTOP.ablations.seeds]  # first of the longest
+    assert pipeline.locate_run(longest).id == pipeline.locate_run(table2).id
+
+
+def test_whatever_changes_the_result_changes_the_run(tmp_path):
+    pipeline = Pipeline(LAPTOP, RunStore(tmp_path))
+    plain = experiments.natural(LAPTOP)
+    others = [
+        replace(plain, samples=plain.samples + 1),
+        replace(plain, temperature=0.5),
+        replace(plain, training=None),
+        replace(plain, training=Training("random")),
+        replace(plain, training=Training(control="tokens")),
+        replace(plain, training=Training(changes=(("seed", 7),))),
+        replace(plain, instruct=("tokens", 64)),
+        replace(plain, steps=4),
+        replace(plain, thinking=False),
+        replace(plain, budget=replace(plain.budget, num_ignore=1)),
+    ]
+    names = {pipeline.locate_run(c).id for c in (plain, *others)}
+    assert len(names) == len(others) + 1
+    assert pipeline.locate_run(replace(plain, label="x", kind="y")).id in names
+
+
+def test_a_forced_condition_enforces_what_the_prompt_names():
+    for condition in experiments.token_conditional(LAPTOP):
+        how, limit = condition.instruct
+        assert how == "tokens" and condition.training.control == "tokens"
+        forced = condition.kind.endswith("BF")
+        assert (condition.budget.max_thinking == limit) == forced
+    for condition in experiments.step_conditional(LAPTOP):
+        how, limit = condition.instruct
+        assert how == "steps" and condition.training.control == "steps"
+        assert condition.steps == (limit if condition.kind.endswith("BF") else None)
+
+
+def test_one_experiment_alone_is_a_part_that_can_be_run(tmp_path):
+    everything = steps("laptop", tmp_path)
+    alone = wanted(everything, ["sequence length"])
+    assert len(alone) < len(everything)
+    names = {step.run.id for step in alone}
+    assert all(names.issuperset(step.needs) for step in alone)
+    with pytest.raises(ProfileError, match=r"no experiment 'table 8'.*'sequence length'"):
+        wanted(everything, ["table 8"])
