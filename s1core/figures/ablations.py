@@ -1,0 +1,231 @@
+"""Figures of the ablation chapters: training sets (Table 2) and sequence lengths (Table 8).
+
+Tidy rows in, one Figure out, as in `plots`. What we measured is blue and filled; the paper's is
+grey and hollow, and stands in panels of its own, since it is another task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s1core.figures.labels import Line, label_lines
+from s1core.figures.style import WIDTH, ink, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+Rows = Sequence[Mapping[str, Any]]
+
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.6)), (0, (5, 1.5, 1, 1.5)))
+
+
+@styled
+def differences(ours: Rows, paper: Rows, *, reference: str = "s1") -> Figure:
+    """Differences to a reference with their intervals, one panel for each benchmark (Table 2).
+
+    Args:
+        ours, paper: rows with `benchmark`, `name`, and `difference`, `low`, `high` in percentage
+            points. The first name is on top.
+        reference: what all are compared with; the line at zero.
+    """
+    import matplotlib.pyplot as plt
+
+    heights = [0.85 + 0.34 * len({row["name"] for row in rows}) for rows in (ours, paper)]
+    fig = plt.figure(figsize=(WIDTH, sum(heights) + 0.2))
+    upper, lower = fig.subfigures(2, 1, height_ratios=[heights[0], heights[1] + 0.2])
+    _forest(upper, ours, "Ours: ", hollow=False)
+    _forest(lower, paper, "Paper: ", hollow=True)
+    lower.supxlabel(
+        f"difference to {reference} in percentage points",
+        fontsize=11,
+        color=ink("muted"),
+    )
+    return fig
+
+
+@styled
+def cost_and_accuracy(ours: Rows, paper: Rows) -> Figure:
+    """Accuracy against what training cost, as multiples of the reference (Section 5.1).
+
+    Args:
+        ours, paper: rows with `benchmark`, `name` (drawn at the point), `cost` (1 for the
+            reference), and `accuracy`, `low`, `high` as fractions.
+    """
+    fig, axes = _ours_and_paper(ours, paper, "cost")
+    for panel, rows in zip(axes, (ours, paper), strict=True):
+        panel.set_xlabel("cost of training")
+        costs = sorted({row["cost"] for row in rows})
+        panel.set_xticks(costs, [f"{cost:.1f}x" if cost < 10 else f"{cost:.0f}x" for cost in costs])
+    axes[0].set_title("Ours, in FLOPs")
+    axes[1].set_title("The paper, in H100-hours")
+    return fig
+
+
+@styled
+def tokens_and_accuracy(ours: Rows, paper: Rows) -> Figure:
+    """Where each sequence length of training ends up: thinking tokens and accuracy (Table 8).
+
+    Args:
+        ours, paper: rows with `benchmark`, `name` (the length; drawn at the point),
+            `thinking_tokens`, and `accuracy`, `low`, `high` as fractions; optionally `fewest`,
+            `most` (the interval of the tokens) and `seeds`, a list of (thinking tokens, accuracy)
+            that are drawn small.
+    """
+    from s1core.figures.plots import _thousands
+
+    fig, axes = _ours_and_paper(ours, paper, "thinking_tokens")
+    for panel in axes:
+        panel.set_xlabel("average thinking tokens")
+        panel.xaxis.set_major_formatter(_thousands)
+    axes[0].set_title("Ours")
+    axes[1].set_title("The paper: s1-32B")
+    return fig
+
+
+@styled
+def still_thinking(
+    curves: Rows, *, cuts: Sequence[tuple[int, str]] = (), title: str = ""
+) -> Figure:
+    """Share of generations that are still thinking after so many tokens.
+
+    Args:
+        curves: rows with `name` and `seeds`: for each seed the thinking tokens of all its
+            generations. A seed is a thin line, all together a bold one.
+        cuts: thinking tokens to mark, with what happens there.
+        title: title of the figure.
+    """
+    import matplotlib.pyplot as plt
+
+    from s1core.figures.plots import _no_ticks, _thousands
+
+    fig, panel = plt.subplots(figsize=(WIDTH, 3.5))
+    colour, lines = ink("ours"), []
+    for number, row in enumerate(curves):
+        dashes = DASHES[number % len(DASHES)]
+        for tokens in row["seeds"]:
+            panel.step(*survival(tokens), where="post", color=colour, linewidth=0.7, alpha=0.4)
+        x, y = survival([t for tokens in row["seeds"] for t in tokens])
+        panel.step(x, y, where="post", color=colour, linestyle=dashes)
+        shown = np.linspace(0.15, 0.95, 24) * (len(x) - 1)
+        lines.append(Line(row["name"], colour, tuple((x[i], y[i]) for i in shown.astype(int))))
+    longest = max(t for row in curves for tokens in row["seeds"] for t in tokens)
+    panel.set_xscale("log", base=2)
+    panel.set_xlim(4, longest * 1.08)
+    panel.set_ylim(0, 103)
+    panel.xaxis.set_major_formatter(_thousands)
+    panel.xaxis.set_minor_locator(_no_ticks())
+    for place, text in cuts:
+        panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
+        panel.annotate(
+            text, (place, 1), xytext=(5, -2), xycoords=("data", "axes fraction"),
+            textcoords="offset points", va="top", fontsize=10, color=ink("muted"),
+        )  # fmt: skip
+    panel.set_xlabel("thinking tokens")
+    panel.set_ylabel("still thinking (%)")
+    panel.set_title(title)
+    label_lines(panel, lines)
+    return fig
+
+
+def survival(tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths and the percentage longer than each: `[2, 2, 4] -> [1, 2, 4], [100, 33.3, 0]`."""
+    lengths, counts = np.unique(np.asarray(tokens), return_counts=True)
+    left = 100 * (1 - np.cumsum(counts) / len(tokens))
+    return np.concatenate([[1], lengths]), np.concatenate([[100], left])
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _forest(fig: SubFigure, rows: Rows, title: str, *, hollow: bool) -> None:
+    """A panel for each benchmark, names on the left, one scale for all panels."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    benchmarks = list(dict.fromkeys(row["benchmark"] for row in rows))
+    panels = fig.subplots(1, len(benchmarks), sharex=True, sharey=True, squeeze=False)[0]
+    colour = ink("paper") if hollow else ink("ours")
+    for panel, benchmark in zip(panels, benchmarks, strict=True):
+        panel.axvline(0, color=ink("muted"), linewidth=1)
+        panel.grid(axis="y", visible=False)
+        panel.grid(axis="x", visible=True)
+        panel.set_title(f"{title}{benchmark}" if benchmark == benchmarks[0] else benchmark)
+        for row in rows:
+            if row["benchmark"] == benchmark:
+                _difference(panel, row, len(names) - 1 - names.index(row["name"]), colour, hollow)
+        panel.spines["left"].set_visible(False)
+    panels[0].set_yticks(range(len(names)), names[::-1], color=ink("text"))
+    panels[0].set_ylim(-0.5, len(names) - 0.25)
+    low, high = panels[0].get_xlim()
+    panels[0].set_xlim(min(low, -1), max(high, 1))
+
+
+def _difference(panel: Axes, row: Mapping[str, Any], place: int, colour: str, hollow: bool) -> None:
+    panel.plot([row["low"], row["high"]], [place] * 2, color=colour, linewidth=1.6)
+    panel.plot(row["difference"], place, "o", **_mark(colour, hollow))
+    text = f"{row['difference']:+.1f}".replace("-", "\N{MINUS SIGN}")
+    panel.annotate(
+        text, (row["difference"], place), xytext=(0, 6), textcoords="offset points",
+        ha="center", fontsize=9.5, color=colour,
+    )  # fmt: skip
+
+
+def _ours_and_paper(ours: Rows, paper: Rows, x: str) -> tuple[Figure, list[Axes]]:
+    """Two panels of accuracy against `x` on a log axis; each benchmark's points are joined."""
+    import matplotlib.pyplot as plt
+
+    from s1core.figures.plots import _no_ticks
+
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.8), width_ratios=[1.15, 1])
+    for panel, rows, hollow in ((axes[0], ours, False), (axes[1], paper, True)):
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_minor_locator(_no_ticks())
+        lines = [
+            _joined(panel, [row for row in rows if row["benchmark"] == benchmark], x, hollow)
+            for benchmark in dict.fromkeys(row["benchmark"] for row in rows)
+        ]
+        _margins(panel, [row[x] for row in rows])
+        if hollow or len(lines) > 1:
+            label_lines(panel, lines)
+    axes[0].set_ylabel("accuracy (%)")
+    return fig, list(axes)
+
+
+def _joined(panel: Axes, rows: Rows, x: str, hollow: bool) -> Line:
+    """One benchmark: a mark with its intervals for each row, joined in the order given."""
+    colour = ink("paper") if hollow else ink("ours")
+    points = [(row[x], 100 * row["accuracy"]) for row in rows]
+    panel.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.7)
+    interval = {"color": colour, "linewidth": 1.4, "alpha": 0.6}
+    for row, (at, accuracy) in zip(rows, points, strict=True):
+        panel.vlines(at, 100 * row["low"], 100 * row["high"], **interval)
+        if "most" in row:
+            panel.hlines(accuracy, row["fewest"], row["most"], **interval)
+        for tokens, seed in row.get("seeds", ()):
+            panel.plot(tokens, 100 * seed, "o", color=colour, markersize=3.2, alpha=0.5)
+        panel.plot(at, accuracy, "o", **_mark(colour, hollow))
+        panel.annotate(
+            row["name"], (at, accuracy), xytext=(7, 5), textcoords="offset points",
+            fontsize=10, color=colour,
+        )  # fmt: skip
+    name = rows[0]["benchmark"]
+    return Line(name, colour, tuple(points))
+
+
+def _margins(panel: Axes, values: Sequence[float]) -> None:
+    """Room for labels beside the outermost points of a log axis."""
+    low, high = min(values), max(values)
+    room = max(high / low, 2) ** 0.28
+    panel.set_xlim(low / room, high * room)
+
+
+def _mark(colour: str, hollow: bool) -> dict[str, Any]:
+    if not hollow:
+        return {"color": colour}
+    return {
+        "markerfacecolor": ink("page"),
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.6,
+    }
