@@ -26,15 +26,19 @@ class Training:
         changes: (name, value) pairs of `SFTConfig` settings that replace the profile's; "seed" too.
         control: whether training questions name their trace's budget in "tokens" or "steps"
             (Appendix E.1); "" for plain questions.
+        released: one of the profile's `released` checkpoints, taken as it is; the rest is unused.
     """
 
     subset: str = "s1"
     changes: tuple[tuple[str, Any], ...] = ()
     control: Literal["", "tokens", "steps"] = ""
+    released: str = ""
 
     @property
     def label(self) -> str:
         """In words: `s1, max_seq_len 112, seed 1`."""
+        if self.released:
+            return self.released
         changes = [f"{name} {value}" for name, value in self.changes if name != "on_too_long"]
         control = [f"{self.control} in the prompt"] if self.control else []
         return ", ".join([self.subset, *changes, *control])
@@ -260,6 +264,23 @@ def arms(profile: Profile) -> Conditions:
     )
 
 
+def released(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Figure 1 and Tables 1 and 5 without training: the checkpoints that the authors released."""
+    found: list[Condition] = []
+    for name, arm in profile.released.items():
+        fields: dict[str, Any] = {"benchmark": benchmark, "training": Training(released=name)}
+        found += (
+            condition(profile, f"{name}, {cap} tokens", name, max_thinking=cap, **fields)
+            for cap in sorted(arm.get("budgets", ()))
+        )
+        found.append(condition(profile, f"{name}, no budget", name, **fields))
+        found += (
+            condition(profile, f"{name}, Wait {n}x", name, num_ignore=n, **fields)
+            for n in sorted(arm.get("waits", ()))
+        )
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """A table or figure of the paper, and how to list its conditions.
@@ -287,6 +308,7 @@ EXPERIMENTS = (
     Experiment("class-conditional control", "Tables 3 and 14", class_conditional),
     Experiment("parallel scaling", "Figures 4b, 6 and 7", voting),
     Experiment("forcing without fine-tuning", "Section 4.2", arms),
+    Experiment("released checkpoints", "Figure 1, Tables 1 and 5", released, per_benchmark=True),
 )
 
 
@@ -301,5 +323,6 @@ def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
             yield from ((experiment, c) for c in experiment.conditions(profile))
             continue
         for benchmark in evaluation.benchmarks:
-            if experiment.conditions is curve or not ablated or benchmark in ablated:
+            whole = experiment.conditions in (curve, released)
+            if whole or not ablated or benchmark in ablated:
                 yield from ((experiment, c) for c in experiment.conditions(profile, benchmark))

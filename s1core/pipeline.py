@@ -8,8 +8,9 @@ nowhere else, so they always mean the same results. What is measured is describe
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 
 from s1core import experiments
 from s1core.checkpoints import identify, load_tokenizer, locate
+from s1core.data.sources import SUBSETS
 from s1core.evaluation import benchmarks
 from s1core.experiments import Condition, Training
 from s1core.measure import Point, point, resume, tabulate
@@ -90,16 +92,29 @@ class Pipeline:
         The last one is kept: runs of one checkpoint after another share it.
         """
         if self._engine is None or self._engine[0] != str(model):
-            self._engine = None  # frees the memory before more of it is taken
+            self.release()
             self._engine = str(model), self._load_engine(model)
         return self._engine[1]
+
+    def release(self) -> None:
+        """Let go of the engine, so that its memory is free for another one or for training."""
+        engine, self._engine = self._engine, None
+        close = getattr(engine[1], "close", None) if engine else None
+        if close:
+            close()
+        del engine, close
+        gc.collect()
 
     def _load_engine(self, model: str | Path) -> Backend:
         if self.profile.engine == "vllm":
             from s1core.backends.vllm import VLLMBackend
 
+            options = dict(self.profile.engine_options)
+            for arm in self.profile.released.values():
+                if arm["model"] == str(model):
+                    options |= arm.get("engine_options", {})
             return VLLMBackend.from_pretrained(
-                locate(model), batch_size=self.profile.batch_size, seed=self.profile.seed
+                locate(model), batch_size=self.profile.batch_size, seed=self.profile.seed, **options
             )
         import torch
         from transformers.utils import logging
@@ -210,7 +225,7 @@ class Pipeline:
         if self.profile.pool != "pocket":
             from s1core.data import examples
 
-            return examples(RELEASED_SUBSETS.get(subset, self.profile.pool))
+            return examples(SUBSETS.get(subset, self.profile.pool))
         run = self.selection(subset)
         path = run.path / "examples.jsonl"
         if not path.exists():  # committed results hold what people read
@@ -229,7 +244,7 @@ class Pipeline:
         return self.store.ensure("sft", settings, lambda run: self._train(run, training, settings))
 
     def _checkpoint_settings(self, training: Training) -> dict[str, Any]:
-        data = RELEASED_SUBSETS.get(training.subset, self.profile.pool)
+        data = SUBSETS.get(training.subset, self.profile.pool)
         if self.profile.pool == "pocket":
             data = run_name("selection", self._selection_settings(training.subset))
         settings = {
@@ -241,18 +256,25 @@ class Pipeline:
         return settings | ({"control": training.control} if training.control else {})
 
     def _train(self, run: Run, training: Training, settings: dict[str, Any]) -> dict[str, Any]:
-        import torch
-
         from s1core.sft import SFTConfig, train
+        from s1core.sft.spawn import spawn
 
-        if self.profile.threads:
-            torch.set_num_threads(self.profile.threads)
+        self.release()
         base = locate(self.profile.model)
         tokenizer = load_tokenizer(base)
         examples = self._instructed(self.examples(training.subset), training, tokenizer)
         config = SFTConfig(**settings["sft"], template=self.profile.template)
         self.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
-        result = train(base, tokenizer, examples, config, run.path / "sft", progress=self.progress)
+        if self.profile.gpus or self.profile.processes > 1:
+            result = spawn(base, examples, config, run.path / "sft", self.profile.processes)
+        else:
+            import torch
+
+            if self.profile.threads:
+                torch.set_num_threads(self.profile.threads)
+            result = train(
+                base, tokenizer, examples, config, run.path / "sft", progress=self.progress
+            )
         run.write_records("log.jsonl", result.log)
         return {
             "steps": result.steps,
@@ -300,7 +322,9 @@ class Pipeline:
 
     def _generation_settings(self, condition: Condition) -> dict[str, Any]:
         checkpoint = self.model_id
-        if condition.training is not None:
+        if condition.training is not None and condition.training.released:
+            checkpoint = identify(self._released(condition.training)["model"])
+        elif condition.training is not None:
             checkpoint = run_name("sft", self._checkpoint_settings(condition.training))
         settings = {
             "checkpoint": checkpoint,
@@ -320,6 +344,9 @@ class Pipeline:
             settings["thinking"] = False
         return settings
 
+    def _released(self, training: Training) -> Mapping[str, Any]:
+        return self.profile.released[training.released]
+
     @staticmethod
     def _counts_steps(condition: Condition) -> bool:
         trained = condition.training is not None and condition.training.control == "steps"
@@ -329,7 +356,9 @@ class Pipeline:
         problems = self.problems(condition.benchmark)
         self.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
         model: str | Path = self.profile.model
-        if condition.training is not None:
+        if condition.training is not None and condition.training.released:
+            model = self._released(condition.training)["model"]
+        elif condition.training is not None:
             model = self.checkpoint(condition.training).path / "sft" / "final"
         backend = self.backend(model)
         resume(
@@ -359,6 +388,10 @@ class Pipeline:
         from s1core.forcing import controls
 
         options: dict[str, Any] = {"thinking": condition.thinking}
+        if self.profile.engine == "vllm" and (
+            self._counts_steps(condition) or not options["thinking"]
+        ):
+            options["native"] = False  # its own loop steps plain budgets only
         if condition.instruct:
             how, amount = condition.instruct
             prompt = getattr(controls, f"{how.removesuffix('s') if how != 'class' else how}_prompt")
@@ -390,15 +423,6 @@ class Pipeline:
     def locate_run(self, condition: Condition) -> Run:
         """The run of `run`, made or not."""
         return self.store.locate("generate", self._generation_settings(condition))
-
-
-RELEASED_SUBSETS = {
-    "random": "1K-random",
-    "diverse": "1K-diverse",
-    "longest": "1K-longest",
-    "full": "59K-full",
-}
-"""The paper's own baselines of Table 2, as released; used where the pool is a released set."""
 
 
 def _place(problems: Sequence[Problem]) -> Callable[[Generation], tuple[int, int]]:

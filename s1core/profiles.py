@@ -104,6 +104,13 @@ class Profile:
         engine: the backend that generates: `hf` or `vllm`.
         threads: CPU threads; results are identical to the bit only for equal numbers.
         jobs: processes that `reproduce` starts; they share the runs between them.
+        gpus: NVIDIA GPUs that the profile is for; 0 needs none.
+        gpu_memory: GiB that each must have.
+        processes: that fine-tune together, under torchrun.
+        engine_options: further arguments of the engine, such as `tensor_parallel_size`.
+        released: checkpoints that are sampled from as they were released, by name: their `model`,
+            `budgets`, `waits`, and `engine_options` of their own.
+        rehearsal: cut-down sizes and a stand-in model: figures are stamped, results never kept.
         seed: of the pool, the selection, the order of training and the sampling.
     """
 
@@ -125,6 +132,12 @@ class Profile:
     batch_size: int = 256
     threads: int | None = None
     jobs: int = 1
+    gpus: int = 0
+    gpu_memory: float = 80
+    processes: int = 1
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rehearsal: bool = False
     seed: int = 0
 
     def with_seed(self, seed: int | None) -> Profile:

@@ -56,6 +56,21 @@ class VLLMBackend:
         )
         return cls(llm, load_tokenizer(path), batch_size)
 
+    def close(self) -> None:
+        """End the engine and its processes; the device's memory is free afterwards."""
+        import gc
+
+        import torch
+
+        core = getattr(getattr(self.llm, "llm_engine", None), "engine_core", None)
+        del self.llm
+        if core is not None:
+            core.shutdown()
+        del core
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def complete(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
     ) -> list[Completion]:

@@ -9,6 +9,7 @@ The same call resumes a run that was stopped, also on another number of processe
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,10 +18,13 @@ from typing import Any
 
 import yaml
 
-from s1core.records import Example, RecordError, read_jsonl
+from s1core.records import Example, RecordError, read_jsonl, write_atomically
 from s1core.sft.config import LoRA, SFTConfig, SFTError
 from s1core.sft.encode import encode
 from s1core.sft.train import train
+
+RESULT = "result.json"
+"""What the first process leaves in the output folder when training is finished."""
 
 
 def read_config(path: Path | None, settings: Sequence[str] = ()) -> SFTConfig:
@@ -87,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         _leave()
     if os.environ.get("RANK", "0") == "0":
+        names = ("steps", "tokens", "supervised_tokens", "seconds", "resumed_from", "data")
+        facts = {name: getattr(result, name) for name in names}
+        write_atomically(options.out / RESULT, [json.dumps(facts, indent=1) + "\n"])
         loss = result.log[-1]["loss"]
         print(f"{result.data}\n{result.steps} steps, last loss {loss:.4f}, model in {result.path}")
     return 0
