@@ -1,8 +1,9 @@
 """Any OpenAI-compatible `/v1/completions` server: vLLM's, llama.cpp's, Ollama's, SGLang's.
 
 Prompts go out as token ids where the server takes them, else as text; ids come back where the
-server returns them, else its text is tokenized again. Anything but ids both ways is recorded as
-`exact_tokens=False`. A request that fails after bounded retries is an error, never an answer.
+server returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways
+is recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never
+an answer. Servers have sampling defaults of their own, so every setting is sent.
 """
 
 from __future__ import annotations
@@ -65,13 +66,17 @@ class CompletionsBackend:
         url: the server's address up to and with `/v1`.
         model: the model's name on the server.
         tokenizer: the model's own tokenizer, or its folder or Hub id.
-        context_length: in tokens; None asks the server (vLLM tells, others do not).
+        context_length: in tokens; None asks the server (vLLM and llama.cpp tell, others do not).
         token_ids: send prompts as ids. None finds out with the first request that is refused.
         concurrency: requests in flight.
         key_variable: environment variable that holds the key, if the server wants one.
 
     Attributes:
-        exact_tokens: whether every completion so far took and gave ids.
+        exact_tokens: whether every completion so far took and gave ids; None before the first.
+
+    Raises:
+        BackendError: the address is not one, holds a password, or the server does not tell its
+            context length.
     """
 
     def __init__(
@@ -86,15 +91,21 @@ class CompletionsBackend:
         retry: Retry | None = None,
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        address = urllib.parse.urlsplit(url)
+        if address.scheme not in ("http", "https") or not address.hostname:
             raise BackendError(
                 f"{url!r} is not an http(s) address; give one such as http://host/v1"
+            )
+        if address.username or address.password or address.query:
+            raise BackendError(
+                "the server's address must hold no user, password or query; put the key in "
+                f"the environment variable {key_variable}"
             )
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
         self.url, self.model, self.tokenizer = url.rstrip("/"), model, tokenizer
         self.batch_size = 4 * concurrency
-        self.exact_tokens = True
+        self.exact_tokens: bool | None = None
         self._retry = retry or Retry()
         self._token_ids = token_ids
         self._concurrency = concurrency
@@ -109,7 +120,8 @@ class CompletionsBackend:
             return []
         with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
             completions = list(pool.map(self._complete_one, prompts, params))
-        self.exact_tokens &= all(c.exact_tokens for c in completions)
+        if done := [c.exact_tokens for c in completions if c.finish_reason != "error"]:
+            self.exact_tokens = all(done) and self.exact_tokens is not False
         return completions
 
     def _complete_one(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
@@ -139,17 +151,27 @@ class CompletionsBackend:
             "max_tokens": params.max_tokens,
             "temperature": params.temperature,
             "top_p": params.top_p,
+            # Defaults of servers and of models that would bend the distribution, switched off.
+            "top_k": len(self.tokenizer),
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "repeat_penalty": 1.0,
             # A continued row must not draw the same numbers again, so the draw is in the seed.
             "seed": int(uniforms([params.seed or 0], [params.first_draw])[0] * 2**31),
         }
         if params.stop_token_ids:
+            strings = [self.tokenizer.decode([stop]) for stop in params.stop_token_ids]
             body["stop_token_ids"] = list(params.stop_token_ids)
-            body["stop"] = [self.tokenizer.decode([stop]) for stop in params.stop_token_ids][:4]
+            body["stop"] = strings[:4]
+            # llama.cpp leaves special tokens out of the text in which it looks for stops.
+            body["preserved_tokens"] = strings
         if params.min_tokens:
             body["min_tokens"] = params.min_tokens
+        # Templates write every special token themselves, and answers keep theirs.
+        body |= {"add_special_tokens": False, "skip_special_tokens": False}
         if isinstance(prompt, list):
-            body |= {"return_token_ids": True, "add_special_tokens": False}
-            body["skip_special_tokens"] = False
+            body["return_token_ids"] = True
+            body |= {"return_tokens": True, "verbose": True}  # the same in llama.cpp's words
         return body
 
     def _read(self, choice: Any, params: SamplingParams, sent_ids: bool) -> Completion:
@@ -176,7 +198,7 @@ class CompletionsBackend:
 
     def _stop_id(self, choice: dict[str, Any], stops: frozenset[int]) -> int:
         """The stop token that the server left out of its reply, or one that stands for it."""
-        told = choice.get("stop_reason")
+        told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
         if told in stops:
             return told
         eos = self.tokenizer.eos_token_id
@@ -222,8 +244,9 @@ class CompletionsBackend:
     def _ask_context_length(self) -> int:
         try:
             models = self._request("/models", lambda reply: reply["data"])
-            return next(int(m["max_model_len"]) for m in models if m["id"] == self.model)
-        except (_Failed, KeyError, TypeError, StopIteration) as error:
+            mine = next(m for m in models if self.model in (m["id"], *m.get("aliases", ())))
+            return int(mine["max_model_len"] if "max_model_len" in mine else mine["meta"]["n_ctx"])
+        except (_Failed, KeyError, TypeError, ValueError, StopIteration) as error:
             raise BackendError(
                 f"the server does not tell the context length of {self.model!r} ({error}); "
                 "give context_length"
@@ -235,7 +258,8 @@ def _first_choice(reply: Any) -> dict[str, Any]:
     try:
         choice = reply["choices"][0]
         if isinstance(choice["text"], str) and "finish_reason" in choice:
-            return choice
+            verbose = reply.get("__verbose") or {}  # where llama.cpp tells the ids
+            return {"token_ids": verbose.get("tokens"), **choice}
     except (KeyError, IndexError, TypeError):
         pass
     raise _Failed(f"the reply has no completion: {str(reply)[:200]}", True)

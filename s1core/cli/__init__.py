@@ -1,8 +1,8 @@
 """The command line, `s1core`: every arrow of the flow as a command.
 
 This package only wires: arguments in, calls to the package, short lines out. `profile` has what is
-asked of a whole profile, `work` the single arrows on any model and data, `data` what was made
-elsewhere, `store` the run store.
+asked of a whole profile, `work`, `generate` and `demo` the single arrows on any model and data,
+`data` what was made elsewhere, `store` the run store.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from s1core.cli import data, pocket, profile, store, work
+from s1core.cli import data, demo, generate, pocket, profile, store, work
 
 app = typer.Typer(
     name="s1core",
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 profile.register(app)
 work.register(app)
+generate.register(app)
+demo.register(app)
 data.register(app)
 app.add_typer(store.app, name="runs")
 app.add_typer(pocket.app, name="pocket")

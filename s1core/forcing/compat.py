@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from s1core.backends.base import Backend
+from s1core.backends.sampling import row_seed
 from s1core.forcing.compat_engine import (
     CUE,
     END,
@@ -51,10 +52,13 @@ __all__ = [
 ]
 
 
+README_TOKENS = 32_000
+
+
 def readme(
     engine: Engine,
     prompt: str,
-    max_thinking: int = 32_000,
+    max_thinking: int = README_TOKENS,
     num_ignore: int = 1,
     ignore: str = "Wait",
 ) -> LoopResult:
@@ -108,8 +112,12 @@ def run(
     backend: Backend,
     problems: Sequence[Problem],
     settings: HarnessSettings,
+    seed: int = 0,
 ) -> Iterator[Generation]:
     """Answer problems with an official loop, as generations that can be graded.
+
+    All problems are one batch, which the harness looks at as a whole; `seed` and the first problem
+    choose its random numbers.
 
     The string loops count in re-tokenized text and mark no origins, so all that they keep as
     thinking is marked "sampled"; take counts that matter from `forcing.generate` instead.
@@ -119,12 +127,13 @@ def run(
     """
     tokenizer = backend.tokenizer
     prompts = [answer_prompt_ids("s1", tokenizer, problem.question) for problem in problems]
-    engine = BackendEngine(backend)
+    own = row_seed(seed, problems[0].key, 0) if problems else seed
+    engine = BackendEngine(backend, own >> 1)
     if loop == "harness":
         results = harness(engine, prompts, settings)
     else:
         cap, waits = settings.max_tokens_thinking, settings.thinking_n_ignore
-        cap = SCRIPT_TOKENS if cap == "auto" else cap
+        cap = README_TOKENS if cap == "auto" else cap
         ignore = settings.thinking_n_ignore_str
         results = [
             readme(engine, text, cap, waits, ignore)

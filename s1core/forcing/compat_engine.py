@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from s1core.backends.base import Backend, SamplingParams
+from s1core.forcing.drive import ForcingError
 from s1core.templates import encode
 
 MARK, TURN_END = "<|im_start|>", "<|im_end|>"
@@ -18,7 +19,7 @@ CUE = "\nFinal Answer:"
 SCRIPT_TOKENS = 32_768
 
 
-class LoopCrash(RuntimeError):
+class LoopCrash(ForcingError):
     """The official loop fails here: it would have raised or gone on for ever."""
 
 
@@ -80,7 +81,11 @@ class BackendEngine:
         self.requests: list[Request] = []
 
     def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """Text prompts are tokenized here, as vLLM does; an empty batch raises, as it did."""
+        """Text prompts are tokenized here, as vLLM does; an empty batch raises, as it did.
+
+        As in vLLM a request ends with the context, however many tokens it may have, and one whose
+        prompt fills the context is refused.
+        """
         if not requests:
             raise LoopCrash("the loop submits an empty batch, which the engine refuses")
         self.requests += requests
@@ -88,9 +93,15 @@ class BackendEngine:
             encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
             for r in requests
         ]
+        longest, context = max(map(len, prompts)), self.backend.context_length
+        if longest >= context:
+            raise LoopCrash(
+                f"the loop submits a prompt of {longest} tokens, which an engine with a context "
+                f"of {context} refuses"
+            )
         params = [
             SamplingParams(
-                max_tokens=r.max_tokens,
+                max_tokens=min(r.max_tokens, context - len(prompts[i])),
                 temperature=r.temperature,
                 seed=self.seed + len(self.requests) + i,
                 stop_token_ids=tuple({*r.stop_token_ids, *self._single_ids(r.stop)}),

@@ -1,0 +1,89 @@
+"""Watching a generation while it is made: the same state machine, asked after every token.
+
+`watched(see)` is a machine for `forcing.generate(..., machine=...)`. How sampled tokens are split
+over calls of `take` changes nothing, so a watched generation has the tokens of an unwatched one;
+it only costs the engine a question per token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from s1core.forcing.budget import Machine, Rules
+from s1core.records import Origin, Phase
+
+See = Callable[[Sequence[int], Origin, Phase], None]
+
+
+class WatchedMachine(Machine):
+    """A `Machine` that shows what it appends, as soon as it does.
+
+    Args:
+        see: called with (ids, origin, phase); never with a token that was dropped.
+        every: most tokens sampled between two questions; 1 shows each alone. An engine behind a
+            network is asked less often.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        prompt: Sequence[int],
+        context_length: int,
+        *,
+        see: See,
+        every: int = 1,
+    ) -> None:
+        super().__init__(rules, prompt, context_length)
+        self._see, self._every = see, every
+
+    @property
+    def room(self) -> int:
+        """Tokens that may be sampled before the machine must be asked again: few."""
+        return min(super().room, self._every)
+
+    def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
+        super()._append(ids, origin, phase)
+        if ids:
+            self._see(ids, origin, phase)
+
+
+def watched(see: See, every: int = 1) -> Callable[[Rules, Sequence[int], int], Machine]:
+    """The machine for `forcing.generate(..., machine=watched(see))`."""
+    return lambda rules, prompt, context: WatchedMachine(
+        rules, prompt, context, see=see, every=every
+    )
+
+
+class TextStream:
+    """Token ids to text, piece by piece: what `add` returned, joined, is the text of all ids.
+
+    A character of several tokens comes with its last one. Decoding starts anew at each line break,
+    so a long trace costs what a short one does.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._shown = 0
+
+    def add(self, ids: Sequence[int]) -> str:
+        """The text that `ids` complete."""
+        self._ids.extend(ids)
+        text = self._text()
+        if text.endswith("\N{REPLACEMENT CHARACTER}"):  # an unfinished character, most likely
+            return ""
+        new = text[self._shown :]
+        self._shown = len(text)
+        if text.endswith("\n"):
+            self._ids, self._shown = [], 0
+        return new
+
+    def rest(self) -> str:
+        """What was held back, at the end of a piece."""
+        new = self._text()[self._shown :]
+        self._ids, self._shown = [], 0
+        return new
+
+    def _text(self) -> str:
+        return self._tokenizer.decode(self._ids, clean_up_tokenization_spaces=False)

@@ -1,0 +1,267 @@
+"""`s1core generate` on every engine: resumed, retried, refused before any work."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from s1core.backends.hf import HFBackend
+from s1core.cli import app, main
+from s1core.forcing import Budget, compat
+from s1core.forcing import generate as force
+from s1core.records import Generation, Problem, read_jsonl, write_jsonl
+from tests.helpers import tiny_model, tiny_tokenizer
+from tests.test_completions import call, serving
+
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
+BUDGET = Budget(20, num_ignore=1, max_answer=6)
+OPTIONS = ["--budget", "20", "--waits", "1", "--max-answer", "6"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_jsonl("p.jsonl", PROBLEMS)
+    return tmp_path
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["generate", "--input", "p.jsonl", *arguments])
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def refused(capsys, *arguments: str) -> str:
+    """What the command says when it refuses; nothing may have been written."""
+    before = sorted(Path().iterdir())
+    with pytest.raises(SystemExit) as error:
+        main(["generate", "--input", "p.jsonl", *arguments])
+    assert sorted(Path().iterdir()) == before
+    shown = capsys.readouterr().err
+    assert error.value.code != 0 and "Traceback" not in shown
+    return " ".join(shown.split()) + str(error.value.code)
+
+
+def made(path: str = "o.jsonl") -> list[Generation]:
+    return list(read_jsonl(path, Generation))
+
+
+def settings(path: str = "o.jsonl") -> dict:
+    return json.loads(Path(path + ".settings.json").read_text())
+
+
+def at(server: str, tiny: str, api: str = "/v1", faults=(), attempts: int = 2) -> list[str]:
+    call(server + "/faults", list(faults))
+    options = ["--engine-option", f"attempts={attempts}", "--batch-size", "4"]
+    options += ["--backend", "completions", "--url", server + api, "--tokenizer", tiny]
+    return ["--model", "tiny", *options, *OPTIONS]
+
+
+def test_a_server_and_transformers_give_the_same_file(work, server, tiny):
+    shown = run("--model", tiny, "--output", "hf.jsonl", *OPTIONS)
+    assert "7 generations (7 new)" in shown and "tokens/s" in shown and "cut short" in shown
+    run(*at(server, tiny), "--output", "o.jsonl")
+    assert (
+        made()
+        == made("hf.jsonl")
+        == list(force(HFBackend(tiny_model(), tiny_tokenizer()), PROBLEMS, BUDGET))
+    )
+    assert settings("hf.jsonl")["exact_tokens"] is settings()["exact_tokens"] is True
+    assert settings()["url"] == server + "/v1" and settings()["budget"]["num_ignore"] == 1
+
+
+def test_a_server_that_takes_text_only_is_recorded_as_inexact(work, server, tiny):
+    shown = run(*at(server, tiny, "/text/v1"), "--output", "o.jsonl")
+    assert settings()["exact_tokens"] is False and "exact_tokens: false" in shown
+    assert len(made()) == 7
+
+
+def test_what_a_server_fails_on_is_no_generation_and_is_tried_again(work, server, tiny):
+    whole = force(HFBackend(tiny_model(), tiny_tokenizer()), PROBLEMS, BUDGET)
+    faults = ["500", "400", "500", "500", "500", "500", "500"]
+    shown = run(*at(server, tiny, faults=faults, attempts=1), "--output", "o.jsonl", code=1)
+    failures = list(read_jsonl("o.jsonl.failures.jsonl"))
+    assert failures and len(made()) == 7 - len(failures)
+    assert f"failed: {len(failures)}, never graded" in shown and "HTTP 500" in shown
+    first = {g.problem_key for g in made()}
+    assert not first & {f["problem_key"] for f in failures}
+    run(*at(server, tiny, attempts=1), "--output", "o.jsonl")
+    assert not Path("o.jsonl.failures.jsonl").exists()
+    by_key = {g.problem_key: g for g in made()}
+    assert by_key == {g.problem_key: g for g in whole}
+    # What was answered before was not asked again.
+    asked = [tiny_tokenizer().decode(r["prompt"]) for r in call(server + "/seen")]
+    done = [p.question for p in PROBLEMS if p.key in first]
+    assert not [q for q in done if any(f"user\n{q}<" in prompt for prompt in asked)]
+
+
+def test_an_effort_is_a_budget_that_a_profile_defines(work, tiny, capsys):
+    Path("p.yaml").write_text(_profile("efforts: {low: {max_thinking: 3}, high: {num: 1}}"))
+    common = ["--model", tiny, "--profile", "p.yaml", "--output", "o.jsonl"]
+    run(*common, "--effort", "low", "--max-answer", "4")
+    assert settings()["budget"]["max_thinking"] == 3 and settings()["budget"]["max_answer"] == 4
+    assert max(g.thinking_tokens for g in made()) <= 3
+    assert "defines low, high" in refused(capsys, *common, "--effort", "huge")
+    assert "effort 'high'" in refused(capsys, *common, "--effort", "high")
+
+
+def _profile(line: str) -> str:
+    from s1core import profiles
+
+    return (profiles.FOLDER / "smoke.yaml").read_text().split("efforts:")[0] + line + "\n"
+
+
+def test_the_shipped_profiles_define_three_efforts_that_grow():
+    from s1core import profiles
+
+    for name in ("smoke", "laptop"):
+        efforts = profiles.load(name).efforts
+        low, medium, high = (Budget(**efforts[e]) for e in ("low", "medium", "high"))
+        spent = [(b.max_thinking, b.num_ignore) for b in (low, medium, high)]
+        assert spent == sorted(spent) and len(set(spent)) == 3
+
+
+@pytest.mark.parametrize("loop", ["harness", "readme", "generate"])
+def test_an_official_loop_makes_what_compat_makes(work, tiny, loop):
+    given = [] if loop == "generate" else ["--budget", "12", "--waits", "1"]
+    run("--model", tiny, "--loop", loop, "--output", "o.jsonl", "--limit", "3", *given)
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    asked = compat.HarnessSettings(
+        max_tokens_thinking=12, thinking_n_ignore=1, thinking_n_ignore_str="Wait",
+        max_model_len=backend.context_length,
+    )  # fmt: skip
+    name = "generate_script" if loop == "generate" else loop
+    assert made() == list(compat.run(name, backend, PROBLEMS[:3], asked))
+    assert settings()["exact_tokens"] is (loop == "harness")
+
+
+def test_a_loop_that_crashed_officially_says_so(work, tiny, capsys):
+    with pytest.raises(SystemExit, match="the loop submits an empty batch"):
+        main(
+            ["generate", "--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl"]
+            + ["--loop", "harness", "--budget", "1", "--waits", "1"]
+        )
+    assert not Path("o.jsonl").exists() or not made()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--backend", "tgi"], "pick one of hf, vllm, completions"),
+        (["--backend", "completions"], "needs --url"),
+        (["--url", "http://127.0.0.1/v1"], "are for a server"),
+        (["--loop", "readme", "--min-thinking", "3"], "has no --min-thinking"),
+        (["--loop", "generate", "--budget", "3"], "has no --budget"),
+        (["--loop", "paper"], "pick one of harness, readme, generate"),
+        (["--engine-option", "dtype"], "takes NAME=VALUE"),
+        (["--engine-option", "speed=9"], "has no option speed"),
+        (["--budget", "-1"], "max_thinking must be at least 0"),
+        (["--template", "sky-t1"], "this model has no <|begin_of_thought|>"),
+        (["--max-answer", "4", "--ignore-str", "</think>", "--template", "qwen3"], "plain text"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(work, tiny, capsys, arguments, said):
+    assert said in refused(capsys, "--model", tiny, "--output", "o.jsonl", *arguments)
+
+
+def test_problems_that_are_there_twice_or_do_not_fit_are_refused_by_number(work, tiny, capsys):
+    write_jsonl("p.jsonl", [*PROBLEMS, PROBLEMS[2]])
+    assert "problem 8" in refused(capsys, "--model", tiny, "--output", "o.jsonl")
+    write_jsonl("p.jsonl", [PROBLEMS[0], Problem("yes " * 600, "")])
+    said = refused(capsys, "--model", tiny, "--output", "o.jsonl")
+    assert "problem 2" in said and "leaves no room" in said
+
+
+def test_a_file_that_something_else_made_is_not_appended_to(work, tiny, capsys):
+    Path("o.jsonl").write_text("{}\n")
+    assert "was not made by this" in refused(capsys, "--model", tiny, "--output", "o.jsonl")
+
+
+# Imports everything once, then forks: each child runs one command and can be killed alone.
+FORK_SERVER = """
+import os, sys, torch
+import s1core.backends.hf, s1core.cli, s1core.forcing, transformers
+torch.set_num_threads(1)
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        s1core.cli.main(line.split())
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills children that it forked")
+@pytest.mark.parametrize("prompts", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_and_resumed_equals_the_undisturbed_one(work, tiny, prompts):
+    write_jsonl("p.jsonl", [Problem(f"Use {i} 7 to make {i % 90}", "") for i in range(prompts)])
+    common = f"generate --input p.jsonl --model {tiny} --batch-size 10 --temperature 1"
+    common += " --budget 6 --waits 1 --max-answer 3 --output "
+    server = subprocess.Popen(
+        [sys.executable, "-c", FORK_SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+    def start(output: str) -> int:
+        server.stdin.write(common + output + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline())
+
+    def ended() -> int:
+        return int(server.stdout.readline())
+
+    try:
+        assert server.stdout.readline().strip() == "ready"
+        chance = random.Random(0)
+        resumed, kills = Path("killed.jsonl"), []
+        for target in sorted(chance.sample(range(prompts - 40), 4)):
+            child = start(resumed.name)
+            while _lines(resumed) <= target:
+                time.sleep(0.001)
+            time.sleep(chance.random() * 0.05)
+            os.kill(child, signal.SIGKILL)
+            assert os.WIFSIGNALED(ended())
+            kills.append(_lines(resumed))
+        assert sorted(set(kills)) == kills and kills[-1] < prompts
+        for output in (resumed.name, "whole.jsonl"):
+            start(output)
+            assert ended() == 0
+    finally:
+        server.kill()
+        server.wait()
+    assert _lines(resumed) == prompts
+    assert resumed.read_bytes() == Path("whole.jsonl").read_bytes()
