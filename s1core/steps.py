@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s1core import experiments
+from s1core import experiments, reading
 from s1core.experiments import Condition, Training
 from s1core.profiles import ProfileError
 from s1core.runs import Run
@@ -70,6 +70,8 @@ def steps(pipeline: Pipeline) -> list[Step]:
                 condition,
             ),
         )
+    if pipeline.profile.evaluation.waits:
+        _add_reading(pipeline, found)
     return list(found.values())
 
 
@@ -103,6 +105,16 @@ def _add_training(pipeline: Pipeline, found: dict[str, Step], training: Training
     make = partial(pipeline.checkpoint, training)
     _add(found, Step(f"fine-tuning, {training.label}", run, make, needs, (name,), training))
     return run.id
+
+
+def _add_reading(pipeline: Pipeline, found: dict[str, Step]) -> None:
+    """Add the look into the traces of one run, and the run."""
+    condition = reading.condition(pipeline)
+    read, run = reading.locate(pipeline), pipeline.locate_run(condition)
+    trained = _add_training(pipeline, found, condition.training, reading.NAME)
+    _add(found, replace(found[run.id], experiments=(reading.NAME,)))
+    make = partial(reading.reading, pipeline)
+    _add(found, Step(reading.NAME, read, make, (trained, run.id), (reading.NAME,)))
 
 
 def _add(found: dict[str, Step], step: Step) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_LOGITS = 1 << 22
 """Logits held at once (16 MB in float32); a single longer row is computed all the same."""
 
+CHUNK = 256
+"""Positions of a row that are measured at once."""
+
 _LN_2 = float(np.log(2))
 
 
@@ -89,15 +92,20 @@ def token_uncertainty(
 def _measure(logits: torch.Tensor, ids: Sequence[int]) -> Uncertainty:
     import torch
 
-    information = -torch.log_softmax(logits.double(), -1) / _LN_2
-    probability = torch.exp2(-information)
-    # An impossible token has infinite information and no weight.
-    weighted = torch.where(probability > 0, probability * information, 0.0)
-    entropy = weighted.sum(-1)
-    spread = torch.where(probability > 0, probability * (information - entropy[:, None]) ** 2, 0.0)
-    at = torch.tensor(list(ids), dtype=torch.long, device=logits.device)[:, None]
-    surprisal = information.gather(-1, at)[:, 0]
-    return Uncertainty(*(v.cpu().numpy() for v in (entropy, spread.sum(-1), surprisal)))
+    at = torch.tensor(list(ids), dtype=torch.long, device=logits.device)
+    parts: list[list[np.ndarray]] = [[], [], []]
+    for first in range(0, len(ids), CHUNK):  # in float64, so not all of a long row at once
+        information = -torch.log_softmax(logits[first : first + CHUNK].double(), -1) / _LN_2
+        probability = torch.exp2(-information)
+        # An impossible token has infinite information and no weight.
+        possible = probability > 0
+        entropy = torch.where(possible, probability * information, 0.0).sum(-1)
+        square = probability * (information - entropy[:, None]) ** 2
+        varentropy = torch.where(possible, square, 0.0).sum(-1)
+        surprisal = information.gather(-1, at[first : first + CHUNK, None])[:, 0]
+        for part, values in zip(parts, (entropy, varentropy, surprisal), strict=True):
+            part.append(values.cpu().numpy())
+    return Uncertainty(*(np.concatenate(part) if part else np.zeros(0) for part in parts))
 
 
 def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
