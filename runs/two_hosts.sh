@@ -1,40 +1,41 @@
 #!/usr/bin/env bash
-# The paper's run (Appendix D) on two hosts of eight H100 with nothing but ssh: start it on the
-# first host; it starts the second and waits for both. MODEL, DATA and OUT must be on a file system
-# that both hosts see, and this checkout and its environment at the same path on both.
+# The paper's profile on two hosts of eight GPUs with nothing but ssh. Start it on the first host:
+# that one computes, and for each fine-tuning it calls this script again, with the arguments of
+# the training, to start one torchrun per host. The run store (S1CORE_STORE), the models and this
+# checkout with its environment must be at the same path on both.
 #
-#   HOSTS="node1 node2" MODEL=... DATA=... OUT=... runs/two_hosts.sh
+#   HOSTS="node1 node2" S1CORE_STORE=/shared/store runs/two_hosts.sh
+#
+# Settings: HOSTS (this one first), PER_HOST (processes on each, 8), PORT (29500), PYTHON, PROFILE.
 set -eu -o pipefail
 
-: "${HOSTS:?set HOSTS to two host names, this one first}"
-: "${MODEL:?set MODEL to the folder of a transformers checkpoint}"
-: "${DATA:?set DATA to a JSONL file of examples}"
-: "${OUT:?set OUT to a folder on a shared file system}"
+: "${HOSTS:?set HOSTS to the host names, this one first}"
+export HOSTS PYTHON=${PYTHON:-python}
+
+here=$(cd "$(dirname "$0")" && pwd)
+if [ "$#" -eq 0 ]; then
+  S1CORE_LAUNCH=$(printf '%q' "$here/two_hosts.sh")
+  export S1CORE_LAUNCH PROFILE=${PROFILE:-paper}
+  exec "$here/one_gpu.sh"
+fi
 
 read -r -a hosts <<<"$HOSTS"
-torchrun=$(command -v torchrun)
 
 # One line of shell for one host; printf %q quotes every value for the remote shell.
 command_for() {
   local rank=$1
   shift
   printf '%q ' env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True \
-    "$torchrun" --nnodes "${#hosts[@]}" --node-rank "$rank" --nproc-per-node 8 \
-    --master-addr "${hosts[0]}" --master-port "${PORT:-29500}" \
-    -m s1core.sft.launch \
-    --model "$MODEL" --data "$DATA" --out "$OUT" \
-    --set dtype=bfloat16 \
-    --set optimizer_dtype=bfloat16 \
-    --set activation_checkpointing=true \
-    --set sequence_parallel=8 \
-    "$@"
+    "$PYTHON" -m torch.distributed.run \
+    --nnodes "${#hosts[@]}" --node-rank "$rank" --nproc-per-node "${PER_HOST:-8}" \
+    --master-addr "${hosts[0]}" --master-port "${PORT:-29500}" "$@"
 }
 
 children=()
-trap 'kill "${children[@]}" 2>/dev/null || true' INT TERM
+trap 'kill "${children[@]}" 2>/dev/null || true' INT TERM EXIT
 for rank in "${!hosts[@]}"; do
-  line="cd $(printf '%q' "$PWD") && $(command_for "$rank" "$@")"
-  if [ "$rank" -eq 0 ]; then
+  line="cd $(printf '%q' "$PWD") && exec $(command_for "$rank" "$@")"
+  if [ "$rank" -eq 0 ] || [ "${hosts[$rank]}" = localhost ]; then
     bash -c "$line" &
   else
     ssh -tt "${hosts[$rank]}" "$line" </dev/null &
@@ -46,4 +47,5 @@ status=0
 for child in "${children[@]}"; do
   wait "$child" || status=1
 done
+trap - EXIT
 exit "$status"

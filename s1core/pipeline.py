@@ -50,7 +50,7 @@ class Pipeline:
     """A profile, and the store its results live in.
 
     Args:
-        profile: what to compute.
+        profile: what to compute; what `missing` names is left out of it.
         store: where results are kept.
         progress: show progress bars (in terminals only).
         say: called with one line when a run is started.
@@ -59,7 +59,8 @@ class Pipeline:
     def __init__(
         self, profile: Profile, store: RunStore, *, progress: bool = False, say: Log | None = None
     ) -> None:
-        self.profile = profile
+        self.missing = store.missing(profile.name)
+        self.profile = profile.without(self.missing)
         self.store = store
         self.progress = progress
         self.say = say or (lambda line: None)

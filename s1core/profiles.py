@@ -7,10 +7,12 @@ same code. Nothing but the profile (and a seed given by name) changes what a run
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from s1core.data.sources import SUBSETS
 
 FOLDER = Path(__file__).parent / "profiles"
 
@@ -139,6 +141,25 @@ class Profile:
     released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rehearsal: bool = False
     seed: int = 0
+
+    def without(self, missing: Collection[str]) -> Profile:
+        """The same profile without what cannot be had: data sets and models, by name."""
+        if not missing:
+            return self
+        kept = {b: b not in missing for b in (*self.evaluation.benchmarks, *self.ablations.benchmarks)}
+        return replace(
+            self,
+            evaluation=replace(
+                self.evaluation,
+                benchmarks=tuple(b for b in self.evaluation.benchmarks if kept[b]),
+            ),
+            ablations=replace(
+                self.ablations,
+                benchmarks=tuple(b for b in self.ablations.benchmarks if kept[b]),
+                subsets=tuple(s for s in self.ablations.subsets if SUBSETS.get(s) not in missing),
+            ),
+            released={k: arm for k, arm in self.released.items() if arm["model"] not in missing},
+        )
 
     def with_seed(self, seed: int | None) -> Profile:
         """The same profile with another seed; None keeps its own."""

@@ -42,6 +42,9 @@ STORE_VARIABLE = "S1CORE_STORE"
 DEFAULT_STORE = "store"
 COMMITTED = "results"
 
+MISSING = "missing.json"
+"""In a store: what could not be had, by profile and name, and why."""
+
 
 class RunError(RuntimeError):
     """A run that cannot be opened, read or finished; the message says which and what to do."""
@@ -318,6 +321,22 @@ class RunStore:
             found.append(Run(path.parent, manifest["kind"], manifest["settings"], self.read_only))
         return found
 
+    def missing(self, profile: str) -> dict[str, str]:
+        """What the runs of a profile go without, by name, and why (see `note_missing`)."""
+        path = self.root / MISSING
+        noted = _read_json(path, "missing data") if path.exists() else {}
+        return noted.get(profile, {})
+
+    def note_missing(self, profile: str, missing: Mapping[str, str]) -> None:
+        """Remember which data sets and models could not be had, so that pages can say so."""
+        path = self.root / MISSING
+        noted = _read_json(path, "missing data") if path.exists() else {}
+        if noted.get(profile, {}) == dict(missing):
+            return
+        noted[profile] = dict(missing)
+        text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
+        write_atomically(path, [text + "\n"])
+
     def get(self, run_id: str) -> Run:
         """The run whose name starts with `run_id` (as `s1core runs list` prints it).
 
@@ -354,6 +373,8 @@ class RunStore:
             if (run.path / "public").exists():
                 shutil.copytree(run.path / "public", target / "public")
             count += 1
+        if (self.root / MISSING).exists():
+            shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(folder)

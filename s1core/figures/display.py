@@ -10,18 +10,23 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1core.figures.style import INKS, settings
+from s1core.figures.style import INKS, ink, settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
-_DARK = {ink.light: ink.dark for ink in INKS.values()}
+_DARK = {colour.light: colour.dark for colour in INKS.values()}
+
+STAMP_VARIABLE = "S1CORE_STAMP"
+"""Environment variable with a word that is written across every figure, such as "rehearsal"."""
 
 
 class FigureError(ValueError):
@@ -59,6 +64,9 @@ def figure_html(
     light = to_svg(fig, name)
     described = html.escape(" ".join(alt.split()))
     width, height = (round(inches * 96) for inches in fig.get_size_inches())
+    word = os.environ.get(STAMP_VARIABLE)
+    if word:
+        described = html.escape(f"{word}, not a result. ") + described
     images = "".join(
         f'<img class="s1-{theme}" alt="{described}" width="{width}" height="{height}"{hidden}'
         f' src="data:image/svg+xml;base64,{_base64(svg.encode())}">'
@@ -102,7 +110,7 @@ def to_svg(fig: Figure, name: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({**_saving(), "svg.hashsalt": name}):
+    with matplotlib.rc_context({**_saving(), "svg.hashsalt": name}), _stamped(fig):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
@@ -124,11 +132,27 @@ def to_pdf(fig: Figure) -> bytes:
     import matplotlib
 
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_saving()):
+    with matplotlib.rc_context(_saving()), _stamped(fig):
         fig.savefig(
             buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
         )
     return buffer.getvalue()
+
+
+@contextmanager
+def _stamped(fig: Figure) -> Iterator[None]:
+    """Write the word of `S1CORE_STAMP`, if there is one, across the figure while it is saved."""
+    word = os.environ.get(STAMP_VARIABLE)
+    if not word:
+        yield
+        return
+    size = 9 * fig.get_size_inches()[0]
+    place = {"ha": "center", "va": "center", "rotation": 20, "zorder": 99, "gid": f"stamp-{word}"}
+    text = fig.text(0.5, 0.5, word, fontsize=size, color=ink("wait"), alpha=0.35, **place)
+    try:
+        yield
+    finally:
+        text.remove()
 
 
 def _saving() -> dict[str, Any]:
