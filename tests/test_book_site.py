@@ -27,7 +27,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build_site(folder: Path) -> int:
     book = folder / "book"
-    return build(book, book / "notebooks", folder / "results", folder / "site")
+    return build(
+        book,
+        book / "notebooks",
+        folder / "results",
+        folder / "site",
+        benchmarks=folder / "benchmarks",
+    )
 
 
 def page(project: Path, name: str = "notebooks/00_chapter") -> str:
@@ -78,6 +84,18 @@ def test_the_page_ends_with_its_stamp(project: Path) -> None:
     text = page(project)
     stamp = text[text.index('class="s1-stamp"') :]
     assert "notebooks/00_chapter.py" in stamp and "make notebooks PROFILE=laptop" in stamp
+
+
+def test_the_page_of_speed_shows_the_results_as_they_were_printed(project: Path) -> None:
+    text = page(project, "performance")
+    assert "adding  5/s" in text and "twice once" in text and "2.5" in text
+
+
+def test_the_page_of_claims_tests_nothing_that_was_not_run(project: Path) -> None:
+    text = page(project, "claims")
+    assert "s1-verdict s1-untested" in text
+    rows = text[text.index("Under the profile") : text.index("The paper’s own numbers")]
+    assert "s1-agrees" not in rows and "s1-differs" not in rows
 
 
 def test_nothing_is_loaded_from_outside(project: Path) -> None:

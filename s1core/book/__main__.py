@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--results", type=Path, default=Path("results"))
     command.add_argument("--html", type=Path, default=Path("book/_build/html"))
     command.add_argument("--store", type=Path, help="take the runs that are shown from here")
+    command.add_argument("--benchmarks", type=Path, default=Path("benchmarks/results"))
     command.set_defaults(run=_build)
 
     command = commands.add_parser("check-notebooks", help="nbval over the executed notebooks")
@@ -59,7 +60,14 @@ def _execute(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     started = time.monotonic()
-    pages = build(options.book, options.notebooks, options.results, options.html, options.store)
+    pages = build(
+        options.book,
+        options.notebooks,
+        options.results,
+        options.html,
+        options.store,
+        options.benchmarks,
+    )
     print(f"{options.html}: {pages} pages, {time.monotonic() - started:.0f} s")
     return 0
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from s1core.book.cleaning import BookError
+from s1core.book.generated import write_pages
 from s1core.book.notebooks import NOTEBOOK_ENVIRONMENT
 
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
@@ -44,12 +45,14 @@ def build(
     results: str | Path = "results",
     html: str | Path = "book/_build/html",
     store: str | Path | None = None,
+    benchmarks: str | Path = "benchmarks/results",
 ) -> int:
     """Build the site from `book` (its sources), `notebooks` (executed) and `results`.
 
     Warnings are errors. Result files are copied to `_results/` in the site, so that the link
     under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
     from there: after a reproduction the pages tell of this machine, not of the committed runs'.
+    The pages of `s1core.book.generated` are written on the way.
 
     Returns:
         The number of pages.
@@ -73,6 +76,7 @@ def build(
             shutil.copytree(results, shown)
         if store is not None:
             _take_runs(Path(store), source / "notebooks", shown)
+        write_pages(source, Path(store) if store is not None else None, Path(benchmarks))
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"
         if shown.is_dir():

@@ -1,0 +1,255 @@
+"""Claims: a verdict follows from finished runs by the stated rule, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s1core import experiments, profiles
+from s1core.book.coverage import COVERAGE
+from s1core.book.generated import Chapters, answers, claims_page
+from s1core.claims import CLAIMS, Claim, measured
+from s1core.evaluation import Interval
+from s1core.experiments import Condition
+from s1core.pipeline import Pipeline
+from s1core.runs import RunStore
+from s1core.verdicts import ONE_QUESTION, verdict
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+QUESTIONS = 100
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """The laptop profile over an empty store that can only be read."""
+    return Pipeline(profiles.load("laptop"), RunStore(tmp_path, read_only=True))
+
+
+def give(pipeline: Pipeline, condition: Condition, right: int, thinking: int = 10) -> None:
+    """Write a finished run: the first `right` questions are answered, each sample alike."""
+    run = pipeline.locate_run(condition)
+    run.write_table(
+        "grades.csv",
+        [
+            {
+                "problem_key": f"{question:03}",
+                "sample": sample,
+                "status": "correct" if question < right else "wrong",
+                "thinking_tokens": thinking,
+                "answer_tokens": 5,
+                "outcome": "ended",
+                "extracted": "1 + 1" if question < right else "1 - 1",
+            }
+            for question in range(QUESTIONS)
+            for sample in range(condition.samples)
+        ],
+    )
+    run.finish()
+
+
+def claim(words: str) -> Claim:
+    (found,) = [claim for claim in CLAIMS if words in claim.text]
+    return found
+
+
+def curve(pipeline: Pipeline, kind: str) -> list[Condition]:
+    return [c for c in experiments.curve(pipeline.profile) if c.kind == kind]
+
+
+# ------------------------------------------------------------------------------- the rule
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign", "border", "expected"),
+    [
+        (0.01, 0.2, 1, 0, "agrees"),
+        (-0.2, -0.01, 1, 0, "does not agree"),
+        (-0.01, 0.2, 1, 0, "inside uncertainty"),
+        (0.0, 0.2, 1, 0, "inside uncertainty"),
+        (-0.2, -0.01, -1, 0, "agrees"),
+        (0.01, 0.2, -1, 0, "does not agree"),
+        (-0.02, 0.02, -1, ONE_QUESTION, "agrees"),
+        (-0.02, 0.05, -1, ONE_QUESTION, "inside uncertainty"),
+        (0.04, 0.09, -1, ONE_QUESTION, "does not agree"),
+    ],
+)
+def test_a_verdict_says_on_which_side_of_the_border_the_interval_is(
+    low: float, high: float, sign: int, border: float, expected: str
+) -> None:
+    assert verdict(Interval((low + high) / 2, low, high, 30), sign, border) == expected
+
+
+# --------------------------------------------------------------------------- from the runs
+
+
+def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipeline) -> None:
+    assert {measured(c, pipeline).verdict for c in CLAIMS} == {"not tested"}
+    assert list(pipeline.store.root.iterdir()) == []
+
+
+def test_a_store_that_could_start_runs_is_refused(tmp_path: Path) -> None:
+    pipeline = Pipeline(profiles.load("laptop"), RunStore(tmp_path))
+    with pytest.raises(ValueError, match="read_only"):
+        measured(CLAIMS[0], pipeline)
+
+
+def test_profiles_that_ask_for_less_have_claims_that_are_not_tested(tmp_path: Path) -> None:
+    store = RunStore(tmp_path, read_only=True)
+    for name in profiles.names():
+        assert {ours.verdict for _, ours in answers(name, store)} == {"not tested"}
+
+
+@pytest.mark.parametrize(
+    ("with_waits", "expected"), [(60, "agrees"), (20, "does not agree"), (41, "inside uncertainty")]
+)
+def test_waits_are_compared_with_none_on_the_same_questions(
+    pipeline: Pipeline, with_waits: int, expected: str
+) -> None:
+    (two,) = [c for c in curve(pipeline, "wait") if c.budget.num_ignore == 2]
+    give(pipeline, curve(pipeline, "natural")[0], 40)
+    give(pipeline, two, with_waits)
+    ours = measured(claim('"Wait" twice'), pipeline)
+    assert ours.verdict == expected and ours.n == f"{QUESTIONS} questions"
+    assert ours.ours.startswith(f"{with_waits - 40:+.1f} [") and len(ours.runs) == 2
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(40, "agrees"), (60, "does not agree")])
+def test_no_gain_means_less_than_a_question_of_aime(
+    pipeline: Pipeline, whole: int, expected: str
+) -> None:
+    by_kind = {c.kind: c for c in experiments.subsets(pipeline.profile)}
+    give(pipeline, by_kind["s1"], 40)
+    give(pipeline, by_kind["full"], whole)
+    assert measured(claim("no substantial gain"), pipeline).verdict == expected
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_one_generation_over_its_budget_is_no_perfect_control(
+    pipeline: Pipeline, over: int
+) -> None:
+    capped = curve(pipeline, "budget")
+    for condition in capped:
+        give(pipeline, condition, 50, condition.budget.max_thinking)
+    give(pipeline, capped[-1], 50, capped[-1].budget.max_thinking + over)
+    ours = measured(claim("(Control)"), pipeline)
+    assert ours.verdict == ("does not agree" if over else "agrees")
+    assert ours.n == f"{len(capped) * QUESTIONS * capped[0].samples:,} generations"
+
+
+def test_a_slope_is_in_points_per_doubling(pipeline: Pipeline) -> None:
+    for condition in curve(pipeline, "budget"):
+        tokens = condition.budget.max_thinking
+        give(pipeline, condition, round(10 * np.log2(tokens)), tokens)
+    ours = measured(claim("(Scaling)"), pipeline)
+    assert ours.verdict == "agrees"
+    assert float(ours.ours.split()[0]) == pytest.approx(10, abs=0.2)
+
+
+def test_all_seeds_of_a_training_enter(pipeline: Pipeline) -> None:
+    for condition in experiments.sequence_lengths(pipeline.profile):
+        cut = "112" in condition.kind
+        give(pipeline, condition, 30 if cut else 50, thinking=90 if cut else 40)
+    longer, worse = (
+        measured(claim(words), pipeline) for words in ("think longer.", "make it worse")
+    )
+    assert longer.ours.startswith("+50.0 [") and longer.verdict == "agrees"
+    assert worse.ours.startswith("+20.0 [") and worse.verdict == "agrees"
+    assert len(worse.runs) == 2 * pipeline.profile.ablations.seeds
+
+
+def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
+    (base,) = [c for c in experiments.voting(pipeline.profile) if c.kind == "majority, base"]
+    give(pipeline, base, 30)
+    give(pipeline, curve(pipeline, "natural")[0], 55)
+    ours = measured(claim("Majority voting"), pipeline)
+    assert ours.ours.startswith("+25.0 [") and ours.verdict == "agrees"
+
+
+# ------------------------------------------------------------------------ the paper's side
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        ('"Wait" twice', "+3.3 points (53.3 and 50.0, AIME24)"),
+        ("no substantial gain", "+3.3 points (53.3 and 50.0, AIME24)"),
+        ("random thousand", "+13.3 points (50.0 and 36.7, AIME24)"),
+        ("(Control)", "100% (AIME24)"),
+        ("think longer.", "20,721 tokens against 6,984 (AIME24)"),
+        ("(Scaling)", "+14.8 points per doubling (AIME24)"),
+        ("answers better", "+50.0 points from 500 to 5,300 tokens (AIME24)"),
+        ("inversely", "-35 points per doubling (AIME24)"),
+    ],
+)
+def test_the_papers_numbers_are_those_that_it_prints(words: str, printed: str) -> None:
+    assert claim(words).paper() == printed
+
+
+def test_every_claim_has_a_source_a_number_and_a_chapter_of_the_book() -> None:
+    chapters = {path.name[:2] for path in (CHECKOUT / "notebooks").glob("*.py")}
+    assert {c.chapter for c in CLAIMS} <= chapters
+    assert all(c.where and c.paper() for c in CLAIMS)
+    assert len({c.text for c in CLAIMS}) == len(CLAIMS)
+
+
+# ------------------------------------------------------------------------------- coverage
+
+
+def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for() -> None:
+    expected = [f"Figure {n}" for n in range(1, 11)] + [f"Table {n}" for n in range(1, 16)]
+    expected += ["Algorithm 1", *(f"Equation {n}" for n in range(1, 4))]
+    assert [item.name for item in COVERAGE] == expected
+
+
+def test_each_has_a_chapter_that_exists_or_a_reason() -> None:
+    chapters = {path.name[:2] for path in (CHECKOUT / "notebooks").glob("*.py")}
+    for item in COVERAGE:
+        assert set(item.chapters) <= chapters, item.name
+        assert len(item.note.split()) >= (2 if item.chapters else 6), item.name
+
+
+# -------------------------------------------------------------------------------- the page
+
+
+def make_source(folder: Path, write: Callable[[Pipeline], None]) -> Path:
+    (folder / "notebooks").mkdir(parents=True)
+    (folder / "notebooks" / "00_start.ipynb").write_text(
+        '{"cells": [{"cell_type": "markdown", "source": ["# A start: why?"]}], "metadata": {}}'
+    )
+    store = RunStore(folder / "_results" / "laptop", read_only=True)
+    store.root.mkdir(parents=True)
+    write(Pipeline(profiles.load("laptop"), store))
+    return folder
+
+
+def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
+    def write(pipeline: Pipeline) -> None:
+        give(pipeline, curve(pipeline, "natural")[0], 80)
+        give(pipeline, curve(pipeline, "budget")[0], 10)
+
+    page = claims_page(make_source(tmp_path, write))
+    rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
+    row = next(row for row in rows if CLAIMS[0].text in row)
+    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row
+    assert "[A start](notebooks/00_start.ipynb)" in row
+    assert f"Of {len(CLAIMS)} claims: **1** agrees, **{len(CLAIMS) - 1}** not tested" in page
+
+
+def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
+    pages = []
+    for right in (10, 90):
+
+        def write(pipeline: Pipeline, right: int = right) -> None:
+            give(pipeline, curve(pipeline, "natural")[0], 50)
+            give(pipeline, curve(pipeline, "budget")[0], right)
+
+        pages.append(claims_page(make_source(tmp_path / str(right), write)))
+    assert "**1** agrees" in pages[0] and "**1** does not agree" in pages[1]
+
+
+def test_a_chapter_that_is_not_in_the_book_is_not_linked(tmp_path: Path) -> None:
+    chapters = Chapters(make_source(tmp_path, lambda _: None) / "notebooks")
+    assert chapters.links(["00", "07"]) == "[A start](notebooks/00_start.ipynb)"
