@@ -1,0 +1,675 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Test-time scaling methods: what keeps a budget, and what pays
+#
+# *Sections 3.1 and 5.2 and Appendix E of the paper, Tables 3, 4 and 12 to 14, Figure 6.*
+#
+# Budget forcing acts in the decoder. The other ways ask: the prompt names a budget in tokens, in
+# steps, or only as "short" or "long", and the model may or may not keep to it. Or one draws until a
+# trace happens to be short enough.
+#
+# :::{admonition} The claim
+# :class: claim
+# Budget forcing is the best of them by all three measures that Section 3.2 defines: it keeps every
+# budget (Control 100%), its slope is positive (Scaling 15) and its best run is the best of all
+# (Performance 56.7%). Rejection sampling scales *backwards*: the longer the traces it accepts, the
+# lower the accuracy (Table 3, Figure 6). And of the strings that may stand in for the end of thinking,
+# "Wait" is the best (Table 4).
+# :::
+#
+# Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per
+# doubling of thinking tokens (the [audit](09_audit) recomputes it). Here the same runs are made of a
+# small model, with samples and intervals.
+
+# %% tags=["parameters"]
+PROFILE = "laptop"
+SEED = 0
+
+# %% tags=["hide-input"]
+import math
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from s1core import experiments, profiles
+from s1core.checkpoints import load_tokenizer
+from s1core.evaluation import class_control, paired_bootstrap, wilson
+from s1core.figures import show
+from s1core.figures.curves import Curve, Mark
+from s1core.figures.methods import differences, method_panels
+from s1core.forcing import controls
+from s1core.measure import difference
+from s1core.method_measures import measures
+from s1core.method_runs import read_samples, rejection, sequential
+from s1core.pipeline import Pipeline
+from s1core.published import accuracy_of, published
+from s1core.published import runs as paper_runs
+from s1core.records import Generation, from_dict
+from s1core.runs import RunStore
+from s1core.templates import encode
+
+pipeline = Pipeline(
+    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
+)
+profile = pipeline.profile
+benchmark = profile.evaluation.benchmarks[0]
+paper = published()
+most = profile.evaluation.max_thinking
+
+
+def measured(condition, method, setting="", limit=math.nan):
+    """A condition's run, question by question."""
+    samples = read_samples(pipeline.run(condition))
+    return sequential(samples, method, setting or condition.label, limit)
+
+
+def percent(share):
+    return f"{100 * share:.0f}%"
+
+
+# %% [markdown]
+# ## Telling the model: tokens
+#
+# *Token-conditional control* (Table 12). Training questions end with "Think for up to N tokens.", N
+# being the next power of two above the trace's own length; a model of its own is fine-tuned on them.
+# At test time the prompt names N. With forcing on top, the decoder cuts at N as well. **Control** is
+# printed twice: the share of single generations that keep the limit, and the paper's own, over runs:
+# whether the *average* of a run keeps it.
+
+# %%
+families = {}
+rows = []
+limits = profile.methods.token_limits
+for c in experiments.token_conditional(profile):
+    limit = c.instruct[1]
+    run = measured(c, c.kind, limit=limit)
+    families.setdefault(c.kind, []).append(run)
+    rows.append(
+        {
+            "asked for": f"{limit} tokens",
+            "forced": "yes" if c.budget.max_thinking == limit else "no",
+            "thinking tokens": f"{run.thinking_tokens:.1f}",
+            "kept the limit": percent(run.keeps.mean()),
+            "accuracy % [95%]": run.accuracy.percent(),
+        }
+    )
+pd.DataFrame(rows).set_index("asked for")
+
+
+# %% tags=["hide-input"]
+def obeys(family):
+    """Whether the thinking follows what was asked: tokens per doubling."""
+    asked = np.log2([run.limit for run in family])
+    used = np.log2([run.thinking_tokens for run in family])
+    return float(np.polyfit(asked, used, 1)[0]) if len(family) > 1 else math.nan
+
+
+def heeded(family, what):
+    slope = obeys(family)
+    if math.isnan(slope):
+        return f"One {what} budget was asked for, so nothing shows obedience."
+    return (
+        f"For each doubling of the {what} budget in the prompt, thinking "
+        f"grows by a factor of {2**slope:.2f} (a model that obeys would "
+        "double it, one that ignores it would have 1.00)."
+    )
+
+
+paper_tcc = paper_runs("TCC")
+kept = sum(
+    tokens <= limit
+    for tokens, limit in zip(paper_tcc.thinking_tokens, paper_tcc.limits)
+)
+Markdown(
+    heeded(families["TCC"], "token")
+    + " In the paper s1 thinks "
+    + ", ".join(f"{tokens:,.0f}" for tokens in paper_tcc.thinking_tokens)
+    + " tokens when asked for "
+    + ", ".join(f"{limit:,}" for limit in paper_tcc.limits)
+    + f": {kept} of {len(paper_tcc.limits)} runs keep the limit, the ones "
+    "whose limit no trace reaches."
+)
+
+# %% [markdown]
+# ## Telling the model: steps
+#
+# *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines
+# here), each opened by a header that counts down, "N steps left". With forcing, the decoder ends
+# thinking where one step too many would begin. The paper takes a step to be 100 tokens when it
+# measures Control. Here it is what a step costs in the training data, header included.
+
+# %%
+tokenizer = load_tokenizer(profile.model)
+separator = profile.methods.step_separator
+instructed = [
+    controls.step_conditional(example, separator)
+    for example in pipeline.examples("s1")
+]
+step_tokens = sum(
+    len(encode(tokenizer, example.trace.thinking)) for example in instructed
+) / sum(controls.count_steps(example.trace.thinking) for example in instructed)
+rows = []
+for c in experiments.step_conditional(profile):
+    asked = c.instruct[1]
+    run = measured(c, c.kind, limit=asked * step_tokens)
+    families.setdefault(c.kind, []).append(run)
+    steps = [
+        controls.count_steps(from_dict(Generation, row).thinking)
+        for row in pipeline.run(c).read_records("traces.jsonl")
+    ]
+    rows.append(
+        {
+            "asked for": f"{asked} steps",
+            "forced": "yes" if c.steps else "no",
+            "thinking tokens": f"{run.thinking_tokens:.1f}",
+            "kept the limit in tokens": percent(run.keeps.mean()),
+            f"kept the steps ({len(steps)} traces)": percent(
+                np.mean([count <= asked for count in steps])
+            ),
+            "accuracy % [95%]": run.accuracy.percent(),
+        }
+    )
+pd.DataFrame(rows).set_index("asked for")
+
+# %% tags=["hide-input"]
+details = paper["step_details"]
+Markdown(
+    f"A step takes {step_tokens:.1f} tokens in our training data. "
+    + heeded(families["SCC"], "step")
+    + " The steps themselves are counted in the traces that each run keeps "
+    "for reading. The paper's model, asked for "
+    + ", ".join(map(str, details["instructed"]))
+    + " steps, took "
+    + ", ".join(map(str, details["steps"]))
+    + ", and made up for fewer steps with longer ones."
+)
+
+# %% [markdown]
+# ## Telling the model: short or long
+#
+# *Class-conditional control* (Table 14) adds a sentence to the prompt, "Answer after a short (long)
+# amount of thinking. ...", and trains nothing. For the pocket model these are words that occurred
+# nowhere in its fine-tuning, so this measures what an unknown sentence does to it. Control here is
+# whether "short" thinks less than no instruction, and "long" more.
+
+# %%
+default = read_samples(pipeline.run(experiments.natural(profile)))
+asked, rows = {}, []
+for c in experiments.class_conditional(profile):
+    run = measured(c, "CCC")
+    more = paired_bootstrap(run.thinking, default.thinking)
+    if c.instruct:
+        asked[c.instruct[1]] = (run, more)
+        families.setdefault("CCC", []).append(run)
+    rows.append(
+        {
+            "prompt": c.instruct[1] if c.instruct else "no instruction",
+            "thinking tokens": f"{run.thinking_tokens:.1f}",
+            "more than without [95%]": (
+                f"{more.estimate:+.1f} [{more.low:.1f}, {more.high:.1f}]"
+                if c.instruct
+                else ""
+            ),
+            "accuracy % [95%]": run.accuracy.percent(),
+        }
+    )
+pd.DataFrame(rows).set_index("prompt")
+
+# %% tags=["hide-input"]
+told = []
+for name, (_, more) in asked.items():
+    wanted = more.high < 0 if name == "short" else more.low > 0
+    against = more.low > 0 if name == "short" else more.high < 0
+    told.append(
+        f'"{name}" '
+        + (
+            "works as asked"
+            if wanted
+            else "does the opposite of what it asks"
+            if against
+            else "changes the length by no more than noise"
+        )
+    )
+classes = paper["class_conditional"]["rows"]
+Markdown(
+    "Here "
+    + " and ".join(told)
+    + ". In the paper, on AIME24, *both* make s1 think longer: "
+    + ", ".join(f"{name} {row['AIME24'][1]:,}" for name, row in classes.items())
+    + " tokens, and both lower the accuracy: "
+    + ", ".join(f"{name} {row['AIME24'][0]}%" for name, row in classes.items())
+    + "."
+)
+
+# %% [markdown]
+# ## Drawing until it fits
+#
+# *Rejection sampling* (Figure 6) draws at temperature 1 until thinking ends within the limit. What
+# it would accept can be read off samples that were drawn without a limit: the first one whose
+# thinking ended below it. (A test shows that sampling anew with the same seeds accepts the same
+# generations, token for token.) The order of independent samples means nothing, so results are
+# averaged over all orders. A question that no sample fits is unanswered and counts as wrong; the
+# paper drew until every question had a trace.
+#
+# Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short
+# trace is *better than any trace of the same question*. The last column is the second alone: the
+# accuracy of accepted samples minus that of all samples, on the questions that have an accepted one.
+
+# %%
+pool = experiments.voting(profile)[-1]
+stored = read_samples(pipeline.run(pool))
+limits = [*sorted(profile.evaluation.budgets), most]
+rejected = [rejection(stored, limit) for limit in limits]
+rejected = [found for found in rejected if found.answered.any()]
+families["RS"] = [found.run for found in rejected]
+pd.DataFrame(
+    {
+        "limit": f"{found.run.limit:.0f} tokens",
+        "answered": percent(found.answered.mean()),
+        "tries": f"{found.tries.mean():.1f}",
+        "thinking tokens": f"{found.run.thinking_tokens:.1f}",
+        "tokens spent": f"{found.run.cost:.0f}",
+        "accuracy % [95%]": found.run.accuracy.percent(),
+        "of the answered": (
+            f"{100 * found.run.correct[found.answered == 1].mean():.1f}"
+        ),
+        "short against any [95%]": found.gain.percent(),
+    }
+    for found in rejected
+).set_index("limit")
+
+# %% tags=["hide-input"]
+tight = [
+    found for found in rejected if (stored.thinking >= found.run.limit).any()
+]
+helps = [f for f in tight if f.gain.low > 0]
+hurts = [f for f in tight if f.gain.high < 0]
+overall = [f.run.accuracy.estimate for f in rejected]
+wasted = tight[0] if tight else None
+Markdown(
+    f"Over all questions accuracy goes from {100 * overall[0]:.1f}% at the "
+    f"tightest limit to {100 * overall[-1]:.1f}% at the widest. On one and "
+    f"the same question, insisting on a short trace is better than any trace "
+    f"at {len(helps)} of {len(tight)} limits, worse at {len(hurts)}, and not "
+    f"told apart at {len(tight) - len(helps) - len(hurts)}. "
+    + (
+        f"Tight limits are dear: at {wasted.run.limit:.0f} tokens an accepted "
+        f"trace has {wasted.run.thinking_tokens:.1f} thinking tokens and a "
+        f"question costs {wasted.run.cost:.0f}."
+        if wasted
+        else ""
+    )
+)
+
+# %% [markdown]
+# ## All of them at once
+#
+# Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for
+# comparison. Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the
+# thinking tokens are those of the accepted samples, as in Figure 6; what it really spent is in the
+# table above.
+
+# %%
+for c in experiments.curve(profile):
+    run = measured(c, "BF", limit=c.budget.max_thinking)
+    kind = "wait" if c.kind == "wait" else "capping"
+    families.setdefault(kind, []).append(run)
+families["wait"] = families["capping"][-1:] + families["wait"]
+families["BF"] = families["capping"] + families["wait"][1:]
+
+
+def curve(name, colour, family, texts=(), **look):
+    """A family's settings, its accuracy against its thinking tokens."""
+    texts = list(texts) or [""] * len(family)
+    marks = tuple(
+        Mark(run.thinking_tokens, run.accuracy, text)
+        for run, text in zip(family, texts)
+    )
+    return Curve(name, colour, marks, **look)
+
+
+forced = curve("", "capping", families["BF"], faint=True)
+asked_only = {"hollow": True, "dashed": True}
+panels = [
+    (
+        "Budget forcing",
+        [
+            curve("capping", "capping", families["capping"]),
+            curve("Wait", "wait", families["wait"], marker="^"),
+        ],
+    ),
+    (
+        "Budget in tokens in the prompt",
+        [
+            forced,
+            curve("prompt", "token", families["TCC"], **asked_only),
+            curve("prompt + forcing", "token", families["TCC+BF"]),
+        ],
+    ),
+    (
+        "Budget in steps in the prompt",
+        [
+            forced,
+            curve("prompt", "step", families["SCC"], **asked_only),
+            curve("prompt + forcing", "step", families["SCC+BF"]),
+        ],
+    ),
+    (
+        "Rejection; short and long",
+        [
+            forced,
+            curve("rejection", "rejection", families["RS"], marker="D"),
+            curve("", "class", families["CCC"], asked, marker="s", hollow=True),
+        ],
+    ),
+]
+show(
+    method_panels(panels),
+    "methods-all",
+    alt="Accuracy against thinking tokens for four families of methods. "
+    + " ".join(
+        f"{heading}, {c.name or 'classes'}: "
+        f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:.0f} tokens, "
+        f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:.0f}."
+        for heading, curves in panels
+        for c in curves
+        if not c.faint
+    ),
+    caption=f"{benchmark}: every way to control thinking, with 95% intervals "
+    "over questions.",
+    runs=[
+        pipeline.run(c)
+        for listing in (
+            experiments.curve,
+            experiments.token_conditional,
+            experiments.step_conditional,
+            experiments.class_conditional,
+        )
+        for c in listing(profile)
+    ]
+    + [pipeline.run(pool)],
+)
+
+# %% [markdown]
+# ## Table 3, with intervals
+#
+# *Control of generations* is the share of single generations within their limit; *of runs* is the
+# paper's, over averages. *Scaling* is in points per doubling of thinking tokens, over all pairs of
+# runs. *Performance* is the best run; its interval chooses the best anew in each resample, and a
+# maximum errs upwards. All intervals resample questions. Capping and Wait, which the paper's budget
+# forcing joins, are given apart as well.
+
+# %%
+names = paper["table3"]["abbreviations"] | {
+    "capping": "capping alone",
+    "wait": "natural end and Waits",
+}
+order = [
+    "BF",
+    "capping",
+    "wait",
+    *(k for k in paper["table3"]["rows"] if k != "BF"),
+]
+table_3 = {k: measures(families[k]) for k in order if families.get(k)}
+printed = paper["table3"]["rows"]
+
+
+def of_runs(method):
+    """Control over runs, in percent: for classes, over the two prompts."""
+    if method != "CCC":
+        return 100 * table_3[method].control_of_runs
+    if set(asked) < {"short", "long"}:
+        return math.nan
+    means = [asked[name][0].thinking_tokens for name in ("short", "long")]
+    return class_control(default.thinking.mean(), *means)
+
+
+def beside(value, method, key):
+    """Ours, then the paper's."""
+    theirs = f"{printed[method][key]}" if method in printed else "-"
+    return f"{value} | {theirs}"
+
+
+pd.DataFrame(
+    {
+        "method": names[method],
+        "runs": beside(row.runs, method, "runs"),
+        "Control of generations %": row.control.percent(0)
+        if row.control
+        else "",
+        "Control of runs % | paper": beside(
+            "-" if math.isnan(of_runs(method)) else f"{of_runs(method):.0f}",
+            method,
+            "control",
+        ),
+        "Scaling [95%] | paper": beside(
+            row.scaling.percent() if row.scaling else "-", method, "scaling"
+        ),
+        "Performance % [95%] | paper": beside(
+            row.performance.percent(), method, "performance"
+        ),
+    }
+    for method, row in table_3.items()
+).set_index("method")
+
+# %% tags=["hide-input"]
+wide = max(
+    (k for k, row in table_3.items() if row.scaling),
+    key=lambda k: table_3[k].scaling.high - table_3[k].scaling.low,
+)
+spread = families[wide]
+Markdown(
+    "Equation 2 divides by differences of thinking tokens. Where a method "
+    "hardly changes them, it divides noise by nearly nothing: the widest "
+    f"interval is that of *{names[wide]}*, whose runs lie between "
+    f"{min(run.thinking_tokens for run in spread):.0f} and "
+    f"{max(run.thinking_tokens for run in spread):.0f} tokens. The same holds "
+    "for the paper's TCC, five runs between "
+    f"{min(paper_tcc.thinking_tokens):,.0f} and "
+    f"{max(paper_tcc.thinking_tokens):,.0f} tokens, so its Scaling of "
+    f"{printed['TCC']['scaling']} says little."
+)
+
+# %% [markdown]
+# ## What should stand in for the end?
+#
+# Table 4 replaces the end of thinking twice by nothing (only suppressing the delimiter), by
+# "Alternatively", "Hmm" and "Wait". Each difference to no extrapolation is on the same questions.
+
+# %%
+strings = experiments.extrapolation(profile)
+plain = pipeline.run(strings[0])
+wait = next(c for c in strings if c.kind == "Wait")
+
+
+def paper_row(condition):
+    """The row of Table 4 with this string; the paper replaces twice."""
+    if condition.kind == "natural":
+        return "No extrapolation"
+    if condition.kind == "without string":
+        return "2x without string"
+    return f'2x "{condition.kind}"'
+
+
+rows = []
+table_4 = ("AIME24", "MATH500", "GPQA Diamond")
+for c in strings:
+    p, run = pipeline.point(c), pipeline.run(c)
+    theirs = [accuracy_of("Table 4", paper_row(c), name) for name in table_4]
+    rows.append(
+        {
+            "instead of the end": c.label,
+            "thinking tokens": f"{p.thinking_tokens:.1f}",
+            "used": f"{p.waits_used:.2f}",
+            "cut short": f"{p.cut_short:.0%}",
+            "accuracy % [95%]": p.accuracy.percent(),
+            "against none": ""
+            if c is strings[0]
+            else difference(run, plain).percent(),
+            "against Wait": ""
+            if c is wait
+            else difference(run, pipeline.run(wait)).percent(),
+        }
+        | {f"paper, {row.benchmark}": row.percent for row in theirs}
+    )
+pd.DataFrame(rows).set_index("instead of the end")
+
+# %% tags=["hide-input"]
+none = accuracy_of("Table 4", "No extrapolation", "AIME24")
+gaps = {c.label: difference(pipeline.run(c), plain) for c in strings[1:]}
+show(
+    differences(
+        [
+            (
+                c.label,
+                "wait" if c is wait else "ours",
+                gaps[c.label],
+                (
+                    accuracy_of("Table 4", paper_row(c), "AIME24").percent
+                    - none.percent
+                )
+                / 100,
+            )
+            for c in strings[1:]
+        ],
+        title="Table 4: in place of the end of thinking",
+        metric="accuracy against no extrapolation",
+    ),
+    "methods-strings",
+    alt="Differences in accuracy to no extrapolation, in points: "
+    + "; ".join(f"{k} {gap.percent()}" for k, gap in gaps.items())
+    + ".",
+    caption="Paired differences with 95% intervals over questions. Hollow: "
+    "the paper on AIME24, where one question is "
+    f"{100 / none.n:.1f} points.",
+    runs=[pipeline.run(c) for c in strings],
+)
+
+# %% tags=["hide-input"]
+wait_gap = gaps[wait.label]
+rivals = {
+    c.label: difference(pipeline.run(wait), pipeline.run(c))
+    for c in strings[1:]
+    if c is not wait
+}
+beaten = [k for k, gap in rivals.items() if gap.low > 0]
+lost = [k for k, gap in rivals.items() if gap.high < 0]
+Markdown(
+    f"Here {wait.label} changes accuracy by {wait_gap.percent()} points. "
+    + (f"It beats {', '.join(beaten)}. " if beaten else "It beats none. ")
+    + (f"It loses to {', '.join(lost)}. " if lost else "")
+    + "Wait is the only one of these words that the pocket traces contain, and "
+    "there it stands where a line is checked again: a string can only trigger "
+    "what training has put behind it. In the paper's Table 4 the best string "
+    "leads the worst by one question on AIME24."
+)
+
+# %% [markdown]
+# ## What agrees, what does not, and why
+
+
+# %% tags=["hide-input"]
+def told(gap):
+    return "positive" if gap.low > 0 else "negative" if gap.high < 0 else "open"
+
+
+def claim(holds, text):
+    (agrees if holds else differs).append(text)
+
+
+agrees, differs = [], []
+bf = table_3["BF"]
+claim(
+    bf.control.estimate == 1,
+    f"**Control of budget forcing** is {bf.control.percent(0)}% of "
+    "generations. It is the decoder's doing, whatever the model wants.",
+)
+for method in ("TCC", "SCC"):
+    row, with_bf = table_3.get(method), table_3.get(f"{method}+BF")
+    if row is None or with_bf is None:
+        continue
+    claim(
+        row.control.estimate < with_bf.control.estimate,
+        f"**{names[method].capitalize()}** keeps {row.control.percent(0)}% of "
+        f"its limits alone and {with_bf.control.percent(0)}% with forcing.",
+    )
+claim(
+    bool(bf.scaling) and bf.scaling.low > 0,
+    f"**Scaling of budget forcing** is {bf.scaling.percent()} points per "
+    f"doubling ({told(bf.scaling)}); capping alone "
+    f"{table_3['capping'].scaling.percent()}"
+    + (
+        f", Waits alone {table_3['wait'].scaling.percent()} "
+        f"({told(table_3['wait'].scaling)})."
+        if table_3["wait"].scaling
+        else "."
+    ),
+)
+rs = table_3["RS"]
+if rs.scaling:
+    claim(
+        rs.scaling.high < 0,
+        f"**Rejection sampling** scales by {rs.scaling.percent()} points per "
+        f"doubling over all questions ({told(rs.scaling)}; the paper prints "
+        f"{printed['RS']['scaling']}). "
+        + (
+            "On the same question, short traces are the better ones, which is "
+            "the paper's explanation; but "
+            "questions without a short trace stay unanswered here, and weigh "
+            "more."
+            if len(helps) > len(hurts) and not rs.scaling.high < 0
+            else "On the same question short traces are better at "
+            f"{len(helps)} of {len(tight)} limits and worse at {len(hurts)}."
+        ),
+    )
+best = max(
+    (k for k in table_3 if k not in ("capping", "wait")),
+    key=lambda k: table_3[k].performance.estimate,
+)
+claim(
+    best == "BF",
+    f"**Performance** is highest for {names[best]} "
+    f"({table_3[best].performance.percent()}%; budget forcing "
+    f"{bf.performance.percent()}%).",
+)
+claim(
+    wait_gap.low > 0 and not lost,
+    f"**Wait** against no extrapolation: {wait_gap.percent()} points "
+    f"({told(wait_gap)})"
+    + (f"; no string is better than it." if not lost else "."),
+)
+
+
+def box(title, kind, lines):
+    body = "\n".join(f"- {line}" for line in lines)
+    return f":::{{admonition}} {title}\n:class: {kind}\n{body}\n:::\n"
+
+
+Markdown(
+    "\n".join(
+        box(title, kind, lines)
+        for title, kind, lines in (
+            ("Where it agrees", "agrees", agrees),
+            ("Where it differs", "differs", differs),
+        )
+        if lines
+    )
+)
+
+# %% [markdown]
+# A budget in the prompt is learned from a thousand examples in which the budget was set *after* the
+# trace was written: the model can learn that the number goes with hard questions, and never has to
+# shorten anything. Training that rewards keeping the budget does give control
+# {cite}`aggarwal2025l1`. Until then the sure way is the decoder's. That says nothing about whether
+# the tokens are well spent, which is the question of the [results](04_results).
