@@ -1,0 +1,113 @@
+"""The demo shows tokens when they are sampled, marks what was forced, and changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s1core.backends import NativeScriptedBackend
+from s1core.backends.hf import HFBackend
+from s1core.cli import main
+from s1core.forcing import Budget, generate
+from s1core.forcing.watch import TextStream, watched
+from s1core.records import Problem
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEM = Problem("Use 3 7 to make 10", "")
+
+
+@pytest.mark.parametrize("every", [1, 3, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_watched_generation_is_the_unwatched_one_and_all_of_it_is_seen(every, seed):
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    budget = Budget(40, num_ignore=2, max_answer=9)
+    seen = []
+    options = {"temperature": 1.0, "seed": seed}
+    (plain,) = generate(backend, [PROBLEM], budget, **options)
+    machine = watched(lambda ids, origin, phase: seen.append((ids, origin, phase)), every)
+    (shown,) = generate(backend, [PROBLEM], budget, machine=machine, **options)
+    assert shown == plain
+    assert [t for ids, _, _ in seen for t in ids] == plain.token_ids()
+    forced = [t for ids, origin, _ in seen if origin == "forced" for t in ids]
+    assert forced == plain.token_ids(origin="forced")
+
+
+def test_a_token_is_seen_before_the_model_is_asked_for_the_next():
+    events = []
+    backend = HFBackend(tiny_model(), tiny_tokenizer())
+    handle = backend.model.register_forward_hook(lambda *_: events.append("model"))
+    try:
+        machine = watched(lambda ids, origin, phase: events.append((origin, len(ids))))
+        list(generate(backend, [PROBLEM], Budget(12, max_answer=4), machine=machine))
+    finally:
+        handle.remove()
+    sampled = [i for i, event in enumerate(events) if event == ("sampled", 1)]
+    assert len(sampled) >= 12
+    assert all("model" in events[a:b] for a, b in zip(sampled, sampled[1:], strict=False))
+
+
+def test_dropped_tokens_are_never_seen():
+    tokenizer = tiny_tokenizer()
+    (end,) = tokenizer.encode("<|im_end|>")
+    seen = []
+    backend = NativeScriptedBackend(tokenizer, lambda context: end)
+    machine = watched(lambda ids, origin, phase: seen.append((list(ids), origin)))
+    list(generate(backend, [PROBLEM], Budget(9, num_ignore=1), machine=machine))
+    assert seen == [
+        (tokenizer.encode("Wait"), "forced"),
+        (tokenizer.encode("<|im_start|>answer\n"), "forced"),
+    ]
+
+
+def byte_tokenizer():
+    """One token per byte, so that most characters take several."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+BYTES = byte_tokenizer()
+
+
+@given(st.text(st.sampled_from("aé漢🎲\n \u202e�"), max_size=40))
+def test_text_comes_in_whole_characters_and_none_is_lost(text):
+    stream = TextStream(BYTES)
+    pieces = [stream.add([token]) for token in BYTES.encode(text)]
+    assert "".join(pieces) + stream.rest() == text
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces if "�" not in text)
+
+
+def test_in_a_terminal_what_was_forced_is_in_reverse_video_and_comes_live(monkeypatch):
+    pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+    ours, theirs = pty.openpty()
+    reads: list[bytes] = []
+
+    def watch():
+        with contextlib.suppress(OSError):  # Linux says so when the other side has closed
+            while read := os.read(ours, 4096):
+                reads.append(read)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with open(theirs, "w", encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        with pytest.raises(SystemExit) as done:
+            main(["demo", "--waits", "1"])
+    watcher.join(timeout=60)
+    os.close(ours)
+    shown = b"".join(reads).decode()
+    assert done.value.code == 0
+    assert "\x1b[7m Wait \x1b[0m" in shown and "\x1b[7m <|im_start|> answer \x1b[0m" in shown
+    assert "1 Waits" in shown
+    assert len(reads) > 10  # piece by piece, not at the end
