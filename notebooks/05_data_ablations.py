@@ -40,11 +40,10 @@ from itertools import combinations
 
 import pandas as pd
 from IPython.display import Markdown
-from s1core import ablations, experiments, profiles, published
-from s1core.evaluation import wilson
+from s1core import profiles, published
+from s1core.ablations import lengths, subsets
 from s1core.figures import show
 from s1core.figures.ablations import cost_and_accuracy, differences
-from s1core.measure import difference
 from s1core.pipeline import Pipeline
 from s1core.runs import RunStore
 
@@ -53,12 +52,13 @@ pipeline = Pipeline(
 )
 profile = pipeline.profile
 benchmarks = profile.ablations.benchmarks or profile.evaluation.benchmarks
-conditions = {
-    benchmark: experiments.subsets(profile, benchmark)
+compared = [
+    one
     for benchmark in benchmarks
-}
-names = [condition.training.subset for condition in conditions[benchmarks[0]]]
-others = [name for name in names if name != "s1"]
+    for one in subsets.compare(pipeline, benchmark)
+]
+names = list(dict.fromkeys(one.name for one in compared))
+sets = [subsets.training_set(pipeline, name) for name in names]
 
 # %% [markdown]
 # ## What each set is made of
@@ -66,15 +66,13 @@ others = [name for name in names if name != "s1"]
 # The baselines are drawn from the pool after its quality stages, as in the
 # paper: failed traces, broken formatting and copies of the evaluation
 # questions are gone, but nothing was asked of difficulty. *Correct traces*
-# are those whose answer is right. Selection itself never looks at that: it
-# drops questions that small models already solve.
+# are those whose answer is right; selection itself never looks at that.
 
 # %%
-sets = {name: ablations.training_set(pipeline, name) for name in names}
 pd.DataFrame(
     {
-        "trained on": name,
-        "in the paper": ablations.PAPER_NAMES[name],
+        "trained on": made.name,
+        "in the paper": subsets.PAPER_NAMES[made.name],
         "examples": f"{made.examples:,}",
         "domains": made.domains or "–",
         "thinking tokens per trace": round(made.thinking_tokens, 1),
@@ -82,7 +80,7 @@ pd.DataFrame(
         if made.correct is None
         else f"{made.correct:.1%}",
     }
-    for name, made in sets.items()
+    for made in sets
 ).set_index("trained on")
 
 # %% [markdown]
@@ -94,17 +92,17 @@ pd.DataFrame(
 
 # %%
 hours = published.published()["compute_h100_hours"]
-s1 = sets["s1"]
+s1 = sets[0]
 pd.DataFrame(
     {
-        "trained on": name,
+        "trained on": made.name,
         "optimizer steps": f"{made.steps:,}",
         "tokens": f"{made.tokens:,}",
         "FLOPs": f"{made.flops:.2g}",
         "times s1": f"{made.flops / s1.flops:.1f}",
-        "paper, H100-hours": hours.get(ablations.PAPER_NAMES[name], "–"),
+        "paper, H100-hours": hours.get(subsets.PAPER_NAMES[made.name], "–"),
     }
-    for name, made in sets.items()
+    for made in sets
 ).set_index("trained on")
 
 # %% [markdown]
@@ -113,107 +111,62 @@ pd.DataFrame(
 # Each model answers the same held-out questions and stops thinking by itself.
 # The interval of an accuracy resamples questions, a question with all of its
 # samples. The difference to s1 is a paired bootstrap over questions with
-# 10,000 resamples, as in the paper: questions that are hard for both models
-# cancel out, so it is far sharper than two intervals side by side.
+# 10,000 resamples, as in the paper: what makes a question hard for both models
+# cancels out.
 
 # %%
-points, gaps = {}, {}
-for benchmark in benchmarks:
-    run_of_s1 = pipeline.run(conditions[benchmark][0])
-    for name, condition in zip(names, conditions[benchmark]):
-        points[benchmark, name] = pipeline.point(condition)
-        if name != "s1":
-            gaps[benchmark, name] = difference(
-                pipeline.run(condition), run_of_s1
-            )
-
-
-def verdict(gap):
-    if gap.low > 0:
-        return "better"
-    return "worse" if gap.high < 0 else "cannot tell"
-
-
 pd.DataFrame(
     {
-        "benchmark": benchmark,
-        "trained on": name,
-        "accuracy % [95%]": point.accuracy.percent(),
-        "difference to s1 [95%]": "–"
-        if name == "s1"
-        else gaps[benchmark, name].percent(),
-        "verdict": "–" if name == "s1" else verdict(gaps[benchmark, name]),
-        "thinking tokens": round(point.thinking_tokens, 1),
-        "cut short": f"{point.cut_short:.1%}",
+        "benchmark": one.benchmark,
+        "trained on": one.name,
+        "accuracy % [95%]": one.point.accuracy.percent(),
+        "difference to s1 [95%]": one.difference.percent()
+        if one.difference
+        else "–",
+        "than s1": one.verdict or "–",
+        "thinking tokens": round(one.point.thinking_tokens, 1),
+        "cut short": f"{one.point.cut_short:.1%}",
     }
-    for (benchmark, name), point in points.items()
+    for one in compared
 ).set_index(["benchmark", "trained on"])
 
 # %% [markdown]
 # ## Table 2, the paper's
 #
-# One greedy answer per question. The accuracies and the intervals of the
-# difference are as printed.
+# One greedy answer per question: accuracy, and the difference to s1K with its
+# interval as printed.
 
 # %%
-printed = published.published()["table2_intervals"]["rows"]
-theirs = ("AIME24", "MATH500", "GPQA Diamond")
-
-
-def accuracy_of(name, benchmark):
-    return published.accuracy_of("Table 2", name, benchmark)
-
-
+paper_rows = subsets.paper_difference_rows()
+cells = {
+    (row["name"], row["benchmark"]): (
+        f" ({row['difference']:+.1f} [{row['low']:.1f}, {row['high']:.1f}])"
+    )
+    for row in paper_rows
+}
 pd.DataFrame(
     {
-        "trained on": paper_name,
+        "trained on": theirs,
         **{
-            benchmark: f"{accuracy_of(paper_name, benchmark).percent:.1f}"
-            + (
-                " [{:+g}, {:+g}]".format(*printed[paper_name][benchmark])
-                if paper_name in printed
-                else ""
-            )
-            for benchmark in theirs
+            benchmark: f"{printed.percent:.1f}"
+            + cells.get((name, benchmark), "")
+            for benchmark in subsets.PAPER_BENCHMARKS
+            for printed in [published.accuracy_of("Table 2", theirs, benchmark)]
         },
     }
-    for paper_name in ablations.PAPER_NAMES.values()
+    for name, theirs in subsets.PAPER_NAMES.items()
 ).set_index("trained on")
 
-# %%
-ours_rows = [
-    {
-        "benchmark": benchmark,
-        "name": name,
-        "difference": 100 * gap.estimate,
-        "low": 100 * gap.low,
-        "high": 100 * gap.high,
-    }
-    for (benchmark, name), gap in gaps.items()
-]
-paper_rows = [
-    {
-        "benchmark": benchmark,
-        "name": name,
-        "difference": accuracy_of(paper_name, benchmark).percent
-        - accuracy_of("s1K", benchmark).percent,
-        "low": printed[paper_name][benchmark][0],
-        "high": printed[paper_name][benchmark][1],
-    }
-    for name, paper_name in ablations.PAPER_NAMES.items()
-    for benchmark in theirs
-    if name != "s1"
-]
-
 # %% tags=["hide-input"]
-runs = [point.run for point in points.values()]
+runs = [one.point.run for one in compared]
 show(
-    differences(ours_rows, paper_rows),
+    differences(subsets.difference_rows(compared), paper_rows),
     "ablations-differences",
     alt="Differences in accuracy to the model trained on s1, in points. Ours: "
     + "; ".join(
-        f"{name} on {benchmark} {gap.percent()}"
-        for (benchmark, name), gap in gaps.items()
+        f"{one.name} on {one.benchmark} {one.difference.percent()}"
+        for one in compared
+        if one.difference
     )
     + ". The paper: "
     + "; ".join(
@@ -231,73 +184,43 @@ show(
 # %% tags=["hide-input"]
 small = [row for row in paper_rows if row["name"] != "full"]
 clear = [row for row in small if row["high"] < 0]
-on_aime = [row for row in clear if row["benchmark"] == "AIME24"]
 Markdown(
     f"Of the paper's {len(small)} comparisons with another thousand, "
-    f"{len(clear)} have an interval that lies below zero, {len(on_aime)} of "
-    f"them on the {published.published()['questions']['AIME24']} questions of "
-    "AIME24. "
+    f"{len(clear)} have an interval that lies below zero: "
     + ", ".join(f"*{row['name']}* on {row['benchmark']}" for row in clear)
-    + ": that is the printed evidence for the claim. The other "
-    f"{len(small) - len(clear)} touch or include zero."
+    + f". The other {len(small) - len(clear)} touch or include zero. AIME24 "
+    f"has {published.published()['questions']['AIME24']} questions, so its "
+    "large differences are a few questions each."
 )
 
 # %% [markdown]
 # ## What more examples buy
 #
-# The thousand against the costliest set, accuracy against the cost of training.
-# In the paper that is the whole pool.
+# The thousand against the costliest set, which in the paper is the whole pool.
 
 # %%
-costliest = max(others, key=lambda name: sets[name].flops)
-
-
-def cost_row(benchmark, name, cost, accuracy):
-    return {
-        "benchmark": benchmark,
-        "name": name,
-        "cost": cost,
-        "accuracy": accuracy.estimate,
-        "low": accuracy.low,
-        "high": accuracy.high,
-    }
-
-
-ours_cost = [
-    cost_row(
-        benchmark,
-        name,
-        sets[name].flops / s1.flops,
-        points[benchmark, name].accuracy,
-    )
-    for benchmark in benchmarks
-    for name in ("s1", costliest)
-]
-paper_cost = [
-    cost_row(
-        benchmark,
-        name,
-        hours[name] / hours["s1K"],
-        wilson(printed_one.correct, printed_one.n),
-    )
-    for benchmark in theirs
-    for name in ("s1K", "59K-full")
-    for printed_one in [accuracy_of(name, benchmark)]
-]
-gap_words = "; ".join(
-    f"{gaps[benchmark, costliest].percent()} points on {benchmark}"
-    for benchmark in benchmarks
-)
-times = sets[costliest].flops / s1.flops
+costliest = max(sets[1:], key=lambda made: made.flops)
+pair = sorted([s1, costliest], key=lambda made: made.flops)
+bought = {
+    one.benchmark: one.difference
+    for one in compared
+    if one.name == costliest.name
+}
+times = costliest.flops / s1.flops
 paper_times = hours["59K-full"] / hours["s1K"]
 
 # %% tags=["hide-input"]
 show(
-    cost_and_accuracy(ours_cost, paper_cost),
+    cost_and_accuracy(
+        subsets.cost_rows(compared, [s1, costliest]),
+        subsets.paper_cost_rows(),
+    ),
     "ablations-cost",
-    alt=f"Accuracy against the cost of training. Ours: {costliest} costs "
-    f"{times:.1f} times as much as s1 and differs by {gap_words}. The paper: "
-    f"59K-full costs {paper_times:.0f} times as much as s1K; accuracy moves by "
+    alt=f"Accuracy against the cost of training. Ours: {costliest.name} costs "
+    f"{times:.1f} times as much as s1; the difference in accuracy is "
+    + "; ".join(f"{gap.percent()} points on {b}" for b, gap in bought.items())
+    + f". The paper: 59K-full costs {paper_times:.0f} times as much as s1K; "
+    "the difference is "
     + ", ".join(
         f"{row['difference']:+.1f} on {row['benchmark']}"
         for row in paper_rows
@@ -305,7 +228,7 @@ show(
     )
     + ".",
     caption="Accuracy with its 95% interval against the cost of training. "
-    "Left: this profile, FLOPs as multiples of s1's. Right: the paper, "
+    "Left: this profile, FLOPs in multiples of s1's. Right: the paper, "
     f"{hours['s1K']} and {hours['59K-full']} H100-hours, Wilson intervals of "
     "the printed accuracies.",
     runs=runs,
@@ -317,25 +240,20 @@ show(
 # An interval over questions says how sure we are about *these checkpoints*.
 # It does not say what another seed of the same training would have given. The
 # sequence-length chapter trains on s1 with several seeds; how far those are
-# apart is the yardstick for the differences above.
+# apart is a yardstick for the differences above.
 
 # %% tags=["hide-input"]
-lines, typical = [], {}
-for benchmark in benchmarks:
-    trained = experiments.sequence_lengths(profile, benchmark)
-    if not trained:
-        continue
-    uncut = ablations.lengths(pipeline, trained)[-1]
-    by_seed = 100 * uncut.table("accuracy").mean(axis=0)
-    pairs = [abs(a - b) for a, b in combinations(by_seed, 2)]
-    if pairs:
-        typical[benchmark] = max(pairs)
-        lines.append(
-            f"On {benchmark}, {len(by_seed)} seeds of the training on s1 give "
-            + ", ".join(f"{value:.1f}%" for value in by_seed)
-            + f": two trainings that differ in the seed alone are up to "
-            f"**{max(pairs):.1f} points** apart."
-        )
+lines, yardstick = [], {}
+for benchmark in benchmarks if profile.ablations.seeds > 1 else ():
+    uncut = lengths.lengths(pipeline, benchmark)[-1]
+    by_seed = [100 * accuracy for accuracy in uncut.by_seed("accuracy")]
+    yardstick[benchmark] = max(abs(a - b) for a, b in combinations(by_seed, 2))
+    lines.append(
+        f"On {benchmark}, {len(by_seed)} seeds of the training on s1 give "
+        + ", ".join(f"{value:.1f}%" for value in by_seed)
+        + ": trainings that differ in the seed alone are up to "
+        f"**{yardstick[benchmark]:.1f} points** apart."
+    )
 Markdown(
     " ".join(lines)
     or "This profile trains with one seed, so it has no such yardstick."
@@ -345,128 +263,112 @@ Markdown(
 # ## What agrees, what does not, and why
 
 # %% tags=["hide-input"]
-thousands = [name for name in others if name != "full"]
 MEANS = {
-    "random": "quality alone is not enough",
-    "diverse": "difficulty matters",
-    "longest": "diversity matters",
+    "random": "quality alone",
+    "diverse": "no difficulty",
+    "longest": "no diversity",
+    "full": "everything",
+}
+SAYS = {
+    "worse": "worse than s1",
+    "better": "better than s1",
+    "cannot tell": "no clear difference to s1",
 }
 
 
-def on(name, benchmark):
-    gap = gaps[benchmark, name]
-    word = {
-        "worse": "worse than s1, as in the paper",
-        "better": "*better* than s1, against the paper",
-        "cannot tell": "no clear difference",
-    }[verdict(gap)]
-    beyond = typical.get(benchmark)
-    if beyond is not None and verdict(gap) != "cannot tell":
-        word += (
-            ", by more than seeds differ"
-            if abs(100 * gap.estimate) > beyond
-            else ", but by no more than seeds differ"
-        )
-    return f"{gap.percent()} points on {benchmark}: {word}"
+def on_benchmark(one):
+    beyond = yardstick.get(one.benchmark)
+    gap = one.difference
+    words = f"{SAYS[one.verdict]} on {one.benchmark} ({gap.percent()} points"
+    if beyond is None or one.verdict == "cannot tell":
+        return words + ")"
+    if abs(100 * gap.estimate) > beyond:
+        return words + ", more than seeds differ)"
+    return words + ", no more than seeds differ)"
 
 
 found = [
-    f"**{name.capitalize()}** ({MEANS[name]}). "
-    + "; ".join(on(name, benchmark) for benchmark in benchmarks)
+    f"**{name.capitalize()}**, {MEANS[name]}: "
+    + "; ".join(on_benchmark(one) for one in compared if one.name == name)
     + "."
-    for name in thousands
+    for name in names[1:]
 ]
-worse = sum(
-    verdict(gaps[benchmark, name]) == "worse"
-    for benchmark in benchmarks
-    for name in thousands
-)
-total = len(thousands) * len(benchmarks)
+tested = [one for one in compared if one.name not in ("s1", "full")]
+worse = sum(one.verdict == "worse" for one in tested)
 found.append(
-    f"**All three criteria matter.** {worse} of {total} comparisons with "
-    "another thousand show it here"
+    f"**All three criteria matter**: {worse} of {len(tested)} comparisons with "
+    "another thousand show it here, "
     + (
-        ": the claim is reproduced."
-        if worse == total
-        else ", so the claim is not reproduced in this form."
+        "as in the paper."
+        if worse == len(tested)
+        else "so this claim is not reproduced."
         if worse == 0
-        else ", so the claim is reproduced in part."
+        else "so this claim is reproduced in part."
     )
 )
-if "full" in others:
-    words = [verdict(gaps[benchmark, "full"]) for benchmark in benchmarks]
+whole = [one for one in compared if one.name == "full"]
+if whole:
+    gain = any(one.verdict == "better" for one in whole)
     found.append(
-        f"**The whole pool** costs {times:.1f} times as much here "
-        f"({paper_times:.0f} times in the paper) and is "
-        + "; ".join(
-            f"{word} on {benchmark} ({gaps[benchmark, 'full'].percent()} points)"
-            for word, benchmark in zip(words, benchmarks)
-        )
-        + ". "
+        f"**More data is hardly better**: the whole pool costs {times:.1f} times "
+        f"as much here, {paper_times:.0f} times in the paper. "
         + (
-            "More data helps here beyond doubt, which the paper does not find."
-            if "better" in words
-            else "No gain for the money, as in the paper."
+            "It helps here, which the paper does not find."
+            if gain
+            else "It shows no gain, as in the paper."
         )
     )
 Markdown("\n".join(f"- {line}" for line in found))
 
 # %% [markdown]
-# Why may the answer differ from the paper's? The tables above hold the facts
-# that bear on it:
+# Where we and the paper differ, these facts from the tables above bear on it:
 
 # %% tags=["hide-input"]
-longest_traces = max(sets.values(), key=lambda made: made.thinking_tokens)
-first = benchmarks[0]
-thinks_longest = max(
-    names, key=lambda name: points[first, name].thinking_tokens
-)
-thinks_least = min(names, key=lambda name: points[first, name].thinking_tokens)
-best = max(names, key=lambda name: points[first, name].accuracy.estimate)
+here = [one for one in compared if one.benchmark == benchmarks[0]]
+most_traced = max(sets, key=lambda made: made.thinking_tokens)
+thinks_most = max(here, key=lambda one: one.point.thinking_tokens)
+thinks_least = min(here, key=lambda one: one.point.thinking_tokens)
+best = max(here, key=lambda one: one.point.accuracy.estimate)
 facts = [
-    f"The longest traces are those of *{longest_traces.name}* "
-    f"({longest_traces.thinking_tokens:.0f} tokens on average, s1's "
-    f"{s1.thinking_tokens:.0f}). The model that thinks longest on {first} is "
-    f"the one trained on *{thinks_longest}* "
-    f"({points[first, thinks_longest].thinking_tokens:.0f} tokens), the one "
-    f"that thinks least is *{thinks_least}* "
-    f"({points[first, thinks_least].thinking_tokens:.0f})"
+    f"The longest traces are those of *{most_traced.name}* "
+    f"({most_traced.thinking_tokens:.0f} tokens on average, s1's "
+    f"{s1.thinking_tokens:.0f}). On {benchmarks[0]} the model trained on "
+    f"*{thinks_most.name}* thinks longest "
+    f"({thinks_most.point.thinking_tokens:.0f} tokens), the one trained on "
+    f"*{thinks_least.name}* least ({thinks_least.point.thinking_tokens:.0f})"
     + (
-        ": a model imitates the length of its traces."
-        if thinks_longest == longest_traces.name
+        ": models imitate the length of their traces."
+        if thinks_most.name == most_traced.name
         else "."
     ),
-    f"The best accuracy on {first} is that of *{best}* "
-    f"({points[first, best].accuracy.percent()}%).",
+    f"The highest accuracy on {benchmarks[0]} is that of *{best.name}* "
+    f"({best.point.accuracy.percent()}%).",
 ]
-judged = {n: m.correct for n, m in sets.items() if m.correct is not None}
+judged = [made for made in sets if made.correct is not None]
 if judged:
-    most, least = max(judged, key=judged.get), min(judged, key=judged.get)
+    right = max(judged, key=lambda made: made.correct)
+    wrong = min(judged, key=lambda made: made.correct)
     facts.append(
-        f"Correct traces: {judged[most]:.1%} in *{most}*, {judged[least]:.1%} "
-        f"in *{least}*, {judged.get('s1', float('nan')):.1%} in s1. Asking "
-        "for hard questions or long traces also asks for questions on which "
-        "the teacher fails, so a set can be harder and worse at once."
+        f"Correct traces: most in *{right.name}* ({right.correct:.1%}), fewest "
+        f"in *{wrong.name}* ({wrong.correct:.1%}). A long trace may be long "
+        "because its teacher searched in vain, so asking for length alone can "
+        "ask for failures."
     )
-if s1.domains:
-    spread = [made.domains for made in sets.values()]
+spread = sorted({made.domains for made in sets})
+if spread[0]:
     facts.append(
-        f"Domains: {min(spread)} to {max(spread)} per set."
-        + (
-            " No set of this pool lacks a subject, so there is little for "
-            "diversity to add; the paper's subjects run from geometry to "
-            "biology."
-            if min(spread) == max(spread)
-            else ""
-        )
+        f"Every set covers {spread[0]} domains. No set of this pool lacks a "
+        "subject, so there is little for diversity to add."
+        if len(spread) == 1
+        else f"Domains per set: {spread[0]} to {spread[-1]}."
     )
 Markdown("\n".join(f"- {fact}" for fact in facts))
 
 # %% [markdown]
-# None of this explains a difference by itself; each would need an ablation of
+# None of these explains a difference by itself; each would need an ablation of
 # its own. What carries over to any scale is the method: paired differences,
 # several seeds before a difference between two training sets is believed, and
-# the cost beside the gain. That small sets of chosen traces go a long way was
-# found by others as well, with 817 examples {cite}`ye2025limo`; that accuracies
-# on thirty questions move by many points from seed to seed, too
+# the cost beside the gain. Others found as well that a small set of chosen
+# traces goes a long way, with 817 examples {cite}`ye2025limo`, and that results
+# on thirty questions move by many points from seed to seed
 # {cite}`hochlehnert2025sober`.

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Sequence length: training on examples without an end
 #
-# *Appendix D.1 of the paper, Table 8.*
+# *Appendix D of the paper, Table 8.*
 #
 # Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is
 # lost is the end of thinking and the answer. A shorter sequence length saves memory and time, so it
@@ -36,10 +36,14 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import Markdown
-from s1core import ablations, experiments, profiles, published
-from s1core.evaluation import wilson
-from s1core.evaluation.statistics import newcombe
-from s1core.experiments import Training
+from s1core import profiles, published
+from s1core.ablations.lengths import (
+    encoded_at,
+    lengths,
+    paper_differences,
+    paper_rows,
+    rows,
+)
 from s1core.figures import show
 from s1core.figures.ablations import still_thinking, tokens_and_accuracy
 from s1core.pipeline import Pipeline
@@ -50,267 +54,186 @@ pipeline = Pipeline(
 )
 profile = pipeline.profile
 benchmarks = profile.ablations.benchmarks or profile.evaluation.benchmarks
-lengths = {
-    benchmark: ablations.lengths(
-        pipeline, experiments.sequence_lengths(profile, benchmark)
-    )
+trained = [
+    length
     for benchmark in benchmarks
-}
-first = benchmarks[0]
-*shorter, full = [length.tokens for length in lengths[first]]
-seeds = lengths[first][0].seeds
+    for length in lengths(pipeline, benchmark)
+]
+first = [length for length in trained if length.benchmark == benchmarks[0]]
+*shorter, full = [length.tokens for length in first]
 evaluation = profile.evaluation
 Markdown(
-    f"Trained at {', '.join(map(str, shorter))} and {full:,} tokens, "
-    f"{len(seeds)} seed(s) each, on the same examples. Every model answers "
-    f"the same questions, {evaluation.samples} sample(s) each, and stops "
-    f"thinking by itself or at {evaluation.max_thinking:,} tokens."
+    f"Trained at {', '.join(map(str, shorter))} and {full:,} tokens on the "
+    f"same examples, with {len(first[0].seeds)} seed(s) each. Every model "
+    f"answers the same questions, {evaluation.samples} sample(s) each, and "
+    f"stops thinking by itself or at {evaluation.max_thinking:,} tokens."
 )
 
 # %% [markdown]
 # ## What the cut takes away
 #
-# An example whose thinking alone fills the sequence loses its whole answer,
-# and with it the delimiter that ends thinking: all the model sees of it is
-# thinking that goes on.
+# An example whose thinking alone fills the sequence loses its whole answer, and
+# with it the delimiter that ends thinking: all the model sees of it is thinking
+# that goes on.
 
 # %%
-table8 = published.published()["table8"]
-paper_cut = dict(zip(table8["sequence_length"], table8["percent_cut_off"]))
-encoded = {
-    tokens: ablations.encoded_at(pipeline, tokens)
-    for tokens in (*shorter, full)
-}
-rows = [
+encoded = {tokens: encoded_at(pipeline, tokens) for tokens in (*shorter, full)}
+ours = [
     {
         "sequence length": f"{tokens:,}",
         "examples cut": f"{cut.truncated / len(cut.examples):.0%}",
         "answers lost": f"{cut.answers_lost / len(cut.examples):.0%}",
         "answers cut": f"{cut.answers_cut / len(cut.examples):.0%}",
-        "tokens trained on": f"{cut.tokens / encoded[full].tokens:.0%}",
+        "tokens left": f"{cut.tokens / encoded[full].tokens:.0%}",
     }
     for tokens, cut in encoded.items()
 ]
-rows += [
-    {
-        "sequence length": f"paper: {tokens:,}",
-        "examples cut": f"{percent}%",
-        "answers lost": "–",
-        "answers cut": "–",
-        "tokens trained on": "–",
-    }
-    for tokens, percent in paper_cut.items()
+table8 = published.published()["table8"]
+theirs = [
+    {"sequence length": f"paper: {tokens:,}", "examples cut": f"{percent}%"}
+    for tokens, percent in zip(
+        table8["sequence_length"], table8["percent_cut_off"]
+    )
 ]
-pd.DataFrame(rows).set_index("sequence length")
+pd.DataFrame(ours + theirs).fillna("–").set_index("sequence length")
 
 # %% [markdown]
-# *Tokens trained on* are relative to the full length. Training kept the same
-# account while it ran; this is what it wrote down:
+# The trainings kept the same account while they ran. This is what they wrote
+# down:
 
 # %%
-recorded = {
-    tokens: pipeline.checkpoint(
-        Training(
-            changes=()
-            if tokens == full
-            else (("max_seq_len", tokens), ("on_too_long", "truncate"))
-        )
-    ).summary()["encoding"]
-    for tokens in encoded
-}
-for tokens, words in recorded.items():
-    assert words == encoded[tokens].report()
-    print(f"{tokens:>6}: {words}")
+recorded = []
+for length in first:
+    words = length.training.summary()["encoding"]
+    assert words == encoded[length.tokens].report()
+    recorded.append(f"- {words}")
+Markdown("\n".join(recorded))
 
 # %% [markdown]
 # ## Table 8, ours
 #
 # Accuracy and thinking tokens are means over questions and seeds, with 95%
 # intervals over both: they say what other questions *and* another training
-# would have given. With three seeds such an interval is wide where seeds
+# would have given. With few seeds such an interval is wide where seeds
 # disagree, and rightly so. *Cut short* is the share of generations that were
 # still thinking at the limit.
 
 
 # %%
 def tokens_text(interval):
-    return f"{interval.estimate:.0f} [{interval.low:.0f}, {interval.high:.0f}]"
+    ends = f"[{interval.low:,.0f}, {interval.high:,.0f}]"
+    return f"{interval.estimate:,.0f} {ends}"
 
 
 pd.DataFrame(
     {
-        "benchmark": benchmark,
+        "benchmark": length.benchmark,
         "trained at": f"{length.tokens:,}",
         "accuracy % [95%]": length.interval("accuracy").percent(),
         "thinking tokens [95%]": tokens_text(
             length.interval("thinking_tokens")
         ),
-        "cut short": length.interval("cut_short").percent(),
+        "cut short % [95%]": length.interval("cut_short").percent(),
     }
-    for benchmark in benchmarks
-    for length in lengths[benchmark]
+    for length in trained
 ).set_index(["benchmark", "trained at"])
 
 # %% [markdown]
-# Seed by seed:
+# The same seed by seed: accuracy, and thinking tokens.
 
 # %%
 pd.DataFrame(
     {
-        "benchmark": benchmark,
+        "benchmark": length.benchmark,
         "trained at": f"{length.tokens:,}",
         **{
-            f"seed {seed}": f"{100 * accuracy:.1f}% at {tokens:.0f}"
+            f"seed {seed}": f"{accuracy:.1%} · {tokens:,.0f}"
             for seed, accuracy, tokens in zip(
                 length.seeds,
-                length.table("accuracy").mean(axis=0),
-                length.table("thinking_tokens").mean(axis=0),
+                length.by_seed("accuracy"),
+                length.by_seed("thinking_tokens"),
             )
         },
     }
-    for benchmark in benchmarks
-    for length in lengths[benchmark]
+    for length in trained
 ).set_index(["benchmark", "trained at"])
 
 # %% [markdown]
 # ## Table 8, the paper's
 #
-# One training and one greedy answer per question. The intervals are ours:
+# One training each, and one greedy answer per question. The intervals are ours:
 # Wilson's, from the number of questions.
 
 # %%
-questions = published.published()["questions"]
-
-
-def right(benchmark, percent):
-    return round(percent * questions[benchmark] / 100)
-
-
+printed = paper_rows()
 pd.DataFrame(
     {
-        "benchmark": benchmark,
-        **{
-            f"at {tokens:,}": f"{percent:.1f}"
-            + " [{:.1f}, {:.1f}]".format(
-                *(
-                    100 * end
-                    for interval in [
-                        wilson(right(benchmark, percent), questions[benchmark])
-                    ]
-                    for end in (interval.low, interval.high)
-                )
-            )
-            + f"; {thinking:,} tokens"
-            for tokens, (percent, thinking) in zip(
-                table8["sequence_length"], cells
-            )
-        },
+        "benchmark": row["benchmark"],
+        "trained at": row["name"],
+        "accuracy %": f"{100 * row['accuracy']:.1f} "
+        f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
+        "thinking tokens": f"{row['thinking_tokens']:,}",
     }
-    for benchmark, cells in table8["rows"].items()
-).set_index("benchmark")
-
-# %%
-ours_rows = [
-    {
-        "benchmark": benchmark,
-        "name": f"{length.tokens:,}",
-        "thinking_tokens": thinking.estimate,
-        "fewest": thinking.low,
-        "most": thinking.high,
-        "accuracy": accuracy.estimate,
-        "low": accuracy.low,
-        "high": accuracy.high,
-        "seeds": list(
-            zip(
-                length.table("thinking_tokens").mean(axis=0),
-                length.table("accuracy").mean(axis=0),
-            )
-        ),
-    }
-    for benchmark in benchmarks
-    for length in lengths[benchmark]
-    for accuracy in [length.interval("accuracy")]
-    for thinking in [length.interval("thinking_tokens")]
-]
-paper_rows = [
-    {
-        "benchmark": benchmark,
-        "name": f"{tokens:,}",
-        "thinking_tokens": thinking,
-        "accuracy": percent / 100,
-        "low": interval.low,
-        "high": interval.high,
-    }
-    for benchmark, cells in table8["rows"].items()
-    for tokens, (percent, thinking) in zip(table8["sequence_length"], cells)
-    for interval in [wilson(right(benchmark, percent), questions[benchmark])]
-]
+    for row in printed
+).set_index(["benchmark", "trained at"])
 
 # %% tags=["hide-input"]
-all_runs = [
-    run
-    for benchmark in benchmarks
-    for length in lengths[benchmark]
-    for run in length.runs
-]
+points = rows(trained)
+
+
+def in_words(found):
+    return "; ".join(
+        f"{row['benchmark']} trained at {row['name']}: "
+        f"{100 * row['accuracy']:.1f}%, {row['thinking_tokens']:,.0f} tokens"
+        for row in found
+    )
+
+
 show(
-    tokens_and_accuracy(ours_rows, paper_rows),
+    tokens_and_accuracy(points, printed),
     "sequence-length",
     alt="Accuracy against thinking tokens for each sequence length of "
-    "training. Ours: "
-    + "; ".join(
-        f"{row['benchmark']} at {row['name']}: {100 * row['accuracy']:.1f}%, "
-        f"{row['thinking_tokens']:.0f} tokens"
-        for row in ours_rows
-    )
-    + ". The paper: "
-    + "; ".join(
-        f"{row['benchmark']} at {row['name']}: {100 * row['accuracy']:.1f}%, "
-        f"{row['thinking_tokens']:,} tokens"
-        for row in paper_rows
-    )
-    + ".",
-    caption="Each point is a sequence length of training, with 95% intervals. "
-    "Left: this profile; small dots are single seeds. Right: Table 8 of the "
-    "paper.",
-    runs=all_runs,
+    f"training. Ours: {in_words(points)}. The paper: {in_words(printed)}.",
+    caption="Accuracy against thinking tokens, with 95% intervals. Squares: "
+    "trained on cut examples; circles: on whole ones. Left: this profile; "
+    "small marks are single seeds. Right: Table 8 of the paper.",
+    runs=[run for length in trained for run in length.runs],
 )
 
 # %% [markdown]
-# ## Does it change anything?
+# ## Does the cut change anything?
 #
-# Differences to the full length, paired by question and by seed.
+# Differences to the full length, paired by question and by seed:
 
 # %%
-changes = {}
-for benchmark in benchmarks:
-    *cut_lengths, whole = lengths[benchmark]
-    for length in cut_lengths:
-        changes[benchmark, length.tokens] = {
-            value: length.minus(whole, value)
-            for value in ("accuracy", "thinking_tokens", "cut_short")
-        }
+uncut = {
+    length.benchmark: length for length in trained if length.tokens == full
+}
+changes = {
+    length: {
+        measure: length.minus(uncut[length.benchmark], measure)
+        for measure in ("accuracy", "thinking_tokens", "cut_short")
+    }
+    for length in trained
+    if length.tokens != full
+}
 pd.DataFrame(
     {
-        "benchmark": benchmark,
-        "trained at": f"{tokens:,} less {full:,}",
+        "benchmark": length.benchmark,
+        "trained at": f"{length.tokens:,} less {full:,}",
         "accuracy, points": change["accuracy"].percent(),
         "thinking tokens": tokens_text(change["thinking_tokens"]),
         "cut short, points": change["cut_short"].percent(),
     }
-    for (benchmark, tokens), change in changes.items()
+    for length, change in changes.items()
 ).set_index(["benchmark", "trained at"])
 
 # %% [markdown]
-# And the paper's accuracies, as differences of two proportions:
+# The paper's accuracies, as differences of two proportions. Its per-question
+# results are not published, so they cannot be paired:
 
 # %%
-paper_gaps = {}
-for benchmark, ((low_percent, _), (high_percent, _)) in table8["rows"].items():
-    n = questions[benchmark]
-    paper_gaps[benchmark] = newcombe(
-        right(benchmark, low_percent), n, right(benchmark, high_percent), n
-    )
+paper_gaps = paper_differences()
 pd.DataFrame(
     {
         "benchmark": benchmark,
@@ -323,14 +246,20 @@ pd.DataFrame(
 # %% [markdown]
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence
-# length, the only examples that still show the end of thinking are the short
-# ones, so beyond the cut the model has never seen thinking end. The figure
-# follows every generation: which share is still thinking after so many
-# tokens?
+# A model learns when to stop from examples that stop. Cut at a sequence length,
+# the only examples that still show the end of thinking are the short ones, so
+# past the cut the model has never seen thinking end. The figure follows every
+# generation: which share is still thinking after so many tokens?
 
 # %% tags=["hide-input"]
-longest_first = lengths[first][::-1]
+cut = shorter[-1]
+longest_first = first[::-1]
+
+
+def share(part, whole):
+    return f"{part / whole:.1%}" if whole else "–"
+
+
 show(
     still_thinking(
         [
@@ -341,55 +270,38 @@ show(
             for length in longest_first
         ],
         cuts=[(tokens, f"cut at {tokens:,}") for tokens in shorter],
-        title=f"Still thinking on {first}",
+        title=f"Still thinking on {benchmarks[0]}",
     ),
     "sequence-length-survival",
     alt="Share of generations still thinking against thinking tokens. "
     + "; ".join(
-        f"trained at {length.tokens:,}, {before:.0%} think for more than "
-        f"{shorter[-1]:,} tokens and {after:.0%} never stop by themselves"
+        f"trained at {length.tokens:,}, "
+        f"{share(length.stops(cut).longer, length.generations)} think for more "
+        f"than {cut:,} tokens and {length.interval('cut_short').percent()} "
+        "percent are still thinking at the limit"
         for length in longest_first
-        for before in [length.past(shorter[-1])[0] / length.generations]
-        for after in [length.interval("cut_short").estimate]
     )
     + ".",
     caption="Bold: all seeds together; thin: each seed. A curve that stays up "
-    "until the limit is a model that does not stop.",
+    "until the limit belongs to a model that does not stop.",
     runs=[run for length in longest_first for run in length.runs],
 )
 
 # %% [markdown]
-# The same in numbers: of the generations that think for longer than any
-# example that the shorter training saw, how many stop by themselves?
+# The same in numbers: of the generations that think for longer than any example
+# that the shorter training saw, how many stop by themselves?
 
 # %%
-stops = {}
-for benchmark in benchmarks:
-    for length in lengths[benchmark]:
-        stops[benchmark, length.tokens] = (
-            length.past(shorter[-1]),
-            length.past(0),
-        )
-
-
-def share(part, whole):
-    return f"{part / whole:.1%}" if whole else "–"
-
-
 pd.DataFrame(
     {
-        "benchmark": benchmark,
-        "trained at": f"{tokens:,}",
-        f"think for more than {shorter[-1]:,}": f"{beyond:,} of {everyone:,}",
-        "of those, stop by themselves": share(ended, beyond),
-        "of all others, stop by themselves": share(
-            all_ended - ended, everyone - beyond
-        ),
+        "benchmark": length.benchmark,
+        "trained at": f"{length.tokens:,}",
+        f"longer than {cut:,}": share(stops.longer, length.generations),
+        "of these stop": share(stops.longer_ended, stops.longer),
+        "of the others stop": share(stops.others_ended, stops.others),
     }
-    for (benchmark, tokens), (
-        (beyond, ended),
-        (everyone, all_ended),
-    ) in stops.items()
+    for length in trained
+    for stops in [length.stops(cut)]
 ).set_index(["benchmark", "trained at"])
 
 # %% [markdown]
@@ -400,54 +312,51 @@ pd.DataFrame(
 
 def direction(interval):
     if interval.low > 0:
-        return "grows"
-    return "falls" if interval.high < 0 else "cannot be told apart"
+        return "rises"
+    return "falls" if interval.high < 0 else "does not change for certain"
 
 
 found = []
-for (benchmark, tokens), change in changes.items():
-    less, more = (
-        direction(change["accuracy"]),
-        direction(change["thinking_tokens"]),
-    )
+for length, change in changes.items():
+    accuracy = direction(change["accuracy"])
+    thinking = direction(change["thinking_tokens"])
+    agree = [accuracy == "falls", thinking == "rises"]
+    short = length.stops(cut)
+    whole = uncut[length.benchmark].stops(cut)
     found.append(
-        f"**{benchmark}, trained at {tokens:,} and not {full:,}.** Accuracy "
-        f"{less} ({change['accuracy'].percent()} points"
+        f"**{length.benchmark}, {length.tokens:,} against {full:,}.** Accuracy "
+        f"{accuracy} ({change['accuracy'].percent()} points), thinking "
+        f"{thinking} ({tokens_text(change['thinking_tokens'])} tokens): "
         + (
-            "; the paper: it falls). "
-            if less != "falls"
-            else ", as in the paper). "
-        )
-        + f"Thinking {more} ({tokens_text(change['thinking_tokens'])} tokens"
-        + (
-            ", as in the paper)."
-            if more == "grows"
-            else "; the paper: it grows)."
-        )
-    )
-    (beyond, ended), _ = stops[benchmark, tokens]
-    (beyond_full, ended_full), _ = stops[benchmark, full]
-    found.append(
-        f"**Why.** Past {shorter[-1]:,} tokens, {share(ended, beyond)} of the "
-        f"generations of the model trained at {tokens:,} stop by themselves, "
-        f"and {share(ended_full, beyond_full)} of those of the other."
-        + (
-            " What was never seen to end does not end, and an answer after "
-            "thinking that ran into the limit is a guess."
-            if beyond
-            and beyond_full
-            and ended / beyond < ended_full / beyond_full
-            else " So the cut is not seen in how thinking ends."
+            "both as in the paper."
+            if all(agree)
+            else "the first as in the paper, the second not."
+            if agree[0]
+            else "the second as in the paper, the first not."
+            if agree[1]
+            else "neither is what the paper finds."
         )
     )
-touching = [b for b, gap in paper_gaps.items() if gap.low <= 0 <= gap.high]
+    if short.longer and whole.longer:
+        found.append(
+            f"**Why.** Past {cut:,} tokens the model that was trained on cut "
+            f"examples stops by itself in {short.share:.1%} of its "
+            f"generations, the other in {whole.share:.1%}. "
+            + (
+                "Where no example ended, thinking seldom ends; the answer to "
+                "a thought that ran into the limit is forced."
+                if short.share < whole.share
+                else "So the cut does not show in how thinking ends."
+            )
+        )
+zero = [name for name, gap in paper_gaps.items() if gap.low <= 0 <= gap.high]
 found.append(
-    "**The paper's own evidence.** Thinking grows on all three benchmarks. "
-    f"The fall in accuracy has an interval that includes zero on "
-    f"{', '.join(touching)}"
+    f"**The paper's evidence.** Thinking grows on all {len(paper_gaps)} "
+    "benchmarks. Without pairing, the interval of the fall in accuracy "
+    f"includes zero on {', '.join(zero) or 'none of them'}"
     + (
-        "; what stands out is the number of tokens, not the accuracy."
-        if len(touching) == len(paper_gaps)
+        ": what stands out is the number of tokens."
+        if len(zero) == len(paper_gaps)
         else "."
     )
 )
@@ -455,7 +364,7 @@ Markdown("\n".join(f"- {line}" for line in found))
 
 # %% [markdown]
 # For anyone who trains on a smaller machine: look at what encoding reports
-# before starting. A sequence length that cuts answers off trains a model not
-# to answer; dropping the long examples, or paying for the length, are the
-# alternatives. `s1core plan` says what a length needs in memory, and training
-# refuses to cut silently.
+# before starting. A sequence length that cuts answers off trains a model not to
+# answer; leaving the long examples out, or paying for the length, are the
+# alternatives. `s1core plan` says what a length needs in memory, and
+# `on_too_long: error` refuses to cut.

@@ -58,8 +58,8 @@ def cost_and_accuracy(ours: Rows, paper: Rows) -> Figure:
     fig, axes = _ours_and_paper(ours, paper, "cost")
     for panel, rows in zip(axes, (ours, paper), strict=True):
         panel.set_xlabel("cost of training")
-        costs = sorted({row["cost"] for row in rows})
-        panel.set_xticks(costs, [f"{cost:.1f}x" if cost < 10 else f"{cost:.0f}x" for cost in costs])
+        ticks = {row["cost"]: f"{row['name']}\n{_times(row['cost'])}" for row in rows}
+        panel.set_xticks(list(ticks), list(ticks.values()))
     axes[0].set_title("Ours, in FLOPs")
     axes[1].set_title("The paper, in H100-hours")
     return fig
@@ -73,14 +73,15 @@ def tokens_and_accuracy(ours: Rows, paper: Rows) -> Figure:
         ours, paper: rows with `benchmark`, `name` (the length; drawn at the point),
             `thinking_tokens`, and `accuracy`, `low`, `high` as fractions; optionally `fewest`,
             `most` (the interval of the tokens) and `seeds`, a list of (thinking tokens, accuracy)
-            that are drawn small.
+            that are drawn small. The marks of a length have one shape, named once.
     """
     from s1core.figures.plots import _thousands
 
     fig, axes = _ours_and_paper(ours, paper, "thinking_tokens")
-    for panel in axes:
+    for panel, rows, hollow in ((axes[0], ours, False), (axes[1], paper, True)):
         panel.set_xlabel("average thinking tokens")
         panel.xaxis.set_major_formatter(_thousands)
+        _name_marks(panel, rows, ink("paper") if hollow else ink("ours"))
     axes[0].set_title("Ours")
     axes[1].set_title("The paper: s1-32B")
     return fig
@@ -199,19 +200,30 @@ def _joined(panel: Axes, rows: Rows, x: str, hollow: bool) -> Line:
     points = [(row[x], 100 * row["accuracy"]) for row in rows]
     panel.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.7)
     interval = {"color": colour, "linewidth": 1.4, "alpha": 0.6}
-    for row, (at, accuracy) in zip(rows, points, strict=True):
+    for number, (row, (at, accuracy)) in enumerate(zip(rows, points, strict=True)):
         panel.vlines(at, 100 * row["low"], 100 * row["high"], **interval)
         if "most" in row:
             panel.hlines(accuracy, row["fewest"], row["most"], **interval)
+        shape = "o" if number == len(rows) - 1 or x == "cost" else "s"
         for tokens, seed in row.get("seeds", ()):
-            panel.plot(tokens, 100 * seed, "o", color=colour, markersize=3.2, alpha=0.5)
-        panel.plot(at, accuracy, "o", **_mark(colour, hollow))
-        panel.annotate(
-            row["name"], (at, accuracy), xytext=(7, 5), textcoords="offset points",
-            fontsize=10, color=colour,
-        )  # fmt: skip
-    name = rows[0]["benchmark"]
-    return Line(name, colour, tuple(points))
+            panel.plot(tokens, 100 * seed, shape, color=colour, markersize=3.2, alpha=0.5)
+        panel.plot(at, accuracy, shape, **_mark(colour, hollow))
+    return Line(rows[0]["benchmark"], colour, tuple(points))
+
+
+def _name_marks(panel: Axes, rows: Rows, colour: str) -> None:
+    """Name the marks of the highest line, where there is room above."""
+    highest = max(rows, key=lambda row: row["accuracy"])["benchmark"]
+    for row in rows:
+        if row["benchmark"] == highest:
+            panel.annotate(
+                row["name"], (row["thinking_tokens"], 100 * row["accuracy"]), xytext=(5, 8),
+                textcoords="offset points", fontsize=10, color=colour,
+            )  # fmt: skip
+
+
+def _times(cost: float) -> str:
+    return f"{cost:.1f}x" if round(cost, 1) not in (1.0,) and cost < 10 else f"{cost:.0f}x"
 
 
 def _margins(panel: Axes, values: Sequence[float]) -> None:
