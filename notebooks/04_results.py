@@ -39,7 +39,6 @@ from s1core import experiments, profiles
 from s1core.evaluation import wilson
 from s1core.evaluation.benchmarks import benchmark as find_benchmark
 from s1core.evaluation.voting import same_answer
-from s1core.experiments import Training
 from s1core.figures import comparison, show
 from s1core.figures.curves import Curve, Mark
 from s1core.figures.parallel import (
@@ -278,8 +277,7 @@ lines.append(
     f"In the paper's figure s1 has {s1_math.percent()}% and the best other "
     f"model, {best[0]}, {best[2].percent()}%: "
     + (
-        "the intervals overlap, so on MATH500 the thousand examples are as "
-        "good as anyone's."
+        "the intervals overlap, and one run of each does not order them."
         if s1_math.overlaps(best[2])
         else "the intervals are apart."
     )
@@ -559,24 +557,26 @@ for row in table_5:
     place[f"{row.benchmark}, n = {row.n}"] = interval.percent()
 pd.DataFrame(rows.values()).set_index("model")
 
+
 # %% tags=["hide-input"]
-settings = ("w/o BF", "Wait 1x", "Wait 2x")
-better = {
-    name: accuracy_of("Table 5", "s1.1 w/o BF", name).correct
-    - accuracy_of("Table 5", "s1 w/o BF", name).correct
-    for name in dict.fromkeys(row.benchmark for row in table_5)
-}
-waiting = {
-    name: accuracy_of("Table 5", "s1.1 Wait 2x", name).correct
-    - accuracy_of("Table 5", "s1.1 w/o BF", name).correct
-    for name in better
-}
+def more(after, before):
+    """Questions gained on each benchmark between two rows of Table 5."""
+    return ", ".join(
+        f"{name} {a.correct - b.correct:+d}"
+        for name in dict.fromkeys(row.benchmark for row in table_5)
+        for a in [accuracy_of("Table 5", after, name)]
+        for b in [accuracy_of("Table 5", before, name)]
+    )
+
+
 Markdown(
-    "Better traces are worth "
-    + ", ".join(f"{k} questions on {name}" for name, k in better.items())
-    + "; two Waits on top of them "
-    + ", ".join(f"{k} on {name}" for name, k in waiting.items())
-    + ". The stronger the model, the less is left for Waits."
+    "In questions, better traces are worth "
+    + more("s1.1 w/o BF", "s1 w/o BF")
+    + ". Two Waits are worth "
+    + more("s1 Wait 2x", "s1 w/o BF")
+    + " to s1, and "
+    + more("s1.1 Wait 2x", "s1.1 w/o BF")
+    + " to s1.1."
 )
 
 # %% tags=["hide-input"]

@@ -1,7 +1,15 @@
 """Parallel scaling (Section 6.2, Figure 7): sample many times and vote.
 
-What counts as the same answer is passed in (the grader's equivalence); this module only counts
-votes and tokens, and compares methods at equal compute.
+What counts as the same answer is passed in (`evaluation.voting.same_answer`); this module only
+counts votes and tokens, and compares methods at equal compute::
+
+    right = lambda key, answer: grade_text(by_key[key], answer, "aime").status == "correct"
+    vote = majority_points(sampled, answers, right, same=same_answer("aime"))
+    longer = [ComputePoint("Wait", "2x", 6657.0, 16, 30)]
+    for point, voted in compute_matched(longer, vote):
+        print(point.setting, point.accuracy, "against a vote's", voted)
+
+From the samples of finished runs, and with intervals: `s1core.method_measures.match`.
 """
 
 from __future__ import annotations
