@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s1core import experiments, reading
+from s1core import experiments, reading, repetition
 from s1core.experiments import Condition, Training
 from s1core.profiles import ProfileError
 from s1core.runs import Run
@@ -72,6 +72,7 @@ def steps(pipeline: Pipeline) -> list[Step]:
         )
     if pipeline.profile.evaluation.waits:
         _add_reading(pipeline, found)
+        _add_repetition(pipeline, found)
     return list(found.values())
 
 
@@ -115,6 +116,15 @@ def _add_reading(pipeline: Pipeline, found: dict[str, Step]) -> None:
     _add(found, replace(found[run.id], experiments=(reading.NAME,)))
     make = partial(reading.reading, pipeline)
     _add(found, Step(reading.NAME, read, make, (trained, run.id), (reading.NAME,)))
+
+
+def _add_repetition(pipeline: Pipeline, found: dict[str, Step]) -> None:
+    """Add the count of repeated steps, which reads every generation of its runs."""
+    needs = tuple(pipeline.locate_run(c).id for c in repetition.conditions(pipeline))
+    for name in needs:
+        _add(found, replace(found[name], experiments=(repetition.NAME,)))
+    run, make = repetition.locate(pipeline), partial(repetition.repetition, pipeline)
+    _add(found, Step(repetition.NAME, run, make, needs, (repetition.NAME,)))
 
 
 def _add(found: dict[str, Step], step: Step) -> None:

@@ -189,7 +189,7 @@ def test_the_papers_numbers_are_those_that_it_prints(words: str, printed: str) -
 
 
 def test_every_claim_has_a_source_a_number_and_a_chapter_of_the_book() -> None:
-    chapters = {path.name[:2] for path in (CHECKOUT / "notebooks").glob("*.py")}
+    chapters = {p.stem.partition("_")[2] for p in (CHECKOUT / "notebooks").glob("*.py")}
     assert {c.chapter for c in CLAIMS} <= chapters
     assert all(c.where and c.paper() for c in CLAIMS)
     assert len({c.text for c in CLAIMS}) == len(CLAIMS)
@@ -205,7 +205,7 @@ def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for
 
 
 def test_each_has_a_chapter_that_exists_or_a_reason() -> None:
-    chapters = {path.name[:2] for path in (CHECKOUT / "notebooks").glob("*.py")}
+    chapters = {p.stem.partition("_")[2] for p in (CHECKOUT / "notebooks").glob("*.py")}
     for item in COVERAGE:
         assert set(item.chapters) <= chapters, item.name
         assert len(item.note.split()) >= (2 if item.chapters else 6), item.name
@@ -216,7 +216,7 @@ def test_each_has_a_chapter_that_exists_or_a_reason() -> None:
 
 def make_source(folder: Path, write: Callable[[Pipeline], None]) -> Path:
     (folder / "notebooks").mkdir(parents=True)
-    (folder / "notebooks" / "00_start.ipynb").write_text(
+    (folder / "notebooks" / "00_introduction.ipynb").write_text(
         '{"cells": [{"cell_type": "markdown", "source": ["# A start: why?"]}], "metadata": {}}'
     )
     store = RunStore(folder / "_results" / "laptop", read_only=True)
@@ -234,7 +234,7 @@ def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
     rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
     row = next(row for row in rows if CLAIMS[0].text in row)
     assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row
-    assert "[A start](notebooks/00_start.ipynb)" in row
+    assert "[A start](notebooks/00_introduction.ipynb)" in row
     assert f"Of {len(CLAIMS)} claims: **1** agrees, **{len(CLAIMS) - 1}** not tested" in page
 
 
@@ -252,4 +252,6 @@ def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
 
 def test_a_chapter_that_is_not_in_the_book_is_not_linked(tmp_path: Path) -> None:
     chapters = Chapters(make_source(tmp_path, lambda _: None) / "notebooks")
-    assert chapters.links(["00", "07"]) == "[A start](notebooks/00_start.ipynb)"
+    assert (
+        chapters.links(["introduction", "methods"]) == "[A start](notebooks/00_introduction.ipynb)"
+    )

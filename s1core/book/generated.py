@@ -61,7 +61,7 @@ def claims_page(source: Path, store: Path | None = None) -> str:
     moot = [f for f in findings if f.verdict != "agrees"]
     lines += [
         AUDIT_HEAD.format(
-            chapter=chapters.links(["09"]) or "the audit chapter",
+            chapter=chapters.links(["audit"]) or "the audit chapter",
             agree=len(findings) - len(moot),
             all=len(findings),
         )
@@ -128,19 +128,15 @@ def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:
 
 
 class Chapters:
-    """The chapters of a book, found by the number that their notebooks begin with."""
+    """The chapters of a book by name: "introduction" for `00_introduction.ipynb`."""
 
     def __init__(self, notebooks: Path) -> None:
-        self.titles = {path.stem[:2]: _title(path) for path in sorted(notebooks.glob("*.ipynb"))}
-        self.files = {path.stem[:2]: path.name for path in sorted(notebooks.glob("*.ipynb"))}
+        self.files = {p.stem.partition("_")[2]: p for p in sorted(notebooks.glob("*.ipynb"))}
 
-    def links(self, numbers: Iterable[str]) -> str:
-        """Links to the chapters with these numbers; those that are not in the book are left out."""
-        return ", ".join(
-            f"[{_plain(self.titles[n])}](notebooks/{self.files[n]})"
-            for n in numbers
-            if n in self.files
-        )
+    def links(self, names: Iterable[str]) -> str:
+        """Links to the chapters with these names; those that are not in the book are left out."""
+        found = [self.files[name] for name in names if name in self.files]
+        return ", ".join(f"[{_plain(_title(p))}](notebooks/{p.name})" for p in found)
 
 
 def _title(notebook: Path) -> str:
