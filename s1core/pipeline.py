@@ -59,6 +59,7 @@ class Pipeline:
     def __init__(
         self, profile: Profile, store: RunStore, *, progress: bool = False, say: Log | None = None
     ) -> None:
+        self.whole = profile
         self.missing = store.missing(profile.name)
         self.profile = profile.without(self.missing)
         self.store = store
@@ -263,10 +264,10 @@ class Pipeline:
         self.release()
         base = locate(self.profile.model)
         tokenizer = load_tokenizer(base)
-        examples = self._instructed(self.examples(training.subset), training, tokenizer)
+        examples = self.instructed(training, tokenizer)
         config = SFTConfig(**settings["sft"], template=self.profile.template)
         self.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
-        if self.profile.gpus or self.profile.processes > 1:
+        if self.profile.gpus or self.profile.processes > 1 or self.profile.rehearsal:
             result = spawn(base, examples, config, run.path / "sft", self.profile.processes)
         else:
             import torch
@@ -285,12 +286,12 @@ class Pipeline:
             "encoding": result.data,
         }
 
-    def _instructed(
-        self, examples: list[Example], training: Training, tokenizer: Any
-    ) -> list[Example]:
-        """Examples whose questions name the budget of their trace (Appendix E.1)."""
+    def instructed(self, training: Training, tokenizer: Any) -> list[Example]:
+        """What a training reads: a subset, its questions naming the budget of their trace where
+        the training is for such control (Appendix E.1)."""
         from s1core.forcing import controls
 
+        examples = self.examples(training.subset)
         if training.control == "tokens":
             return [controls.token_conditional(example, tokenizer) for example in examples]
         if training.control == "steps":

@@ -146,16 +146,15 @@ class Profile:
         """The same profile without what cannot be had: data sets and models, by name."""
         if not missing:
             return self
-        kept = {b: b not in missing for b in (*self.evaluation.benchmarks, *self.ablations.benchmarks)}
         return replace(
             self,
             evaluation=replace(
                 self.evaluation,
-                benchmarks=tuple(b for b in self.evaluation.benchmarks if kept[b]),
+                benchmarks=tuple(b for b in self.evaluation.benchmarks if b not in missing),
             ),
             ablations=replace(
                 self.ablations,
-                benchmarks=tuple(b for b in self.ablations.benchmarks if kept[b]),
+                benchmarks=tuple(b for b in self.ablations.benchmarks if b not in missing),
                 subsets=tuple(s for s in self.ablations.subsets if SUBSETS.get(s) not in missing),
             ),
             released={k: arm for k, arm in self.released.items() if arm["model"] not in missing},

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from s1core.cli import data, demo, generate, pocket, profile, store, work
+from s1core.cli import data, demo, generate, planning, pocket, profile, store, work
 
 app = typer.Typer(
     name="s1core",
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 profile.register(app)
+planning.register(app)
 work.register(app)
 generate.register(app)
 demo.register(app)
@@ -45,6 +46,9 @@ def known_errors() -> tuple[type[Exception], ...]:
     from s1core.forcing.budget import BudgetError
     from s1core.forcing.drive import ForcingError
     from s1core.pipeline import PipelineError
+    from s1core.planning.rehearse import RehearsalError
+    from s1core.planning.standin import StandInError
+    from s1core.planning.start import StartError
     from s1core.profiles import ProfileError
     from s1core.records import RecordError
     from s1core.runs import RunError
@@ -55,7 +59,16 @@ def known_errors() -> tuple[type[Exception], ...]:
     return (
         *(BackendError, BatchError, BenchmarkError, BudgetError, ChatError, CheckpointError),
         *(DataError, ForcingError, GradingError, PipelineError, ProfileError, RecordError),
-        *(ReportError, RunError, SelectionError, SFTError, TemplateError),
+        *(
+            RehearsalError,
+            ReportError,
+            RunError,
+            SelectionError,
+            SFTError,
+            StandInError,
+            StartError,
+            TemplateError,
+        ),
         OSError,
     )
 

@@ -124,7 +124,7 @@ def export(
     gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
 ) -> None:
     """Write a pool, a selection or a data set as a table for DuckDB, Datasette or a spreadsheet."""
-    from s1core.cli.profile import _pipeline
+    from s1core.cli.profile import open_pipeline
     from s1core.data.export import export as write
 
     items: list[Any]
@@ -133,9 +133,9 @@ def export(
 
         items = problems(source, data_dir)
     elif selection:
-        items = _pipeline(profile, None).examples()
+        items = open_pipeline(profile, None).examples()
     else:
-        items = _pipeline(profile, None).curation()[0]
+        items = open_pipeline(profile, None).curation()[0]
     table = "selection" if selection else "pool"
     typer.echo(f"{output}: {write(items, output, table, gated_text):,} rows")
 

@@ -51,11 +51,11 @@ def ship(
     profile: Annotated[str, typer.Option(help="Profile that s1 comes from.")] = "laptop",
 ) -> None:
     """For maintainers: put a trained model into the package and write its card."""
-    from s1core.cli.profile import _pipeline
+    from s1core.cli.profile import open_pipeline
     from s1core.pocket.ship import ship_base, ship_tuned
 
     if size == "s1":
-        pipeline = _pipeline(profile, None)
+        pipeline = open_pipeline(profile, None)
         tuned = pipeline.checkpoint()
         scores = {point.label: point.accuracy.percent() for point in pipeline.curve()}
         folder = ship_tuned(tuned.path / "sft" / "final", tuned.summary(), scores)

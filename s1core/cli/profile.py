@@ -1,4 +1,4 @@
-"""Commands about a whole profile: `plan`, `reproduce`, `compare`, `accept`."""
+"""Commands about a whole profile: `reproduce`, `compare`, `accept`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from s1core.pipeline import Pipeline
     from s1core.steps import Step
 
 HELPER_VARIABLE = "S1CORE_HELPER"
@@ -24,7 +25,6 @@ Seed = Annotated[int | None, typer.Option(help="Another seed than the profile's 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
-    app.command(epilog="Example: s1core plan laptop")(plan)
     app.command(
         epilog="Examples: s1core reproduce laptop; s1core reproduce smoke --seed 7; "
         "s1core reproduce laptop --only 'sequence length'"
@@ -33,7 +33,8 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: s1core accept laptop")(accept)
 
 
-def _pipeline(name: str, seed: int | None):  # noqa: ANN202 - the heavy import stays inside
+def open_pipeline(name: str, seed: int | None) -> Pipeline:
+    """The pipeline of a profile over its store."""
     from s1core import profiles
     from s1core.pipeline import Pipeline
     from s1core.runs import RunStore
@@ -47,17 +48,6 @@ def _pipeline(name: str, seed: int | None):  # noqa: ANN202 - the heavy import s
     )
 
 
-def plan(profile: Name = "laptop", seed: Seed = None) -> None:
-    """Show what a profile computes, what of it is done, and at most how many tokens it takes."""
-    pipeline = _pipeline(profile, seed)
-    chosen = pipeline.profile
-    typer.echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
-    typer.echo(f"store: {pipeline.store.root}")
-    for step in pipeline.steps():
-        state = "done" if step.run.is_finished else "to do"
-        typer.echo(f"  {state:5}  {step.run.id:24} {step.label}")
-
-
 def reproduce(
     profile: Name = "laptop",
     seed: Seed = None,
@@ -67,17 +57,23 @@ def reproduce(
     only: Annotated[
         list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Start more than an hour of GPU work without asking.")
+    ] = False,
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 
     Start it in several terminals, or on several machines that share the store, and they share the
     work.
     """
+    from s1core.planning.start import begin_with
     from s1core.steps import wanted, work
 
     if os.environ.get(HELPER_VARIABLE):
         _end_with_parent()
-    pipeline = _pipeline(profile, seed)
+    pipeline = open_pipeline(profile, seed)
+    if not os.environ.get(HELPER_VARIABLE):
+        pipeline = begin_with(pipeline, None if yes else _ask, only or ())
     steps = pipeline.steps() if not only else wanted(pipeline.steps(), only)
 
     def begin(number: int, step: Step) -> None:
@@ -89,6 +85,11 @@ def reproduce(
     with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, [profile, *options]):
         work(steps, begin)
     typer.echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
+
+
+def _ask(question: str) -> bool:
+    """Ask at a terminal; without one, refuse."""
+    return sys.stdin.isatty() and typer.confirm(question)
 
 
 @contextmanager
@@ -133,7 +134,7 @@ def compare(
     """Compare what was computed here with the committed results: identical, inside, or moved."""
     from s1core.compare import compare_results
 
-    pipeline = _pipeline(profile, seed)
+    pipeline = open_pipeline(profile, seed)
     report = compare_results(pipeline, results / pipeline.profile.name)
     typer.echo(report.text())
 
@@ -144,7 +145,7 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     from s1core.figures.headline import headline
     from s1core.records import write_atomically
 
-    pipeline = _pipeline(profile, seed)
+    pipeline = open_pipeline(profile, seed)
     steps = pipeline.steps()
     missing = [step.label for step in steps if not step.run.is_finished]
     if missing:
@@ -152,6 +153,8 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
             f"{len(missing)} runs are not finished ({missing[0]}, ...): "
             f"run `s1core reproduce {profile}` first"
         )
+    if pipeline.profile.rehearsal:
+        raise typer.BadParameter("a rehearsal has no results: its model and sizes stand in")
     name = pipeline.profile.name if seed is None else f"{pipeline.profile.name}-seed{seed}"
     folder = Path("results") / name
     count = pipeline.store.export([step.run for step in steps], folder)

@@ -45,11 +45,11 @@ def select(
     seed: Annotated[int | None, typer.Option(help="Another seed than the profile's.")] = None,
 ) -> None:
     """Curate a pool into the training set: quality, difficulty, diversity (Section 2.2)."""
-    from s1core.cli.profile import _pipeline
+    from s1core.cli.profile import open_pipeline
     from s1core.records import write_jsonl
     from s1core.selection import Funnel
 
-    pipeline = _pipeline(profile, seed)
+    pipeline = open_pipeline(profile, seed)
     funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
     typer.echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
     for row in funnel.rows():

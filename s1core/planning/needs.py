@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from s1core.checkpoints import SHIPPED
 from s1core.data.sources import SUBSETS, source
@@ -46,3 +47,63 @@ def needs(profile: Profile) -> Needs:
         tuple(dict.fromkeys(b.name for b in benchmarks if b.kind != "countdown")),
         tuple(dict.fromkeys(str(m) for m in models if not str(m).startswith(SHIPPED))),
     )
+
+
+def find_missing(profile: Profile) -> dict[str, str]:
+    """What a run of the profile will go without, and why: benchmarks, subsets, released models.
+
+    Data sets are read as the run will read them; of a model only its being there is checked.
+
+    Raises:
+        DataError: the training set itself cannot be had: nothing can run.
+    """
+    from s1core.data import DataError
+    from s1core.data.load import examples
+    from s1core.evaluation import benchmarks
+
+    wanted = needs(profile)
+    missing: dict[str, str] = {}
+    for number, name in enumerate(wanted.training):
+        try:
+            examples(name)
+        except DataError as error:
+            if number == 0:
+                raise
+            missing[name] = str(error)
+    for name in wanted.benchmarks:
+        try:
+            benchmarks.load(name)
+        except (DataError, benchmarks.BenchmarkError) as error:
+            missing[name] = str(error)
+    for name in wanted.models[1:]:
+        reason = _unreachable(name)
+        if reason:
+            missing[name] = reason
+    return missing
+
+
+def _unreachable(model: str) -> str:
+    """Why a model cannot be had; "" when it can."""
+    import os
+
+    from s1core.checkpoints import CheckpointError, in_mirror, locate, split_revision
+
+    if Path(model).exists() or in_mirror(model):
+        try:
+            locate(model)
+        except CheckpointError as error:
+            return str(error)
+        return ""
+    if os.environ.get("S1CORE_DATA_DIR"):
+        return f"{model} is not in the mirror"
+    from huggingface_hub import HfApi
+
+    repository, revision = split_revision(model)
+    try:
+        HfApi().model_info(
+            repository, revision=revision or None, token=os.environ.get("HF_TOKEN") or None
+        )
+    except Exception as error:  # the Hub's clients raise a dozen unrelated types
+        summary = (str(error).splitlines() or [""])[0][:200]
+        return f"{model} is out of reach: {type(error).__name__}: {summary}"
+    return ""

@@ -1,0 +1,240 @@
+"""Run a large profile at rehearsal sizes, the way it will be run: `s1core rehearse h100`.
+
+The same scripts, command line, store, notebooks and book, in a folder of its own::
+
+    rehearsal/h100/
+        profile.yaml   the profile with its sizes cut (`cut`)
+        mirror/        data (`rehearsal_data`)
+        model/         the stand-in (`standin`)
+        store/         runs
+        notebooks/     executed, every figure stamped
+        html/          the book
+
+Nothing is written anywhere else, and nothing of it is ever accepted as a result.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from s1core import profiles
+from s1core.planning.cut import EXAMPLES, cut
+from s1core.planning.needs import needs
+from s1core.planning.rehearsal_data import rehearsal_mirror
+from s1core.planning.standin import stand_in
+from s1core.planning.tokens import Tokens
+from s1core.profiles import Profile
+from s1core.records import write_atomically
+from s1core.runs import project_root
+
+Say = Callable[[str], None]
+
+STAMP = "rehearsal"
+
+
+class RehearsalError(RuntimeError):
+    """A rehearsal that did not get through; the message says at which stage, and where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A rehearsal whose folder is prepared.
+
+    Attributes:
+        folder: where all of it is.
+        profile: at rehearsal sizes.
+        environment: variables under which every stage runs.
+        python: interpreter that computes the runs (another one may hold vLLM).
+    """
+
+    folder: Path
+    profile: Profile
+    environment: dict[str, str]
+    python: str
+
+    @property
+    def work(self) -> Path:
+        """The folder in which every stage runs; paths in the profile are relative to it."""
+        return self.folder / "notebooks"
+
+
+def prepare(
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    model: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    python: str | None = None,
+    say: Say = lambda line: None,
+) -> Rehearsal:
+    """Make the folder of a rehearsal: profile, mirror and model.
+
+    Args:
+        name: the profile to rehearse.
+        folder: where; default: `rehearsal/NAME` in the checkout.
+        model: a small checkpoint; default: SmolLM2 (`standin`).
+        data_dir: a mirror with the real files; default: `S1CORE_DATA_DIR`, or else the Hub.
+        python: interpreter that computes the runs; default: this one.
+
+    Raises:
+        StandInError, DataError: the model or the data are not at hand.
+    """
+    full = profiles.load(name)
+    folder = Path(folder or project_root() / "rehearsal" / full.name).resolve()
+    python = python or sys.executable
+    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    link = folder / "model"
+    if model is None:
+        model = stand_in(folder / "stand-in")
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(Path(model).resolve())
+    engine = "vllm" if full.engine == "vllm" and _imports(python, "vllm") else "hf"
+    if engine != full.engine:
+        say(
+            f"vLLM is not installed for {python}: the transformers engine takes its place, so "
+            "vLLM itself is not rehearsed"
+        )
+    profile = cut(full, "../model", engine=engine)
+    write_atomically(folder / "profile.yaml", [_yaml(profile)])
+    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
+    rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
+    environment = {
+        "S1CORE_STORE": str(folder / "store"),
+        "S1CORE_DATA_DIR": str(folder / "mirror"),
+        "S1CORE_STAMP": STAMP,
+        "PROFILE": "../profile.yaml",
+        "PYTHON": python,
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH")])
+        ),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "OMP_NUM_THREADS": "1",
+        # Two torchruns on this machine stand for two hosts.
+        "HOSTS": " ".join(["localhost"] * profile.processes),
+        "PER_HOST": "1",
+        "PORT": str(_free_port()),
+    }
+    return Rehearsal(folder, profile, environment, python)
+
+
+def compute(rehearsal: Rehearsal) -> None:
+    """Check and make every run, by the launch script that the full profile is started with.
+
+    Raises:
+        RehearsalError: the script failed; what it said is on the terminal.
+    """
+    name = "two_hosts.sh" if rehearsal.profile.processes > 1 else "one_gpu.sh"
+    script = project_root(Path(__file__)) / "runs" / name
+    done = subprocess.run(
+        ["bash", str(script)],
+        cwd=rehearsal.work,
+        env={**os.environ, **rehearsal.environment},
+        check=False,
+    )
+    if done.returncode:
+        raise RehearsalError(
+            f"runs/{name} ended with status {done.returncode}; run the rehearsal again to go on"
+        )
+
+
+def compare(rehearsal: Rehearsal) -> tuple[Tokens, Tokens]:
+    """Tokens that the plan said before, and that the finished runs really took."""
+    from s1core.pipeline import Pipeline
+    from s1core.planning.tokens import Counter, generated
+    from s1core.runs import RunStore
+
+    before = dict(os.environ)
+    place = Path.cwd()
+    os.environ.update(rehearsal.environment)
+    os.chdir(rehearsal.work)
+    try:
+        pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
+        counter, planned, used = Counter(pipeline), Tokens(), Tokens()
+        for step in pipeline.steps():
+            if step.condition is not None:
+                planned += counter.planned(step.condition)
+                used += Tokens(expected=generated(step))
+            elif step.training is not None:
+                planned += counter.tokens(step)
+                used += Tokens(trained=int(step.run.summary()["tokens"]))
+        return planned, used
+    finally:
+        os.chdir(place)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say) -> int:
+    """Execute every notebook on the rehearsal's store and build the book; returns its pages.
+
+    Raises:
+        RehearsalError: a notebook failed; each one is tried, and all failures are named.
+    """
+    from s1core.book import BookError, build, execute
+
+    failed: list[str] = []
+    before = dict(os.environ)
+    os.environ.update(rehearsal.environment)
+    try:
+        for source in sorted(Path(notebooks).resolve().glob("*.py")):
+            began = time.monotonic()
+            output = rehearsal.work / f"{source.stem}.ipynb"
+            try:
+                execute(source, output, rehearsal.environment["PROFILE"])
+                say(f"{source.name}: {time.monotonic() - began:.0f} s")
+            except BookError as error:
+                output.unlink(missing_ok=True)
+                failed.append(str(error))
+                say(f"{source.name}: FAILED")
+        if failed:
+            raise RehearsalError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
+        nothing = rehearsal.folder / "no-results"
+        return build(
+            book, rehearsal.work, nothing, rehearsal.folder / "html", rehearsal.folder / "store"
+        )
+    except BookError as error:
+        raise RehearsalError(str(error)) from error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def discard(rehearsal: Rehearsal) -> None:
+    """Delete the runs of a rehearsal, so that it starts over."""
+    shutil.rmtree(rehearsal.folder / "store", ignore_errors=True)
+
+
+def _yaml(profile: Profile) -> str:
+    return yaml.safe_dump(_plain(asdict(profile)), sort_keys=False, allow_unicode=True)
+
+
+def _plain(value: object) -> object:
+    """Lists and dicts only, as YAML has them."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _imports(python: str, module: str) -> bool:
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    return subprocess.run([python, "-c", code], check=False).returncode == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
