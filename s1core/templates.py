@@ -31,7 +31,9 @@ class Template:
         name: key in `TEMPLATES`.
         think_start: text that opens thinking, right after the assistant header.
         think_end: text that closes thinking and opens the answer.
-        markers: strings that the tokenizer must know as single tokens.
+        markers: strings that the tokenizer must know as single tokens, since an end of thinking
+            is recognised by one token. The released Sky-T1 checkpoints spell theirs out in plain
+            text, so they are refused; fine-tunes that added the tokens fit.
         chat_options: extra arguments of the chat template for a direct answer without thinking.
         system: default system prompt; None leaves it to the chat template.
     """

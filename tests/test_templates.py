@@ -83,6 +83,35 @@ def test_a_template_that_does_not_fit_names_those_that_do():
         templates.resolve("s1", tokenizer)
 
 
+def sky_t1_tokenizer():
+    """A tokenizer to which Sky-T1's markers were added, as a fine-tune of it may do."""
+    import copy
+
+    tokenizer = copy.deepcopy(tiny_tokenizer())
+    tokenizer.add_tokens(["<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>"])
+    return tokenizer
+
+
+def test_sky_t1_thinks_and_answers_between_its_own_markers():
+    tokenizer = sky_t1_tokenizer()
+    delimiters = templates.resolve("sky-t1", tokenizer)
+    assert tokenizer.decode(delimiters.think_start_ids) == "<|begin_of_thought|>\n\n"
+    assert tokenizer.decode(delimiters.think_end_ids) == (
+        "<|end_of_thought|>\n\n<|begin_of_solution|>\n\n"
+    )
+    (end,) = tokenizer.encode("<|end_of_thought|>")
+    assert delimiters.end_of_thinking_ids == delimiters.eos_ids | {end}
+    text = tokenizer.decode(templates.prompt_ids("sky-t1", tokenizer, "yes?"))
+    assert text.startswith("<|im_start|>system\nYour role as an assistant")
+    assert text.endswith("<|im_start|>assistant\n<|begin_of_thought|>\n\n")
+
+
+def test_sky_t1_markers_that_are_plain_text_to_the_tokenizer_are_refused():
+    """The released Sky-T1 checkpoints keep Qwen2.5's tokenizer, which spells the markers out."""
+    with pytest.raises(TemplateError, match="this model has no <.begin_of_thought.>.*pick one of"):
+        templates.resolve("sky-t1", tiny_tokenizer())
+
+
 def test_an_unknown_template_lists_the_known_ones():
     with pytest.raises(TemplateError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
         templates.get("gpt")
@@ -125,3 +154,7 @@ def test_ids_of_the_real_qwen_tokenizer(qwen_tokenizer):
     assert qwen3.think_start_ids == (151667, 198)
     assert qwen3.think_end_ids == (151668, 271)
     assert qwen3.end_of_thinking_ids == {151643, 151645, 151668}
+    # Sky-T1's checkpoints have this vocabulary without added tokens: `<`, `|`, `end`, ...
+    assert len(templates.encode(qwen_tokenizer, "<|end_of_thought|>")) > 1
+    with pytest.raises(TemplateError, match="pick one of s1"):
+        templates.resolve("sky-t1", qwen_tokenizer)

@@ -104,6 +104,15 @@ def test_measured_thinking_is_what_was_asked_for(both):
     assert all(g.waits_used or g.outcome == "truncated" for g in generations)
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_answers_without_thinking_agree(both, native):
+    ours, theirs = (
+        list(generate(backend, PROBLEMS, Budget(0, max_answer=9), thinking=False, native=way))
+        for backend, way in zip(both, (native, True), strict=True)
+    )
+    assert ours == theirs and not any(g.thinking_tokens for g in ours)
+
+
 def test_steps_are_forced_over_several_calls_only(both):
     machine = controls.step_machine(tiny_tokenizer(), 2)
     with pytest.raises(BackendError, match="use native=False"):

@@ -187,6 +187,7 @@ def _description(machine: Machine, prompt: Sequence[int], backend: VLLMBackend) 
     return {
         "rules": rules,
         "stops": sorted(machine.rules.stops),
+        "answers_at_once": machine.phase == "answer",
         "prompt": list(prompt),
         "context_length": backend.context_length,
     }

@@ -52,7 +52,10 @@ def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Mac
     lists = {k: tuple(v) for k, v in rules.items() if isinstance(v, (list, tuple))}
     lists["ignore_ids"] = tuple(tuple(ids) for ids in rules["ignore_ids"])
     rules = Rules(**{**rules, **lists}, stops=frozenset(told["stops"]), ends_line=ends_line)
-    return Machine(rules, told["prompt"], told["context_length"])
+    machine = Machine(rules, told["prompt"], told["context_length"])
+    if told["answers_at_once"]:
+        machine.skip_thinking()
+    return machine
 
 
 class Request:
