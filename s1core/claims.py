@@ -141,21 +141,21 @@ CLAIMS: tuple[Claim, ...] = (
         '"Wait" is a better string than none at all (the end is only suppressed).',
         "Table 4",
         _rows("Table 4", '2x "Wait"', "2x without string"),
-        "results",
+        "methods",
         verdicts.string("without string"),
     ),
     Claim(
         '"Wait" is a better string than "Alternatively".',
         "Table 4",
         _rows("Table 4", '2x "Wait"', '2x "Alternatively"'),
-        "results",
+        "methods",
         verdicts.string("Alternatively"),
     ),
     Claim(
         '"Wait" is a better string than "Hmm".',
         "Table 4",
         _rows("Table 4", '2x "Wait"', '2x "Hmm"'),
-        "results",
+        "methods",
         verdicts.string("Hmm"),
     ),
     Claim(
@@ -232,7 +232,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Majority voting over samples of the base model cannot catch up with the fine-tuned one.",
         "Section 4.2, Figure 4b",
         _figure_4b,
-        "methods",
+        "results",
         verdicts.votes_of_the_base,
     ),
 )

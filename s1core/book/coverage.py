@@ -32,8 +32,8 @@ COVERAGE: tuple[Item, ...] = (
     Item(
         "Figure 2",
         "left: the sources of s1K; right: accuracy against training examples",
-        ("data_curation", "data_ablations", "audit"),
-        "left: domains and sources of our selection; right: our subsets, and the printed points "
+        ("data_curation", "results", "audit"),
+        "left: domains and sources of our selection; right: our training sets, and the points "
         "audited: the other models cannot be trained here",
     ),
     Item(
@@ -45,7 +45,7 @@ COVERAGE: tuple[Item, ...] = (
     Item(
         "Figure 4",
         "left: sequential scaling with Waits; right: majority voting of the base model",
-        ("introduction", "methods"),
+        ("introduction", "results"),
         "left: our curve; right: our votes",
     ),
     Item(
@@ -63,7 +63,7 @@ COVERAGE: tuple[Item, ...] = (
     Item(
         "Figure 7",
         "sequential scaling, majority voting and REBASE on top of it",
-        ("methods",),
+        ("results", "discussion"),
         "without REBASE: its process reward model, a fine-tuned LLaMA of 34 billion parameters, "
         "cannot run here and cannot judge our task",
     ),
@@ -97,11 +97,11 @@ COVERAGE: tuple[Item, ...] = (
     Item(
         "Table 3", "Control, Scaling and Performance", ("methods", "audit"), "ours, and recomputed"
     ),
-    Item("Table 4", "other strings than Wait", ("results",), "the same strings"),
+    Item("Table 4", "other strings than Wait", ("methods",), "the same strings"),
     Item(
         "Table 5",
         "s1.1: traces of DeepSeek r1",
-        ("discussion", "audit"),
+        ("results", "discussion", "audit"),
         "discussed, and audited with intervals; not trained: a second teacher of another quality "
         "has no counterpart in a world with one exact teacher",
     ),
