@@ -288,8 +288,37 @@ show(
 )
 
 # %% [markdown]
-# The same in numbers: of the generations that think for longer than any example
-# that the shorter training saw, how many stop by themselves?
+# The same in numbers. Of the generations that reach some number of tokens, which
+# share goes on to twice as many? If the cut is the cause, the models should
+# agree up to the cut and part behind it. In brackets the lowest and the highest
+# seed.
+
+# %%
+starts = [cut / 4, cut / 2, cut, 2 * cut]
+
+
+def share_text(shares):
+    low, high = min(shares), max(shares)
+    return f"{sum(shares) / len(shares):.0%} [{low:.0%}, {high:.0%}]"
+
+
+pd.DataFrame(
+    {
+        "benchmark": length.benchmark,
+        "trained at": f"{length.tokens:,}",
+        **{
+            f"{start:,.0f} to {2 * start:,.0f}": share_text(
+                length.goes_on(start)
+            )
+            for start in starts
+        },
+    }
+    for length in trained
+).set_index(["benchmark", "trained at"])
+
+# %% [markdown]
+# And what becomes of the generations that think for longer than any example
+# that the shorter training saw?
 
 # %%
 pd.DataFrame(
@@ -297,8 +326,10 @@ pd.DataFrame(
         "benchmark": length.benchmark,
         "trained at": f"{length.tokens:,}",
         f"longer than {cut:,}": share(stops.longer, length.generations),
-        "of these stop": share(stops.longer_ended, stops.longer),
-        "of the others stop": share(stops.others_ended, stops.others),
+        "of these, stop": share(stops.longer_ended, stops.longer),
+        "correct": share(stops.longer_correct, stops.longer),
+        "of the others, stop": share(stops.others_ended, stops.others),
+        "correct ": share(stops.others_correct, stops.others),
     }
     for length in trained
     for stops in [length.stops(cut)]
@@ -316,13 +347,17 @@ def direction(interval):
     return "falls" if interval.high < 0 else "does not change for certain"
 
 
+tokens_of = {(r["benchmark"], r["name"]): r["thinking_tokens"] for r in printed}
+folds = {
+    name: tokens_of[name, "4,096"] / tokens_of[name, "32,768"]
+    for name in paper_gaps
+}
 found = []
 for length, change in changes.items():
     accuracy = direction(change["accuracy"])
     thinking = direction(change["thinking_tokens"])
     agree = [accuracy == "falls", thinking == "rises"]
-    short = length.stops(cut)
-    whole = uncut[length.benchmark].stops(cut)
+    whole = uncut[length.benchmark]
     found.append(
         f"**{length.benchmark}, {length.tokens:,} against {full:,}.** Accuracy "
         f"{accuracy} ({change['accuracy'].percent()} points), thinking "
@@ -337,18 +372,34 @@ for length, change in changes.items():
             else "neither is what the paper finds."
         )
     )
-    if short.longer and whole.longer:
-        found.append(
-            f"**Why.** Past {cut:,} tokens the model that was trained on cut "
-            f"examples stops by itself in {short.share:.1%} of its "
-            f"generations, the other in {whole.share:.1%}. "
-            + (
-                "Where no example ended, thinking seldom ends; the answer to "
-                "a thought that ran into the limit is forced."
-                if short.share < whole.share
-                else "So the cut does not show in how thinking ends."
-            )
+    before, behind = (
+        (length.goes_on(start), whole.goes_on(start))
+        for start in (cut / 2, cut)
+    )
+    gaps = [sum(a) / len(a) - sum(b) / len(b) for a, b in (before, behind)]
+    parted = min(behind[0]) > max(behind[1]) and gaps[1] > gaps[0]
+    found.append(
+        f"**Why.** From {cut / 2:,.0f} to {cut:,} tokens "
+        f"{share_text(before[0])} of the generations go on after training at "
+        f"{length.tokens:,} and {share_text(before[1])} after training at "
+        f"{full:,}; from {cut:,} to {2 * cut:,} it is {share_text(behind[0])} "
+        f"and {share_text(behind[1])}. "
+        + (
+            "The models part where the examples were cut: there the shorter "
+            "training never saw thinking end."
+            if parted
+            else "The cut does not show there beyond the spread of seeds."
         )
+    )
+    found.append(
+        "**How much.** Thinking grows "
+        f"{length.interval('thinking_tokens').estimate / whole.interval('thinking_tokens').estimate:.2f}"
+        "-fold here; in the paper "
+        + ", ".join(
+            f"{fold:.1f}-fold on {name}" for name, fold in folds.items()
+        )
+        + "."
+    )
 zero = [name for name, gap in paper_gaps.items() if gap.low <= 0 <= gap.high]
 found.append(
     f"**The paper's evidence.** Thinking grows on all {len(paper_gaps)} "

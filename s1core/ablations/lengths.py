@@ -32,17 +32,15 @@ MEASURES: dict[str, Callable[[Mapping[str, str]], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """How many generations think longer than some length, and how many stop by themselves."""
+    """Generations that think longer than some length, and the others: how many stop by themselves,
+    and how many answer right."""
 
     longer: int
     longer_ended: int
+    longer_correct: int
     others: int
     others_ended: int
-
-    @property
-    def share(self) -> float:
-        """Of those that think longer, the share that stops; NaN where there is none."""
-        return self.longer_ended / self.longer if self.longer else float("nan")
+    others_correct: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +106,25 @@ class Length:
         """Thinking tokens of every generation, one list for each seed."""
         return [[int(row["thinking_tokens"]) for row in rows] for rows in self._rows]
 
+    def goes_on(self, tokens: float) -> list[float]:
+        """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
+        shares = []
+        for column in self.thinking_tokens():
+            longer = [count for count in column if count > tokens]
+            doubled = sum(count > 2 * tokens for count in longer)
+            shares.append(doubled / len(longer) if longer else float("nan"))
+        return shares
+
     def stops(self, tokens: int) -> Stops:
-        """Which generations stop by themselves: those longer than `tokens`, and the others."""
-        ended: dict[bool, list[bool]] = {True: [], False: []}
+        """What becomes of generations that think longer than `tokens`, and of the others."""
+        parts: dict[bool, list[dict[str, str]]] = {True: [], False: []}
         for row in (row for rows in self._rows for row in rows):
-            ended[int(row["thinking_tokens"]) > tokens].append(row["outcome"] == "ended")
-        longer, others = ended[True], ended[False]
-        return Stops(len(longer), sum(longer), len(others), sum(others))
+            parts[int(row["thinking_tokens"]) > tokens].append(row)
+        counts = (
+            (len(p), sum(r["outcome"] == "ended" for r in p), sum(map(MEASURES["accuracy"], p)))
+            for p in (parts[True], parts[False])
+        )
+        return Stops(*(int(count) for part in counts for count in part))
 
 
 def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:

@@ -167,13 +167,10 @@ def paper_difference_rows() -> list[Row]:
 
 
 def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
-    """Accuracy and FLOPs, in multiples of s1's, as `figures.ablations.cost_and_accuracy` draws."""
+    """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
     flops = {made.name: made.flops / sets[0].flops for made in sets}
-    return [
-        _cost(one.benchmark, one.name, flops[one.name], one.point.accuracy)
-        for one in compared
-        if one.name in flops
-    ]
+    rows = [_cost(one.benchmark, one.name, flops[one.name], one.point.accuracy) for one in compared]
+    return sorted(rows, key=lambda row: row["cost"])
 
 
 def paper_cost_rows() -> list[Row]:

@@ -52,14 +52,17 @@ def cost_and_accuracy(ours: Rows, paper: Rows) -> Figure:
     """Accuracy against what training cost, as multiples of the reference (Section 5.1).
 
     Args:
-        ours, paper: rows with `benchmark`, `name` (drawn at the point), `cost` (1 for the
-            reference), and `accuracy`, `low`, `high` as fractions.
+        ours, paper: rows with `benchmark`, `name` (drawn at the highest line), `cost` (1 for the
+            reference), and `accuracy`, `low`, `high` as fractions; the cheapest first.
     """
     fig, axes = _ours_and_paper(ours, paper, "cost")
     for panel, rows in zip(axes, (ours, paper), strict=True):
-        panel.set_xlabel("cost of training")
-        ticks = {row["cost"]: f"{row['name']}\n{_times(row['cost'])}" for row in rows}
-        panel.set_xticks(list(ticks), list(ticks.values()))
+        panel.set_xlabel("cost of training, in multiples of s1's")
+        costs = [row["cost"] for row in rows]
+        ticks = [2.0**power for power in range(-3, 10) if min(costs) <= 1.5 * 2**power]
+        ticks = [tick for tick in ticks if tick <= 1.5 * max(costs)]
+        panel.set_xticks(ticks[:: 2 if len(ticks) > 5 else 1])
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
     axes[0].set_title("Ours, in FLOPs")
     axes[1].set_title("The paper, in H100-hours")
     return fig
@@ -73,15 +76,20 @@ def tokens_and_accuracy(ours: Rows, paper: Rows) -> Figure:
         ours, paper: rows with `benchmark`, `name` (the length; drawn at the point),
             `thinking_tokens`, and `accuracy`, `low`, `high` as fractions; optionally `fewest`,
             `most` (the interval of the tokens) and `seeds`, a list of (thinking tokens, accuracy)
-            that are drawn small. The marks of a length have one shape, named once.
+            that are drawn small. The last row of a benchmark, the longest length, is a circle;
+            the others are squares. The names stand at the highest line.
     """
+    from matplotlib.ticker import MaxNLocator
+
     from s1core.figures.plots import _thousands
 
     fig, axes = _ours_and_paper(ours, paper, "thinking_tokens")
-    for panel, rows, hollow in ((axes[0], ours, False), (axes[1], paper, True)):
+    for panel in axes:
+        low, high = panel.get_xlim()
+        if high < 4 * low:  # powers of two are too few to read a value from
+            panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.set_xlabel("average thinking tokens")
         panel.xaxis.set_major_formatter(_thousands)
-        _name_marks(panel, rows, ink("paper") if hollow else ink("ours"))
     axes[0].set_title("Ours")
     axes[1].set_title("The paper: s1-32B")
     return fig
@@ -101,9 +109,7 @@ def still_thinking(
     """
     import matplotlib.pyplot as plt
 
-    from s1core.figures.plots import _no_ticks, _thousands
-
-    fig, panel = plt.subplots(figsize=(WIDTH, 3.5))
+    fig, panel = plt.subplots(figsize=(WIDTH, 3.6))
     colour, lines = ink("ours"), []
     for number, row in enumerate(curves):
         dashes = DASHES[number % len(DASHES)]
@@ -111,14 +117,10 @@ def still_thinking(
             panel.step(*survival(tokens), where="post", color=colour, linewidth=0.7, alpha=0.4)
         x, y = survival([t for tokens in row["seeds"] for t in tokens])
         panel.step(x, y, where="post", color=colour, linestyle=dashes)
-        shown = np.linspace(0.15, 0.95, 24) * (len(x) - 1)
-        lines.append(Line(row["name"], colour, tuple((x[i], y[i]) for i in shown.astype(int))))
-    longest = max(t for row in curves for tokens in row["seeds"] for t in tokens)
-    panel.set_xscale("log", base=2)
-    panel.set_xlim(4, longest * 1.08)
+        lines.append(Line(row["name"], colour, tuple(zip(x, y, strict=True))))
+    panel.set_xlim(0)
     panel.set_ylim(0, 103)
-    panel.xaxis.set_major_formatter(_thousands)
-    panel.xaxis.set_minor_locator(_no_ticks())
+    panel.xaxis.set_major_formatter("{x:,.0f}")
     for place, text in cuts:
         panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
         panel.annotate(
@@ -128,18 +130,34 @@ def still_thinking(
     panel.set_xlabel("thinking tokens")
     panel.set_ylabel("still thinking (%)")
     panel.set_title(title)
-    label_lines(panel, lines)
+    _label_curves(panel, lines)
     return fig
 
 
 def survival(tokens: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths and the percentage longer than each: `[2, 2, 4] -> [1, 2, 4], [100, 33.3, 0]`."""
+    """Lengths and the percentage longer than each: `[2, 2, 4] -> [0, 2, 4], [100, 33.3, 0]`."""
     lengths, counts = np.unique(np.asarray(tokens), return_counts=True)
     left = 100 * (1 - np.cumsum(counts) / len(tokens))
-    return np.concatenate([[1], lengths]), np.concatenate([[100], left])
+    return np.concatenate([[0], lengths]), np.concatenate([[100], left])
 
 
 # ------------------------------------------------------------------------------- details
+
+
+def _label_curves(panel: Axes, lines: Sequence[Line]) -> None:
+    """Name falling curves: the highest to its right, the others under it, where it is empty."""
+    span = panel.get_xlim()[1]
+    highest, *others = sorted(lines, key=lambda line: -_height(line, 0.3 * span))
+    text = {"color": ink("ours"), "fontweight": "semibold"}
+    at = (0.3 * span, _height(highest, 0.3 * span))
+    panel.annotate(highest.name, at, xytext=(8, 8), textcoords="offset points", **text)
+    for number, line in enumerate(others):
+        low = max(0.5 * _height(line, 0.32 * span) - 8 * number, 2)
+        panel.text(0.135 * span, low, line.name, va="center", **text)
+
+
+def _height(line: Line, x: float) -> float:
+    return next((y for at, y in reversed(line.points) if at <= x), 100.0)
 
 
 def _forest(fig: SubFigure, rows: Rows, title: str, *, hollow: bool) -> None:
@@ -170,6 +188,7 @@ def _difference(panel: Axes, row: Mapping[str, Any], place: int, colour: str, ho
     panel.annotate(
         text, (row["difference"], place), xytext=(0, 6), textcoords="offset points",
         ha="center", fontsize=9.5, color=colour,
+        bbox={"facecolor": ink("page"), "edgecolor": "none", "pad": 0.6},
     )  # fmt: skip
 
 
@@ -187,7 +206,10 @@ def _ours_and_paper(ours: Rows, paper: Rows, x: str) -> tuple[Figure, list[Axes]
             _joined(panel, [row for row in rows if row["benchmark"] == benchmark], x, hollow)
             for benchmark in dict.fromkeys(row["benchmark"] for row in rows)
         ]
+        if x == "cost" and len(lines) == 1:
+            panel.lines[0].remove()  # training sets are no sequence; a line only tells benchmarks
         _margins(panel, [row[x] for row in rows])
+        _name_marks(panel, rows, x, ink("paper") if hollow else ink("ours"))
         if hollow or len(lines) > 1:
             label_lines(panel, lines)
     axes[0].set_ylabel("accuracy (%)")
@@ -211,19 +233,15 @@ def _joined(panel: Axes, rows: Rows, x: str, hollow: bool) -> Line:
     return Line(rows[0]["benchmark"], colour, tuple(points))
 
 
-def _name_marks(panel: Axes, rows: Rows, colour: str) -> None:
+def _name_marks(panel: Axes, rows: Rows, x: str, colour: str) -> None:
     """Name the marks of the highest line, where there is room above."""
     highest = max(rows, key=lambda row: row["accuracy"])["benchmark"]
     for row in rows:
         if row["benchmark"] == highest:
             panel.annotate(
-                row["name"], (row["thinking_tokens"], 100 * row["accuracy"]), xytext=(5, 8),
+                row["name"], (row[x], 100 * row["accuracy"]), xytext=(5, 8),
                 textcoords="offset points", fontsize=10, color=colour,
             )  # fmt: skip
-
-
-def _times(cost: float) -> str:
-    return f"{cost:.1f}x" if round(cost, 1) not in (1.0,) and cost < 10 else f"{cost:.0f}x"
 
 
 def _margins(panel: Axes, values: Sequence[float]) -> None:
