@@ -1,8 +1,9 @@
 """A small real completions server over the transformers backend, with faults on demand.
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
-returns token ids, under /text/v1 text only. POST a list of faults to /faults ("drop", "429",
-"500", "400", "hang", "malformed", "empty", "greedy"): the next completion requests get one each.
+returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
+list of faults to /faults ("drop", "429", "500", "400", "hang", "malformed", "empty", "greedy"): the
+next completion requests get one each.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/seen":
             return self.reply(200, SEEN)
-        self.reply(200, {"data": [{"id": "tiny", "max_model_len": BACKEND.context_length}]})
+        told = {"max_model_len": BACKEND.context_length}
+        if self.path.startswith("/llama"):
+            told = {"aliases": ["small"], "meta": {"n_ctx": BACKEND.context_length}}
+        self.reply(200, {"data": [{"id": "tiny", **told}]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -56,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, {"choices": []})
         if self.path.startswith("/text") and not isinstance(body["prompt"], str):
             return self.reply(400, {"error": "prompt must be a string"})
-        self.reply(200, {"choices": [self.complete(body, fault == "greedy")]})
+        self.reply(200, self.complete(body, fault == "greedy"))
 
     def complete(self, body: dict, greedy: bool) -> dict:
         prompt = body["prompt"]
@@ -74,10 +78,16 @@ class Handler(BaseHTTPRequestHandler):
         stopped = done.finish_reason == "stop"
         shown = done.token_ids[:-1] if stopped else done.token_ids
         choice = {"text": tiny_tokenizer().decode(shown), "finish_reason": done.finish_reason}
+        if self.path.startswith("/llama"):
+            verbose = body.get("verbose") and body.get("return_tokens")
+            return {
+                "choices": [choice],
+                **({"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}),
+            }
         choice["stop_reason"] = done.token_ids[-1] if stopped else None
         if body.get("return_token_ids") and not self.path.startswith("/text"):
             choice["token_ids"] = list(done.token_ids)
-        return choice
+        return {"choices": [choice]}
 
     def reply(self, status: int, body: object, headers: dict | None = None, raw: bytes = b""):
         data = raw or json.dumps(body).encode()

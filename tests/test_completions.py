@@ -80,6 +80,28 @@ def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server):
     assert all(isinstance(request["prompt"], list) for request in call(server + "/seen"))
 
 
+def test_ids_and_context_are_read_in_the_words_of_llama_cpp_too(server):
+    backend = connect(server, api="/llama/v1")
+    assert list(generate(backend, PROBLEMS, BUDGETS)) == expected()
+    assert backend.exact_tokens
+    assert backend.context_length == 512
+    named = CompletionsBackend(server + "/llama/v1", "small", tiny_tokenizer())
+    assert named.context_length == 512
+
+
+def test_nothing_is_left_to_the_defaults_of_a_server_or_of_its_model(server):
+    """vLLM takes defaults from a model's generation_config.json, llama.cpp has its own."""
+    backend = connect(server)
+    stops = tuple(tiny_tokenizer().encode("<|im_end|></think>"))
+    backend.complete([[40]], [SamplingParams(max_tokens=2, temperature=1.0, stop_token_ids=stops)])
+    (request,) = call(server + "/seen")
+    wanted = {"temperature": 1.0, "top_p": 1.0, "top_k": len(tiny_tokenizer()), "min_p": 0.0}
+    wanted |= {"repetition_penalty": 1.0, "repeat_penalty": 1.0, "max_tokens": 2}
+    wanted |= {"add_special_tokens": False, "skip_special_tokens": False}
+    wanted |= {"stop": ["<|im_end|>", "</think>"], "preserved_tokens": ["<|im_end|>", "</think>"]}
+    assert wanted.items() <= request.items() and request["stop_token_ids"] == list(stops)
+
+
 def test_a_server_that_takes_text_only_still_gets_its_waits_and_is_marked_inexact(server):
     backend = connect(server, api="/text/v1")
     generations = list(generate(backend, PROBLEMS[:2], BUDGETS[1:3]))
@@ -170,8 +192,18 @@ def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
 def test_the_context_length_must_be_known(server):
     with pytest.raises(BackendError, match="give context_length"):
         CompletionsBackend(server + "/v1", "other", tiny_tokenizer())
-    with pytest.raises(BackendError, match="not an http"):
-        CompletionsBackend("file:///etc", "tiny", tiny_tokenizer())
+    for address in ("file:///etc", "http:///v1"):
+        with pytest.raises(BackendError, match="not an http"):
+            CompletionsBackend(address, "tiny", tiny_tokenizer())
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://me:secret@127.0.0.1/v1", "http://127.0.0.1/v1?key=secret"]
+)
+def test_an_address_that_holds_a_secret_is_refused_without_repeating_it(address):
+    with pytest.raises(BackendError, match="must hold no user, password") as error:
+        CompletionsBackend(address, "tiny", tiny_tokenizer())
+    assert "secret" not in str(error.value) and "OPENAI_API_KEY" in str(error.value)
 
 
 def test_an_unreachable_server_is_a_clear_error():

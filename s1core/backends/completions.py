@@ -92,14 +92,14 @@ class CompletionsBackend:
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
         address = urllib.parse.urlsplit(url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise BackendError(
-                f"{url!r} is not an http(s) address; give one such as http://host/v1"
-            )
         if address.username or address.password or address.query:
             raise BackendError(
                 "the server's address must hold no user, password or query; put the key in "
                 f"the environment variable {key_variable}"
+            )
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise BackendError(
+                f"{url!r} is not an http(s) address; give one such as http://host/v1"
             )
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
