@@ -14,7 +14,7 @@ from s1core.profiles import Profile
 
 MAX_THINKING = 48
 MAX_ANSWER = 8
-MAX_SEQ_LEN = 192
+MAX_SEQ_LEN = 384
 EXAMPLES = 4
 QUESTIONS = 2
 
@@ -58,7 +58,7 @@ def cut(profile: Profile, model: str, *, engine: str = "hf", processes: int = 2)
         ablations=replace(
             profile.ablations,
             seq_lens=tuple(
-                MAX_SEQ_LEN // 2 - 8 * i for i, _ in enumerate(profile.ablations.seq_lens)
+                MAX_SEQ_LEN * 3 // 4 - 8 * i for i, _ in enumerate(profile.ablations.seq_lens)
             ),
         ),
         methods=replace(

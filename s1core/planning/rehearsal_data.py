@@ -23,6 +23,9 @@ from s1core.records import Example, Trace, write_atomically
 
 QUESTIONS = "s1K questions"
 
+LONGEST = 150
+"""Characters of a question, so that a short sequence leaves room for its trace."""
+
 
 def rehearsal_mirror(
     root: str | Path, data_dir: str | Path | None, wanted: Needs, count: int
@@ -39,7 +42,8 @@ def rehearsal_mirror(
     """
     root = Path(root)
     entries: list[dict[str, Any]] = []
-    pool = _pool(wanted.training[0], data_dir)
+    whole = _pool(wanted.training[0], data_dir)
+    pool = (example for example in whole if len(example.problem.question) <= LONGEST)
     for name in wanted.training:
         chosen = list(itertools.islice(pool, count))
         rows = [_row(example) for example in chosen]
