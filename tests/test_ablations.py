@@ -1,0 +1,260 @@
+"""Data ablations and sequence lengths: counted by hand, drawn with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from s1core import experiments, profiles
+from s1core.ablations import lengths as by_length
+from s1core.ablations import subsets
+from s1core.evaluation.crossed import crossed_interval
+from s1core.experiments import Training
+from s1core.pipeline import Pipeline
+from s1core.runs import Run, RunStore
+
+SMOKE = profiles.load("smoke")
+QUESTIONS = [f"{i:016x}" for i in range(4)]
+
+
+# ------------------------------------------------------ intervals over questions and seeds
+
+
+def test_one_seed_gives_students_interval_over_questions() -> None:
+    values = np.random.default_rng(0).normal(5, 2, (40, 1))
+    interval = crossed_interval(values)
+    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+    assert interval.n == 40 and "one seed" in interval.method
+
+
+@pytest.mark.parametrize(("question", "seed"), [(1.0, 0.0), (1.0, 0.3), (0.0, 1.0)])
+def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, seed: float) -> None:
+    """1,000 trials of 60 questions and 3 seeds with crossed effects and noise."""
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(1_000):
+        effects = question * rng.normal(size=(60, 1)) + seed * rng.normal(size=(1, 3))
+        covered += 0 in crossed_interval(effects + rng.normal(size=(60, 3)))
+    assert 0.93 <= covered / 1_000 <= 1
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    agree = rng.normal(size=(50, 3))
+    apart = agree + np.array([-1.0, 0.0, 1.0])
+    width = [i.high - i.low for i in map(crossed_interval, (agree, apart))]
+    assert width[1] > 3 * width[0]
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.0], [[0.5]], [[0.5, np.nan], [1, 1]], np.zeros((3, 0))])
+def test_what_is_no_table_of_questions_and_seeds_is_refused(values: Any) -> None:
+    with pytest.raises(ValueError, match="questions, seeds"):
+        crossed_interval(values)
+
+
+# ------------------------------------------------------------------------- finished runs
+
+
+def finish(store: RunStore, run: Run, write: Callable[[Run], dict | None]) -> Run:
+    return store.ensure(run.kind, run.settings, write)
+
+
+def graded(store: RunStore, run: Run, right: list[int], tokens: list[int]) -> Run:
+    """A generation run: `right[i]` of the two samples of question i are correct; those that think
+    for 100 tokens were cut short."""
+
+    def write(run: Run) -> None:
+        run.write_table(
+            "grades.csv",
+            [
+                {
+                    "problem_key": key,
+                    "sample": sample,
+                    "status": "correct" if sample < right[i] else "wrong",
+                    "thinking_tokens": tokens[i],
+                    "outcome": "truncated" if tokens[i] >= 100 else "ended",
+                    "waits_used": 0,
+                }
+                for i, key in enumerate(QUESTIONS)
+                for sample in range(2)
+            ],
+        )
+
+    return finish(store, run, write)
+
+
+def trained(store: RunStore, run: Run, examples: int, tokens: int, steps: int) -> Run:
+    return finish(store, run, lambda run: {"examples": examples, "tokens": tokens, "steps": steps})
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """A store with finished runs of the smoke profile whose numbers are known."""
+    ablations = replace(SMOKE.ablations, subsets=("random", "full"), seeds=2)
+    found = Pipeline(replace(SMOKE, ablations=ablations), RunStore(tmp_path / "store"))
+    store = found.store
+    made = {"s1": (32, 5_200, 2), "random": (32, 2_600, 2), "full": (96, 10_400, 6)}
+    right = {"s1": [2, 1, 1, 0], "random": [1, 0, 0, 0], "full": [2, 2, 2, 1]}
+    for condition in experiments.subsets(found.profile):
+        name = condition.label
+        summary = {"examples": made[name][0], "domains": 5, "mean_thinking_tokens": 81.5}
+        summary["correct_traces"] = made[name][0] // 4
+        finish(
+            store,
+            found.locate_selection(name),
+            lambda run, summary=summary: run.write_json("summary.json", summary),
+        )
+        trained(store, found.locate_checkpoint(condition.training), *made[name])
+        graded(store, found.locate_run(condition), right[name], [10, 20, 30, 100])
+    seeded = {(96, 0): [0, 0, 1, 0], (96, 1): [1, 0, 1, 0], (1024, 1): [2, 1, 2, 0]}
+    for condition in experiments.sequence_lengths(found.profile):
+        changes = dict(condition.training.changes)
+        place = changes.get("max_seq_len", 1024), changes.get("seed", 0)
+        trained(store, found.locate_checkpoint(condition.training), 32, 100, 2)
+        if place in seeded:
+            tokens = [30, 60, 100, 100] if place[0] == 96 else [10, 20, 30, 90]
+            graded(store, found.locate_run(condition), seeded[place], tokens)
+    return found
+
+
+# -------------------------------------------------------------------------- training sets
+
+
+def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline: Pipeline) -> None:
+    from s1core.checkpoints import locate
+    from s1core.sft.shapes import ModelShape
+
+    made = subsets.training_set(pipeline, "full")
+    assert (made.examples, made.domains, made.steps, made.tokens) == (96, 5, 6, 10_400)
+    assert made.thinking_tokens == 81.5 and made.correct == 0.25
+    shape = ModelShape.of(locate("pocket-large"))  # one epoch of 96 examples of 108 tokens
+    assert made.flops == pytest.approx(96 * shape.train_flops([108]))
+
+
+def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None:
+    s1, random, full = subsets.compare(pipeline, "countdown")
+    assert s1.difference is None and s1.verdict == ""
+    assert s1.point.accuracy.estimate == pytest.approx(4 / 8)
+    assert random.difference and full.difference
+    assert random.difference.estimate == pytest.approx(-3 / 8)
+    assert full.difference.estimate == pytest.approx(+3 / 8)
+    assert random.difference.method == "paired bootstrap, 10000 resamples"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.2, "better"),
+        (-0.2, -0.01, "worse"),
+        (-0.1, 0.1, "cannot tell"),
+        (0, 1, "cannot tell"),
+    ],
+)
+def test_a_verdict_needs_an_interval_that_leaves_out_zero(
+    low: float, high: float, verdict: str, pipeline: Pipeline
+) -> None:
+    _, one, _ = subsets.compare(pipeline, "countdown")
+    assert one.difference
+    gap = replace(one.difference, estimate=(low + high) / 2, low=low, high=high)
+    assert replace(one, difference=gap).verdict == verdict
+
+
+def test_costs_are_multiples_of_s1_and_come_in_order(pipeline: Pipeline) -> None:
+    compared = subsets.compare(pipeline, "countdown")
+    sets = [subsets.training_set(pipeline, one.name) for one in compared]
+    rows = subsets.cost_rows(compared, sets)
+    assert [row["name"] for row in rows] == ["random", "s1", "full"]
+    assert rows[1]["cost"] == 1 and rows[0]["cost"] < 0.51 and 1.8 < rows[2]["cost"] < 2
+
+
+def test_the_papers_rows_are_those_that_table_2_prints() -> None:
+    rows = {(r["name"], r["benchmark"]): r for r in subsets.paper_difference_rows()}
+    assert len(rows) == 12
+    diverse = rows["diverse", "AIME24"]
+    assert diverse["difference"] == pytest.approx(-23.3)
+    assert (diverse["low"], diverse["high"]) == (-40.0, -10.0)
+    assert all(r["low"] <= r["difference"] <= r["high"] for r in rows.values())
+    costs = {r["cost"] for r in subsets.paper_cost_rows()}
+    assert costs == {1, 394 / 7}
+
+
+# ----------------------------------------------------------------------- sequence lengths
+
+
+def test_lengths_come_shortest_first_with_all_their_seeds(pipeline: Pipeline) -> None:
+    short, whole = by_length.lengths(pipeline, "countdown")
+    assert (short.tokens, whole.tokens) == (96, 1024)
+    assert short.seeds == whole.seeds == (0, 1)
+    assert whole.training.id == pipeline.locate_checkpoint(Training()).id
+    np.testing.assert_array_equal(short.table("accuracy"), [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]])
+    np.testing.assert_array_equal(whole.table("accuracy"), [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]])
+    assert whole.by_seed("thinking_tokens") == [40, 37.5]
+
+
+def test_differences_are_paired_by_question_and_seed(pipeline: Pipeline) -> None:
+    short, whole = by_length.lengths(pipeline, "countdown")
+    gap = short.minus(whole, "accuracy")
+    assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
+    table = short.table("accuracy") - whole.table("accuracy")
+    assert (gap.low, gap.high) == (crossed_interval(table).low, crossed_interval(table).high)
+    assert short.minus(whole, "thinking_tokens").estimate == pytest.approx(72.5 - 38.75)
+
+
+def test_shares_stay_between_nothing_and_all(pipeline: Pipeline) -> None:
+    short, whole = by_length.lengths(pipeline, "countdown")
+    for length in (short, whole):
+        for measure in ("accuracy", "cut_short"):
+            interval = length.interval(measure)
+            assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
+        assert length.interval("thinking_tokens").low >= 0
+
+
+def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
+    short, _ = by_length.lengths(pipeline, "countdown")
+    assert short.generations == 16
+    # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
+    assert short.stops(96) == by_length.Stops(8, 0, 2, 8, 8, 1)
+    assert short.goes_on(30) == [4 / 6, 4 / 6]  # 60, 100, 100; of these 100 and 100 double it
+    assert np.isnan(short.goes_on(100)).all()
+
+
+def test_the_papers_table_8_has_wilsons_intervals() -> None:
+    rows = by_length.paper_rows()
+    assert [(r["benchmark"], r["name"]) for r in rows[:2]] == [
+        ("AIME24", "4,096"),
+        ("AIME24", "32,768"),
+    ]
+    assert rows[0]["accuracy"] == pytest.approx(9 / 30) and rows[0]["thinking_tokens"] == 20_721
+    assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
+
+
+def test_the_cut_is_counted_on_the_training_examples() -> None:
+    from s1core.pocket import pool
+    from s1core.records import Example
+
+    drawn: list[Example] = [row.example for row in pool.build_pool(0, 200) if not row.error]
+
+    class Fixed(Pipeline):
+        def examples(self, subset: str = "s1") -> list[Example]:
+            return drawn
+
+    found = by_length.encoded_at(Fixed(SMOKE, RunStore("nowhere")), 96)
+    longer = [row for row in found.examples if row.full_length > 96]
+    assert found.truncated == len(longer) == found.answers_lost + found.answers_cut > 0
+    assert max(found.lengths) == 96
+
+
+def test_a_profile_without_ablations_says_so(tmp_path: Path) -> None:
+    bare = replace(SMOKE, ablations=profiles.Ablations())
+    found = Pipeline(bare, RunStore(tmp_path))
+    with pytest.raises(ValueError, match="trains on s1 alone"):
+        subsets.compare(found, "countdown")
+    with pytest.raises(ValueError, match="one sequence length"):
+        by_length.lengths(found, "countdown")
