@@ -128,7 +128,7 @@ pd.DataFrame(
         "cut short": f"{one.point.cut_short:.1%}",
     }
     for one in compared
-).set_index(["benchmark", "trained on"])
+).set_index("trained on")
 
 # %% [markdown]
 # ## Table 2, the paper's
@@ -197,8 +197,8 @@ Markdown(
 # ## What more training buys
 #
 # The recipe fixes the number of epochs, so a set with more examples or longer
-# traces also trains for more tokens. In the paper only the whole pool costs
-# much more; here the sets differ in their traces, too.
+# traces also trains for more tokens. The paper gives the cost of two of its
+# sets, s1K and the whole pool.
 
 # %%
 costs = subsets.cost_rows(compared, sets)

@@ -136,7 +136,7 @@ pd.DataFrame(
         "cut short % [95%]": length.interval("cut_short").percent(),
     }
     for length in trained
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% [markdown]
 # The same seed by seed: accuracy, and thinking tokens.
@@ -156,7 +156,7 @@ pd.DataFrame(
         },
     }
     for length in trained
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% [markdown]
 # ## Table 8, the paper's
@@ -175,7 +175,7 @@ pd.DataFrame(
         "thinking tokens": f"{row['thinking_tokens']:,}",
     }
     for row in printed
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% tags=["hide-input"]
 points = rows(trained)
@@ -226,11 +226,10 @@ pd.DataFrame(
         "cut short, points": change["cut_short"].percent(),
     }
     for length, change in changes.items()
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% [markdown]
-# The paper's accuracies, as differences of two proportions. Its per-question
-# results are not published, so they cannot be paired:
+# The paper's printed accuracies, compared without pairing:
 
 # %%
 paper_gaps = paper_differences()
@@ -314,7 +313,7 @@ pd.DataFrame(
         },
     }
     for length in trained
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% [markdown]
 # And what becomes of the generations that think for longer than any example
@@ -333,7 +332,7 @@ pd.DataFrame(
     }
     for length in trained
     for stops in [length.stops(cut)]
-).set_index(["benchmark", "trained at"])
+).set_index("trained at")
 
 # %% [markdown]
 # ## What agrees, what does not, and why

@@ -182,8 +182,8 @@ def _forest(fig: SubFigure, rows: Rows, title: str, *, hollow: bool) -> None:
 
 
 def _difference(panel: Axes, row: Mapping[str, Any], place: int, colour: str, hollow: bool) -> None:
-    panel.plot([row["low"], row["high"]], [place] * 2, color=colour, linewidth=1.6)
-    panel.plot(row["difference"], place, "o", **_mark(colour, hollow))
+    panel.plot([row["low"], row["high"]], [place] * 2, color=colour, linewidth=1.6, zorder=4)
+    panel.plot(row["difference"], place, "o", zorder=5, **_mark(colour, hollow))
     text = f"{row['difference']:+.1f}".replace("-", "\N{MINUS SIGN}")
     panel.annotate(
         text, (row["difference"], place), xytext=(0, 6), textcoords="offset points",
