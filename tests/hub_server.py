@@ -25,7 +25,15 @@ class Hub:
     repositories: dict[str, dict[str, bytes]]
     gated: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)  # file names whose next download breaks off
+    commits: set[str] = field(default_factory=lambda: {COMMIT})
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
+
+    def has(self, revision: str) -> bool:
+        return revision == "main" or revision in self.commits
+
+    def downloads(self, file: str) -> list[str]:
+        """The ranges asked for when a file was downloaded; "" for all of it."""
+        return [r for method, path, r in self.asked if method == "GET" and path.endswith(file)]
 
     def __enter__(self) -> Hub:
         hub = self
@@ -80,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         if files is None:
             return self._error(404, "RepoNotFound")
         revision = re.search(r"/(?:revision|tree|paths-info)/([^/]+)", rest)
-        if revision and revision[1] not in (COMMIT, "main"):
+        if revision and not self.hub.has(revision[1]):
             return self._error(404, "RevisionNotFound")
         if key in self.hub.gated and "/tree/" in rest and not self._allowed():
             return self._error(403, "GatedRepo")
@@ -99,20 +107,21 @@ class _Handler(BaseHTTPRequestHandler):
             }
             for row in listed
         ]
-        facts = {"id": name, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}
+        commit = revision[1] if revision and revision[1] != "main" else COMMIT
+        facts = {"id": name, "sha": commit, "siblings": siblings, "private": False, "tags": []}
         return self._json({**facts, "gated": "auto" if key in self.hub.gated else False})
 
     def _file(self, key: str, revision: str, file: str) -> None:
         content = self.hub.repositories.get(key, {}).get(file)
         if key in self.hub.gated and not self._allowed():
             return self._error(403, "GatedRepo")
-        if content is None or revision not in (COMMIT, "main"):
+        if content is None or not self.hub.has(revision):
             return self._error(404, "EntryNotFound")
         first = int(re.fullmatch(r"bytes=(\d+)-.*", self.headers.get("Range", "bytes=0-"))[1])
         digest = hashlib.sha256(content).hexdigest()
         rest = content[first:]
         self.send_response(206 if first else 200)
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", COMMIT if revision == "main" else revision)
         self.send_header("ETag", f'"{digest}"')
         self.send_header("Content-Length", str(len(rest)))
         if first:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,29 @@ HASHED = 5e9
 
 GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
 MIRROR_FIX = "fetch again: s1core fetch PROFILE --to $S1CORE_DATA_DIR"
+
+
+def hub_out_of_reach(profile: Profile) -> Finding | None:
+    """A finding where the Hub is needed and does not answer; asked once, with little patience."""
+    wanted = needs(profile)
+    here = all(Path(model).exists() for model in wanted.models) and not wanted.datasets
+    if os.environ.get("S1CORE_DATA_DIR") or here:
+        return None
+    from huggingface_hub import constants
+
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            with urllib.request.urlopen(constants.ENDPOINT, timeout=10):
+                return None
+        except urllib.error.HTTPError:
+            return None  # it answers
+        except (OSError, ValueError):
+            pass
+    return Finding.problem(
+        "Hub",
+        f"{constants.ENDPOINT} does not answer, and S1CORE_DATA_DIR names no mirror",
+        "connect to a network, or fetch a mirror elsewhere and copy it (s1core fetch)",
+    )
 
 
 def check_datasets(profile: Profile) -> Iterator[Finding]:

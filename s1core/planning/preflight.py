@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from s1core.planning.artifacts import check_datasets, check_models
+from s1core.planning.artifacts import check_datasets, check_models, hub_out_of_reach
 from s1core.planning.environment import gpus, launcher, versions
 from s1core.planning.report import Finding
 from s1core.profiles import Profile
@@ -58,9 +58,12 @@ def preflight(profile: Profile, site: Site, *, go_on: bool = False) -> Iterator[
         lambda: launcher(profile),
         lambda: _port(profile, site),
         lambda: _clock(site),
-        lambda: check_models(profile),
-        lambda: check_datasets(profile),
     ]
+    unreachable = hub_out_of_reach(profile)
+    if unreachable is not None:
+        checks.append(lambda: iter([unreachable]))
+    else:
+        checks += [lambda: check_models(profile), lambda: check_datasets(profile)]
     for check in checks:
         for finding in check():
             yield finding.softened() if finding.optional and go_on else finding

@@ -13,8 +13,10 @@ import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s1core.checkpoints import in_mirror
 from s1core.evaluation import benchmarks
 from s1core.experiments import Condition, Training
 from s1core.published import published
@@ -134,9 +136,11 @@ class Counter:
     @property
     def counts(self) -> bool:
         """Whether the examples are at hand, so that training tokens are counted, not assumed."""
-        if self.pipeline.profile.pool == "pocket":
+        profile = self.pipeline.profile
+        if profile.pool == "pocket":
             return self.pipeline.locate_selection().is_finished
-        return bool(os.environ.get("S1CORE_DATA_DIR"))
+        tokenizer = Path(profile.model).exists() or in_mirror(profile.model) is not None
+        return tokenizer and bool(os.environ.get("S1CORE_DATA_DIR"))
 
     def lengths(self, training: Training) -> list[int]:
         """Tokens of each example as trained on, after the cut at the sequence length."""

@@ -1,0 +1,96 @@
+"""A profile, a mirror and a model of a few kilobytes, as the large profiles have theirs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s1core.data.mirror import sha256
+from s1core.profiles import FOLDER
+
+
+def aime(count: int = 30) -> list[dict[str, Any]]:
+    return [{"problem": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(count)]
+
+
+def math500(count: int = 500) -> list[dict[str, Any]]:
+    return [
+        {"problem": f"What is {i} - 1?", "answer": str(i - 1), "solution": "", "subject": "Algebra"}
+        for i in range(count)
+    ]
+
+
+def released(count: int = 1000) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": f"Use {i % 90} 3 to make {i}",
+            "solution": str(i),
+            "source_type": "AIME",
+            "thinking_trajectories": ["no no yes Wait yes"],
+            "attempt": "yes",
+        }
+        for i in range(count)
+    ]
+
+
+def jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def write_mirror(root: Path, **files: list[dict[str, Any]]) -> Path:
+    """A mirror with the rows of each data set: `write_mirror(root, AIME24=aime())`."""
+    entries = []
+    (root / "datasets").mkdir(parents=True, exist_ok=True)
+    for name, rows in files.items():
+        path = root / "datasets" / f"{name}.jsonl"
+        path.write_bytes(jsonl(rows))
+        entries.append(
+            {
+                "dir": "datasets",
+                "file": path.name,
+                "rows": len(rows),
+                "sha256": sha256(path),
+                "source": name,
+            }
+        )
+    (root / "MANIFEST.json").write_text(json.dumps(entries))
+    return root
+
+
+def save_model(folder: Path) -> Path:
+    """The tiny model of the tests, with room for a prompt."""
+    from tests.helpers import tiny_model, tiny_tokenizer
+
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
+    return folder
+
+
+def write_profile(path: Path, base: str = "h100", **changes: Any) -> Path:
+    """A large profile with some of its settings replaced; sections are merged."""
+    row = yaml.safe_load((FOLDER / f"{base}.yaml").read_text())
+    for name, value in changes.items():
+        merge = isinstance(value, dict) and isinstance(row.get(name), dict) and value
+        row[name] = {**row[name], **value} if merge else value
+    path.write_text(yaml.safe_dump(row))
+    return path
+
+
+SMALL = {
+    "evaluation": {"benchmarks": ["AIME24", "MATH500"], "budgets": [500, 1000], "waits": [1]},
+    "ablations": {"benchmarks": ["AIME24"], "subsets": [], "seq_lens": []},
+    "methods": {
+        "ignore_strs": ["Wait"],
+        "token_limits": [1024],
+        "step_limits": [],
+        "classes": [],
+        "votes": 0,
+        "vote_budgets": [],
+    },
+}
+"""Settings that leave a few runs of each kind."""
