@@ -131,8 +131,8 @@ lint: setup ## Style: ruff, and shellcheck where it is installed
 	$(PY) -m ruff format --check .
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites; fi
 
-bench: setup ## Run the CPU benchmarks (the GPU ones are benchmarks/gpu_*.py)
-	@for script in $(filter-out benchmarks/gpu_%,$(wildcard benchmarks/[a-z]*.py)); do \
+bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
+	@for script in $(filter-out %_gpu.py benchmarks/gpu_%,$(wildcard benchmarks/[a-z]*.py)); do \
 	    echo "== $$script"; $(PY) "$$script"; \
 	done
 

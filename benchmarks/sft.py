@@ -11,7 +11,8 @@ precision (fp32) on every side, each run in a process of its own, alternating:
 Memory is the peak of the resident set while training over what it was before. Wall time and CPU
 time are both reported: on a busy machine the second is the one to compare. Losses are compared
 step by step with TRL's defaults (packing changes what a step holds, so it has no counterpart).
-The last line is one JSON object of ratios. Needs TRL: `pip install trl`.
+The last line is one JSON object of ratios. Needs TRL:
+`pip install -c constraints.txt -e '.[bench]'`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import tempfile
 import time
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if find_spec("trl") is None:
+        parser.error("TRL is not installed: pip install -c constraints.txt -e '.[bench]'")
     if options.side:
         print(json.dumps(measure(options.side, options.examples)))
         return

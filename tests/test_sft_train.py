@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -414,4 +415,27 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
     train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+def test_a_full_disk_at_the_very_end_keeps_the_checkpoint_that_holds_the_training(
+    model: Any,
+    tiny_model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    config = replace(CONFIG, keep_checkpoints=True)
+    train(model, tiny_tokenizer, encoded, config, tmp_path)
+    shutil.rmtree(tmp_path / "final")  # as if the process had died while it wrote the model
+    with (
+        files_of_at_most(20_000),
+        pytest.raises(SFTError, match="final model could not be written.*free some disk space"),
+    ):
+        train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, config, tmp_path)
+    assert not (tmp_path / "final").exists()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000006"]
+    again = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, config, tmp_path)
+    assert again.resumed_from == again.steps == 6
     assert same_bytes(tmp_path, undisturbed.path.parent)

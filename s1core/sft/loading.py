@@ -119,7 +119,9 @@ def _adapted(model: PreTrainedModel, config: SFTConfig) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise SFTError("LoRA needs the package peft: install it, or set lora=None") from error
+        raise SFTError(
+            "LoRA needs the package peft: install s1core[sft], or set lora=None"
+        ) from error
     settings = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,

@@ -96,7 +96,7 @@ def _liger(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) ->
         from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
     except ImportError as error:
         raise SFTError(
-            'loss_kernel="liger" needs the package liger-kernel and a GPU: install it, or use '
-            '"chunked"'
+            'loss_kernel="liger" needs the package liger-kernel and a GPU: install s1core[sft], or '
+            'use "chunked"'
         ) from error
     return LigerFusedLinearCrossEntropyLoss(reduction="sum")(weight, hidden, targets)
