@@ -29,9 +29,10 @@ pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
 BUDGETS = [
     Budget(0, max_answer=5),
-    Budget(60, num_ignore=1, max_answer=24),
-    Budget(120, num_ignore=3, ignore_str=("Wait", "Hmm"), max_answer=24),
-    Budget(200, num_ignore=1, ignore_str="", max_answer=24),
+    Budget(60, max_answer=24),
+    Budget(300, num_ignore=3, ignore_str=("Wait", "Hmm"), max_answer=24),
+    Budget(250, num_ignore=1, ignore_str="", max_answer=24),
+    Budget(400, num_ignore=1, max_answer=24),
 ]
 
 
@@ -72,7 +73,7 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(url):
     server = CompletionsBackend(url, "pocket-s1", locate("pocket-s1"))
     reference = HFBackend.from_pretrained("pocket-s1")
     assert server.context_length == reference.context_length
-    problems = pocket.evaluation_problems(len(BUDGETS))
-    ours, theirs = (list(generate(b, problems, BUDGETS)) for b in (server, reference))
+    problems, budgets = pocket.evaluation_problems(20), BUDGETS * 4
+    ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
     assert ours == theirs
     assert server.exact_tokens and any(g.waits_used for g in ours)
