@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 from s1core import profiles, selection
 from s1core.data.audit import load_audit
-from s1core.data.sources import POOL
+from s1core.data.sources import POOL, table7_name
 from s1core.figures import show
 from s1core.figures.funnel import funnel as funnel_figure
 from s1core.pipeline import Pipeline
@@ -51,6 +51,7 @@ from s1core.selection.ablations import BASELINES
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
 )
+curated = pipeline.curated  # whose pool is curated here from its raw state
 
 # %% [markdown]
 # ## What goes in
@@ -78,7 +79,7 @@ pd.DataFrame(
 # its trace and the annotations that selection works on.
 
 # %%
-candidates, evaluation, config = pipeline.curation()
+candidates, evaluation, config = curated.curation()
 one = candidates[0]
 print(one.question)
 print(one.example.trace.thinking)
@@ -100,7 +101,7 @@ print(
 # 59,029.
 
 # %%
-run = pipeline.selection()
+run = curated.selection()
 funnel = selection.Funnel.from_json(run.read_json("funnel.json"))
 rows = [
     row
@@ -197,7 +198,7 @@ hard, _ = selection.difficulty(checked)
 chosen, _ = selection.diversify(
     hard, config.diversity, np.random.default_rng([SEED, 1000])
 )
-assert [c.key for c in chosen] == [e.key for e in pipeline.examples()]
+assert [c.key for c in chosen] == [e.key for e in curated.examples()]
 counts = {"hard questions": hard, "selected": chosen}
 domains = pd.DataFrame(
     {
@@ -273,6 +274,29 @@ overlaps = [
 ]
 print(f"Jaccard overlap of two draws: {np.mean(overlaps):.2f}")
 print(f"lowest {min(overlaps):.2f}, highest {max(overlaps):.2f}")
+
+# %% [markdown]
+# ## The set that is trained on
+#
+# What the fine-tuning of this profile reads, by source: the selection above, or s1K as it was
+# released, beside the number of questions that the paper's pool has from there (Table 7).
+
+# %%
+trained = pipeline.examples()
+sources = pd.Series([table7_name(e.problem.source) for e in trained])
+pool_rows = {s.name: f"{s.rows:,}" for s in POOL}
+by_source = sources.value_counts(sort=False).sort_index().rename("trained on")
+table = by_source.to_frame()
+table.insert(
+    0, "in the paper's pool", [pool_rows.get(name, "-") for name in table.index]
+)
+table.rename_axis("source")
+
+# %%
+words = [len(e.trace.thinking.split()) for e in trained]
+print(f"{len(trained):,} examples")
+print(f"words per thinking trace: {np.median(words):.0f} in the middle,")
+print(f"{min(words):,} at least, {max(words):,} at most")
 
 # %% [markdown]
 # ## The other choices of Table 2

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s1core import experiments
+from s1core import experiments, profiles
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.data.sources import SUBSETS
 from s1core.evaluation import benchmarks
@@ -68,6 +68,15 @@ class Pipeline:
         self._engine: tuple[str, Backend] | None = None
 
     # ------------------------------------------------------------------- data and models
+
+    @cached_property
+    def curated(self) -> Pipeline:
+        """The pipeline whose pool is curated from its raw state: this one, or where the pool is a
+        released set, that of the profile named in `curation`, over the same store."""
+        if not self.profile.curation:
+            return self
+        chosen = profiles.load(self.profile.curation).with_seed(self.profile.seed)
+        return Pipeline(chosen, self.store, progress=self.progress, say=self.say)
 
     @cached_property
     def model_id(self) -> str:

@@ -98,6 +98,7 @@ class Profile:
         graders: the two models of the difficulty stage (Section 2.2), smaller first.
         pool: where selection starts: `pocket`, or a published training set.
         pool_size: questions in the pocket pool.
+        curation: where the pool comes selected, the profile whose pool shows how one selects.
         selected: how many examples are selected (1,000 in the paper).
         sft: settings of `s1core.sft.SFTConfig`.
         ablations: trainings beside the recipe (Tables 2 and 8).
@@ -130,6 +131,7 @@ class Profile:
     ablations: Ablations = field(default_factory=Ablations)
     methods: Methods = field(default_factory=Methods)
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    curation: str = ""
     engine: str = "hf"
     batch_size: int = 256
     threads: int | None = None

@@ -54,6 +54,8 @@ def steps(pipeline: Pipeline) -> list[Step]:
     The headline figure's come first. A run wanted by several experiments is one step.
     """
     found: dict[str, Step] = {}
+    if pipeline.curated is not pipeline:
+        _add_selection(pipeline.curated, found, "s1", "data curation")
     for experiment, condition in experiments.conditions(pipeline.profile):
         needs: tuple[str, ...] = ()
         if condition.training is not None and not condition.training.released:
@@ -95,13 +97,7 @@ def _add_training(pipeline: Pipeline, found: dict[str, Step], training: Training
     """Add a checkpoint and what it needs; returns its run's name."""
     needs: tuple[str, ...] = ()
     if pipeline.profile.pool == "pocket":
-        graded = pipeline.locate_difficulty()
-        selected = pipeline.locate_selection(training.subset)
-        select = partial(pipeline.selection, training.subset)
-        label = f"selection, {training.subset}"
-        _add(found, Step("difficulty of the pool", graded, pipeline.difficulty, (), (name,)))
-        _add(found, Step(label, selected, select, (graded.id,), (name,)))
-        needs = (selected.id,)
+        needs = (_add_selection(pipeline, found, training.subset, name),)
     run = pipeline.locate_checkpoint(training)
     make = partial(pipeline.checkpoint, training)
     _add(found, Step(f"fine-tuning, {training.label}", run, make, needs, (name,), training))
@@ -125,6 +121,15 @@ def _add_repetition(pipeline: Pipeline, found: dict[str, Step]) -> None:
         _add(found, replace(found[name], experiments=(repetition.NAME,)))
     run, make = repetition.locate(pipeline), partial(repetition.repetition, pipeline)
     _add(found, Step(repetition.NAME, run, make, needs, (repetition.NAME,)))
+
+
+def _add_selection(pipeline: Pipeline, found: dict[str, Step], subset: str, name: str) -> str:
+    """Add a selection and the difficulty it rests on; returns its run's name."""
+    graded, selected = pipeline.locate_difficulty(), pipeline.locate_selection(subset)
+    select = partial(pipeline.selection, subset)
+    _add(found, Step("difficulty of the pool", graded, pipeline.difficulty, (), (name,)))
+    _add(found, Step(f"selection, {subset}", selected, select, (graded.id,), (name,)))
+    return selected.id
 
 
 def _add(found: dict[str, Step], step: Step) -> None:

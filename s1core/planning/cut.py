@@ -47,6 +47,7 @@ def cut(profile: Profile, model: str, *, engine: str = "hf", processes: int = 2)
         hardware="CPU",
         model=model,
         selected=EXAMPLES,
+        curation="smoke" if profile.curation else "",
         sft=recipe,
         evaluation=replace(
             evaluation,
