@@ -106,6 +106,25 @@ pd.DataFrame(
 ).set_index("trained on")
 
 # %% [markdown]
+# In money the paper's two trainings depend on the price of an H100-hour. Three
+# sums went around for s1K; each implies a price, and the price a sum for the
+# whole pool:
+
+# %%
+from s1core.sft.cost import paper_arithmetic
+
+pd.DataFrame(
+    {
+        "an H100-hour at": f"${row.value:.2f}",
+        "s1K": f"${row.value * hours['s1K']:.0f}",
+        "59K-full": f"${row.value * hours['59K-full']:,.0f}",
+        "sum for s1K said by": row.source.split(";")[0],
+    }
+    for row in paper_arithmetic()
+    if row.unit == "$"
+).set_index("an H100-hour at")
+
+# %% [markdown]
 # ## Table 2, ours
 #
 # Each model answers the same held-out questions and stops thinking by itself.

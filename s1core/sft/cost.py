@@ -93,6 +93,7 @@ def paper_arithmetic(hardware: Hardware = H100) -> tuple[Worked, ...]:
     achieved = flops / (hours * 3600)
     appendix, table6 = "Appendix D", "Table 6; 6 N D and attention"
     price = "divided by the H100-hours above"
+    kellogg = "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02"
     return (
         Worked("s1K on 16 H100 for 26 minutes", hours, "H100-hours", appendix),
         Worked("the full 59K pool", 394.0, "H100-hours", "Section 5.1"),
@@ -100,7 +101,7 @@ def paper_arithmetic(hardware: Hardware = H100) -> tuple[Worked, ...]:
         Worked("training FLOPs of s1-32B, at least", flops, "FLOP", table6),
         Worked("rate per GPU", achieved / 1e12, "TFLOP/s", "FLOPs over H100-hours"),
         Worked("share of the bf16 peak", achieved / hardware.peak_flops, "of 1", hardware.name),
-        Worked("H100-hour price behind $6", 6 / hours, "$", f"T. Kellogg, 2025-02; {price}"),
+        Worked("H100-hour price behind $6", 6 / hours, "$", f"{kellogg}; {price}"),
         Worked("H100-hour price behind $20", 20 / hours, "$", f"an author, in the press; {price}"),
         Worked("H100-hour price behind $50", 50 / hours, "$", f"press, 'under $50'; {price}"),
     )
