@@ -8,7 +8,8 @@ spreads are printed, then one JSON object of ratios:
 - native_vs_multicall: tokens/s, native over the multi-call loop, 4 Waits
 - ragged_vs_padded: tokens/s, finished rows leaving over finished rows kept; half the rows think
   short, half long
-- vllm_native_vs_multicall, vllm_native_vs_plain: tokens/s, where vLLM is installed
+- vllm_native_vs_multicall, vllm_native_vs_plain: tokens/s, where vLLM is installed; plain is
+  vLLM as it comes, with its own sampler and without this package's processor
 
 On a CPU, time is CPU time of this process, so that a busy machine measures what an idle one does.
 """
@@ -30,7 +31,6 @@ import torch
 import transformers
 
 from s1core import pocket, templates
-from s1core.backends.base import SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem
@@ -179,22 +179,32 @@ def against_keeping(
 
 
 def on_vllm(table: Table, model: Any, tokenizer: Any, rows: int, tokens: int) -> None:
+    from vllm import LLM, TokensPrompt
+    from vllm import SamplingParams as EngineParams
+
     from s1core.backends.vllm import VLLMBackend
 
     on_cpu = {"enforce_eager": True, "block_size": 32, "kv_cache_memory_bytes": 1 << 30}
+    on_gpu = {"gpu_memory_utilization": 0.4}  # two engines share the device
+    engine = {"dtype": "float32", **(on_gpu if table.device.startswith("cuda") else on_cpu)}
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        backend = VLLMBackend.from_pretrained(
-            folder, dtype="float32", **({} if table.device.startswith("cuda") else on_cpu)
-        )
+        backend = VLLMBackend.from_pretrained(folder, **engine)
+        vllm = LLM(model=folder, **engine)
     asked = problems(rows)
     budget = Budget(tokens, num_ignore=4, max_answer=16)
     prompts = [templates.prompt_ids("s1", tokenizer, problem.question) for problem in asked]
-    params = [SamplingParams(max_tokens=tokens)] * rows
+    inputs = [TokensPrompt(prompt_token_ids=prompt) for prompt in prompts]
     options = {"temperature": 1.0}  # An untrained model ends a thought every hundred tokens.
+    free = EngineParams(max_tokens=tokens, ignore_eos=True, detokenize=False, **options)
+
+    def plain() -> int:
+        outputs = vllm.generate(inputs, free, use_tqdm=False)
+        return sum(len(output.outputs[0].token_ids) for output in outputs)
+
     sides = {
-        "vLLM plain": lambda: sum(len(c.token_ids) for c in backend.complete(prompts, params)),
+        "vLLM plain": plain,
         "vLLM multi-call": lambda: count(generate(backend, asked, budget, native=False, **options)),
         "vLLM native": lambda: count(generate(backend, asked, budget, **options)),
     }

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
+from s1core import pocket
 from s1core.backends import BackendError, SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.backends.vllm import VLLMBackend, replay
@@ -139,6 +140,21 @@ def test_marks_survive_their_journey_as_log_probabilities():
     for mark in Mark:
         assert Mark.read(-math.log(1 + math.exp(-mark)) + 1e-4) is mark
     assert Mark.read(0.0) is Mark.SAMPLED
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_pocket_model_gives_the_same_tokens(temperature):
+    vllm = VLLMBackend.from_pretrained("pocket-s1", **CPU)
+    problems = pocket.evaluation_problems(12)
+    budgets = [Budget(150, num_ignore=i % 3, max_answer=24) for i in range(12)]
+    expected = list(
+        generate(HFBackend.from_pretrained("pocket-s1"), problems, budgets, temperature=temperature)
+    )
+    for native in (True, False):
+        options = {"native": native, "temperature": temperature}
+        assert list(generate(vllm, problems, budgets, **options)) == expected
+    assert any(g.waits_used for g in expected)
+    vllm.close()
 
 
 @pytest.mark.slow

@@ -34,6 +34,8 @@ class Mark(IntEnum):
     @classmethod
     def read(cls, logprob: float) -> Mark:
         """The mark whose log-probability is nearest."""
+        if logprob > -0.06:  # nearly every token, and nearer to 0 than to any other mark
+            return cls.SAMPLED
         return min(cls, key=lambda mark: abs(logprob + math.log1p(math.exp(-mark))))
 
 
