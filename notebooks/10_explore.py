@@ -52,9 +52,11 @@ pipeline = Pipeline(
 
 # %%
 folder = Path(tempfile.mkdtemp())
-candidates, _, _ = pipeline.curation()
+candidates, _, _ = pipeline.curated.curation()
 rows = export(candidates, folder / "pool.parquet")
-chosen = export(pipeline.examples(), folder / "selected.parquet")
+chosen = export(
+    pipeline.curated.examples(), folder / "selected.parquet"
+)
 database = duckdb.connect()
 for name in ("pool", "selected"):
     database.sql(

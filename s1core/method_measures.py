@@ -7,6 +7,7 @@ stay paired. Works on `method_runs.MethodRun`s and on nothing else.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -130,7 +131,8 @@ def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
     pairs = list(combinations(range(len(runs)), 2))
     rise = np.array([y[j] - y[i] for i, j in pairs])
     doublings = np.array([x[j] - x[i] for i, j in pairs])
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
         return np.nanmean(np.where(doublings == 0, math.nan, rise / doublings), axis=0)
 
 

@@ -121,7 +121,10 @@ def still_thinking(
     panel.set_xlim(0)
     panel.set_ylim(0, 103)
     panel.xaxis.set_major_formatter("{x:,.0f}")
+    reach = max((x for line in lines for x, _ in line.points), default=0)
     for place, text in cuts:
+        if place > reach:
+            continue  # nobody thinks for so long: there is nothing to mark
         panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
         panel.annotate(
             text, (place, 1), xytext=(5, -2), xycoords=("data", "axes fraction"),

@@ -149,6 +149,7 @@ def _stamped(fig: Figure) -> Iterator[None]:
     size = 9 * fig.get_size_inches()[0]
     place = {"ha": "center", "va": "center", "rotation": 20, "zorder": 99, "gid": f"stamp-{word}"}
     text = fig.text(0.5, 0.5, word, fontsize=size, color=ink("wait"), alpha=0.35, **place)
+    text.set_in_layout(False)
     try:
         yield
     finally:
