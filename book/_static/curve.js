@@ -10,6 +10,7 @@
   const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
 
   const enhance = (figure) => {
+    if (figure.classList.contains("s1-on")) return; // the script may be on the page twice
     const data = JSON.parse(figure.querySelector("script").textContent);
     const { points, questions } = data;
     const svg = figure.querySelector("svg");

@@ -8,6 +8,7 @@
   };
 
   const enhance = (viewer) => {
+    if (viewer.classList.contains("s1-on")) return; // the script may be on the page twice
     const traces = [...viewer.querySelectorAll(".s1-trace")];
     const stepsOf = (trace) => [...trace.querySelectorAll("details")];
     const state = { at: 0, folded: true };
