@@ -1,0 +1,291 @@
+"""What a trace looks like from inside: its steps, the answer at each, the model's uncertainty."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s1core import inspection
+from s1core.backends.hf import HFBackend
+from s1core.forcing import Budget, ForcingError, generate
+from s1core.forcing.entropy import token_uncertainty
+from s1core.forcing.steps import answer_pieces, answers_at_steps, split
+from s1core.records import Generation, Problem, Segment
+from s1core.templates import encode, prompt_ids
+from tests.helpers import tiny_model, tiny_tokenizer
+
+PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(3, 7), (5, 8)]]
+
+
+def generation(*runs: tuple[str, str], problem: Problem = PROBLEMS[0]) -> Generation:
+    """A generation from (origin, text) runs of thinking, then an answer."""
+    tokenizer = tiny_tokenizer()
+    thinking = [
+        Segment(tuple(encode(tokenizer, text)), origin, "thinking") for origin, text in runs
+    ]
+    closing = Segment(tuple(encode(tokenizer, "<|im_start|>answer\n")), "forced", "answer")
+    said = Segment(tuple(encode(tokenizer, "3 + 7")), "sampled", "answer")
+    return Generation(problem.key, 0, (*thinking, closing, said), "ended", 0, answer="3 + 7")
+
+
+@pytest.fixture(scope="module")
+def backend() -> HFBackend:
+    return HFBackend(tiny_model(), tiny_tokenizer(), batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def greedy(backend: HFBackend) -> list[Generation]:
+    budget = Budget(max_thinking=40, num_ignore=2, max_answer=6)
+    return list(generate(backend, PROBLEMS, budget))
+
+
+# --------------------------------------------------------------------------------- steps
+
+
+def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
+    trace = generation(("sampled", "3 + 7\n3 * 7"), ("forced", "Wait"), ("sampled", " 3 + 7\n"))
+    steps = split(trace, tiny_tokenizer(), "\n")
+    assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
+    assert [(piece.origin, piece.text) for piece in steps[2].pieces] == [
+        ("forced", "Wait"),
+        ("sampled", " 3 + 7\n"),
+    ]
+
+
+def test_white_space_alone_is_no_step() -> None:
+    trace = generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n"))
+    assert [step.text for step in split(trace, tiny_tokenizer())] == [
+        "\n\n3 + 7\n\n\n\n",
+        "3 * 7\n\n",
+    ]
+
+
+pieces = st.lists(
+    st.tuples(
+        st.sampled_from(["sampled", "forced"]),
+        st.text(st.sampled_from("a1 \n"), min_size=1, max_size=12),
+    ),
+    max_size=6,
+)
+
+
+@given(pieces, st.sampled_from(["\n", "\n\n"]))
+def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separator) -> None:
+    trace = generation(*runs)
+    steps = split(trace, tiny_tokenizer(), separator)
+    assert [step.start for step in steps] == [0, *(step.end for step in steps)][: len(steps)]
+    assert (steps[-1].end if steps else 0) == trace.thinking_tokens
+    assert "".join(step.text for step in steps) == "".join(text for _, text in runs)
+    for step in steps:
+        assert sum(piece.tokens for piece in step.pieces) == step.end - step.start > 0
+
+
+def test_the_answer_says_which_of_it_was_forced() -> None:
+    trace = generation(("sampled", "3 + 7\n"))
+    assert [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())] == [
+        ("forced", "<|im_start|>answer\n"),
+        ("sampled", "3 + 7"),
+    ]
+
+
+# ------------------------------------------------------------------- answers at the steps
+
+
+def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
+    backend: HFBackend, greedy: list[Generation]
+) -> None:
+    """The oracle is budget forcing itself, run from the start with the smaller budget."""
+    cuts = 0
+    for problem, whole in zip(PROBLEMS, greedy, strict=True):
+        for found in answers_at_steps(backend, problem, whole, separator="7", max_answer=6):
+            budget = Budget(found.thinking_tokens, num_ignore=2, max_answer=6)
+            (capped,) = generate(backend, [problem], budget)
+            thinking = whole.token_ids("thinking")[: found.thinking_tokens]
+            assert capped.token_ids("thinking") == thinking
+            assert (found.answer, found.answer_tokens, found.finish_reason) == (
+                capped.answer,
+                capped.answer_tokens,
+                capped.finish_reason,
+            )
+            cuts += 1
+    assert cuts > 6
+
+
+def test_there_is_one_answer_before_the_first_step_and_one_after_each(
+    backend: HFBackend, greedy: list[Generation]
+) -> None:
+    found = answers_at_steps(backend, PROBLEMS[0], greedy[0], separator="\n", max_answer=2)
+    steps = split(greedy[0], backend.tokenizer, "\n")
+    assert [answer.thinking_tokens for answer in found] == [0, *(step.end for step in steps)]
+
+
+def test_a_cut_that_does_not_fit_and_another_problems_trace_are_refused(
+    backend: HFBackend, greedy: list[Generation]
+) -> None:
+    with pytest.raises(ForcingError, match="lower max_answer"):
+        answers_at_steps(backend, PROBLEMS[0], greedy[0], max_answer=480)
+    with pytest.raises(ForcingError, match="pair them by problem key"):
+        answers_at_steps(backend, PROBLEMS[1], greedy[0])
+
+
+# ---------------------------------------------------------------------------- uncertainty
+
+
+class Fixed:
+    """A model whose next-token probabilities are known: a function of the token before."""
+
+    def __init__(self, table: list[list[float]]) -> None:
+        import torch
+
+        self._logits = torch.tensor(table).clamp_min(0).log()
+        self.device = self._logits.device
+        self.config = type("Config", (), {"vocab_size": len(table)})
+
+    def __call__(self, input_ids, use_cache):
+        return type("Output", (), {"logits": self._logits[input_ids]})
+
+
+def test_entropy_and_varentropy_by_hand() -> None:
+    """After 0: one half each of two tokens. After 1: certain. After 2: 1/2, 1/4, 1/4."""
+    model = Fixed([[0, 0.5, 0.5], [0, 0, 1], [0.5, 0.25, 0.25]])
+    (found,) = token_uncertainty(model, [[0]], [[1, 2, 0]])
+    assert found.entropy == pytest.approx([1, 0, 1.5])
+    # 1/2 * (1 - 1.5)^2 + 1/2 * (2 - 1.5)^2
+    assert found.varentropy == pytest.approx([0, 0, 0.25])
+    assert found.surprisal == pytest.approx([1, 0, 1])
+
+
+def test_a_forced_token_that_the_model_excludes_has_infinite_surprisal() -> None:
+    model = Fixed([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    (found,) = token_uncertainty(model, [[0]], [[2]])
+    assert math.isinf(found.surprisal[0]) and found.entropy[0] == 0
+
+
+def test_ids_that_are_never_sampled_have_no_share() -> None:
+    model = Fixed([[0.25, 0.25, 0.5]] * 3)
+    (found,) = token_uncertainty(model, [[0]], [[1]], vocabulary=2)
+    assert found.entropy == pytest.approx([1]) and found.surprisal == pytest.approx([1])
+
+
+def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy() -> None:
+    import torch
+    from scipy.stats import entropy
+
+    model, rng = tiny_model(), np.random.default_rng(0)
+    rows = [rng.integers(0, 100, size).tolist() for size in (30, 7, 19, 3)]
+    together = token_uncertainty(model, [row[:2] for row in rows], [row[2:] for row in rows])
+    for row, found in zip(rows, together, strict=True):
+        (alone,) = token_uncertainty(model, [row[:2]], [row[2:]])
+        np.testing.assert_allclose(found.entropy, alone.entropy, atol=1e-4)
+        with torch.inference_mode():
+            share = model(torch.tensor([row])).logits[0, 1:-1].double().softmax(-1).numpy()
+        np.testing.assert_allclose(alone.entropy, entropy(share, base=2, axis=1), atol=1e-6)
+        assert alone.varentropy.shape == alone.surprisal.shape == (len(row) - 2,)
+
+
+def test_a_prompt_is_needed() -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        token_uncertainty(tiny_model(), [[]], [[1]])
+
+
+# ------------------------------------------------------------------------- the small tables
+
+
+def row(key: str, values: list[float], **places: list[int]) -> dict:
+    return {
+        "problem_key": key,
+        **dict.fromkeys(inspection.MEASURES, values),
+        **{group: places.get(group, []) for group in inspection.GROUPS},
+    }
+
+
+def test_means_around_a_wait_by_hand() -> None:
+    rows = [
+        row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4]),
+        row("b", [0, 2, 4, 6], forced=[1, 2]),
+    ]
+    table = inspection.around_waits(rows, window=2)
+    forced = {r["offset"]: r for r in table if (r["group"], r["measure"]) == ("forced", "entropy")}
+    assert {offset: r["mean"] for offset, r in forced.items()} == {
+        -2: (0 + 0) / 2,  # of a's 0 and b's 0: the first Wait of b has one token before it
+        -1: (1 + 0 + 2) / 3,
+        0: pytest.approx((2 + 2 + 4) / 3, abs=1e-4),
+        1: pytest.approx((3 + 4 + 6) / 3, abs=1e-4),
+        2: (4 + 6) / 2,
+    }
+    assert [forced[o]["positions"] for o in (-2, -1, 0, 1, 2)] == [2, 3, 3, 3, 2]
+    assert {r["questions"] for r in forced.values()} == {2}
+    assert all(r["low"] <= r["mean"] <= r["high"] for r in table)
+    assert not [r for r in table if r["group"] == "own"]
+
+
+def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions() -> None:
+    rng = np.random.default_rng(1)
+    # A question's own level is in both kinds of step, so it must cancel.
+    rows = [
+        row(str(q), [level + 1] * 8 + [level] * 8, forced=[3], plain=[11])
+        for q, level in enumerate(rng.normal(10, 5, 60))
+    ]
+    for found in inspection.contrasts(rows, window=2):
+        assert found["difference"] == pytest.approx(1, abs=1e-4)
+        assert found["low"] == pytest.approx(1, abs=1e-4) == found["high"]
+    assert inspection.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
+
+
+def test_an_interval_is_as_wide_as_the_theory_of_means_says() -> None:
+    values = np.random.default_rng(2).normal(0, 1, 400)
+    rows = [row(str(q), [0, value, 0], plain=[1]) for q, value in enumerate(values)]
+    (found,) = [
+        r
+        for r in inspection.around_waits(rows, window=1)
+        if (r["offset"], r["measure"]) == (0, "entropy")
+    ]
+    half = 1.96 * values.std() / math.sqrt(len(values))
+    assert found["high"] - found["mean"] == pytest.approx(half, rel=0.15)
+    assert found["mean"] - found["low"] == pytest.approx(half, rel=0.15)
+
+
+def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBackend) -> None:
+    trace = generation(
+        ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait"), ("sampled", " 3 + 7\n")
+    )
+    (found,) = inspection.uncertainty_rows(
+        backend.model, backend.tokenizer, PROBLEMS, [trace], separator="\n"
+    )
+    starts = [step.start for step in split(trace, backend.tokenizer, "\n")]
+    assert [found["own"], found["plain"], found["forced"]] == [[s] for s in starts[1:]]
+    assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
+
+
+def test_uncertainty_starts_where_thinking_does(backend: HFBackend) -> None:
+    trace = generation(("sampled", "3 + 7\n"))
+    (found,) = inspection.uncertainty_rows(backend.model, backend.tokenizer, PROBLEMS, [trace])
+    prompt = prompt_ids("s1", backend.tokenizer, PROBLEMS[0].question)
+    (direct,) = token_uncertainty(
+        backend.model,
+        [prompt],
+        [trace.token_ids("thinking")],
+        vocabulary=len(backend.tokenizer),
+    )
+    assert found["entropy"] == pytest.approx(direct.entropy, abs=6e-4)
+
+
+def test_rows_of_the_viewer_have_graded_answers(
+    backend: HFBackend, greedy: list[Generation]
+) -> None:
+    rows = inspection.read_traces(
+        backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4
+    )
+    for shown, whole in zip(rows, greedy, strict=True):
+        assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens
+        assert shown["answers"][-1]["thinking_tokens"] == whole.thinking_tokens
+        assert {a["status"] for a in shown["answers"]} <= {
+            "correct",
+            "wrong",
+            "no_answer",
+            "truncated",
+        }
