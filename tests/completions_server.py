@@ -71,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
             temperature=body["temperature"],
             seed=body["seed"],
             stop_token_ids=() if greedy else stops,
-            min_tokens=body.get("min_tokens", 0),
+            # llama.cpp knows no min_tokens, but biases; a biased request has no stop at all here.
+            min_tokens=body["max_tokens"] if "logit_bias" in body else body.get("min_tokens", 0),
         )
         with LOCK:
             (done,) = BACKEND.complete([ids], [params])

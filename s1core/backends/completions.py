@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from s1core.backends.base import BackendError, Completion, SamplingParams
@@ -119,10 +119,33 @@ class CompletionsBackend:
         if not prompts:
             return []
         with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
-            completions = list(pool.map(self._complete_one, prompts, params))
+            completions = list(pool.map(self._complete_row, prompts, params))
         if done := [c.exact_tokens for c in completions if c.finish_reason != "error"]:
             self.exact_tokens = all(done) and self.exact_tokens is not False
         return completions
+
+    def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
+        """A request; two where the first tokens must be no stop, since few servers know that.
+
+        What nearly all know is a bias on single tokens, but only for a whole request.
+        """
+        first = params.min_tokens
+        if not first or first >= params.max_tokens:
+            return self._complete_one(prompt, params)
+        head = self._complete_one(prompt, replace(params, max_tokens=first))
+        if head.finish_reason != "length":
+            return head
+        made = len(head.token_ids)
+        rest = replace(
+            params,
+            max_tokens=params.max_tokens - made,
+            min_tokens=0,
+            first_draw=params.first_draw + made,
+        )
+        tail = self._complete_one([*prompt, *head.token_ids], rest)
+        ids = () if tail.finish_reason == "error" else (*head.token_ids, *tail.token_ids)
+        exact = head.exact_tokens and tail.exact_tokens
+        return replace(tail, token_ids=ids, exact_tokens=exact)
 
     def _complete_one(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         try:
@@ -167,6 +190,7 @@ class CompletionsBackend:
             body["preserved_tokens"] = strings
         if params.min_tokens:
             body["min_tokens"] = params.min_tokens
+            body["logit_bias"] = {str(stop): -100 for stop in params.stop_token_ids}
         # Templates write every special token themselves, and answers keep theirs.
         body |= {"add_special_tokens": False, "skip_special_tokens": False}
         if isinstance(prompt, list):
