@@ -80,7 +80,8 @@ def _read(pipeline: Pipeline, run: Run) -> dict[str, Any]:
 
         del backend
         pipeline.release()
-        model = HFBackend.from_pretrained(folder, device="cuda").model
+        device = "cuda" if profile.gpus else None
+        model = HFBackend.from_pretrained(folder, device=device).model
     else:
         model = backend.model
     measured = inspection.uncertainty_rows(
