@@ -194,6 +194,7 @@ def token_conditional(profile: Profile) -> Conditions:
             max_thinking=limit if forced else None,
             instruct=("tokens", limit),
             training=trained,
+            samples=_method_samples(profile),
         )
         for forced in (False, True)
         for limit in profile.methods.token_limits
@@ -211,6 +212,7 @@ def step_conditional(profile: Profile) -> Conditions:
             instruct=("steps", limit),
             steps=limit if forced else None,
             training=trained,
+            samples=_method_samples(profile),
         )
         for forced in (False, True)
         for limit in profile.methods.step_limits
@@ -220,10 +222,21 @@ def step_conditional(profile: Profile) -> Conditions:
 def class_conditional(profile: Profile) -> Conditions:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
     asked = (
-        condition(profile, f"{name} prompt", "CCC", instruct=("class", name))
+        condition(
+            profile,
+            f"{name} prompt",
+            "CCC",
+            instruct=("class", name),
+            samples=_method_samples(profile),
+        )
         for name in profile.methods.classes
     )
     return (*asked, natural(profile)) if profile.methods.classes else ()
+
+
+def _method_samples(profile: Profile) -> int:
+    own = profile.methods.samples
+    return profile.evaluation.samples if own is None else own
 
 
 def voting(profile: Profile) -> Conditions:

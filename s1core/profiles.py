@@ -73,6 +73,8 @@ class Methods:
         step_limits: the same in steps (Table 13).
         step_separator: what stands between two steps of a trace.
         classes: "short" and "long" (Table 14).
+        samples: generations per question under prompts that name a budget (Tables 12 to 14); None
+            takes `evaluation`'s.
         votes: samples per question for majority voting (Figures 4b, 7) and rejection (Figure 6).
         vote_budgets: thinking caps at which votes are drawn, beside natural ends.
         vote_temperature: of those samples.
@@ -84,6 +86,7 @@ class Methods:
     step_limits: tuple[int, ...] = ()
     step_separator: str = "\n\n"
     classes: tuple[str, ...] = ()
+    samples: int | None = None
     votes: int = 0
     vote_budgets: tuple[int, ...] = ()
     vote_temperature: float = 1.0
