@@ -102,6 +102,18 @@ def test_nothing_is_left_to_the_defaults_of_a_server_or_of_its_model(server):
     assert wanted.items() <= request.items() and request["stop_token_ids"] == list(stops)
 
 
+@pytest.mark.parametrize("api", ["/v1", "/llama/v1", "/text/v1"])
+def test_an_end_is_suppressed_where_the_server_knows_a_bias_only(server, api):
+    backend = connect(server, api=api)
+    only = tiny_tokenizer().encode("yes")[0]
+    stops = tuple(i for i in range(len(tiny_tokenizer())) if i != only)
+    params = SamplingParams(max_tokens=9, stop_token_ids=stops, min_tokens=4)
+    (completion,) = backend.complete([[40, 41]], [params])
+    assert completion.token_ids[:4] == (only,) * 4
+    asked = [(r["max_tokens"], "logit_bias" in r) for r in call(server + "/seen")]
+    assert asked[-2:] == [(4, True), (5, False)]
+
+
 def test_a_server_that_takes_text_only_still_gets_its_waits_and_is_marked_inexact(server):
     backend = connect(server, api="/text/v1")
     generations = list(generate(backend, PROBLEMS[:2], BUDGETS[1:3]))
