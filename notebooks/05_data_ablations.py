@@ -339,9 +339,9 @@ found.append(
         if better
         else "That is the claim."
         if len(worse) == len(tested)
-        else "The claim is reproduced in part."
+        else "The claim is shown in part."
         if worse
-        else "The claim is not reproduced."
+        else "The claim is not shown."
     )
 )
 whole = [one for one in compared if one.name == "full"]

@@ -34,6 +34,8 @@ PROFILE = "laptop"
 SEED = 0
 
 # %%
+from math import isnan
+
 import pandas as pd
 from IPython.display import Markdown
 from s1core import profiles, published
@@ -297,6 +299,8 @@ starts = [cut / 4, cut / 2, cut, 2 * cut]
 
 
 def share_text(shares):
+    if any(map(isnan, shares)):  # nobody thought for so long
+        return "–"
     low, high = min(shares), max(shares)
     return f"{sum(shares) / len(shares):.0%} [{low:.0%}, {high:.0%}]"
 
@@ -375,27 +379,31 @@ for length, change in changes.items():
         (length.goes_on(start), whole.goes_on(start))
         for start in (cut / 2, cut)
     )
-    gaps = [sum(a) / len(a) - sum(b) / len(b) for a, b in (before, behind)]
-    parted = min(behind[0]) > max(behind[1]) and gaps[1] > gaps[0]
-    found.append(
-        f"**Why.** From {cut / 2:,.0f} to {cut:,} tokens "
-        f"{share_text(before[0])} of the generations go on after training at "
-        f"{length.tokens:,} and {share_text(before[1])} after training at "
-        f"{full:,}; from {cut:,} to {2 * cut:,} it is {share_text(behind[0])} "
-        f"and {share_text(behind[1])}. "
-        + (
-            "The models part where the examples were cut: there the shorter "
-            "training never saw thinking end."
-            if parted
-            else "The cut does not show there beyond the spread of seeds."
+    if not any(map(isnan, sum(before + behind, []))):
+        gaps = [sum(a) / len(a) - sum(b) / len(b) for a, b in (before, behind)]
+        parted = min(behind[0]) > max(behind[1]) and gaps[1] > gaps[0]
+        found.append(
+            f"**Why.** From {cut / 2:,.0f} to {cut:,} tokens "
+            f"{share_text(before[0])} of the generations go on after training "
+            f"at {length.tokens:,} and {share_text(before[1])} after training "
+            f"at {full:,}; from {cut:,} to {2 * cut:,} it is "
+            f"{share_text(behind[0])} and {share_text(behind[1])}. "
+            + (
+                "The models part where the examples were cut: there the "
+                "shorter training never saw thinking end."
+                if parted
+                else "The cut does not show there beyond the spread of seeds."
+            )
         )
+    longer = (
+        length.interval("thinking_tokens").estimate
+        / whole.interval("thinking_tokens").estimate
     )
     found.append(
-        "**How much.** Thinking grows "
-        f"{length.interval('thinking_tokens').estimate / whole.interval('thinking_tokens').estimate:.2f}"
-        "-fold here; in the paper "
+        f"**How much.** Thinking is {longer:.1f} times as long here; in the "
+        "paper "
         + ", ".join(
-            f"{fold:.1f}-fold on {name}" for name, fold in folds.items()
+            f"{fold:.1f} times on {name}" for name, fold in folds.items()
         )
         + "."
     )

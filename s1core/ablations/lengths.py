@@ -100,7 +100,10 @@ class Length:
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
-        return crossed_interval(self.table(measure) - other.table(measure))
+        found = crossed_interval(self.table(measure) - other.table(measure))
+        if measure == "thinking_tokens":
+            return found
+        return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
 
     def thinking_tokens(self) -> list[list[int]]:
         """Thinking tokens of every generation, one list for each seed."""
