@@ -67,6 +67,14 @@ POINTS = [
 ]
 
 
+PROVENANCE = {
+    "processor": "a CPU",
+    "cpus": 2,
+    "wall_seconds": 41.3,
+    "finished": "2026-01-31 12:00 UTC",
+}
+
+
 def make_project(folder: Path) -> Path:
     """A project folder with one notebook, one committed run and the book's own sources."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,8 +84,13 @@ def make_project(folder: Path) -> Path:
     run = folder / "results" / "laptop" / "generate-abc123def456"
     (run / "public").mkdir(parents=True)
     (run / "public" / "points.json").write_text(json.dumps(POINTS))
-    (run / "manifest.json").write_text('{"kind": "generate", "settings": {"model": "tiny"}}')
-    (run / "provenance.json").write_text('{"processor": "a CPU", "wall_seconds": 41.3}')
+    settings = {"checkpoint": "sft-0123456789ab", "seed": 3, "samples": 2}
+    (run / "manifest.json").write_text(json.dumps({"kind": "generate", "settings": settings}))
+    (run / "finished.json").write_text('{"generations": 1280}')
+    (run / "provenance.json").write_text(json.dumps(PROVENANCE))
+    tuned = run.with_name("sft-0123456789ab")
+    tuned.mkdir()
+    (tuned / "manifest.json").write_text('{"kind": "sft", "settings": {"model": "tiny@5f"}}')
     ignore = shutil.ignore_patterns("_build", "notebooks", "__pycache__")
     shutil.copytree(CHECKOUT / "book", folder / "book", ignore=ignore)
     # The API reference imports every engine; what it says is asked of the whole book.

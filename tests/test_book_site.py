@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,7 +59,7 @@ def test_parameter_cells_are_not_on_the_page_but_in_the_download(project: Path) 
 
 def test_a_figure_names_its_run_and_links_the_exact_files(project: Path) -> None:
     text = page(project)
-    assert "generate-abc123def456" in text and "model tiny" in text and "took 41 s" in text
+    assert "generate-abc123def456" in text and "samples 2" in text and "took 41 s" in text
     link = "_results/laptop/generate-abc123def456/public/points.json"
     assert f'href="../{link}"' in text
     assert (project / "site" / link).read_bytes() == (
@@ -65,12 +67,40 @@ def test_a_figure_names_its_run_and_links_the_exact_files(project: Path) -> None
     ).read_bytes()
 
 
+def stamp_of(text: str) -> str:
+    """The line under the figure, as a reader sees it."""
+    return re.sub(r"<[^>]+>", "", re.search(r"<summary>(.*?)</summary>", text)[1])
+
+
+def test_the_line_under_a_figure_says_what_made_it(project: Path) -> None:
+    digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
+    assert stamp_of(page(project)) == (
+        "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
+        f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
+    )
+
+
+def test_another_manifest_is_another_line_and_a_missing_one_no_site(
+    project: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(project, tmp_path / "p")
+    run = tmp_path / "p/results/laptop/generate-abc123def456"
+    (run / "manifest.json").write_text('{"kind": "generate", "settings": {"seed": 4}}')
+    build_site(tmp_path / "p")
+    assert "laptop · seed 4 · n = 1,280" in stamp_of(page(tmp_path / "p"))
+    (run / "provenance.json").unlink()
+    with pytest.raises(BookError, match="generate-abc123def456/provenance.json is missing"):
+        build_site(tmp_path / "p")
+    shutil.rmtree(run)
+    with pytest.raises(BookError, match="generate-abc123def456, but the run is missing"):
+        build_site(tmp_path / "p")
+
+
 def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
     project: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(project / "results/laptop", tmp_path / "store")
     run = tmp_path / "store/generate-abc123def456"
-    (run / "finished.json").write_text("{}")
     (run / "provenance.json").write_text('{"processor": "my own CPU", "wall_seconds": 7.0}')
     (run / "results.jsonl").write_text("bulky")
     site, book = tmp_path / "site", project / "book"

@@ -36,6 +36,7 @@ _FETCHED = {
     "embed": "src",
 }
 _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
+_RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -131,19 +132,23 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
 
 
 def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
-    """Copy the small files of the runs that the notebooks show from a store to `target`."""
+    """Copy the small files of the runs that the notebooks show, and of those behind them."""
     for notebook in sorted(notebooks.glob("*.ipynb")):
         profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
-        for name in _shown_runs(notebook):
+        waiting, taken = list(_shown_runs(notebook)), set()
+        while waiting:
+            name = waiting.pop()
             run, copy = store / name, target / profile / name
-            if not (run / "finished.json").is_file():
+            if name in taken or not (run / "finished.json").is_file():
                 continue
+            taken.add(name)
             shutil.rmtree(copy, ignore_errors=True)
             copy.mkdir(parents=True)
             for path in run.glob("*.json"):
                 shutil.copy2(path, copy)
             if (run / "public").is_dir():
                 shutil.copytree(run / "public", copy / "public")
+            waiting += _RUN_NAME.findall((run / "manifest.json").read_text(encoding="utf-8"))
 
 
 def _run_jupyter_book(source: Path, out: Path) -> None:
