@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -185,6 +186,12 @@ def test_a_loop_that_crashed_officially_says_so(work, tiny, capsys):
 )
 def test_what_does_not_fit_is_refused_before_any_work(work, tiny, capsys, arguments, said):
     assert said in refused(capsys, "--model", tiny, "--output", "o.jsonl", *arguments)
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("vllm")), reason="vLLM is installed")
+def test_without_vllm_its_backend_says_what_to_install(work, tiny, capsys):
+    said = refused(capsys, "--model", tiny, "--output", "o.jsonl", "--backend", "vllm")
+    assert "pip install 's1core[gpu]'" in said and "--backend hf" in said
 
 
 def test_problems_that_are_there_twice_or_do_not_fit_are_refused_by_number(work, tiny, capsys):

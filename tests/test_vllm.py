@@ -7,7 +7,9 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +157,25 @@ def test_the_pocket_model_gives_the_same_tokens(temperature):
         assert list(generate(vllm, problems, budgets, **options)) == expected
     assert any(g.waits_used for g in expected)
     vllm.close()
+
+
+def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from s1core.cli import app
+    from s1core.records import write_jsonl
+
+    monkeypatch.chdir(tmp_path)
+    write_jsonl("p.jsonl", pocket.evaluation_problems(8))
+    common = ["generate", "--model", "pocket-s1", "--input", "p.jsonl", "--budget", "150"]
+    common += ["--waits", "1", "--max-answer", "24", "--batch-size", "4"]
+    engine = [f"--engine-option={name}={json.dumps(value)}" for name, value in CPU.items()]
+    for backend, options in (("vllm", engine), ("hf", [])):
+        done = CliRunner().invoke(
+            app, [*common, "--backend", backend, "--output", f"{backend}.jsonl", *options]
+        )
+        assert done.exit_code == 0, (done.output, done.exception)
+    assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
 
 @pytest.mark.slow
