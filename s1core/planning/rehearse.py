@@ -90,6 +90,8 @@ def prepare(
         StandInError, DataError: the model or the data are not at hand.
     """
     full = profiles.load(name)
+    if full.pool == "pocket":
+        raise RehearsalError(f"{full.name} needs no rehearsal: `s1core reproduce {full.name}`")
     folder = Path(folder or project_root() / "rehearsal" / full.name).resolve()
     python = python or sys.executable
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
