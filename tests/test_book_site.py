@@ -113,7 +113,12 @@ def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
 def test_the_page_ends_with_its_stamp(project: Path) -> None:
     text = page(project)
     stamp = text[text.index('class="s1-stamp"') :]
-    assert "notebooks/00_chapter.py" in stamp and "make notebooks PROFILE=laptop" in stamp
+    assert "s1core.book execute notebooks/00_chapter.py" in stamp
+    assert "make reproduce PROFILE=laptop" in stamp
+    link = re.search(r'href="\.\./([^"]+)" download', stamp)[1]
+    assert (project / "site" / link).read_bytes() == (
+        project / "book/notebooks/00_chapter.ipynb"
+    ).read_bytes()
 
 
 def test_the_page_of_speed_shows_the_results_as_they_were_printed(project: Path) -> None:

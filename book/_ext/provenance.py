@@ -40,7 +40,7 @@ def _stamp_page(app, doctree, docname):
             )
             node.children = [nodes.Text(text)]
             node.rawsource = text
-    doctree += nodes.raw("", _page_stamp(stamp), format="html")
+    doctree += nodes.raw("", _page_stamp(stamp, docname, up), format="html")
 
 
 def _stamp_figure(match, stamp, results, up, docname):
@@ -188,14 +188,20 @@ def _scalars(values):
             yield key.replace("_", " "), ", ".join(map(str, value))
 
 
-def _page_stamp(stamp):
+def _page_stamp(stamp, docname, up):
+    profile = "" if stamp["profile"] == "laptop" else f" --profile {stamp['profile']}"
     parameters = ", ".join(f"{key}={value!r}" for key, value in stamp["parameters"].items())
     rows = (
         ("profile", stamp["profile"]),
         ("source", f"{stamp['source']} (sha256 {stamp['source_sha256'][:12]})"),
         ("parameters", parameters),
         ("package", f"s1core {stamp['version']} (sources {stamp['package_sha256'][:12]})"),
-        ("run it", f"make notebooks PROFILE={stamp['profile']}"),
+        ("run it", f".venv/bin/python -m s1core.book execute {stamp['source']}{profile}"),
+        ("run all", f"make reproduce PROFILE={stamp['profile']}"),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{html.escape(str(v))}</dd>" for k, v in rows)
+    notebook = f"{up}_sources/{docname}.ipynb"
+    cells += (
+        f'<dt>download</dt><dd><a href="{notebook}" download>{Path(docname).name}.ipynb</a></dd>'
+    )
     return f'<aside class="s1-stamp" aria-label="How this page was made"><dl>{cells}</dl></aside>'
