@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import atexit
+import functools
 import json
 import subprocess
 import sys
@@ -28,27 +29,24 @@ BUDGETS = [
 ]
 
 
-@contextlib.contextmanager
-def serving():
+@functools.cache
+def serving() -> str:
+    """The address of the server; one process for all tests, ended with them."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.completions_server"],
         cwd=Path(__file__).resolve().parents[1],
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
-        port = process.stdout.readline().strip()
-        assert port, "the server did not start"
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+    atexit.register(process.kill)
+    port = process.stdout.readline().strip()
+    assert port, "the server did not start"
+    return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 def server():
-    with serving() as url:
-        yield url
+    return serving()
 
 
 def call(url: str, body: object = None):

@@ -30,8 +30,7 @@ OPTIONS = ["--budget", "20", "--waits", "1", "--max-answer", "6"]
 
 @pytest.fixture(scope="module")
 def server():
-    with serving() as url:
-        yield url
+    return serving()
 
 
 @pytest.fixture(scope="module")
