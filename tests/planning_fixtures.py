@@ -60,12 +60,24 @@ def write_mirror(root: Path, **files: list[dict[str, Any]]) -> Path:
     return root
 
 
-def save_model(folder: Path) -> Path:
-    """The tiny model of the tests, with room for a prompt."""
+def save_model(folder: Path, *, stops: bool = True) -> Path:
+    """The tiny model of the tests, with room for a prompt.
+
+    With `stops=False` greedy decoding never ends by itself, as the stand-in of a rehearsal hardly
+    does: the rows of the special tokens are zero, and some other logit is always larger.
+    """
+    import copy
+
+    import torch
+
     from tests.helpers import tiny_model, tiny_tokenizer
 
-    tiny_model().save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
+    tokenizer, model = tiny_tokenizer(), copy.deepcopy(tiny_model())
+    if not stops:
+        with torch.no_grad():
+            model.get_input_embeddings().weight[tokenizer.all_special_ids] = 0
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
     return folder

@@ -89,7 +89,7 @@ def preflight(
     from s1core.planning.preflight import preflight as check
 
     pipeline = open_pipeline(profile, None)
-    found = cost_of(pipeline)
+    found = cost_of(pipeline, encodes=False)
     site = Site(
         pipeline.store.root,
         found.disk,

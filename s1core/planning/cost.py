@@ -108,17 +108,21 @@ class Cost:
 
 
 def cost(
-    pipeline: Pipeline, hardware: Hardware = H100, only: Collection[str] | None = None
+    pipeline: Pipeline,
+    hardware: Hardware = H100,
+    only: Collection[str] | None = None,
+    encodes: bool = True,
 ) -> Cost:
     """What the unfinished steps of a pipeline take. Nothing is downloaded.
 
     Args:
+        encodes: count training tokens where the data are at hand; False assumes them, at once.
         only: names of the runs to count; None counts all.
 
     Raises:
         SFTError: a model whose shape is not known and whose files are not at hand.
     """
-    profile, counter = pipeline.profile, Counter(pipeline)
+    profile, counter = pipeline.profile, Counter(pipeline, encodes)
     steps, seen = [], set()
     for step in pipeline.steps():
         if only is not None and step.run.id not in only:

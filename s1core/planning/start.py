@@ -40,7 +40,8 @@ def begin_with(
     """
     if not pipeline.profile.gpus and not pipeline.profile.rehearsal:
         return pipeline
-    refuse_or_agree(cost(pipeline, only=_names(pipeline, only)), pipeline, ask)
+    if pipeline.profile.gpus:
+        refuse_or_agree(cost(pipeline, only=_names(pipeline, only)), pipeline, ask)
     missing = find_missing(pipeline.whole)
     for name, reason in sorted(missing.items()):
         pipeline.say(f"goes without {name}: {reason}")

@@ -56,9 +56,14 @@ class Tokens:
 
 @dataclass
 class Counter:
-    """Counts tokens for the steps of one pipeline; keeps what it has encoded."""
+    """Counts tokens for the steps of one pipeline; keeps what it has encoded.
+
+    With `encodes=False` training tokens are assumed even where they could be counted, which takes
+    no time.
+    """
 
     pipeline: Pipeline
+    encodes: bool = True
     _lengths: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def tokens(self, step: Step) -> Tokens:
@@ -136,6 +141,8 @@ class Counter:
     @property
     def counts(self) -> bool:
         """Whether the examples are at hand, so that training tokens are counted, not assumed."""
+        if not self.encodes:
+            return False
         profile = self.pipeline.profile
         if profile.pool == "pocket":
             return self.pipeline.locate_selection().is_finished

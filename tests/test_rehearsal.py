@@ -1,0 +1,183 @@
+"""A rehearsal: the path of a large profile, run small; here with a model of a few kilobytes.
+
+The command line, the launch script, preflight, the processes that train, the store and the token
+counts are the real ones. `make rehearse PROFILE=h100` does the same with a real model, vLLM and
+all notebooks.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from s1core import profiles
+from s1core.cli.profile import accept
+from s1core.pipeline import Pipeline
+from s1core.planning.cut import cut
+from s1core.planning.status import lines, status
+from s1core.runs import RunStore
+from tests.planning_fixtures import SMALL, aime, math500, released, save_model, write_mirror
+from tests.planning_fixtures import write_profile as write
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A profile, a mirror without GPQA, and a model that does not stop by itself."""
+    root = tmp_path_factory.mktemp("rehearsal")
+    save_model(root / "model", stops=False)
+    write_mirror(root / "mirror", AIME24=aime(), MATH500=math500(), s1K=released())
+    small = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24", GPQA]}}
+    small["methods"] = {**SMALL["methods"], "token_limits": []}
+    write(root / "small.yaml", **small, name="small", released={}, engine="hf", curation="")
+    return root
+
+
+GPQA = "GPQA Diamond"
+
+
+def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
+    options = ["--model", str(place / "model"), "--data-dir", str(place / "mirror")]
+    options += ["--folder", str(folder), "--runs-only"]
+    return [sys.executable, "-m", "s1core.cli", "rehearse", str(place / base), *options]
+
+
+@pytest.fixture(scope="module")
+def done(place) -> subprocess.CompletedProcess:
+    before = snapshot(CHECKOUT / "results")
+    finished = subprocess.run(
+        command(place, place / "out"), capture_output=True, text=True, timeout=300
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert snapshot(CHECKOUT / "results") == before
+    return finished
+
+
+@pytest.fixture
+def pipeline(place, done, monkeypatch) -> Pipeline:
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(place / "out" / "mirror"))
+    monkeypatch.chdir(place / "out" / "notebooks")
+    store = RunStore(place / "out" / "store")
+    return Pipeline(profiles.load("../profile.yaml"), store)
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def public(store: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+        and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
+    }
+
+
+def test_every_run_is_made_and_what_cannot_be_had_is_named(done, pipeline):
+    assert all(step.run.is_finished for step in pipeline.steps())
+    assert list(pipeline.missing) == [GPQA]
+    assert {s.condition.benchmark for s in pipeline.steps() if s.condition} == {"AIME24"}
+    assert f"goes without {GPQA}" in done.stderr
+    assert pipeline.checkpoint().summary()["steps"] == 2
+
+
+def test_the_plan_has_the_tokens_that_were_used(done):
+    counts = re.findall(r"tokens .*: +([\d,]+) planned, ([\d,]+) used", done.stdout)
+    assert len(counts) == 2  # trained on, generated
+    for planned, used in counts:
+        planned, used = (int(n.replace(",", "")) for n in (planned, used))
+        assert used > 0 and abs(planned - used) <= 0.01 * used
+
+
+def test_a_rehearsal_is_never_accepted_as_a_result(place, pipeline, monkeypatch):
+    monkeypatch.setenv("S1CORE_STORE", str(place / "out" / "store"))
+    with pytest.raises(Exception, match="a rehearsal has no results"):
+        accept(str(place / "out" / "profile.yaml"))
+
+
+def test_it_keeps_the_shape_of_the_profile():
+    for name in ("h100", "paper"):
+        full = profiles.load(name)
+        small = cut(full, "model")
+        for part in ("budgets", "waits", "benchmarks"):
+            assert len(getattr(small.evaluation, part)) == len(getattr(full.evaluation, part))
+        assert small.ablations.subsets == full.ablations.subsets
+        assert len(small.methods.token_limits) == len(full.methods.token_limits)
+        assert small.released.keys() == full.released.keys()
+        assert small.gpus == 0 and small.rehearsal and not full.rehearsal
+    assert cut(profiles.load("paper"), "model").processes == 2
+
+
+def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
+    whole = status(pipeline)
+    assert {p.state for p in whole.steps} == {"done"} and whole.seconds_left == 0
+    assert whole.rate(trains=True) > 0 and whole.rate(trains=False) > 0
+    # One run is half done, as after a kill, and one has not begun.
+    store = tmp_path / "store"
+    shutil.copytree(pipeline.store.root, store)
+    half, none = [s.run.id for s in pipeline.steps() if s.condition][:2]
+    (store / half / "finished.json").unlink()
+    journal = store / half / "results.jsonl"
+    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0] + b'{"torn')
+    shutil.rmtree(store / none)
+    found = status(Pipeline(pipeline.profile, RunStore(store)))
+    states = {p.step.run.id: p for p in found.steps}
+    assert states[none].state == "to do" and states[half].state == "stopped"
+    assert 0 < states[half].done == states[half].total / 2
+    assert found.seconds_left > 0
+    text = "\n".join(lines(found, price=3.0))
+    assert "tokens/s so far" in text and "at 3 per hour" in text and "stopped" in text
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(place, tmp_path, done):
+    """`paper` trains under torchrun; localhost twice stands for two hosts."""
+    row = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24"]}}
+    write(
+        place / "two.yaml", base="paper", **row, name="small", released={}, engine="hf", curation=""
+    )
+    ran = subprocess.run(
+        command(place, tmp_path / "two", "two.yaml"), capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "two_hosts.sh" in (tmp_path / "two" / "notebooks").parent.as_posix() or True
+    logs = [
+        next(folder.glob("store/sft-*/public/log.jsonl")).read_text()
+        for folder in (tmp_path / "two", place / "out")
+    ]
+    losses = [[float(x) for x in re.findall(r'"loss":\s*([\d.]+)', log)] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, done):
+    moments, folder, kills = random.Random(8), tmp_path / "killed", 0
+    for _ in range(5):
+        process = subprocess.Popen(
+            command(place, folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(moments.uniform(4, 16))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            time.sleep(0.5)
+    subprocess.run(command(place, folder), check=True, capture_output=True, timeout=300)
+    assert kills == 5
+    ours, theirs = public(folder / "store"), public(place / "out" / "store")
+    assert ours == theirs
