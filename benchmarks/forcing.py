@@ -20,6 +20,7 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -179,7 +180,8 @@ def against_keeping(
 
 
 def on_vllm(table: Table, model: Any, tokenizer: Any, rows: int, tokens: int) -> None:
-    from vllm import LLM, TokensPrompt
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    from vllm import LLM, TokensPrompt, __version__
     from vllm import SamplingParams as EngineParams
 
     from s1core.backends.vllm import VLLMBackend
@@ -208,7 +210,8 @@ def on_vllm(table: Table, model: Any, tokenizer: Any, rows: int, tokens: int) ->
         "vLLM multi-call": lambda: count(generate(backend, asked, budget, native=False, **options)),
         "vLLM native": lambda: count(generate(backend, asked, budget, **options)),
     }
-    speed = table.measure(f"(d) vLLM, {rows} rows, 4 Waits, up to {tokens} tokens", sides)
+    title = f"(d) vLLM {__version__}, {rows} rows, 4 Waits, up to {tokens} tokens"
+    speed = table.measure(title, sides)
     for other in ("multi-call", "plain"):
         ratio = speed["vLLM native"] / speed[f"vLLM {other}"]
         table.ratios[f"vllm_native_vs_{other.replace('-', '')}"] = round(ratio, 3)
