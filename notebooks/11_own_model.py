@@ -45,20 +45,23 @@ from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, generate
 
 backend = HFBackend.from_pretrained(locate("pocket-s1"))
-problem = pocket.evaluation_problems(5)[-1]
-budget = Budget(max_thinking=160, num_ignore=1, max_answer=24)
-(done,) = generate(backend, [problem], budget, template="s1")
-print(problem.question)
-print(done.thinking_tokens, "thinking tokens,", done.waits_used, "Wait used")
-print(done.outcome, "->", done.answer)
+problems = pocket.evaluation_problems(24)
+budget = Budget(max_thinking=400, num_ignore=1, max_answer=24)
+sampling = {"template": "s1", "temperature": 1.0, "seed": SEED}
+made = list(generate(backend, problems, budget, **sampling))
+print(made[0].thinking_tokens, "thinking tokens,", made[0].outcome)
+print(problems[0].question, "->", made[0].answer)
 
 # %% [markdown]
 # Every token of a generation is marked as sampled or forced, so nothing has to be counted twice or
-# guessed from text:
+# guessed from text. Here is the shortest of them that was told to wait; what the decoder wrote is
+# marked:
 
 # %%
 from s1core.figures.trace import trace_html
 
+pairs = [pair for pair in zip(problems, made) if pair[1].waits_used]
+problem, done = min(pairs, key=lambda pair: pair[1].thinking_tokens)
 HTML(
     trace_html(
         done, backend.tokenizer, problem, grade(problem, done, "countdown")
@@ -67,31 +70,36 @@ HTML(
 
 # %% [markdown]
 # `num_ignore` is how often the end of thinking is replaced (`ignore_str`, by default "Wait");
-# `max_thinking` is where the decoder ends it. The same question under four budgets:
+# `max_thinking` is where the decoder ends it. The same questions under four budgets:
 
 # %%
 budgets = {
-    "as it comes": Budget(max_thinking=400, max_answer=24),
-    "at most 40 tokens": Budget(max_thinking=40, max_answer=24),
-    "Wait twice": Budget(max_thinking=400, num_ignore=2, max_answer=24),
     "no thinking": Budget(max_thinking=0, max_answer=24),
+    "at most 40 tokens": Budget(max_thinking=40, max_answer=24),
+    "as it comes": Budget(max_thinking=400, max_answer=24),
+    "Wait twice": Budget(max_thinking=400, num_ignore=2, max_answer=24),
 }
 rows = []
 for name, budget in budgets.items():
-    (made,) = generate(backend, [problem], budget, template="s1")
+    made = list(generate(backend, problems, budget, **sampling))
+    verdicts = [grade(p, g, "countdown").status for p, g in zip(problems, made)]
     rows.append(
         {
             "budget": name,
-            "thinking tokens": made.thinking_tokens,
-            "Waits": made.waits_used,
-            "outcome": made.outcome,
-            "answer": made.answer,
-            "status": grade(problem, made, "countdown").status,
+            "thinking tokens": round(
+                sum(g.thinking_tokens for g in made) / len(made), 1
+            ),
+            "Waits used": sum(g.waits_used for g in made),
+            "cut": sum(g.outcome != "ended" for g in made),
+            "correct": f"{verdicts.count('correct')} of {len(made)}",
         }
     )
 pd.DataFrame(rows).set_index("budget")
 
 # %% [markdown]
+# Two dozen questions tell nothing about a model ({doc}`09_audit`); they tell whether everything is
+# connected.
+#
 # ## Which template?
 #
 # A template says how the question is asked and which tokens open and close the thinking. These ship:
@@ -170,10 +178,9 @@ first = tokenizer.encode("3 + 7 = 10 + 8 = 18 want 29 yes\n")
 second = tokenizer.encode("3 * 7 = 21 + 8 = 29 want 29 yes\n")
 answer = tokenizer.encode("Answer : ( 3 * 7 ) + 8")
 end = tokenizer.encode("<|im_end|>", add_special_tokens=False)
-wait = tokenizer.encode("Wait", add_special_tokens=False)
 closing = templates.resolve("s1", tokenizer).think_end_ids
-# The script is read by position, so what the decoder writes has its place.
-script = [*first, *wait, *second, *closing, *answer, *end]
+# The script is read by position: what the decoder writes instead of a stop takes as many places.
+script = [*first, *stop, *second, *stop, *closing[1:], *answer, *end]
 
 puzzle = Problem("Use 3 7 8 to make 29", "( 3 * 7 ) + 8")
 prompt = templates.prompt_ids("s1", tokenizer, puzzle.question)

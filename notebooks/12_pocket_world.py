@@ -32,6 +32,7 @@ SEED = 0
 # %% tags=["hide-input"]
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from IPython.display import Markdown
 from s1core import pocket, profiles, templates
 from s1core.checkpoints import locate
 from s1core.figures import loss_curve, show
-from s1core.pocket import pool, splits, teacher, world
+from s1core.pocket import pool, pretrain, splits, teacher, world
 from s1core.pocket.tokenizer import build_tokenizer
 
 profile = profiles.load(PROFILE).with_seed(SEED)
@@ -83,7 +84,7 @@ Markdown(
 # %%
 rng = np.random.default_rng(SEED)
 thinking, believed = teacher.think(puzzle, rng)
-while "Wait" not in thinking:  # one that shows it
+while "Wait" not in thinking or thinking.count("\n") > 8:  # a short one
     thinking, believed = teacher.think(puzzle, rng)
 print(thinking)
 
@@ -114,7 +115,7 @@ Markdown(
 # %%
 rows = []
 for size in pocket.SIZES:
-    folder = locate(f"pocket-{size}")
+    folder = Path(locate(f"pocket-{size}"))
     config = json.loads((folder / "config.json").read_text())
     skills = folder / "skills.json"
     measured = json.loads(skills.read_text()) if skills.is_file() else {}
@@ -137,10 +138,14 @@ pd.DataFrame(rows).fillna("–").set_index("model")
 # `pocket-large` fine-tuned by this profile.
 
 # %% tags=["hide-input"]
-log = (locate("pocket-large") / "log.jsonl").read_text().splitlines()
+log = Path(locate("pocket-large"), "log.jsonl").read_text().splitlines()
 large = pd.DataFrame(json.loads(line) for line in log)
+recipe = pretrain.RECIPES["large"]
+large["lr"] = [
+    recipe.lr * pretrain.schedule(recipe, step) for step in large["step"]
+]
 show(
-    loss_curve(large.assign(epoch=0), title="Pretraining of pocket-large"),
+    loss_curve(large, title="Pretraining of pocket-large"),
     "pocket-pretraining",
     alt=f"The pretraining loss of the large pocket model falls from "
     f"{large['loss'].iloc[0]:.2f} to {large['loss'].iloc[-1]:.2f} nats per "
