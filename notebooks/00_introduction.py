@@ -68,6 +68,10 @@ Markdown(
     f"temperature {evaluation.temperature:g}. No question appears in anything "
     f"the model was "
     "trained on."
+    + "".join(
+        f"\n\n**Missing:** {name}. {reason}"
+        for name, reason in sorted(pipeline.missing.items())
+    )
 )
 
 # %% [markdown]

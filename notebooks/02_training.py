@@ -221,12 +221,18 @@ pd.Series(
 # %% tags=["hide-input"]
 same = [name for name, (a, b) in settings.items() if str(a) == str(b)]
 other = [name for name, (a, b) in settings.items() if str(a) != str(b)]
+reasons = []
+if ours.lr > paper.lr:
+    reasons.append("A smaller model learns at a larger rate.")
+if ours.max_seq_len < paper.max_seq_len:
+    reasons.append("Shorter traces need a shorter sequence.")
+reasons.append(
+    f"{encoded.truncated or 'No'} of the {len(encoded.examples):,} examples "
+    "are cut."
+)
 Markdown(
     f"- **The same as the paper:** {', '.join(same)}.\n"
-    f"- **Different:** {', '.join(other)}. The model is tiny, so it needs a "
-    f"larger learning rate; "
-    "its traces are short, so it needs a shorter sequence. No example is "
-    "cut.\n"
+    f"- **Different:** {', '.join(other)}. {' '.join(reasons)}\n"
     f"- **The claim** that a thousand examples are enough is about what comes "
     f"after: the "
     "introduction shows what this checkpoint does with its thinking. That it "

@@ -27,12 +27,20 @@ VLLM_ON_CPU: Mapping[str, Any] = {
 }
 
 
-def cut(profile: Profile, model: str, *, engine: str = "hf", processes: int = 2) -> Profile:
-    """The profile at rehearsal sizes, with `model` in the place of all its models.
+def cut(
+    profile: Profile,
+    model: str,
+    released: str = "",
+    *,
+    engine: str = "hf",
+    processes: int = 2,
+) -> Profile:
+    """The profile at rehearsal sizes, with `model` in the place of the one it fine-tunes.
 
     Two optimizer steps, two questions per benchmark, at most 48 thinking tokens.
 
     Args:
+        released: in the place of the released checkpoints; default: `model`.
         engine: "vllm" (its CPU build) or "hf".
         processes: that fine-tune together, if the profile has more than one.
     """
@@ -78,7 +86,7 @@ def cut(profile: Profile, model: str, *, engine: str = "hf", processes: int = 2)
         engine=engine,
         engine_options=VLLM_ON_CPU if engine == "vllm" else {},
         released={
-            name: {"model": model, "budgets": _spread(arm.get("budgets", ()))}
+            name: {"model": released or model, "budgets": _spread(arm.get("budgets", ()))}
             | {"waits": arm.get("waits", ())}
             for name, arm in profile.released.items()
         },

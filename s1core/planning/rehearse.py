@@ -5,7 +5,8 @@ The same scripts, command line, store, notebooks and book, in a folder of its ow
     rehearsal/h100/
         profile.yaml   the profile with its sizes cut (`cut`)
         mirror/        data (`rehearsal_data`)
-        model/         the stand-in (`standin`)
+        model/         what is fine-tuned (`standin`)
+        released/      what stands for the released checkpoints
         store/         runs
         notebooks/     executed, every figure stamped
         html/          the book
@@ -31,7 +32,7 @@ from s1core import profiles
 from s1core.planning.cut import EXAMPLES, cut
 from s1core.planning.needs import needs
 from s1core.planning.rehearsal_data import rehearsal_mirror
-from s1core.planning.standin import stand_in
+from s1core.planning.standin import stand_in, tireless
 from s1core.planning.tokens import Tokens
 from s1core.profiles import Profile
 from s1core.records import write_atomically
@@ -95,19 +96,18 @@ def prepare(
     folder = Path(folder or project_root() / "rehearsal" / full.name).resolve()
     python = python or sys.executable
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-    link = folder / "model"
-    if model is None:
-        model = stand_in(folder / "stand-in")
-    if link.is_symlink():
-        link.unlink()
-    link.symlink_to(Path(model).resolve())
+    released = Path(model) if model else stand_in(folder / "stand-in")
+    trained = released if model else tireless(released, folder / "tireless")
+    for link, target in ((folder / "model", trained), (folder / "released", released)):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.resolve())
     engine = "vllm" if full.engine == "vllm" and _imports(python, "vllm") else "hf"
     if engine != full.engine:
         say(
             f"vLLM is not installed for {python}: the transformers engine takes its place, so "
             "vLLM itself is not rehearsed"
         )
-    profile = cut(full, "../model", engine=engine)
+    profile = cut(full, "../model", "../released", engine=engine)
     write_atomically(folder / "profile.yaml", [_yaml(profile)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
@@ -152,7 +152,10 @@ def compute(rehearsal: Rehearsal) -> None:
 
 
 def compare(rehearsal: Rehearsal) -> tuple[Tokens, Tokens]:
-    """Tokens that the plan said before, and that the finished runs really took."""
+    """Tokens that the plan said before, and that the finished runs really took.
+
+    Without the released checkpoints' stand-in: it stops when it likes, below every budget.
+    """
     from s1core.pipeline import Pipeline
     from s1core.planning.tokens import Counter, generated
     from s1core.runs import RunStore
@@ -165,6 +168,8 @@ def compare(rehearsal: Rehearsal) -> tuple[Tokens, Tokens]:
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter, planned, used = Counter(pipeline), Tokens(), Tokens()
         for step in pipeline.steps():
+            if step.training is not None and step.training.released:
+                continue
             if step.condition is not None:
                 planned += counter.planned(step.condition)
                 used += Tokens(expected=generated(step))

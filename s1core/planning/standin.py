@@ -4,6 +4,10 @@
 
 It ships as GGUF. A model loaded from GGUF refuses to be saved, so a plain model takes over its
 weights. Its delimiters have the token shapes of Qwen's, which is what a rehearsal needs of it.
+
+What is fine-tuned in a rehearsal is a tireless copy that cannot say a special token, so it never
+stops by itself: every budget is used up, and the plan's tokens can be checked one by one. The
+plain model stands for the released checkpoints; it stops, and its Waits are real ones.
 """
 
 from __future__ import annotations
@@ -44,6 +48,29 @@ def stand_in(folder: str | Path) -> Path:
             f"(or name a folder with it in {VARIABLE})"
         )
     return convert(gguf, folder)
+
+
+def tireless(plain: str | Path, out: str | Path) -> Path:
+    """A copy of a model whose output has nothing for special tokens, so that it never stops.
+
+    Only the output matrix is changed: what the model reads, it reads as before.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    plain, out = Path(plain), Path(out)
+    if (out / "tokenizer_config.json").exists():  # written last
+        return out
+    tokenizer = AutoTokenizer.from_pretrained(plain)
+    model = AutoModelForCausalLM.from_pretrained(plain, dtype="auto")
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    weights["lm_head.weight"][tokenizer.all_special_ids] = 0
+    config = type(model.config).from_dict({**model.config.to_dict(), "tie_word_embeddings": False})
+    copy = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    copy.load_state_dict(weights)
+    copy.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return out
 
 
 def convert(gguf: str | Path, out: str | Path) -> Path:
