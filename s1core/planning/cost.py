@@ -35,6 +35,9 @@ TRAINING = (0.45, 0.2)
 PREFILL = 0.4
 """Share of peak FLOPs at which prompts are read."""
 
+WORKSPACE = 4e9
+"""Bytes that vLLM keeps for activations and CUDA graphs."""
+
 START = (60.0, 180.0)
 """Seconds until an engine has loaded a checkpoint, or a training has begun."""
 
@@ -177,7 +180,7 @@ def _sampling(
     team = options.get("tensor_parallel_size", 1)
     weights = shape.parameters * (1 if options.get("quantization") == "fp8" else 2) / team
     per_token = 4 * shape.layers * shape.kv_heads * shape.head_size / team  # key and value, bf16
-    room = hardware.memory * options.get("gpu_memory_utilization", 0.9) - weights
+    room = hardware.memory * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
     longest = PROMPT + min(
         condition.budget.max_thinking + condition.budget.max_answer,
         options.get("max_model_len", 32_768),
@@ -205,7 +208,7 @@ def _sampling(
         prefill = 2 * shape.parameters * PROMPT * count / (hardware.peak_flops * PREFILL * team)
         found.append(seconds + prefill)
     batch = min(count, room / (per_token * longest))
-    used = weights + max(batch, 1) * per_token * longest
+    used = weights + WORKSPACE + max(batch, 1) * per_token * longest
     return (found[0], found[1]), used, ""
 
 

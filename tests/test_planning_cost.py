@@ -1,0 +1,131 @@
+"""What a profile takes: parts add up, larger means more, and what cannot fit is said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from s1core import experiments, profiles
+from s1core.pipeline import Pipeline
+from s1core.planning.cost import BANDWIDTH, cost, shape_of
+from s1core.planning.needs import needs
+from s1core.planning.start import ASK_BEYOND, StartError, begin_with, refuse_or_agree
+from s1core.planning.tokens import Counter
+from s1core.runs import RunStore
+from s1core.sft.plan import H100
+
+
+def pipeline(name: str, tmp_path, **changes) -> Pipeline:
+    return Pipeline(replace(profiles.load(name), **changes), RunStore(tmp_path / "store"))
+
+
+@pytest.fixture(autouse=True)
+def _no_data(monkeypatch):
+    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
+
+
+@pytest.mark.parametrize("name", ["h100", "paper"])
+def test_a_large_profile_fits_its_hardware_and_its_parts_add_up(name, tmp_path):
+    found = cost(pipeline(name, tmp_path))
+    assert found.misfits == ()
+    assert found.memory < H100.memory
+    parts = {s.step.experiments[0] for s in found.steps}
+    assert sum(len(found.of(part).steps) for part in parts) == len(found.steps)
+    low, high = found.gpu_hours
+    assert 0 < low < high
+    assert sum(found.of(part).gpu_hours[1] for part in parts) == pytest.approx(high)
+    assert found.tokens.low <= found.tokens.expected <= found.tokens.high
+
+
+@pytest.mark.parametrize("name", ["h100", "paper"])
+def test_a_large_profile_is_complete(name):
+    profile = profiles.load(name)
+    wanted = {experiment.name for experiment, _ in experiments.conditions(profile)}
+    assert wanted == {experiment.name for experiment in experiments.EXPERIMENTS}
+    assert {"AIME24", "AIME25", "MATH500", "GPQA Diamond"} == set(needs(profile).benchmarks)
+    assert re.search("@[0-9a-f]{40}$", profile.model)
+    assert profile.sft["max_seq_len"] == 32_768
+
+
+def test_training_tokens_are_those_of_the_recipe(tmp_path):
+    made = pipeline("h100", tmp_path)
+    tokens = Counter(made).tokens(made.steps()[2])  # after the pool's difficulty and selection
+    lengths = Counter(made).lengths(experiments.Training())
+    assert len(lengths) == 1000 and max(lengths) == 32_768
+    assert tokens.trained == 5 * sum(lengths)
+    short = experiments.Training(changes=(("max_seq_len", 4096),))
+    assert max(Counter(made).lengths(short)) == 4096
+
+
+def test_a_budget_bounds_its_tokens_and_waits_only_add(tmp_path):
+    made = pipeline("h100", tmp_path)
+    counter = Counter(made)
+    found = [counter.planned(c) for c in experiments.curve(made.profile, "AIME24")]
+    for condition, tokens in zip(experiments.curve(made.profile, "AIME24"), found, strict=True):
+        most = condition.budget.max_thinking + condition.budget.max_answer
+        assert tokens.low <= tokens.expected <= tokens.high <= 30 * most
+    natural, *waits = found[len(made.profile.evaluation.budgets) :]
+    spent = [natural.expected, *(tokens.expected for tokens in waits)]
+    assert spent == sorted(spent)
+
+
+def test_sampling_is_never_faster_than_memory_allows(tmp_path):
+    """Every token of the longest possible sequence reads all weights at least once per batch."""
+    made = pipeline("h100", tmp_path)
+    weights = 2 * shape_of(made.profile.model).parameters
+    ours = [
+        item
+        for item in cost(made).steps
+        if (c := item.step.condition) and (c.training is None or not c.training.released)
+    ]
+    assert len(ours) > 50
+    for item in ours:
+        steps = item.tokens.low / Counter(made).generations(item.step.condition)
+        assert item.seconds[0] > 0.9 * steps * weights / BANDWIDTH
+
+
+def test_32b_fits_one_gpu_in_fp8_only(tmp_path):
+    made = pipeline("h100", tmp_path)
+    bf16 = {name: {**arm, "engine_options": {}} for name, arm in made.profile.released.items()}
+    found = cost(pipeline("h100", tmp_path, released=bf16))
+    assert all("32B" in misfit and "quantization: fp8" in misfit for misfit in found.misfits)
+    assert len(found.misfits) == 2
+    assert cost(made).misfits == ()
+
+
+def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path):
+    made = pipeline("h100", tmp_path)
+    found = cost(made)
+    assert found.seconds[1] > ASK_BEYOND
+    asked = []
+    refuse_or_agree(found, made, lambda question: bool(asked.append(question)) or True)
+    assert asked and "Start?" in asked[0]
+    refuse_or_agree(found, made, None)
+    with pytest.raises(StartError, match="nothing was started.*--yes"):
+        refuse_or_agree(found, made, lambda question: False)
+
+
+def test_a_profile_without_gpus_is_never_asked_about(tmp_path):
+    made = pipeline("laptop", tmp_path)
+
+    def never(question: str) -> bool:
+        raise AssertionError(question)
+
+    assert begin_with(made, never) is made
+    assert cost(made, encodes=False).gpu_hours == (0, 0)
+
+
+def test_what_is_missing_is_left_out_of_every_list(tmp_path):
+    store = RunStore(tmp_path / "store")
+    profile = profiles.load("h100")
+    gone = {"GPQA Diamond": "gated", "1K-longest": "gone", "simplescaling/s1-32B": "gone"}
+    store.note_missing("h100", gone)
+    made = Pipeline(profile, store)
+    assert made.missing == gone and made.whole is profile
+    named = {c.benchmark for _, c in experiments.conditions(made.profile)}
+    assert named == {"AIME24", "AIME25", "MATH500"}
+    assert made.profile.ablations.subsets == ("random", "diverse")
+    assert list(made.profile.released) == ["s1.1-32B"]
+    assert RunStore(tmp_path / "store").missing("paper") == {}
