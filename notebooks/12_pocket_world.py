@@ -151,8 +151,7 @@ show(
     f"{large['loss'].iloc[0]:.2f} to {large['loss'].iloc[-1]:.2f} nats per "
     f"token over {large['step'].iloc[-1] + 1:,} steps.",
     caption="Pretraining loss and learning rate of the model that is "
-    "fine-tuned here. One CPU core repeats it with "
-    "`s1core pocket pretrain large`.",
+    "fine-tuned here. One CPU core repeats it: s1core pocket pretrain large.",
 )
 
 # %% [markdown]

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from s1core import experiments
-from s1core.evaluation import Interval, benchmarks, class_control, paired_bootstrap, wilson
+from s1core.evaluation import Interval, benchmarks, class_control, paired_bootstrap
 from s1core.evaluation.voting import same_answer
 from s1core.experiments import Condition, Training
 from s1core.measure import scores
@@ -84,9 +84,15 @@ def _difference(
 
 
 def _points(gap: Interval, sign: int, border: float, shown: Sequence[Run]) -> Measured:
-    low, high = (f"{100 * end:+.1f}" for end in (gap.low, gap.high))
-    text = f"{100 * gap.estimate:+.1f} [{low}, {high}] points"
+    middle, low, high = (_signed(100 * end) for end in (gap.estimate, gap.low, gap.high))
+    text = f"{middle} [{low}, {high}] points"
     return Measured(text, f"{gap.n} questions", verdict(gap, sign, border), _ids(shown))
+
+
+def _signed(value: float) -> str:
+    """One decimal with its sign, as printed: `+3.3`, `−0.6`, `0.0`."""
+    text = f"{value:+.1f}".replace("-", "−")
+    return "0.0" if text[1:] == "0.0" else text
 
 
 def _ids(shown: Sequence[Run]) -> tuple[str, ...]:
@@ -141,9 +147,9 @@ def budgets_kept(pipeline: Pipeline) -> Measured:
             for c, run in zip(capped, found)
         ]
     )
-    share = wilson(int(within.sum()), within.size)
     said: Verdict = "agrees" if within.all() else "does not agree"
-    return Measured(f"{share.percent()}%", f"{within.size:,} generations", said, _ids(found))
+    text = f"{100 * within.mean():.2f}%"
+    return Measured(text, f"{within.size:,} generations", said, _ids(found))
 
 
 def token_limits_kept(pipeline: Pipeline) -> Measured:
@@ -235,7 +241,8 @@ def cut_examples(pipeline: Pipeline) -> Measured:
     sides = [[pipeline.run(c) for c in side] for side in _sequence_lengths(pipeline)]
     whole, cut = (np.hstack([read_samples(r).thinking for r in side]) for side in sides)
     gap = paired_bootstrap(cut, whole)
-    text = f"{gap.estimate:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}] tokens"
+    middle, low, high = (_signed(end) for end in (gap.estimate, gap.low, gap.high))
+    text = f"{middle} [{low}, {high}] tokens"
     return Measured(text, f"{gap.n} questions", verdict(gap), _ids(sum(sides, [])))
 
 
