@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 
+STAMP_VARIABLE = "S1CORE_STAMP"
+"""Names a word that is written across every figure (see `s1core.figures.display`)."""
+
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
 
@@ -59,6 +63,8 @@ class Pipeline:
     def __init__(
         self, profile: Profile, store: RunStore, *, progress: bool = False, say: Log | None = None
     ) -> None:
+        if profile.rehearsal:  # whoever draws its runs, and wherever
+            os.environ.setdefault(STAMP_VARIABLE, "rehearsal")
         self.whole = profile
         self.missing = store.missing(profile.name)
         self.profile = profile.without(self.missing)

@@ -66,6 +66,7 @@ def done(place) -> subprocess.CompletedProcess:
 @pytest.fixture
 def pipeline(place, done, monkeypatch) -> Pipeline:
     monkeypatch.setenv("S1CORE_DATA_DIR", str(place / "out" / "mirror"))
+    monkeypatch.setenv("S1CORE_STAMP", "rehearsal")  # the pipeline sets it; undone afterwards
     monkeypatch.chdir(place / "out" / "notebooks")
     store = RunStore(place / "out" / "store")
     return Pipeline(profiles.load("../profile.yaml"), store)
@@ -151,7 +152,6 @@ def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(pla
         command(place, tmp_path / "two", "two.yaml"), capture_output=True, text=True, timeout=300
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
-    assert "two_hosts.sh" in (tmp_path / "two" / "notebooks").parent.as_posix() or True
     logs = [
         next(folder.glob("store/sft-*/public/log.jsonl")).read_text()
         for folder in (tmp_path / "two", place / "out")

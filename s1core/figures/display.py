@@ -95,6 +95,9 @@ def figure_frame(name: str, body: str, *, caption: str = "", runs: Iterable[Any]
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise FigureError(f"figure name {name!r}: use lower-case words joined by hyphens.")
     links = html.escape(" ".join(_run_name(run) for run in runs))
+    word = os.environ.get(STAMP_VARIABLE)
+    if word:
+        caption = f"<strong>{html.escape(word)}, not a result.</strong> {caption}"
     return (
         f'<figure class="s1-figure" id="fig-{name}" data-runs="{links}">{body}'
         f"<figcaption>{caption}</figcaption></figure>"
