@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Sequence length: training on examples without an end
 #
-# *Appendix D of the paper, Table 8.*
+# *Appendix D.1 of the paper, Table 8.*
 #
 # Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is
 # lost is the end of thinking and the answer. A shorter sequence length saves memory and time, so it
