@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -124,7 +125,7 @@ from s1core.sft import SFTConfig
 from s1core.sft.encode import EncodedExample
 from s1core.sft.engine import Engine
 from s1core.sft.group import join
-from s1core.sft.plan import memory
+from s1core.sft.plan import memory, schedule
 from s1core.sft.shapes import ModelShape
 
 def resident(key):
@@ -151,25 +152,37 @@ open("/proc/self/clear_refs", "w").write("5")
 for step in range(2):
     trained.step(rows, 1e-3, step)
 shape = ModelShape.of(trained.model.config)
-print(resident("VmHWM") - before, memory(shape, config, 2048).total)
+row, _ = schedule(shape, [1024, 1024], config, 1, on_gpu=False)  # one example, or both joined
+passes = 2048 // row
+predicted = memory(shape, config, row, passes=passes, row_examples=2 // passes)
+print(resident("VmHWM") - before, predicted.total, passes)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize(
-    "settings", ["{}", '{"activation_checkpointing": true, "loss_chunk_tokens": 256}']
+    ("settings", "passes"),
+    [
+        ({}, 2),
+        ({"micro_batch_tokens": 2048}, 1),
+        ({"micro_batch_tokens": 2048, "activation_checkpointing": True}, 1),
+        ({"activation_checkpointing": True, "loss_chunk_tokens": 256}, 2),
+    ],
 )
-def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(settings: str) -> None:
+def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(
+    settings: dict[str, Any], passes: int
+) -> None:
     # Freed blocks go back to the system at once, so that resident memory means live tensors.
     environment = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, settings],
+        [sys.executable, "-c", MEASURE, json.dumps(settings)],
         env={**os.environ, **environment},
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,
     )
-    measured, predicted = map(float, done.stdout.split())
+    measured, predicted, made = map(float, done.stdout.split())
+    assert made == passes
     assert predicted == pytest.approx(measured, rel=0.1)
