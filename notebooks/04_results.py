@@ -36,7 +36,7 @@ SEED = 0
 import pandas as pd
 from IPython.display import Markdown
 from s1core import experiments, profiles
-from s1core.evaluation import wilson
+from s1core.evaluation import paired_bootstrap, wilson
 from s1core.evaluation.benchmarks import benchmark as find_benchmark
 from s1core.evaluation.voting import same_answer
 from s1core.figures import comparison, show
@@ -95,7 +95,7 @@ for name in columns:
     after = accuracy_of("Table 1", "s1-32B", name)
     before = accuracy_of("Table 1", "s1 w/o BF", name)
     apart.append(
-        f"{after.correct - before.correct} of {after.n} on {name}"
+        f"{after.correct - before.correct} of {after.n} questions on {name}"
         + (
             ""
             if wilson(after.correct, after.n).overlaps(
@@ -105,9 +105,10 @@ for name in columns:
         )
     )
 Markdown(
-    "The last two rows are the model without and with budget forcing. They lie "
+    "The last two rows are the model without and with budget forcing. Between "
+    "them lie "
     + ", ".join(apart)
-    + " questions apart. Fine-tuning is the larger step: from "
+    + ". Fine-tuning is the larger step: from "
     + ", ".join(
         f"{accuracy_of('Table 1', 'Qwen2.5-32B-Instruct', name).percent:.1f} "
         f"to {accuracy_of('Table 1', 's1 w/o BF', name).percent:.1f} on {name}"
@@ -176,7 +177,7 @@ show(
 # %% [markdown]
 # What each step changes, on the same questions (paired bootstrap over questions):
 
-# %%
+# %% tags=["hide-input"]
 base, base_wait, tuned, tuned_wait = list(runs)[1:]
 effects = {
     "the think delimiter, base model": (base, "base, asked directly"),
@@ -204,12 +205,17 @@ pd.DataFrame(
 #
 # Figure 2 (right) sets MATH500 accuracy against the number of training examples. The paper's counts
 # leave out how the thousand were found: they are the choice from 59,029 questions that a teacher had
-# answered ([data curation](01_data_curation)). Ours are the base model, the selected examples and,
-# where the profile trains on it, the whole pool.
+# answered ([data curation](01_data_curation)). Ours are the base model, asked directly, then the
+# selected examples and, where the profile trains on it, the whole pool.
 
-# %%
+# %% tags=["hide-input"]
 efficiency = [
-    ("base", 0, points[base].accuracy, runs[base]),
+    (
+        "base",
+        0,
+        points["base, asked directly"].accuracy,
+        runs["base, asked directly"],
+    ),
     *(
         (
             c.label,
@@ -257,15 +263,16 @@ show(
 s1_point = next(row for row in efficiency if row[0] == "s1")
 lines = []
 if efficiency[-1][0] == "full":
-    gap = difference(efficiency[-1][3], s1_point[3])
+    gap_full = difference(efficiency[-1][3], s1_point[3])
     lines.append(
         f"Training on all {efficiency[-1][1]:,} examples instead of "
-        f"{s1_point[1]:,} changes accuracy by {gap.percent()} points: "
+        f"{s1_point[1]:,} changes accuracy by {gap_full.percent()} "
+        "points: "
         + {
             "higher": "here more data is better.",
             "lower": "more data is even worse.",
             "cannot tell": "no difference that these questions can show.",
-        }[verdict(gap)]
+        }[verdict(gap_full)]
     )
 else:
     lines.append("This profile does not train on the whole pool.")
@@ -295,7 +302,7 @@ Markdown(
 # and six times. Its three points are three of nine; the logs that the authors released give all
 # numbers from none to eight, and on AIME24 one question is 3.3 points.
 
-# %%
+# %% tags=["hide-input"]
 natural = experiments.natural(profile, benchmark)
 wait_conditions = experiments.waits(profile, benchmark)
 ours = [(0, pipeline.point(natural).accuracy)] + [
@@ -362,9 +369,9 @@ Markdown(
 # **Which answers are the same vote?** In the pocket world an answer is an expression. Two
 # expressions are one vote when they use the same numbers and come to the same value: `( 3 * 7 ) + 8`
 # and `8 + ( 7 * 3 )`. That uses nothing but the answers, and it never joins a right answer with a
-# wrong one. It is also generous in a way that AIME is not: all right answers share one value, so
-# wrong ones split their votes. (On AIME equal integers are one vote, on MATH500 whatever the grader
-# takes for equal, on GPQA the letter.) An answer that was cut off, or is missing, abstains. With k
+# wrong one; but it joins wrong answers too, so whether it helps is a matter of measurement. (On AIME
+# equal integers are one vote, on MATH500 whatever the grader takes for equal, on GPQA the letter.)
+# An answer that was cut off, or is missing, abstains. With k
 # of the drawn samples, maj@k is averaged over every choice of k, so no point depends on which
 # samples came first.
 
@@ -377,7 +384,7 @@ voted = {
 }
 drawn = profile.methods.votes
 by_text = {
-    c.label: votes(read_samples(pipeline.run(c)), str.__eq__, at=[drawn])[-1]
+    c.label: votes(read_samples(pipeline.run(c)), str.__eq__, at=[drawn])[0]
     for c in experiments.voting(profile)
 }
 pd.DataFrame(
@@ -391,11 +398,30 @@ pd.DataFrame(
     for c in experiments.voting(profile)
 ).set_index("samples of")
 
-# %% [markdown]
-# Voting *by text* counts only identical answers as one vote. The difference between the last two
-# columns is what the equivalence is worth.
+# %% tags=["hide-input"]
+worth = {
+    c.label: paired_bootstrap(
+        voted[c.label][-1].correct, by_text[c.label].correct
+    )
+    for c in experiments.voting(profile)
+}
+Markdown(
+    "Voting *by text* takes only identical answers for the same. What the "
+    "equivalence is worth, in points: "
+    + "; ".join(
+        f"{name.removeprefix('votes, ').replace('votes ', '')} {gap.percent()}"
+        for name, gap in worth.items()
+    )
+    + ". "
+    + (
+        "Where it costs, expressions of one wrong value have pooled their "
+        "votes: a sum has more spellings than a product."
+        if any(gap.high < 0 for gap in worth.values())
+        else ""
+    )
+)
 
-# %%
+# %% tags=["hide-input"]
 series = {}
 for c in experiments.curve(profile, benchmark):
     made = sequential(read_samples(pipeline.run(c)), c.kind, c.label)
@@ -540,6 +566,24 @@ for (here, there), matches in contests.items():
         f"{wins} higher, {losses} lower, {len(told) - wins - losses} "
         f"undecided" + (f"; {where}." if where else ".")
     )
+peak = max(
+    series["capping"] + series["wait"], key=lambda run: run.correct.mean()
+)
+top = voted[own_votes.label][-1]
+ahead = paired_bootstrap(top.correct, peak.correct)
+lines.append(
+    f"**Whatever it costs**: the best sequential setting is *{peak.setting}*, "
+    f"{peak.accuracy.percent()}% for {peak.cost:.0f} tokens. A vote of "
+    f"{drawn} fine-tuned answers has {top.accuracy.percent()}% for "
+    f"{top.cost:,.0f}: {ahead.percent()} points more "
+    f"({verdict(ahead)}), at {top.cost / peak.cost:.1f} times the price."
+)
+figure_7 = paper["figure7"]["majority_16x"]
+lines.append(
+    "**The paper's Figure 7** votes over s1's own answers on AIME24: "
+    f"{figure_7[0][1]:.1f}% for {figure_7[0][0]:,} tokens, "
+    f"{figure_7[1][1]:.1f}% for {figure_7[1][0]:,}."
+)
 Markdown("\n".join(f"- {line}" for line in lines))
 
 # %% [markdown]
@@ -605,7 +649,7 @@ measured = [
 # Commercial models sell their budgets by name. A profile names three, which are settings of the
 # curve above; nothing else is behind the names.
 
-# %%
+# %% tags=["hide-input"]
 on_curve = {
     pipeline.locate_run(c).id: c for c in experiments.curve(profile, benchmark)
 }
@@ -636,17 +680,24 @@ forced, forced_base = gaps["Waits, fine-tuned"], gaps["Waits, base model"]
 base_contest, own_contest, *_ = contests.values()
 
 
-def score(matches):
-    """How many settings are told apart, either way."""
-    told = [verdict(found.difference) for found in matches]
-    return told.count("higher"), told.count("lower"), len(told)
-
-
 def standing(matches):
-    wins, losses, of = score(matches)
-    if not of:
-        return "not comparable at any cost"
-    return f"higher at {wins} and lower at {losses} of {of} matched costs"
+    """Where sequential scaling is behind and ahead, in tokens per question."""
+    told = [(m.ours.cost, verdict(m.difference)) for m in matches]
+    words = [
+        f"{word} at {', '.join(f'{cost:.0f}' for cost in costs)} tokens"
+        for word, outcome in (
+            ("behind", "lower"),
+            ("not told apart", "cannot tell"),
+            ("ahead", "higher"),
+        )
+        if (costs := [cost for cost, t in told if t == outcome])
+    ]
+    return "; ".join(words) or "not comparable at any cost"
+
+
+def ahead_at_last(matches):
+    """Whether it is ahead at the largest cost at which it can be compared."""
+    return bool(matches) and verdict(matches[-1].difference) == "higher"
 
 
 agrees, differs = [], []
@@ -666,22 +717,35 @@ agrees, differs = [], []
         else ": no gain that these questions can show."
     )
 )
-wins, losses, of = score(base_contest)
-(agrees if wins > losses else differs).append(
+(agrees if ahead_at_last(base_contest) else differs).append(
     "**Sequential scaling against the base model's vote** (Figure 4b) is "
-    f"{standing(base_contest)}."
+    f"{standing(base_contest)}. Cut very short, the fine-tuned model is "
+    "stopped before it has found anything, and the base model's quick guesses "
+    "are better; the claim is about the upper end."
 )
-wins, losses, of = score(own_contest)
-(agrees if wins > losses else differs).append(
-    "**Against a vote of the fine-tuned model itself**, which the paper's "
-    f"figure does not draw, it is {standing(own_contest)}"
+gained = [m for m in own_contest if m.difference.low > 0]
+lost = [m for m in own_contest if m.difference.high < 0]
+(agrees if len(gained) > len(lost) else differs).append(
+    "**Against a vote of the fine-tuned model itself**, which Figure 4b does "
+    f"not draw, it is {standing(own_contest)}."
     + (
-        ": the advantage of Figure 4b is the fine-tuned model's, not that of "
-        "thinking in sequence."
-        if losses > wins
-        else "."
+        f" Yet the vote goes on rising where Waits have stopped to help: "
+        f"{top.accuracy.percent()}% against {peak.accuracy.percent()}% at the "
+        "best."
+        if ahead.low > 0
+        else ""
     )
 )
+if efficiency[-1][0] == "full":
+    (agrees if gap_full.low <= 0 else differs).append(
+        "**A thousand examples against the whole pool**: the pool is "
+        f"{gap_full.percent()} points better"
+        + (
+            ", where the paper sees no substantial gain (Table 2)."
+            if gap_full.low > 0
+            else "."
+        )
+    )
 note = (
     "**Forcing without fine-tuning** changes the base model by "
     f"{forced_base.percent()} points ({verdict(forced_base)}): a Wait needs a "
@@ -710,9 +774,9 @@ Markdown(
 )
 
 # %% [markdown]
-# Why a vote does so well or so badly here is a property of the task. A Countdown answer that is right
-# is right in one value, and wrong answers scatter, so a few right samples win a vote; and a trace
-# that stops early is mostly a trace that found something. What carries over is the question to ask of
-# any scaling figure: *against which vote, of which model, at which price?* Later work compares both
-# at equal tokens and finds that parallel sampling often does better than longer traces
-# {cite}`zeng2025revisiting,ghosal2025thinking`.
+# The pocket model learned what to do after "Wait" from its teacher, who checks a line again there; a
+# second look at a wrong answer is then cheaper than a second answer from scratch. A vote has another
+# strength: right answers agree, wrong ones scatter, and it does not run out of context. Which of the
+# two wins depends on the price, so the question to ask of any scaling figure is: *against which
+# vote, of which model, at how many tokens?* Later work on larger models compares both and finds that
+# parallel sampling often does better than longer traces {cite}`zeng2025revisiting,ghosal2025thinking`.

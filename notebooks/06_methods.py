@@ -44,7 +44,7 @@ import pandas as pd
 from IPython.display import Markdown
 from s1core import experiments, profiles
 from s1core.checkpoints import load_tokenizer
-from s1core.evaluation import class_control, paired_bootstrap
+from s1core.evaluation import class_control, paired_bootstrap, wilson
 from s1core.figures import show
 from s1core.figures.curves import Curve, Mark
 from s1core.figures.methods import differences, method_panels
@@ -78,6 +78,34 @@ def percent(share):
     return f"{100 * share:.0f}%"
 
 
+n_aime = paper["questions"]["AIME24"]
+
+
+def on_aime(accuracy):
+    """A printed AIME24 accuracy with Wilson's interval."""
+    return wilson(round(accuracy * n_aime / 100), n_aime)
+
+
+def paper_table(*methods, asked="asked for (tokens)"):
+    """Runs of the paper (Tables 12 and 13), with intervals of 30 questions."""
+    rows = []
+    for method in methods:
+        run = paper_runs(method)
+        for limit, tokens, accuracy in zip(
+            run.limits, run.thinking_tokens, run.accuracy
+        ):
+            rows.append(
+                {
+                    asked: f"{limit:,}",
+                    "forced": "yes" if "BF" in method else "no",
+                    "thinking tokens": f"{tokens:,.0f}",
+                    "run keeps it": "yes" if tokens <= limit else "no",
+                    "AIME24 % [95%]": on_aime(accuracy).percent(),
+                }
+            )
+    return pd.DataFrame(rows).set_index(asked)
+
+
 # %% [markdown]
 # ## Telling the model: tokens
 #
@@ -105,6 +133,12 @@ for c in experiments.token_conditional(profile):
         }
     )
 pd.DataFrame(rows).set_index("asked for")
+
+# %% [markdown]
+# The paper's Table 12, with Wilson's intervals:
+
+# %% tags=["hide-input"]
+paper_table("TCC", "TCC+BF")
 
 
 # %% tags=["hide-input"]
@@ -149,7 +183,7 @@ Markdown(
 # thinking where one step too many would begin. The paper takes a step to be 100 tokens when it
 # measures Control. Here it is what a step costs in the training data, header included.
 
-# %%
+# %% tags=["hide-input"]
 tokenizer = load_tokenizer(profile.model)
 separator = profile.methods.step_separator
 instructed = [
@@ -182,6 +216,12 @@ for c in experiments.step_conditional(profile):
     )
 pd.DataFrame(rows).set_index("asked for")
 
+# %% [markdown]
+# The paper's Table 13. Its limits are the steps asked for, at 100 tokens each:
+
+# %% tags=["hide-input"]
+paper_table("SCC", "SCC+BF", asked="100 x steps asked for")
+
 # %% tags=["hide-input"]
 details = paper["step_details"]
 Markdown(
@@ -203,7 +243,7 @@ Markdown(
 # nowhere in its fine-tuning, so this measures what an unknown sentence does to it. Control here is
 # whether "short" thinks less than no instruction, and "long" more.
 
-# %%
+# %% tags=["hide-input"]
 default = read_samples(pipeline.run(experiments.natural(profile)))
 asked, rows = {}, []
 for c in experiments.class_conditional(profile):
@@ -226,6 +266,22 @@ for c in experiments.class_conditional(profile):
     )
 pd.DataFrame(rows).set_index("prompt")
 
+# %% [markdown]
+# The paper's Table 14: average thinking tokens, and accuracy with Wilson's intervals.
+
+# %% tags=["hide-input"]
+classes = paper["class_conditional"]["rows"]
+pd.DataFrame(
+    {"prompt": "no instruction" if name == "default" else name}
+    | {
+        f"{where}, n = {(n := paper['questions'][where])}": (
+            f"{tokens:,} tokens: {wilson(accuracy * n / 100, n).percent()}"
+        )
+        for where, (accuracy, tokens) in row.items()
+    }
+    for name, row in classes.items()
+).set_index("prompt")
+
 # %% tags=["hide-input"]
 told = []
 for name, (_, more) in asked.items():
@@ -241,7 +297,6 @@ for name, (_, more) in asked.items():
             else "changes the length by no more than noise"
         )
     )
-classes = paper["class_conditional"]["rows"]
 Markdown(
     "Here "
     + " and ".join(told)
@@ -320,7 +375,7 @@ Markdown(
 # thinking tokens are those of the accepted samples, as in Figure 6; what it really spent is in the
 # table above.
 
-# %%
+# %% tags=["hide-input"]
 for c in experiments.curve(profile):
     run = measured(c, "BF", limit=c.budget.max_thinking)
     kind = "wait" if c.kind == "wait" else "capping"
@@ -402,6 +457,89 @@ show(
 )
 
 # %% [markdown]
+# The same panels from the points that the paper prints or draws (AIME24, intervals of thirty
+# questions):
+
+
+# %% tags=["hide-input"]
+def paper_curve(name, colour, method, texts=(), part=slice(None), **look):
+    run = paper_runs(method)
+    texts = list(texts) or [""] * len(run.accuracy)
+    marks = tuple(
+        Mark(tokens, on_aime(accuracy), text)
+        for tokens, accuracy, text in zip(
+            run.thinking_tokens, run.accuracy, texts
+        )
+    )
+    return Curve(name, colour, marks[part], **look)
+
+
+# The last two points of Figure 1 are Waits (Figure 4a).
+n_capped = len(paper_runs("BF").accuracy) - 2
+faint = paper_curve("", "capping", "BF", faint=True)
+paper_panels = [
+    (
+        "Budget forcing",
+        [
+            paper_curve("capping", "capping", "BF", part=slice(0, n_capped)),
+            paper_curve(
+                "Wait",
+                "wait",
+                "BF",
+                part=slice(n_capped - 1, None),
+                marker="^",
+            ),
+        ],
+    ),
+    (
+        "Budget in tokens in the prompt",
+        [
+            faint,
+            paper_curve("prompt", "token", "TCC", **asked_only),
+            paper_curve("prompt + forcing", "token", "TCC+BF"),
+        ],
+    ),
+    (
+        "Budget in steps in the prompt",
+        [
+            faint,
+            paper_curve("prompt", "step", "SCC", **asked_only),
+            paper_curve("prompt + forcing", "step", "SCC+BF"),
+        ],
+    ),
+    (
+        "Rejection; short and long",
+        [
+            faint,
+            paper_curve("rejection", "rejection", "RS", marker="D"),
+            paper_curve(
+                "",
+                "class",
+                "CCC",
+                ("short", "long"),
+                marker="s",
+                hollow=True,
+            ),
+        ],
+    ),
+]
+show(
+    method_panels(paper_panels),
+    "methods-paper",
+    alt="The paper's methods on AIME24, accuracy against thinking tokens. "
+    + " ".join(
+        f"{heading}, {c.name or 'classes'}: "
+        f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:,.0f} tokens, "
+        f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:,.0f}."
+        for heading, curves in paper_panels
+        for c in curves
+        if not c.faint
+    ),
+    caption="The paper's runs of Tables 12 to 14 and Figures 1 and 6 on "
+    f"AIME24, with intervals from n = {n_aime}.",
+)
+
+# %% [markdown]
 # ## Table 3, with intervals
 #
 # *Control of generations* is the share of single generations within their limit; *of runs* is the
@@ -410,7 +548,7 @@ show(
 # maximum errs upwards. All intervals resample questions. Capping and Wait, which the paper's budget
 # forcing joins, are given apart as well.
 
-# %%
+# %% tags=["hide-input"]
 names = paper["table3"]["abbreviations"] | {
     "capping": "capping alone",
     "wait": "natural end and Waits",
@@ -487,7 +625,7 @@ Markdown(
 # Table 4 replaces the end of thinking twice by nothing (only suppressing the delimiter), by
 # "Alternatively", "Hmm" and "Wait". Each difference to no extrapolation is on the same questions.
 
-# %%
+# %% tags=["hide-input"]
 strings = experiments.extrapolation(profile)
 plain = pipeline.run(strings[0])
 wait = next(c for c in strings if c.kind == "Wait")
@@ -558,8 +696,8 @@ show(
 
 # %% tags=["hide-input"]
 wait_gap = gaps[wait.label]
-on_aime = [accuracy_of("Table 4", paper_row(c), "AIME24") for c in strings]
-spread_4 = max(a.correct for a in on_aime) - min(a.correct for a in on_aime)
+fourth = [accuracy_of("Table 4", paper_row(c), "AIME24") for c in strings]
+spread_4 = max(a.correct for a in fourth) - min(a.correct for a in fourth)
 rivals = {
     c.label: difference(pipeline.run(wait), pipeline.run(c))
     for c in strings[1:]

@@ -137,23 +137,22 @@ def votes(
     """
     drawn = samples.correct.shape[1]
     at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
+    won = np.array(
+        [
+            majority([str(answer) for answer in answers], list(right), at, same)
+            for answers, right in zip(samples.extracted, samples.correct == 1, strict=True)
+        ]
+    )
     return [
         MethodRun(
             method,
             f"{k}x",
-            np.array(
-                [
-                    majority([str(a) for a in answers], right, k, same)
-                    for answers, right in zip(
-                        samples.extracted, samples.correct.astype(bool).tolist(), strict=True
-                    )
-                ]
-            ),
+            won[:, column],
             k * samples.thinking.mean(axis=1),
             k * samples.tokens.mean(axis=1),
             np.full(len(samples.keys), math.nan),
         )
-        for k in at
+        for column, k in enumerate(at)
     ]
 
 

@@ -104,7 +104,7 @@ def test_a_vote_is_averaged_over_every_choice_of_samples(k):
         same(majority_vote([answers[i] for i in order], same).answer or "0", "3 + 7")
         for order in itertools.permutations(range(5), k)
     ]
-    assert majority(answers, right, k, same) == pytest.approx(np.mean(won))
+    assert majority(answers, right, [k], same) == [pytest.approx(np.mean(won))]
 
 
 def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():

@@ -49,18 +49,21 @@ def ballots(answers: Sequence[str], same: Same = str.__eq__) -> list[int | None]
 
 
 def majority(
-    answers: Sequence[str], correct: Sequence[bool], k: int, same: Same = str.__eq__
-) -> float:
-    """Chance that the vote of k of a question's answers is correct, over all choices of k.
+    answers: Sequence[str], correct: Sequence[bool], at: Sequence[int], same: Same = str.__eq__
+) -> list[float]:
+    """Chance that the vote of k of a question's answers is correct, for each k of `at`.
 
-    A group of equivalent answers is as right as its first one: that one the vote would report.
-    See `metrics.maj_at_k` for ties and abstentions.
+    Exact over all choices of k. A group of equivalent answers is as right as its first one: that
+    one the vote would report. See `metrics.maj_at_k` for ties and abstentions.
     """
     votes = ballots(answers, same)
     reported: dict[int | None, bool] = {}
     for vote, right in zip(votes, correct, strict=True):
         reported.setdefault(vote, bool(right) and vote is not None)
-    return maj_at_k(votes, [reported[vote] for vote in votes], k)
+    verdicts = [reported[vote] for vote in votes]
+    if not any(verdicts):
+        return [0.0] * len(at)
+    return [maj_at_k(votes, verdicts, k) for k in at]
 
 
 def _same_value(a: str, b: str) -> bool:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 SMALLEST, LARGEST, CAP = 2, 16, 199
 """Numbers of a puzzle lie in [SMALLEST, LARGEST]; every result of a chain in [0, CAP]."""
@@ -163,6 +163,7 @@ def check(question: str, expression: str) -> bool:
     return worked == (puzzle.target, tuple(sorted(puzzle.numbers)))
 
 
+@lru_cache(maxsize=4096)
 def worked_out(expression: str) -> tuple[Fraction, tuple[int, ...]] | None:
     """What an expression comes to and the numbers it uses: `worked_out("( 3 * 7 ) + 8")` is 29
     with (3, 7, 8). None when it is no arithmetic, or too long to be an answer."""
