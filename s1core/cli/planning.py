@@ -54,8 +54,10 @@ def plan(
 
 
 def _totals(found: Cost, pipeline: Pipeline, price: float) -> None:
-    how = "counted from the data" if found.counted else "assumed (Table 6)"
-    typer.echo(f"training tokens: {how}; finished runs count what they used and take no time")
+    left = sum(not item.step.run.is_finished for item in found.steps)
+    how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
+    typer.echo(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
+    typer.echo(f"training tokens: {how}")
     if pipeline.missing:
         typer.echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
     if not found.gpus:
