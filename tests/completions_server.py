@@ -2,8 +2,8 @@
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
 returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
-list of faults to /faults ("drop", "429", "500", "400", "hang", "malformed", "empty", "greedy"): the
-next completion requests get one each.
+list of faults to /faults ("drop", "429", "500", "400", "hang", "hold", "malformed", "empty",
+"greedy"): the next completion requests get one each.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.connection.close()
         if fault == "hang":
             time.sleep(2)
+        if fault == "hold":  # until others have asked three times
+            until = time.monotonic() + 20
+            while len(SEEN) < 4 and time.monotonic() < until:
+                time.sleep(0.01)
         if fault.isdigit():
             return self.reply(int(fault), {"error": "told to fail"}, {"Retry-After": "0.05"})
         if fault == "malformed":

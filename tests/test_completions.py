@@ -112,6 +112,23 @@ def test_an_end_is_suppressed_where_the_server_knows_a_bias_only(server, api):
     assert asked[-2:] == [(4, True), (5, False)]
 
 
+def test_a_row_that_is_held_up_holds_up_no_other_row(server):
+    backend = connect(server, ["hold"])
+    budget = Budget(60, num_ignore=9, max_answer=3)
+    made = list(generate(backend, PROBLEMS[:2], budget, temperature=3.0))
+    assert min(g.waits_used for g in made) >= 2
+    prompts = [tuple(request["prompt"]) for request in call(server + "/seen")]
+    apart = next(i for i, (a, b) in enumerate(zip(*prompts[:2])) if a != b)
+    rows = [prompt[apart] for prompt in prompts]
+    # While one row waits for its first answer, the other goes through its Waits.
+    assert rows[0] != rows[1] and rows[2] == rows[3]
+
+
+def test_rows_in_step_give_the_same(server):
+    backend = connect(server)
+    assert list(generate(backend, PROBLEMS, BUDGETS, native=False)) == expected()
+
+
 def test_a_server_that_takes_text_only_still_gets_its_waits_and_is_marked_inexact(server):
     backend = connect(server, api="/text/v1")
     generations = list(generate(backend, PROBLEMS[:2], BUDGETS[1:3]))

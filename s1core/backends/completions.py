@@ -18,12 +18,15 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1core.backends.base import BackendError, Completion, SamplingParams
 from s1core.backends.sampling import uniforms
 from s1core.checkpoints import load_tokenizer
 from s1core.templates import encode
+
+if TYPE_CHECKING:
+    from s1core.forcing.budget import Machine
 
 _RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
 
@@ -60,7 +63,7 @@ class _Failed(Exception):
 
 
 class CompletionsBackend:
-    """A server's model as a backend; forcing goes through the multi-call driver.
+    """A server's model as a backend; forcing goes over several requests per row.
 
     Args:
         url: the server's address up to and with `/v1`.
@@ -123,6 +126,25 @@ class CompletionsBackend:
         if done := [c.exact_tokens for c in completions if c.finish_reason != "error"]:
             self.exact_tokens = all(done) and self.exact_tokens is not False
         return completions
+
+    def force(
+        self,
+        prompts: Sequence[Sequence[int]],
+        machines: Sequence[Machine],
+        params: Sequence[SamplingParams],
+    ) -> list[str]:
+        """Step every machine over requests of its own: no row waits for another's Waits.
+
+        Returns:
+            One error per row, "" for none.
+        """
+        from s1core.forcing.drive import multi_call
+
+        def row(i: int) -> str:
+            return multi_call(self, [prompts[i]], [machines[i]], [params[i]])[0]
+
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            return list(pool.map(row, range(len(prompts))))
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
