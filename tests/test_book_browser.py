@@ -141,6 +141,17 @@ FIGURES = """() => [...document.querySelectorAll('article img')].map(image => ({
     loaded: image.complete && image.naturalWidth > 0,
     shown: getComputedStyle(image).display !== 'none',
     natural: image.naturalWidth, width: image.getBoundingClientRect().width}))"""
+# Ids that occur twice, and headings that skip a level; neither is a serious finding of axe's.
+MARKUP = """() => {
+    const ids = [...document.querySelectorAll('[id]')].map(element => element.id);
+    const twice = ids.filter((id, place) => ids.indexOf(id) !== place).map(id => `#${id} twice`);
+    const levels = [...document.querySelectorAll('article :is(h1, h2, h3, h4, h5, h6)')]
+        .map(heading => Number(heading.tagName[1]));
+    const skips = levels.filter((level, place) => level > (levels[place - 1] ?? 0) + 1)
+        .map(level => `h${level} after a skipped level`);
+    const landmarks = document.querySelectorAll('main').length === 1 ? [] : ['not one main'];
+    return [...twice, ...skips, ...landmarks];
+}"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -152,6 +163,7 @@ class Seen:
     overflow: int
     images: list[dict[str, Any]]
     findings: list[str]
+    markup: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +188,7 @@ def tour(browser: Any, book: tuple[str, list[str]], sample: str) -> dict[tuple[s
                         for rule in rules
                         if rule["impact"] in {"serious", "critical"}
                     ],
+                    visit.page.evaluate(MARKUP),
                 )
     return seen
 
@@ -204,6 +217,10 @@ def test_every_figure_is_loaded_described_and_at_its_natural_size(tour: Tour) ->
 
 def test_no_page_has_serious_accessibility_findings(tour: Tour) -> None:
     assert {page: seen.findings for page, seen in tour.items() if seen.findings} == {}
+
+
+def test_markup_has_unique_ids_and_no_skipped_heading(tour: Tour) -> None:
+    assert {page: seen.markup for page, seen in tour.items() if seen.markup} == {}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -241,6 +258,38 @@ def test_the_next_link_and_the_sidebar_lead_on(browser: Any, book: tuple[str, li
         visit.page.locator("nav.bd-links a", has_text="References").click()
         visit.page.wait_for_load_state()
         assert visit.page.url.endswith("references.html") and visit.complaints == []
+
+
+def test_the_sidebar_leads_to_every_page(browser: Any, book: tuple[str, list[str]]) -> None:
+    address, names = book
+    with Visit(browser, f"{address}/index.html", "light") as visit:
+        links = visit.page.eval_on_selector_all("nav.bd-links a", "found => found.map(a => a.href)")
+    listed = {link.removeprefix(f"{address}/").partition("#")[0] for link in links}
+    # What Sphinx makes besides: its indices, and the page that the search shows.
+    unlisted = {"genindex.html", "py-modindex.html"}
+    assert set(names) - unlisted <= listed
+
+
+def test_a_verdict_links_the_chapter_that_explains_it(
+    browser: Any, book: tuple[str, list[str]]
+) -> None:
+    with Visit(browser, f"{book[0]}/claims.html", "light") as visit:
+        row = visit.page.locator("table tr", has_text="forced end keeps every generation")
+        assert row.locator(".s1-verdict").count() == 1
+        row.locator("a").first.click()
+        visit.page.wait_for_load_state()
+        assert visit.page.url.endswith("notebooks/03_budget_forcing.html")
+        assert visit.complaints == []
+
+
+def test_the_reference_has_a_signature_and_what_it_means(
+    browser: Any, book: tuple[str, list[str]]
+) -> None:
+    with Visit(browser, f"{book[0]}/api/forcing.html", "light") as visit:
+        entry = visit.page.locator("dl.py.class", has=visit.page.locator("dt .sig-name")).first
+        assert entry.is_visible()
+        budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")
+        assert "max_thinking" in budget.inner_text()
 
 
 def test_a_figure_can_be_downloaded_and_traced_to_its_files(browser: Any, sample: str) -> None:

@@ -23,6 +23,8 @@ PARTS = {
     "evaluation": "From generations to numbers",
     "figures": "From numbers to figures",
     "pipeline": "The whole flow under one profile, its runs and its results",
+    "ablations": "From the runs of Tables 2 and 8 to their numbers",
+    "planning": "What a profile will take, before it starts",
     "pocket": "The world of the laptop profile",
 }
 # A class made by a decorator of lm-evaluation-harness, which the book does not install.
