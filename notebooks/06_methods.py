@@ -181,7 +181,8 @@ Markdown(
 # *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines
 # here), each opened by a header that counts down, "N steps left". With forcing, the decoder ends
 # thinking where one step too many would begin. The paper takes a step to be 100 tokens when it
-# measures Control. Here it is what a step costs in the training data, header included.
+# measures Control, which none of its averages reaches. Here it is the longest step in the training
+# data, header included.
 
 # %% tags=["hide-input"]
 tokenizer = load_tokenizer(profile.model)
@@ -190,9 +191,11 @@ instructed = [
     controls.step_conditional(example, separator)
     for example in pipeline.examples("s1")
 ]
-step_tokens = sum(
-    len(encode(tokenizer, example.trace.thinking)) for example in instructed
-) / sum(controls.count_steps(example.trace.thinking) for example in instructed)
+step_tokens = max(
+    len(encode(tokenizer, controls.STEP_MARK + step))
+    for example in instructed
+    for step in example.trace.thinking.split(controls.STEP_MARK)[1:]
+)
 rows = []
 for c in experiments.step_conditional(profile):
     asked = c.instruct[1]
@@ -225,7 +228,7 @@ paper_table("SCC", "SCC+BF", asked="100 x steps asked for")
 # %% tags=["hide-input"]
 details = paper["step_details"]
 Markdown(
-    f"A step takes {step_tokens:.1f} tokens in our training data. "
+    f"The longest step of our training data has {step_tokens} tokens. "
     + heeded(families["SCC"], "step")
     + " The steps themselves are counted in the traces that each run keeps "
     "for reading. The paper's model, asked for "
@@ -300,7 +303,13 @@ for name, (_, more) in asked.items():
 Markdown(
     "Here "
     + " and ".join(told)
-    + ". In the paper, on AIME24, *both* make s1 think longer: "
+    + ". Accuracy becomes "
+    + " and ".join(
+        f"{run.accuracy.percent()}% ({name})"
+        for name, (run, _) in asked.items()
+    )
+    + f", from {100 * default.correct.mean():.1f}% without. "
+    + "In the paper, on AIME24, *both* make s1 think longer: "
     + ", ".join(f"{name} {row['AIME24'][1]:,}" for name, row in classes.items())
     + " tokens, and both lower the accuracy: "
     + ", ".join(f"{name} {row['AIME24'][0]}%" for name, row in classes.items())
@@ -573,6 +582,17 @@ def of_runs(method):
     return class_control(default.thinking.mean(), *means)
 
 
+def determined(scaling):
+    """Whether the runs say anything about a slope: within 100 points."""
+    return scaling is not None and scaling.high - scaling.low < 1
+
+
+def slope(scaling):
+    if scaling is None:
+        return "-"
+    return scaling.percent() if determined(scaling) else "undetermined"
+
+
 def beside(value, method, key):
     """Ours, then the paper's."""
     theirs = f"{printed[method][key]}" if method in printed else "-"
@@ -582,7 +602,7 @@ def beside(value, method, key):
 pd.DataFrame(
     {
         "method": names[method],
-        "runs": beside(row.runs, method, "runs"),
+        "runs | paper": beside(row.runs, method, "runs"),
         "Control of generations %": row.control.percent(0)
         if row.control
         else "",
@@ -591,9 +611,7 @@ pd.DataFrame(
             method,
             "control",
         ),
-        "Scaling [95%] | paper": beside(
-            row.scaling.percent() if row.scaling else "-", method, "scaling"
-        ),
+        "Scaling [95%] | paper": beside(slope(row.scaling), method, "scaling"),
         "Performance % [95%] | paper": beside(
             row.performance.percent(), method, "performance"
         ),
@@ -602,21 +620,25 @@ pd.DataFrame(
 ).set_index("method")
 
 # %% tags=["hide-input"]
-wide = max(
-    (k for k, row in table_3.items() if row.scaling),
-    key=lambda k: table_3[k].scaling.high - table_3[k].scaling.low,
-)
-spread = families[wide]
+loose = [k for k, row in table_3.items() if not determined(row.scaling)]
 Markdown(
     "Equation 2 divides by differences of thinking tokens. Where a method "
-    "hardly changes them, it divides noise by nearly nothing: the widest "
-    f"interval is that of *{names[wide]}*, whose runs lie between "
-    f"{min(run.thinking_tokens for run in spread):.0f} and "
-    f"{max(run.thinking_tokens for run in spread):.0f} tokens. The same holds "
-    "for the paper's TCC, five runs between "
+    "hardly changes them, it divides noise by nearly nothing, and the estimate "
+    "jumps with every resample. Intervals wider than 100 points are called "
+    "undetermined: here "
+    + (
+        "; ".join(
+            f"*{names[k]}* (runs between "
+            f"{min(run.thinking_tokens for run in families[k]):.0f} and "
+            f"{max(run.thinking_tokens for run in families[k]):.0f} tokens)"
+            for k in loose
+        )
+        or "none"
+    )
+    + ". The paper's TCC, five runs between "
     f"{min(paper_tcc.thinking_tokens):,.0f} and "
-    f"{max(paper_tcc.thinking_tokens):,.0f} tokens, so its Scaling of "
-    f"{printed['TCC']['scaling']} says little."
+    f"{max(paper_tcc.thinking_tokens):,.0f} tokens, is of the same kind, so "
+    f"its Scaling of {printed['TCC']['scaling']} says little."
 )
 
 # %% [markdown]
@@ -713,10 +735,32 @@ Markdown(
     f"{spread_4} question{'s' * (spread_4 != 1)} on AIME24."
 )
 
+# %% tags=["hide-input"]
+traced = {
+    c.kind: sum(
+        example.trace.thinking.count(c.kind)
+        for example in pipeline.examples("s1")
+    )
+    for c in strings[1:]
+    if c.kind != "without string"
+}
+Markdown(
+    "How often the training traces contain these words: "
+    + ", ".join(f"{word} {count:,} times" for word, count in traced.items())
+    + ". "
+    + " ".join(
+        f'"{c.kind}" and "Wait" differ by '
+        f"{rivals[c.label].percent().replace('-0.0 ', '0.0 ')} points."
+        for c in strings[1:]
+        if c is not wait
+        and c.kind in traced
+        and rivals[c.label].low <= 0 <= rivals[c.label].high
+    )
+    + " Where a word that the traces never hold does as well, it is not the "
+    "word that helps but having to go on."
+)
+
 # %% [markdown]
-# In the pocket world "Wait" is the only one of these words that the traces contain, and there it
-# stands where a line is checked again. A string can only trigger what training has put behind it.
-#
 # ## What agrees, what does not, and why
 
 
@@ -764,15 +808,12 @@ if rs.scaling:
         f"**Rejection sampling** scales by {rs.scaling.percent()} points per "
         f"doubling over all questions ({told(rs.scaling)}; the paper prints "
         f"{printed['RS']['scaling']}). "
-        + (
-            "On the same question, short traces are the better ones, which is "
-            "the paper's explanation; but "
-            "questions without a short trace stay unanswered here, and weigh "
-            "more."
-            if len(helps) > len(hurts) and not rs.scaling.high < 0
-            else "On the same question short traces are better at "
-            f"{len(helps)} of {len(tight)} limits and worse at {len(hurts)}."
-        ),
+        + "That mixes in the questions that stay unanswered. On one and the "
+        + "same question short traces are better at limits of "
+        + (", ".join(f"{f.run.limit:.0f}" for f in helps) or "no")
+        + " tokens and worse at "
+        + (", ".join(f"{f.run.limit:.0f}" for f in hurts) or "none")
+        + ".",
     )
 best = max(
     (k for k in table_3 if k not in ("capping", "wait")),
@@ -781,14 +822,23 @@ best = max(
 claim(
     best == "BF",
     f"**Performance** is highest for {names[best]} "
-    f"({table_3[best].performance.percent()}%; budget forcing "
-    f"{bf.performance.percent()}%).",
+    f"({table_3[best].performance.percent()}%)"
+    + (
+        "."
+        if best == "BF"
+        else f"; budget forcing has {bf.performance.percent()}%."
+    ),
 )
 claim(
     wait_gap.low > 0 and not lost,
     f"**Wait** against no extrapolation: {wait_gap.percent()} points "
     f"({told(wait_gap)})"
-    + ("; no string is better than it." if not lost else "."),
+    + (
+        f"; better than {', '.join(beaten)}"
+        if beaten
+        else "; better than no other string"
+    )
+    + (f", worse than {', '.join(lost)}." if lost else "."),
 )
 
 

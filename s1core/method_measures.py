@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from statistics import NormalDist
 
@@ -152,6 +153,7 @@ def _mean_known(keeps: Array) -> Array:
     return np.nanmean(keeps[:, ~np.isnan(keeps).all(axis=0)], axis=0)
 
 
+@lru_cache(maxsize=1)
 def _weights(n: int, resamples: int) -> Array:
     """How often each of n questions comes up in a resample, as shares; (resamples, n)."""
     return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples) / n

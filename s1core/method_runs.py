@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class MethodRun:
     keeps: Array
     limit: float = math.nan
 
-    @property
+    @cached_property
     def accuracy(self) -> Interval:
         """Mean over questions with its interval."""
         return clustered_bootstrap(self.correct)
@@ -173,7 +174,7 @@ class Rejected:
     tries: Array
     unlimited: Array
 
-    @property
+    @cached_property
     def gain(self) -> Interval:
         """What insisting on a short trace changes on the questions that have one."""
         asked = self.answered == 1
