@@ -393,13 +393,9 @@ families["wait"] = families["capping"][-1:] + families["wait"]
 families["BF"] = families["capping"] + families["wait"][1:]
 
 
-def curve(name, colour, family, texts=(), **look):
+def curve(name, colour, family, **look):
     """A family's settings, its accuracy against its thinking tokens."""
-    texts = list(texts) or [""] * len(family)
-    marks = tuple(
-        Mark(run.thinking_tokens, run.accuracy, text)
-        for run, text in zip(family, texts)
-    )
+    marks = tuple(Mark(run.thinking_tokens, run.accuracy) for run in family)
     return Curve(name, colour, marks, **look)
 
 
@@ -434,7 +430,13 @@ panels = [
         [
             forced,
             curve("rejection", "rejection", families["RS"], marker="D"),
-            curve("", "class", families["CCC"], asked, marker="s", hollow=True),
+            curve(
+                "short, long",
+                "class",
+                families["CCC"],
+                marker="s",
+                hollow=True,
+            ),
         ],
     ),
 ]
@@ -443,7 +445,7 @@ show(
     "methods-all",
     alt="Accuracy against thinking tokens for four families of methods. "
     + " ".join(
-        f"{heading}, {c.name or 'classes'}: "
+        f"{heading}, {c.name}: "
         f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:.0f} tokens, "
         f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:.0f}."
         for heading, curves in panels
@@ -471,14 +473,11 @@ show(
 
 
 # %% tags=["hide-input"]
-def paper_curve(name, colour, method, texts=(), part=slice(None), **look):
+def paper_curve(name, colour, method, part=slice(None), **look):
     run = paper_runs(method)
-    texts = list(texts) or [""] * len(run.accuracy)
     marks = tuple(
-        Mark(tokens, on_aime(accuracy), text)
-        for tokens, accuracy, text in zip(
-            run.thinking_tokens, run.accuracy, texts
-        )
+        Mark(tokens, on_aime(accuracy))
+        for tokens, accuracy in zip(run.thinking_tokens, run.accuracy)
     )
     return Curve(name, colour, marks[part], **look)
 
@@ -522,10 +521,9 @@ paper_panels = [
             faint,
             paper_curve("rejection", "rejection", "RS", marker="D"),
             paper_curve(
-                "",
+                "short, long",
                 "class",
                 "CCC",
-                ("short", "long"),
                 marker="s",
                 hollow=True,
             ),
@@ -537,7 +535,7 @@ show(
     "methods-paper",
     alt="The paper's methods on AIME24, accuracy against thinking tokens. "
     + " ".join(
-        f"{heading}, {c.name or 'classes'}: "
+        f"{heading}, {c.name}: "
         f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:,.0f} tokens, "
         f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:,.0f}."
         for heading, curves in paper_panels

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point: where it lies across, its accuracy with interval (fractions), text beside it."""
+    """A point: where it lies across, and its accuracy with its interval (fractions)."""
 
     x: float
     accuracy: Interval
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,6 @@ def draw_curve(panel: Axes, curve: Curve) -> Line:
     if curve.hollow:
         look |= {"markerfacecolor": ink("page"), "markeredgewidth": 1.6}
     panel.plot(x, y, curve.marker, **look)
-    for number, (mark, at, height) in enumerate(zip(curve.marks, x, y, strict=True)):
-        if mark.text:
-            rises = number + 1 < len(y) and y[number + 1] > height
-            panel.annotate(
-                mark.text,
-                (at, height),
-                xytext=(-7, 3) if rises else (6, 5),
-                textcoords="offset points",
-                ha="right" if rises else "left",
-                fontsize=10,
-                color=colour,
-            )
     return Line(curve.name, colour, tuple(zip(x, y, strict=True)))
 
 

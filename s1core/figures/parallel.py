@@ -138,4 +138,5 @@ def _examples(
     panel.set_xlim(-0.6, max(places.values()) + 0.6)
     accuracy_axis(panel, curves)
     low, high = panel.get_ylim()
+    panel.set_yticks([tick for tick in panel.get_yticks() if low <= tick <= 100])
     panel.set_ylim(low, high + (0.45 if hollow else 0.1) * (high - low))
