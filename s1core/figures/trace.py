@@ -112,7 +112,8 @@ def _step(step: Row, number: int, answer: Row | None) -> str:
     opening = step["pieces"][0] if step["pieces"] else {"text": "", "origin": "sampled"}
     rest = "".join(piece["text"] for piece in step["pieces"][1:])
     if opening["origin"] == "forced":
-        line = f"{_piece(opening)} {_sampled(first_line(rest))}"
+        word = {**opening, "text": first_line(opening["text"], 40)}
+        line = f"{_piece(word)} {_sampled(first_line(rest))}"
     else:
         line = _sampled(first_line(opening["text"] + rest))
     # The preview is for folded steps: a script shows it, and only where a step is folded.
