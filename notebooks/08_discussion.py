@@ -206,22 +206,27 @@ def mean_tokens(chosen):
     return np.nanmean(picked, axis=1)
 
 
-right, wrong = (mean_tokens(samples.correct == value) for value in (1, 0))
-gap = paired_bootstrap(right, wrong)
-Markdown(
+text = (
     f"{both.sum()} of {len(share)} questions have both, among "
-    f"{samples.correct.shape[1]} samples each. Right traces think "
-    f"{right.mean():.0f} tokens, wrong ones {wrong.mean():.0f}: a difference "
-    f"of {gap.estimate:+.0f} [{gap.low:+.0f}, {gap.high:+.0f}] tokens. "
-    + (
-        "Shorter is righter here too"
-        if gap.high < 0
-        else "Longer is righter here"
-        if gap.low > 0
-        else "No difference is shown here"
-    )
-    + "."
+    f"{samples.correct.shape[1]} samples each."
 )
+if both.any():
+    right, wrong = (mean_tokens(samples.correct == value) for value in (1, 0))
+    gap = paired_bootstrap(right, wrong)
+    text += (
+        f" Right traces think {right.mean():.0f} tokens, wrong ones "
+        f"{wrong.mean():.0f}: a difference of {gap.estimate:+.0f} "
+        f"[{gap.low:+.0f}, {gap.high:+.0f}] tokens. "
+        + (
+            "Shorter is righter here too"
+            if gap.high < 0
+            else "Longer is righter here"
+            if gap.low > 0
+            else "No difference is shown here"
+        )
+        + "."
+    )
+Markdown(text)
 
 # %% [markdown]
 # The comparison is within questions, so it is not that hard questions take long. In this world a

@@ -31,6 +31,8 @@ PROFILE = "laptop"
 SEED = 0
 
 # %%
+import textwrap
+
 import pandas as pd
 from IPython.display import HTML, Markdown
 from s1core import profiles, reading
@@ -155,7 +157,9 @@ question = next(
     t["question"] for t in traces if t["problem_key"] == shown["problem_key"]
 )
 show(
-    uncertainty_trace(shown, title=question),
+    uncertainty_trace(
+        shown, title=textwrap.shorten(question, 70, placeholder=" ...")
+    ),
     "traces-uncertainty",
     alt=f"Entropy and varentropy at the last tokens of one trace with "
     f"{len(shown['forced'])} forced Waits and {len(shown['own'])} of the "
@@ -198,16 +202,20 @@ show(
 
 # %% tags=["hide-input"]
 contrasts = run.read_table("contrasts.csv")
+names = ["forced Wait", "other steps", "difference [95% interval]"]
 pd.DataFrame(
-    {
-        "measure": row["measure"],
-        "where": row["where"],
-        "forced Wait": f"{float(row['forced']):.2f}",
-        "other steps": f"{float(row['plain']):.2f}",
-        "difference [95% interval]": f"{float(row['difference']):+.2f} "
-        f"[{float(row['low']):+.2f}, {float(row['high']):+.2f}]",
-    }
-    for row in contrasts
+    [
+        (
+            row["measure"],
+            row["where"],
+            f"{float(row['forced']):.2f}",
+            f"{float(row['plain']):.2f}",
+            f"{float(row['difference']):+.2f} "
+            f"[{float(row['low']):+.2f}, {float(row['high']):+.2f}]",
+        )
+        for row in contrasts
+    ],
+    columns=["measure", "where", *names],
 ).set_index(["measure", "where"])
 
 # %% [markdown]
@@ -243,19 +251,26 @@ for trace in traces:
             turns.append((before == "correct", after == "correct"))
 mended = turns.count((False, True))
 broken = turns.count((True, False))
+unsure = [
+    "**Where Wait is forced** there are too few steps here to compare.",
+]
+if {("entropy", "at"), ("surprisal", "at"), ("entropy", "after")} <= set(by):
+    unsure = [
+        f"**Where Wait is forced** the model is {verdict('entropy', 'at')} unsure "
+        f"of its next token than at the start of any other step: "
+        f"{value('entropy', 'at', 'forced')} against "
+        f"{value('entropy', 'at', 'plain')} bits. What it is surprised by is the "
+        f"Wait: {value('surprisal', 'at', 'forced')} bits, against "
+        f"{value('surprisal', 'at', 'plain')} for what it chooses itself elsewhere.",
+        f"**After it** the model is {verdict('entropy', 'after')} unsure than "
+        f"within other steps ({value('entropy', 'after', 'forced')} against "
+        f"{value('entropy', 'after', 'plain')} bits per token)"
+        + ". In the pocket world the traces above show why: the model writes the line "
+        "it has just written once more, and the only open question is the verdict "
+        "at its end. That is the form its teacher gave to a second look.",
+    ]
 lines = [
-    f"**Where Wait is forced** the model is {verdict('entropy', 'at')} unsure "
-    f"of its next token than at the start of any other step: "
-    f"{value('entropy', 'at', 'forced')} against "
-    f"{value('entropy', 'at', 'plain')} bits. What it is surprised by is the "
-    f"Wait: {value('surprisal', 'at', 'forced')} bits, against "
-    f"{value('surprisal', 'at', 'plain')} for what it chooses itself elsewhere.",
-    f"**After it** the model is {verdict('entropy', 'after')} unsure than "
-    f"within other steps ({value('entropy', 'after', 'forced')} against "
-    f"{value('entropy', 'after', 'plain')} bits per token)"
-    + ". In the pocket world the traces above show why: the model writes the line "
-    "it has just written once more, and the only open question is the verdict "
-    "at its end. That is the form its teacher gave to a second look.",
+    *unsure,
     f"**Figure 3.** Of the {len(turns)} steps in the viewer that a forced Wait "
     f"opens, {mended} turned a wrong answer into a right one and {broken} a "
     "right one into a wrong one. These are anecdotes; the introduction counts "
