@@ -35,6 +35,8 @@ def note(file: Path, seconds: float) -> None:
         },
         "commit": _commit(),
     }
+    if gpus := _gpus():
+        facts["gpus"] = gpus
     write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
 
 
@@ -46,6 +48,16 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    """Name and driver of each NVIDIA GPU; empty where there is none."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.strip().splitlines() if done.returncode == 0 else []
 
 
 def _commit() -> str | None:

@@ -145,6 +145,7 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
 def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(place, tmp_path, done):
     """`paper` trains under torchrun; localhost twice stands for two hosts."""
     row = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24"]}}
+    row["methods"] = {**SMALL["methods"], "token_limits": []}
     write(
         place / "two.yaml", base="paper", **row, name="small", released={}, engine="hf", curation=""
     )
@@ -157,7 +158,10 @@ def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(pla
         for folder in (tmp_path / "two", place / "out")
     ]
     losses = [[float(x) for x in re.findall(r'"loss":\s*([\d.]+)', log)] for log in logs]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    # In bf16, which sums in another order when weights are sharded.
+    assert len(losses[0]) == 2 and losses[0] == pytest.approx(losses[1], rel=5e-3)
+    config = (tmp_path / "two" / "profile.yaml").read_text()
+    assert "processes: 2" in config
 
 
 @pytest.mark.slow
