@@ -84,5 +84,5 @@ def _page(part: str, title: str) -> str:
 
 
 def _directive(module: str, *, members: bool) -> list[str]:
-    options = ["   :members:", "   :ignore-module-all:"] if members else []
+    options = ["   :members:", "   :ignore-module-all:", "   :no-value:"] if members else []
     return ["```{eval-rst}", f".. automodule:: {module}", *options, "```", ""]
