@@ -754,8 +754,16 @@ Markdown(
         and c.kind in traced
         and rivals[c.label].low <= 0 <= rivals[c.label].high
     )
-    + " Where a word that the traces never hold does as well, it is not the "
-    "word that helps but having to go on."
+    + " Where a word that the traces never hold does as well, it is not this "
+    "word in particular that helps."
+    + "".join(
+        f" With nothing put there the difference is "
+        f"{rivals[c.label].percent()} points: some mark that the thinking goes "
+        "on matters."
+        for c in strings[1:]
+        if c.kind == "without string"
+        and not rivals[c.label].low <= 0 <= rivals[c.label].high
+    )
 )
 
 # %% [markdown]

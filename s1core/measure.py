@@ -63,9 +63,13 @@ def resume(
     `options` are further ones of `forcing.generate`: `ask`, `machine`, `thinking`.
 
     Work is cut into blocks that are the same on every attempt: a block that was killed is computed
-    again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
+    again as a whole, so that resuming gives the very same tokens. What is on disk is kept, and
+    so is what an engine did make of a block in which some rows failed.
+
+    Raises:
+        ForcingError: the engine failed on some rows; all others are on disk.
     """
-    from s1core.forcing import generate
+    from s1core.forcing import Failure, ForcingError, generate
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
     blocks = [
@@ -74,6 +78,7 @@ def resume(
         for first in range(0, len(problems), backend.batch_size)
     ]
     added = 0
+    failures: list[Failure] = []
     with _bar(len(problems) * samples, len(done), progress) as bar:
         for sample, block in blocks:
             missing = [p for p in block if (p.key, sample) not in done]
@@ -87,12 +92,19 @@ def resume(
                 temperature=temperature,
                 seed=seed,
                 template=template,
+                on_failure=failures.append,
                 **options,
             )
             wanted = {p.key for p in missing}
             added += journal.append([g for g in made if g.problem_key in wanted])
             if bar is not None:
                 bar.update(len(missing))
+    if failures:
+        raise ForcingError(
+            f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
+            f"sample {failures[0].sample}: {failures[0].error}. The others are kept: run again to "
+            "ask for these alone"
+        )
     return added
 
 
