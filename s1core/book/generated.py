@@ -151,28 +151,23 @@ def _title(notebook: Path) -> str:
 # --------------------------------------------------------------------------------- performance
 
 
+TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
+
+
 def performance_page(folder: Path) -> str:
     """The benchmark results as they were printed, one section each."""
     lines = [PERFORMANCE_HEAD]
     files = sorted(folder.glob("*.txt"))
     for path in files:
-        text = path.read_text(encoding="utf-8").strip()
-        ratios = _ratios(text)
-        lines += [f"## {path.stem.replace('_', ' ').capitalize()}", ""]
-        lines += [f"`{path.name}`, as `benchmarks/{path.stem}.py` printed it.", ""]
-        if ratios:
-            listed = [(name.replace("_", " "), f"{ratio:g}") for name, ratio in ratios.items()]
-            lines += _table(("ratio", "value"), listed)
-        lines += ["```text", text, "```", ""]
+        printed = path.read_text(encoding="utf-8").strip().splitlines()
+        # The last line repeats the ratios as JSON, for programs.
+        text = printed[:-1] if printed[-1:] and printed[-1].startswith("{") else printed
+        title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
+        lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
+        lines += ["```text", *text, "```", ""]
     if not files:
         lines += ["There are no results: `make bench` makes them.", ""]
     return "\n".join(lines)
-
-
-def _ratios(text: str) -> dict[str, float]:
-    """The last line of a benchmark is its ratios as JSON."""
-    last = text.splitlines()[-1] if text else ""
-    return json.loads(last) if last.startswith("{") else {}
 
 
 # ------------------------------------------------------------------------------------- details
@@ -231,7 +226,7 @@ why there is none.
 
 PERFORMANCE_HEAD = """# Speed
 
-How fast the parts are, as ratios against a named peer that did the same work in the same run: a
-ratio travels between machines better than a time. `make bench` prints these tables on yours. The
-numbers are as they were printed, with the machine in the first line.
+How fast the parts are, each beside a named peer that did the same work in the same run: what
+compares travels between machines better than a time. The machine is in the first line of each.
+`make bench` prints these tables on yours.
 """
