@@ -231,6 +231,8 @@ class Run:
     def finish(self, **extra: Any) -> None:
         """Mark the run finished: digests of its public files, and `extra` facts about it."""
         public = self.path / "public"
+        for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
+            torn.unlink()
         files = {
             path.name: _sha256(path.read_bytes())
             for path in sorted(public.iterdir() if public.exists() else ())

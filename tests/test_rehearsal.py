@@ -166,22 +166,27 @@ def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(pla
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, done):
-    moments, folder, kills = random.Random(8), tmp_path / "killed", 0
-    for _ in range(5):
+    """kill -9 of everything once the store holds some random number of files; five times."""
+    theirs = public(place / "out" / "store")
+    folder = tmp_path / "killed"
+    moments = sorted(random.Random(8).sample(range(1, len(files(place / "out" / "store"))), 5))
+    for moment in moments:
         process = subprocess.Popen(
             command(place, folder),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        try:
-            process.wait(moments.uniform(4, 16))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-            time.sleep(0.5)
+        while process.poll() is None and len(files(folder / "store")) < moment:
+            time.sleep(0.01)
+        assert process.returncode is None, "it ended before it could be killed"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert public(folder / "store") != theirs
     subprocess.run(command(place, folder), check=True, capture_output=True, timeout=300)
-    assert kills == 5
-    ours, theirs = public(folder / "store"), public(place / "out" / "store")
-    assert ours == theirs
+    assert public(folder / "store") == theirs
+
+
+def files(store: Path) -> list[Path]:
+    """What a store holds besides locks, logs and what is being written."""
+    return [p for p in store.rglob("*") if p.is_file() and not p.name.startswith((".", "log"))]
