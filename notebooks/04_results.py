@@ -36,6 +36,8 @@ SEED = 0
 import pandas as pd
 from IPython.display import Markdown
 from s1core import experiments, profiles
+from s1core.analysis.method_measures import match
+from s1core.analysis.method_runs import read_samples, sequential, votes
 from s1core.evaluation import paired_bootstrap, wilson
 from s1core.evaluation.benchmarks import benchmark as find_benchmark
 from s1core.evaluation.voting import same_answer
@@ -47,8 +49,6 @@ from s1core.figures.parallel import (
     waits_curve,
 )
 from s1core.measure import difference
-from s1core.method_measures import match
-from s1core.method_runs import read_samples, sequential, votes
 from s1core.pipeline import Pipeline
 from s1core.published import accuracies, accuracy_of, published
 from s1core.runs import RunStore

@@ -41,7 +41,7 @@ from itertools import combinations
 import pandas as pd
 from IPython.display import Markdown
 from s1core import profiles, published
-from s1core.ablations import lengths, subsets
+from s1core.analysis import lengths, subsets
 from s1core.figures import show
 from s1core.figures.ablations import cost_and_accuracy, differences
 from s1core.pipeline import Pipeline

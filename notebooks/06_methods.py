@@ -43,6 +43,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 from s1core import experiments, profiles
+from s1core.analysis.method_measures import measures
+from s1core.analysis.method_runs import read_samples, rejection, sequential
 from s1core.checkpoints import load_tokenizer
 from s1core.evaluation import class_control, paired_bootstrap, wilson
 from s1core.figures import show
@@ -50,8 +52,6 @@ from s1core.figures.curves import Curve, Mark
 from s1core.figures.methods import differences, method_panels
 from s1core.forcing import controls
 from s1core.measure import difference
-from s1core.method_measures import measures
-from s1core.method_runs import read_samples, rejection, sequential
 from s1core.pipeline import Pipeline
 from s1core.published import accuracy_of, published
 from s1core.published import runs as paper_runs

@@ -39,7 +39,7 @@ from math import isnan
 import pandas as pd
 from IPython.display import Markdown
 from s1core import profiles, published
-from s1core.ablations.lengths import (
+from s1core.analysis.lengths import (
     encoded_at,
     lengths,
     paper_differences,

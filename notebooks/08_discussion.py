@@ -37,13 +37,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 from s1core import experiments, profiles, repetition
+from s1core.analysis.method_measures import match
+from s1core.analysis.method_runs import read_samples, sequential, votes
 from s1core.evaluation import benchmarks, paired_bootstrap
 from s1core.evaluation.voting import same_answer
 from s1core.figures import show
 from s1core.figures.loops import repetition_panels
 from s1core.measure import difference
-from s1core.method_measures import match
-from s1core.method_runs import read_samples, sequential, votes
 from s1core.pipeline import Pipeline
 from s1core.published import accuracy_of, published
 from s1core.runs import RunStore

@@ -35,7 +35,8 @@ import textwrap
 
 import pandas as pd
 from IPython.display import HTML, Markdown
-from s1core import profiles, reading
+from s1core import profiles
+from s1core.analysis import reading
 from s1core.figures import show
 from s1core.figures.entropy import around_waits, uncertainty_trace
 from s1core.figures.trace import viewer_html
@@ -103,12 +104,10 @@ early = [
     if row["in the end"] == "correct"
 ]
 lost = sum(row["lost again"] > 0 for row in found)
-cue = sum(
-    t["status"] == "correct"
-    and t["outcome"] == "ended"
-    and t["answers"][-1]["status"] != "correct"
-    for t in traces
-)
+natural = [
+    t for t in traces if t["status"] == "correct" and t["outcome"] == "ended"
+]
+cue = sum(t["answers"][-1]["status"] != "correct" for t in natural)
 Markdown(
     f"In {len(found)} of {len(rows)} traces a right answer could be had at some "
     f"step, and in {lost} of them a later step lost it, at least for a while. "
@@ -121,10 +120,11 @@ Markdown(
         else ""
     )
     + (
-        f" And in {cue} traces that end right by themselves, the answer forced at "
-        'the very same token is wrong: "Final Answer:" is the decoder\'s phrase, '
-        "not one that the model was trained to answer to, and copying the result "
-        "under it sometimes fails. Part of what a cap costs is the cue."
+        f" In {cue} of the {len(natural)} traces that end right by themselves, the "
+        "answer forced at the very same token is wrong. Two things differ there, "
+        "and these few traces cannot tell them apart: the forced answer follows "
+        'the decoder\'s "Final Answer:", and it is greedy where the trace was '
+        "sampled."
         if cue
         else ""
     )
@@ -144,9 +144,10 @@ Markdown(
 # With two equally likely tokens $H$ is one bit and $V$ is zero; with one
 # certain token both are zero. Its sampler acts on thresholds of both, and
 # inserts a fixed token of its own where entropy is high and varentropy low.
-# We checked that in its source, and found no measurement there of what the
-# insertion is worth. Budget forcing asks no such question: it puts its token
-# where the model wants to *stop*. So: how unsure is the model there?
+# That much is in its README and its sampler, which is all we looked at; we do
+# not know of a measurement of what the insertion is worth. Budget forcing asks
+# no such question: it puts its token where the model wants to *stop*. So: how
+# unsure is the model there?
 #
 # One trace first. Each bar is a token; thin lines are where steps begin.
 

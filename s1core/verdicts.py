@@ -22,12 +22,12 @@ from typing import Literal
 import numpy as np
 
 from s1core import experiments
+from s1core.analysis.method_measures import measures
+from s1core.analysis.method_runs import MethodRun, read_samples, rejection, sequential, votes
 from s1core.evaluation import Interval, benchmarks, class_control, paired_bootstrap
 from s1core.evaluation.voting import same_answer
 from s1core.experiments import Condition, Training
 from s1core.measure import scores
-from s1core.method_measures import measures
-from s1core.method_runs import MethodRun, read_samples, rejection, sequential, votes
 from s1core.pipeline import Pipeline
 from s1core.runs import Run
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
-from s1core.ablations import lengths, subsets
+from s1core.analysis import lengths, subsets
 from s1core.figures import ablations as draw
 from s1core.figures import dark_svg, ink, to_svg
 

@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from s1core import experiments, profiles
-from s1core.ablations import lengths as by_length
-from s1core.ablations import subsets
+from s1core.analysis import lengths as by_length
+from s1core.analysis import subsets
 from s1core.evaluation.crossed import crossed_interval
 from s1core.experiments import Training
 from s1core.pipeline import Pipeline

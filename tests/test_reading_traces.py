@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s1core import inspection
+from s1core.analysis import inspection
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, ForcingError, generate
 from s1core.forcing.entropy import token_uncertainty

@@ -23,7 +23,7 @@ PARTS = {
     "evaluation": "From generations to numbers",
     "figures": "From numbers to figures",
     "pipeline": "The whole flow under one profile, its runs and its results",
-    "ablations": "From the runs of Tables 2 and 8 to their numbers",
+    "analysis": "From finished runs to the numbers of the chapters",
     "planning": "What a profile will take, before it starts",
     "pocket": "The world of the laptop profile",
 }

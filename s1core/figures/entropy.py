@@ -24,7 +24,7 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
     """Entropy and varentropy at every thinking token of one trace, step starts and Waits marked.
 
     Args:
-        row: from `s1core.inspection.uncertainty_rows`.
+        row: from `s1core.analysis.inspection.uncertainty_rows`.
         title: title of the figure.
         last: how many tokens to show, counted from the end of thinking.
     """
@@ -57,7 +57,7 @@ def around_waits(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figur
     """Mean uncertainty by distance from the first token of a step, with 95% intervals.
 
     Args:
-        rows: from `s1core.inspection.around_waits`; numbers may be text, as in a CSV file.
+        rows: from `s1core.analysis.inspection.around_waits`; numbers may be text, as in a CSV file.
         title: title of the figure.
     """
     import matplotlib.pyplot as plt

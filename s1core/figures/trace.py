@@ -48,7 +48,7 @@ def viewer_html(
     """Several generations, to be leafed through, as one block of HTML.
 
     Args:
-        rows: as `s1core.inspection.read_traces` gives them.
+        rows: as `s1core.analysis.inspection.read_traces` gives them.
         name: unique in the book; names the anchor.
         caption: plain text below.
         runs: what is shown, as in `s1core.figures.show`.
@@ -77,7 +77,7 @@ def trace_html(
 
     `separator` ends a step: a blank line, or a line break where every line is a step.
     """
-    from s1core.inspection import trace_row
+    from s1core.analysis.inspection import trace_row
 
     row = trace_row(problem, generation, tokenizer, verdict, separator=separator)
     return f'<div class="s1-viewer s1-single">{_trace(row, f"trace-{problem.key}")}</div>'

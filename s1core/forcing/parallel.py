@@ -9,7 +9,7 @@ counts votes and tokens, and compares methods at equal compute::
     for point, voted in compute_matched(longer, vote):
         print(point.setting, point.accuracy, "against a vote's", voted)
 
-From the samples of finished runs, and with intervals: `s1core.method_measures.match`.
+From the samples of finished runs, and with intervals: `s1core.analysis.method_measures.match`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from s1core import experiments, inspection
+from s1core import experiments
+from s1core.analysis import inspection
 from s1core.evaluation import benchmarks
 from s1core.records import Generation
 from s1core.runs import Run

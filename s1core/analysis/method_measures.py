@@ -16,9 +16,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from s1core.analysis.method_runs import Array, MethodRun
 from s1core.evaluation import Interval, clustered_bootstrap
 from s1core.evaluation.statistics import student_t
-from s1core.method_runs import Array, MethodRun
 
 RESAMPLES = 10_000
 
