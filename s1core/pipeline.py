@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s1core import experiments, profiles
+from s1core.backends.load import load_engine
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.data.sources import SUBSETS
 from s1core.evaluation import benchmarks
@@ -110,7 +111,7 @@ class Pipeline:
         """
         if self._engine is None or self._engine[0] != str(model):
             self.release()
-            self._engine = str(model), self._load_engine(model)
+            self._engine = str(model), load_engine(self.profile, model)
         return self._engine[1]
 
     def release(self) -> None:
@@ -121,27 +122,6 @@ class Pipeline:
             close()
         del engine, close
         gc.collect()
-
-    def _load_engine(self, model: str | Path) -> Backend:
-        if self.profile.engine == "vllm":
-            from s1core.backends.vllm import VLLMBackend
-
-            options = dict(self.profile.engine_options)
-            for arm in self.profile.released.values():
-                if arm["model"] == str(model):
-                    options |= arm.get("engine_options", {})
-            return VLLMBackend.from_pretrained(
-                locate(model), batch_size=self.profile.batch_size, seed=self.profile.seed, **options
-            )
-        import torch
-        from transformers.utils import logging
-
-        from s1core.backends.hf import HFBackend
-
-        logging.disable_progress_bar()  # "Loading weights", once per run
-        if self.profile.threads:
-            torch.set_num_threads(self.profile.threads)
-        return HFBackend.from_pretrained(locate(model), batch_size=self.profile.batch_size)
 
     # -------------------------------------------------------------------------- selection
 
@@ -159,26 +139,20 @@ class Pipeline:
         }
 
     def _grade_pool(self, run: Run) -> None:
-        from s1core.evaluation import grade_text
-        from s1core.forcing.direct import direct_answers
+        from s1core.pocket.curation import solved
 
         pool = [row.example.problem for row in self._pocket_pool()]
         self.say(f"difficulty: {len(pool):,} questions, {' and '.join(self.profile.graders)}")
-        columns = []
-        for name in self.profile.graders:
-            answers = direct_answers(
+        columns = [
+            solved(
                 self.backend(name),
                 pool,
-                template=self.profile.template,
-                max_answer=self.profile.evaluation.max_answer,
+                self.profile.template,
+                self.profile.evaluation.max_answer,
                 progress=self.progress,
             )
-            columns.append(
-                [
-                    grade_text(problem, answer, "countdown").status == "correct"
-                    for problem, answer in zip(pool, answers, strict=True)
-                ]
-            )
+            for name in self.profile.graders
+        ]
         run.write_table(
             "solved.csv",
             [

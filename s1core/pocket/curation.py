@@ -6,9 +6,35 @@ The stages themselves are `s1core.selection`'s, the same that curate the paper's
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from s1core import pocket, selection
 from s1core.pocket.pool import POCKET_PATTERNS, PoolRow, normal_form, trace_correct
+
+if TYPE_CHECKING:
+    from s1core.backends.base import Backend
+    from s1core.records import Problem
+
+
+def solved(
+    backend: Backend,
+    pool: Sequence[Problem],
+    template: str,
+    max_answer: int,
+    *,
+    progress: bool = False,
+) -> list[bool]:
+    """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty)."""
+    from s1core.evaluation import grade_text
+    from s1core.forcing.direct import direct_answers
+
+    answers = direct_answers(
+        backend, pool, template=template, max_answer=max_answer, progress=progress
+    )
+    return [
+        grade_text(problem, answer, "countdown").status == "correct"
+        for problem, answer in zip(pool, answers, strict=True)
+    ]
 
 
 def pocket_candidates(
