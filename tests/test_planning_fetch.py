@@ -84,6 +84,7 @@ def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.C
     )
 
 
+@pytest.mark.slow
 def test_a_mirror_holds_everything_goes_on_where_it_broke_off_and_names_what_it_lacks(
     hub, profile, tmp_path, monkeypatch
 ):
