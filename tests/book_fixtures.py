@@ -76,12 +76,12 @@ PROVENANCE = {
 }
 
 
-def make_project(folder: Path) -> Path:
+def make_project(folder: Path, notebook: str = NOTEBOOK) -> Path:
     """A project folder with one notebook, one committed run and the book's own sources."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").touch()
     (folder / "notebooks").mkdir()
-    (folder / "notebooks" / "00_chapter.py").write_text(NOTEBOOK)
+    (folder / "notebooks" / "00_chapter.py").write_text(notebook)
     run = folder / "results" / "laptop" / "generate-abc123def456"
     (run / "public").mkdir(parents=True)
     (run / "public" / "points.json").write_text(json.dumps(POINTS))

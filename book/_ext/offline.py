@@ -15,7 +15,10 @@ FONTS = "output/chtml/fonts/woff-v2"
 SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
 LINE = '<span class="sig-line">'
 # The arrow beside a page with pages below it has no name of its own.
-TOGGLE = "<summary><span", '<summary aria-label="Pages below"><span'
+TOGGLE = (
+    '<summary><span class="toctree-toggle',
+    '<summary aria-label="Pages below"><span class="toctree-toggle',
+)
 
 
 def setup(app):
