@@ -46,11 +46,12 @@ SEED = 0
 
 # %%
 import pandas as pd
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from s1core import experiments, profiles, published
 from s1core.evaluation import scaling_per_doubling, wilson
 from s1core.figures import show
 from s1core.figures.headline import BENCHMARKS, headline
+from s1core.figures.interactive import interactive_curve
 from s1core.measure import difference, scores
 from s1core.pipeline import Pipeline
 from s1core.runs import RunStore
@@ -108,7 +109,28 @@ show(
 )
 
 # %% [markdown]
-# The same as a table. *Cut short* is the share of traces whose thinking the decoder ended; *Waits
+# ### Explore
+#
+# An average hides what it is made of. Below is our half of the figure again,
+# to be taken apart: choose a condition, and each cell is one question, filled
+# by how often it was answered correctly. Move along the curve and watch which
+# questions a larger budget adds, and which a Wait takes away.
+
+# %% tags=["hide-input"]
+conditions = experiments.curve(pipeline.profile, benchmark)
+HTML(
+    interactive_curve(
+        points,
+        [pipeline.run(c).read_table("grades.csv") for c in conditions],
+        pipeline.problems(benchmark),
+        name="introduction-explore",
+        caption=f"Ours: {benchmark}, each of {n} questions sampled "
+        f"{evaluation.samples} times per condition, with 95% intervals.",
+    )
+)
+
+# %% [markdown]
+# The conditions as a table. *Cut short* is the share of traces whose thinking the decoder ended; *Waits
 # used* is how often a trace really tried to stop and was told to go on, which is less than allowed
 # where the context ran out first.
 
@@ -190,10 +212,16 @@ pd.DataFrame(rows).set_index("Waits")
 # For the paper's own headline the same question has this answer:
 
 # %%
-forced, plain = wilson(17, 30), wilson(15, 30)
+with_forcing, without = (
+    published.accuracy_of("Table 1", row, "AIME24")
+    for row in ("s1-32B", "s1 w/o BF")
+)
+forced = wilson(with_forcing.correct, with_forcing.n)
+plain = wilson(without.correct, without.n)
 Markdown(
-    f"17 of 30 with budget forcing is {forced.percent()}%, 15 of 30 without "
-    f"is {plain.percent()}%. "
+    f"{with_forcing.correct} of {with_forcing.n} with budget forcing is "
+    f"{forced.percent()}%, {without.correct} of {without.n} without is "
+    f"{plain.percent()}%. "
     + (
         "The intervals overlap: "
         if forced.overlaps(plain)
