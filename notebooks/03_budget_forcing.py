@@ -172,7 +172,12 @@ mended = [
 ]
 shown = min(mended or pairs, key=lambda p: p[2][0].thinking_tokens)
 generation, verdict = shown[2]
-HTML(trace_html(generation, tokenizer, problems[shown[0]], verdict))
+separator = pipeline.profile.methods.step_separator
+HTML(
+    trace_html(
+        generation, tokenizer, problems[shown[0]], verdict, separator=separator
+    )
+)
 
 # %% tags=["hide-input"]
 Markdown(
