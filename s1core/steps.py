@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s1core import experiments, repetition
-from s1core.analysis import reading
+from s1core import experiments
+from s1core.analysis import reading, repetition
 from s1core.experiments import Condition, Training
 from s1core.profiles import ProfileError
 from s1core.runs import Run

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import get_args
 
 from s1core import profiles
+from s1core.analysis.claims import CLAIMS, Claim, Measured, measured
+from s1core.analysis.verdicts import Verdict
 from s1core.book.coverage import COVERAGE
 from s1core.book.reference import write_reference
-from s1core.claims import CLAIMS, Claim, Measured, measured
 from s1core.evaluation.audit import audit
 from s1core.pipeline import Pipeline
 from s1core.runs import RunStore
-from s1core.verdicts import Verdict
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {

@@ -1,6 +1,6 @@
 """The paper's claims, each with its numbers and the question that our runs are asked.
 
-How a claim is put to the test, and the rule of the verdict, are in `s1core.verdicts`. Which
+How a claim is put to the test, and the rule of the verdict, are in `s1core.analysis.verdicts`. Which
 differences the paper's own numbers show is asked by `s1core.evaluation.comparisons`.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from s1core import verdicts
+from s1core.analysis import verdicts
+from s1core.analysis.verdicts import Measure, Measured, Untested
 from s1core.evaluation import scaling_per_doubling
 from s1core.pipeline import Pipeline
 from s1core.published import accuracy_of, published, runs
 from s1core.runs import RunError
-from s1core.verdicts import Measure, Measured, Untested
 
 NOT_TESTED = Measured("", "", "not tested")
 
