@@ -33,7 +33,7 @@ SEED_OPTION := $(if $(SEED),--seed $(SEED))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.py))
 EXECUTED := $(NOTEBOOKS:notebooks/%.py=$(STAMPS)/%.done)
 PACKAGE := $(shell find s1core -type f -name '*.py' -o -type f -name '*.yaml' -o -type f -name '*.json')
-PAGES := $(shell find book $(wildcard results) -type f \
+PAGES := $(shell find book benchmarks/results $(wildcard results) -type f \
 	-not -path 'book/_build/*' -not -path '*/__pycache__/*') $(wildcard $(NOTEBOOK_DIR)/*.ipynb)
 
 .PHONY: help setup reproduce runs notebooks book serve accept test nbval lint bench constraints clean

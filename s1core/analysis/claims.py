@@ -1,7 +1,7 @@
 """The paper's claims, each with its numbers and the question that our runs are asked.
 
-How a claim is put to the test, and the rule of the verdict, are in `s1core.analysis.verdicts`. Which
-differences the paper's own numbers show is asked by `s1core.evaluation.comparisons`.
+How a claim is put to the test, and the rule of the verdict, are in `s1core.analysis.verdicts`;
+which differences the paper's own numbers show is asked by `s1core.evaluation.comparisons`.
 """
 
 from __future__ import annotations
