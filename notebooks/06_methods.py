@@ -337,7 +337,9 @@ limits = [*sorted(profile.evaluation.budgets), most]
 rejected = [rejection(stored, limit) for limit in limits]
 rejected = [found for found in rejected if found.answered.any()]
 families["RS"] = [found.run for found in rejected]
-pd.DataFrame(
+columns = ["limit", "answered", "tries", "thinking tokens", "tokens spent"]
+columns += ["accuracy % [95%]", "of the answered", "short against any [95%]"]
+rows = [
     {
         "limit": f"{found.run.limit:.0f} tokens",
         "answered": percent(found.answered.mean()),
@@ -351,7 +353,8 @@ pd.DataFrame(
         "short against any [95%]": found.gain.percent(),
     }
     for found in rejected
-).set_index("limit")
+]
+pd.DataFrame(rows, columns=columns).set_index("limit")
 
 # %% tags=["hide-input"]
 tight = [
@@ -361,20 +364,23 @@ helps = [f for f in tight if f.gain.low > 0]
 hurts = [f for f in tight if f.gain.high < 0]
 overall = [f.run.accuracy.estimate for f in rejected]
 wasted = tight[0] if tight else None
-Markdown(
-    f"Over all questions accuracy goes from {100 * overall[0]:.1f}% at the "
-    f"tightest limit to {100 * overall[-1]:.1f}% at the widest. On one and "
-    f"the same question, insisting on a short trace is better than any trace "
-    f"at {len(helps)} of {len(tight)} limits, worse at {len(hurts)}, and not "
-    f"told apart at {len(tight) - len(helps) - len(hurts)}. "
-    + (
-        f"Tight limits are dear: at {wasted.run.limit:.0f} tokens an accepted "
-        f"trace has {wasted.run.thinking_tokens:.1f} thinking tokens and a "
-        f"question costs {wasted.run.cost:.0f}."
-        if wasted
-        else ""
+text = "No sample was short enough for any limit."
+if rejected:
+    text = (
+        f"Over all questions accuracy goes from {100 * overall[0]:.1f}% at the "
+        f"tightest limit to {100 * overall[-1]:.1f}% at the widest. On one and "
+        f"the same question, insisting on a short trace is better than any trace "
+        f"at {len(helps)} of {len(tight)} limits, worse at {len(hurts)}, and not "
+        f"told apart at {len(tight) - len(helps) - len(hurts)}. "
+        + (
+            f"Tight limits are dear: at {wasted.run.limit:.0f} tokens an accepted "
+            f"trace has {wasted.run.thinking_tokens:.1f} thinking tokens and a "
+            f"question costs {wasted.run.cost:.0f}."
+            if wasted
+            else ""
+        )
     )
-)
+Markdown(text)
 
 # %% [markdown]
 # ## All of them at once
@@ -429,7 +435,11 @@ panels = [
         "Rejection; short and long",
         [
             forced,
-            curve("rejection", "rejection", families["RS"], marker="D"),
+            *(
+                [curve("rejection", "rejection", families["RS"], marker="D")]
+                if families["RS"]
+                else []
+            ),
             curve(
                 "short, long",
                 "class",
@@ -807,8 +817,8 @@ claim(
         else "."
     ),
 )
-rs = table_3["RS"]
-if rs.scaling:
+rs = table_3.get("RS")
+if rs and rs.scaling:
     claim(
         rs.scaling.high < 0,
         f"**Rejection sampling** scales by {rs.scaling.percent()} points per "

@@ -36,7 +36,8 @@ SEED = 0
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from s1core import experiments, profiles, repetition
+from s1core import experiments, profiles
+from s1core.analysis import repetition
 from s1core.analysis.method_measures import match
 from s1core.analysis.method_runs import read_samples, sequential, votes
 from s1core.evaluation import benchmarks, paired_bootstrap
@@ -94,24 +95,25 @@ pd.DataFrame(
 ).set_index("condition")
 
 # %% tags=["hide-input"]
-first, last = per_wait[0], per_wait[-1]
-show(
-    repetition_panels(traces, per_wait),
-    "discussion-repetition",
-    alt=f"Left: {100 * traces[0]['repeated']:.0f} percent of the steps are "
-    f"repetitions without a Wait, {100 * traces[-1]['repeated']:.0f} percent "
-    f"with {traces[-1]['waits']:.0f}. Right: "
-    f"{100 * first['new']:.0f} percent of first Waits bring a new step, "
-    f"{100 * last['new']:.0f} percent of those at place {last['wait']:.0f}.",
-    caption="Left: share of steps that a trace had written before. Right: "
-    f"share of Waits after which it writes a new one, under {most}. "
-    "95% intervals over questions.",
-    runs=[run],
-)
+if per_wait:
+    first, last = per_wait[0], per_wait[-1]
+    show(
+        repetition_panels(traces, per_wait),
+        "discussion-repetition",
+        alt=f"Left: {100 * traces[0]['repeated']:.0f} percent of the steps are "
+        f"repetitions without a Wait, {100 * traces[-1]['repeated']:.0f} percent "
+        f"with {traces[-1]['waits']:.0f}. Right: "
+        f"{100 * first['new']:.0f} percent of first Waits bring a new step, "
+        f"{100 * last['new']:.0f} percent of those at place {last['wait']:.0f}.",
+        caption="Left: share of steps that a trace had written before. Right: "
+        f"share of Waits after which it writes a new one, under {most}. "
+        "95% intervals over questions.",
+        runs=[run],
+    )
 
 # %% tags=["hide-input"]
 still = traces[-1]["repeated_low"] > traces[0]["repeated_high"]
-fades = last["new_high"] < first["new_low"]
+fades = bool(per_wait) and last["new_high"] < first["new_low"]
 Markdown(
     "**Repetition grows with Waits**: "
     + ("yes, far outside the intervals. " if still else "not shown. ")
