@@ -213,6 +213,8 @@ def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(visit: Vi
 
 def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(visit: Visit) -> None:
     chosen, asked = visit.page.locator(".s1-chosen"), visit.page.locator(".s1-asked")
+    levels = visit.page.locator(".s1-grid-of-questions i")
+    levels.first.hover()
     visit.page.locator(".s1-point .s1-dot").first.hover()
     assert chosen.inner_text() == (
         "8 tokens: 30.0 [20.0, 40.0]% at 8 thinking tokens. Of 4 questions 1 always right, 3 never."
@@ -222,7 +224,6 @@ def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(visit: 
     )
     visit.page.locator(".s1-point .s1-dot").last.hover()
     assert chosen.inner_text().startswith(f"{SCRIPT}: 50.0") and "1 always" in chosen.inner_text()
-    levels = visit.page.locator(".s1-grid-of-questions i")
     assert [levels.nth(i).get_attribute("data-level") for i in range(3)] == ["all", "some", "none"]
     levels.nth(1).hover()
     assert asked.inner_text() == (
@@ -237,6 +238,7 @@ def test_the_same_is_said_to_the_keyboard(visit: Visit) -> None:
     assert visit.page.locator(".s1-chosen").inner_text().startswith("8 tokens: 30.0")
     assert current.get_attribute("aria-label").startswith("8 tokens: 30.0")
     press("Tab")
+    press("Home")
     press("ArrowRight")
     grid = visit.page.get_by_role("slider", name="Question")
     assert grid.get_attribute("aria-valuenow") == "2"

@@ -15,7 +15,7 @@
     const { points, questions } = data;
     const svg = figure.querySelector("svg");
     const marks = [...svg.querySelectorAll(".s1-point")];
-    const state = { point: 0, question: 0 };
+    const state = { point: 0, question: Math.floor(questions.length / 2) };
 
     const heading = make("p", "s1-chosen");
     heading.setAttribute("aria-live", "polite");
@@ -113,7 +113,9 @@
       if (to !== null) showQuestion(to);
     });
     figure.classList.add("s1-on");
-    showPoint(points.length - 1);
+    // Where the model stops by itself: from there a budget takes away and a Wait adds.
+    const capping = marks.map((mark) => mark.matches(".s1-series-capping"));
+    showPoint(Math.max(capping.lastIndexOf(true), 0));
   };
 
   const start = () => document.querySelectorAll(".s1-curve").forEach(enhance);
