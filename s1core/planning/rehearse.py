@@ -17,7 +17,6 @@ Nothing is written anywhere else, and nothing of it is ever accepted as a result
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -207,10 +206,12 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
                 say(f"{source.name}: FAILED")
         if failed:
             raise RehearsalError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
-        nothing = rehearsal.folder / "no-results"
-        return build(
-            book, rehearsal.work, nothing, rehearsal.folder / "html", rehearsal.folder / "store"
-        )
+        nothing, html = rehearsal.folder / "no-results", rehearsal.folder / "html"
+        count = build(book, rehearsal.work, nothing, html, rehearsal.folder / "store")
+        bare = unstamped(html)
+        if bare:
+            raise RehearsalError(f"figures without the stamp on {', '.join(bare)}")
+        return count
     except BookError as error:
         raise RehearsalError(str(error)) from error
     finally:
@@ -218,9 +219,14 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
         os.environ.update(before)
 
 
-def discard(rehearsal: Rehearsal) -> None:
-    """Delete the runs of a rehearsal, so that it starts over."""
-    shutil.rmtree(rehearsal.folder / "store", ignore_errors=True)
+def unstamped(html: Path) -> list[str]:
+    """Pages of a built book with a figure that does not say that it is a rehearsal's."""
+    bare = []
+    for page in sorted((html / "notebooks").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        if text.count('class="s1-figure"') != text.count(f"<strong>{STAMP}, not a result"):
+            bare.append(page.name)
+    return bare
 
 
 def _yaml(profile: Profile) -> str:
