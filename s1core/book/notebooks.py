@@ -34,6 +34,9 @@ NOTEBOOK_ENVIRONMENT = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",
+    # Notebooks compute little and run side by side; and sums in one order give the same tokens.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
     # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
