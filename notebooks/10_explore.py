@@ -54,9 +54,7 @@ pipeline = Pipeline(
 folder = Path(tempfile.mkdtemp())
 candidates, _, _ = pipeline.curated.curation()
 rows = export(candidates, folder / "pool.parquet")
-chosen = export(
-    pipeline.curated.examples(), folder / "selected.parquet"
-)
+chosen = export(pipeline.curated.examples(), folder / "selected.parquet")
 database = duckdb.connect()
 for name in ("pool", "selected"):
     database.sql(
