@@ -77,6 +77,7 @@ def token_axis(panel: Axes, curves: Sequence[Curve], label: str) -> None:
     values = [mark.x for curve in curves for mark in curve.marks if mark.x > 0]
     if values:
         _few_powers_of_two(panel, pd.Series(values))
+        panel.set_xlim(min(values) / 1.3, 1.7 * max(values))  # the last mark's name needs room
     panel.set_xlabel(label)
 
 
