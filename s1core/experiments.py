@@ -73,6 +73,12 @@ class Condition:
     steps: int | None = None
     thinking: bool = True
 
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the decoder tells steps apart: it limits them, or the model writes their mark."""
+        trained = self.training is not None and self.training.control == "steps"
+        return trained or self.steps is not None
+
 
 Conditions = tuple[Condition, ...]
 

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from s1core.evaluation import Interval, clustered_bootstrap, grade, paired_bootstrap
+from s1core.experiments import Condition
 from s1core.forcing import Budget
 from s1core.records import Generation, Problem
 from s1core.runs import Journal, Run
+
+UNLIMITED = 1 << 30
+"""Steps allowed where steps are counted but not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,26 @@ def resume(
             "ask for these alone"
         )
     return added
+
+
+def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
+    """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
+    from s1core.forcing import controls
+
+    prompts = {
+        "tokens": controls.token_prompt,
+        "steps": controls.step_prompt,
+        "class": controls.class_prompt,
+    }
+    options: dict[str, Any] = {"thinking": condition.thinking}
+    if engine == "vllm" and (condition.counts_steps or not condition.thinking):
+        options["native"] = False  # its own loop steps plain budgets only
+    if condition.instruct:
+        how, amount = condition.instruct
+        options["ask"] = lambda problem: prompts[how](problem.question, amount)
+    if condition.counts_steps:
+        options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
+    return options
 
 
 def tabulate(

@@ -25,7 +25,7 @@ from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.data.sources import SUBSETS
 from s1core.evaluation import benchmarks
 from s1core.experiments import Condition, Training
-from s1core.measure import Point, point, resume, tabulate
+from s1core.measure import UNLIMITED, Point, asked, point, resume, tabulate
 from s1core.profiles import Profile
 from s1core.records import Example, Generation, Problem, read_jsonl, write_jsonl
 from s1core.runs import Run, RunStore, run_name
@@ -42,9 +42,6 @@ STAMP_VARIABLE = "S1CORE_STAMP"
 
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
-
-UNLIMITED = 1 << 30
-"""Steps allowed where steps are counted but not limited."""
 
 
 class PipelineError(RuntimeError):
@@ -329,7 +326,7 @@ class Pipeline:
         }
         if condition.instruct:
             settings["instruct"] = list(condition.instruct)
-        if self._counts_steps(condition):
+        if condition.counts_steps:
             settings["steps"] = condition.steps or UNLIMITED
         if not condition.thinking:
             settings["thinking"] = False
@@ -337,11 +334,6 @@ class Pipeline:
 
     def _released(self, training: Training) -> Mapping[str, Any]:
         return self.profile.released[training.released]
-
-    @staticmethod
-    def _counts_steps(condition: Condition) -> bool:
-        trained = condition.training is not None and condition.training.control == "steps"
-        return trained or condition.steps is not None
 
     def _generate(self, run: Run, condition: Condition) -> dict[str, Any]:
         problems = self.problems(condition.benchmark)
@@ -362,7 +354,7 @@ class Pipeline:
             seed=self.profile.seed,
             template=self.profile.template,
             progress=self.progress,
-            **self._asked(condition, backend.tokenizer),
+            **asked(condition, backend.tokenizer, self.profile.engine),
         )
         generations = sorted(run.records(Generation), key=_place(problems))
         kind = benchmarks.benchmark(condition.benchmark).kind
@@ -373,23 +365,6 @@ class Pipeline:
             [g for g in generations if g.problem_key in first and g.sample == 0],
         )
         return {"generations": len(generations)}
-
-    def _asked(self, condition: Condition, tokenizer: Any) -> dict[str, Any]:
-        """What `forcing.generate` needs for conditions that are not a plain budget."""
-        from s1core.forcing import controls
-
-        options: dict[str, Any] = {"thinking": condition.thinking}
-        if self.profile.engine == "vllm" and (
-            self._counts_steps(condition) or not options["thinking"]
-        ):
-            options["native"] = False  # its own loop steps plain budgets only
-        if condition.instruct:
-            how, amount = condition.instruct
-            prompt = getattr(controls, f"{how.removesuffix('s') if how != 'class' else how}_prompt")
-            options["ask"] = lambda problem: prompt(problem.question, amount)
-        if self._counts_steps(condition):
-            options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
-        return options
 
     # ------------------------------------------------------------------------------ steps
 
