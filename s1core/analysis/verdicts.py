@@ -110,8 +110,9 @@ def more_budget(pipeline: Pipeline) -> Measured:
 
 
 def slope(pipeline: Pipeline) -> Measured:
-    """Scaling (Equation 2) over the capped runs."""
-    capped = _wanted(experiments.curve(pipeline.profile), kind="budget")
+    """Scaling (Equation 2) over the points of Figure 1: every cap, and the natural end."""
+    curve = experiments.curve(pipeline.profile)
+    capped = _wanted(curve, kind="budget") + _wanted(curve, kind="natural")
     found = [pipeline.run(c) for c in capped]
     return _scaling([sequential(read_samples(run), "BF", run.id) for run in found], 1, found)
 
@@ -121,10 +122,10 @@ def rejection_slope(pipeline: Pipeline) -> Measured:
     listed = [c for c in experiments.voting(pipeline.profile) if c.kind == "natural"]
     drawn = pipeline.run(_wanted(listed)[0])
     samples = read_samples(drawn)
-    limits = sorted(pipeline.profile.evaluation.budgets)
+    evaluation = pipeline.profile.evaluation
+    limits = [*sorted(evaluation.budgets), evaluation.max_thinking]
     kept = [rejection(samples, limit) for limit in limits]
-    # A limit that most questions have no sample for says nothing about the others.
-    return _scaling([r.run for r in kept if r.answered.mean() > 0.5], -1, [drawn])
+    return _scaling([r.run for r in kept if r.answered.any()], -1, [drawn])
 
 
 def _scaling(settings: Sequence[MethodRun], sign: int, shown: Sequence[Run]) -> Measured:
