@@ -141,7 +141,7 @@ def test_one_generation_over_its_budget_is_no_perfect_control(
 
 
 def test_a_slope_is_in_points_per_doubling(pipeline: Pipeline) -> None:
-    for condition in curve(pipeline, "budget"):
+    for condition in [*curve(pipeline, "budget"), *curve(pipeline, "natural")]:
         tokens = condition.budget.max_thinking
         give(pipeline, condition, round(10 * np.log2(tokens)), tokens)
     ours = measured(claim("(Scaling)"), pipeline)
