@@ -6,7 +6,6 @@ path, ports are taken. Only a GPU is played, by a driver's tool that answers wha
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -251,5 +250,6 @@ def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     assert there.startswith("ok") and gone.startswith("PROBLEM") and "RevisionNotFound" in gone
 
 
-def test_findings_are_plain_data():
-    json.dumps(str(Finding.problem("disk", "full", "make room")))
+def test_a_problem_is_one_line_that_names_what_is_wrong():
+    line = str(Finding.problem("disk", "full", "make room"))
+    assert line.startswith("PROBLEM") and "disk: full" in line and "\n" not in line
