@@ -1,0 +1,17 @@
+"""Runs are named by their settings: code may move, names may not, or committed results are lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s1core import profiles
+from s1core.pipeline import Pipeline
+from s1core.runs import RunStore
+
+COMMITTED = Path(__file__).resolve().parents[1] / "results" / "laptop"
+
+
+def test_the_laptop_profile_asks_for_exactly_the_committed_runs() -> None:
+    pipeline = Pipeline(profiles.load("laptop"), RunStore(COMMITTED, read_only=True))
+    asked = {step.run.id for step in pipeline.steps()}
+    assert asked == {path.parent.name for path in COMMITTED.glob("*/manifest.json")}
