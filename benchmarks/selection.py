@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from s1core.data.sources import POOL
 from s1core.records import Example, Problem, Trace
 from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig, select
+from s1lab.data.sources import POOL
 
 # Average thinking length in thousands of tokens, Table 7, in the order of `POOL`.
 THINKING = (4.1, 2.9, 3.2, 4.4, 1.2, 0.7, 3.9, 4.7, 2.1, 3.6, 2.9, 2.9, 0.7, 4.0, 3.5, 4.1)

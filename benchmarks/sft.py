@@ -80,8 +80,8 @@ def measure(side: str, count: int) -> dict[str, Any]:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from s1core import sft
-    from s1core.pocket.pool import build_pool
-    from s1core.pocket.tokenizer import build_tokenizer
+    from s1lab.pocket.pool import build_pool
+    from s1lab.pocket.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer()
     examples = [row.example for row in build_pool(seed=0, size=6 * count)][::6][:count]

@@ -2,7 +2,7 @@
 
 Trains randomly initialised Qwen2.5 shapes on packed rows of up to 32,768 tokens on one GPU with
 the package's own engine (FSDP2 on one device, bf16 products, activation checkpointing) and prints
-tokens/s, share of the chip's dense bf16 peak, peak memory against `s1core.sft.plan`, and what that
+tokens/s, share of the chip's dense bf16 peak, peak memory against `sft_plan`, and what that
 projects to for Qwen2.5-32B on 16 GPUs. Weights are random because speed does not depend on them.
 
 Speed is the median over steps after two that warm up. The projection scales by model FLOPs at the
@@ -30,8 +30,8 @@ import torch
 from s1core.sft import EncodedExample, SFTConfig
 from s1core.sft.engine import Engine
 from s1core.sft.group import Group, join
-from s1core.sft.plan import H100, Hardware, memory, plan
-from s1core.sft.shapes import SHAPES, ModelShape
+from s1lab.planning.sft_plan import H100, Hardware, memory, plan
+from s1lab.planning.shapes import SHAPES, ModelShape
 
 TINY = ModelShape(2, 64, 128, 4, 2, 512, True)
 

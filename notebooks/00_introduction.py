@@ -47,14 +47,15 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import HTML, Markdown
-from s1core import experiments, profiles, published
-from s1core.evaluation import scaling_per_doubling, wilson
-from s1core.figures import show
-from s1core.figures.headline import BENCHMARKS, headline
-from s1core.figures.interactive import interactive_curve
-from s1core.measure import difference, scores
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import experiments, profiles
+from s1lab.audit import published
+from s1lab.evaluation import scaling_per_doubling, wilson
+from s1lab.evaluation.measure import difference, scores
+from s1lab.figures import show
+from s1lab.figures.headline import BENCHMARKS, headline
+from s1lab.figures.interactive import interactive_curve
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

@@ -38,15 +38,16 @@ SEED = 0
 # %%
 import numpy as np
 import pandas as pd
-from s1core import profiles, selection
-from s1core.data.audit import load_audit
-from s1core.data.sources import POOL, table7_name
-from s1core.figures import show
-from s1core.figures.funnel import funnel as funnel_figure
-from s1core.pipeline import Pipeline
-from s1core.published import published as published_numbers
-from s1core.runs import RunStore
-from s1core.selection.ablations import BASELINES
+from s1core import selection
+from s1lab import profiles
+from s1lab.audit.published import published as published_numbers
+from s1lab.data.audit import load_audit
+from s1lab.data.baselines import BASELINES
+from s1lab.data.sources import POOL, table7_name
+from s1lab.figures import show
+from s1lab.figures.funnel import funnel as funnel_figure
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

@@ -39,12 +39,14 @@ import textwrap
 
 import pandas as pd
 from IPython.display import Markdown
-from s1core import profiles, published, templates
+from s1core import templates
 from s1core.checkpoints import load_tokenizer
-from s1core.figures import loss_curve, show
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
 from s1core.sft import SFTConfig, encode
+from s1lab import profiles
+from s1lab.audit import published
+from s1lab.figures import loss_curve, show
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
@@ -177,7 +179,7 @@ show(
 # chips' peak was used.
 
 # %%
-from s1core.sft.cost import paper_arithmetic
+from s1lab.planning.sft_cost import paper_arithmetic
 
 worked = [row for row in paper_arithmetic() if row.unit != "$"]
 pd.DataFrame(
@@ -194,7 +196,7 @@ pd.DataFrame(
 
 # %%
 from s1core.checkpoints import locate
-from s1core.sft.shapes import ModelShape
+from s1lab.planning.shapes import ModelShape
 
 shape = ModelShape.of(locate(pipeline.profile.model))
 encoded = encode(examples, tokenizer, ours.template, ours.max_seq_len)

@@ -41,14 +41,15 @@ SEED = 0
 # %%
 import pandas as pd
 from IPython.display import HTML, Markdown
-from s1core import experiments, profiles, templates
+from s1core import templates
 from s1core.checkpoints import load_tokenizer
-from s1core.evaluation import control
 from s1core.forcing import Budget, Machine
 from s1core.forcing.budget import rules
-from s1core.pipeline import Pipeline
 from s1core.records import Generation, from_dict
-from s1core.runs import RunStore
+from s1lab import experiments, profiles
+from s1lab.evaluation import control
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
@@ -132,7 +133,7 @@ pd.DataFrame(
 # tokens are marked.
 
 # %%
-from s1core.evaluation import grade
+from s1core.grading import grade
 
 run = pipeline.run(experiments.waits(pipeline.profile)[0])
 plain = pipeline.run(experiments.natural(pipeline.profile))
@@ -163,7 +164,7 @@ pd.DataFrame(
 )
 
 # %%
-from s1core.figures.trace import trace_html
+from s1lab.figures.trace import trace_html
 
 mended = [
     p
@@ -239,6 +240,6 @@ Markdown(
     "answers it.\n"
     "- **The official loops** differ from this specification in what counts "
     "against the budget and "
-    "in what is forced when it runs out; `s1core.forcing.compat` restates "
+    "in what is forced when it runs out; `s1lab.official.loops` restates "
     "each of them."
 )

@@ -35,23 +35,19 @@ SEED = 0
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import Markdown
-from s1core import experiments, profiles
-from s1core.analysis.method_measures import match
-from s1core.analysis.method_runs import read_samples, sequential, votes
-from s1core.evaluation import paired_bootstrap, wilson
-from s1core.evaluation.benchmarks import benchmark as find_benchmark
-from s1core.evaluation.voting import same_answer
-from s1core.figures import comparison, show
-from s1core.figures.curves import Curve, Mark
-from s1core.figures.parallel import (
-    equal_compute,
-    sample_efficiency,
-    waits_curve,
-)
-from s1core.measure import difference
-from s1core.pipeline import Pipeline
-from s1core.published import accuracies, accuracy_of, published
-from s1core.runs import RunStore
+from s1core.grading.voting import same_answer
+from s1lab import experiments, profiles
+from s1lab.analysis.method_measures import match
+from s1lab.analysis.method_runs import read_samples, sequential, votes
+from s1lab.audit.published import accuracies, accuracy_of, published
+from s1lab.data.benchmarks import benchmark as find_benchmark
+from s1lab.evaluation import paired_bootstrap, wilson
+from s1lab.evaluation.measure import difference
+from s1lab.figures import comparison, show
+from s1lab.figures.curves import Curve, Mark
+from s1lab.figures.parallel import equal_compute, sample_efficiency, waits_curve
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

@@ -40,12 +40,13 @@ from itertools import combinations
 
 import pandas as pd
 from IPython.display import Markdown
-from s1core import profiles, published
-from s1core.analysis import lengths, subsets
-from s1core.figures import show
-from s1core.figures.ablations import cost_and_accuracy, differences
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.analysis import lengths, subsets
+from s1lab.audit import published
+from s1lab.figures import show
+from s1lab.figures.ablations import cost_and_accuracy, differences
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
@@ -111,7 +112,7 @@ pd.DataFrame(
 # whole pool:
 
 # %%
-from s1core.sft.cost import paper_arithmetic
+from s1lab.planning.sft_cost import paper_arithmetic
 
 pd.DataFrame(
     {

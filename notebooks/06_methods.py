@@ -42,22 +42,22 @@ import math
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from s1core import experiments, profiles
-from s1core.analysis.method_measures import measures
-from s1core.analysis.method_runs import read_samples, rejection, sequential
 from s1core.checkpoints import load_tokenizer
-from s1core.evaluation import class_control, paired_bootstrap, wilson
-from s1core.figures import show
-from s1core.figures.curves import Curve, Mark
-from s1core.figures.methods import differences, method_panels
 from s1core.forcing import controls
-from s1core.measure import difference
-from s1core.pipeline import Pipeline
-from s1core.published import accuracy_of, published
-from s1core.published import runs as paper_runs
 from s1core.records import Generation, from_dict
-from s1core.runs import RunStore
 from s1core.templates import encode
+from s1lab import experiments, profiles
+from s1lab.analysis.method_measures import measures
+from s1lab.analysis.method_runs import read_samples, rejection, sequential
+from s1lab.audit.published import accuracy_of, published
+from s1lab.audit.published import runs as paper_runs
+from s1lab.evaluation import class_control, paired_bootstrap, wilson
+from s1lab.evaluation.measure import difference
+from s1lab.figures import show
+from s1lab.figures.curves import Curve, Mark
+from s1lab.figures.methods import differences, method_panels
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

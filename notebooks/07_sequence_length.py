@@ -38,18 +38,19 @@ from math import isnan
 
 import pandas as pd
 from IPython.display import Markdown
-from s1core import profiles, published
-from s1core.analysis.lengths import (
+from s1lab import profiles
+from s1lab.analysis.lengths import (
     encoded_at,
     lengths,
     paper_differences,
     paper_rows,
     rows,
 )
-from s1core.figures import show
-from s1core.figures.ablations import still_thinking, tokens_and_accuracy
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab.audit import published
+from s1lab.figures import show
+from s1lab.figures.ablations import still_thinking, tokens_and_accuracy
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
@@ -424,5 +425,5 @@ Markdown("\n".join(f"- {line}" for line in found))
 # For anyone who trains on a smaller machine: look at what encoding reports
 # before starting. A sequence length that cuts answers off trains a model not to
 # answer; leaving the long examples out, or paying for the length, are the
-# alternatives. `s1core plan` says what a length needs in memory, and
+# alternatives. `s1lab plan` says what a length needs in memory, and
 # `on_too_long: error` refuses to cut.

@@ -36,18 +36,19 @@ SEED = 0
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from s1core import experiments, profiles
-from s1core.analysis import repetition
-from s1core.analysis.method_measures import match
-from s1core.analysis.method_runs import read_samples, sequential, votes
-from s1core.evaluation import benchmarks, paired_bootstrap
-from s1core.evaluation.voting import same_answer
-from s1core.figures import show
-from s1core.figures.loops import repetition_panels
-from s1core.measure import difference
-from s1core.pipeline import Pipeline
-from s1core.published import accuracy_of, published
-from s1core.runs import RunStore
+from s1core.grading.voting import same_answer
+from s1lab import experiments, profiles
+from s1lab.analysis.method_measures import match
+from s1lab.analysis.method_runs import read_samples, sequential, votes
+from s1lab.audit.published import accuracy_of, published
+from s1lab.data import benchmarks
+from s1lab.evaluation import paired_bootstrap
+from s1lab.evaluation.measure import difference
+from s1lab.figures import show
+from s1lab.figures.loops import repetition_panels
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+from s1lab.traces import repetition
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

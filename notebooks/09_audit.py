@@ -38,24 +38,20 @@ SEED = 0
 from collections import Counter
 
 from myst_nb import glue
-from s1core.evaluation import (
-    audit,
-    audit_tables,
-    detectable_difference,
-    questions_needed,
-    wilson,
-)
-from s1core.evaluation.comparisons import (
+from s1lab.audit import audit
+from s1lab.audit import tables as audit_tables
+from s1lab.audit.comparisons import (
     accuracy_rows,
     accuracy_table,
     comparison_table,
     comparisons,
 )
-from s1core.evaluation.findings import findings_table
-from s1core.evaluation.logs import known_logs
-from s1core.evaluation.report import Table
-from s1core.figures import comparison, show
-from s1core.published import accuracy_of
+from s1lab.audit.findings import findings_table
+from s1lab.audit.published import accuracy_of
+from s1lab.evaluation import detectable_difference, questions_needed, wilson
+from s1lab.evaluation.logs import known_logs
+from s1lab.evaluation.report import Table
+from s1lab.figures import comparison, show
 
 findings = audit.audit()
 verdicts = Counter(finding.verdict for finding in findings)

@@ -21,7 +21,7 @@
 # page asks such questions of the pocket pool and of the selection from it, and puts next to them
 # what is known of the published s1K.
 #
-# The tables come from `s1core.data.export`, which writes any pool or selection to SQLite, Parquet
+# The tables come from `s1lab.data.export`, which writes any pool or selection to SQLite, Parquet
 # or CSV. From there DuckDB, sqlite-utils and Datasette take over.
 
 # %% tags=["parameters"]
@@ -34,12 +34,12 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-from s1core import profiles
-from s1core.data.audit import load_audit
-from s1core.data.export import export
-from s1core.pipeline import Pipeline
-from s1core.published import published
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.audit.published import published
+from s1lab.data.audit import load_audit
+from s1lab.data.export import export
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

@@ -28,9 +28,10 @@ SEED = 0
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import HTML
-from s1core import Problem, pocket, profiles, templates
+from s1core import Problem, templates
 from s1core.checkpoints import locate
-from s1core.evaluation import grade
+from s1core.grading import grade
+from s1lab import pocket, profiles
 
 profile = profiles.load(PROFILE).with_seed(SEED)
 
@@ -58,7 +59,7 @@ print(problems[0].question, "->", made[0].answer)
 # marked:
 
 # %%
-from s1core.figures.trace import trace_html
+from s1lab.figures.trace import trace_html
 
 pairs = [pair for pair in zip(problems, made) if pair[1].waits_used]
 problem, done = min(pairs, key=lambda pair: pair[1].thinking_tokens)

@@ -37,11 +37,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from s1core import pocket, profiles, templates
+from s1core import templates
 from s1core.checkpoints import locate
-from s1core.figures import loss_curve, show
-from s1core.pocket import pool, pretrain, splits, teacher, world
-from s1core.pocket.tokenizer import build_tokenizer
+from s1lab import pocket, profiles
+from s1lab.figures import loss_curve, show
+from s1lab.pocket import pool, pretrain, splits, teacher, world
+from s1lab.pocket.tokenizer import build_tokenizer
 
 profile = profiles.load(PROFILE).with_seed(SEED)
 
@@ -151,7 +152,7 @@ show(
     f"{large['loss'].iloc[0]:.2f} to {large['loss'].iloc[-1]:.2f} nats per "
     f"token over {large['step'].iloc[-1] + 1:,} steps.",
     caption="Pretraining loss and learning rate of the model that is "
-    "fine-tuned here. One CPU core repeats it: s1core pocket pretrain large.",
+    "fine-tuned here. One CPU core repeats it: s1lab pocket pretrain large.",
 )
 
 # %% [markdown]
@@ -174,7 +175,7 @@ print(f"{len(tokenizer):,} tokens in the vocabulary")
 # %% tags=["remove-input"]
 from importlib.resources import files
 
-tried = files("s1core.pocket").joinpath("TRIED.md").read_text(encoding="utf-8")
+tried = files("s1lab.pocket").joinpath("TRIED.md").read_text(encoding="utf-8")
 Markdown(tried.split("\n\n", 2)[2])
 
 # %% [markdown]

@@ -35,13 +35,13 @@ import textwrap
 
 import pandas as pd
 from IPython.display import HTML, Markdown
-from s1core import profiles
-from s1core.analysis import reading
-from s1core.figures import show
-from s1core.figures.entropy import around_waits, uncertainty_trace
-from s1core.figures.trace import viewer_html
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.figures import show
+from s1lab.figures.entropy import around_waits, uncertainty_trace
+from s1lab.figures.trace import viewer_html
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+from s1lab.traces import reading
 
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)

@@ -6,7 +6,7 @@ The package follows the flow of *s1: Simple test-time scaling* (Muennighoff et a
              -> grade -> table
 
 Importing it loads neither torch, nor an inference engine, nor a plotting library: those live at
-the edges (`s1core.sft`, `s1core.backends.hf`, `s1core.figures`) and are imported where used.
+the edges (`s1core.sft`, `s1core.backends.hf`) and are imported where used.
 """
 
 from s1core.records import Example, Generation, Grade, Problem, Segment, Trace

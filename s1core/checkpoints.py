@@ -2,7 +2,7 @@
 
 The one place that turns such a name into something transformers loads. Only safetensors are read,
 and never code from a repository. A Hub id may end in `@` and a full commit; a mirror made by
-`s1core fetch` is preferred to the Hub.
+`s1lab fetch` is preferred to the Hub.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s1core.errors import InputError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SHIPPED = "pocket-"
+MODELS = Path(__file__).parent / "models"
+"""Models that ship with the package: two that know Countdown, and one fine-tuned by the recipe."""
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt")
 """What is read of a model's repository: weights, settings, tokenizer."""
-
-
-class CheckpointError(ValueError):
-    """A name that is no checkpoint; the message says what is missing."""
 
 
 def locate(model: str | Path) -> str:
@@ -32,31 +32,29 @@ def locate(model: str | Path) -> str:
     `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there.
 
     Raises:
-        CheckpointError: it names a folder, and that is no checkpoint in safetensors; or it cannot
+        InputError: it names a folder, and that is no checkpoint in safetensors; or it cannot
             be downloaded.
     """
-    from s1core import pocket
-
     name = str(model)
     if name.startswith(SHIPPED):
-        size = name.removeprefix(SHIPPED)
-        if size not in pocket.SIZES:
-            shipped = ", ".join(SHIPPED + known for known in pocket.SIZES)
-            raise CheckpointError(f"no model {name!r} ships with s1core; pick one of {shipped}")
-        name = str(pocket.MODELS / size)
+        sizes = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
+        if name.removeprefix(SHIPPED) not in sizes:
+            shipped = ", ".join(SHIPPED + size for size in sizes)
+            raise InputError(f"no model {name!r} ships with s1core; pick one of {shipped}")
+        name = str(MODELS / name.removeprefix(SHIPPED))
     path = Path(name)
     if not path.exists():
         if path.is_absolute() or name.startswith(".") or name.count("/") != 1:
-            raise CheckpointError(f"there is no checkpoint at {name}")
+            raise InputError(f"there is no checkpoint at {name}")
         mirrored = in_mirror(name)
         if mirrored is not None:
             return locate(mirrored)
         return download(name) if "@" in name else name
     if not (path / "config.json").exists():
         inner = "; did you mean its final/?" if (path / "final").is_dir() else ""
-        raise CheckpointError(f"{path} is not a checkpoint: it has no config.json{inner}")
+        raise InputError(f"{path} is not a checkpoint: it has no config.json{inner}")
     if not any(path.glob("*.safetensors")):
-        raise CheckpointError(f"{path} has no safetensors weights; other formats are not loaded")
+        raise InputError(f"{path} has no safetensors weights; other formats are not loaded")
     return name
 
 
@@ -79,7 +77,7 @@ def download(model: str, folder: str | Path | None = None) -> str:
     """Bring a model from the Hub, to its cache or to `folder`; goes on where it was stopped.
 
     Raises:
-        CheckpointError: it cannot be had; the message says why and what else to do.
+        InputError: it cannot be had; the message says why and what else to do.
     """
     from huggingface_hub import snapshot_download
 
@@ -94,9 +92,9 @@ def download(model: str, folder: str | Path | None = None) -> str:
         )
     except Exception as error:  # the Hub's clients raise a dozen unrelated types
         summary = (str(error).splitlines() or [""])[0][:200]
-        raise CheckpointError(
+        raise InputError(
             f"{model} cannot be read from the Hub: {type(error).__name__}: {summary}; without a "
-            "network, name a mirror made by `s1core fetch` in S1CORE_DATA_DIR"
+            "network, name a mirror made by `s1lab fetch` in S1CORE_DATA_DIR"
         ) from error
 
 

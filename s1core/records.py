@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from s1core.errors import InputError
+
 Origin = Literal["sampled", "forced"]
 Phase = Literal["thinking", "answer"]
 Outcome = Literal["ended", "truncated", "context"]
 Status = Literal["correct", "wrong", "no_answer", "truncated"]
-
-
-class RecordError(ValueError):
-    """A record that cannot be read: the message says which file, which line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +145,15 @@ def question_key(question: str) -> str:
     return hashlib.sha256(question.encode("utf-8")).hexdigest()[:16]
 
 
+def printable(text: str) -> str:
+    """Text with every control or formatting character replaced, line breaks and tabs kept.
+
+    For terminals: a right-to-left override or an escape sequence must not move anything.
+    """
+    shown = (c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(shown)
+
+
 # ---------------------------------------------------------------------------------- JSONL
 
 
@@ -160,7 +167,7 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     """Build a record of type `kind` from a parsed JSON object.
 
     Raises:
-        RecordError: a field is missing or unknown.
+        InputError: a field is missing or unknown.
     """
     known = {field.name: field for field in dataclasses.fields(kind)}
     missing = [
@@ -172,7 +179,7 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     if missing or unknown:
         parts = [f"missing {', '.join(missing)}"] if missing else []
         parts += [f"unknown {', '.join(unknown)}"] if unknown else []
-        raise RecordError(f"not a {kind.__name__}: {'; '.join(parts)}")
+        raise InputError(f"not a {kind.__name__}: {'; '.join(parts)}")
     row = dict(row)
     if kind is Example:
         row = {
@@ -191,7 +198,7 @@ def read_jsonl(path: str | Path, kind: type | None = None) -> Iterator[Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        RecordError: a line is not UTF-8, not JSON, not an object or not a `kind`;
+        InputError: a line is not UTF-8, not JSON, not an object or not a `kind`;
             the message starts with `path:line`.
     """
     with open(path, "rb") as file:
@@ -201,14 +208,41 @@ def read_jsonl(path: str | Path, kind: type | None = None) -> Iterator[Any]:
             try:
                 row = json.loads(line.decode("utf-8"))
                 if not isinstance(row, dict):
-                    raise RecordError(f"expected a JSON object, found {type(row).__name__}")
+                    raise InputError(f"expected a JSON object, found {type(row).__name__}")
                 yield row if kind is None else from_dict(kind, row)
             except UnicodeDecodeError as error:
-                raise RecordError(f"{path}:{number}: not UTF-8 ({error.reason})") from error
+                raise InputError(f"{path}:{number}: not UTF-8 ({error.reason})") from error
             except json.JSONDecodeError as error:
-                raise RecordError(f"{path}:{number}: not JSON ({error.msg})") from error
-            except (RecordError, TypeError, KeyError) as error:
-                raise RecordError(f"{path}:{number}: {error}") from error
+                raise InputError(f"{path}:{number}: not JSON ({error.msg})") from error
+            except (InputError, TypeError, KeyError) as error:
+                raise InputError(f"{path}:{number}: {error}") from error
+
+
+def read_recoverable(path: str | Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
+    """Rows of a JSONL file with their line numbers, and the number of a torn last line.
+
+    A last line that does not parse and does not end in a newline was being written when the
+    writer died; it is left out. Anything else that does not parse is an error.
+
+    Raises:
+        InputError: a damaged line; the message starts with `path:line`.
+    """
+    rows: list[tuple[int, dict[str, Any]]] = []
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line.decode("utf-8"))
+                if not isinstance(row, dict):
+                    raise ValueError(f"expected a JSON object, found {type(row).__name__}")
+            except ValueError as error:
+                if not line.endswith(b"\n"):
+                    return rows, number
+                reason = getattr(error, "msg", None) or str(error)
+                raise InputError(f"{path}:{number}: damaged line ({reason})") from error
+            rows.append((number, row))
+    return rows, None
 
 
 def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
@@ -242,3 +276,33 @@ def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """An append-only JSONL file that survives being killed in the middle of a line."""
+
+    path: Path
+
+    def append(self, records: Iterable[Any]) -> int:
+        """Add records; they are on disk when this returns. Returns how many."""
+        lines = [to_json(record) + "\n" for record in records]
+        with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        return len(lines)
+
+    def records(self, kind: type | None = None) -> Iterator[Any]:
+        """The records so far; a last line torn by a crash is cut off first.
+
+        Raises:
+            InputError: a line that is not the last cannot be read (the message says which).
+        """
+        if not self.path.exists():
+            return iter(())
+        content = self.path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            with open(self.path, "r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+        return read_jsonl(self.path, kind)

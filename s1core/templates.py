@@ -13,14 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from s1core.errors import InputError
 from s1core.records import Trace
 
 # Ends of a turn that tokenizers of this field declare besides their `eos_token`.
 _KNOWN_EOS = ("<|im_end|>", "<|endoftext|>", "<｜end▁of▁sentence｜>", "<|eot_id|>")
-
-
-class TemplateError(ValueError):
-    """A tokenizer that lacks what a template needs; the message names templates that fit."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +101,12 @@ def get(template: str | Template) -> Template:
     """The template of that name (a `Template` is returned as it is).
 
     Raises:
-        TemplateError: there is no template of that name.
+        InputError: there is no template of that name.
     """
     if isinstance(template, Template):
         return template
     if template not in TEMPLATES:
-        raise TemplateError(f"no template {template!r}; pick one of {', '.join(TEMPLATES)}")
+        raise InputError(f"no template {template!r}; pick one of {', '.join(TEMPLATES)}")
     return TEMPLATES[template]
 
 
@@ -127,13 +124,13 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer.
 
     Raises:
-        TemplateError: the tokenizer lacks a marker or an end-of-turn token.
+        InputError: the tokenizer lacks a marker or an end-of-turn token.
     """
     template = get(template)
     if missing := _missing(template, tokenizer):
         others = [name for name in fitting(tokenizer) if name != template.name]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
-        raise TemplateError(
+        raise InputError(
             f"this model has no {' and no '.join(missing)}, which the {template.name!r} template "
             f"needs; {advice}"
         )
@@ -142,7 +139,7 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
     if tokenizer.eos_token_id is not None:
         eos_ids.add(tokenizer.eos_token_id)
     if not eos_ids:
-        raise TemplateError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
+        raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
     think_end_ids = tuple(encode(tokenizer, template.think_end))
     return Delimiters(
         think_start_ids=tuple(encode(tokenizer, template.think_start)),
@@ -200,7 +197,7 @@ def _missing(template: Template, tokenizer: Any) -> list[str]:
 
 def _chat_text(tokenizer: Any, question: str, system: str | None, **options: Any) -> str:
     if not getattr(tokenizer, "chat_template", None):
-        raise TemplateError("this tokenizer has no chat template; set tokenizer.chat_template")
+        raise InputError("this tokenizer has no chat template; set tokenizer.chat_template")
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
     return tokenizer.apply_chat_template(

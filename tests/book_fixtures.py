@@ -32,7 +32,7 @@ print("best", max(row["accuracy"] for row in points), "seed", SEED)
 # %%
 from myst_nb import glue
 
-from s1core.figures import scaling_curve, show
+from s1lab.figures import scaling_curve, show
 
 glue("best", f"{100 * max(row['accuracy'] for row in points):.1f}%", display=False)
 show(

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from s1core.data.mirror import sha256
-from s1core.profiles import FOLDER
+from s1lab.data.mirror import sha256
+from s1lab.profiles import FOLDER
 
 
 def aime(count: int = 30) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from s1core.planning.standin import convert
+from s1lab.rehearsal.standin import convert
 
 if __name__ == "__main__":
     print(convert(*sys.argv[1:3]))

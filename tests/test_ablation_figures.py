@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
-from s1core.analysis import lengths, subsets
-from s1core.figures import ablations as draw
-from s1core.figures import dark_svg, ink, to_svg
+from s1lab.analysis import lengths, subsets
+from s1lab.figures import ablations as draw
+from s1lab.figures import dark_svg, ink, to_svg
 
 GAPS = [
     {"benchmark": b, "name": n, "difference": d, "low": d - 3, "high": d + 4}

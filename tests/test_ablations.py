@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from s1core import experiments, profiles
-from s1core.analysis import lengths as by_length
-from s1core.analysis import subsets
-from s1core.evaluation.crossed import crossed_interval
-from s1core.experiments import Training
-from s1core.pipeline import Pipeline
-from s1core.runs import Run, RunStore
+from s1lab import experiments, profiles
+from s1lab.analysis import lengths as by_length
+from s1lab.analysis import subsets
+from s1lab.evaluation.crossed import crossed_interval
+from s1lab.experiments import Training
+from s1lab.pipeline import Pipeline
+from s1lab.runs import Run, RunStore
 
 SMOKE = profiles.load("smoke")
 QUESTIONS = [f"{i:016x}" for i in range(4)]
@@ -129,7 +129,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline: Pipeline) -> None:
     from s1core.checkpoints import locate
-    from s1core.sft.shapes import ModelShape
+    from s1lab.planning.shapes import ModelShape
 
     made = subsets.training_set(pipeline, "full")
     assert (made.examples, made.domains, made.steps, made.tokens) == (96, 5, 6, 10_400)
@@ -236,8 +236,8 @@ def test_the_papers_table_8_has_wilsons_intervals() -> None:
 
 
 def test_the_cut_is_counted_on_the_training_examples() -> None:
-    from s1core.pocket import pool
     from s1core.records import Example
+    from s1lab.pocket import pool
 
     drawn: list[Example] = [row.example for row in pool.build_pool(0, 200) if not row.error]
 

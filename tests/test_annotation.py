@@ -14,20 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from s1core.data.batch import BatchError, Question, annotate, estimate, read_annotations
-from s1core.data.chat import ChatClient, ChatConfig, ChatError, ChatFailure, ChatReply
-from s1core.data.classify import Subject, classify, parse_code, read_taxonomy
-from s1core.data.distill import distill, parse_trace
-from s1core.data.judge import judge, parse_verdict
-from s1core.data.mirror import read_rows
-from s1core.data.offline import (
+from s1core.errors import BackendError, InputError
+from s1core.records import Problem
+from s1lab.annotation.batch import Question, annotate, estimate, read_annotations
+from s1lab.annotation.chat import ChatClient, ChatConfig, ChatFailure, ChatReply
+from s1lab.annotation.classify import Subject, classify, parse_code, read_taxonomy
+from s1lab.annotation.distill import distill, parse_trace
+from s1lab.annotation.judge import judge, parse_verdict
+from s1lab.annotation.offline import (
     NaiveBayes,
     classify_offline,
     cross_validated_accuracy,
     theoremqa_training_set,
 )
-from s1core.data.rows import DataError
-from s1core.records import Problem
+from s1lab.data.mirror import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 TAXONOMY = {
@@ -109,7 +109,7 @@ def test_a_bad_request_fails_alone_and_at_once(server):
 )
 def test_an_endpoint_that_refuses_everything_is_not_asked_twice(server, model, says, tmp_path):
     config = server.config(model=model, concurrency=1)
-    with pytest.raises(ChatError, match=says):
+    with pytest.raises(BackendError, match=says):
         annotate(ask("a", "b", "c"), config, tmp_path / "out.jsonl", content)
     assert len(server.requests()) == 1
 
@@ -118,7 +118,7 @@ def test_no_server_is_a_failure_that_names_the_reason():
     config = ChatConfig("http://127.0.0.1:9/v1", "m", max_retries=1, backoff=0.01)
     with pytest.raises(ChatFailure, match="gave up after 2 requests; last: URLError"):
         ChatClient(config).ask((("user", "x"),))
-    with pytest.raises(ChatError, match="is not an address"):
+    with pytest.raises(BackendError, match="is not an address"):
         ChatClient(ChatConfig("127.0.0.1:9", "m"))
 
 
@@ -211,7 +211,7 @@ def test_tokens_and_cost_are_counted_with_every_attempt(server, tmp_path):
 def test_spending_stops_at_the_limit_and_goes_on_when_it_is_raised(server, tmp_path):
     path = tmp_path / "out.jsonl"
     config = server.config(prompt_price=1e5, concurrency=1, max_cost=2.5)  # 1.0 a question
-    with pytest.raises(ChatError, match=r"3.00 was spent .* 2 questions are left"):
+    with pytest.raises(BackendError, match=r"3.00 was spent .* 2 questions are left"):
         annotate(ask(*"abcde"), config, path, content)
     assert len(server.requests()) == 3
     _, usage = annotate(ask(*"abcde"), dataclasses.replace(config, max_cost=None), path, content)
@@ -241,7 +241,7 @@ def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, t
     _, usage = annotate(ask("a", "b"), server.config(), path, content)
     assert usage.requests == 0 and path.read_bytes() == whole
     path.write_bytes(b'{"half": \n' + whole)
-    with pytest.raises(BatchError, match="out.jsonl:1: not JSON"):
+    with pytest.raises(BackendError, match="out.jsonl:1: not JSON"):
         annotate(ask("a"), server.config(), path, content)
 
 
@@ -249,9 +249,10 @@ def test_a_second_process_on_the_same_file_is_turned_away(server, tmp_path):
     filelock = pytest.importorskip("filelock")
     with filelock.FileLock(f"{tmp_path / 'out.jsonl'}.lock"):
         code = (
-            "import sys; from s1core.data.batch import *; from s1core.data.chat import ChatConfig\n"
+            "import sys; from s1lab.annotation.batch import *\n"
+            "from s1lab.annotation.chat import ChatConfig\n"
             "try: annotate([], ChatConfig('http://x', 'm'), sys.argv[1], str)\n"
-            "except BatchError as error: print(error)"
+            "except BackendError as error: print(error)"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "out.jsonl")],
@@ -263,7 +264,8 @@ def test_a_second_process_on_the_same_file_is_turned_away(server, tmp_path):
 def test_a_job_killed_in_the_middle_goes_on_where_it_was(server, tmp_path):
     path = tmp_path / "out.jsonl"
     code = (
-        "import sys; from s1core.data.batch import *; from s1core.data.chat import ChatConfig\n"
+        "import sys; from s1lab.annotation.batch import *\n"
+        "from s1lab.annotation.chat import ChatConfig\n"
         "questions = [Question(str(i), (('user', f'{i} [slow]'),)) for i in range(12)]\n"
         "annotate(questions, ChatConfig(sys.argv[1], 'teacher', concurrency=2), sys.argv[2],\n"
         "         lambda reply: reply.content)"
@@ -381,10 +383,10 @@ def test_training_needs_texts_and_folds():
 
 def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"code": "05", "title": "Combinatorics"}\n')
-    with pytest.raises(DataError, match="row 1: not a subject"):
+    with pytest.raises(InputError, match="row 1: not a subject"):
         read_taxonomy(tmp_path / "t.jsonl")
     (tmp_path / "t.jsonl").write_text("")
-    with pytest.raises(DataError, match="lists no subject"):
+    with pytest.raises(InputError, match="lists no subject"):
         read_taxonomy(tmp_path / "t.jsonl")
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from s1core.errors import BackendError
 
 from s1core.backends import NativeScriptedBackend, SamplingParams, ScriptedBackend, follow
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
-from s1core.forcing import Budget, ForcingError, generate
+from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -236,7 +237,7 @@ def test_a_failing_engine_is_a_failure_and_never_a_generation():
     got = run(backend, PROBLEMS[:3], Budget(5), on_failure=failures.append)
     # Each round fails the first row still in flight, so in the end all of them.
     assert len(got) + len(failures) == 3 and failures[0].error == "HTTP 500"
-    with pytest.raises(ForcingError, match="generations failed.*HTTP 500"):
+    with pytest.raises(BackendError, match="generations failed.*HTTP 500"):
         run(backend, PROBLEMS[:3], Budget(5))
 
 

@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("papermill", reason="the book extra is not installed")
 
 import nbformat
+from s1core.errors import RunError
 
-from s1core.book import BookError, Stamp, check_notebooks, clean, execute, stale_notebooks
-from s1core.book.cleaning import cell_id
+from s1lab.book import Stamp, check_notebooks, clean, execute, stale_notebooks
+from s1lab.book.cleaning import cell_id
 from tests.book_fixtures import make_small_project
 
 STAMP = Stamp("notebooks/00_x.py", "0" * 64, "laptop", {"PROFILE": "laptop"}, "0.1", "1" * 64)
@@ -86,7 +87,7 @@ def test_streams_that_the_kernel_split_are_joined() -> None:
 def test_what_differs_between_machines_is_refused(
     output: nbformat.NotebookNode, message: str
 ) -> None:
-    with pytest.raises(BookError, match="cell 2") as refusal:
+    with pytest.raises(RunError, match="cell 2") as refusal:
         cleaned(code("1"), code("2", [output]))
     assert message in str(refusal.value)
 
@@ -125,7 +126,7 @@ def test_a_failing_cell_leaves_the_committed_notebook_as_it_was(tmp_path: Path) 
     built.parent.mkdir()
     built.write_text("committed")
     source.write_text('# %% tags=["parameters"]\nPROFILE = ""\n\n# %%\n{}["missing"]\n')
-    with pytest.raises(BookError, match="00_x.py: the cell numbered .* raised KeyError"):
+    with pytest.raises(RunError, match="00_x.py: the cell numbered .* raised KeyError"):
         execute(source, built, "laptop")
     assert built.read_text() == "committed"
     assert [path.name for path in built.parent.iterdir()] == ["00_x.ipynb"]
@@ -145,7 +146,7 @@ def test_a_bad_source_is_refused_before_anything_runs(
     source = tmp_path / "00_x.py"
     if text is not None:
         source.write_text(text)
-    with pytest.raises(BookError, match=message):
+    with pytest.raises(RunError, match=message):
         execute(source, tmp_path / "x.ipynb", "laptop", parameters)
 
 
@@ -179,7 +180,7 @@ def test_one_changed_number_in_a_result_file_fails_the_check(
 
 
 def test_checking_nothing_is_an_error_not_a_success() -> None:
-    with pytest.raises(BookError, match="no executed notebooks"):
+    with pytest.raises(RunError, match="no executed notebooks"):
         check_notebooks([])
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s1core.book.cleaning import PACKAGE
-from s1core.book.reference import LEFT_OUT, PARTS, modules, public_names, write_reference
+from s1lab.book.reference import LEFT_OUT, PACKAGE, PARTS, modules, public_names, write_reference
 
 EXTENSION = Path(__file__).resolve().parents[1] / "book" / "_ext" / "docstrings.py"
 NOT_OF_THE_REFERENCE = {"book", "cli"}  # tools of this repository; the command line helps itself

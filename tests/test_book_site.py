@@ -12,7 +12,9 @@ import pytest
 
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 
-from s1core.book import BookError, build, execute, site_problems
+from s1core.errors import RunError
+
+from s1lab.book import build, execute, site_problems
 from tests.book_fixtures import make_project
 
 
@@ -89,10 +91,10 @@ def test_another_manifest_is_another_line_and_a_missing_one_no_site(
     build_site(tmp_path / "p")
     assert "laptop · seed 4 · n = 1,280" in stamp_of(page(tmp_path / "p"))
     (run / "provenance.json").unlink()
-    with pytest.raises(BookError, match="generate-abc123def456/provenance.json is missing"):
+    with pytest.raises(RunError, match="generate-abc123def456/provenance.json is missing"):
         build_site(tmp_path / "p")
     shutil.rmtree(run)
-    with pytest.raises(BookError, match="generate-abc123def456, but the run is missing"):
+    with pytest.raises(RunError, match="generate-abc123def456, but the run is missing"):
         build_site(tmp_path / "p")
 
 
@@ -113,7 +115,7 @@ def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
 def test_the_page_ends_with_its_stamp(project: Path) -> None:
     text = page(project)
     stamp = text[text.index('class="s1-stamp"') :]
-    assert "s1core.book execute notebooks/00_chapter.py" in stamp
+    assert "s1lab.book execute notebooks/00_chapter.py" in stamp
     assert "make reproduce PROFILE=laptop" in stamp
     link = re.search(r'href="\.\./([^"]+)" download', stamp)[1]
     assert (project / "site" / link).read_bytes() == (
@@ -152,14 +154,14 @@ def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(
     before = (tmp_path / "p/site/index.html").read_bytes()
     with open(tmp_path / "p/book/reading.md", "a") as file:
         file.write("\nSee {doc}`nowhere` and {cite}`nobody2020`.\n")
-    with pytest.raises(BookError, match="reading.md.*nowhere"):
+    with pytest.raises(RunError, match="reading.md.*nowhere"):
         build_site(tmp_path / "p")
     assert (tmp_path / "p/site/index.html").read_bytes() == before
     assert not list((tmp_path / "p").glob(".building-*"))
 
 
 def test_a_folder_that_is_no_book_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BookError, match="not a book"):
+    with pytest.raises(RunError, match="not a book"):
         build(tmp_path, tmp_path, tmp_path, tmp_path / "site")
 
 

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from s1core.book import build, execute
+from s1lab.book import build, execute
 from tests.book_fixtures import CHECKOUT, make_project
 from tests.browsing import OVERFLOW, Visit, chromium, served
 from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT
@@ -34,10 +34,10 @@ import json
 from pathlib import Path
 
 from IPython.display import HTML
-from s1core.evaluation import Interval
-from s1core.figures.interactive import interactive_curve
-from s1core.figures.trace import viewer_html
-from s1core.measure import Point
+from s1lab.evaluation import Interval
+from s1lab.figures.interactive import interactive_curve
+from s1lab.figures.trace import viewer_html
+from s1lab.evaluation.measure import Point
 from s1core.records import Problem
 
 RUN = "generate-abc123def456"

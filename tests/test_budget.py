@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s1core.errors import InputError
 
-from s1core.forcing.budget import Budget, BudgetError, Machine, Rules, rules
+from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.templates import resolve
 from tests.helpers import tiny_tokenizer
 
@@ -311,7 +312,7 @@ def test_a_full_context_is_its_own_outcome():
 
 
 def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused():
-    with pytest.raises(BudgetError, match="the prompt has 3 tokens.*context of 9"):
+    with pytest.raises(InputError, match="the prompt has 3 tokens.*context of 9"):
         Machine(make_rules(5), PROMPT, context_length=9)
     assert decode(make_rules(5), says(then=A), context=10).outcome == "context"
 
@@ -327,14 +328,14 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused():
     ],
 )
 def test_a_budget_that_makes_no_sense_is_refused(settings, message):
-    with pytest.raises(BudgetError, match=message):
+    with pytest.raises(InputError, match=message):
         Budget(**settings)
 
 
 def test_an_ignore_string_may_not_end_thinking_itself():
     tokenizer = tiny_tokenizer()
     delimiters = resolve("s1", tokenizer)
-    with pytest.raises(BudgetError, match="contains an end-of-thinking token"):
+    with pytest.raises(InputError, match="contains an end-of-thinking token"):
         rules(Budget(5, ignore_str="Wait<|im_end|>"), delimiters, tokenizer)
 
 

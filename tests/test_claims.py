@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s1core import experiments, profiles
-from s1core.analysis.claims import CLAIMS, Claim, measured
-from s1core.analysis.verdicts import ONE_QUESTION, verdict
-from s1core.book.coverage import COVERAGE
-from s1core.book.generated import Chapters, answers, claims_page
-from s1core.evaluation import Interval
-from s1core.experiments import Condition
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import experiments, profiles
+from s1lab.analysis.claims import CLAIMS, Claim, measured
+from s1lab.analysis.verdicts import ONE_QUESTION, verdict
+from s1lab.book.coverage import COVERAGE
+from s1lab.book.generated import Chapters, answers, claims_page
+from s1lab.evaluation import Interval
+from s1lab.experiments import Condition
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 QUESTIONS = 100

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from s1core import pocket, profiles
 from s1core.cli import app
 from s1core.records import Generation, read_jsonl, write_jsonl
+from s1lab import pocket, profiles
 
 COMMANDS = [
     ["plan"],
@@ -98,7 +98,7 @@ def test_an_unknown_profile_names_those_that_exist(tmp_path):
 )
 def test_a_bad_profile_file_says_what_is_wrong_with_it(tmp_path, text, said):
     (tmp_path / "p.yaml").write_text(text)
-    with pytest.raises(profiles.ProfileError, match=said):
+    with pytest.raises(profiles.InputError, match=said):
         profiles.load(tmp_path / "p.yaml")
 
 
@@ -135,7 +135,7 @@ def test_a_malformed_line_of_problems_is_named_before_anything_is_loaded(tmp_pat
 
 
 def test_a_corrupted_results_file_is_refused_and_named(tmp_path):
-    from s1core.runs import RunStore
+    from s1lab.runs import RunStore
 
     run = RunStore(tmp_path / "store").ensure("demo", {}, lambda run: run.write_json("f.json", 1))
     (run.path / "public" / "f.json").write_text("2\n")
@@ -170,7 +170,7 @@ def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
 
 
 def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
-    from s1core.pocket.pool import build_pool
+    from s1lab.pocket.pool import build_pool
 
     rows = [r.example for r in build_pool(0, 200) if not r.error][:16]
     write_jsonl(tmp_path / "e.jsonl", rows)
@@ -213,7 +213,7 @@ def test_runs_are_reported_side_by_side_and_exported_as_tables(tmp_path):
     root = Path(__file__).resolve().parents[1]
     table = tmp_path / "pool.sqlite"
     done = subprocess.run(
-        [sys.executable, "-m", "s1core.cli", "export", str(table)],
+        [sys.executable, "-m", "s1lab.cli", "export", str(table)],
         env={**os.environ, "S1CORE_STORE": "results"},
         cwd=root,
         capture_output=True,

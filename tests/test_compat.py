@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from s1core.backends import ScriptedBackend
-from s1core.forcing import Budget, compat, generate
-from s1core.forcing.compat import DEPARTURES, BackendEngine, HarnessSettings, LoopCrash, Output
+from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
+from s1lab.official import loops as compat
+from s1lab.official.loops import DEPARTURES, BackendEngine, HarnessSettings, LoopCrash, Output
 from tests.helpers import tiny_tokenizer
 
 CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"

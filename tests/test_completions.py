@@ -12,11 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from s1core.errors import BackendError
 
-from s1core.backends import BackendError, SamplingParams
+from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
-from s1core.forcing import Budget, ForcingError, generate
+from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer
 
@@ -180,7 +181,7 @@ def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server, faults, 
     assert generations == []
     assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
     backend = connect(server, faults, attempts=3)
-    with pytest.raises(ForcingError, match=said):
+    with pytest.raises(BackendError, match=said):
         list(generate(backend, PROBLEMS[:1], BUDGETS[1]))
 
 

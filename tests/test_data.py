@@ -6,14 +6,14 @@ import json
 import re
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.data import rows as mapping
-from s1core.data.audit import audit, load_audit
-from s1core.data.load import benchmark_questions, examples, problems
-from s1core.data.mirror import Mirror, read_rows, sha256
-from s1core.data.rows import DataError
-from s1core.data.sources import BENCHMARKS, POOL, SOURCES, source, table7_name
 from s1core.records import Example, Problem
+from s1lab.data import rows as mapping
+from s1lab.data.audit import audit, load_audit
+from s1lab.data.load import benchmark_questions, examples, problems
+from s1lab.data.mirror import Mirror, read_rows, sha256
+from s1lab.data.sources import BENCHMARKS, POOL, SOURCES, source, table7_name
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(DataError, match="'aime': choose one of .*AIME24"):
+    with pytest.raises(InputError, match="'aime': choose one of .*AIME24"):
         source("aime")
     assert source("gpqa-diamond") is source("GPQA Diamond")
     assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
@@ -136,7 +136,7 @@ def test_released_rows_become_examples_with_the_trace_they_are_known_for():
 
 def test_a_missing_column_is_named_with_those_that_are_there(mirror_of):
     root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}, {"question": "p"}])
-    with pytest.raises(DataError, match="MATH500, row 2: no column 'problem'; there are question"):
+    with pytest.raises(InputError, match="MATH500, row 2: no column 'problem'; there are question"):
         problems("MATH500", root)
 
 
@@ -153,22 +153,22 @@ def test_a_parquet_file_gives_the_same_rows_as_jsonl(tmp_path):
     whole = (tmp_path / "a.parquet").read_bytes()
     for cut in (0, 3, len(whole) // 2, len(whole) - 1):
         (tmp_path / "b.parquet").write_bytes(whole[:cut])
-        with pytest.raises(DataError, match="b.parquet is truncated or not a Parquet file"):
+        with pytest.raises(InputError, match="b.parquet is truncated or not a Parquet file"):
             list(read_rows(tmp_path / "b.parquet"))
 
 
 def test_bytes_that_are_not_utf_8_are_reported_with_their_line(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"q": "ok"}\n{"q": "\xff"}\n')
-    with pytest.raises(DataError, match=r"a.jsonl:2: not UTF-8"):
+    with pytest.raises(InputError, match=r"a.jsonl:2: not UTF-8"):
         list(read_rows(tmp_path / "a.jsonl"))
-    with pytest.raises(DataError, match="neither .jsonl nor .parquet"):
+    with pytest.raises(InputError, match="neither .jsonl nor .parquet"):
         list(read_rows(tmp_path / "a.csv"))
 
 
 def test_an_edited_file_never_passes_for_the_data_set(mirror_of):
     root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
     (root / "math500" / "math500.jsonl").write_text('{"problem": "p", "answer": "2"}\n')
-    with pytest.raises(DataError, match="the copy is damaged or was edited"):
+    with pytest.raises(InputError, match="the copy is damaged or was edited"):
         problems("MATH500", root)
 
 
@@ -177,28 +177,28 @@ def test_a_manifest_that_counts_other_rows_is_an_error(mirror_of):
     manifest = json.loads((root / "MANIFEST.json").read_text())
     manifest[0]["rows"] = 2
     (root / "MANIFEST.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataError, match="has 1 rows, the manifest says 2"):
+    with pytest.raises(InputError, match="has 1 rows, the manifest says 2"):
         problems("MATH500", root)
 
 
 def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path):
-    with pytest.raises(DataError, match="is not a data mirror: it has no MANIFEST.json"):
+    with pytest.raises(InputError, match="is not a data mirror: it has no MANIFEST.json"):
         Mirror.open(tmp_path / "nowhere")
     root = mirror_of(x_jsonl=[{}])
-    with pytest.raises(DataError, match="lists no math500/math500.jsonl"):
+    with pytest.raises(InputError, match="lists no math500/math500.jsonl"):
         problems("MATH500", root)
-    with pytest.raises(DataError, match="s1K is not part of the mirror's layout"):
+    with pytest.raises(InputError, match="s1K is not part of the mirror's layout"):
         problems("s1K", root)
     (root / "x.jsonl").unlink()
-    with pytest.raises(DataError, match="in the manifest but not on disk"):
+    with pytest.raises(InputError, match="in the manifest but not on disk"):
         Mirror.open(root).path("x.jsonl")
     (root / "MANIFEST.json").write_text('{"a": 1}')
-    with pytest.raises(DataError, match="is not a manifest"):
+    with pytest.raises(InputError, match="is not a manifest"):
         Mirror.open(root)
 
 
 def test_questions_without_traces_are_not_examples():
-    with pytest.raises(DataError, match="MATH500 has questions but no traces"):
+    with pytest.raises(InputError, match="MATH500 has questions but no traces"):
         examples("MATH500")
 
 
@@ -211,7 +211,7 @@ def test_no_network_is_one_sentence_that_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     with pytest.raises(
-        DataError, match="s1K cannot be read .*Hub; without a network, give a local"
+        InputError, match="s1K cannot be read .*Hub; without a network, give a local"
     ):
         problems("s1K")
 
@@ -230,7 +230,7 @@ def test_gated_data_asks_for_the_users_own_token(monkeypatch):
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *a, **k: Info)
     monkeypatch.setattr(datasets, "load_dataset", gated)
     with pytest.warns(UserWarning, match="no verified revision is pinned; reading main"):
-        with pytest.raises(DataError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
+        with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
             problems("GPQA Diamond")
 
 

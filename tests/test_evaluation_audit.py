@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from s1core.evaluation.audit import audit, figure2, figure4, headline, selection
-from s1core.evaluation.audit_tables import cost, table2, table3, table8, totals
-from s1core.evaluation.comparisons import (
-    accuracy_rows,
-    compare,
-    comparisons,
-    implied_discordance,
-)
-from s1core.published import accuracy_of, published
+from s1lab.audit.audit import audit, figure2, figure4, headline, selection
+from s1lab.audit.comparisons import accuracy_rows, compare, comparisons, implied_discordance
+from s1lab.audit.published import accuracy_of, published
+from s1lab.audit.tables import cost, table2, table3, table8, totals
 
 
 def by_topic(findings: list) -> dict:
@@ -105,7 +100,7 @@ def test_a_comparison_is_bounded_by_its_best_pairing() -> None:
 def test_newcombe_covers_95_percent() -> None:
     import numpy as np
 
-    from s1core.evaluation.statistics import newcombe
+    from s1lab.evaluation.statistics import newcombe
 
     rng = np.random.default_rng(0)
     p, q = rng.uniform(0.1, 0.9, (2, 2_000))

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.evaluation import GradingError, grade, grade_all, grade_text
-from s1core.evaluation import verifier as verifier_module
-from s1core.evaluation.equivalence import equivalent, normalise
-from s1core.evaluation.extraction import extract_choice, extract_math, last_boxes, split_thinking
-from s1core.evaluation.verifier import Verifier
+from s1core.grading import grade, grade_all, grade_text
+from s1core.grading import verifier as verifier_module
+from s1core.grading.equivalence import equivalent, normalise
+from s1core.grading.extraction import extract_choice, extract_math, last_boxes, split_thinking
+from s1core.grading.verifier import Verifier
 from s1core.records import Generation, Problem, Segment
 
 
@@ -222,11 +223,11 @@ def test_grading_pairs_by_key() -> None:
     one, other = problem("1", "a"), problem("2", "b")
     graded = grade_all([one, other], [generation(other, "Answer: 2"), generation(one, "Answer: 2")])
     assert [g.status for g in graded] == ["correct", "wrong"]
-    with pytest.raises(GradingError, match="pair them by problem key"):
+    with pytest.raises(InputError, match="pair them by problem key"):
         grade(one, generation(other, "2"))
-    with pytest.raises(GradingError, match="no problem with key"):
+    with pytest.raises(InputError, match="no problem with key"):
         grade_all([one], [generation(other, "2")])
-    with pytest.raises(GradingError, match="pick one of math, aime"):
+    with pytest.raises(InputError, match="pick one of math, aime"):
         grade_text(one, "1", "physics")  # type: ignore[arg-type]
 
 

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.evaluation.benchmarks import BenchmarkError, benchmark, load, shuffle_choices
-from s1core.evaluation.logs import known_logs, read_log, regrade, summary, thinking_tokens
-from s1core.records import Problem, RecordError
+from s1core.records import Problem
+from s1lab.data.benchmarks import benchmark, load, shuffle_choices
+from s1lab.evaluation.logs import known_logs, read_log, regrade, summary, thinking_tokens
 
 KNOWN = known_logs()["files"]
 
@@ -102,20 +103,20 @@ def test_a_torn_last_line_is_dropped_and_reported(tmp_path: Path) -> None:
 
 def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", GENERIC, '{"question": ', GENERIC)
-    with pytest.raises(RecordError, match=r"log\.jsonl:2: damaged line"):
+    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
         read_log(path)
     path.write_bytes(json.dumps(GENERIC).encode() + b"\n\xff\xfe\n" + b"{}\n")
-    with pytest.raises(RecordError, match=r"log\.jsonl:2: damaged line"):
+    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
         read_log(path)
 
 
 def test_a_complete_but_damaged_last_line_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=":2: damaged line"):
+    with pytest.raises(InputError, match=":2: damaged line"):
         read_log(write(tmp_path / "log.jsonl", GENERIC, '{"question": '))
 
 
 def test_a_row_without_an_answer_is_an_error_with_its_number(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"log\.jsonl:1: none of the fields gold"):
+    with pytest.raises(InputError, match=r"log\.jsonl:1: none of the fields gold"):
         read_log(write(tmp_path / "log.jsonl", {"question": "1+1?", "response": "2"}))
 
 
@@ -124,7 +125,7 @@ def test_a_row_without_an_answer_is_an_error_with_its_number(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
 def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir) -> None:
-    from s1core.evaluation import grade_text
+    from s1core.grading import grade_text
 
     problems = load(name, data_dir)
     assert len({problem.key for problem in problems}) == rows
@@ -140,13 +141,13 @@ def test_countdown_is_a_benchmark_without_files() -> None:
 
 
 def test_an_unknown_benchmark_names_the_known_ones() -> None:
-    with pytest.raises(BenchmarkError, match="AIME24, AIME25, MATH500, GPQA Diamond"):
+    with pytest.raises(InputError, match="AIME24, AIME25, MATH500, GPQA Diamond"):
         load("AIME26")
 
 
 def test_another_number_of_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s1core.data.load.problems", lambda name, data_dir: [])
-    with pytest.raises(BenchmarkError, match="has 0 questions where 30 are expected"):
+    monkeypatch.setattr("s1lab.data.load.problems", lambda name, data_dir: [])
+    with pytest.raises(InputError, match="has 0 questions where 30 are expected"):
         load("AIME25")
 
 
@@ -159,5 +160,5 @@ def test_choices_are_shuffled_by_seed_and_question_alone() -> None:
         once = shuffle_choices(asked, seed)
         assert once == shuffle_choices(asked, seed)
         assert f"({once.answer}) second\nline" in once.question
-    with pytest.raises(BenchmarkError, match="has no choices"):
+    with pytest.raises(InputError, match="has no choices"):
         shuffle_choices(Problem("Why?", "B"), 0)

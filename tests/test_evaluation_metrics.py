@@ -8,18 +8,18 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from s1core.evaluation import (
+from s1core.grading import maj_at_k
+from s1core.records import Grade
+from s1lab.audit.published import accuracies, accuracy_of, published, runs
+from s1lab.evaluation import (
     accuracy,
     class_control,
     control,
-    maj_at_k,
     pass_at_k,
     performance,
     scaling_per_doubling,
     scaling_per_token,
 )
-from s1core.published import accuracies, accuracy_of, published, runs
-from s1core.records import Grade
 
 PRINTED = published()["table3"]["rows"]
 

@@ -8,19 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.evaluation import wilson
-from s1core.evaluation.files import grade_file, read_generations
-from s1core.evaluation.judging import second_opinion
-from s1core.evaluation.report import (
-    GradedRun,
-    ReportError,
-    question_table,
-    report,
-    score_matrix,
-    summarise,
-)
-from s1core.records import Generation, Grade, Problem, RecordError, Segment, read_jsonl, to_json
+from s1core.grading.files import grade_file, read_generations
+from s1core.records import Generation, Grade, Problem, Segment, read_jsonl, to_json
+from s1lab.evaluation import wilson
+from s1lab.evaluation.judging import second_opinion
+from s1lab.evaluation.report import GradedRun, question_table, report, score_matrix, summarise
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
 NASTY = Problem("<script>alert('x')</script> | `$\\pi$` =cmd|' /C calc'!A0\nnext", "=1+1")
@@ -60,7 +54,7 @@ def test_several_samples_get_the_clustered_bootstrap() -> None:
 
 def test_grades_of_another_run_are_refused() -> None:
     mixed = GradedRun("a", run("a", ["correct"]).generations, run("b", ["correct"] * 2).grades)
-    with pytest.raises(ReportError, match="do not pair one to one"):
+    with pytest.raises(InputError, match="do not pair one to one"):
         summarise(mixed)
 
 
@@ -112,7 +106,7 @@ def test_csv_reads_back_and_starts_no_formula() -> None:
 
 
 def test_an_unknown_format_names_the_known_ones() -> None:
-    with pytest.raises(ReportError, match="markdown, csv, html"):
+    with pytest.raises(InputError, match="markdown, csv, html"):
         report([run("a", ["correct"])], form="latex")  # type: ignore[arg-type]
 
 
@@ -132,13 +126,13 @@ def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path: P
     path = tmp_path / "generations.jsonl"
     line = to_json(made(PROBLEMS[0], 0, 4))
     path.write_text(f"{line}\n{line}\n", encoding="utf-8")
-    with pytest.raises(RecordError, match=":2: problem .* has sample 0 twice"):
+    with pytest.raises(InputError, match=":2: problem .* has sample 0 twice"):
         read_generations(path)
     path.write_text(f"{line}\n{{}}\n", encoding="utf-8")
-    with pytest.raises(RecordError, match=":2: not a Generation"):
+    with pytest.raises(InputError, match=":2: not a Generation"):
         read_generations(path)
     path.write_text(f"{line[:40]}\n{line}\n", encoding="utf-8")
-    with pytest.raises(RecordError, match=":1: damaged line"):
+    with pytest.raises(InputError, match=":1: damaged line"):
         read_generations(path)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from s1core.evaluation import (
+from s1lab.evaluation import (
     clustered_bootstrap,
     detectable_difference,
     mcnemar,
@@ -15,7 +15,7 @@ from s1core.evaluation import (
     seeds_needed,
     wilson,
 )
-from s1core.evaluation.statistics import mcnemar_p_value, student_t
+from s1lab.evaluation.statistics import mcnemar_p_value, student_t
 
 AIME = 30
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from s1core.errors import InputError
 
-from s1core import experiments, profiles
-from s1core.experiments import Training
-from s1core.pipeline import Pipeline
-from s1core.profiles import ProfileError
-from s1core.runs import RunStore
-from s1core.steps import wanted
+from s1lab import experiments, profiles
+from s1lab.experiments import Training
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+from s1lab.steps import wanted
 
 LAPTOP = profiles.load("laptop")
 
@@ -91,5 +91,5 @@ def test_one_experiment_alone_is_a_part_that_can_be_run(tmp_path):
     assert len(alone) < len(everything)
     names = {step.run.id for step in alone}
     assert all(names.issuperset(step.needs) for step in alone)
-    with pytest.raises(ProfileError, match=r"no experiment 'table 8'.*'sequence length'"):
+    with pytest.raises(InputError, match=r"no experiment 'table 8'.*'sequence length'"):
         wanted(everything, ["table 8"])

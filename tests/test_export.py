@@ -6,11 +6,11 @@ import json
 import sqlite3
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.data.export import export, flat
-from s1core.data.rows import DataError
 from s1core.records import Example, Problem, Trace
 from s1core.selection import Candidate
+from s1lab.data.export import export, flat
 
 TEXT = 'a "quoted", line\nwith é, a tab\t and , commas'
 
@@ -102,13 +102,13 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
     ],
 )
 def test_rows_that_do_not_fit_are_a_clear_error(tmp_path, rows, says):
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(InputError, match=says):
         export(rows, tmp_path / "x.csv")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_suffix_names_the_format(tmp_path):
-    with pytest.raises(DataError, match="x.xlsx ends in none of .sqlite"):
+    with pytest.raises(InputError, match="x.xlsx ends in none of .sqlite"):
         export(pool(1), tmp_path / "x.xlsx")
 
 

@@ -15,8 +15,10 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
-from s1core import figures
-from s1core.figures import INKS, FigureError, figure_html, ink, to_pdf, to_svg
+from s1core.errors import InputError
+
+from s1lab import figures
+from s1lab.figures import INKS, figure_html, ink, to_pdf, to_svg
 
 THINGS = ("ours", "wait", "parallel", "rejection", "paper")
 POINTS = [
@@ -148,14 +150,14 @@ def test_a_figure_on_a_page_describes_itself(name: str) -> None:
 def test_a_figure_without_a_name_or_description_is_refused(
     name: str, alt: str, message: str
 ) -> None:
-    with pytest.raises(FigureError, match=message):
+    with pytest.raises(InputError, match=message):
         figure_html(DRAWN["loss"](), name, alt)
 
 
 def test_a_colour_that_has_no_dark_value_is_refused() -> None:
     fig = DRAWN["loss"]()
     fig.axes[0].axhline(1, color="#123456")
-    with pytest.raises(FigureError, match="#123456"):
+    with pytest.raises(InputError, match="#123456"):
         to_svg(fig, "loss")
 
 
@@ -209,7 +211,7 @@ def test_data_that_cannot_be_drawn_is_named(rows: list, message: str) -> None:
 
 def test_equal_figures_give_equal_bytes_in_other_processes() -> None:
     program = (
-        "import hashlib; from tests.test_figures import DRAWN; from s1core.figures import *;"
+        "import hashlib; from tests.test_figures import DRAWN; from s1lab.figures import *;"
         "print([hashlib.sha256(to_svg(d(), n).encode() + to_pdf(d())).hexdigest()"
         " for n, d in DRAWN.items()])"
     )

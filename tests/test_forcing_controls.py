@@ -7,18 +7,19 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s1core.errors import InputError
 
 from s1core.backends import NativeScriptedBackend, ScriptedBackend
 from s1core.backends.hf import HFBackend
-from s1core.forcing import Budget, BudgetError, controls, generate
-from s1core.forcing.parallel import (
+from s1core.forcing import Budget, controls, generate
+from s1core.records import Example, Generation, Problem, Segment, Trace
+from s1lab.evaluation.parallel import (
     ComputePoint,
     Vote,
     compute_matched,
     majority_points,
     majority_vote,
 )
-from s1core.records import Example, Generation, Problem, Segment, Trace
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
@@ -131,9 +132,9 @@ def test_native_and_multi_call_step_forcing_agree(temperature):
 def test_steps_and_waits_do_not_mix():
     backend = ScriptedBackend(tiny_tokenizer(), stepper(3)[0])
     machine = controls.step_machine(tiny_tokenizer(), 4)
-    with pytest.raises(BudgetError, match="takes no Waits"):
+    with pytest.raises(InputError, match="takes no Waits"):
         list(generate(backend, PROBLEMS[:1], Budget(9, num_ignore=1), machine=machine))
-    with pytest.raises(BudgetError, match="at least 1"):
+    with pytest.raises(InputError, match="at least 1"):
         controls.step_machine(tiny_tokenizer(), 0)
 
 

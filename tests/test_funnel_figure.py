@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from s1core.figures.funnel import funnel
+from s1lab.figures.funnel import funnel
 
 
 def test_every_stage_is_a_bar_with_its_count_and_the_papers_share():

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from s1core.backends.hf import HFBackend
 from s1core.cli import app, main
-from s1core.forcing import Budget, compat
+from s1core.forcing import Budget
 from s1core.forcing import generate as force
 from s1core.records import Generation, Problem, read_jsonl, write_jsonl
+from s1lab.official import loops as compat
 from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_completions import call, serving
 
@@ -130,13 +131,13 @@ def test_an_effort_is_a_budget_that_a_profile_defines(work, tiny, capsys):
 
 
 def _profile(line: str) -> str:
-    from s1core import profiles
+    from s1lab import profiles
 
     return (profiles.FOLDER / "smoke.yaml").read_text().split("efforts:")[0] + line + "\n"
 
 
 def test_the_shipped_profiles_define_three_efforts_that_grow():
-    from s1core import profiles
+    from s1lab import profiles
 
     for name in ("smoke", "laptop"):
         efforts = profiles.load(name).efforts

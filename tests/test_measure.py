@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from s1core.errors import BackendError
 
 from s1core.backends.base import Completion
 from s1core.backends.scripted import ScriptedBackend
-from s1core.forcing import Budget, ForcingError
-from s1core.measure import resume
+from s1core.forcing import Budget
 from s1core.records import Generation, Problem
-from s1core.runs import Journal
+from s1lab.evaluation.measure import resume
+from s1lab.runs import Journal
 from tests.helpers import tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {n} to make {n}", str(n)) for n in range(6)]
@@ -47,7 +48,7 @@ def test_rows_that_an_engine_fails_on_lose_no_others_and_are_asked_again(tmp_pat
     assert ask(backend, undisturbed) == 12
 
     journal, backend.broken = Journal(tmp_path / "out.jsonl"), "Use 2 to"
-    with pytest.raises(ForcingError, match=r"2 generations failed.*out of memory.*run again"):
+    with pytest.raises(BackendError, match=r"2 generations failed.*out of memory.*run again"):
         ask(backend, journal)
     kept = list(journal.records(Generation))
     assert len(kept) == 10 and PROBLEMS[2].key not in {g.problem_key for g in kept}

@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
-from s1core.evaluation import Interval, wilson
-from s1core.figures import INKS, dark_svg, to_pdf, to_svg
-from s1core.figures.curves import Curve, Mark
-from s1core.figures.methods import differences, method_panels
-from s1core.figures.parallel import equal_compute, sample_efficiency, waits_curve
+from s1lab.evaluation import Interval, wilson
+from s1lab.figures import INKS, dark_svg, to_pdf, to_svg
+from s1lab.figures.curves import Curve, Mark
+from s1lab.figures.methods import differences, method_panels
+from s1lab.figures.parallel import equal_compute, sample_efficiency, waits_curve
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from s1core.analysis.method_measures import match, measures
-from s1core.analysis.method_runs import (
+from s1core.backends.hf import HFBackend
+from s1core.forcing import Budget, controls, generate
+from s1core.grading.countdown import check, worked_out
+from s1core.grading.voting import ballots, majority, same_answer
+from s1core.records import Generation, Problem
+from s1lab.analysis.method_measures import match, measures
+from s1lab.analysis.method_runs import (
     MethodRun,
     Samples,
     first_fits,
@@ -19,16 +24,11 @@ from s1core.analysis.method_runs import (
     sequential,
     votes,
 )
-from s1core.backends.hf import HFBackend
-from s1core.evaluation import class_control, control, performance, scaling_per_doubling
-from s1core.evaluation.voting import ballots, majority, same_answer
-from s1core.forcing import Budget, controls, generate
-from s1core.forcing.parallel import ComputePoint, compute_matched, majority_vote
-from s1core.measure import tabulate
-from s1core.pocket.world import check, worked_out
-from s1core.published import published, runs
-from s1core.records import Generation, Problem
-from s1core.runs import RunStore
+from s1lab.audit.published import published, runs
+from s1lab.evaluation import class_control, control, performance, scaling_per_doubling
+from s1lab.evaluation.measure import tabulate
+from s1lab.evaluation.parallel import ComputePoint, compute_matched, majority_vote
+from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s1core import experiments, profiles
-from s1core.compare import compare_results
-from s1core.measure import difference, scores
-from s1core.pipeline import Pipeline
 from s1core.records import Generation
-from s1core.runs import RunStore
-from s1core.steps import wanted
+from s1lab import experiments, profiles
+from s1lab.compare import compare_results
+from s1lab.evaluation.measure import difference, scores
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+from s1lab.steps import wanted
 
 SMOKE = profiles.load("smoke")
 
@@ -38,7 +38,7 @@ HEADLINE = ("--only", "scaling curve")
 
 def _command(store: Path, *options: str) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, "S1CORE_STORE": str(store), "PYTHONUNBUFFERED": "1"}
-    return [sys.executable, "-m", "s1core.cli", "reproduce", "smoke", *options], environment
+    return [sys.executable, "-m", "s1lab.cli", "reproduce", "smoke", *options], environment
 
 
 def _reproduce(store: Path, *options: str) -> subprocess.CompletedProcess:

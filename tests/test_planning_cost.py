@@ -6,15 +6,16 @@ import re
 from dataclasses import replace
 
 import pytest
+from s1core.errors import RunError
 
-from s1core import experiments, profiles
-from s1core.pipeline import Pipeline
-from s1core.planning.cost import BANDWIDTH, cost, shape_of
-from s1core.planning.needs import needs
-from s1core.planning.start import ASK_BEYOND, StartError, begin_with, refuse_or_agree
-from s1core.planning.tokens import Counter
-from s1core.runs import RunStore
-from s1core.sft.plan import H100
+from s1lab import experiments, profiles
+from s1lab.pipeline import Pipeline
+from s1lab.planning.cost import BANDWIDTH, cost, shape_of
+from s1lab.planning.needs import needs
+from s1lab.planning.sft_plan import H100
+from s1lab.planning.start import ASK_BEYOND, begin_with, refuse_or_agree
+from s1lab.planning.tokens import Counter
+from s1lab.runs import RunStore
 
 
 def pipeline(name: str, tmp_path, **changes) -> Pipeline:
@@ -103,7 +104,7 @@ def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path):
     refuse_or_agree(found, made, lambda question: bool(asked.append(question)) or True)
     assert asked and "Start?" in asked[0]
     refuse_or_agree(found, made, None)
-    with pytest.raises(StartError, match="nothing was started.*--yes"):
+    with pytest.raises(RunError, match="nothing was started.*--yes"):
         refuse_or_agree(found, made, lambda question: False)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from s1core.data.load import examples, problems
-from s1core.data.sources import source
-from s1core.evaluation import benchmarks
-from s1core.planning.fetch import damaged
+from s1lab.data import benchmarks
+from s1lab.data.load import examples, problems
+from s1lab.data.sources import source
+from s1lab.planning.fetch import damaged
 from tests.hub_server import COMMIT, TOKEN, Hub
 from tests.planning_fixtures import aime, jsonl, released, save_model, write_profile
 
@@ -70,7 +70,7 @@ def profile(tmp_path_factory) -> Path:
 def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.CompletedProcess:
     clean = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_HUB_OFFLINE")}
     return subprocess.run(
-        [sys.executable, "-m", "s1core.cli", "fetch", str(profile), "--to", str(to)],
+        [sys.executable, "-m", "s1lab.cli", "fetch", str(profile), "--to", str(to)],
         env={
             **clean,
             "HF_ENDPOINT": hub.url,

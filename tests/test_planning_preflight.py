@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from s1core import profiles
-from s1core.pipeline import Pipeline
-from s1core.planning.artifacts import broken_shards, check_datasets
-from s1core.planning.cost import cost
-from s1core.planning.environment import gpus
-from s1core.planning.fetch import CHECKSUMS
-from s1core.planning.preflight import Site, preflight
-from s1core.planning.report import Finding
-from s1core.planning.start import StartError, begin_with
-from s1core.runs import RunStore
+from s1core.errors import RunError
+from s1lab import profiles
+from s1lab.pipeline import Pipeline
+from s1lab.planning.artifacts import broken_shards, check_datasets
+from s1lab.planning.cost import cost
+from s1lab.planning.environment import gpus
+from s1lab.planning.fetch import CHECKSUMS
+from s1lab.planning.preflight import Site, preflight
+from s1lab.planning.report import Finding
+from s1lab.planning.start import begin_with
+from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
 from tests.planning_fixtures import (
     SMALL,
@@ -113,7 +114,7 @@ def test_a_model_that_does_not_fit_is_refused_with_what_is_too_large(profile, tm
     (misfit,) = cost(pipeline).misfits
     assert "moments take" in misfit
     assert problems(large, Site(tmp_path, misfits=(misfit,)))["memory"].text == misfit
-    with pytest.raises(StartError, match="nothing was started: fine-tuning .*moments take"):
+    with pytest.raises(RunError, match="nothing was started: fine-tuning .*moments take"):
         begin_with(pipeline, None)
     assert not (tmp_path / "store").exists()
 
@@ -211,7 +212,7 @@ def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, site):
     write_mirror(tmp_path / "mirror", AIME24=aime(29), MATH500=math500(), s1K=released())
     environment = {**os.environ, "S1CORE_STORE": str(site.store)}
     done = subprocess.run(
-        [sys.executable, "-m", "s1core.cli", "preflight", str(tmp_path / "p.yaml")],
+        [sys.executable, "-m", "s1lab.cli", "preflight", str(tmp_path / "p.yaml")],
         env=environment,
         capture_output=True,
         text=True,
@@ -221,7 +222,7 @@ def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, site):
     assert "1 to fix before h100 can run:\n  1. AIME24: fetch again" in done.stdout
     # The same fault stops the run itself before anything is trained.
     started = subprocess.run(
-        [sys.executable, "-m", "s1core.cli", "reproduce", str(tmp_path / "p.yaml"), "--yes"],
+        [sys.executable, "-m", "s1lab.cli", "reproduce", str(tmp_path / "p.yaml"), "--yes"],
         env={**environment, "S1CORE_DATA_DIR": str(tmp_path / "nowhere")},
         capture_output=True,
         text=True,
@@ -234,7 +235,7 @@ def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, site):
 def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     repositories = {"models/org/tiny": {"config.json": b"{}"}}
     code = (
-        "import sys; from s1core.planning.artifacts import _on_hub; "
+        "import sys; from s1lab.planning.artifacts import _on_hub; "
         "print(*map(_on_hub, sys.argv[1:], [False] * 2), sep='\\n')"
     )
     clean = {k: v for k, v in os.environ.items() if k not in ("S1CORE_DATA_DIR", "HF_HUB_OFFLINE")}

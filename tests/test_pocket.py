@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s1core import pocket
-from s1core.pocket import pretrain, splits, teacher
-from s1core.pocket.pool import POOL_SIZE, build_pool, normal_form, trace_correct
-from s1core.pocket.tokenizer import build_tokenizer
-from s1core.pocket.world import CAP, Puzzle, all_puzzles, chains, check, parse_question, solutions
+from s1core import checkpoints
+from s1core.grading.countdown import check
+from s1lab import pocket
+from s1lab.pocket import pretrain, splits, teacher
+from s1lab.pocket.pool import POOL_SIZE, build_pool, normal_form, trace_correct
+from s1lab.pocket.tokenizer import build_tokenizer
+from s1lab.pocket.world import CAP, Puzzle, all_puzzles, chains, parse_question, solutions
 
 # ------------------------------------------------------------------------------ the task
 
@@ -218,7 +220,7 @@ def test_the_direct_encoding_of_pretraining_is_the_tokenizers():
 
 @pytest.mark.parametrize("size", pocket.SIZES)
 def test_a_shipped_model_loads_and_is_small(size):
-    folder = pocket.MODELS / size
+    folder = checkpoints.MODELS / size
     weights = folder / "model.safetensors"
     assert weights.stat().st_size <= 4_000_000
     assert (folder / "README.md").exists()
@@ -232,9 +234,9 @@ def test_a_base_model_does_what_its_card_says(size):
     """A sample of the skills on the card, within the noise of a smaller sample."""
     import json
 
-    from s1core.pocket.skills import measure
+    from s1lab.pocket.skills import measure
 
-    claimed = json.loads((pocket.MODELS / size / "skills.json").read_text())
+    claimed = json.loads((checkpoints.MODELS / size / "skills.json").read_text())
     measured = measure(size, count=50)
     for skill, value in claimed.items():
         assert abs(measured[skill] - value) < 0.15, skill

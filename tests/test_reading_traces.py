@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s1core.errors import BackendError
 
-from s1core.analysis import inspection
 from s1core.backends.hf import HFBackend
-from s1core.forcing import Budget, ForcingError, generate
-from s1core.forcing.entropy import token_uncertainty
-from s1core.forcing.steps import answer_pieces, answers_at_steps, split
+from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
+from s1lab.traces import inspection
+from s1lab.traces.entropy import token_uncertainty
+from s1lab.traces.steps import answer_pieces, answers_at_steps, split
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(3, 7), (5, 8)]]
@@ -126,9 +127,9 @@ def test_there_is_one_answer_before_the_first_step_and_one_after_each(
 def test_a_cut_that_does_not_fit_and_another_problems_trace_are_refused(
     backend: HFBackend, greedy: list[Generation]
 ) -> None:
-    with pytest.raises(ForcingError, match="lower max_answer"):
+    with pytest.raises(BackendError, match="lower max_answer"):
         answers_at_steps(backend, PROBLEMS[0], greedy[0], max_answer=480)
-    with pytest.raises(ForcingError, match="pair them by problem key"):
+    with pytest.raises(BackendError, match="pair them by problem key"):
         answers_at_steps(backend, PROBLEMS[1], greedy[0])
 
 

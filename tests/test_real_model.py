@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from s1core.data import problems
 from s1core.records import Example, Generation, Trace, read_jsonl, write_jsonl
+from s1lab.data import problems
 
 pytestmark = pytest.mark.slow
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from s1core import profiles
-from s1core.cli.profile import accept
-from s1core.pipeline import Pipeline
-from s1core.planning.cut import cut
-from s1core.planning.status import lines, status
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.cli.profile import accept
+from s1lab.pipeline import Pipeline
+from s1lab.planning.status import lines, status
+from s1lab.rehearsal.cut import cut
+from s1lab.runs import RunStore
 from tests.planning_fixtures import SMALL, aime, math500, released, save_model, write_mirror
 from tests.planning_fixtures import write_profile as write
 
@@ -49,7 +49,7 @@ GPQA = "GPQA Diamond"
 def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
     options = ["--model", str(place / "model"), "--data-dir", str(place / "mirror")]
     options += ["--folder", str(folder), "--runs-only"]
-    return [sys.executable, "-m", "s1core.cli", "rehearse", str(place / base), *options]
+    return [sys.executable, "-m", "s1lab.cli", "rehearse", str(place / base), *options]
 
 
 @pytest.fixture(scope="module")

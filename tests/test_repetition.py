@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from s1core import pocket
-from s1core.analysis.repetition import novelty
 from s1core.records import Generation, Segment
+from s1lab import pocket
+from s1lab.traces.repetition import novelty
 
 A, B, C = "3 + 7 = 10 want 29 no\n", "3 * 7 = 21 want 29 no\n", "7 - 3 = 4 want 29 no\n"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s1core import profiles
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "laptop"
 

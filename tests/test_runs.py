@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError, RunError
 
-from s1core.records import RecordError
-from s1core.runs import Journal, RunError, RunStore, run_name, settings_hash
+from s1lab.runs import Journal, RunStore, run_name, settings_hash
 
 SETTINGS = {"model": "m", "budget": 8}
 
@@ -72,7 +72,7 @@ def test_a_last_line_torn_by_a_crash_is_dropped_and_the_rest_kept(tmp_path):
 def test_a_line_damaged_in_the_middle_is_reported_with_its_number(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n', encoding="utf-8")
-    with pytest.raises(RecordError, match=r"out\.jsonl:2: not JSON"):
+    with pytest.raises(InputError, match=r"out\.jsonl:2: not JSON"):
         list(Journal(path).records())
 
 

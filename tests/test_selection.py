@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s1core.errors import InputError
 
 from s1core.records import Example, Problem, Trace
 from s1core.selection import (
@@ -20,7 +21,6 @@ from s1core.selection import (
     DiversityConfig,
     Funnel,
     SelectionConfig,
-    SelectionError,
     StringPattern,
     annotate,
     check_fields,
@@ -34,8 +34,8 @@ from s1core.selection import (
     preselect,
     select,
 )
-from s1core.selection.ablations import BASELINES
 from s1core.selection.diversity import benchmark_domains, draw_rank
+from s1lab.data.baselines import BASELINES
 
 AIME, GPQA, MATH = "qq8933/AIME_1983_2024", "Idavidrein/gpqa", "qfq/openaimath/Algebra"
 
@@ -133,7 +133,7 @@ def test_questions_can_be_compared_in_a_normal_form():
     [({"MATH500": []}, 8, "'MATH500' has no question"), ({"a": ["b"]}, 0, "at least one word")],
 )
 def test_a_benchmark_that_is_not_there_is_an_error(benchmarks, n, says):
-    with pytest.raises(SelectionError, match=says):
+    with pytest.raises(InputError, match=says):
         BenchmarkIndex(benchmarks, n)
 
 
@@ -374,7 +374,7 @@ def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
     ],
 )
 def test_what_cannot_be_selected_from_is_a_clear_error(pool, changes, says):
-    with pytest.raises(SelectionError, match=says):
+    with pytest.raises(InputError, match=says):
         diversify(pool, DiversityConfig(**changes), np.random.default_rng(0))
 
 
@@ -441,7 +441,7 @@ def test_baselines_take_what_their_name_says():
         again = BASELINES[name](pool[::-1], 50, np.random.default_rng(7))
         assert chosen == again and len({c.key for c in chosen}) == 50
         assert len(BASELINES[name](pool, 300, rng)) == 300
-    with pytest.raises(SelectionError, match="301 of 300"):
+    with pytest.raises(InputError, match="301 of 300"):
         BASELINES["random"](pool, 301, rng)
 
 
@@ -455,7 +455,7 @@ def test_curation_stops_before_difficulty():
     pool, stages, dropped = curate([candidate("x", small_correct=True), candidate("![Image]")], {})
     assert [c.question for c in pool] == ["x"] and stages[-1].name == "format"
     assert [d.reason for d in dropped] == ["image reference"]
-    with pytest.raises(SelectionError, match="pool is empty"):
+    with pytest.raises(InputError, match="pool is empty"):
         curate([], {})
 
 
@@ -465,7 +465,7 @@ def test_annotations_meet_their_question_by_key():
     made = list(annotate(examples, len, {x: True}, {x: False}, {x: True}, {y: "timeout"}))
     assert made[0] == candidate("x", thinking_tokens=4, small_correct=True)
     assert (made[1].small_correct, made[1].error) == (None, "timeout")
-    with pytest.raises(SelectionError, match="not a number of tokens"):
+    with pytest.raises(InputError, match="not a number of tokens"):
         list(annotate(examples, lambda text: -1, {}, {}, {}))
 
 

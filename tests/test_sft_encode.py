@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from s1core.errors import InputError
 
 from s1core.records import Example, Problem, Trace
-from s1core.sft import SFTConfig, SFTError, encode
+from s1core.sft import SFTConfig, encode
 from s1core.sft.encode import IGNORE
 from s1core.sft.pack import balance, fill, pack, plan_step
 
@@ -35,7 +36,7 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
 
 
 def test_pocket_tokens_are_supervised_one_by_one() -> None:
-    from s1core.pocket.tokenizer import build_tokenizer
+    from s1lab.pocket.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer()
     row = example("3 * 7 = 21 , 21 + 8 = 29 yes", "( 3 * 7 ) + 8", "Use 3 7 8 to make 29")
@@ -136,7 +137,7 @@ def test_a_too_long_example_is_refused_by_name_or_dropped_with_a_reason(
     tiny_tokenizer: Any,
 ) -> None:
     rows = [example(), example("a " * 100, question="Use 1 2")]
-    with pytest.raises(SFTError, match=f"{rows[1].key} is too long .* 60 allowed"):
+    with pytest.raises(InputError, match=f"{rows[1].key} is too long .* 60 allowed"):
         encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="error")
     left = encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="drop")
     assert [e.key for e in left.examples] == [rows[0].key]
@@ -145,9 +146,9 @@ def test_a_too_long_example_is_refused_by_name_or_dropped_with_a_reason(
 
 
 def test_an_empty_dataset_and_a_dataset_of_prompts_alone_are_refused(tiny_tokenizer: Any) -> None:
-    with pytest.raises(SFTError, match="dataset is empty"):
+    with pytest.raises(InputError, match="dataset is empty"):
         encode([], tiny_tokenizer)
-    with pytest.raises(SFTError, match="all 1 examples were dropped.*raise max_seq_len"):
+    with pytest.raises(InputError, match="all 1 examples were dropped.*raise max_seq_len"):
         encode([example()], tiny_tokenizer, max_seq_len=4)
 
 
@@ -177,7 +178,7 @@ def test_packing_by_hand() -> None:
     assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
     assert balance([5, 4, 3, 3, 3], 2) == [[0, 3], [1, 2, 4]]
     assert fill([6, 4], [[0, 1]], 10) == 1.0
-    with pytest.raises(SFTError, match="11 tokens does not fit in a row of 10"):
+    with pytest.raises(InputError, match="11 tokens does not fit in a row of 10"):
         pack([3, 11], 10)
 
 
@@ -205,5 +206,5 @@ def test_the_paper_makes_315_steps() -> None:
     "wrong", [{"epochs": 0}, {"lr": float("nan")}, {"warmup_ratio": 2}, {"dtype": "float8"}]
 )
 def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SFTError, match=next(iter(wrong))):
+    with pytest.raises(InputError, match=next(iter(wrong))):
         SFTConfig(**wrong)

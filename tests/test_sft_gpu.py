@@ -76,8 +76,8 @@ def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointi
     from benchmarks.sft_gpu import random_batch
     from s1core.sft.engine import Engine
     from s1core.sft.group import join
-    from s1core.sft.plan import memory
-    from s1core.sft.shapes import ModelShape
+    from s1lab.planning.sft_plan import memory
+    from s1lab.planning.shapes import ModelShape
 
     config = SFTConfig(
         dtype="bfloat16",

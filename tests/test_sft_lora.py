@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.sft import LoRA, SFTConfig, SFTError, encode
+from s1core.sft import LoRA, SFTConfig, encode
 from tests.test_sft_train import CONFIG, examples, losses, stopped, train
 
 LOW_RANK = replace(CONFIG, lora=LoRA(rank=4, alpha=8))
@@ -26,7 +27,7 @@ def test_without_peft_it_is_refused_by_name(
     import sys
 
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(SFTError, match="needs the package peft"):
+    with pytest.raises(InputError, match="needs the package peft"):
         train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), LOW_RANK, tmp_path)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from s1core.sft import SFTConfig, SFTError  # noqa: E402
+from s1core.errors import InputError  # noqa: E402
+from s1core.sft import SFTConfig  # noqa: E402
 from s1core.sft.loss import summed_loss  # noqa: E402
 from s1core.sft.optimizer import LeanAdamW, round_stochastically  # noqa: E402
 
@@ -79,7 +80,7 @@ def test_liger_without_its_package_is_refused_by_name(monkeypatch: Any) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "liger_kernel.transformers", None)
-    with pytest.raises(SFTError, match="needs the package liger-kernel"):
+    with pytest.raises(InputError, match="needs the package liger-kernel"):
         summed_loss(*inputs(), 8, "liger")
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s1core.errors import InputError
 
-from s1core.sft import LoRA, SFTConfig, SFTError
-from s1core.sft.caveats import caveats
-from s1core.sft.cost import account, paper_arithmetic
-from s1core.sft.plan import H100, memory, plan
-from s1core.sft.shapes import SHAPES, ModelShape
+from s1core.sft import LoRA, SFTConfig
+from s1lab.planning.caveats import caveats
+from s1lab.planning.sft_cost import account, paper_arithmetic
+from s1lab.planning.sft_plan import H100, memory, plan
+from s1lab.planning.shapes import SHAPES, ModelShape
 
 
 def test_parameters_are_those_of_the_model_that_transformers_builds(tiny_model: Any) -> None:
@@ -34,7 +35,7 @@ def test_shapes_have_the_sizes_on_the_model_cards(name: str, billions: float) ->
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SFTError, match="neither a model folder nor one of Qwen2.5-0.5B"):
+    with pytest.raises(InputError, match="neither a model folder nor one of Qwen2.5-0.5B"):
         ModelShape.of("nowhere/nothing")
 
 
@@ -81,11 +82,11 @@ def test_what_cannot_fit_is_refused_with_the_part_that_is_too_large() -> None:
     config = SFTConfig(dtype="bfloat16", activation_checkpointing=True)
     lengths = [4700] * 999 + [26_000]
     one = plan(SHAPES["Qwen2.5-32B"], lengths, config, processes=1)
-    with pytest.raises(SFTError, match="offers 80: moments take 262 GB; use more processes"):
+    with pytest.raises(InputError, match="offers 80: moments take 262 GB; use more processes"):
         one.refuse_unless_it_fits(H100)
     plain = replace(config, activation_checkpointing=False, micro_batch_tokens=26_000)
     assert one.balance == 1
-    with pytest.raises(SFTError, match="activations take .*set activation_checkpointing"):
+    with pytest.raises(InputError, match="activations take .*set activation_checkpointing"):
         plan(SHAPES["Qwen2.5-32B"], lengths, plain, processes=16).refuse_unless_it_fits(H100)
     lean = replace(config, optimizer_dtype="bfloat16", micro_batch_tokens=26_000)
     plan(SHAPES["Qwen2.5-32B"], lengths, lean, processes=16).refuse_unless_it_fits(H100)
@@ -125,8 +126,8 @@ from s1core.sft import SFTConfig
 from s1core.sft.encode import EncodedExample
 from s1core.sft.engine import Engine
 from s1core.sft.group import join
-from s1core.sft.plan import memory, schedule
-from s1core.sft.shapes import ModelShape
+from s1lab.planning.sft_plan import memory, schedule
+from s1lab.planning.shapes import ModelShape
 
 def resident(key):
     lines = open("/proc/self/status").read().splitlines()

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s1core.errors import InputError
 
 from s1core.records import write_jsonl
-from s1core.sft import SFTConfig, SFTError
+from s1core.sft import SFTConfig
 from s1core.sft.export import save_tokenizer
 from s1core.sft.launch import main, read_config
 from tests.test_sft_train import CONFIG, examples, train
@@ -88,7 +89,7 @@ def test_the_command_trains_a_folder_like_a_model_in_memory(
 def test_bad_arguments_end_in_one_sentence(folder: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(command(folder, tmp_path, "epoch=3")) == 1
     assert "error: unknown setting epoch; there are epochs" in capsys.readouterr().err
-    with pytest.raises(SFTError, match="name=value, not 'epochs'"):
+    with pytest.raises(InputError, match="name=value, not 'epochs'"):
         read_config(None, ["epochs"])
     assert read_config(None, ["lr=1e-3", "lora={rank: 4}"]).lora.rank == 4
     assert read_config(None) == SFTConfig()

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from s1core.errors import InputError
 
 from s1core import sft
 from s1core.records import Example, Problem, Trace
-from s1core.sft import Encoded, SFTConfig, SFTError, TrainResult, encode
+from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
 
@@ -302,7 +303,7 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     try:
         while not list(tmp_path.glob("checkpoints/step-*")) and process.is_alive():
             time.sleep(0.02)
-        with pytest.raises(SFTError, match="another process is training"):
+        with pytest.raises(InputError, match="another process is training"):
             train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
     finally:
         os.kill(process.pid or 0, signal.SIGKILL)
@@ -322,7 +323,7 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(
         (CONFIG, fewer, tiny_model, "the data"),
         (CONFIG, encoded, model, "the model .*trained in place"),
     ):
-        with pytest.raises(SFTError, match=f"differs in {what}.*choose another folder"):
+        with pytest.raises(InputError, match=f"differs in {what}.*choose another folder"):
             train(again, tiny_tokenizer, rows, config, tmp_path)
 
 
@@ -332,10 +333,10 @@ def test_a_checkpoint_of_another_model_is_refused(
     from tests.helpers import tiny_model as build
 
     stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
-    with pytest.raises(SFTError, match="the model"):
+    with pytest.raises(InputError, match="the model"):
         train(copy.deepcopy(build(1)), tiny_tokenizer, encoded, CONFIG, tmp_path)
     (tmp_path / "run.json").unlink()
-    with pytest.raises(SFTError, match="lacks rows|another model"):
+    with pytest.raises(InputError, match="lacks rows|another model"):
         train(copy.deepcopy(build(0, 4)), tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert list(tmp_path.glob("checkpoints/step-000002"))
 
@@ -353,7 +354,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
             with torch.no_grad():
                 model.model.norm.weight.fill_(float("nan"))
 
-    with pytest.raises(SFTError) as error:
+    with pytest.raises(InputError) as error:
         train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=poison)
     from s1core.sft.train import batch_at
 
@@ -368,7 +369,7 @@ def test_labels_that_are_all_masked_are_refused(
     model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
     masked = [replace(e, labels=(-100,) * len(e.labels)) for e in encoded.examples]
-    with pytest.raises(SFTError, match="every label is masked"):
+    with pytest.raises(InputError, match="every label is masked"):
         train(model, tiny_tokenizer, replace(encoded, examples=tuple(masked)), CONFIG, tmp_path)
 
 
@@ -376,7 +377,7 @@ def test_an_example_longer_than_the_model_is_refused(
     model: Any, tiny_tokenizer: Any, tmp_path: Path
 ) -> None:
     long = Example(Problem("Use 1", "1"), Trace("a " * 400, "1"))
-    with pytest.raises(SFTError, match="attends over 512: set max_seq_len to at most 512"):
+    with pytest.raises(InputError, match="attends over 512: set max_seq_len to at most 512"):
         train(model, tiny_tokenizer, [long], SFTConfig(), tmp_path)
 
 
@@ -410,7 +411,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
         if row["step"] == step:
             limited.enter_context(files_of_at_most(20_000))
 
-    with limited, pytest.raises(SFTError, match=what):
+    with limited, pytest.raises(InputError, match=what):
         train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=fill_the_disk)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
@@ -431,7 +432,7 @@ def test_a_full_disk_at_the_very_end_keeps_the_checkpoint_that_holds_the_trainin
     shutil.rmtree(tmp_path / "final")  # as if the process had died while it wrote the model
     with (
         files_of_at_most(20_000),
-        pytest.raises(SFTError, match="final model could not be written.*free some disk space"),
+        pytest.raises(InputError, match="final model could not be written.*free some disk space"),
     ):
         train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, config, tmp_path)
     assert not (tmp_path / "final").exists()

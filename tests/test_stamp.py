@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from s1core import profiles
-from s1core.figures import figure_html, to_pdf, to_svg
-from s1core.figures.display import STAMP_VARIABLE, figure_frame
-from s1core.figures.style import styled
-from s1core.pipeline import STAMP_VARIABLE as SET_BY_PIPELINE
-from s1core.pipeline import Pipeline
-from s1core.runs import RunStore
+from s1lab import profiles
+from s1lab.figures import figure_html, to_pdf, to_svg
+from s1lab.figures.display import STAMP_VARIABLE, figure_frame
+from s1lab.figures.style import styled
+from s1lab.pipeline import STAMP_VARIABLE as SET_BY_PIPELINE
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 
 @styled

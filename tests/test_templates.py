@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError
 
 from s1core import templates
 from s1core.records import Trace
-from s1core.templates import TemplateError
 from tests.helpers import CHATML, tiny_tokenizer
 
 
@@ -75,11 +75,11 @@ def test_a_template_that_does_not_fit_names_those_that_do():
     tokenizer = copy.deepcopy(tiny_tokenizer())
     tokenizer.get_vocab = lambda: {"<|im_start|>": 1, "<|im_end|>": 2}
     with pytest.raises(
-        TemplateError, match="this model has no <think> and no </think>.*pick one of s1"
+        InputError, match="this model has no <think> and no </think>.*pick one of s1"
     ):
         templates.resolve("deepseek-r1", tokenizer)
     tokenizer.get_vocab = dict
-    with pytest.raises(TemplateError, match="this model has no .*no known template fits it"):
+    with pytest.raises(InputError, match="this model has no .*no known template fits it"):
         templates.resolve("s1", tokenizer)
 
 
@@ -108,12 +108,12 @@ def test_sky_t1_thinks_and_answers_between_its_own_markers():
 
 def test_sky_t1_markers_that_are_plain_text_to_the_tokenizer_are_refused():
     """The released Sky-T1 checkpoints keep Qwen2.5's tokenizer, which spells the markers out."""
-    with pytest.raises(TemplateError, match="this model has no <.begin_of_thought.>.*pick one of"):
+    with pytest.raises(InputError, match="this model has no <.begin_of_thought.>.*pick one of"):
         templates.resolve("sky-t1", tiny_tokenizer())
 
 
 def test_an_unknown_template_lists_the_known_ones():
-    with pytest.raises(TemplateError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
+    with pytest.raises(InputError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
         templates.get("gpt")
 
 
@@ -122,7 +122,7 @@ def test_a_tokenizer_without_chat_template_is_refused_clearly():
 
     tokenizer = copy.deepcopy(tiny_tokenizer())
     tokenizer.chat_template = None
-    with pytest.raises(TemplateError, match="no chat template"):
+    with pytest.raises(InputError, match="no chat template"):
         templates.prompt_ids("s1", tokenizer, "yes?")
 
 
@@ -156,5 +156,5 @@ def test_ids_of_the_real_qwen_tokenizer(qwen_tokenizer):
     assert qwen3.end_of_thinking_ids == {151643, 151645, 151668}
     # Sky-T1's checkpoints have this vocabulary without added tokens: `<`, `|`, `end`, ...
     assert len(templates.encode(qwen_tokenizer, "<|end_of_thought|>")) > 1
-    with pytest.raises(TemplateError, match="pick one of s1"):
+    with pytest.raises(InputError, match="pick one of s1"):
         templates.resolve("sky-t1", qwen_tokenizer)

@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from s1core.evaluation import Interval
-from s1core.figures.interactive import embed, interactive_curve
-from s1core.figures.text import first_line, printable, shortened, visible
-from s1core.figures.trace import MOST_STEPS, trace_html, viewer_html
-from s1core.measure import Point
-from s1core.records import Generation, Grade, Problem, Segment, write_atomically
-from s1core.runs import Run, RunStore
+from s1core.records import Generation, Grade, Problem, Segment, printable, write_atomically
 from s1core.templates import encode
+from s1lab.evaluation import Interval
+from s1lab.evaluation.measure import Point
+from s1lab.figures.interactive import embed, interactive_curve
+from s1lab.figures.text import first_line, shortened, visible
+from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
+from s1lab.runs import Run, RunStore
 from tests.helpers import tiny_tokenizer
 from tests.hostile import BIDI, HOSTILE, LONG, ROWS, SCRIPT
 

@@ -15,15 +15,17 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
-from s1core import pocket
-from s1core.backends import BackendError, SamplingParams
+from s1core.errors import BackendError
+
+from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.backends.vllm import VLLMBackend, replay
 from s1core.backends.vllm_processor import Mark
-from s1core.forcing import Budget, ForcingError, controls, generate
+from s1core.forcing import Budget, controls, generate
 from s1core.forcing.budget import Machine, rules
 from s1core.records import Problem
 from s1core.templates import resolve
+from s1lab import pocket
 from tests.helpers import tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.vllm
@@ -133,7 +135,7 @@ def test_ids_that_the_machine_did_not_force_are_refused():
     machine = Machine(compiled, tokenizer.encode("yes"), 100)
     with pytest.raises(BackendError, match="where another was forced"):
         replay(machine, [40], [Mark.FORCED])
-    assert issubclass(ForcingError, RuntimeError)
+    assert issubclass(BackendError, RuntimeError)
 
 
 def test_marks_survive_their_journey_as_log_probabilities():

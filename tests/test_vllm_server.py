@@ -19,11 +19,11 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
-from s1core import pocket
 from s1core.backends.completions import CompletionsBackend
 from s1core.backends.hf import HFBackend
 from s1core.checkpoints import locate
 from s1core.forcing import Budget, generate
+from s1lab import pocket
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 

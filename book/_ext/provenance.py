@@ -196,7 +196,7 @@ def _page_stamp(stamp, docname, up):
         ("source", f"{stamp['source']} (sha256 {stamp['source_sha256'][:12]})"),
         ("parameters", parameters),
         ("package", f"s1core {stamp['version']} (sources {stamp['package_sha256'][:12]})"),
-        ("run it", f".venv/bin/python -m s1core.book execute {stamp['source']}{profile}"),
+        ("run it", f".venv/bin/python -m s1lab.book execute {stamp['source']}{profile}"),
         ("run all", f"make reproduce PROFILE={stamp['profile']}"),
     )
     cells = "".join(f"<dt>{k}</dt><dd>{html.escape(str(v))}</dd>" for k, v in rows)

@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 
-class BackendError(RuntimeError):
-    """An engine that cannot do what it was asked; the message says what to change."""
-
-
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How one prompt is continued; names follow vLLM's.

@@ -20,9 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from s1core.backends.base import BackendError, Completion, SamplingParams
+from s1core.backends.base import Completion, SamplingParams
 from s1core.backends.sampling import uniforms
 from s1core.checkpoints import load_tokenizer
+from s1core.errors import BackendError
 from s1core.templates import encode
 
 if TYPE_CHECKING:

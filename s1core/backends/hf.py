@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from s1core.backends.base import BackendError, Completion, Plain, SamplingParams, Steppable
+from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
 from s1core.backends.kv import decoding, growing_cache, leave
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_tokenizer, locate
+from s1core.errors import BackendError
 
 
 class HFBackend:

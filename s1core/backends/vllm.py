@@ -16,9 +16,10 @@ from typing import Any
 from vllm import LLM, TokensPrompt
 from vllm import SamplingParams as EngineParams
 
-from s1core.backends.base import BackendError, Completion, SamplingParams
+from s1core.backends.base import Completion, SamplingParams
 from s1core.backends.vllm_processor import KEY, ForcingLogitsProcessor, Mark, final_stop
 from s1core.checkpoints import load_tokenizer, locate
+from s1core.errors import BackendError
 from s1core.forcing.budget import Machine
 
 

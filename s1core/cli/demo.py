@@ -38,10 +38,9 @@ def demo(
     The model that ships with s1core plays Countdown only; any other checkpoint takes any question.
     """
     from s1core.cli.options import check_engine, open_engine
-    from s1core.figures.trace import printable
     from s1core.forcing import Budget, generate
     from s1core.forcing.watch import watched
-    from s1core.records import Problem
+    from s1core.records import Problem, printable
 
     check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
@@ -77,7 +76,7 @@ class Screen:
 
     def see(self, ids: Sequence[int], origin: str, phase: str) -> None:
         """Show some ids of one origin and phase."""
-        from s1core.figures.trace import printable
+        from s1core.records import printable
 
         if origin == "sampled":
             self._write(printable(self._stream.add(ids)))
@@ -90,7 +89,7 @@ class Screen:
 
     def end(self) -> None:
         """Show what was held back, and leave an empty line."""
-        from s1core.figures.trace import printable
+        from s1core.records import printable
 
         self._write(printable(self._stream.rest()) + "\n\n")
 

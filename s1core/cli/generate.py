@@ -21,18 +21,19 @@ from s1core.cli.options import (
     Tokenizer,
     Url,
 )
+from s1core.errors import InputError
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
     from s1core.cli.job import Job
     from s1core.forcing import Budget
 
-# The official loops, and what can be chosen in each; the rest is fixed in them.
-LOOPS = {
-    "harness": {"--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"},
-    "readme": {"--budget", "--waits", "--ignore-str"},
-    "generate": {"--ignore-str"},
+EFFORTS: dict[str, dict[str, Any]] = {
+    "low": {"max_thinking": 1_000},
+    "medium": {"max_thinking": 30_000},
+    "high": {"max_thinking": 30_000, "num_ignore": 2},
 }
+"""Named budgets, as commercial APIs offer them; the caps are the paper's smallest and largest."""
 
 
 def register(app: typer.Typer) -> None:
@@ -58,9 +59,8 @@ def generate(
         list[str] | None, typer.Option(help="What replaces them; given again, drawn in turn.")
     ] = None,
     max_answer: Annotated[int | None, typer.Option(help="Most answer tokens; default 512.")] = None,
-    effort: Annotated[str, typer.Option(help="A profile's named budget: low, medium, high.")] = "",
-    profile: Annotated[str, typer.Option(help="Profile that defines --effort.")] = "laptop",
-    loop: Annotated[str, typer.Option(help="Official loop: harness, readme or generate.")] = "",
+    effort: Annotated[str, typer.Option(help="A named budget: low, medium or high.")] = "",
+    efforts: Annotated[Path | None, typer.Option(help="YAML file that names others.")] = None,
     samples: Annotated[int, typer.Option(help="Generations per problem.")] = 1,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Sample from this much probability.")] = 1.0,
@@ -80,29 +80,22 @@ def generate(
     They are on disk block by block; the same command goes on after a crash. What an engine failed
     on is listed in OUTPUT.failures.jsonl, is never graded, and is tried again on the next run.
     """
+    strings = ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str
     given = {
-        "--budget": budget,
-        "--waits": waits,
-        "--min-thinking": min_thinking,
-        "--ignore-str": ignore_str,
-        "--max-answer": max_answer,
-        "--effort": effort or None,
-        "--temperature": temperature or None,
-        "--top-p": None if top_p == 1.0 else top_p,
-        "--samples": None if samples == 1 else samples,
-        "--template": None if template == "s1" else template,
+        "max_thinking": budget,
+        "num_ignore": waits,
+        "min_thinking": min_thinking,
+        "ignore_str": strings,
+        "max_answer": max_answer,
     }
     from s1core.cli.job import Job, Record, complete
 
     options.check_engine(backend, url, tokenizer, context_length)
-    check_loop(loop, given)
     engine_options = options.parse_engine_options(engine_option or [], backend)
     job = Job(
         model=model,
         problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=choose_budget(given, effort, profile, loop),
-        loop=loop,
-        capped=not loop or budget is not None,
+        budget=choose_budget(given, effort, efforts),
         samples=samples,
         temperature=temperature,
         top_p=top_p,
@@ -123,51 +116,34 @@ def generate(
         raise typer.Exit(1)
 
 
-def choose_budget(given: dict[str, Any], effort: str, profile: str, loop: str) -> Budget:
-    """The budget of the options; --effort, or the official loop, supplies what they leave open."""
-    from s1core import profiles
+def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
+    """The budget of the options; --effort supplies what they leave open."""
     from s1core.forcing import Budget
 
     fields: dict[str, Any] = {"max_thinking": 4096}
-    if loop:
-        from s1core.forcing.compat import SCRIPT_TOKENS
-
-        fields["max_answer"] = SCRIPT_TOKENS
-        fields["num_ignore"] = 0 if loop == "harness" else 1
     if effort:
-        efforts = profiles.load(profile).efforts
-        if effort not in efforts:
-            known = ", ".join(efforts) or "none"
-            raise typer.BadParameter(
-                f"profile {profile!r} has no effort {effort!r}; it defines {known}"
-            )
-        fields = dict(efforts[effort])
-    strings = given["--ignore-str"]
-    named = {
-        "max_thinking": given["--budget"],
-        "num_ignore": given["--waits"],
-        "min_thinking": given["--min-thinking"],
-        "ignore_str": strings[0] if strings and len(strings) == 1 else strings,
-        "max_answer": given["--max-answer"],
-    }
+        named = read_efforts(efforts) if efforts else EFFORTS
+        if effort not in named:
+            raise typer.BadParameter(f"no effort {effort!r}; there are {', '.join(named)}")
+        fields = dict(named[effort])
     try:
-        return Budget(**{**fields, **{k: v for k, v in named.items() if v is not None}})
+        return Budget(**{**fields, **{k: v for k, v in given.items() if v is not None}})
     except TypeError as error:
-        raise profiles.ProfileError(f"effort {effort!r} of {profile!r}: {error}") from error
+        raise InputError(f"effort {effort!r}: {error}") from error
 
 
-def check_loop(loop: str, given: dict[str, Any]) -> None:
-    """Refuse options that an official loop does not have."""
-    if not loop:
-        return
-    if loop not in LOOPS:
-        raise typer.BadParameter(f"no loop {loop!r}; pick one of {', '.join(LOOPS)}")
-    if fixed := [n for n, v in given.items() if v is not None and n not in LOOPS[loop]]:
-        raise typer.BadParameter(
-            f"the official {loop!r} loop has no {' or '.join(fixed)}; leave it out"
-        )
-    if len(given["--ignore-str"] or ()) > 1:
-        raise typer.BadParameter("the official loops have one --ignore-str")
+def read_efforts(path: Path) -> dict[str, Any]:
+    """Named budgets of a YAML file, at its top or under `efforts`, as profiles have them."""
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    named = read.get("efforts", read) if isinstance(read, dict) else None
+    if not named or not all(isinstance(fields, dict) for fields in named.values()):
+        raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
+    return named
 
 
 def check_template(job: Job, tokenizer: str) -> None:
@@ -183,19 +159,19 @@ def check_template(job: Job, tokenizer: str) -> None:
 def check_prompts(job: Job, engine: Backend) -> None:
     """Refuse problems that are there twice or do not fit, before anything is sampled."""
     from s1core import templates
-    from s1core.forcing import BudgetError, Machine
+    from s1core.errors import InputError
+    from s1core.forcing import Machine
     from s1core.forcing.budget import rules
-    from s1core.records import RecordError
 
     tokenizer = engine.tokenizer
     compiled = rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)
     seen: set[str] = set()
     for number, problem in enumerate(job.problems, start=1):
         if problem.key in seen:
-            raise RecordError(f"problem {number} ({problem.key}) is there twice; remove one")
+            raise InputError(f"problem {number} ({problem.key}) is there twice; remove one")
         seen.add(problem.key)
         prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
         try:
             Machine(compiled, prompt, engine.context_length)
-        except BudgetError as error:
-            raise BudgetError(f"problem {number} ({problem.key}): {error}") from error
+        except InputError as error:
+            raise InputError(f"problem {number} ({problem.key}): {error}") from error

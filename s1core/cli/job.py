@@ -24,8 +24,6 @@ class Job:
     model: str
     problems: list[Problem]
     budget: Budget
-    loop: str
-    capped: bool
     samples: int
     temperature: float
     top_p: float
@@ -38,21 +36,18 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """As they are kept beside the output; a file is only continued under the same ones."""
-        kept = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "capped"}
-        # The cap that an official loop takes by itself may depend on its prompts.
-        thinking = {} if self.capped else {"max_thinking": None}
-        kept["budget"] = {**json.loads(json.dumps(asdict(self.budget))), **thinking}
+        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        kept["budget"] = json.loads(json.dumps(asdict(self.budget)))
         return {**kept, "problems": [problem.key for problem in self.problems]}
+
+    def exact(self, engine: Backend) -> bool | None:
+        """Whether token ids went from call to call unchanged; None where it is not known yet."""
+        return getattr(engine, "exact_tokens", True)
 
     def make(
         self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
     ) -> Iterator[Generation]:
-        """The generations of one block, by the specification or by an official loop."""
-        if self.loop:
-            from s1core.forcing import compat
-
-            loop = "generate_script" if self.loop == "generate" else self.loop
-            return compat.run(loop, engine, block, self.harness_settings(engine), self.seed)
+        """The generations of one block."""
         from s1core.forcing import generate as force
 
         return force(
@@ -67,25 +62,13 @@ class Job:
             on_failure=on_failure,
         )
 
-    def harness_settings(self, engine: Backend) -> Any:
-        """The budget in the words of the official harness."""
-        from s1core.forcing.compat import HarnessSettings
-
-        return HarnessSettings(
-            max_tokens_thinking=self.budget.max_thinking if self.capped else "auto",
-            thinking_n_ignore=self.budget.num_ignore,
-            thinking_n_ignore_str=str(self.budget.ignore_str),
-            max_gen_toks=self.budget.max_answer,
-            max_model_len=engine.context_length,
-            temperature=self.temperature,
-        )
-
 
 class Record:
     """The files of one output: generations, settings beside them, failures of the last run."""
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
-        from s1core.runs import Journal, RunError
+        from s1core.errors import RunError
+        from s1core.records import Journal
 
         self.settings, self.path = settings, output
         self._beside = settings_path(output)
@@ -155,8 +138,7 @@ def complete(job: Job, engine: Backend, record: Record) -> int:
                 lost = [f for f in failed if f.problem_key in wanted]
                 if lost:
                     record.failures.append(lost)
-                exact = getattr(engine, "exact_tokens", True)
-                record.note_exact(exact and job.loop not in ("readme", "generate"))
+                record.note_exact(job.exact(engine))
                 new, failures = new + kept, failures + lost
                 bar.update(len(missing))
                 bar.set_postfix_str(f"{speed(new, began)}, {share_cut(new):.0%} cut short")

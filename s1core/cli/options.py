@@ -32,8 +32,9 @@ def read_problems(
     path: Path | None, benchmark: str, data_dir: Path | None, limit: int | None
 ) -> list[Problem]:
     """Problems from a file or a benchmark, exactly one of which must be named."""
-    from s1core.evaluation import benchmarks
-    from s1core.records import Problem, RecordError, read_jsonl
+    from s1core.cli import benchmarks
+    from s1core.errors import InputError
+    from s1core.records import Problem, read_jsonl
 
     if (path is None) == (not benchmark):
         raise typer.BadParameter("name the problems with either --input or --benchmark")
@@ -43,7 +44,7 @@ def read_problems(
     else:
         problems = list(read_jsonl(path, Problem))[:limit]
     if not problems:
-        raise RecordError(f"{path} holds no problems")
+        raise InputError(f"{path} holds no problems")
     return problems
 
 
@@ -100,7 +101,7 @@ def open_engine(
 
     Raises:
         BackendError: it cannot be started or reached; the message says what to do.
-        CheckpointError: there is no such checkpoint.
+        InputError: there is no such checkpoint.
     """
     from s1core.checkpoints import locate
 
@@ -143,7 +144,7 @@ def _connect(
 
 
 def _vllm(path: str, batch_size: int, given: dict[str, Any]) -> Backend:
-    from s1core.backends.base import BackendError
+    from s1core.errors import BackendError
 
     try:
         from s1core.backends.vllm import VLLMBackend

@@ -5,7 +5,8 @@
 >>> generations = generate(backend, problems, budget)          # doctest: +SKIP
 """
 
-from s1core.forcing.budget import Budget, BudgetError, Machine
-from s1core.forcing.drive import Failure, ForcingError, generate
+from s1core.errors import BackendError, InputError
+from s1core.forcing.budget import Budget, Machine
+from s1core.forcing.drive import Failure, generate
 
-__all__ = ["Budget", "BudgetError", "Failure", "ForcingError", "Machine", "generate"]
+__all__ = ["Budget", "InputError", "Failure", "BackendError", "Machine", "generate"]

@@ -18,12 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from s1core.errors import InputError
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
-
-
-class BudgetError(ValueError):
-    """A budget that makes no sense, or a prompt that leaves no room for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +52,15 @@ class Budget:
             ("max_answer", 1),
         ):
             if getattr(self, name) < least:
-                raise BudgetError(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.min_thinking > self.max_thinking:
-            raise BudgetError(
+            raise InputError(
                 f"min_thinking ({self.min_thinking}) exceeds max_thinking ({self.max_thinking})"
             )
         if isinstance(self.ignore_str, list):
             object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
         if not isinstance(self.ignore_str, str) and not self.ignore_str:
-            raise BudgetError('ignore_str is an empty list; use "" to only suppress the end')
+            raise InputError('ignore_str is an empty list; use "" to only suppress the end')
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +91,14 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
     """Encode a budget's strings with a tokenizer.
 
     Raises:
-        BudgetError: an ignore string or the cue itself holds an end-of-thinking token.
+        InputError: an ignore string or the cue itself holds an end-of-thinking token.
     """
     strings = (budget.ignore_str,) if isinstance(budget.ignore_str, str) else budget.ignore_str
     ignore_ids = tuple(tuple(encode(tokenizer, string)) for string in strings)
     cue_ids = tuple(encode(tokenizer, budget.answer_cue))
     for ids, text in zip((*ignore_ids, cue_ids), (*strings, budget.answer_cue), strict=True):
         if delimiters.end_of_thinking_ids & set(ids):
-            raise BudgetError(f"{text!r} contains an end-of-thinking token; use plain text")
+            raise InputError(f"{text!r} contains an end-of-thinking token; use plain text")
     return Rules(
         max_thinking=budget.max_thinking,
         num_ignore=budget.num_ignore,
@@ -134,11 +131,11 @@ class Machine:
         """Prepare for `prompt`, whose context holds `context_length` tokens in all.
 
         Raises:
-            BudgetError: the prompt and the closing of thinking leave no room for an answer.
+            InputError: the prompt and the closing of thinking leave no room for an answer.
         """
         spare = context_length - len(prompt) - rules.longest_closing
         if spare < 1:
-            raise BudgetError(
+            raise InputError(
                 f"the prompt has {len(prompt)} tokens and closing its thinking takes "
                 f"{rules.longest_closing}, which leaves no room for an answer in a context of "
                 f"{context_length}; shorten the prompt or use a longer context"

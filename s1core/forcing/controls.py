@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from s1core.backends.base import Backend
-from s1core.forcing.budget import Budget, BudgetError, Machine, Rules
+from s1core.errors import InputError
+from s1core.forcing.budget import Budget, Machine, Rules
 from s1core.forcing.drive import generate
 from s1core.records import Example, Generation, Problem
 from s1core.templates import encode
@@ -143,18 +144,18 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
     """What `generate(machine=...)` takes to force a budget of so many steps.
 
     Raises:
-        BudgetError: fewer than one step, or the tokenizer has no step mark of its own; and, once
+        InputError: fewer than one step, or the tokenizer has no step mark of its own; and, once
             used, a budget with Waits, which steps do not go with.
     """
     mark = encode(tokenizer, STEP_MARK)
     if steps < 1:
-        raise BudgetError(f"steps must be at least 1, not {steps}")
+        raise InputError(f"steps must be at least 1, not {steps}")
     if len(mark) != 1:
-        raise BudgetError(f"this tokenizer splits {STEP_MARK!r}, so steps cannot be told apart")
+        raise InputError(f"this tokenizer splits {STEP_MARK!r}, so steps cannot be told apart")
 
     def machine(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
         if rules.num_ignore or rules.min_thinking:
-            raise BudgetError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
+            raise InputError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
         return StepMachine(rules, prompt, context_length, steps=steps, mark=mark[0])
 
     return machine

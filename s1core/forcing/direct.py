@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from s1core import templates
 from s1core.backends.base import Backend, SamplingParams
-from s1core.forcing.drive import ForcingError
+from s1core.errors import BackendError
 from s1core.records import Problem
 from s1core.templates import Template
 
@@ -25,7 +25,7 @@ def direct_answers(
         One text per problem, in order, cut after `max_answer` tokens.
 
     Raises:
-        ForcingError: the engine failed on a question.
+        BackendError: the engine failed on a question.
     """
     from tqdm import tqdm
 
@@ -43,6 +43,6 @@ def direct_answers(
             block, backend.complete(prompts, [params] * len(block)), strict=True
         ):
             if done.finish_reason == "error":
-                raise ForcingError(f"problem {problem.key} could not be asked: {done.error}")
+                raise BackendError(f"problem {problem.key} could not be asked: {done.error}")
             answers.append(backend.tokenizer.decode(done.token_ids, skip_special_tokens=True))
     return answers

@@ -14,13 +14,10 @@ from typing import Any
 from s1core import templates
 from s1core.backends.base import Backend, ForcingBackend, SamplingParams
 from s1core.backends.sampling import row_seed
+from s1core.errors import BackendError
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
 from s1core.templates import Template
-
-
-class ForcingError(RuntimeError):
-    """Generations that could not be made; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +66,9 @@ def generate(
         problem, sample, draw), so a row does not depend on what else is in its batch.
 
     Raises:
-        TemplateError: the template does not fit the model.
-        BudgetError: a prompt leaves no room in the context.
-        ForcingError: the engine failed on some rows, and there is no `on_failure`.
+        InputError: the template does not fit the model.
+        InputError: a prompt leaves no room in the context.
+        BackendError: the engine failed on some rows, and there is no `on_failure`.
     """
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
@@ -111,7 +108,7 @@ def generate(
             if on_failure:
                 on_failure(failures[-1])
     if failures and not on_failure:
-        raise ForcingError(
+        raise BackendError(
             f"{len(failures)} of {len(rows)} generations failed; the first, problem "
             f"{failures[0].problem_key} sample {failures[0].sample}: {failures[0].error}"
         )

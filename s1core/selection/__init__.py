@@ -12,24 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s1core.selection.candidate import (
-    Candidate,
-    Dropped,
-    Partition,
-    SelectionError,
-    annotate,
-    deduplicate,
-)
+from s1core.errors import InputError
+from s1core.selection.candidate import Candidate, Dropped, Partition, annotate, deduplicate
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.difficulty import difficulty
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 from s1core.selection.funnel import PAPER_COUNTS, Funnel, Stage, jaccard, stage
-from s1core.selection.quality import (
-    PAPER_PATTERNS,
-    StringPattern,
-    check_fields,
-    check_format,
-)
+from s1core.selection.quality import PAPER_PATTERNS, StringPattern, check_fields, check_format
 
 __all__ = [
     "PAPER_COUNTS",
@@ -41,7 +30,7 @@ __all__ = [
     "Funnel",
     "Partition",
     "SelectionConfig",
-    "SelectionError",
+    "InputError",
     "Stage",
     "StringPattern",
     "annotate",
@@ -96,12 +85,12 @@ def curate(
         What is left, the stages so far (the first is the pool), and all that was dropped.
 
     Raises:
-        SelectionError: the pool is empty, or a benchmark has no question.
+        InputError: the pool is empty, or a benchmark has no question.
     """
     config = config or SelectionConfig()
     pool = list(candidates)
     if not pool:
-        raise SelectionError("the pool is empty: there is nothing to select from")
+        raise InputError("the pool is empty: there is nothing to select from")
     index = (
         benchmarks
         if isinstance(benchmarks, BenchmarkIndex)
@@ -133,7 +122,7 @@ def select(
     selection in the same order. `rng` defaults to `numpy.random.default_rng(0)`.
 
     Raises:
-        SelectionError: an empty pool, fewer candidates left than the target, an empty benchmark.
+        InputError: an empty pool, fewer candidates left than the target, an empty benchmark.
     """
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng

@@ -12,13 +12,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from s1core.errors import InputError
 from s1core.records import Example, to_json
 
 Partition = tuple[list["Candidate"], list["Dropped"]]
-
-
-class SelectionError(ValueError):
-    """A pool that cannot be selected from: the message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +132,14 @@ def annotate(
     e.g. `lambda text: len(tokenizer(text).input_ids)`.
 
     Raises:
-        SelectionError: a token count is negative or not a number.
+        InputError: a token count is negative or not a number.
     """
     errors = errors or {}
     for example in examples:
         key = example.key
         tokens = count_tokens(example.trace.thinking)
         if not math.isfinite(tokens) or tokens < 0:
-            raise SelectionError(f"question {key}: {tokens!r} is not a number of tokens")
+            raise InputError(f"question {key}: {tokens!r} is not a number of tokens")
         yield Candidate(
             example,
             int(tokens),

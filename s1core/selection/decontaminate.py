@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from s1core.selection.candidate import Candidate, Partition, SelectionError, partition
+from s1core.errors import InputError
+from s1core.selection.candidate import Candidate, Partition, partition
 
 STAGE = "decontaminate"
 
@@ -61,7 +62,7 @@ class BenchmarkIndex:
             both sides, e.g. by sorting the numbers of a puzzle. The paper uses none.
 
     Raises:
-        SelectionError: n is smaller than 1, or a benchmark has no question.
+        InputError: n is smaller than 1, or a benchmark has no question.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class BenchmarkIndex:
         normalize: Callable[[str], str] | None = None,
     ) -> None:
         if n is not None and n < 1:
-            raise SelectionError(f"an n-gram has at least one word, not {n}")
+            raise InputError(f"an n-gram has at least one word, not {n}")
         self.n = n
         self._normalize = normalize
         self._stride = max(1, n // 2) if n else 1
@@ -84,7 +85,7 @@ class BenchmarkIndex:
         for name, questions in benchmarks.items():
             before = self._add(name, questions, match_short)
             if not before:
-                raise SelectionError(
+                raise InputError(
                     f"the benchmark {name!r} has no question: load it, or leave it out of the list"
                 )
 

@@ -27,7 +27,8 @@ from typing import Literal
 
 import numpy as np
 
-from s1core.selection.candidate import Candidate, Dropped, Partition, SelectionError
+from s1core.errors import InputError
+from s1core.selection.candidate import Candidate, Dropped, Partition
 
 STAGE = "diversity"
 Variant = Literal["paper", "notebook"]
@@ -85,7 +86,7 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
     """Domain frequencies that the "notebook" variant draws from after `switch_at`; they sum to 1.
 
     Raises:
-        SelectionError: the pool has no question of the first benchmark source.
+        InputError: the pool has no question of the first benchmark source.
     """
     first, second = config.benchmark_sources
     counts = Counter[str]()
@@ -96,7 +97,7 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
         if second in candidate.source:
             scaled[candidate.domain] += 1
     if not counts:
-        raise SelectionError(
+        raise InputError(
             f"the notebook variant imitates the domains of {first!r}, and the pool has no question "
             "from there: name other benchmark_sources, or use the variant 'paper'"
         )
@@ -122,14 +123,14 @@ def diversify(
     """Algorithm 1: `config.target` candidates, pre-selected ones first, then in the order drawn.
 
     Raises:
-        SelectionError: the pool is empty or smaller than the target (unless `allow_fewer`), two
+        InputError: the pool is empty or smaller than the target (unless `allow_fewer`), two
             candidates have one key, or one has no domain.
     """
     pool = sorted(candidates, key=lambda c: c.key)
     _check(pool, config)
     selected = {c.key: c for c in preselect(pool, config)}
     if len(selected) > config.target:
-        raise SelectionError(
+        raise InputError(
             f"{len(selected)} questions are pre-selected, more than the target of {config.target}: "
             "raise the target or narrow correct_sources"
         )
@@ -172,19 +173,19 @@ def _draw_domain(
 
 def _check(pool: Sequence[Candidate], config: DiversityConfig) -> None:
     if not pool:
-        raise SelectionError("the pool is empty: nothing is left to select from")
+        raise InputError("the pool is empty: nothing is left to select from")
     if config.variant not in ("paper", "notebook"):
-        raise SelectionError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
+        raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
     if len(pool) < config.target and not config.allow_fewer:
-        raise SelectionError(
+        raise InputError(
             f"{len(pool)} questions are left, fewer than the target of {config.target}: "
             "lower the target, or set allow_fewer to select them all"
         )
     for one, other in zip(pool, pool[1:], strict=False):
         if one.key == other.key:
-            raise SelectionError(f"two candidates have the key {one.key}: deduplicate the pool")
+            raise InputError(f"two candidates have the key {one.key}: deduplicate the pool")
     unlabelled = [c.key for c in pool if not c.domain]
     if unlabelled:
-        raise SelectionError(
+        raise InputError(
             f"{len(unlabelled)} candidates have no domain (first: {unlabelled[0]}): classify them"
         )

@@ -4,7 +4,8 @@
 many, `plan` predicts memory, FLOPs and money. Importing this package does not import torch.
 """
 
-from s1core.sft.config import LoRA, SFTConfig, SFTError
+from s1core.errors import InputError
+from s1core.sft.config import LoRA, SFTConfig
 from s1core.sft.encode import Encoded, EncodedExample, encode
 from s1core.sft.train import TrainResult, train
 
@@ -13,7 +14,7 @@ __all__ = [
     "EncodedExample",
     "LoRA",
     "SFTConfig",
-    "SFTError",
+    "InputError",
     "TrainResult",
     "encode",
     "train",

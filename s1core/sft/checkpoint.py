@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from s1core.sft.config import SFTError
+from s1core.errors import InputError
 from s1core.sft.group import Group
 
 
@@ -37,7 +37,7 @@ class Reader:
     """Named tensors spread over safetensors files, read by row range.
 
     Raises:
-        SFTError: a file is missing or damaged, or rows are asked for that no file has.
+        InputError: a file is missing or damaged, or rows are asked for that no file has.
     """
 
     def __init__(self, files: Iterable[Path]) -> None:
@@ -47,7 +47,7 @@ class Reader:
                 file = safe_open(path, framework="pt")
                 ranges = json.loads((file.metadata() or {}).get("rows", "{}"))
             except (OSError, SafetensorError, ValueError) as error:
-                raise SFTError(f"{path} cannot be read ({error}): delete that folder") from error
+                raise InputError(f"{path} cannot be read ({error}): delete that folder") from error
             for name in file.keys():  # noqa: SIM118 (not a dict)
                 shape = file.get_slice(name).get_shape()
                 start = ranges.get(name, [0])[0]
@@ -65,7 +65,7 @@ class Reader:
             if max(start, low) < min(stop, high)
         ]
         if sum(len(part) for part in parts) != stop - start:
-            raise SFTError(f"the checkpoint lacks rows {start}:{stop} of {name}")
+            raise InputError(f"the checkpoint lacks rows {start}:{stop} of {name}")
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -73,7 +73,7 @@ def pretrained_files(folder: Path) -> list[Path]:
     """The safetensors files of a plain transformers checkpoint."""
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
-        raise SFTError(f"{folder} holds no model*.safetensors: give a transformers checkpoint")
+        raise InputError(f"{folder} holds no model*.safetensors: give a transformers checkpoint")
     return files
 
 
@@ -81,7 +81,7 @@ def save(root: Path, step: int, rows: Iterable[Rows], state: dict[str, Any], gro
     """Write checkpoint `step` under `root`, all processes together, then drop older ones.
 
     Raises:
-        SFTError: it could not be written; older checkpoints are untouched.
+        InputError: it could not be written; older checkpoints are untouched.
     """
     final = root / f"step-{step:06d}"
     partial = root / f".step-{step:06d}.partial"
@@ -104,7 +104,7 @@ def save(root: Path, step: int, rows: Iterable[Rows], state: dict[str, Any], gro
             shutil.rmtree(partial, ignore_errors=True)
         last = latest(root)
         kept = f"the last good one is {last}" if last else "there is no earlier one"
-        raise SFTError(
+        raise InputError(
             f"checkpoint {final} could not be saved ({problem or 'on another process'}): {kept}; "
             "free some disk space and start the same run again to resume"
         ) from problem
@@ -140,7 +140,7 @@ def open_checkpoint(path: Path) -> tuple[dict[str, Any], Reader]:
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SFTError(f"{path}/state.json cannot be read ({error}): delete {path}") from error
+        raise InputError(f"{path}/state.json cannot be read ({error}): delete {path}") from error
     return state, Reader(sorted(path.glob("shard-*.safetensors")))
 
 

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from s1core.errors import InputError
+
 TooLong = Literal["truncate", "drop", "error"]
 Precision = Literal["float32", "bfloat16"]
 LossKernel = Literal["chunked", "liger"]
@@ -28,10 +30,6 @@ HOW_NOT_WHAT = frozenset(
         "keep_checkpoints",
     }
 )
-
-
-class SFTError(ValueError):
-    """Fine-tuning cannot start or go on: the message says what, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ class SFTConfig:
         )
         for holds, message in rules:
             if not holds:
-                raise SFTError(f"{message} (SFTConfig)")
+                raise InputError(f"{message} (SFTConfig)")
 
     @property
     def paper_recipe(self) -> bool:

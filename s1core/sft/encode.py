@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s1core.errors import InputError
 from s1core.records import Example
-from s1core.sft.config import SFTError, TooLong
+from s1core.sft.config import TooLong
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -138,11 +139,11 @@ def encode(
             example out, "error" refuses.
 
     Raises:
-        SFTError: there are no examples, one is too long under "error", or nothing is left to
+        InputError: there are no examples, one is too long under "error", or nothing is left to
             supervise.
     """
     if not examples:
-        raise SFTError("the dataset is empty: fine-tuning needs at least one example")
+        raise InputError("the dataset is empty: fine-tuning needs at least one example")
     kept: list[EncodedExample] = []
     dropped: list[tuple[str, str]] = []
     truncated = cut = lost = 0
@@ -151,7 +152,7 @@ def encode(
         if encoded.full_length > max_seq_len:
             excess = f"{encoded.full_length} tokens, {max_seq_len} allowed"
             if on_too_long == "error":
-                raise SFTError(
+                raise InputError(
                     f"example {encoded.key} is too long ({excess}): raise max_seq_len, or choose "
                     'on_too_long="truncate" or "drop"'
                 )
@@ -172,7 +173,7 @@ def encode(
             continue
         kept.append(encoded)
     if not kept:
-        raise SFTError(
+        raise InputError(
             f"nothing to train on: all {len(examples)} examples were dropped, the first because: "
             f"{dropped[0][1]}; raise max_seq_len (now {max_seq_len})"
         )
@@ -184,4 +185,4 @@ def _after_last(ids: list[int], pattern: list[int]) -> int:
     for start in range(len(ids) - len(pattern), -1, -1):
         if ids[start : start + len(pattern)] == pattern:
             return start + len(pattern)
-    raise SFTError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
+    raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")

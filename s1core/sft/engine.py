@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.checkpoint import Reader, Rows
-from s1core.sft.config import SFTConfig, SFTError
+from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample
 from s1core.sft.export import save_model, save_tokenizer
 from s1core.sft.group import Group
@@ -176,13 +177,13 @@ class Engine:
         """Take weights and moments from a checkpoint made after `step` steps.
 
         Raises:
-            SFTError: the checkpoint is of another model.
+            InputError: the checkpoint is of another model.
         """
         mine = {f"model/{name}" for name, _ in self.named()}
         saved = {name for name in reader.names if name.startswith("model/")}
         if mine != saved:
             odd = sorted(mine ^ saved)
-            raise SFTError(
+            raise InputError(
                 f"the checkpoint is of another model: {len(odd)} tensors differ, such as {odd[0]}"
             )
         for name, parameter in self.named():
@@ -249,7 +250,7 @@ def _check_team(model: PreTrainedModel, config: SFTConfig, group: Group) -> None
     heads = getattr(model.config, "num_attention_heads", size)
     pairs = getattr(model.config, "num_key_value_heads", None) or heads
     if group.size % size or heads % size or (pairs % size and size % pairs):
-        raise SFTError(
+        raise InputError(
             f"sequence_parallel={size} must divide the {group.size} processes and the model's "
             f"{heads} attention heads, and fit its {pairs} key/value heads"
         )
@@ -259,13 +260,13 @@ def check_model(model: PreTrainedModel, longest: int) -> None:
     """Refuse examples that this model cannot attend over.
 
     Raises:
-        SFTError: the longest example exceeds the model's positions or its attention window.
+        InputError: the longest example exceeds the model's positions or its attention window.
     """
     positions = getattr(model.config, "max_position_embeddings", None) or longest
     if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
         positions = min(positions, model.config.sliding_window or positions)
     if longest > positions:
-        raise SFTError(
+        raise InputError(
             f"the longest example has {longest} tokens and the model attends over {positions}: "
             f"set max_seq_len to at most {positions}"
         )

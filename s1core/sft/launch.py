@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
-from s1core.records import Example, RecordError, read_jsonl, write_atomically
-from s1core.sft.config import LoRA, SFTConfig, SFTError
+from s1core.errors import InputError
+from s1core.records import Example, read_jsonl, write_atomically
+from s1core.sft.config import LoRA, SFTConfig
 from s1core.sft.encode import encode
 from s1core.sft.train import train
 
@@ -31,15 +32,15 @@ def read_config(path: Path | None, settings: Sequence[str] = ()) -> SFTConfig:
     """Settings from a YAML or JSON file, then from `name=value` pairs.
 
     Raises:
-        SFTError: the file is not a mapping, or a name is not a setting.
+        InputError: the file is not a mapping, or a name is not a setting.
     """
     row: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
     if not isinstance(row, dict):
-        raise SFTError(f"{path} must hold settings, one `name: value` a line")
+        raise InputError(f"{path} must hold settings, one `name: value` a line")
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise SFTError(f"--set takes name=value, not {setting!r}")
+            raise InputError(f"--set takes name=value, not {setting!r}")
         row[name] = yaml.safe_load(value)
     for name, kind in (("lr", float), ("weight_decay", float), ("eps", float)):
         if name in row:  # YAML reads 1e-5 as text
@@ -50,7 +51,7 @@ def read_config(path: Path | None, settings: Sequence[str] = ()) -> SFTConfig:
         row["lora"] = LoRA(**row["lora"])
     unknown = sorted(set(row) - set(SFTConfig.__dataclass_fields__))
     if unknown:
-        raise SFTError(
+        raise InputError(
             f"unknown setting {', '.join(unknown)}; there are {', '.join(SFTConfig.__slots__)}"
         )
     return SFTConfig(**row)
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             resume=not options.restart,
             device=options.device,
         )
-    except (SFTError, RecordError, OSError) as error:
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from s1core.errors import InputError
 from s1core.sft.checkpoint import Reader, pretrained_files
-from s1core.sft.config import SFTConfig, SFTError
+from s1core.sft.config import SFTConfig
 from s1core.sft.engine import Engine, check_model, fingerprint, own_rows
 from s1core.sft.export import no_bars
 from s1core.sft.group import Group
@@ -43,7 +44,7 @@ def prepare(model: PreTrainedModel | str | Path, config: SFTConfig, group: Group
     """Identify a model and say how to build its engine; nothing large is loaded yet.
 
     Raises:
-        SFTError: a folder holds no safetensors checkpoint, or LoRA is asked for without peft.
+        InputError: a folder holds no safetensors checkpoint, or LoRA is asked for without peft.
     """
     if isinstance(model, str | Path):
         return _from_folder(Path(model), config, group)
@@ -68,7 +69,9 @@ def _from_folder(folder: Path, config: SFTConfig, group: Group) -> Started:
     shapes = {name: tuple(p.shape) for name, p in skeleton.named_parameters()}
     missing = sorted(set(shapes) - reader.names)
     if missing:
-        raise SFTError(f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}")
+        raise InputError(
+            f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
+        )
     ends = [
         (name, _Ends(reader.rows(name, 0, 1), reader.rows(name, shape[0] - 1, shape[0]), shape))
         for name, shape in shapes.items()
@@ -119,7 +122,7 @@ def _adapted(model: PreTrainedModel, config: SFTConfig) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
-        raise SFTError(
+        raise InputError(
             "LoRA needs the package peft: install s1core[sft], or set lora=None"
         ) from error
     settings = LoraConfig(

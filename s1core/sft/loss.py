@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from s1core.sft.config import LossKernel, SFTError
+from s1core.errors import InputError
+from s1core.sft.config import LossKernel
 from s1core.sft.encode import IGNORE
 
 
@@ -78,7 +79,7 @@ def summed_loss(
         kernel: "chunked", or "liger" for the Triton kernel of `liger-kernel` (GPU).
 
     Raises:
-        SFTError: Liger is asked for and not installed.
+        InputError: Liger is asked for and not installed.
     """
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
@@ -95,7 +96,7 @@ def _liger(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) ->
     try:
         from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
     except ImportError as error:
-        raise SFTError(
+        raise InputError(
             'loss_kernel="liger" needs the package liger-kernel and a GPU: install s1core[sft], or '
             'use "chunked"'
         ) from error

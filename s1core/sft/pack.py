@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 
-from s1core.sft.config import SFTError
+from s1core.errors import InputError
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
@@ -21,11 +21,11 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     is a function of the lengths alone. O(n log n) but for list insertion.
 
     Raises:
-        SFTError: a length exceeds the capacity.
+        InputError: a length exceeds the capacity.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     if order and lengths[order[0]] > capacity:
-        raise SFTError(
+        raise InputError(
             f"an example of {lengths[order[0]]} tokens does not fit in a row of {capacity}: "
             "raise micro_batch_tokens or lower max_seq_len"
         )

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from s1core.errors import InputError
 from s1core.records import Example, read_jsonl, write_atomically, write_jsonl
-from s1core.sft.config import SFTConfig, SFTError
+from s1core.sft.config import SFTConfig
 from s1core.sft.launch import RESULT
 from s1core.sft.train import TrainResult
 
@@ -36,7 +37,7 @@ def spawn(
         processes: how many, over all hosts.
 
     Raises:
-        SFTError: training failed; the message says how to see why.
+        InputError: training failed; the message says how to see why.
     """
     out = Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def spawn(
     command += ["--config", str(settings), "--out", str(out)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if done.returncode or not (out / RESULT).is_file():
-        raise SFTError(
+        raise InputError(
             f"fine-tuning ended with status {done.returncode}; what was wrong is said above, and "
             "the same command goes on from the last checkpoint. It was: " + shlex.join(command)
         )

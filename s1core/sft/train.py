@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s1core.errors import InputError
 from s1core.records import Example, to_json, write_jsonl
-from s1core.sft.config import SFTConfig, SFTError
+from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, EncodedExample, encode
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def train(
         device: where to compute; default: a GPU when there is one.
 
     Raises:
-        SFTError: nothing to train on, an example longer than the model, `out_dir` belongs to
+        InputError: nothing to train on, an example longer than the model, `out_dir` belongs to
             another run or another process, a loss that is not finite, or a checkpoint that could
             not be saved. Whatever checkpoint was complete before stays.
     """
@@ -107,7 +108,7 @@ def train(
             examples, tokenizer, config.template, config.max_seq_len, config.on_too_long
         )
     if not examples.examples or not examples.supervised:
-        raise SFTError("nothing to train on: every label is masked; check the chat template")
+        raise InputError("nothing to train on: every label is masked; check the chat template")
     return _Run(model, tokenizer, examples, config, Path(out_dir), on_log).go(
         resume, progress, device
     )
@@ -140,7 +141,7 @@ class _Run:
         except Timeout:
             pass
         if not group.all_well(lock.is_locked or not group.first):
-            raise SFTError(f"another process is training in {self.out}: wait, or choose another")
+            raise InputError(f"another process is training in {self.out}: wait, or choose another")
         try:
             return self._locked(group, resume, progress)
         finally:
@@ -189,7 +190,7 @@ class _Run:
             if identity["model"] != there["model"]:
                 differing.append("the model (was it trained in place? then load it again)")
             if differing:
-                raise SFTError(
+                raise InputError(
                     f"{self.out} holds a run that differs in {', '.join(differing)}: choose "
                     "another folder, or pass resume=False to start over"
                 )
@@ -213,7 +214,7 @@ class _Run:
         rows = self._log()
         if engine.group.first and len(rows) != step:
             if len(rows) < step:
-                raise SFTError(f"{self.out}/log.jsonl lacks steps that {path} holds: start over")
+                raise InputError(f"{self.out}/log.jsonl lacks steps that {path} holds: start over")
             write_jsonl(self.out / "log.jsonl", rows[:step])
         engine.group.all_well(True)
         return step
@@ -250,7 +251,7 @@ class _Run:
             from s1core.sft import checkpoint
 
             last = checkpoint.latest(self.out / "checkpoints")
-            raise SFTError(
+            raise InputError(
                 f"the loss ({stats.loss}) or the gradient norm ({stats.grad_norm}) of step "
                 f"{step + 1} is not a finite number; its examples are "
                 f"{', '.join(example.key for example in batch)}; the weights were not updated and "
@@ -293,7 +294,7 @@ class _Run:
             problem = error
         if not engine.group.all_well(problem is None):
             shutil.rmtree(partial, ignore_errors=True)
-            raise SFTError(
+            raise InputError(
                 f"the final model could not be written to {final} ({problem}): training is done "
                 f"and {checkpoint.latest(self.out / 'checkpoints')} holds it; free some disk space "
                 "and start the same run again"

@@ -1,0 +1,120 @@
+"""Which answers count as one vote (Section 6.2: majority voting).
+
+A vote must not know which answer is right, so equivalence is decided between the answers alone:
+two expressions are one vote when they use the same numbers and come to the same value, two
+integers when they are equal, two formulas when the grader would take one for the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+from s1core.grading.equivalence import equivalent, normalise
+
+Same = Callable[[str, str], bool]
+
+
+def same_answer(kind: str) -> Same:
+    """Equivalence of two extracted answers of a kind of grading (`Benchmark.kind`).
+
+    `same_answer("countdown")("3 + 7", "7 + 3") -> True`, and likewise for "aime", "math" and
+    "multiple_choice".
+    """
+    return {
+        "countdown": _same_value,
+        "multiple_choice": lambda a, b: normalise(a).upper() == normalise(b).upper(),
+    }.get(kind, lambda a, b: equivalent(a, b).same)
+
+
+def ballots(answers: Sequence[str], same: Same = str.__eq__) -> list[int | None]:
+    """The vote of each answer: equal numbers for equivalent answers, None for an empty one.
+
+    `ballots(["7", "", "8", "7.0"], same_answer("math")) -> [0, None, 1, 0]`.
+    """
+    leaders: list[str] = []
+    votes: list[int | None] = []
+    for answer in answers:
+        if not answer:
+            votes.append(None)
+            continue
+        for number, leader in enumerate(leaders):
+            if same(leader, answer):
+                votes.append(number)
+                break
+        else:
+            votes.append(len(leaders))
+            leaders.append(answer)
+    return votes
+
+
+def majority(
+    answers: Sequence[str], correct: Sequence[bool], at: Sequence[int], same: Same = str.__eq__
+) -> list[float]:
+    """Chance that the vote of k of a question's answers is correct, for each k of `at`.
+
+    Exact over all choices of k. A group of equivalent answers is as right as its first one: that
+    one the vote would report. See `metrics.maj_at_k` for ties and abstentions.
+    """
+    votes = ballots(answers, same)
+    reported: dict[int | None, bool] = {}
+    for vote, right in zip(votes, correct, strict=True):
+        reported.setdefault(vote, bool(right) and vote is not None)
+    verdicts = [reported[vote] for vote in votes]
+    if not any(verdicts):
+        return [0.0] * len(at)
+    return [maj_at_k(votes, verdicts, k) for k in at]
+
+
+def _same_value(a: str, b: str) -> bool:
+    from s1core.grading.countdown import worked_out
+
+    first = worked_out(a)
+    return a == b if first is None else first == worked_out(b)
+
+
+def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool], k: int) -> float:
+    """maj@k of one question: the chance that the vote of k of its n samples is correct.
+
+    Exact over all subsets of k samples; a tie is shared among its answers; `None` (no answer)
+    does not vote. `answers` are classes: give equal values to equivalent answers.
+
+    Raises:
+        ValueError: k is out of range, or one answer is called both correct and wrong.
+    """
+    n = len(answers)
+    if len(correct) != n or not 1 <= k <= n:
+        raise ValueError(f"maj@{k} of {n} answers and {len(correct)} verdicts: need 1 <= k <= n")
+    verdicts: dict[Hashable, set[bool]] = {}
+    for answer, right in zip(answers, correct, strict=True):
+        verdicts.setdefault(answer, set()).add(bool(right))
+    if any(len(v) > 1 for answer, v in verdicts.items() if answer is not None):
+        raise ValueError("the same answer is marked correct and wrong; grade before voting")
+    counts = Counter(answers)
+    silent = counts.pop(None, 0)
+    winners = [answer for answer in counts if verdicts[answer] == {True}]
+    return sum(_chance_to_win(counts, silent, answer, k, n) for answer in winners)
+
+
+def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int, n: int) -> float:
+    """Chance that `answer` leads the vote of k of n samples, sharing ties.
+
+    `ways[s, t]` counts the choices of s samples among the others, none above m votes, t with m.
+    """
+    others = [count for other, count in counts.items() if other != answer]
+    total = 0.0
+    for m in range(1, min(counts[answer], k) + 1):
+        ways = np.zeros((k - m + 1, k // m + 1))
+        ways[0, 0] = 1.0
+        for count, cap in [(c, m) for c in others] + [(silent, 0)]:
+            grown = np.zeros_like(ways)
+            for x in range(min(count, cap or count, k - m) + 1):
+                tie = int(cap > 0 and x == cap)
+                grown[x:, tie:] += math.comb(count, x) * ways[: k - m + 1 - x, : k // m + 1 - tie]
+            ways = grown
+        shares = 1.0 / (1.0 + np.arange(ways.shape[1]))
+        total += math.comb(counts[answer], m) * float(ways[k - m] @ shares)
+    return total / math.comb(n, k)

@@ -1,0 +1,224 @@
+"""The settings of test-time methods, question by question, from the samples of finished runs.
+
+Forced or capped generations as they are, majority votes (Figures 4b and 7), and rejection sampling
+(Figure 6) from samples that were drawn once. Keeping questions apart is what lets
+`method_measures` resample them and pair them. Knows nothing of profiles or models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s1core.grading.voting import Same, majority
+from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
+from s1lab.runs import Run
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The graded generations of a run, each array of shape (questions, samples).
+
+    Attributes:
+        keys: problem keys, sorted; the order of the questions.
+        correct: 1 where the answer is correct, else 0.
+        thinking: thinking tokens.
+        answer: answer tokens.
+        ended: 1 where thinking ended by itself.
+        extracted: the answer that was graded; "" where none was, or where it was cut off.
+        run: name of the run.
+    """
+
+    keys: tuple[str, ...]
+    correct: Array
+    thinking: Array
+    answer: Array
+    ended: Array
+    extracted: NDArray[np.str_]
+    run: str
+
+    @property
+    def tokens(self) -> Array:
+        """Thinking and answer tokens together: what the generation cost."""
+        return self.thinking + self.answer
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """One setting of a method, question by question; arrays of shape (questions,).
+
+    Attributes:
+        method: "BF", "TCC+BF", "votes", ...
+        setting: what was varied, in words.
+        correct: expected accuracy on each question.
+        thinking: mean thinking tokens of what is counted as its answer; NaN where there is none.
+        tokens: all tokens spent on the question, thinking and answers of every sample.
+        keeps: share of its generations within their limit (Control, Eq. 1, per generation); NaN
+            without a limit.
+        limit: the limit in thinking tokens; NaN without one.
+    """
+
+    method: str
+    setting: str
+    correct: Array
+    thinking: Array
+    tokens: Array
+    keeps: Array
+    limit: float = math.nan
+
+    @cached_property
+    def accuracy(self) -> Interval:
+        """Mean over questions with its interval."""
+        return clustered_bootstrap(self.correct)
+
+    @property
+    def thinking_tokens(self) -> float:
+        """Average thinking tokens, as the paper's tables have them."""
+        return float(np.nanmean(self.thinking))
+
+    @property
+    def cost(self) -> float:
+        """Average tokens spent per question."""
+        return float(self.tokens.mean())
+
+
+def read_samples(run: Run) -> Samples:
+    """The graded generations of a finished run, from its public table.
+
+    Raises:
+        ValueError: some question has fewer samples than another.
+    """
+    rows = run.read_table("grades.csv")
+    keys = tuple(sorted({row["problem_key"] for row in rows}))
+    rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
+    if len(rows) % len(keys):
+        raise ValueError(f"run {run.id} has not equally many samples of every question")
+
+    def column(read: Callable[[dict[str, str]], object], dtype: type = float) -> NDArray:
+        return np.array([read(row) for row in rows], dtype).reshape(len(keys), -1)
+
+    return Samples(
+        keys,
+        column(lambda row: row["status"] == "correct"),
+        column(lambda row: row["thinking_tokens"]),
+        column(lambda row: row["answer_tokens"]),
+        column(lambda row: row["outcome"] == "ended"),
+        column(lambda row: row["extracted"] if row["status"] != "truncated" else "", str),
+        run.id,
+    )
+
+
+def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
+    """One generation per question, averaged over those that were drawn (pass@1)."""
+    keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
+    return MethodRun(
+        method,
+        setting,
+        samples.correct.mean(axis=1),
+        samples.thinking.mean(axis=1),
+        samples.tokens.mean(axis=1),
+        keeps.mean(axis=1),
+        limit,
+    )
+
+
+def votes(
+    samples: Samples, same: Same, *, at: Sequence[int] = (), method: str = "majority"
+) -> list[MethodRun]:
+    """Majority voting over k samples for each k of `at` (default: powers of two).
+
+    maj@k is exact over all choices of k of the samples, and k samples cost k times one.
+    """
+    drawn = samples.correct.shape[1]
+    at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
+    won = np.array(
+        [
+            majority([str(answer) for answer in answers], list(right), at, same)
+            for answers, right in zip(samples.extracted, samples.correct == 1, strict=True)
+        ]
+    )
+    return [
+        MethodRun(
+            method,
+            f"{k}x",
+            won[:, column],
+            k * samples.thinking.mean(axis=1),
+            k * samples.tokens.mean(axis=1),
+            np.full(len(samples.keys), math.nan),
+        )
+        for column, k in enumerate(at)
+    ]
+
+
+# ------------------------------------------------------------------------------ rejection
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected:
+    """Rejection sampling under one limit (Figure 6), question by question.
+
+    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits.
+    `tries` are samples drawn, all of them where none fits. `unlimited` is the accuracy of any
+    sample of the question, fitting or not.
+    """
+
+    run: MethodRun
+    answered: Array
+    tries: Array
+    unlimited: Array
+
+    @cached_property
+    def gain(self) -> Interval:
+        """What insisting on a short trace changes on the questions that have one."""
+        asked = self.answered == 1
+        return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
+
+
+def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
+    """Which samples `controls.rejection_sample` with this limit would accept.
+
+    A sample that reaches the limit is cut there before it can end, so it must end below it.
+    """
+    return (samples.ended == 1) & (samples.thinking < limit)
+
+
+def first_fits(samples: Samples, limit: int) -> list[int | None]:
+    """The sample that rejection sampling would keep for each question; None if none fits."""
+    return [int(row.argmax()) if row.any() else None for row in fits(samples, limit)]
+
+
+def rejection(samples: Samples, limit: int, method: str = "RS") -> Rejected:
+    """Rejection sampling from samples that were drawn without the limit (Section 5.2).
+
+    Samples of a question may come in any order, so results are averaged over all orders: every
+    fitting sample is equally likely to be the first, and with m of n fitting the first comes
+    after (n + 1) / (m + 1) tries. A rejected sample costs its tokens up to the limit.
+    """
+    accepted = fits(samples, limit).astype(float)
+    n, m = accepted.shape[1], accepted.sum(axis=1)
+    some = m > 0
+    mean = np.divide(accepted, m[:, None], out=np.zeros_like(accepted), where=some[:, None])
+    thinking = np.where(some, (mean * samples.thinking).sum(axis=1), math.nan)
+    tries = np.where(some, (n + 1) / (m + 1), n)
+    # Each rejected sample is equally likely to be among the tries before the first that fits.
+    refused = 1 - accepted
+    cut = (refused * np.minimum(samples.thinking, limit)).sum(axis=1)
+    wasted = cut * np.where(some, 1 / (m + 1), 1.0)
+    kept = (mean * samples.tokens).sum(axis=1)
+    run = MethodRun(
+        method,
+        f"{limit} tokens",
+        (mean * samples.correct).sum(axis=1),
+        thinking,
+        wasted + kept,
+        np.where(some, 1.0, math.nan),
+        limit,
+    )
+    return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))

@@ -1,0 +1,145 @@
+"""Reduce an executed notebook to what its source and its results determine.
+
+A committed notebook is a build artefact: the same source, package, profile and results give the
+same bytes. So cell ids come from the source instead of a random generator, timestamps are dropped,
+and anything that differs between machines (stderr, object addresses, file paths) is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1core.errors import RunError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("s1core", "s1lab")
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where an executed notebook came from; deliberately without dates, so reruns are identical.
+
+    Attributes:
+        source: the notebook's path inside the project, e.g. `notebooks/00_introduction.py`.
+        source_sha256: digest of that file.
+        profile: the profile it was executed under.
+        parameters: everything that was injected after its parameters cell.
+        version: version of the package.
+        package_sha256: digest over the package's sources.
+    """
+
+    source: str
+    source_sha256: str
+    profile: str
+    parameters: Mapping[str, Any]
+    version: str
+    package_sha256: str
+
+
+def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
+    """Reduce an executed notebook to what its source and its results determine.
+
+    Raises:
+        RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
+    """
+    import nbformat
+
+    cells = []
+    for position, cell in enumerate(notebook.cells):
+        where = f"{stamp.source}, cell {position + 1}"
+        kept = nbformat.from_dict(
+            {
+                "cell_type": cell.cell_type,
+                "id": cell_id(position, cell.source),
+                "metadata": _clean_metadata(cell.metadata),
+                "source": cell.source,
+            }
+        )
+        if cell.cell_type == "code":
+            kept["execution_count"] = cell.execution_count
+            kept["outputs"] = _clean_outputs(cell.outputs, where)
+        cells.append(kept)
+    result = nbformat.v4.new_notebook(cells=cells)
+    result.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "s1core": asdict(stamp),
+        }
+    )
+    return result
+
+
+def cell_id(position: int, source: str) -> str:
+    """A stable cell id: 12 hex digits of sha256 over the cell's position and source."""
+    return hashlib.sha256(f"{position}\n{source}".encode()).hexdigest()[:12]
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
+    kept = {
+        k: v
+        for k, v in metadata.items()
+        if k not in {"papermill", "execution", "lines_to_next_cell"}
+    }
+    tags = list(kept.pop("tags", []))
+    if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
+        tags.append("remove-cell")  # the stamp under the page shows the values that were used
+    if tags:
+        kept["tags"] = tags
+    return dict(sorted(kept.items()))
+
+
+def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
+    """Merge split stdout chunks, and refuse what differs from run to run."""
+    kept: list[Any] = []
+    for output in outputs:
+        if output.output_type == "error":
+            raise RunError(f"{where} raised {output.ename}: {output.evalue}")
+        if output.output_type == "stream":
+            if output.name == "stderr":
+                first = output.text.strip().splitlines()[:1]
+                raise RunError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
+            if kept and kept[-1].output_type == "stream":
+                # Where the kernel cuts a stream depends on timing.
+                kept[-1]["text"] += output.text
+                continue
+        kept.append(output)
+    for output in kept:
+        for text in _texts(output):
+            address = _ADDRESS.search(text)
+            if address:
+                raise RunError(f"{where} shows an object's address ({address.group()}).")
+            for path in _machine_paths():
+                if path in text:
+                    raise RunError(f"{where} shows a path of this machine ({path}).")
+    return kept
+
+
+def _texts(output: Any) -> Iterator[str]:
+    if output.output_type == "stream":
+        yield output.text
+    for kind, value in output.get("data", {}).items():
+        if kind.startswith("text/") and isinstance(value, str):
+            # Embedded images are not read by anyone, and long.
+            yield re.sub(r"base64,[A-Za-z0-9+/=]+", "", value)
+
+
+def _machine_paths() -> list[str]:
+    home = str(Path.home())
+    paths = {str(ROOT), sys.prefix, home if len(home) > 5 else f"{home}/"}
+    return sorted(path for path in paths if path not in {"/", "//"})

@@ -1,0 +1,232 @@
+"""The pages that no one writes: claims, speed, and the API reference.
+
+Each is made from result files when the book is built, so it cannot disagree with them. A page
+links a chapter only when the chapter is in the book.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+from s1lab import profiles
+from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
+from s1lab.analysis.verdicts import Verdict
+from s1lab.audit.audit import audit
+from s1lab.book.coverage import COVERAGE
+from s1lab.book.reference import write_reference
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+
+# The style of a verdict; the audit has words of its own for the same three outcomes.
+LOOKS = {
+    "agrees": "agrees",
+    "does not agree": "differs",
+    "differs": "differs",
+    "inside uncertainty": "open",
+    "open": "open",
+    "not tested": "untested",
+}
+
+
+def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
+    """Write `claims.md`, `performance.md` and `api/` into a book's sources.
+
+    Args:
+        source: the sources, with executed `notebooks/`; `_results/` holds results by profile.
+        store: a run store; the profiles of the notebooks are read from it instead.
+        benchmarks: a folder of benchmark results, one text file each.
+    """
+    (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
+    (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
+    write_reference(source / "api")
+
+
+# ------------------------------------------------------------------------------------ claims
+
+
+def claims_page(source: Path, store: Path | None = None) -> str:
+    """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
+    chapters = Chapters(source / "notebooks")
+    lines = [CLAIMS_HEAD]
+    for profile, place in _stores(source, store):
+        lines += _claims_of(profile, answers(profile, place), chapters)
+    if len(lines) == 1:
+        lines += ["No profile has committed results: nothing is tested.", ""]
+    findings = audit()
+    moot = [f for f in findings if f.verdict != "agrees"]
+    lines += [
+        AUDIT_HEAD.format(
+            chapter=chapters.links(["audit"]) or "the audit chapter",
+            agree=len(findings) - len(moot),
+            all=len(findings),
+        )
+    ]
+    lines += _table(
+        ("what", "printed", "comes out", "verdict"),
+        [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot],
+    )
+    lines += [COVERAGE_HEAD]
+    items = [
+        (
+            f"{item.name}: {item.about}",
+            f"{chapters.links(item.chapters)}: {item.note}"
+            if item.chapters
+            else f"none: {item.note}",
+        )
+        for item in COVERAGE
+    ]
+    lines += _table(("in the paper", "in this book"), items)
+    return "\n".join(lines)
+
+
+def answers(profile: str, store: RunStore) -> list[tuple[Claim, Measured]]:
+    """Every claim with our side of it, from the finished runs of a profile."""
+    pipeline = Pipeline(profiles.load(profile), store)
+    return [(claim, measured(claim, pipeline)) for claim in CLAIMS]
+
+
+def _claims_of(
+    profile: str, found: Sequence[tuple[Claim, Measured]], chapters: Chapters
+) -> list[str]:
+    counts = Counter(ours.verdict for _, ours in found)
+    listed = ", ".join(f"**{counts[v]}** {v}" for v in get_args(Verdict) if counts[v])
+    rows = [
+        (
+            f"{_plain(claim.text)} *{claim.where}.* {chapters.links([claim.chapter])}",
+            _plain(claim.paper()),
+            f"{_plain(ours.ours)}; {ours.n}" if ours.ours else "–",
+            _mark(ours.verdict),
+        )
+        for claim, ours in found
+    ]
+    return [
+        f"## Under the profile `{profile}`",
+        "",
+        f"Of {len(found)} claims: {listed}.",
+        "",
+        *_table(("claim", "paper", "ours", "verdict"), rows),
+    ]
+
+
+def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:
+    """Profiles with results and where these are: the store for what the notebooks were made of."""
+    executed = set()
+    if store is not None:
+        for notebook in (source / "notebooks").glob("*.ipynb"):
+            stamp = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("s1core", {})
+            executed.add(stamp.get("profile"))
+    for profile in profiles.names():
+        if profile in executed and store is not None:
+            yield profile, RunStore(store, read_only=True)
+        elif (source / "_results" / profile).is_dir():
+            yield profile, RunStore(source / "_results" / profile, read_only=True)
+
+
+class Chapters:
+    """The chapters of a book by name: "introduction" for `00_introduction.ipynb`."""
+
+    def __init__(self, notebooks: Path) -> None:
+        self.files = {p.stem.partition("_")[2]: p for p in sorted(notebooks.glob("*.ipynb"))}
+
+    def links(self, names: Iterable[str]) -> str:
+        """Links to the chapters with these names; those that are not in the book are left out."""
+        found = [self.files[name] for name in names if name in self.files]
+        return ", ".join(f"[{_plain(_title(p))}](notebooks/{p.name})" for p in found)
+
+
+def _title(notebook: Path) -> str:
+    """The first heading of a notebook, up to its colon."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        heading = re.search(r"^# (.+)", "".join(cell["source"]), re.MULTILINE)
+        if cell["cell_type"] == "markdown" and heading:
+            return heading.group(1).removeprefix("Appendix: ").split(":")[0]
+    return notebook.stem
+
+
+# --------------------------------------------------------------------------------- performance
+
+
+TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
+
+
+def performance_page(folder: Path) -> str:
+    """The benchmark results as they were printed, one section each."""
+    lines = [PERFORMANCE_HEAD]
+    files = sorted(folder.glob("*.txt"))
+    for path in files:
+        printed = path.read_text(encoding="utf-8").strip().splitlines()
+        # The last line repeats the ratios as JSON, for programs.
+        text = printed[:-1] if printed[-1:] and printed[-1].startswith("{") else printed
+        title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
+        lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
+        lines += ["```text", *text, "```", ""]
+    if not files:
+        lines += ["There are no results: `make bench` makes them.", ""]
+    return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------- details
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(cells)} |" for cells in lines), ""]
+
+
+def _plain(text: str) -> str:
+    """Text as text: nothing in it is Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", text.replace("\n", " "))
+
+
+def _mark(verdict: str) -> str:
+    return f"[{verdict}]{{.s1-verdict .s1-{LOOKS[verdict]}}}"
+
+
+CLAIMS_HEAD = """# Claims and verdicts
+
+What the paper claims, what it measured, and what comes out here. Nothing on this page is written
+by hand: the paper's numbers come from a file, ours from the finished runs, and the verdict from a
+rule.
+
+:::{admonition} The rule
+:class: claim
+A claim has a direction: A is better than B. We measure the same difference on our own task, on the
+same questions, with a 95% interval.
+
+- [agrees]{.s1-verdict .s1-agrees} the whole interval is on the claimed side;
+- [does not agree]{.s1-verdict .s1-differs} the whole interval is on the other side;
+- [inside uncertainty]{.s1-verdict .s1-open} the interval contains the border;
+- [not tested]{.s1-verdict .s1-untested} the runs were not made under this profile.
+
+The border is zero. For claims of *no gain* it is 3.3 points, one question of AIME24: the smallest
+difference that the paper could have seen. Counted shares agree when they are what is claimed.
+:::
+
+A verdict says whether the *direction* holds in a small world of ours. It does not say that the
+paper's number would come out again: no row compares a size of ours with a size of theirs.
+"""
+
+AUDIT_HEAD = """## The paper's own numbers, recomputed
+
+What can be checked without any model: do the printed numbers follow from each other? {agree} of
+{all} checks agree; the others are below. *Open* means that the printed numbers do not decide it.
+How each is recomputed is in {chapter}.
+"""
+
+COVERAGE_HEAD = """## Every figure and table
+
+Each figure, table, algorithm and equation of the paper (version 3), and its counterpart here, or
+why there is none.
+"""
+
+PERFORMANCE_HEAD = """# Speed
+
+How fast the parts are, each beside a named peer that did the same work in the same run: what
+compares travels between machines better than a time. The machine is in the first line of each.
+`make bench` prints these tables on yours.
+"""

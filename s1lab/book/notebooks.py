@@ -1,0 +1,229 @@
+"""Execute percent notebooks with a profile's parameters, and check the executed ones.
+
+What is kept of an execution is decided by `s1lab.book.cleaning`; rendering is `s1lab.book.site`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s1core import __version__
+from s1core.errors import RunError
+from s1core.records import write_atomically
+from s1lab.book.cleaning import PACKAGES, ROOT, Stamp, clean
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+# Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
+NOTEBOOK_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+    # Notebooks compute little and run side by side; and sums in one order give the same tokens.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHONHASHSEED": "0",
+    # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
+    "PYTHONWARNINGS": "ignore:IProgress not found",
+}
+
+
+def execute(
+    source: str | Path,
+    output: str | Path,
+    profile: str,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> bool:
+    """Execute `source` (jupytext percent format) and write the cleaned notebook to `output`.
+
+    It runs in the folder of `output`, with PROFILE, and SEED where the notebook declares it,
+    injected after the cell tagged "parameters".
+
+    Returns:
+        True when the file's bytes changed, False when it already held exactly this.
+
+    Raises:
+        RunError: no such source, no parameters cell, an unknown parameter, a failing cell, or an
+            output that would differ between machines.
+    """
+    import jupytext
+    import nbformat
+    import papermill
+
+    source, output = Path(source), Path(output)
+    if not source.is_file():
+        raise RunError(f"{source}: no such notebook.")
+    notebook = jupytext.read(source, fmt="py:percent")
+    values = _injected(source, notebook, profile, parameters or {}, seed)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
+        plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
+        nbformat.write(notebook, plain)
+        try:
+            papermill.execute_notebook(
+                str(plain),
+                str(ran),
+                parameters=values,
+                kernel_name="python3",
+                cwd=str(output.parent),
+                progress_bar=False,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise RunError(_describe(source, error)) from error
+        executed = nbformat.read(ran, as_version=4)
+    stamp = Stamp(
+        source=_inside_project(source),
+        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
+        profile=profile,
+        parameters=values,
+        version=__version__,
+        package_sha256=package_digest(),
+    )
+    text = nbformat.writes(clean(executed, stamp)) + "\n"
+    if output.is_file() and output.read_text(encoding="utf-8") == text:
+        return False
+    write_atomically(output, [text])
+    return True
+
+
+def package_digest() -> str:
+    """sha256 over the names and bytes of both packages' sources (code, profiles, tables)."""
+    digest = hashlib.sha256()
+    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*")):
+        if path.suffix in {".py", ".yaml", ".json"} and path.is_file():
+            digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
+    """Say which executed notebooks are missing, orphaned, or older than their source.
+
+    Returns one sentence per problem; an empty list means that every page shows its source.
+    """
+    import nbformat
+
+    sources, executed = Path(sources), Path(executed)
+    problems = []
+    for source in sorted(sources.glob("*.py")):
+        built = executed / f"{source.stem}.ipynb"
+        if not built.is_file():
+            problems.append(f"{built} is missing: run `make notebooks`.")
+            continue
+        stamp = nbformat.read(built, as_version=4).metadata.get("s1core", {})
+        if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
+            problems.append(f"{built} was made from another {source}: run `make notebooks`.")
+    names = {source.stem for source in sources.glob("*.py")}
+    for built in sorted(executed.glob("*.ipynb")):
+        if built.stem not in names:
+            problems.append(f"{built} has no source in {sources}: delete it.")
+    return problems
+
+
+def check_notebooks(
+    paths: Sequence[str | Path], sanitize: str | Path | None = None, workers: int = 2
+) -> int:
+    """Run nbval over executed notebooks on the committed results; returns pytest's exit status."""
+    if not paths:
+        raise RunError("no executed notebooks to check: run `make notebooks` first.")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
+    command += ["-p", "no:cacheprovider"]
+    if workers > 1:
+        # Cells of one notebook share a kernel, so they must stay on one worker.
+        command += ["-n", str(workers), "--dist", "loadfile"]
+    if sanitize is not None:
+        command += ["--nbval-sanitize-with", str(sanitize)]
+    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
+        # The results mode may be chosen by the caller; the committed ones are the default.
+        environment = {"S1CORE_STORE": "results", **os.environ}
+        return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _injected(
+    source: Path,
+    notebook: NotebookNode,
+    profile: str,
+    parameters: Mapping[str, Any],
+    seed: int | None,
+) -> dict[str, Any]:
+    """PROFILE, SEED where declared, and the caller's parameters; all must be declared."""
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if not tagged:
+        raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
+    declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
+    values: dict[str, Any] = {"PROFILE": profile, **parameters}
+    unknown = sorted(set(values) - declared)
+    if unknown:
+        raise RunError(f"{source} declares no parameter {', '.join(unknown)}.")
+    if seed is not None and "SEED" in declared:
+        values.setdefault("SEED", seed)
+    return dict(sorted(values.items()))
+
+
+@contextlib.contextmanager
+def _environment(scratch: str) -> Iterator[None]:
+    """Set the notebook environment for child processes, and put back what was there."""
+    # A user's IPython profile must not run inside the book; ours only quietens the kernel.
+    profile = Path(scratch, "ipython", "profile_default")
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _describe(source: Path, error: Any) -> str:
+    """One sentence about a failed cell, with the last lines of what it raised."""
+    first_line = str(error.evalue).strip().splitlines()[:1]
+    return (
+        f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: "
+        f"{''.join(first_line)}\n{_last_frame(error.traceback)}"
+    )
+
+
+def _last_frame(traceback: Sequence[str]) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
+    return "\n".join(f"    {line}" for line in plain.splitlines()[-12:])
+
+
+def _inside_project(path: Path) -> str:
+    """The path relative to the project (the folder with pyproject.toml), or just the name."""
+    path = path.resolve()
+    for parent in path.parents:
+        if (parent / "pyproject.toml").is_file():
+            return path.relative_to(parent).as_posix()
+    return path.name

@@ -1,0 +1,245 @@
+"""Render the executed notebooks into a static site, and refuse one that is not whole.
+
+The site is built in a scratch folder and takes its place only when it is complete and has been
+checked: every page is there, every figure loads from the site itself, nothing comes from outside.
+Nothing is executed here. Running notebooks is `s1lab.book.notebooks`.
+"""
+
+from __future__ import annotations
+
+import html as markup_text
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from s1core.errors import RunError
+from s1lab.book.generated import write_pages
+from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
+
+# Elements whose address the browser fetches by itself (a link is only followed when clicked).
+_FETCHED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "object": "data",
+    "embed": "src",
+}
+_FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
+_RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
+_CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
+
+
+def build(
+    book: str | Path = "book",
+    notebooks: str | Path = "book/notebooks",
+    results: str | Path = "results",
+    html: str | Path = "book/_build/html",
+    store: str | Path | None = None,
+    benchmarks: str | Path = "benchmarks/results",
+) -> int:
+    """Build the site from `book` (its sources), `notebooks` (executed) and `results`.
+
+    Warnings are errors. Result files are copied to `_results/` in the site, so that the link
+    under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
+    from there: after a reproduction the pages tell of this machine, not of the committed runs'.
+    The pages of `s1lab.book.generated` are written on the way.
+
+    Returns:
+        The number of pages.
+
+    Raises:
+        RunError: Sphinx warned or failed, or the finished site has a problem.
+    """
+    book, notebooks, results, html = Path(book), Path(notebooks), Path(results), Path(html)
+    if not (book / "_config.yml").is_file():
+        raise RunError(f"{book} is not a book: it has no _config.yml.")
+    html.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=html.parent) as scratch:
+        source, out = Path(scratch, "source"), Path(scratch, "out")
+        ignore = shutil.ignore_patterns("_build", "notebooks", "__pycache__")
+        shutil.copytree(book, source, ignore=ignore)
+        (source / "notebooks").mkdir()
+        for notebook in sorted(notebooks.glob("*.ipynb")):
+            shutil.copy2(notebook, source / "notebooks")
+        shown = source / "_results"
+        if results.is_dir():
+            shutil.copytree(results, shown)
+        if store is not None:
+            _take_runs(Path(store), source / "notebooks", shown)
+        write_pages(source, Path(store) if store is not None else None, Path(benchmarks))
+        _run_jupyter_book(source, out)
+        site = out / "_build" / "html"
+        if shown.is_dir():
+            shutil.copytree(shown, site / "_results", dirs_exist_ok=True)
+        problems = site_problems(site, source)
+        if problems:
+            raise RunError("the site is not whole:\n  " + "\n  ".join(problems))
+        _replace(site, html)
+    return len(pages(html))
+
+
+def pages(site: str | Path) -> list[Path]:
+    """The pages of a built site, in order (the theme also leaves templates in `_static/`)."""
+    site = Path(site)
+    return [
+        page
+        for page in sorted(site.rglob("*.html"))
+        if not page.relative_to(site).parts[0].startswith("_")
+    ]
+
+
+def site_problems(site: str | Path, source: str | Path) -> list[str]:
+    """Everything that a reader would find missing in a built site; empty when it is whole.
+
+    A green build can publish nothing, so this looks at the pages themselves: a page per source
+    document, the outputs and figures of each notebook, local assets that exist, no remote ones.
+    """
+    site, source = Path(site), Path(source)
+    problems = []
+    if not (site / "index.html").is_file():
+        problems.append("index.html is missing")
+    for notebook in sorted((source / "notebooks").glob("*.ipynb")):
+        page = site / "notebooks" / f"{notebook.stem}.html"
+        if not page.is_file():
+            problems.append(f"{notebook.name} has no page: add it to book/_toc.yml")
+            continue
+        text = page.read_text(encoding="utf-8")
+        for figure in _figures(notebook):
+            if f'id="fig-{figure}"' not in text:
+                problems.append(f"{page.name}: figure {figure} is not on the page")
+        if _shows_outputs(notebook) and "cell_output" not in text:
+            problems.append(f"{page.name}: no cell output is on the page")
+    for page in pages(site):
+        problems += [f"{page.relative_to(site)}: {what}" for what in _page_problems(page, site)]
+    for sheet in sorted(site.rglob("*.css")):
+        if _CSS_URL.search(sheet.read_text(encoding="utf-8", errors="replace")):
+            problems.append(f"{sheet.relative_to(site)}: loads a remote asset")
+    return problems
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
+    """Copy the small files of the runs that the notebooks show, and of those behind them."""
+    for notebook in sorted(notebooks.glob("*.ipynb")):
+        profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
+        waiting, taken = list(_shown_runs(notebook)), set()
+        while waiting:
+            name = waiting.pop()
+            run, copy = store / name, target / profile / name
+            if name in taken or not (run / "finished.json").is_file():
+                continue
+            taken.add(name)
+            shutil.rmtree(copy, ignore_errors=True)
+            copy.mkdir(parents=True)
+            for path in run.glob("*.json"):
+                shutil.copy2(path, copy)
+            if (run / "public").is_dir():
+                shutil.copytree(run / "public", copy / "public")
+            waiting += _RUN_NAME.findall((run / "manifest.json").read_text(encoding="utf-8"))
+
+
+def _run_jupyter_book(source: Path, out: Path) -> None:
+    # Jupyter Book 1 has no __main__, and its script may not be on the PATH.
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(source), "--path-output", str(out), "-W", "--keep-going", "--all"]
+    environment = {**os.environ, **NOTEBOOK_ENVIRONMENT, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        lines = [line.replace(f"{source}/", "") for line in plain.splitlines()]
+        shown = [line for line in lines if re.search(r"WARNING|ERROR|CRITICAL|Error:", line)]
+        raise RunError("Sphinx refused the book:\n  " + "\n  ".join(shown or lines[-20:]))
+
+
+def _replace(site: Path, html: Path) -> None:
+    """Put the finished site in place; an interrupted build leaves the old one or none."""
+    old = html.with_name(f".{html.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if html.exists():
+        os.replace(html, old)
+    os.replace(site, html)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _cells(notebook: Path) -> Iterator[dict]:
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if "remove-cell" not in cell["metadata"].get("tags", []):
+            yield cell
+
+
+def _shows_outputs(notebook: Path) -> bool:
+    return any(
+        cell.get("outputs") and "remove-output" not in cell["metadata"].get("tags", [])
+        for cell in _cells(notebook)
+    )
+
+
+def _figures(notebook: Path) -> list[str]:
+    """Names of the figures that `s1lab.figures.show` put into a notebook's outputs."""
+    return [name for name, _ in _shown(notebook)]
+
+
+def _shown_runs(notebook: Path) -> list[str]:
+    """Ids of the runs that a notebook's figures show (paths of files are left out)."""
+    names = {name for _, runs in _shown(notebook) for name in markup_text.unescape(runs).split()}
+    return sorted(name for name in names if "/" not in name)
+
+
+def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
+    for cell in _cells(notebook):
+        for output in cell.get("outputs", []):
+            markup = "".join(output.get("data", {}).get("text/html", ""))
+            yield from re.findall(
+                r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"', markup
+            )
+
+
+class _Assets(HTMLParser):
+    """Collects the addresses that a browser fetches when it opens the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "link" and set((attributes.get("rel") or "").split()) & _FETCHED_LINKS:
+            self.addresses.append(attributes.get("href") or "")
+        elif tag in _FETCHED and attributes.get(_FETCHED[tag]):
+            self.addresses.append(attributes[_FETCHED[tag]] or "")
+
+
+def _page_problems(page: Path, site: Path) -> Iterator[str]:
+    assets = _Assets()
+    assets.feed(page.read_text(encoding="utf-8"))
+    for address in assets.addresses:
+        parts = urlsplit(address)
+        if parts.scheme == "data":
+            continue
+        if parts.scheme or parts.netloc:
+            yield f"loads a remote asset, {address}"
+            continue
+        base = site if parts.path.startswith("/") else page.parent
+        if parts.path and not (base / unquote(parts.path).lstrip("/")).is_file():
+            yield f"{address} does not exist"

@@ -1,0 +1,29 @@
+"""The command line, `s1lab`: what one does with the paper.
+
+This package only wires. `profile` and `planning` have what is asked of a whole profile, `data` what
+was made elsewhere, `official` the authors' own decoding loops, `store` the run store.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from s1core.cli import SETTINGS, run
+from s1lab.cli import data, official, planning, pocket, profile, store
+
+app = typer.Typer(
+    name="s1lab",
+    help="Reproduce the paper: plan it, run it, compare it, and read what others generated.",
+    **SETTINGS,
+)
+profile.register(app)
+planning.register(app)
+data.register(app)
+official.register(app)
+app.add_typer(store.app, name="runs")
+app.add_typer(pocket.app, name="pocket")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command `s1lab`."""
+    run(app, "s1lab", arguments)

@@ -1,0 +1,216 @@
+"""Commands about data: `annotate`, `export`, `report`, and `regrade` for what others made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from s1core.cli.job import settings_path
+from s1core.cli.options import Bench, DataDir, Input, read_problems
+from s1core.errors import InputError
+
+if TYPE_CHECKING:
+    from s1lab.annotation.batch import Usage
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command(
+        epilog="Example: s1lab annotate distill problems.jsonl --base-url "
+        "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
+    )(annotate)
+    app.command(
+        epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
+        "s1lab export selection.csv --selection"
+    )(export)
+    app.command(
+        epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv"
+    )(report)
+    app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")(
+        regrade
+    )
+
+
+def annotate(
+    task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
+    input: Annotated[
+        Path, typer.Argument(help="JSONL of problems (judge: of examples, with their attempts).")
+    ],
+    base_url: Annotated[str, typer.Option(help="Chat endpoint, up to and including /v1.")],
+    model: Annotated[str, typer.Option(help="The model's name there.")],
+    output: Annotated[Path, typer.Option(help="JSONL to write; answers are cached beside it.")],
+    taxonomy: Annotated[Path | None, typer.Option(help="classify: JSONL of subjects.")] = None,
+    prompt_price: Annotated[float, typer.Option(help="Money per million prompt tokens.")] = 0.0,
+    completion_price: Annotated[float, typer.Option(help="... and completion tokens.")] = 0.0,
+    max_cost: Annotated[float | None, typer.Option(help="Stop once this much is spent.")] = None,
+    concurrency: Annotated[int, typer.Option(help="Questions under way at once.")] = 8,
+    rpm: Annotated[float | None, typer.Option(help="Most requests per minute.")] = None,
+    max_tokens: Annotated[int, typer.Option(help="Most tokens per answer.")] = 4096,
+    expected: Annotated[int, typer.Option(help="Tokens expected per answer, for the price.")] = 500,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
+) -> None:
+    """Get traces, subjects or verdicts from any OpenAI-compatible chat endpoint; resumes.
+
+    The key is read from OPENAI_API_KEY, if the endpoint wants one.
+    """
+    from s1core.errors import InputError
+    from s1core.records import Example, Problem, read_jsonl, write_jsonl
+    from s1lab.annotation import batch, classify, distill, judge
+    from s1lab.annotation.chat import ChatConfig
+
+    config = ChatConfig(
+        base_url,
+        model,
+        max_tokens=max_tokens,
+        concurrency=concurrency,
+        requests_per_minute=rpm,
+        prompt_price=prompt_price,
+        completion_price=completion_price,
+        max_cost=max_cost,
+    )
+    cache = output.with_name(output.name + ".answers")
+    attempts: dict[str, str] = {}
+    if task == "judge":
+        rows = list(read_jsonl(input, Example))
+        problems = [row.problem for row in rows]
+        attempts = {row.key: row.trace.attempt for row in rows}
+        questions = judge.questions(problems, attempts)
+    elif task in ("distill", "classify"):
+        problems = list(read_jsonl(input, Problem))
+        questions = distill.questions(problems)
+    else:
+        raise typer.BadParameter(f"no task {task!r}; pick one of distill, classify, judge")
+    if not problems:
+        raise InputError(f"{input} is empty: there is nothing to ask")
+    subjects: dict[str, Any] = {}
+    if task == "classify":
+        if taxonomy is None:
+            raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
+        subjects = classify.read_taxonomy(taxonomy)
+        questions = classify.questions(problems, subjects)
+    typer.echo("to do:  " + _usage(batch.estimate(questions, config, cache, expected)))
+    if not yes:
+        typer.echo("nothing was asked; say --yes to start")
+        return
+    result: Any
+    if task == "distill":
+        result = distill.distill(problems, config, cache)
+        count = write_jsonl(output, result.examples)
+    elif task == "classify":
+        result = classify.classify(problems, subjects, config, cache)
+        count = write_jsonl(output, _pairs(result.domains, "domain"))
+    else:
+        result = judge.judge(problems, attempts, config, cache)
+        count = write_jsonl(output, _pairs(result.correct, "correct"))
+    typer.echo("took:   " + _usage(result.usage))
+    for key, error in sorted(result.errors.items())[:5]:
+        typer.echo(f"failed: {key}: {error}", err=True)
+    typer.echo(f"{output}: {count} of {len(problems)}, {len(result.errors)} failed")
+
+
+def _pairs(values: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [{"key": key, name: value} for key, value in sorted(values.items())]
+
+
+def _usage(usage: Usage) -> str:
+    return (
+        f"{usage.questions} questions, {usage.cached} known, {usage.requests} requests, "
+        f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens, cost {usage.cost:.2f}"
+    )
+
+
+def export(
+    output: Annotated[Path, typer.Argument(help="A .sqlite, .db, .parquet or .csv file.")],
+    source: Annotated[str, typer.Option(help="A data set, e.g. s1K; else the profile's.")] = "",
+    data_dir: Annotated[Path | None, typer.Option(help="Local mirror of the data sets.")] = None,
+    profile: Annotated[str, typer.Option(help="Profile whose pool is meant.")] = "laptop",
+    selection: Annotated[bool, typer.Option(help="The selected examples, not the pool.")] = False,
+    gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
+) -> None:
+    """Write a pool, a selection or a data set as a table for DuckDB, Datasette or a spreadsheet."""
+    from s1lab.cli.profile import open_pipeline
+    from s1lab.data.export import export as write
+
+    items: list[Any]
+    if source:
+        from s1lab.data.load import problems
+
+        items = problems(source, data_dir)
+    elif selection:
+        items = open_pipeline(profile, None).examples()
+    else:
+        items = open_pipeline(profile, None).curation()[0]
+    table = "selection" if selection else "pool"
+    typer.echo(f"{output}: {write(items, output, table, gated_text):,} rows")
+
+
+def report(
+    generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
+    input: Input = None,
+    benchmark: Bench = "",
+    data_dir: DataDir = None,
+    kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
+    form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
+) -> None:
+    """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
+    from s1core.grading import grade_all
+    from s1core.grading.files import read_generations
+    from s1lab.data import benchmarks
+    from s1lab.evaluation.report import GradedRun
+    from s1lab.evaluation.report import report as table
+
+    if not kind:
+        kind = benchmarks.benchmark(benchmark).kind if benchmark else "math"
+    problems = read_problems(input, benchmark, data_dir, None)
+    runs = []
+    for path in generations:
+        made, torn = read_generations(path)
+        if torn is not None:
+            typer.echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+        if not made:
+            raise InputError(f"{path} holds no generations")
+        grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades), _limit(path)))
+    for matrix in (False, True):
+        typer.echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+
+
+def _limit(path: Path) -> int | None:
+    """The thinking budget that `generate` wrote beside a file; None when it did not make it."""
+    beside = settings_path(path)
+    return json.loads(beside.read_text())["budget"]["max_thinking"] if beside.exists() else None
+
+
+def regrade(
+    logs: Annotated[
+        list[Path], typer.Argument(help="lm-evaluation-harness samples, or other JSONL logs.")
+    ],
+    kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
+    verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
+    disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """Grade anybody's logged generations again and compare with the verdicts in the log."""
+    from s1lab.evaluation.logs import read_log, summary
+    from s1lab.evaluation.logs import regrade as grade_again
+
+    for path in logs:
+        log = read_log(path, verdict=verdict or None)
+        if log.torn is not None:
+            typer.echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
+        done = grade_again(log, kind)  # type: ignore[arg-type] - the grader checks it
+        found = summary(done)
+        if as_json:
+            typer.echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
+            continue
+        typer.echo(
+            f"{path} ({log.layout}): {len(done.results)} responses, agreement "
+            f"{100 * done.agreement:.1f}%, {done.truncated} truncated"
+        )
+        for pair, count in found["confusion"].items():
+            typer.echo(f"  {count:6} {pair}")
+        for row in found["disagreements"] if disagreements else ():
+            typer.echo(f"  {json.dumps(row, ensure_ascii=False)}")

@@ -1,0 +1,83 @@
+"""`s1lab runs`: look into the run store, check it, make room in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from s1lab.runs import Run, RunStore
+
+app = typer.Typer(help="List, show, verify or remove runs.", no_args_is_help=True)
+
+Where = Annotated[str, typer.Option("--store", help="Folder of the run store.")]
+RunId = Annotated[str, typer.Argument(help="A run's name, or the beginning of it.")]
+
+
+def _store(where: str) -> RunStore:
+    return RunStore(where) if where else RunStore.default("laptop")
+
+
+@app.command("list", epilog="Example: s1lab runs list")
+def list_runs(store: Where = "") -> None:
+    """One line per run: name, state, size of its records, when it finished."""
+    chosen = _store(store)
+    runs = chosen.runs()
+    for run in runs:
+        records = run.path / "results.jsonl"
+        size = records.stat().st_size / 1e6 if records.exists() else 0.0
+        when = run.provenance().get("finished", "")
+        state = "finished" if run.is_finished else "unfinished"
+        typer.echo(f"{run.id:26} {state:10} {size:8.1f} MB  {when}")
+    typer.echo(f"{len(runs)} runs in {chosen.root}")
+
+
+@app.command(epilog="Example: s1lab runs show generate-3f9c")
+def show(run: RunId, store: Where = "") -> None:
+    """A run's settings, provenance and files."""
+    found = _store(store).get(run)
+    shown = {
+        "run": found.id,
+        "finished": found.is_finished,
+        "settings": found.settings,
+        "provenance": found.provenance(),
+        "summary": found.summary() if found.is_finished else {},
+    }
+    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@app.command(epilog="Examples: s1lab runs verify; s1lab runs verify --store results/laptop")
+def verify(store: Where = "") -> None:
+    """Check every file of every finished run against its digest; fails when one differs."""
+    chosen = _store(store)
+    finished = [run for run in chosen.runs() if run.is_finished]
+    problems = [problem for run in finished for problem in run.verify()]
+    for problem in problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"{len(finished)} finished runs in {chosen.root}, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Examples: s1lab runs gc --unfinished; s1lab runs gc --run sft-0b21 --yes")
+def gc(
+    store: Where = "",
+    run: Annotated[str, typer.Option(help="Remove this run.")] = "",
+    unfinished: Annotated[bool, typer.Option(help="Remove every unfinished run.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove runs: one by name, or all that are unfinished."""
+    chosen = _store(store)
+    doomed: list[Run] = [chosen.get(run)] if run else []
+    if unfinished:
+        doomed += [found for found in chosen.runs() if not found.is_finished]
+    if not doomed:
+        typer.echo("nothing to remove; name a run with --run, or say --unfinished")
+        return
+    for found in doomed:
+        typer.echo(found.id)
+    if yes or typer.confirm(f"Remove {len(doomed)} runs?"):
+        for found in doomed:
+            chosen.remove(found)
+        typer.echo(f"{len(doomed)} runs removed")

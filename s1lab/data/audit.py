@@ -1,0 +1,78 @@
+"""What can be said about the published s1K from its questions alone.
+
+`audit` computes it from a local mirror; the result is kept in `s1k_audit.json` (counts and keys, no
+question's text), so that the book can speak of it on a machine without the data. A test computes it
+again and compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from s1core.records import Problem
+from s1core.selection import BenchmarkIndex, jaccard
+from s1lab.data.load import benchmark_questions, problems
+from s1lab.data.mirror import Mirror
+from s1lab.data.near_duplicates import near_duplicates
+from s1lab.data.sources import table7_name
+
+AUDIT_FILE = Path(__file__).with_name("s1k_audit.json")
+_PUBLISHED = "s1k/s1k_published_problem_solution.jsonl"
+_NOTEBOOK = "s1k/s1k_questions_from_filter_notebook.jsonl"
+
+
+def load_audit() -> dict[str, Any]:
+    """The audit that ships with the package."""
+    return json.loads(AUDIT_FILE.read_text(encoding="utf-8"))
+
+
+def audit(data_dir: str | Path) -> dict[str, Any]:
+    """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions.
+
+    "published" is s1K as released, "notebook" the run printed in the official selection notebook.
+    The text of GPQA questions is withheld in the mirror, so overlaps are counted over the rest.
+
+    Raises:
+        InputError: as for `load.problems`.
+    """
+    mirror = Mirror.open(data_dir)
+    selections = {
+        "published": (problems("s1K questions", data_dir), list(mirror.rows(_PUBLISHED))),
+        "notebook": (problems("notebook questions", data_dir), list(mirror.rows(_NOTEBOOK))),
+    }
+    benchmarks = benchmark_questions(("MATH500", "AIME24"), data_dir)
+    result: dict[str, Any] = {}
+    for name, (questions, rows) in selections.items():
+        types = [row.get("source_type") or row.get("source_type_if_in_notebook") for row in rows]
+        sources = Counter(table7_name(kind) if kind else "not recorded" for kind in types)
+        result[name] = {
+            "rows": len(rows),
+            "with_text": len(questions),
+            "by_source": dict(sources.most_common()),
+            "crosswords": sum(p.question.startswith("Solve the crossword") for p in questions),
+            "shared_8_grams": {
+                bench: _overlaps(questions, bench, listed) for bench, listed in benchmarks.items()
+            },
+            "near_duplicates": [asdict(n) for n in near_duplicates(questions, benchmarks)],
+        }
+    keys = [{row["question_hash"] for row in rows} for _, rows in selections.values()]
+    result["shared_by_both"] = len(keys[0] & keys[1])
+    result["jaccard"] = round(jaccard(*keys), 4)
+    return result
+
+
+def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> dict[str, Any]:
+    index = BenchmarkIndex({name: benchmark})
+    found = [(p, overlap) for p in questions if (overlap := index.overlap(p.question))]
+    sources = Counter(table7_name(p.source) if p.source else "not recorded" for p, _ in found)
+    grams = Counter(overlap.ngram for _, overlap in found)
+    return {
+        "questions": len(found),
+        "by_source": dict(sources.most_common()),
+        "most_common": [list(pair) for pair in grams.most_common(3)],
+    }

@@ -1,0 +1,93 @@
+"""The baselines of the data ablation (Section 5.1, Table 2): random, diverse, longest, full.
+
+Each drops one or more of the three criteria and keeps the rest of the recipe. They start from the
+pool after the quality stages: the paper draws them "after obtaining our high-quality reasoning
+chains", without the difficulty stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from s1core.errors import InputError
+from s1core.selection.candidate import Candidate
+
+Baseline = Callable[[Iterable[Candidate], int, np.random.Generator], list[Candidate]]
+
+
+def _by_key(candidates: Iterable[Candidate], target: int) -> list[Candidate]:
+    pool = sorted(candidates, key=lambda c: c.key)
+    if not 0 < target <= len(pool):
+        raise InputError(
+            f"{target} of {len(pool)} questions cannot be selected: choose a target from 1 to "
+            f"{len(pool)}"
+        )
+    return pool
+
+
+def random(
+    candidates: Iterable[Candidate], target: int, rng: np.random.Generator
+) -> list[Candidate]:
+    """1K-random, "only quality": `target` questions uniformly, without replacement.
+
+    Raises:
+        InputError: the pool is smaller than the target.
+    """
+    pool = _by_key(candidates, target)
+    return [pool[i] for i in rng.choice(len(pool), size=target, replace=False)]
+
+
+def diverse(
+    candidates: Iterable[Candidate], target: int, rng: np.random.Generator
+) -> list[Candidate]:
+    """1K-diverse, "only diversity": a domain uniformly, then a question of it uniformly.
+
+    Domains that run out are no longer drawn. No notion of difficulty enters.
+
+    Raises:
+        InputError: the pool is smaller than the target.
+    """
+    domains: dict[str, list[Candidate]] = {}
+    for candidate in _by_key(candidates, target):
+        domains.setdefault(candidate.domain, []).append(candidate)
+    names = sorted(domains)
+    selected: list[Candidate] = []
+    while len(selected) < target:
+        place = int(rng.integers(len(names)))
+        members = domains[names[place]]
+        selected.append(members.pop(int(rng.integers(len(members)))))
+        if not members:
+            del names[place]
+    return selected
+
+
+def longest(
+    candidates: Iterable[Candidate], target: int, rng: np.random.Generator | None = None
+) -> list[Candidate]:
+    """1K-longest, "only difficulty": the longest traces, longest first; ties by key.
+
+    `rng` is not used: there is nothing random in it.
+
+    Raises:
+        InputError: the pool is smaller than the target.
+    """
+    pool = _by_key(candidates, target)
+    return sorted(pool, key=lambda c: -c.thinking_tokens)[:target]
+
+
+def full(
+    candidates: Iterable[Candidate], target: int = 0, rng: np.random.Generator | None = None
+) -> list[Candidate]:
+    """59K-full, "maximize quantity": the whole pool in order of key; the rest is not used."""
+    return sorted(candidates, key=lambda c: c.key)
+
+
+BASELINES: dict[str, Baseline] = {
+    "random": random,
+    "diverse": diverse,
+    "longest": longest,
+    "full": full,
+}
+"""The rows of Table 2 beside s1K, by name."""

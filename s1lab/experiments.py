@@ -1,0 +1,347 @@
+"""Everything the paper measures, as conditions: which checkpoint, asked how, under which budget.
+
+Pure descriptions made from a profile. `Pipeline` turns a condition into a run; a notebook asks for
+the conditions of its table or figure and for nothing else, so the list of runs of a profile and
+the pages of the book cannot part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from s1core.forcing import Budget
+from s1lab.profiles import Profile
+
+Instruction = tuple[Literal["tokens", "steps", "class"], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a checkpoint comes about.
+
+    Attributes:
+        subset: the examples: "s1", or a baseline of Table 2 (random, diverse, longest, full).
+        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's; "seed" too.
+        control: whether training questions name their trace's budget in "tokens" or "steps"
+            (Appendix E.1); "" for plain questions.
+        released: one of the profile's `released` checkpoints, taken as it is; the rest is unused.
+    """
+
+    subset: str = "s1"
+    changes: tuple[tuple[str, Any], ...] = ()
+    control: Literal["", "tokens", "steps"] = ""
+    released: str = ""
+
+    @property
+    def label(self) -> str:
+        """In words: `s1, max_seq_len 112, seed 1`."""
+        if self.released:
+            return self.released
+        changes = [f"{name} {value}" for name, value in self.changes if name != "on_too_long"]
+        control = [f"{self.control} in the prompt"] if self.control else []
+        return ", ".join([self.subset, *changes, *control])
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One point of a figure or cell of a table, before it is measured.
+
+    Attributes:
+        label: what it is called on the page.
+        kind: the series it belongs to: "budget", "natural", "wait", a subset's name, ...
+        benchmark: whose questions.
+        budget: what the decoder enforces (Section 3.1).
+        samples: generations per question.
+        temperature: 0 is greedy.
+        training: the checkpoint; None is the base model, not fine-tuned.
+        instruct: a budget named in the prompt (Appendix E.1): ("tokens", 64), ("steps", 8) or
+            ("class", "short").
+        steps: most steps the decoder allows; None does not count them.
+        thinking: False asks for the answer at once, without a thinking phase.
+    """
+
+    label: str
+    kind: str
+    benchmark: str
+    budget: Budget
+    samples: int
+    temperature: float
+    training: Training | None = field(default_factory=Training)
+    instruct: Instruction | None = None
+    steps: int | None = None
+    thinking: bool = True
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether the decoder tells steps apart: it limits them, or the model writes their mark."""
+        trained = self.training is not None and self.training.control == "steps"
+        return trained or self.steps is not None
+
+
+Conditions = tuple[Condition, ...]
+
+
+def condition(
+    profile: Profile,
+    label: str,
+    kind: str,
+    *,
+    max_thinking: int | None = None,
+    num_ignore: int = 0,
+    ignore_str: str | tuple[str, ...] = "Wait",
+    benchmark: str | None = None,
+    **fields: Any,
+) -> Condition:
+    """A condition with the profile's own values for whatever is not given."""
+    evaluation = profile.evaluation
+    budget = Budget(
+        max_thinking=evaluation.max_thinking if max_thinking is None else max_thinking,
+        num_ignore=num_ignore,
+        ignore_str=ignore_str,
+        max_answer=evaluation.max_answer,
+    )
+    return Condition(
+        label=label,
+        kind=kind,
+        benchmark=benchmark or evaluation.benchmarks[0],
+        budget=budget,
+        **{"samples": evaluation.samples, "temperature": evaluation.temperature, **fields},
+    )
+
+
+def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Condition:
+    """The model stops by itself: no cap but the profile's limit, no Wait."""
+    return condition(profile, "no budget", "natural", benchmark=benchmark, **fields)
+
+
+def curve(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Figures 1 and 4a: capped thinking, natural ends, and forced Waits."""
+    evaluation = profile.evaluation
+    capped = (
+        condition(profile, f"{cap} tokens", "budget", max_thinking=cap, benchmark=benchmark)
+        for cap in sorted(evaluation.budgets)
+    )
+    return (*capped, natural(profile, benchmark), *waits(profile, benchmark))
+
+
+def waits(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """The extrapolation of Figure 4a: the end of thinking replaced by "Wait" n times."""
+    return tuple(
+        condition(profile, f"Wait {n}x", "wait", num_ignore=n, benchmark=benchmark)
+        for n in sorted(profile.evaluation.waits)
+    )
+
+
+def extrapolation(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Table 4: what is put in the place of the end of thinking."""
+    methods = profile.methods
+    if not methods.ignore_strs:
+        return ()
+    replaced = (
+        condition(
+            profile,
+            f'{methods.num_ignore}x "{text}"' if text else f"{methods.num_ignore}x without string",
+            text or "without string",
+            num_ignore=methods.num_ignore,
+            ignore_str=text,
+            benchmark=benchmark,
+        )
+        for text in methods.ignore_strs
+    )
+    return (replace(natural(profile, benchmark), label="No extrapolation"), *replaced)
+
+
+def subsets(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Table 2: the same recipe on other thousands, and on the whole pool."""
+    if not profile.ablations.subsets:
+        return ()
+    return tuple(
+        condition(profile, name, name, benchmark=benchmark, training=Training(name))
+        for name in ("s1", *profile.ablations.subsets)
+    )
+
+
+def sequence_lengths(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Table 8: examples cut at a shorter sequence length, each with several seeds of training."""
+    ablations, longest = profile.ablations, profile.sft["max_seq_len"]
+    return tuple(
+        condition(
+            profile,
+            f"{length} tokens, seed {seed}",
+            f"{length} tokens",
+            benchmark=benchmark,
+            training=Training(changes=_shorter(length, longest) + _seeded(seed, profile)),
+        )
+        for length in ((*ablations.seq_lens, longest) if ablations.seq_lens else ())
+        for seed in range(profile.seed, profile.seed + ablations.seeds)
+    )
+
+
+def _shorter(length: int, longest: int) -> tuple[tuple[str, Any], ...]:
+    if length == longest:
+        return ()
+    return (("max_seq_len", length), ("on_too_long", "truncate"))
+
+
+def _seeded(seed: int, profile: Profile) -> tuple[tuple[str, Any], ...]:
+    return () if seed == profile.seed else (("seed", seed),)
+
+
+def token_conditional(profile: Profile) -> Conditions:
+    """Table 12: the budget named in the prompt in tokens, alone and enforced by the decoder."""
+    trained = Training(control="tokens")
+    return tuple(
+        condition(
+            profile,
+            f"{limit} tokens{', forced' if forced else ''}",
+            "TCC+BF" if forced else "TCC",
+            max_thinking=limit if forced else None,
+            instruct=("tokens", limit),
+            training=trained,
+            samples=_method_samples(profile),
+        )
+        for forced in (False, True)
+        for limit in profile.methods.token_limits
+    )
+
+
+def step_conditional(profile: Profile) -> Conditions:
+    """Table 13: the budget named in the prompt in steps, alone and enforced by the decoder."""
+    trained = Training(control="steps")
+    return tuple(
+        condition(
+            profile,
+            f"{limit} steps{', forced' if forced else ''}",
+            "SCC+BF" if forced else "SCC",
+            instruct=("steps", limit),
+            steps=limit if forced else None,
+            training=trained,
+            samples=_method_samples(profile),
+        )
+        for forced in (False, True)
+        for limit in profile.methods.step_limits
+    )
+
+
+def class_conditional(profile: Profile) -> Conditions:
+    """Table 14: asked for a short or a long amount of thinking, and not asked."""
+    asked = (
+        condition(
+            profile,
+            f"{name} prompt",
+            "CCC",
+            instruct=("class", name),
+            samples=_method_samples(profile),
+        )
+        for name in profile.methods.classes
+    )
+    return (*asked, natural(profile)) if profile.methods.classes else ()
+
+
+def _method_samples(profile: Profile) -> int:
+    own = profile.methods.samples
+    return profile.evaluation.samples if own is None else own
+
+
+def voting(profile: Profile) -> Conditions:
+    """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one.
+
+    The samples of the fine-tuned model that stops by itself are what rejection sampling
+    (Figure 6) draws from, too.
+    """
+    methods = profile.methods
+    if methods.votes < 2:
+        return ()
+    sampled = {"samples": methods.votes, "temperature": methods.vote_temperature}
+    capped = (
+        condition(profile, f"votes at {cap} tokens", "majority", max_thinking=cap, **sampled)
+        for cap in methods.vote_budgets
+    )
+    base = condition(
+        profile, "votes, base model", "majority, base", training=None, thinking=False, **sampled
+    )
+    return (base, *capped, replace(natural(profile, **sampled), label="votes, no budget"))
+
+
+def arms(profile: Profile) -> Conditions:
+    """Forcing without fine-tuning, and fine-tuning without forcing: two by two."""
+    n = profile.methods.num_ignore
+    if not profile.methods.ignore_strs:
+        return ()
+    return tuple(
+        condition(
+            profile,
+            f"{name}, {f'Wait {waited}x' if waited else 'no Wait'}",
+            name,
+            num_ignore=waited,
+            training=training,
+        )
+        for name, training in (("base model", None), ("fine-tuned", Training()))
+        for waited in (0, n)
+    )
+
+
+def released(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """Figure 1 and Tables 1 and 5 without training: the checkpoints that the authors released."""
+    found: list[Condition] = []
+    for name, arm in profile.released.items():
+        fields: dict[str, Any] = {"benchmark": benchmark, "training": Training(released=name)}
+        found += (
+            condition(profile, f"{name}, {cap} tokens", name, max_thinking=cap, **fields)
+            for cap in sorted(arm.get("budgets", ()))
+        )
+        found.append(condition(profile, f"{name}, no budget", name, **fields))
+        found += (
+            condition(profile, f"{name}, Wait {n}x", name, num_ignore=n, **fields)
+            for n in sorted(arm.get("waits", ()))
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A table or figure of the paper, and how to list its conditions.
+
+    Attributes:
+        name: in short; a notebook and a plan name it so.
+        paper: where the paper has it.
+        conditions: of a profile, on one benchmark.
+        per_benchmark: whether it is measured on each of the profile's benchmarks.
+    """
+
+    name: str
+    paper: str
+    conditions: Callable[..., Conditions]
+    per_benchmark: bool = False
+
+
+EXPERIMENTS = (
+    Experiment("scaling curve", "Figures 1 and 4a, Table 1", curve, per_benchmark=True),
+    Experiment("extrapolation", "Table 4", extrapolation, per_benchmark=True),
+    Experiment("data subsets", "Table 2", subsets, per_benchmark=True),
+    Experiment("sequence length", "Table 8", sequence_lengths, per_benchmark=True),
+    Experiment("token-conditional control", "Tables 3 and 12", token_conditional),
+    Experiment("step-conditional control", "Tables 3 and 13", step_conditional),
+    Experiment("class-conditional control", "Tables 3 and 14", class_conditional),
+    Experiment("parallel scaling", "Figures 4b, 6 and 7", voting),
+    Experiment("forcing without fine-tuning", "Section 4.2", arms),
+    Experiment("released checkpoints", "Figure 1, Tables 1 and 5", released, per_benchmark=True),
+)
+
+
+def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
+    """Every condition of a profile with the experiment that wants it.
+
+    One condition may be wanted twice, under different labels; it is one run all the same.
+    """
+    evaluation, ablated = profile.evaluation, profile.ablations.benchmarks
+    for experiment in EXPERIMENTS:
+        if not experiment.per_benchmark:
+            yield from ((experiment, c) for c in experiment.conditions(profile))
+            continue
+        for benchmark in evaluation.benchmarks:
+            whole = experiment.conditions in (curve, released)
+            if whole or not ablated or benchmark in ablated:
+                yield from ((experiment, c) for c in experiment.conditions(profile, benchmark))

@@ -1,0 +1,324 @@
+"""How the pocket base models are made: `s1lab pocket pretrain small|large`.
+
+A base model knows arithmetic, knows what a search looks like, and answers chat questions directly.
+It has never seen a think delimiter or a "Wait": those are what fine-tuning on traces adds. The
+mix (shares of tokens):
+
+    equations   3 * 7 = 21                              single steps and chains
+    searches    Use 3 7 8 to make 29 / tries … / yes / Answer    plain searches, no chat format
+    long        the same, up to the whole context, tries drawn with replacement
+    chat        user asks, assistant answers at once    the direct baseline of the difficulty stage
+
+No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
+(seed, step), so a killed run resumes from its last checkpoint to the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s1lab.pocket.splits import training_puzzles
+from s1lab.pocket.teacher import ANSWER_PREFIX
+from s1lab.pocket.tokenizer import build_tokenizer
+from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains
+
+if TYPE_CHECKING:
+    from transformers import Qwen2ForCausalLM
+
+CONTEXT = 1024
+VOCABULARY = 288
+"""Rows of the embedding: a little more than the tokenizer has, as Qwen pads its own."""
+
+_ANSWER = ANSWER_PREFIX.replace(":", " :")  # its tokens, separated by spaces
+
+REPEATED = 0.12
+"""Share of lines that are written twice, so that copying a line is a skill of the base model."""
+
+SHARES = {"equations": 0.18, "searches": 0.50, "long": 0.15, "chat": 0.17}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Size and schedule of one base model. Tokens per step: `batch_size * CONTEXT`."""
+
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    steps: int
+    batch_size: int = 8
+    lr: float = 8e-3
+    warmup: int = 100
+    weight_decay: float = 0.02
+    seed: int = 1
+
+
+RECIPES = {
+    "small": Recipe(hidden_size=96, intermediate_size=256, layers=3, steps=1200),
+    "large": Recipe(hidden_size=128, intermediate_size=384, layers=4, steps=2000),
+}
+
+
+# ------------------------------------------------------------------------------- documents
+
+
+class Documents:
+    """Draws training documents as lists of token ids."""
+
+    def __init__(self) -> None:
+        self.ids = build_tokenizer().get_vocab()
+        self.puzzles = {size: training_puzzles(size) for size in (2, 3)}
+        self._lines: dict[tuple[int, ...], list[list[int]]] = {}
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text whose tokens are separated by spaces (much faster than the tokenizer)."""
+        return [self.ids[word] for word in text.split(" ")]
+
+    def draw(self, kind: str, rng: np.random.Generator) -> list[int]:
+        return getattr(self, f"_{kind}")(rng) + [self.ids["<|endoftext|>"]]
+
+    def _maybe_twice(self, line: list[int], rng: np.random.Generator) -> list[int]:
+        return line * 2 if rng.random() < REPEATED else line
+
+    def _equations(self, rng: np.random.Generator) -> list[int]:
+        document: list[int] = []
+        for _ in range(int(rng.integers(4, 16))):
+            value = int(rng.integers(SMALLEST, CAP + 1 if rng.random() < 0.5 else LARGEST + 1))
+            words = [str(value)]
+            for _ in range(int(rng.integers(1, 3))):
+                operator, number = "+-*/"[rng.integers(4)], int(rng.integers(SMALLEST, LARGEST + 1))
+                result = apply(value, operator, number)
+                if result is None:
+                    continue
+                words += [operator, str(number), "=", str(result)]
+                value = result
+            if len(words) > 1:
+                document += self._maybe_twice(self.encode(" ".join([*words, "\n"])), rng)
+        return document
+
+    def _puzzle(self, rng: np.random.Generator, easy: float) -> Puzzle:
+        pool = self.puzzles[2 if rng.random() < easy else 3]
+        puzzle = pool[rng.integers(len(pool))]
+        return Puzzle(tuple(int(n) for n in rng.permutation(puzzle.numbers)), puzzle.target)
+
+    def lines(self, puzzle: Puzzle) -> list[list[int]]:
+        """Ids of every try on the puzzle's numbers, without verdict."""
+        key = tuple(sorted(puzzle.numbers))
+        if key not in self._lines:
+            self._lines[key] = [self.encode(chain.line) for chain in chains(key)]
+        return self._lines[key]
+
+    def _search(self, rng: np.random.Generator, tries: int, replace: bool) -> list[int]:
+        puzzle = self._puzzle(rng, easy=0.1)
+        target = self.ids[str(puzzle.target)]
+        want, newline = [self.ids["want"], target], self.ids["\n"]
+        miss, hit = [*want, self.ids["no"], newline], [*want, self.ids["yes"], newline]
+        found = chains(tuple(sorted(puzzle.numbers)))
+        lines = self.lines(puzzle)
+        right = [i for i, line in enumerate(lines) if line[-1] == target]
+        wrong = [i for i, line in enumerate(lines) if line[-1] != target]
+        document = [*self.encode(puzzle.question), newline]
+        if wrong:
+            count = tries if replace else min(tries, len(wrong))
+            for index in rng.choice(wrong, count, replace=replace):
+                document += self._maybe_twice([*lines[index], *miss], rng)
+        if rng.random() < 0.8:  # mostly it ends in success, sometimes it just stops
+            index = right[rng.integers(len(right))]
+            document += self._maybe_twice([*lines[index], *hit], rng)
+            document += self.encode(f"{_ANSWER}{found[index].expression} \n")
+        return document
+
+    def _searches(self, rng: np.random.Generator) -> list[int]:
+        return self._search(rng, tries=int(rng.integers(0, 11)), replace=False)
+
+    def _long(self, rng: np.random.Generator) -> list[int]:
+        return self._search(rng, tries=int(rng.integers(11, 72)), replace=True)
+
+    def _chat(self, rng: np.random.Generator) -> list[int]:
+        puzzle = self._puzzle(rng, easy=0.25)
+        found = [c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target]
+        answer = found[rng.integers(len(found))].expression
+        return self.encode(
+            f"<|im_start|> user \n {puzzle.question} <|im_end|> \n <|im_start|> assistant \n "
+            f"{_ANSWER}{answer} <|im_end|>"
+        )
+
+
+@lru_cache(maxsize=1)
+def documents() -> Documents:
+    """The source of documents, made once per process."""
+    return Documents()
+
+
+def batch(recipe: Recipe, step: int) -> np.ndarray:
+    """Token ids of one step, shape (batch_size, CONTEXT): documents laid end to end.
+
+    Kinds are drawn so that each has its share of *tokens*, whatever its documents' length.
+    """
+    rng = np.random.default_rng([recipe.seed, step])
+    source, kinds = documents(), list(SHARES)
+    need = recipe.batch_size * CONTEXT
+    spent = dict.fromkeys(kinds, 0.0)
+    stream: list[list[int]] = []
+    offset = {kind: rng.random() * 400 for kind in kinds}  # so that no kind always comes first
+    total = 0
+    while total < need:
+        kind = min(kinds, key=lambda k: (spent[k] + offset[k]) / SHARES[k])
+        document = source.draw(kind, rng)
+        spent[kind] += len(document)
+        total += len(document)
+        stream.append(document)
+    order = rng.permutation(len(stream))
+    flat = np.concatenate([np.asarray(stream[i], dtype=np.int64) for i in order])
+    return flat[:need].reshape(recipe.batch_size, CONTEXT)
+
+
+# -------------------------------------------------------------------------------- training
+
+
+def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
+    """A randomly initialised Qwen2 of the recipe's size (head size 32, tied embeddings)."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    tokenizer = build_tokenizer()
+    heads = recipe.hidden_size // 32
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=recipe.hidden_size,
+        intermediate_size=recipe.intermediate_size,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=heads,
+        num_key_value_heads=max(1, heads // 2),  # grouped: decoding on a CPU is faster
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_sliding_window=False,
+    )
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(recipe.seed)
+    model = Qwen2ForCausalLM(config)
+    torch.set_rng_state(generator_state)
+    return model
+
+
+def schedule(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then cosine to zero, as a factor of `lr`."""
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / (recipe.steps - recipe.warmup)))
+
+
+def pretrain(
+    recipe: Recipe, out_dir: str | Path, *, progress: bool = True, checkpoint_every: int = 200
+) -> Path:
+    """Train a base model; resumes from the last checkpoint in `out_dir` when there is one.
+
+    Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
+
+    Returns:
+        The folder with the finished model (safetensors, tokenizer, `recipe.json`, `log.jsonl`).
+
+    Raises:
+        ValueError: `out_dir` holds a run of another recipe.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from s1core.sft.export import save_tokenizer
+
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    described = json.dumps(asdict(recipe), indent=2)
+    known = out / "recipe.json"
+    if known.exists() and known.read_text() != described:
+        raise ValueError(f"{known} describes another recipe; choose another folder or remove it")
+    known.write_text(described)
+
+    model = build_model(recipe)
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    optimizers: list[Any] = [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(others, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    state_file = out / "state.pt"
+    start = 0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+        start = state["step"]
+        _truncate_log(out / "log.jsonl", start)
+
+    steps = tqdm(
+        range(start, recipe.steps), initial=start, total=recipe.steps, disable=not progress
+    )
+    with open(out / "log.jsonl", "a", encoding="utf-8") as log:
+        for step in steps:
+            ids = torch.from_numpy(batch(recipe, step))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = model(input_ids=ids, use_cache=False).logits
+            loss = torch.nn.functional.cross_entropy(
+                logits[:, :-1].float().reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1)
+            )
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.lr * schedule(recipe, step)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            if step % 20 == 0 or step == recipe.steps - 1:
+                row = {
+                    "step": step,
+                    "tokens": (step + 1) * ids.numel(),
+                    "loss": round(loss.item(), 4),
+                }
+                log.write(json.dumps(row) + "\n")
+                log.flush()
+                steps.set_postfix(loss=row["loss"])
+            if (step + 1) % checkpoint_every == 0:
+                partial = state_file.with_suffix(".partial")
+                torch.save(
+                    {
+                        "model": model.state_dict(),
+                        "optimizers": [o.state_dict() for o in optimizers],
+                        "step": step + 1,
+                    },
+                    partial,
+                )
+                os.replace(partial, state_file)
+    final = out / "model"
+    model.save_pretrained(final)
+    save_tokenizer(build_tokenizer(), final)
+    return final
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop the rows that a killed run wrote after its last checkpoint."""
+    if path.exists():
+        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] < step]
+        path.write_text("".join(row + "\n" for row in rows))
+
+
+def heldout_batches(recipe: Recipe, count: int) -> Iterator[np.ndarray]:
+    """Batches that training never draws (steps beyond the recipe's), for measuring skills."""
+    for index in range(count):
+        yield batch(recipe, 10_000_000 + index)

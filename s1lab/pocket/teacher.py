@@ -1,0 +1,82 @@
+"""The teacher of the pocket world: how traces are made, slips and repairs included.
+
+The paper distils its traces from Gemini Flash Thinking (Section 2.1). Here a small program plays
+the teacher: it tries chains in random order, judges each, and stops at the first that it believes.
+Like any teacher it slips: now and then it accepts a wrong try. Mostly it notices, says "Wait",
+checks the same line again and corrects itself; sometimes it does not, and the trace is wrong (the
+paper keeps such traces too: 464 of s1K's 1,000 are). It also double-checks some right answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s1core.records import Example, Problem, Trace
+from s1lab.pocket.world import Chain, Puzzle, chains
+
+ANSWER_PREFIX = "Answer: "
+TEACHER = "countdown-teacher"
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How often the teacher does what, as probabilities.
+
+    Attributes:
+        slip: a wrong try is called right.
+        repair: such a slip is noticed, and the same line checked again.
+        double_check: a right try is checked again before it is believed.
+    """
+
+    slip: float = 0.06
+    repair: float = 0.6
+    double_check: float = 0.25
+
+
+def verdict(chain: Chain, puzzle: Puzzle) -> str:
+    """`yes` when the chain makes the target, else `no`."""
+    return "yes" if chain.value == puzzle.target else "no"
+
+
+def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> tuple[str, Chain]:
+    """A trace for a solvable puzzle: its text, and the chain that the teacher came to believe.
+
+    The last line ends in "yes" without a newline, as the training format wants it.
+    """
+    tries = list(chains(tuple(sorted(puzzle.numbers))))
+    lines: list[str] = []
+    for index in rng.permutation(len(tries)):
+        chain = tries[index]
+        truth = verdict(chain, puzzle)
+        slipped = truth == "no" and rng.random() < habits.slip
+        lines.append(chain.judged(puzzle.target, "yes" if slipped else truth))
+        if slipped and rng.random() >= habits.repair:
+            return "\n".join(lines), chain
+        if slipped or (truth == "yes" and rng.random() < habits.double_check):
+            lines.append(f"Wait {chain.judged(puzzle.target, truth)}")
+        if truth == "yes":
+            return "\n".join(lines), chain
+    raise ValueError(f"no chain makes {puzzle.target} of {puzzle.numbers}")
+
+
+def example(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> Example:
+    """A puzzle with its reference answer and a teacher's trace."""
+    thinking, believed = think(puzzle, rng, habits)
+    return Example(problem(puzzle), Trace(thinking, ANSWER_PREFIX + believed.expression, TEACHER))
+
+
+def problem(puzzle: Puzzle) -> Problem:
+    """The puzzle as a `Problem`: reference answer, domain and source from its first solution.
+
+    The source tells how many numbers it has, the domain which operations the solution takes.
+    """
+    solution = next(c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target)
+    return Problem(
+        question=puzzle.question,
+        answer=solution.expression,
+        solution=solution.line,
+        source=f"countdown-{len(puzzle.numbers)}",
+        domain=solution.domain,
+    )

@@ -1,0 +1,132 @@
+"""Countdown: the task of the pocket world.
+
+A puzzle gives two or three numbers and a target: use each number once, with + - * /, to make the
+target. Thinking is a sequence of *tries*, each a chain worked from left to right and judged::
+
+    Use 3 7 8 to make 29                question
+    3 + 7 = 10 + 8 = 18 want 29 no      a try: (3 + 7) + 8 is 18, not 29
+    3 * 7 = 21 + 8 = 29 want 29 yes     another
+    ( 3 * 7 ) + 8                       answer
+
+This module knows the puzzles and checks answers exactly; it knows nothing of models or tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from s1core.grading.countdown import read_question
+
+SMALLEST, LARGEST, CAP = 2, 16, 199
+"""Numbers of a puzzle lie in [SMALLEST, LARGEST]; every result of a chain in [0, CAP]."""
+
+OPERATORS = "+-*/"
+_NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """Numbers in the order they are shown, and the target to make of them."""
+
+    numbers: tuple[int, ...]
+    target: int
+
+    @property
+    def key(self) -> tuple[tuple[int, ...], int]:
+        """What makes two puzzles the same: the numbers in any order, and the target."""
+        return tuple(sorted(self.numbers)), self.target
+
+    @property
+    def question(self) -> str:
+        return f"Use {' '.join(map(str, self.numbers))} to make {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A try: `numbers[0] operators[0] numbers[1] …`, worked from left to right."""
+
+    numbers: tuple[int, ...]
+    operators: str
+    results: tuple[int, ...]
+
+    @property
+    def value(self) -> int:
+        return self.results[-1]
+
+    @property
+    def line(self) -> str:
+        """`3 * 7 = 21 + 8 = 29`."""
+        words = [str(self.numbers[0])]
+        for operator, number, result in zip(self.operators, self.numbers[1:], self.results):
+            words += [operator, str(number), "=", str(result)]
+        return " ".join(words)
+
+    def judged(self, target: int, verdict: str) -> str:
+        """`3 * 7 = 21 + 8 = 29 want 29 yes`: the line, the target restated, the verdict."""
+        return f"{self.line} want {target} {verdict}"
+
+    @property
+    def expression(self) -> str:
+        """`( 3 * 7 ) + 8`; `3 * 7` for two numbers."""
+        text = str(self.numbers[0])
+        for step, (operator, number) in enumerate(zip(self.operators, self.numbers[1:])):
+            left = f"( {text} )" if step else text
+            text = f"{left} {operator} {number}"
+        return text
+
+    @property
+    def domain(self) -> str:
+        """The kinds of step that it takes, in order: `multiply-add`."""
+        return "-".join(_NAMES[operator] for operator in self.operators)
+
+
+def apply(left: int, operator: str, right: int) -> int | None:
+    """The result of one step, or None when it is not a whole number in [0, CAP]."""
+    if operator == "/":
+        return left // right if right and left % right == 0 else None
+    result = {"+": left + right, "-": left - right, "*": left * right}[operator]
+    return result if 0 <= result <= CAP else None
+
+
+@cache
+def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
+    """Every try on these numbers (sorted), each essentially different one once.
+
+    `3 + 7` and `7 + 3` are the same try: a commutative first step keeps its numbers in order.
+    """
+    found: dict[tuple[tuple[int, ...], str], Chain] = {}
+    for order in sorted(set(itertools.permutations(numbers))):
+        for operators in itertools.product(OPERATORS, repeat=len(order) - 1):
+            if operators[0] in "+*" and order[0] > order[1]:
+                continue
+            results: list[int] = []
+            value: int | None = order[0]
+            for operator, number in zip(operators, order[1:]):
+                value = apply(value, operator, number)
+                if value is None:
+                    break
+                results.append(value)
+            if value is not None:
+                chain = Chain(order, "".join(operators), tuple(results))
+                found[order, chain.operators] = chain
+    return tuple(found.values())
+
+
+def solutions(puzzle: Puzzle) -> list[Chain]:
+    """The tries that reach the target."""
+    return [c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target]
+
+
+def all_puzzles(size: int) -> Iterator[Puzzle]:
+    """Every puzzle of `size` numbers that a chain solves, in a fixed order, numbers ascending."""
+    for numbers in itertools.combinations_with_replacement(range(SMALLEST, LARGEST + 1), size):
+        for target in sorted({chain.value for chain in chains(numbers)}):
+            yield Puzzle(numbers, target)
+
+
+def parse_question(question: str) -> Puzzle:
+    """Read a puzzle back from its question (see `countdown.read_question`)."""
+    return Puzzle(*read_question(question))

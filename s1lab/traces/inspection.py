@@ -1,0 +1,272 @@
+"""Looking into traces: what the model would have said at each step, and how sure it was.
+
+From finished generations to the small tables that the trace viewer and the entropy figures draw.
+Everything is measured with the model that wrote the traces; nothing is kept here, and nothing of
+profiles or stores is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from s1core import templates
+from s1core.backends.base import Backend
+from s1core.grading import grade, grade_text
+from s1core.records import Generation, Grade, Problem
+from s1core.templates import Template
+from s1lab.traces.entropy import Uncertainty, token_uncertainty
+from s1lab.traces.steps import StepAnswer, answer_pieces, answers_at_steps, split
+
+GROUPS = ("forced", "own", "plain")
+"""Where a step begins: at a Wait that was forced, at one the model wrote, at anything else."""
+
+MEASURES = ("entropy", "varentropy", "surprisal")
+RESAMPLES = 2000
+
+
+def trace_row(
+    problem: Problem,
+    generation: Generation,
+    tokenizer: Any,
+    verdict: Grade | None = None,
+    answers: Sequence[Mapping[str, Any]] = (),
+    separator: str = "\n\n",
+) -> dict[str, Any]:
+    """One generation as the trace viewer reads it: its text in steps, no token ids.
+
+    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
+    """
+    return {
+        "problem_key": generation.problem_key,
+        "sample": generation.sample,
+        "question": problem.question,
+        "status": verdict.status if verdict else "",
+        "extracted": verdict.extracted if verdict else "",
+        "outcome": generation.outcome,
+        "finish_reason": generation.finish_reason,
+        "waits_used": generation.waits_used,
+        "thinking_tokens": generation.thinking_tokens,
+        "steps": [asdict(step) for step in split(generation, tokenizer, separator)],
+        "answer": [asdict(piece) for piece in answer_pieces(generation, tokenizer)],
+        "answers": list(answers),
+    }
+
+
+def read_traces(
+    backend: Backend,
+    problems: Sequence[Problem],
+    generations: Sequence[Generation],
+    kind: str,
+    *,
+    separator: str = "\n\n",
+    max_answer: int = 512,
+    template: str | Template = "s1",
+) -> list[dict[str, Any]]:
+    """The rows of the trace viewer, with the answer at every step, graded.
+
+    Args:
+        backend: samples the answers, greedily; the model that wrote the traces.
+        kind: how answers are graded (`s1core.grading.grade`).
+        separator: what ends a step.
+
+    Returns:
+        One row per generation (see `trace_row`), in order.
+
+    Raises:
+        BackendError: a cut does not fit into the context, or the engine failed.
+    """
+    by_key = {problem.key: problem for problem in problems}
+    rows = []
+    for generation in generations:
+        problem = by_key[generation.problem_key]
+        found = answers_at_steps(
+            backend,
+            problem,
+            generation,
+            separator=separator,
+            max_answer=max_answer,
+            template=template,
+        )
+        rows.append(
+            trace_row(
+                problem,
+                generation,
+                backend.tokenizer,
+                grade(problem, generation, kind),
+                [_graded(problem, answer, kind) for answer in found],
+                separator,
+            )
+        )
+    return rows
+
+
+def uncertainty_rows(
+    model: Any,
+    tokenizer: Any,
+    problems: Sequence[Problem],
+    generations: Sequence[Generation],
+    *,
+    separator: str = "\n\n",
+    template: str | Template = "s1",
+    ignore_str: str = "Wait",
+) -> list[dict[str, Any]]:
+    """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
+
+    Args:
+        model: the transformers model that wrote the traces; one forward pass over each.
+        ignore_str: a step that the model opens with this word counts as its own Wait.
+
+    Returns:
+        One row per generation: `entropy`, `varentropy` (bits, bits squared) and `surprisal` with
+        one value per thinking token, and for each of `GROUPS` the places of its first tokens. The
+        first step is left out: nothing comes before it.
+    """
+    by_key = {problem.key: problem for problem in problems}
+    prompts = [
+        templates.prompt_ids(template, tokenizer, by_key[g.problem_key].question)
+        for g in generations
+    ]
+    known = max(tokenizer.get_vocab().values()) + 1
+    measured = token_uncertainty(
+        model, prompts, [g.token_ids("thinking") for g in generations], vocabulary=known
+    )
+    return [
+        _uncertainty_row(generation, values, tokenizer, separator, ignore_str)
+        for generation, values in zip(generations, measured, strict=True)
+    ]
+
+
+def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[dict[str, Any]]:
+    """Mean uncertainty by distance from where a step begins, for each kind of step.
+
+    Args:
+        rows: from `uncertainty_rows`, one or more per question.
+        window: tokens on either side.
+
+    Returns:
+        Rows of `group`, `measure`, `offset` (0 is the first token of the step), `mean`, `low`,
+        `high` (95%, questions resampled), `positions` and `questions`. Offsets without a position
+        are left out.
+    """
+    offsets = list(range(-window, window + 1))
+    table = []
+    for group in GROUPS:
+        for measure in MEASURES:
+            sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
+            low, high = _ends(_resampled(sums, counts))
+            total, number = sums.sum(0), counts.sum(0)
+            table += [
+                {
+                    "group": group,
+                    "measure": measure,
+                    "offset": offset,
+                    "mean": round(float(total[i] / number[i]), 5),
+                    "low": round(float(low[i]), 5),
+                    "high": round(float(high[i]), 5),
+                    "positions": int(number[i]),
+                    "questions": int((counts[:, i] > 0).sum()),
+                }
+                for i, offset in enumerate(offsets)
+                if number[i]
+            ]
+    return table
+
+
+def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[dict[str, Any]]:
+    """Forced Waits against ordinary step starts: before, at and after, with the difference.
+
+    Returns:
+        Rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
+        `low` and `high` (95%; the same resampled questions for both); empty without either kind.
+    """
+    spans = {"before": (-window, -1), "at": (0, 0), "after": (1, window)}
+    table = []
+    for measure in MEASURES:
+        forced, plain = (
+            _sums(rows, group, measure, list(spans.values())) for group in ("forced", "plain")
+        )
+        if not (forced[1].sum(0).all() and plain[1].sum(0).all()):
+            return []
+        means = [sums.sum(0) / counts.sum(0) for sums, counts in (forced, plain)]
+        low, high = _ends(_resampled(*forced) - _resampled(*plain))
+        table += [
+            {
+                "measure": measure,
+                "where": where,
+                "forced": round(float(means[0][i]), 5),
+                "plain": round(float(means[1][i]), 5),
+                "difference": round(float(means[0][i] - means[1][i]), 5),
+                "low": round(float(low[i]), 5),
+                "high": round(float(high[i]), 5),
+            }
+            for i, where in enumerate(spans)
+        ]
+    return table
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _graded(problem: Problem, answer: StepAnswer, kind: str) -> dict[str, Any]:
+    cut_off = answer.finish_reason == "length"
+    verdict = grade_text(problem, answer.answer, kind, cut_off=cut_off, after_cue=True)
+    return {
+        "thinking_tokens": answer.thinking_tokens,
+        "answer": answer.answer,
+        "status": verdict.status,
+        "extracted": verdict.extracted,
+    }
+
+
+def _uncertainty_row(
+    generation: Generation, values: Uncertainty, tokenizer: Any, separator: str, ignore_str: str
+) -> dict[str, Any]:
+    places: dict[str, list[int]] = {group: [] for group in GROUPS}
+    for step in split(generation, tokenizer, separator)[1:]:
+        own = bool(ignore_str) and step.text.lstrip().startswith(ignore_str)
+        forced = step.pieces[0].origin == "forced"
+        places["forced" if forced else "own" if own else "plain"].append(step.start)
+    return {
+        "problem_key": generation.problem_key,
+        "sample": generation.sample,
+        **{name: [round(float(v), 3) for v in getattr(values, name)] for name in MEASURES},
+        **places,
+    }
+
+
+def _sums(
+    rows: Sequence[Mapping[str, Any]], group: str, measure: str, spans: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of values by question and span of offsets: two (questions, spans)."""
+    keys = {key: i for i, key in enumerate(sorted({row["problem_key"] for row in rows}))}
+    sums = np.zeros((len(keys), len(spans)))
+    counts = np.zeros_like(sums)
+    for row in rows:
+        values, question = np.asarray(row[measure], float), keys[row["problem_key"]]
+        for place in row[group]:
+            for i, (first, last) in enumerate(spans):
+                inside = values[max(place + first, 0) : max(place + last + 1, 0)]
+                sums[question, i] += inside.sum()
+                counts[question, i] += inside.size
+    return sums, counts
+
+
+def _resampled(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means over resampled questions, (resamples, spans); the same questions on every call."""
+    questions = len(sums)
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(questions, np.full(questions, 1 / questions), size=RESAMPLES)
+    with np.errstate(invalid="ignore"):
+        return (drawn @ sums) / (drawn @ counts)
+
+
+def _ends(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95% percentiles per span; a resample that holds no position of a span says nothing."""
+    empty = np.isnan(means).all(0)
+    means = np.where(empty, 0.0, means)
+    low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
+    return low, high

@@ -1,0 +1,94 @@
+"""The run behind the chapter on reading traces: one Wait run looked at from inside.
+
+Its public files are what the trace viewer and the entropy figures draw:
+
+- `traces.jsonl`: the kept generations in steps, with the answer at each step;
+- `uncertainty.jsonl`: entropy, varentropy and surprisal of every thinking token of the same;
+- `around_waits.csv`, `contrasts.csv`: the same over many traces, around forced Waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from s1core.records import Generation
+from s1lab import experiments
+from s1lab.data import benchmarks
+from s1lab.runs import Run
+from s1lab.traces import inspection
+
+if TYPE_CHECKING:
+    from s1lab.experiments import Condition
+    from s1lab.pipeline import Pipeline
+
+NAME = "reading traces"
+"""What `--only` calls it."""
+KEPT = 12
+"""Questions whose traces are kept for reading."""
+MEASURED = 500
+"""Most traces that the means around Waits are taken over."""
+WINDOW = 13
+"""Tokens on either side of a Wait; a line of the pocket world is as long."""
+
+
+def condition(pipeline: Pipeline) -> Condition:
+    """The run that is looked at: the second number of Waits of the profile, or its only one."""
+    return experiments.waits(pipeline.profile)[:2][-1]
+
+
+def locate(pipeline: Pipeline) -> Run:
+    """The run of `reading`, made or not."""
+    return pipeline.store.locate("reading", _settings(pipeline))
+
+
+def reading(pipeline: Pipeline) -> Run:
+    """Ask for the answer at each step, and measure uncertainty, with the model of the traces."""
+    return pipeline.store.ensure("reading", _settings(pipeline), lambda run: _read(pipeline, run))
+
+
+def _settings(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "run": pipeline.locate_run(condition(pipeline)).id,
+        "kept": KEPT,
+        "measured": MEASURED,
+        "window": WINDOW,
+        "separator": pipeline.profile.methods.step_separator,
+    }
+
+
+def _read(pipeline: Pipeline, run: Run) -> dict[str, Any]:
+    wanted, profile = condition(pipeline), pipeline.profile
+    problems = pipeline.problems(wanted.benchmark)
+    order = {problem.key: place for place, problem in enumerate(problems)}
+    # First samples first, so that as many questions as possible are among them.
+    generations = sorted(
+        pipeline.run(wanted).records(Generation), key=lambda g: (g.sample, order[g.problem_key])
+    )
+    pipeline.say(f"reading: {KEPT} traces of {wanted.benchmark}, {wanted.label}")
+    folder = pipeline.checkpoint(wanted.training).path / "sft" / "final"
+    backend = pipeline.backend(folder)
+    common = {"separator": profile.methods.step_separator, "template": profile.template}
+    kept = [g for g in generations[:KEPT] if g.sample == 0]
+    kind = benchmarks.benchmark(wanted.benchmark).kind
+    rows = inspection.read_traces(
+        backend, problems, kept, kind, max_answer=wanted.budget.max_answer, **common
+    )
+    run.write_records("traces.jsonl", rows)
+    tokenizer = backend.tokenizer
+    if profile.engine != "hf":
+        # Other engines give the few likeliest tokens only; an entropy needs all of them.
+        from s1core.backends.hf import HFBackend
+
+        del backend
+        pipeline.release()
+        device = "cuda" if profile.gpus else None
+        model = HFBackend.from_pretrained(folder, device=device).model
+    else:
+        model = backend.model
+    measured = inspection.uncertainty_rows(
+        model, tokenizer, problems, generations[:MEASURED], **common
+    )
+    run.write_records("uncertainty.jsonl", measured[: len(kept)])
+    run.write_table("around_waits.csv", inspection.around_waits(measured, WINDOW))
+    run.write_table("contrasts.csv", inspection.contrasts(measured, WINDOW))
+    return {"traces": len(measured)}

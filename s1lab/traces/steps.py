@@ -1,0 +1,206 @@
+"""A trace taken apart into steps, and what the model would answer after each of them.
+
+Budget forcing can end thinking anywhere (Section 3.1). Ending it after every step of a finished
+trace shows when the answer was first there, and whether later thinking kept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from s1core.errors import BackendError
+
+from s1core import templates
+from s1core.backends.base import Backend, SamplingParams
+from s1core.forcing.budget import Budget, Machine, rules
+from s1core.records import Generation, Origin, Phase, Problem
+from s1core.templates import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive tokens of one origin as text."""
+
+    text: str
+    origin: Origin
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line or paragraph of thinking: tokens `start` to `end` (exclusive) of the thinking."""
+
+    start: int
+    end: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What the model answers when its thinking is ended after `thinking_tokens` tokens."""
+
+    problem_key: str
+    sample: int
+    thinking_tokens: int
+    answer: str
+    answer_tokens: int
+    finish_reason: Literal["stop", "length"]
+
+
+def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[Step, ...]:
+    """The steps of a generation's thinking, in order; together they hold every thinking token.
+
+    A step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
+    always opens a new one. White space alone is not a step; it stays with the one before.
+    """
+    tokens = _marked(generation, "thinking")
+    ends: list[int] = []
+    text = ""
+    texts = {token: tokenizer.decode([token]) for token in {token for token, _ in tokens}}
+    for place, (token, origin) in enumerate(tokens):
+        opens = origin == "forced" and place > 0 and tokens[place - 1][1] == "sampled"
+        if opens and text.strip():
+            ends.append(place)
+            text = ""
+        text += texts[token]
+        if text.endswith(separator) and text.strip():
+            ends.append(place + 1)
+            text = ""
+        elif text.endswith(separator) and ends:
+            ends[-1] = place + 1
+            text = ""
+    if tokens and (not ends or ends[-1] < len(tokens)):
+        if ends and not text.strip():
+            ends[-1] = len(tokens)
+        else:
+            ends.append(len(tokens))
+    return tuple(
+        Step(start, end, _pieces(tokens[start:end], tokenizer))
+        for start, end in zip([0, *ends], ends, strict=False)
+    )
+
+
+def answer_pieces(generation: Generation, tokenizer: Any) -> tuple[Piece, ...]:
+    """The answer phase of a generation: the forced closing of thinking, then what was sampled."""
+    return _pieces(_marked(generation, "answer"), tokenizer)
+
+
+def answers_at_steps(
+    backend: Backend,
+    problem: Problem,
+    generation: Generation,
+    *,
+    separator: str = "\n\n",
+    max_answer: int = 512,
+    answer_cue: str = "Final Answer:",
+    template: str | Template = "s1",
+    system: str | None = None,
+) -> list[StepAnswer]:
+    """What the model would say if its thinking stopped after each step, the start included.
+
+    Thinking is ended as an upper bound ends it (Section 3.1): a line break where one is missing,
+    the end delimiter, the cue. Answers are greedy, whatever the trace was sampled with. Where a
+    greedy run with `max_thinking` as large has the same thinking, it gives the same answer.
+
+    Returns:
+        One record per cut: 0 thinking tokens, then the end of each step.
+
+    Raises:
+        BackendError: the generation is another problem's, a cut does not fit into the context,
+            or the engine failed.
+    """
+    if generation.problem_key != problem.key:
+        raise BackendError(
+            f"generation of problem {generation.problem_key} with the question of {problem.key}; "
+            "pair them by problem key"
+        )
+    tokenizer = backend.tokenizer
+    delimiters = templates.resolve(template, tokenizer)
+    prompt = templates.prompt_ids(template, tokenizer, problem.question, system)
+    thinking = generation.token_ids("thinking")
+    cuts = [0, *(step.end for step in split(generation, tokenizer, separator))]
+    machines = []
+    for cut in cuts:
+        budget = Budget(max_thinking=cut, max_answer=max_answer, answer_cue=answer_cue)
+        machine = Machine(rules(budget, delimiters, tokenizer), prompt, backend.context_length)
+        machine.start()
+        if cut and machine.room < cut:
+            raise BackendError(
+                f"problem {problem.key}: {cut} thinking tokens and an answer of {max_answer} do "
+                f"not fit into a context of {backend.context_length}; lower max_answer"
+            )
+        machine.take(thinking[:cut])
+        machines.append(machine)
+    _answer(backend, prompt, machines)
+    return [
+        _record(generation, cut, machine, tokenizer)
+        for cut, machine in zip(cuts, machines, strict=True)
+    ]
+
+
+def _answer(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
+    """Let every machine, its thinking closed, sample its answer."""
+    for first in range(0, len(machines), backend.batch_size):
+        block = machines[first : first + backend.batch_size]
+        completions = backend.complete(
+            [[*prompt, *machine.token_ids] for machine in block],
+            [
+                SamplingParams(max_tokens=m.room, stop_token_ids=tuple(sorted(m.stops)))
+                for m in block
+            ],
+        )
+        for machine, completion in zip(block, completions, strict=True):
+            if completion.finish_reason == "error":
+                raise BackendError(f"an answer could not be sampled: {completion.error}")
+            machine.take(completion.token_ids)
+
+
+def _record(generation: Generation, cut: int, machine: Machine, tokenizer: Any) -> StepAnswer:
+    ids = [
+        token
+        for segment in machine.segments
+        if (segment.phase, segment.origin) == ("answer", "sampled")
+        for token in segment.token_ids
+    ]
+    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return StepAnswer(
+        generation.problem_key, generation.sample, cut, text, len(ids), machine.finish_reason
+    )
+
+
+def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
+    """The tokens of a phase, each with who wrote it."""
+    return [
+        (token, segment.origin)
+        for segment in generation.segments
+        if segment.phase == phase
+        for token in segment.token_ids
+    ]
+
+
+def _pieces(tokens: Sequence[tuple[int, Origin]], tokenizer: Any) -> tuple[Piece, ...]:
+    """Runs of one origin as text: decoded together, so that spaces between them are right."""
+    ids = [token for token, _ in tokens]
+    borders = [
+        place
+        for place in range(1, len(tokens) + 1)
+        if place == len(tokens) or tokens[place][1] != tokens[place - 1][1]
+    ]
+
+    pieces, begun, shown = [], 0, 0
+    text = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    for border in borders:
+        upto = len(text)
+        if border < len(ids):
+            before = tokenizer.decode(ids[:border], clean_up_tokenization_spaces=False)
+            # A character may be split between two runs; it is shown with the second.
+            upto = len(before.rstrip("\N{REPLACEMENT CHARACTER}"))
+        pieces.append(Piece(text[shown:upto], tokens[begun][1], border - begun))
+        begun, shown = border, max(upto, shown)
+    return tuple(pieces)
