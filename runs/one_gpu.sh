@@ -17,5 +17,5 @@ mkdir -p "$store"
 exec > >(tee -a "$store/log.txt") 2>&1
 date
 
-"$python" -m s1core.cli preflight "$profile"
-exec "$python" -m s1core.cli reproduce "$profile" --yes
+"$python" -m s1lab.cli preflight "$profile"
+exec "$python" -m s1lab.cli reproduce "$profile" --yes
