@@ -18,12 +18,10 @@ import pytest
 from s1core.errors import RunError
 from s1lab import profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.preflight import broken_shards, check_datasets
 from s1lab.planning.cost import cost
-from s1lab.planning.machine import gpus
 from s1lab.planning.fetch import CHECKSUMS
-from s1lab.planning.preflight import Site, preflight
-from s1lab.planning.machine import Finding
+from s1lab.planning.machine import Finding, gpus
+from s1lab.planning.preflight import Site, broken_shards, check_datasets, preflight
 from s1lab.planning.start import begin_with
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
@@ -144,7 +142,7 @@ def test_a_port_that_is_taken_and_hosts_that_nobody_starts(profile, site, monkey
         port = taken.getsockname()[1]
         found = problems(replace(profile, processes=16), replace(site, port=port))
     assert f"{port} is taken" in found["port"].text
-    assert "runs/slurm_two_nodes.sbatch" in found["launcher"].fix
+    assert "launch/slurm_two_nodes.sbatch" in found["launcher"].fix
 
 
 # ----------------------------------------------------------------------- data and models

@@ -154,7 +154,7 @@ def launcher(profile: Profile) -> Iterator[Finding]:
             "launcher",
             f"{profile.processes} processes need several hosts, and {LAUNCH_VARIABLE} names no "
             "command that starts them",
-            "start with runs/slurm_two_nodes.sbatch or runs/two_hosts.sh",
+            "start with launch/slurm_two_nodes.sbatch or launch/two_hosts.sh",
         )
     elif shutil.which(shlex.split(named)[0]) is None:
         text = f"{LAUNCH_VARIABLE}={named}: no such command"
