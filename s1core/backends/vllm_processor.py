@@ -8,7 +8,7 @@ each token came to be travels back in its log-probability (`Mark`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDi
 from s1core.backends.base import Plain, SamplingParams
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_tokenizer
+from s1core.errors import BackendError
 from s1core.forcing.budget import Machine, Rules
 
 KEY = "s1core"  # where a request's `extra_args` describe its machine
@@ -203,3 +204,29 @@ def _leave_only(logits: torch.Tensor, decided: dict[int, tuple[int, Mark]]) -> N
     logits[rows] = -torch.inf
     logits[rows, (tokens == 0).long()] = marks
     logits[rows, tokens] = 0.0
+
+
+def replay(machine: Machine, token_ids: Sequence[int], marks: Sequence[Mark]) -> None:
+    """Step a machine over what the engine's own machine did.
+
+    Raises:
+        BackendError: the ids are not what the machine would have produced.
+    """
+    stop = final_stop(machine)
+    forced, sampled = list(machine.start()), []
+    for token, mark in zip(token_ids, marks, strict=True):
+        if machine.finished:
+            return
+        if not forced and (token == stop or mark is not Mark.SAMPLED):
+            # A stop was dropped here. Which one does not matter to the machine.
+            forced = machine.take([*sampled, stop])
+            sampled = []
+        if machine.finished:
+            return
+        if not forced:
+            sampled.append(token)
+            if len(sampled) == machine.room:
+                forced, sampled = machine.take(sampled), []
+        elif forced.pop(0) != token:
+            raise BackendError(f"vLLM returned id {token} where another was forced")
+    machine.take(sampled)

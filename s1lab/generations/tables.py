@@ -1,6 +1,6 @@
 """What the chapter shows, from committed outcomes: accuracy under caps, what a Wait did, noise.
 
-Each table is tidy: a row an estimate, with `n`, `low` and `high` (95%), all in percent.
+Each table is tidy: a row an estimate, with `n`, and `low` and `high` (95%), all as fractions.
 Differences are paired over questions.
 """
 
@@ -25,7 +25,7 @@ CAPS = (500, 1000, 2000, 4000, 8000)
 def _estimate(right: float, n: float) -> dict[str, float]:
     interval = wilson(right, n)
     ends = {"accuracy": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"n": int(n)} | {name: 100 * value for name, value in ends.items()}
+    return {"n": int(n), **ends}
 
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def paired(a: pd.Series, b: pd.Series) -> Interval:
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
     """Each cap against the largest and against the model that does not think, paired.
 
-    Columns: cap, against, n, difference, low, high (percentage points).
+    Columns: cap, against, n, difference, low, high.
     """
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
@@ -77,8 +77,7 @@ def cap_differences(name: str, folder: Path) -> pd.DataFrame:
 
 
 def _points(gap: Interval) -> dict[str, float]:
-    named = {"difference": gap.estimate, "low": gap.low, "high": gap.high}
-    return {"n": gap.n} | {name: 100 * value for name, value in named.items()}
+    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
 
 
 def per_doubling(name: str, folder: Path) -> Interval:
@@ -103,7 +102,7 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
 
     Columns: `by` ("model", "group" for language, "condition" for how the language was asked for),
     traces, readable, right_before, mended (wrong, then right), broken (right, then wrong), and the
-    net gain among the readable with its interval in points, by the exact test's shares.
+    net gain among the readable with its interval.
     """
     of = table("mgsm", folder)
     rows = []
@@ -120,7 +119,7 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
             {by: value, "traces": len(part), "readable": len(seen)}
             | {"right_before": int((seen.before == "correct").sum())}
             | {"mended": int(mended.sum()), "broken": int(broken.sum())}
-            | {"gain": 100 * gap.estimate, "low": 100 * gap.low, "high": 100 * gap.high}
+            | {"gain": gap.estimate, "low": gap.low, "high": gap.high}
         )
     return pd.DataFrame(rows)
 
@@ -147,7 +146,7 @@ def more_waits(folder: Path) -> pd.DataFrame:
         right = (part.status == "correct").sum()
         rows.append(
             {"model": model, "waits": int(waits), **_estimate(right, len(part))}
-            | {"not_attempted": 100 * (part.status == "no_answer").mean()}
+            | {"not_attempted": (part.status == "no_answer").mean()}
             | {"thinking_tokens": part.thinking_tokens.mean(), "empty": int(part.cut.sum())}
             | {f"pair_{name}": value for name, value in gap.items()}
         )
@@ -179,7 +178,7 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     """Eleven checkpoints of one run on AIME24, and whether they differ by more than chance.
 
     Returns:
-        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (percent right by
+        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right by
         the log's own verdict); and the p-value of Cochran's Q over the same questions.
     """
     of = table("aime24", folder)
@@ -189,7 +188,7 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
         stored = part.method.str.endswith("stored correct").mean()
         rows.append(
             {"step": step, **_estimate(right, len(part))}
-            | {"unfinished": int(part.cut.sum()), "stored": 100 * stored}
+            | {"unfinished": int(part.cut.sum()), "stored": stored}
         )
     matrix = of.assign(right=of.status == "correct").pivot(
         index="question", columns="condition", values="right"
@@ -206,3 +205,13 @@ def cochran_q(right: np.ndarray) -> float:
         return 1.0
     q = (k - 1) * (k * (runs**2).sum() - runs.sum() ** 2) / spread
     return float(stats.chi2.sf(q, k - 1))
+
+
+def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
+    """For people: `value` with its interval in one column, in percent, `low` and `high` gone."""
+    ends = zip(table[value], table.low, table.high, strict=True)
+    words = [
+        "–" if np.isnan(v) else Interval(v, low, high, 0).percent(digits) for v, low, high in ends
+    ]
+    named = table.assign(**{value: words}).drop(columns=["low", "high"])
+    return named.rename(columns=lambda name: name.replace("_", " "))
