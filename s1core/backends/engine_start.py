@@ -59,11 +59,7 @@ def reason(error: BaseException, said: list[str]) -> str:
 def _overheard(said: deque[str]) -> Iterator[None]:
     """Remember what this process and its children write to standard error; it is still shown."""
     sys.stderr.flush()
-    try:
-        shown = os.dup(2)
-    except OSError:  # no standard error at all
-        yield
-        return
+    shown = os.dup(2)
     read, write = os.pipe()
     os.dup2(write, 2)
     os.close(write)

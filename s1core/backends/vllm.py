@@ -24,10 +24,13 @@ from s1core.backends.base import Completion, SamplingParams
 from s1core.backends.engine_start import reasoned
 from s1core.backends.sampling import row_seed
 from s1core.checkpoints import load_tokenizer, locate
-from s1core.errors import BackendError
+from s1core.errors import BackendError, InputError
 from s1core.forcing.budget import Machine
 
 RUNNER_VARIABLE = "VLLM_USE_V2_MODEL_RUNNER"
+
+HOTTEST = 2.0
+"""Temperature above which vLLM refuses a request."""
 
 MOST_BIASED = 1024
 """Ids that vLLM lets a request forbid."""
@@ -40,6 +43,8 @@ class VLLMBackend:
         self.llm = llm
         self.tokenizer = tokenizer
         model = llm.llm_engine.model_config
+        # The CPU build fails on a row with a seed of its own whose prompt is read in pieces.
+        self._seeded = llm.llm_engine.vllm_config.device_config.device_type != "cpu"
         self.context_length = model.max_model_len
         self.batch_size = batch_size
         known = set(tokenizer.get_vocab().values())
@@ -102,15 +107,20 @@ class VLLMBackend:
         """Continue each prompt by its own parameters; one completion per prompt, in order.
 
         Random numbers are vLLM's own, seeded by (seed, first_draw) of the row: a row does not
-        depend on its batch, and one that is continued draws anew.
+        depend on its batch, and one that is continued draws anew. (On vLLM's CPU build the
+        engine's one seed serves all rows.)
         """
         bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= MOST_BIASED else None
+        if hot := [row.temperature for row in params if row.temperature > HOTTEST]:
+            raise InputError(f"vLLM samples at temperatures up to {HOTTEST:g}, not {hot[0]:g}")
         requests = [
             EngineParams(
                 max_tokens=row.max_tokens,
                 temperature=row.temperature,
                 top_p=row.top_p,
-                seed=row_seed(row.seed or 0, str(row.first_draw), 0) if row.temperature else None,
+                seed=row_seed(row.seed or 0, str(row.first_draw), 0)
+                if row.temperature and self._seeded
+                else None,
                 stop_token_ids=list(row.stop_token_ids),
                 min_tokens=min(row.min_tokens, row.max_tokens),
                 logit_bias=bias or None,
@@ -144,32 +154,6 @@ class NativeVLLMBackend(VLLMBackend):
     whether vLLM runs in this process, in another, or on several GPUs.
     """
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
-        """Continue each prompt by its own parameters; one completion per prompt, in order.
-
-        Greedy rows use vLLM's own sampler; others are drawn with this package's random numbers,
-        so that rows continued over several calls agree with rows that run through.
-        """
-        from s1core.backends.vllm_processor import KEY
-
-        requests = [
-            EngineParams(
-                max_tokens=row.max_tokens,
-                temperature=0.0,
-                stop_token_ids=list(row.stop_token_ids),
-                min_tokens=min(row.min_tokens, row.max_tokens),
-                ignore_eos=True,
-                detokenize=False,
-                extra_args=None
-                if row.temperature == 0
-                else {KEY: {"plain": dataclasses.asdict(row), "sampling": _sampling(row)}},
-            )
-            for row in params
-        ]
-        return [self._completion(out) for out in self._generate(prompts, requests)]
-
     def force(
         self,
         prompts: Sequence[Sequence[int]],
@@ -187,7 +171,7 @@ class NativeVLLMBackend(VLLMBackend):
                 ignore_eos=True,
                 detokenize=False,
                 logprobs=0,
-                extra_args={KEY: {**_description(machine, prompt, self), "sampling": _sampling(p)}},
+                extra_args={KEY: _description(machine, prompt, self, p)},
             )
             for prompt, machine, p in zip(prompts, machines, params, strict=True)
         ]
@@ -204,17 +188,10 @@ class NativeVLLMBackend(VLLMBackend):
         return errors
 
 
-def _sampling(params: SamplingParams) -> dict[str, Any]:
-    return {
-        "temperature": params.temperature,
-        "top_p": params.top_p,
-        "seed": params.seed or 0,
-        "draw": params.first_draw,
-    }
-
-
-def _description(machine: Machine, prompt: Sequence[int], backend: VLLMBackend) -> dict[str, Any]:
-    """A machine as plain data, for `extra_args`."""
+def _description(
+    machine: Machine, prompt: Sequence[int], backend: VLLMBackend, params: SamplingParams
+) -> dict[str, Any]:
+    """A machine and how its row is sampled, as plain data for `extra_args`."""
     if type(machine) is not Machine:
         raise BackendError(
             f"vLLM forces budgets natively, not a {type(machine).__name__}; use native=False"
@@ -230,4 +207,8 @@ def _description(machine: Machine, prompt: Sequence[int], backend: VLLMBackend) 
         "answers_at_once": machine.phase == "answer",
         "prompt": list(prompt),
         "context_length": backend.context_length,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "seed": params.seed or 0,
+        "draw": params.first_draw,
     }

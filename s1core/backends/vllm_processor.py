@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 
-from s1core.backends.base import Plain, SamplingParams
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import BackendError
@@ -46,11 +45,8 @@ def final_stop(machine: Machine) -> int:
     return min(machine.rules.stops - forced - set(machine.rules.cue_ids))
 
 
-def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Machine | Plain:
+def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Machine:
     """The machine of a request, from what the driver told the engine about it."""
-    if "plain" in told:
-        plain = told["plain"]
-        return Plain(SamplingParams(**{**plain, "stop_token_ids": tuple(plain["stop_token_ids"])}))
     rules = told["rules"]
     lists = {k: tuple(v) for k, v in rules.items() if isinstance(v, (list, tuple))}
     lists["ignore_ids"] = tuple(tuple(ids) for ids in rules["ignore_ids"])
@@ -68,7 +64,7 @@ class Request:
     is a proposal until the engine's own output has grown by it.
     """
 
-    def __init__(self, machine: Machine | Plain, told: dict[str, Any], output: list[int]) -> None:
+    def __init__(self, machine: Machine, told: dict[str, Any], output: list[int]) -> None:
         self.machine = machine
         self.temperature, self.top_p = told["temperature"], told["top_p"]
         self.seed, self.draw = told["seed"], told["draw"]
@@ -76,8 +72,8 @@ class Request:
         self._output = output
         self._settled = 0
         self._planned: list[int] = machine.start()
-        self._trial: Machine | Plain | None = None
-        self._next: tuple[Machine | Plain, list[int], list[int]] = (machine, [], [])
+        self._trial: Machine | None = None
+        self._next: tuple[Machine, list[int], list[int]] = (machine, [], [])
 
     def settle(self) -> None:
         """Commit the last proposal if the engine took it, else forget it."""
@@ -111,7 +107,7 @@ class Request:
         machine = machine.clone()
         plan = machine.take([token])
         self._next = (machine, [], plan)
-        if token not in machine.stops or isinstance(machine, Plain):
+        if token not in machine.stops:
             return token, mark
         if machine.finished:
             return final_stop(machine), mark
@@ -152,7 +148,7 @@ class ForcingLogitsProcessor(LogitsProcessor):
             self._rows.pop(index, None)
             if told := (params.extra_args or {}).get(KEY):
                 machine = build_machine(told, self._ends_line)
-                self._rows[index] = Request(machine, told["sampling"], output)
+                self._rows[index] = Request(machine, told, output)
         for source, target, direction in batch_update.moved:
             moving, other = self._rows.pop(source, None), self._rows.pop(target, None)
             if moving:
