@@ -69,7 +69,7 @@ def test_every_arrow_leaves_a_finished_run(finished):
     assert all(step.run.is_finished for step in steps)
     made: set[str] = set()
     for step in steps:  # each after those it needs
-        assert made.issuperset(step.needs)
+        assert made.issuperset(need.run.id for need in step.needs)
         made.add(step.run.id)
     assert len(finished.examples()) == SMOKE.selected
 
