@@ -93,6 +93,14 @@ class Run:
             return False
 
     @property
+    def state(self) -> str:
+        """ "finished", "unfinished", or "damaged": files that say what it is cannot be read."""
+        marked = (self.path / "finished.json").exists()
+        if run_name(self.kind, self.settings) != self.id or marked != self.is_finished:
+            return "damaged"
+        return "finished" if marked else "unfinished"
+
+    @property
     def lock(self) -> BaseFileLock:
         """What whoever makes the run holds; one process may hold it twice."""
         from filelock import FileLock
@@ -400,8 +408,8 @@ class RunStore:
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        count = 0
-        for count, run in enumerate(runs, start=1):
+        runs = list(runs)
+        for run in runs:
             target = fresh / run.id
             target.mkdir()
             for name in ("manifest.json", "finished.json", "provenance.json"):
@@ -413,7 +421,7 @@ class RunStore:
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-        return count
+        return len(runs)
 
 
 def _sha256(content: bytes) -> str:
