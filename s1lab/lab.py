@@ -17,7 +17,7 @@ from s1core.records import Problem
 from s1lab import profiles
 from s1lab.data import benchmarks
 from s1lab.profiles import Profile
-from s1lab.runs import Run, RunStore
+from s1lab.runs import Compute, RunStore
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Lab:
         kind: str,
         settings: Mapping[str, Any],
         label: str,
-        compute: Callable[[Run], Mapping[str, Any] | None],
+        compute: Compute,
         **about: Any,
     ) -> Step:
         """A run of a kind: whatever changes its result is in its settings, which name it."""

@@ -6,6 +6,7 @@ same code. Nothing but the profile (and a seed given by name) changes what a run
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -26,8 +27,8 @@ FOLDER = Path(__file__).parent / "profiles"
 NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 """What a profile may be called: `results/` has a folder of that name."""
 
-LARGEST = 64_000
-"""Characters of a profile's file."""
+LARGEST, DEEPEST = 64_000, 20
+"""Characters of a profile's file, and levels of what it holds."""
 
 Count = Annotated[int, 1, 10_000_000]
 Tokens = Annotated[int, 0, 10_000_000]
@@ -232,7 +233,8 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(LARGEST)
-        plain = not any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+        nested = itertools.accumulate(map(_nests, yaml.scan(text)))
+        plain = all(depth < DEEPEST for depth in nested)
         found = json.loads(json.dumps(yaml.safe_load(text))) if plain else None
     except FileNotFoundError as error:
         raise InputError("there is no such profile") from error
@@ -240,10 +242,16 @@ def _settings(path: Path) -> dict[str, Any]:
         raise InputError(f"not YAML that can be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or len(text) == LARGEST:
         raise InputError(
-            f"not a profile: expected settings by name, fewer than {LARGEST:,} characters, and no "
-            "aliases (*name)"
+            f"not a profile: expected settings by name, fewer than {LARGEST:,} characters, "
+            f"nested less than {DEEPEST} deep, and no aliases (*name)"
         )
     return found
+
+
+def _nests(token: Any) -> int:
+    """How much deeper a token of YAML leads; what stands for something else, too deep."""
+    name = type(token).__name__
+    return DEEPEST if name == "AliasToken" else ("Start" in name) - ("End" in name)
 
 
 def _check_numbers(section: Any) -> None:
@@ -282,6 +290,9 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
+    for name in ("sft", "efforts", "released", "engine_options"):
+        if not isinstance(getattr(profile, name), Mapping):
+            raise InputError(f"{name} should hold settings by name")
     _arguments("sft", SFTConfig, profile.sft)
     for name, effort in profile.efforts.items():
         _arguments(f"efforts.{name}", Budget, effort)

@@ -6,12 +6,16 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from s1core.errors import RunError
-from s1core.records import write_atomically
+from s1core.errors import InputError, RunError
+from s1core.records import parse_json, write_atomically
+
+VERSIONS = ("s1core", "torch", "transformers", "numpy", "vllm")
 
 
 def read_object(path: Path, advice: str) -> dict[str, Any]:
@@ -21,15 +25,13 @@ def read_object(path: Path, advice: str) -> dict[str, Any]:
         RunError: there is none, or it is torn or of another shape; `advice` says what to do.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-        reason: object = f"a {type(found).__name__}"
+        return parse_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise RunError(f"{path.parent.name} has no {path.name} (looked in {path.parent})") from error
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error
-    raise RunError(f"{path} is damaged ({reason}); {advice}")
+        raise RunError(
+            f"{path.parent.name} has no {path.name} (looked in {path.parent})"
+        ) from error
+    except (OSError, InputError) as error:
+        raise RunError(f"{path} is damaged ({error}); {advice}") from error
 
 
 def recorded(path: Path) -> dict[str, Any]:
@@ -40,37 +42,35 @@ def recorded(path: Path) -> dict[str, Any]:
         return {}
 
 
+def seconds_of(provenance: Mapping[str, Any]) -> float:
+    """How long a run took, over all its attempts; 0 where that is not known."""
+    seconds = provenance.get("wall_seconds")
+    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else 0.0
+
+
 def note(file: Path, seconds: float) -> None:
     """Write where and for how long a run computed; the seconds of resumed runs add up."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    def installed(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    earlier = seconds_of(recorded(file))
-    facts = {
+    here = str(Path(__file__).parent)
+    facts: dict[str, Any] = {
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "wall_seconds": round(earlier + seconds, 1),
+        "wall_seconds": round(seconds_of(recorded(file)) + seconds, 1),
         "cpus": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
-        "versions": {
-            name: installed(name) for name in ("s1core", "torch", "transformers", "numpy", "vllm")
-        },
-        "commit": _commit(),
+        "versions": {name: _version(name) for name in VERSIONS},
+        "commit": next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None),
     }
-    if gpus := _gpus():
+    # Name and driver of each NVIDIA GPU.
+    if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
     write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
 
 
-def seconds_of(provenance: dict[str, Any]) -> float:
-    """How long a run took, over all its attempts; 0 where that is not known."""
-    seconds = provenance.get("wall_seconds")
-    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else 0.0
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:
@@ -81,17 +81,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _gpus() -> list[str]:
-    """Name and driver of each NVIDIA GPU; empty where there is none."""
-    return _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that the package runs from, if it runs from one."""
-    here = str(Path(__file__).parent)
-    return next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None)
 
 
 def _said(*command: str) -> list[str]:

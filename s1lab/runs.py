@@ -25,7 +25,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,10 @@ MISSING = "missing.json"
 
 HEADLINE = "scaling.svg"
 """Beside committed runs: the headline figure."""
+
+
+Compute = Callable[["Run"], Mapping[str, Any] | None]
+"""Makes or continues a run in its folder; returns facts for its summary, if there are any."""
 
 
 def project_root(start: str | Path = ".") -> Path:
@@ -112,35 +116,26 @@ class Run:
         """Hold the run while the block lasts, if nobody else does; says whether it is ours."""
         from filelock import Timeout
 
-        lock = self.lock
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        except OSError:  # a store that cannot be written: making the run says so in a sentence
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as held:
+            ours = True
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self.lock.acquire(timeout=0))
+            except Timeout:
+                ours = False
+            except OSError:  # a store that cannot be written: making the run says so in a sentence
+                pass
+            yield ours
 
     # ------------------------------------------------------------------ while it runs
 
-    @property
-    def journal(self) -> Journal:
-        """The run's records, `results.jsonl`."""
-        return Journal(self.path / "results.jsonl")
-
     def append(self, records: Iterable[Any]) -> int:
-        """Add records to the journal; they are on disk when this returns. Returns how many."""
-        return self.journal.append(records)
+        """Add records; they are on disk when this returns. Returns how many."""
+        return Journal(self.path / "results.jsonl").append(records)
 
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far (see `Journal.records`)."""
-        return self.journal.records(kind)
+        return Journal(self.path / "results.jsonl").records(kind)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
@@ -149,8 +144,7 @@ class Run:
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
-        rows = list(rows)
-        out = io.StringIO()
+        rows, out = list(rows), io.StringIO()
         writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -206,7 +200,7 @@ class Run:
             path = self.path / "public" / name
             if not path.is_file():
                 problems.append(f"{self.id}: public/{name} is missing")
-            elif _sha256(path.read_bytes()) != digest:
+            elif _sha256(path) != digest:
                 problems.append(f"{self.id}: public/{name} was changed after it was written")
         return problems
 
@@ -219,12 +213,11 @@ class Run:
         digest = self.summary()["files"].get(name)
         if digest is None or not path.is_file():
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
-        content = path.read_bytes()
-        if _sha256(content) != digest:
+        if _sha256(path) != digest:
             raise RunError(
                 f"{path} is not the file that the run wrote (its sha256 differs); {self._advice}"
             )
-        return content.decode("utf-8", errors="replace")
+        return path.read_bytes().decode("utf-8", errors="replace")
 
     def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
         try:
@@ -234,12 +227,11 @@ class Run:
 
     # ------------------------------------------------------------------ making it
 
-    def ensure(self, compute: Callable[[Run], Mapping[str, Any] | None]) -> Run:
+    def ensure(self, compute: Compute) -> Run:
         """The finished run; `compute` makes or continues it when needed.
 
-        `compute` gets the run (with whatever an earlier attempt left in it), writes results and
-        public files, and may return facts for the summary. Processes that ask for the same run at
-        once wait for the first.
+        It gets the run with whatever an earlier attempt left in it. Processes that ask for the
+        same run at once wait for the first.
 
         Raises:
             RunError: the store is read-only and does not hold the run, or cannot be written.
@@ -285,11 +277,7 @@ class Run:
         public = self.path / "public"
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
-        files = {
-            path.name: _sha256(path.read_bytes())
-            for path in sorted(public.iterdir() if public.exists() else ())
-            if path.is_file() and not path.name.startswith(".")
-        }
+        files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
         text = json.dumps({"files": files, **extra}, indent=1, sort_keys=True)
         write_atomically(self.path / "finished.json", [text + "\n"])
 
@@ -310,8 +298,7 @@ class RunStore:
     def default(cls, profile: str) -> RunStore:
         """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
 
-        Both lie in the checkout that the working directory belongs to, so that notebooks find
-        them from the folder they are executed in; outside a checkout, in the working directory.
+        Both lie in the checkout that the working directory belongs to; without one, in that.
         """
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
@@ -322,12 +309,7 @@ class RunStore:
         """The run with these settings, finished or not, started or not."""
         return Run(self.root / run_name(kind, settings), kind, settings, self.read_only)
 
-    def ensure(
-        self,
-        kind: str,
-        settings: Mapping[str, Any],
-        compute: Callable[[Run], Mapping[str, Any] | None],
-    ) -> Run:
+    def ensure(self, kind: str, settings: Mapping[str, Any], compute: Compute) -> Run:
         """The finished run with these settings (see `Run.ensure`)."""
         return self.locate(kind, settings).ensure(compute)
 
@@ -424,5 +406,5 @@ class RunStore:
         return len(runs)
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

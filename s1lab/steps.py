@@ -8,13 +8,12 @@ of its run, and another continues it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from s1core.errors import InputError
 from s1lab.experiments import Condition, Training
-from s1lab.runs import Run
+from s1lab.runs import Compute, Run
 
 POLL = 0.2
 """Seconds between two looks at what other processes have finished."""
@@ -36,7 +35,7 @@ class Step:
 
     label: str
     run: Run
-    compute: Callable[[Run], Mapping[str, Any] | None]
+    compute: Compute
     needs: tuple[Step, ...] = ()
     experiments: tuple[str, ...] = ()
     training: Training | None = None
