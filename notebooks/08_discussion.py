@@ -66,7 +66,7 @@ waited = [c for c in curve if c.kind == "wait"]
 # repetition, and does a Wait bring any step that was not there yet?
 
 # %%
-run = repetition.repetition(pipeline)
+run = repetition.step(pipeline).make()
 
 
 def numbers(rows):

@@ -231,7 +231,7 @@ def shape_of(model: str) -> ModelShape:
 def _checkpoint(step: Step) -> str:
     condition = step.condition
     assert condition is not None
-    return step.needs[0] if step.needs else str(condition.training)
+    return step.needs[0].run.id if step.needs else str(condition.training)
 
 
 def _storage(pipeline: Pipeline, counter: Counter) -> Range:
