@@ -15,15 +15,37 @@ from pathlib import Path
 from typing import Any
 
 from s1core.records import Problem
-from s1core.selection import BenchmarkIndex, jaccard
+from s1core.selection import BenchmarkIndex, Funnel, jaccard
+from s1lab.audit.published import published
 from s1lab.data.load import benchmark_questions, problems
 from s1lab.data.mirror import Mirror
 from s1lab.data.near_duplicates import near_duplicates
-from s1lab.data.sources import table7_name
+from s1lab.data.sources import source, table7_name
 
 AUDIT_FILE = Path(__file__).with_name("s1k_audit.json")
-_PUBLISHED = "s1k/s1k_published_problem_solution.jsonl"
-_NOTEBOOK = "s1k/s1k_questions_from_filter_notebook.jsonl"
+
+
+# Stages of a funnel and the names of their counts in `published.json`.
+_COUNTS = {
+    "pool": "initial",
+    "missing or failed": "after_api_errors",
+    "format": "after_format_filters",
+    "difficulty": "after_difficulty",
+    "pre-selected": "pre_selected",
+    "diversity": "final",
+}
+
+
+def beside_paper(funnel: Funnel) -> list[dict[str, Any]]:
+    """The funnel's rows with the counts of the paper and of the official notebook (None: unknown).
+
+    They are those of Section 2.2, and of the run printed in `data/filter.ipynb`.
+    """
+    known = published()["selection"]
+    return [
+        row | {name: known[name].get(_COUNTS.get(row["stage"])) for name in ("paper", "notebook")}
+        for row in funnel.rows()
+    ]
 
 
 def load_audit() -> dict[str, Any]:
@@ -42,8 +64,8 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
     """
     mirror = Mirror.open(data_dir)
     selections = {
-        "published": (problems("s1K questions", data_dir), list(mirror.rows(_PUBLISHED))),
-        "notebook": (problems("notebook questions", data_dir), list(mirror.rows(_NOTEBOOK))),
+        name: (problems(known, data_dir), list(mirror.rows(source(known).mirror[0])))
+        for name, known in (("published", "s1K questions"), ("notebook", "notebook questions"))
     }
     benchmarks = benchmark_questions(("MATH500", "AIME24"), data_dir)
     result: dict[str, Any] = {}
