@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.selection.candidate import Candidate
-
-Baseline = Callable[[Iterable[Candidate], int, np.random.Generator], list[Candidate]]
+from s1core.selection import Candidate
 
 
 def _by_key(candidates: Iterable[Candidate], target: int) -> list[Candidate]:
@@ -33,7 +31,7 @@ def random(
     """1K-random, "only quality": `target` questions uniformly, without replacement.
 
     Raises:
-        InputError: the pool is smaller than the target.
+        InputError: the pool is smaller than the target; so for all but `full`.
     """
     pool = _by_key(candidates, target)
     return [pool[i] for i in rng.choice(len(pool), size=target, replace=False)]
@@ -45,9 +43,6 @@ def diverse(
     """1K-diverse, "only diversity": a domain uniformly, then a question of it uniformly.
 
     Domains that run out are no longer drawn. No notion of difficulty enters.
-
-    Raises:
-        InputError: the pool is smaller than the target.
     """
     domains: dict[str, list[Candidate]] = {}
     for candidate in _by_key(candidates, target):
@@ -66,24 +61,18 @@ def diverse(
 def longest(
     candidates: Iterable[Candidate], target: int, rng: np.random.Generator | None = None
 ) -> list[Candidate]:
-    """1K-longest, "only difficulty": the longest traces, longest first; ties by key.
-
-    `rng` is not used: there is nothing random in it.
-
-    Raises:
-        InputError: the pool is smaller than the target.
-    """
-    pool = _by_key(candidates, target)
-    return sorted(pool, key=lambda c: -c.thinking_tokens)[:target]
+    """1K-longest, "only difficulty": the longest traces, longest first; ties by key."""
+    return sorted(_by_key(candidates, target), key=lambda c: -c.thinking_tokens)[:target]
 
 
 def full(
     candidates: Iterable[Candidate], target: int = 0, rng: np.random.Generator | None = None
 ) -> list[Candidate]:
-    """59K-full, "maximize quantity": the whole pool in order of key; the rest is not used."""
+    """59K-full, "maximize quantity": the whole pool in order of key."""
     return sorted(candidates, key=lambda c: c.key)
 
 
+Baseline = Callable[[Iterable[Candidate], int, np.random.Generator], list[Candidate]]
 BASELINES: dict[str, Baseline] = {
     "random": random,
     "diverse": diverse,

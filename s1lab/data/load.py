@@ -18,30 +18,15 @@ from s1lab.data.mirror import Mirror, read_rows
 from s1lab.data.rows import Row
 from s1lab.data.sources import Source, source
 
-# The names that the Hub's configurations have for files of a mirror.
-_PARTS = {
-    "agieval/sat-en.jsonl": "sat_en",
-    "agieval/sat-math.jsonl": "sat_math",
-    "agieval/lsat-ar.jsonl": "lsat_ar",
-    "agieval/lsat-lr.jsonl": "lsat_lr",
-    "agieval/lsat-rc.jsonl": "lsat_rc",
-    "agieval/logiqa-en.jsonl": "logiqa",
-    "agieval/aqua-rat.jsonl": "aqua_rat",
-    "agieval/math.jsonl": "math_agieval",
-}
-
 
 def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
-    """The problems of a pool source, a benchmark or a release.
+    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`).
 
-    Args:
-        name: a key of `sources.SOURCES`, e.g. "AIME24".
-        data_dir: a local mirror (see `mirror`); None for the one that `S1CORE_DATA_DIR` names, or
-            else the Hub.
+    `data_dir` is a local mirror; None for the one that `S1CORE_DATA_DIR` names, or else the Hub.
 
     Raises:
-        InputError: the data set is unknown, not in the mirror, out of reach, gated, or its rows
-            lack a column.
+        InputError: the data set is unknown, not in the mirror, out of reach, gated, or a row is not
+            as its rows are.
     """
     return [i.problem if isinstance(i, Example) else i for i in _converted(source(name), data_dir)]
 
@@ -54,8 +39,9 @@ def examples(name: str, data_dir: str | Path | None = None) -> list[Example]:
     """
     entry = source(name)
     if entry.kind != "release":
-        with_traces = ", ".join(n for n in ("s1K", "s1K-1.1", "59K-full"))
-        raise InputError(f"{name} has questions but no traces: choose one of {with_traces}")
+        raise InputError(
+            f"{name} has questions but no traces: choose one of s1K, s1K-1.1, 59K-full"
+        )
     return [item for item in _converted(entry, data_dir) if isinstance(item, Example)]
 
 
@@ -75,27 +61,28 @@ def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem |
     for number, row in enumerate(origin, start=1):
         try:
             item = entry.convert(row)
-        except InputError as error:
-            raise InputError(f"{entry.name}, row {number}: {error}") from error
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            what = "" if isinstance(error, InputError) else "not a row of this data set: "
+            raise InputError(f"{entry.name}, row {number}: {what}{error}") from error
         if item is not None:
             yield item
 
 
 def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
     mirror = Mirror.open(data_dir)
-    fetched = mirror.files_of(entry.name)
-    for name in fetched:
-        yield from mirror.rows(name)
-    if fetched:
+    if fetched := mirror.files_of(entry.name):
+        for name in fetched:
+            yield from mirror.rows(name)
         return
     if not entry.mirror:
         raise InputError(
             f"{entry.name} is not part of the mirror's layout: leave out the data folder to read "
             f"{entry.hub_id} from the Hub"
         )
-    for name in entry.mirror:
+    parts = entry.configs if len(entry.configs) == len(entry.mirror) else [""] * len(entry.mirror)
+    for name, part in zip(entry.mirror, parts, strict=True):
         for row in mirror.rows(name):
-            yield {**row, "part": _PARTS.get(name, "")}
+            yield {**row, "part": part}
 
 
 def hub_revision(entry: Source) -> str:
@@ -106,7 +93,21 @@ def hub_revision(entry: Source) -> str:
     """
     if not entry.hub_id:
         raise InputError(f"{entry.name} is not on the Hub: give a local mirror with --data-dir")
-    return entry.revision or _main_commit(entry)
+    if entry.revision:
+        return entry.revision
+    import huggingface_hub
+
+    try:
+        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=_token())
+    except Exception as error:  # the Hub's clients raise a dozen unrelated types
+        raise _explained(entry, error) from error
+    seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
+    warnings.warn(
+        f"{entry.name}: no verified revision is pinned; reading main of {entry.hub_id}, "
+        f"now {info.sha}{seen}",
+        stacklevel=2,
+    )
+    return str(info.sha)
 
 
 def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
@@ -137,25 +138,8 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
                     yield {**row, "part": config or ""}
     except InputError:
         raise
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        raise _explained(entry, error) from error
-
-
-def _main_commit(entry: Source) -> str:
-    """The commit that `main` has now; warns that it is not a pinned one."""
-    import huggingface_hub
-
-    try:
-        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=_token())
     except Exception as error:  # as above
         raise _explained(entry, error) from error
-    seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
-    warnings.warn(
-        f"{entry.name}: no verified revision is pinned; reading main of {entry.hub_id}, "
-        f"now {info.sha}{seen}",
-        stacklevel=2,
-    )
-    return str(info.sha)
 
 
 def _token() -> str | None:

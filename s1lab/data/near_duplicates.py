@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from s1core.records import Problem, question_key
@@ -28,39 +28,33 @@ class NearDuplicate:
     similarity: float
 
 
-def shingles(question: str, size: int = 3) -> frozenset[str]:
-    """Runs of `size` words (letters and digits, lower case); all words when there are fewer.
+def shingles(question: str) -> frozenset[str]:
+    """Runs of three words (letters and digits, lower case); all words when there are fewer.
 
     `"Find x, y and z!" -> {"find x y", "x y and", "y and z"}`
     """
     words = _WORD.findall(question.lower())
-    if len(words) < size:
+    if len(words) < 3:
         return frozenset([" ".join(words)] if words else [])
-    return frozenset(" ".join(words[i : i + size]) for i in range(len(words) - size + 1))
+    return frozenset(" ".join(words[i : i + 3]) for i in range(len(words) - 2))
 
 
 class SimilarityIndex:
-    """Benchmark questions by their shingles, to find the one most like a given question.
+    """Benchmark questions, by name, to find the one most like a given question."""
 
-    Args:
-        benchmarks: questions by benchmark name.
-        size: words per shingle.
-    """
-
-    def __init__(self, benchmarks: Mapping[str, Iterable[str]], size: int = 3) -> None:
-        self.size = size
+    def __init__(self, benchmarks: Mapping[str, Iterable[str]]) -> None:
         self._questions: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
         self._postings: dict[str, list[int]] = {}
         for name, questions in benchmarks.items():
             for question in questions:
-                found = shingles(question, size)
+                found = shingles(question)
                 for shingle in found:
                     self._postings.setdefault(shingle, []).append(len(self._questions))
                 self._questions.append((name, question_key(question), len(found)))
 
     def nearest(self, question: str) -> NearDuplicate | None:
         """The most similar benchmark question, the first of equals; None if nothing is shared."""
-        found = shingles(question, self.size)
+        found = shingles(question)
         shared: Counter[int] = Counter()
         for shingle in found:
             shared.update(self._postings.get(shingle, ()))
@@ -84,13 +78,6 @@ def near_duplicates(
     `threshold` is a Jaccard similarity in (0, 1]: 1 is the same words in the same order up to
     punctuation, 0.5 a shared half. Nothing is dropped: look at the pairs and decide.
     """
-    index = SimilarityIndex(benchmarks)
-    found = [n for n in _nearest(problems, index) if n.similarity >= threshold]
+    nearest = map(SimilarityIndex(benchmarks).nearest, (p.question for p in problems))
+    found = [n for n in nearest if n is not None and n.similarity >= threshold]
     return sorted(found, key=lambda n: (-n.similarity, n.key))
-
-
-def _nearest(problems: Iterable[Problem], index: SimilarityIndex) -> Iterator[NearDuplicate]:
-    for problem in problems:
-        nearest = index.nearest(problem.question)
-        if nearest is not None:
-            yield nearest
