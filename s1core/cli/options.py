@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,3 +154,40 @@ def _vllm(path: str, batch_size: int, given: dict[str, Any]) -> Backend:
             "use --backend hf"
         ) from error
     return VLLMBackend.from_pretrained(path, batch_size=batch_size, **given)
+
+
+def check_output(output: Path, inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse an output that is no regular file, or one of the files that are read.
+
+    Raises:
+        InputError: it has no name, is a folder or a device, or is an input under any name.
+    """
+    from s1core.errors import InputError
+
+    if not output.name or (output.exists() and not output.is_file()):
+        raise InputError(f"{str(output)!r} is not a regular file: name one to write")
+    for path in inputs:
+        if path is None:
+            continue
+        if output.resolve() == path.resolve() or (
+            output.exists() and path.exists() and output.samefile(path)
+        ):
+            raise InputError(f"{output} is read and would be overwritten: name another --output")
+
+
+def check_replaced(output: Path, count: int) -> None:
+    """Refuse to replace a JSONL file by one with fewer rows.
+
+    Raises:
+        InputError: it has more than `count` rows now.
+    """
+    from s1core.errors import InputError
+
+    if output.exists():
+        with open(output, "rb") as file:
+            held = sum(1 for line in file if line.strip())
+        if held > count:
+            raise InputError(
+                f"{output} holds {held:,} rows, and would be replaced by {count:,}: remove it "
+                "first, or name another --output"
+            )

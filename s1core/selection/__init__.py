@@ -27,25 +27,18 @@ from s1core.selection.diversity import DiversityConfig, diversify, preselect
 from s1core.selection.funnel import Funnel, Stage, jaccard
 
 __all__ = [
-    "ANNOTATIONS",
-    "PAPER_PATTERNS",
     "BenchmarkIndex",
     "Candidate",
     "DiversityConfig",
-    "Dropped",
     "Funnel",
     "SelectionConfig",
     "Stage",
     "StringPattern",
-    "check_fields",
-    "check_format",
     "curate",
     "decontaminate",
-    "deduplicate",
     "difficulty",
     "diversify",
     "jaccard",
-    "preselect",
     "select",
 ]
 
@@ -54,17 +47,13 @@ __all__ = [
 class SelectionConfig:
     """Settings of the whole selection; the defaults are the paper's.
 
-    Attributes:
-        ngram: words per n-gram in decontamination (8); None compares whole questions, for pools
-            whose questions are short and alike (see `BenchmarkIndex`).
-        patterns: signs of bad formatting.
-        required: annotations without which a candidate is dropped.
-        diversity: settings of Algorithm 1.
+    `ngram` is as in `BenchmarkIndex`; without one of the `required` annotations a candidate is
+    dropped.
     """
 
     ngram: int | None = 8
     patterns: tuple[StringPattern, ...] = PAPER_PATTERNS
-    required: tuple[str, ...] = ANNOTATIONS
+    required: tuple[str, ...] = tuple(ANNOTATIONS)
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
 
 
@@ -82,8 +71,7 @@ def curate(
     Raises:
         InputError: the pool is empty, or a benchmark has no question.
     """
-    config = config or SelectionConfig()
-    pool = list(candidates)
+    config, pool = config or SelectionConfig(), list(candidates)
     if not pool:
         raise InputError("the pool is empty: there is nothing to select from")
     if not isinstance(benchmarks, BenchmarkIndex):
@@ -110,8 +98,8 @@ def select(
 ) -> tuple[list[Candidate], Funnel]:
     """Run the whole funnel of Section 2.2 and return the selection and the funnel's counts.
 
-    The same candidates (in any order), benchmarks, config and state of `rng` give the same
-    selection in the same order. `rng` defaults to `numpy.random.default_rng(0)`.
+    The same candidates (in any order), benchmarks, config and state of `rng` (by default
+    `numpy.random.default_rng(0)`) give the same selection in the same order.
 
     Raises:
         InputError: an empty pool or benchmark, fewer candidates left than the target.
@@ -122,6 +110,10 @@ def select(
     pool, dropped = difficulty(pool)
     stages.append(Stage.of("difficulty", pool, dropped))
     taken = preselect(pool, config.diversity)
-    selected, dropped = diversify(pool, config.diversity, rng)
+    try:
+        selected, dropped = diversify(pool, config.diversity, rng)
+    except InputError as error:
+        left = ", ".join(f"{stage.name} {stage.kept:,}" for stage in stages)
+        raise InputError(f"{error} (left by stage: {left})") from error
     stages.append(Stage.of("diversity", selected, dropped))
     return selected, Funnel(tuple(stages), preselected=len(taken))

@@ -1,8 +1,6 @@
 """What selection works on: a pool example with the annotations the paper computed for it.
 
-Section 2.2 and Appendix C decide on four facts about a question: whether a small and a large
-model already solve it, whether the teacher's trace is correct, and how long that trace is. Nothing
-here knows how these annotations were made.
+Nothing here knows how these annotations were made.
 """
 
 from __future__ import annotations
@@ -23,9 +21,9 @@ class Candidate:
     Attributes:
         example: the problem (with `source` and `domain`) and the teacher's trace.
         thinking_tokens: length of `example.trace.thinking` in tokens of the model to be trained.
-        small_correct, large_correct: whether the small and the large grader model solve it (the
-            paper: Qwen2.5-7B-Instruct and 32B); None when it was not graded.
-        trace_correct: whether the teacher's own attempt is correct; None when not graded.
+        small_correct, large_correct: whether the small and the large grader model (the paper:
+            Qwen2.5-7B-Instruct and 32B) solve it; None when it was not graded, here and below.
+        trace_correct: whether the teacher's own attempt is correct.
         error: what went wrong while annotating, e.g. an API error; "" when nothing did.
     """
 
@@ -73,8 +71,7 @@ def partition(
     kept: list[Candidate] = []
     dropped: list[Dropped] = []
     for candidate in candidates:
-        verdict = reason_of(candidate)
-        if verdict is None:
+        if (verdict := reason_of(candidate)) is None:
             kept.append(candidate)
         else:
             dropped.append(Dropped(candidate, *verdict))
@@ -88,12 +85,10 @@ def deduplicate(candidates: Iterable[Candidate]) -> Partition:
     result does not depend on the order of the rows. Kept candidates stay in input order.
     """
     pool = list(candidates)
-    positions: dict[str, list[int]] = {}
-    for position, candidate in enumerate(pool):
-        positions.setdefault(candidate.key, []).append(position)
-    kept = {
-        places[0] if len(places) == 1 else min(places, key=lambda i: (to_json(pool[i]), i))
-        for places in positions.values()
-    }
-    order = itertools.count()
+    best: dict[str, int] = {}
+    for place, candidate in enumerate(pool):
+        other = best.setdefault(candidate.key, place)
+        if other != place and to_json(candidate) < to_json(pool[other]):
+            best[candidate.key] = place
+    kept, order = set(best.values()), itertools.count()
     return partition(pool, lambda c: None if next(order) in kept else ("duplicate question", c.key))

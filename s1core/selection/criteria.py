@@ -1,11 +1,9 @@
 """Quality and difficulty: which questions are worth training on (Section 2.2).
 
-Quality first drops rows with a missing field or an API error (59,029 -> 54,116 in the paper), then
-questions with one of four string patterns: ASCII-art diagrams, references to images that do not
-exist, two kinds of leftover numbering (54,116 -> 51,581; the official notebook's run kept 51,607).
-
-Difficulty keeps what neither grader model solves (51,581 -> 24,496). The length of the trace, the
-paper's second measure of difficulty, is no filter there: it weighs the draw in `diversity`.
+Quality drops rows with a missing field or an API error, then questions with one of four string
+patterns: ASCII-art diagrams, references to images that do not exist, two kinds of leftover
+numbering. Difficulty keeps what neither grader model solves. The length of the trace, the paper's
+second measure of difficulty, is no filter: it weighs the draw in `diversity`.
 """
 
 from __future__ import annotations
@@ -17,7 +15,12 @@ from typing import Literal
 
 from s1core.selection.candidate import Candidate, Partition, partition
 
-ANNOTATIONS = ("domain", "small_correct", "large_correct", "trace_correct")
+ANNOTATIONS = {
+    "domain": "domain",
+    "small_correct": "grade of the small model",
+    "large_correct": "grade of the large model",
+    "trace_correct": "grade of the trace",
+}
 """What a candidate needs beside its texts before the later stages can decide about it."""
 
 
@@ -25,12 +28,8 @@ ANNOTATIONS = ("domain", "small_correct", "large_correct", "trace_correct")
 class StringPattern:
     """A sign of bad formatting: a regular expression searched in one field of a candidate.
 
-    Attributes:
-        name: the label counted in the funnel.
-        regex: searched with `re.search`.
-        field: which text is searched.
-        unless_source: a candidate whose source contains this is kept when it matches, whatever
-            other pattern it matches (as the official notebook does for `[asy]` and AIME).
+    `name` is counted in the funnel. A candidate whose source contains `unless_source` is kept when
+    it matches, whatever else it matches (as the official notebook does for `[asy]` and AIME).
     """
 
     name: str
@@ -58,20 +57,13 @@ def check_fields(
         if candidate.error:
             return "API error", candidate.error
         trace = candidate.example.trace
-        absent = {
-            "question": not candidate.question.strip(),
-            "thinking": not trace.thinking.strip(),
-            "attempt": not trace.attempt.strip(),
-            "domain": "domain" in required and not candidate.domain,
-            "grade of the small model": (
-                "small_correct" in required and candidate.small_correct is None
-            ),
-            "grade of the large model": (
-                "large_correct" in required and candidate.large_correct is None
-            ),
-            "grade of the trace": "trace_correct" in required and candidate.trace_correct is None,
-        }
-        missing = [name for name, is_absent in absent.items() if is_absent]
+        missing = [] if candidate.question.strip() else ["question"]
+        missing += [n for n in ("thinking", "attempt") if not getattr(trace, n).strip()]
+        missing += [
+            label
+            for name, label in ANNOTATIONS.items()
+            if name in required and getattr(candidate, name) in (None, "")
+        ]
         return (f"missing {missing[0]}", ", ".join(missing)) if missing else None
 
     return partition(candidates, reason)
@@ -100,14 +92,14 @@ def check_format(
 
 def difficulty(candidates: Iterable[Candidate]) -> Partition:
     """Drop candidates that either grader solves; an ungraded one (None) counts as not solved."""
-    solvers = {
-        (True, True): "both models",
-        (True, False): "the small model only",
-        (False, True): "the large model only",
-    }
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
-        solver = solvers.get((bool(candidate.small_correct), bool(candidate.large_correct)))
-        return (f"solved by {solver}", "") if solver else None
+        small, large = candidate.small_correct, candidate.large_correct
+        if not (small or large):
+            return None
+        who = (
+            "both models" if small and large else f"the {'small' if small else 'large'} model only"
+        )
+        return f"solved by {who}", ""
 
     return partition(candidates, reason)

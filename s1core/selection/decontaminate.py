@@ -1,9 +1,8 @@
 """Decontamination: drop pool questions that share an n-gram with a benchmark question.
 
 Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespace), against
-MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. The official script compares
-with more than the paper says (all of AIME 2022 to 2024, LiveCodeBench, and each source with those
-before it), and adds the AIME questions of the pool afterwards, uncompared.
+MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. (The official script
+compares with more, and adds the AIME questions of the pool afterwards, uncompared.)
 
     the pool    "Find  the SUM of all primes p such that p+2 is prime"
     8-grams     "find the sum of all primes p such", "the sum of all primes p such that", ...
@@ -38,10 +37,9 @@ class BenchmarkIndex:
         benchmarks: questions by benchmark name, e.g. `{"MATH500": [...], "AIME24": [...]}`.
         n: words per n-gram (the paper: 8). None compares whole questions instead: a pool question
             overlaps when all its words equal, in order, all words of a benchmark question.
-        match_short: what becomes of a benchmark question with fewer than n words, which has no
-            n-gram. False, as in the official code: it matches nothing. True: it matches a pool
-            question of exactly the same words (never a longer one that merely contains it, since
-            `find x` is part of half of mathematics). Without effect when n is None.
+        match_short: whether a benchmark question with fewer than n words, which has no n-gram,
+            matches a pool question of exactly the same words (never a longer one that contains
+            it: `find x` is part of half of mathematics). False, as in the official code: nothing.
         normalize: brings questions that say the same to one text before words are compared, on
             both sides, e.g. by sorting the numbers of a puzzle. The paper uses none.
 
@@ -108,10 +106,7 @@ class BenchmarkIndex:
 
 
 def decontaminate(candidates: Iterable[Candidate], index: BenchmarkIndex) -> Partition:
-    """Drop candidates whose question shares an n-gram with a benchmark (Section 2.1).
-
-    Reasons read `overlaps MATH500`; the detail is the shared n-gram.
-    """
+    """Drop candidates that share an n-gram with a benchmark (Section 2.1); it is the detail."""
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
         found = index.overlap(candidate.question)

@@ -57,26 +57,18 @@ class DiversityConfig:
     benchmark_sources: tuple[str, str] = ("qq8933/AIME_1983_2024", "Idavidrein/gpqa")
 
 
-def _from(candidate: Candidate, sources: Sequence[str]) -> bool:
-    return any(source in candidate.source for source in sources)
-
-
 def preselect(candidates: Iterable[Candidate], config: DiversityConfig) -> list[Candidate]:
     """The questions that Algorithm 1 takes before it draws, in order of key (lines 4-12)."""
 
     def trusted(c: Candidate) -> bool:
-        long = _from(c, config.long_sources) and c.thinking_tokens > config.long_tokens
-        return long or _from(c, config.correct_sources)
+        long = config.long_sources if c.thinking_tokens > config.long_tokens else ()
+        return any(source in c.source for source in (*config.correct_sources, *long))
 
     return sorted((c for c in candidates if c.trace_correct and trusted(c)), key=lambda c: c.key)
 
 
 def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) -> dict[str, float]:
-    """Domain frequencies that the "notebook" variant draws from after `switch_at`; they sum to 1.
-
-    Raises:
-        InputError: the pool has no question of the first benchmark source.
-    """
+    """Domain frequencies, in all 1, that "notebook" draws from after `switch_at` questions."""
     pool = list(candidates)
     counts, scaled = (
         Counter(c.domain for c in pool if source in c.source) for source in config.benchmark_sources
@@ -84,8 +76,7 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
     if not counts:
         raise InputError(
             f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}, and "
-            "the pool has no question from there: name other benchmark_sources, or use the variant "
-            "'paper'"
+            "the pool has no question from there: name other benchmark_sources"
         )
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
@@ -112,11 +103,18 @@ def diversify(
     Candidates without a domain share one, `""`; `check_fields` drops them where it is required.
 
     Raises:
-        InputError: the pool is empty or smaller than the target, two candidates have one key, or
-            the settings do not fit the pool.
+        InputError: the pool is smaller than the target, two candidates have one key, or the
+            settings do not fit the pool.
     """
     pool = sorted(candidates, key=lambda c: c.key)
-    _check(pool, config)
+    if config.variant not in ("paper", "notebook"):
+        raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
+    if not 1 <= config.target <= len(pool):
+        raise InputError(
+            f"{len(pool)} questions are left for a target of {config.target}: lower it"
+        )
+    if len({c.key for c in pool}) < len(pool):
+        raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}
     if len(selected) > config.target:
         raise InputError(
@@ -142,20 +140,3 @@ def diversify(
             imitated.pop(domain, None)
     dropped = [Dropped(c, "not drawn") for c in pool if c.key not in selected]
     return list(selected.values()), dropped
-
-
-def _check(pool: Sequence[Candidate], config: DiversityConfig) -> None:
-    if not pool:
-        raise InputError("the pool is empty: nothing is left to select from")
-    if config.variant not in ("paper", "notebook"):
-        raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
-    if config.target < 1:
-        raise InputError(f"at least one question is selected, not {config.target}")
-    if len(pool) < config.target:
-        raise InputError(
-            f"{len(pool)} questions are left, fewer than the target of {config.target}: lower the "
-            "target"
-        )
-    for one, other in zip(pool, pool[1:], strict=False):
-        if one.key == other.key:
-            raise InputError(f"two candidates have the key {one.key}: deduplicate the pool")

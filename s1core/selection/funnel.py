@@ -15,10 +15,7 @@ from s1core.selection.candidate import Candidate, Dropped
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one stage left: counts in total, by source and by domain, and why the rest was dropped.
-
-    The first stage is the pool itself, with nothing dropped.
-    """
+    """What one stage left, and why the rest was dropped; the first stage is the pool itself."""
 
     name: str
     kept: int
@@ -30,15 +27,10 @@ class Stage:
     @classmethod
     def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> Stage:
         """Count a stage's output; sources, domains and reasons in order of name."""
-        sources, domains, reasons = (
-            dict(sorted(Counter(values).items()))
-            for values in (
-                (c.source for c in kept),
-                (c.domain for c in kept),
-                (d.reason for d in dropped),
-            )
-        )
-        return cls(name, len(kept), sum(reasons.values()), sources, domains, reasons)
+        sources, domains = Counter(c.source for c in kept), Counter(c.domain for c in kept)
+        reasons = Counter(d.reason for d in dropped)
+        counts = (dict(sorted(count.items())) for count in (sources, domains, reasons))
+        return cls(name, len(kept), reasons.total(), *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +39,6 @@ class Funnel:
 
     stages: tuple[Stage, ...]
     preselected: int = 0
-
-    def counts(self) -> dict[str, int]:
-        """Questions kept after each stage, by stage name, in order."""
-        return {stage.name: stage.kept for stage in self.stages}
 
     def rows(self) -> list[dict[str, Any]]:
         """`stage`, `kept`, `dropped` and `reasons`, one row per stage.
@@ -75,10 +63,6 @@ class Funnel:
 
 
 def jaccard(one: Iterable[str], other: Iterable[str]) -> float:
-    """Overlap of two sets of keys: |A & B| / |A | B|; 1.0 when both are empty.
-
-    For a reproduced selection beside the published s1K: the official run had no seed, so equality
-    cannot be expected.
-    """
+    """Overlap of two sets, such as the keys of two selections: |A & B| / |A | B|."""
     a, b = set(one), set(other)
     return len(a & b) / len(a | b) if a | b else 1.0
