@@ -1,26 +1,22 @@
 """The questions that the paper evaluates on (Section 4.1), with the grading that each one needs.
 
-A benchmark is a name, a kind of grading and the number of rows it must have; where its files are
-and at which revision is known to `s1lab.data.sources`. Countdown is the pocket world's benchmark.
+Where their files are is known to `s1lab.data.sources`; Countdown is the pocket world's.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from s1core.errors import InputError
 from s1core.grading.grades import Kind
 from s1core.records import Problem
+from s1lab.data.sources import plain
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A set of questions: its name in the paper, how it is graded, how many rows it has.
-
-    `paper` says whether the paper reports it; `gated`, that its text must not be spread.
-    """
+    """A name, a kind of grading and a number of rows; whether the paper has it, and it is gated."""
 
     name: str
     kind: Kind
@@ -43,15 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def benchmark(name: str) -> Benchmark:
-    """Find a benchmark by name; case, spaces, "-" and "_" do not matter (`"aime24"`).
-
-    Raises:
-        InputError: there is none; the message lists them.
-    """
-
-    def plain(text: str) -> str:
-        return re.sub(r"[\s_-]", "", text).lower()
-
+    """Find a benchmark by name (`"aime24"` will do); InputError lists them where there is none."""
     for known, entry in BENCHMARKS.items():
         if plain(name) in (plain(known), plain(known.removesuffix(" Diamond"))):
             return entry
@@ -59,13 +47,11 @@ def benchmark(name: str) -> Benchmark:
 
 
 def load(
-    name: str, data_dir: str | Path | None = None, *, limit: int | None = None
+    name: str, data_dir: Path | str | None = None, *, limit: int | None = None
 ) -> list[Problem]:
-    """The questions of a benchmark, checked to be all there.
+    """The first `limit` questions of a benchmark, which is checked to be all there.
 
-    Args:
-        data_dir: a local mirror; None reads the Hub at its pinned revision.
-        limit: only the first so many questions, for rehearsals.
+    `data_dir` is a local mirror; None reads the Hub at its pinned revision.
 
     Raises:
         InputError: unknown name, another number of rows than the benchmark has, a limit below 1;

@@ -23,35 +23,23 @@ def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
     """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`).
 
     `data_dir` is a local mirror; None for the one that `S1CORE_DATA_DIR` names, or else the Hub.
-
-    Raises:
-        InputError: the data set is unknown, not in the mirror, out of reach, gated, or a row is not
-            as its rows are.
+    Raises InputError where a data set is unknown, out of reach, gated, or has a row unlike its own.
     """
     return [i.problem if isinstance(i, Example) else i for i in _converted(source(name), data_dir)]
 
 
 def examples(name: str, data_dir: str | Path | None = None) -> list[Example]:
-    """The examples, with traces, of a release such as "s1K".
-
-    Raises:
-        InputError: as for `problems`; the data set has no traces.
-    """
+    """The examples of a release such as "s1K"; raises as `problems`, and where it has no traces."""
     entry = source(name)
     if entry.kind != "release":
-        raise InputError(
-            f"{name} has questions but no traces: choose one of s1K, s1K-1.1, 59K-full"
-        )
+        raise InputError(f"{name} has questions but no traces: choose s1K, s1K-1.1 or 59K-full")
     return [item for item in _converted(entry, data_dir) if isinstance(item, Example)]
 
 
 def benchmark_questions(
     names: tuple[str, ...] = ("MATH500", "AIME24"), data_dir: str | Path | None = None
 ) -> dict[str, list[str]]:
-    """Questions by benchmark, ready for `selection.BenchmarkIndex`.
-
-    GPQA Diamond, the paper's third, is gated: name it too where its terms were accepted.
-    """
+    """Questions by benchmark; GPQA Diamond, the paper's third, is gated: name it too if you may."""
     return {name: [p.question for p in problems(name, data_dir)] for name in names}
 
 
@@ -86,11 +74,7 @@ def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
 
 
 def hub_revision(entry: Source) -> str:
-    """The commit that is read from the Hub: the pinned one, or where none is, that of `main`.
-
-    Raises:
-        InputError: the data set is not on the Hub, or out of reach.
-    """
+    """The commit that is read from the Hub: the pinned one, or where none is, that of `main`."""
     if not entry.hub_id:
         raise InputError(f"{entry.name} is not on the Hub: give a local mirror with --data-dir")
     if entry.revision:
@@ -111,30 +95,20 @@ def hub_revision(entry: Source) -> str:
 
 
 def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
-    """The rows of a data set as the Hub has them, with its configuration as "part".
-
-    Raises:
-        InputError: as for `hub_revision`; the data set is gated or cannot be read.
-    """
+    """The rows of a data set as the Hub has them, with its configuration as "part"."""
     revision = revision or hub_revision(entry)
     try:
-        if entry.files:
-            import huggingface_hub
-
-            for name in entry.files:
-                path = huggingface_hub.hf_hub_download(
-                    entry.hub_id, name, repo_type="dataset", revision=revision, token=_token()
-                )
-                yield from read_rows(path)
-            return
         import datasets
+        import huggingface_hub
 
-        for config in entry.configs or (None,):
+        where = {"revision": revision, "token": _token()}
+        for name in entry.files:
+            yield from read_rows(
+                huggingface_hub.hf_hub_download(entry.hub_id, name, repo_type="dataset", **where)
+            )
+        for config in () if entry.files else entry.configs or (None,):
             for split in entry.splits:
-                data = datasets.load_dataset(
-                    entry.hub_id, config, split=split, revision=revision, token=_token()
-                )
-                for row in data:
+                for row in datasets.load_dataset(entry.hub_id, config, split=split, **where):
                     yield {**row, "part": config or ""}
     except InputError:
         raise
@@ -143,7 +117,6 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
 
 
 def _token() -> str | None:
-    """The user's own token, from the environment only."""
     return os.environ.get("HF_TOKEN") or None
 
 
@@ -155,8 +128,8 @@ def _explained(entry: Source, error: Exception) -> InputError:
             f"{entry.name} is gated: accept its terms at huggingface.co/datasets/{entry.hub_id} "
             "and set HF_TOKEN to a token of that account"
         )
-    summary = (str(error).splitlines() or [""])[0][:200]
+    told = f"{kind}: {(str(error).splitlines() or [''])[0][:200]}"
     return InputError(
-        f"{entry.name} cannot be read from the Hub ({entry.hub_id}): {kind}: {summary}; without a "
-        "network, give a local mirror with --data-dir"
+        f"{entry.name} cannot be read from the Hub ({entry.hub_id}): {told}; without a network, "
+        "give a local mirror with --data-dir"
     )

@@ -24,10 +24,9 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def inside(root: str | Path, name: str) -> Path:
-    """The path of a name that a list gives, in the folder `root` and nowhere else.
+    """The path of a listed name in the folder `root`; InputError where it could be elsewhere.
 
-    Raises:
-        InputError: it is absolute, climbs out with `..`, or leads through a symbolic link.
+    That is an absolute name, one that climbs out with `..`, or one through a symbolic link.
     """
     path, pure = Path(root), PurePosixPath(name)
     odd = not pure.parts or pure.is_absolute() or ".." in pure.parts
@@ -41,11 +40,7 @@ def inside(root: str | Path, name: str) -> Path:
 
 
 def read_manifest(root: str | Path) -> dict[str, dict[str, Any]]:
-    """The rows of a mirror's manifest by path; `file`, `rows` and `sha256` are checked.
-
-    Raises:
-        InputError: it is missing, or a row is none; the message says which.
-    """
+    """The rows of a mirror's manifest by path; InputError where one has no file, rows or sha256."""
     path = Path(root) / MANIFEST
     if not path.is_file():
         raise InputError(f"{root} is not a data mirror: it has no {MANIFEST}")
@@ -71,11 +66,7 @@ def read_manifest(root: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def read_checksums(folder: str | Path) -> dict[str, str]:
-    """File names and their sha256, from the `SHA256SUMS` of a folder.
-
-    Raises:
-        InputError: a line is torn, or names something outside the folder; or there is none.
-    """
+    """File names and their sha256, from the `SHA256SUMS` of a folder; InputError if it is torn."""
     path = Path(folder) / CHECKSUMS
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -94,11 +85,7 @@ def _is_sha256(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A folder of data files whose manifest was read. Build it with `Mirror.open`.
-
-    `entries` are the manifest's rows by path. Where `s1lab fetch` made the mirror, `source` is the
-    data set that a file was fetched for (a key of `sources.SOURCES`).
-    """
+    """A folder of data files, and its manifest's rows by path. Build it with `Mirror.open`."""
 
     root: Path
     entries: dict[str, dict[str, Any]]
@@ -114,11 +101,7 @@ class Mirror:
         return tuple(name for name, row in self.entries.items() if row.get("source") == source)
 
     def path(self, name: str) -> Path:
-        """The path of a file, once its content was found to agree with the manifest.
-
-        Raises:
-            InputError: the manifest does not list it, it is missing, or its sha256 differs.
-        """
+        """The path of a file, once it was found to agree with the manifest; else InputError."""
         if name not in self.entries:
             raise InputError(f"{self.root / MANIFEST} lists no {name}")
         path = inside(self.root, name)
@@ -127,20 +110,13 @@ class Mirror:
         if name not in self._checked:
             found, listed = sha256(path), self.entries[name]["sha256"]
             if found != listed:
-                raise InputError(
-                    f"{path} has sha256 {found[:12]}…, the manifest says {listed[:12]}…: the copy "
-                    "is damaged or was edited"
-                )
+                told = f"{path} has sha256 {found[:12]}…, the manifest says {listed[:12]}…"
+                raise InputError(f"{told}: the copy is damaged or was edited")
             self._checked.add(name)
         return path
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """The rows of a JSONL or Parquet file, as dicts.
-
-        Raises:
-            InputError: as for `path` and `read_rows`; it has another number of rows than the
-                manifest says (found out at the end).
-        """
+        """The rows of a JSONL or Parquet file; their number is compared at the end."""
         count, listed = 0, self.entries[name]["rows"] if name in self.entries else 0
         for count, row in enumerate(read_rows(self.path(name)), start=1):  # noqa: B007 - counted
             yield row
@@ -149,12 +125,7 @@ class Mirror:
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
-    """The rows of one `.jsonl` or `.parquet` file.
-
-    Raises:
-        InputError: the suffix is another, the file is not UTF-8 JSONL, or the Parquet file is
-            truncated or damaged; the message names the file, and the line for JSONL.
-    """
+    """The rows of one `.jsonl` or `.parquet` file; InputError with file and line if it is none."""
     path = Path(path)
     if path.suffix == ".jsonl":
         yield from read_jsonl(path)

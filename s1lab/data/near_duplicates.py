@@ -39,45 +39,29 @@ def shingles(question: str) -> frozenset[str]:
     return frozenset(" ".join(words[i : i + 3]) for i in range(len(words) - 2))
 
 
-class SimilarityIndex:
-    """Benchmark questions, by name, to find the one most like a given question."""
-
-    def __init__(self, benchmarks: Mapping[str, Iterable[str]]) -> None:
-        self._questions: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
-        self._postings: dict[str, list[int]] = {}
-        for name, questions in benchmarks.items():
-            for question in questions:
-                found = shingles(question)
-                for shingle in found:
-                    self._postings.setdefault(shingle, []).append(len(self._questions))
-                self._questions.append((name, question_key(question), len(found)))
-
-    def nearest(self, question: str) -> NearDuplicate | None:
-        """The most similar benchmark question, the first of equals; None if nothing is shared."""
-        found = shingles(question)
-        shared: Counter[int] = Counter()
-        for shingle in found:
-            shared.update(self._postings.get(shingle, ()))
-        if not shared:
-            return None
-
-        def similarity(number: int) -> float:
-            count = shared[number]
-            return count / (len(found) + self._questions[number][2] - count)
-
-        best = max(shared, key=lambda number: (similarity(number), -number))
-        name, key, _ = self._questions[best]
-        return NearDuplicate(question_key(question), name, key, similarity(best))
-
-
 def near_duplicates(
     problems: Iterable[Problem], benchmarks: Mapping[str, Iterable[str]], threshold: float = 0.5
 ) -> list[NearDuplicate]:
     """Pool questions at least `threshold` similar to a benchmark question, most similar first.
 
     `threshold` is a Jaccard similarity in (0, 1]: 1 is the same words in the same order up to
-    punctuation, 0.5 a shared half. Nothing is dropped: look at the pairs and decide.
+    punctuation, 0.5 a shared half. Of equally similar benchmark questions the first is named.
+    Nothing is dropped: look at the pairs and decide.
     """
-    nearest = map(SimilarityIndex(benchmarks).nearest, (p.question for p in problems))
-    found = [n for n in nearest if n is not None and n.similarity >= threshold]
-    return sorted(found, key=lambda n: (-n.similarity, n.key))
+    listed: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
+    postings: dict[str, list[int]] = {}
+    for name, questions in benchmarks.items():
+        for question in questions:
+            there = shingles(question)
+            for shingle in there:
+                postings.setdefault(shingle, []).append(len(listed))
+            listed.append((name, question_key(question), len(there)))
+    near: list[NearDuplicate] = []
+    for problem in problems:
+        own = shingles(problem.question)
+        shared = Counter(number for shingle in own for number in postings.get(shingle, ()))
+        alike = {n: count / (len(own) + listed[n][2] - count) for n, count in shared.items()}
+        best = max(alike, key=lambda n: (alike[n], -n), default=None)
+        if best is not None and alike[best] >= threshold:
+            near.append(NearDuplicate(problem.key, *listed[best][:2], alike[best]))
+    return sorted(near, key=lambda n: (-n.similarity, n.key))

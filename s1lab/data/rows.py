@@ -1,8 +1,7 @@
 """From a dataset's own row to a `Problem` or an `Example`: one small function per source.
 
 The mappings follow the official collection script: which columns make the question, which rows are
-left out, and the `source` string that s1 records. They know nothing of files or of the Hub.
-A function returns None for a row that the source's part of the pool leaves out.
+left out (None), and the `source` string that s1 records.
 """
 
 from __future__ import annotations
@@ -22,58 +21,45 @@ Converter = Callable[[Row], Problem | Example | None]
 
 
 def column(row: Row, *names: str) -> Any:
-    """The value of the first of these columns that the row has.
-
-    Raises:
-        InputError: it has none of them.
-    """
+    """The value of the first of these columns that the row has; InputError when it has none."""
     for name in names:
         if name in row:
             return row[name]
-    raise InputError(
-        f"no column {' or '.join(map(repr, names))}; there are {', '.join(row) or 'none'}"
-    )
+    wanted = " or ".join(map(repr, names))
+    raise InputError(f"no column {wanted}; there are {', '.join(row) or 'none'}")
 
 
 def text(value: Any) -> str:
     """A field as text: "" for None, the first of a list, `True` for a bool as Python prints it.
 
     Raises:
-        InputError: it is an object, not a finite number, or no Unicode text.
+        InputError: it is an object or not a finite number.
     """
     if isinstance(value, (list, tuple)):
         return text(value[0]) if value else ""
     number = isinstance(value, (int, float)) and math.isfinite(value)
     if not (number or value is None or isinstance(value, str)):
         raise InputError(f"{str(value)[:40]!r} stands where text belongs")
-    found = "" if value is None else str(value)
-    if any("\ud800" <= char <= "\udfff" for char in found):
-        raise InputError(f"{found[:40]!r} is no Unicode text: it holds half a character")
-    return found
+    return "" if value is None else str(value)
 
 
 def asked_in(row: Row, *names: str) -> str:
-    """The question's text, from the first of these columns that the row has.
-
-    Raises:
-        InputError: as for `column` and `text`; it is no text.
-    """
+    """The question, in the first of these columns that the row has; InputError if it is no text."""
     value = column(row, *names)
     if not isinstance(value, str):
         raise InputError(f"the question is {str(value)[:40]!r}, no text")
-    return text(value)
+    return value
 
 
 def boxed(solution: str) -> str:
     r"""The final answer in a written solution: the contents of its last `\boxed{}`, or ""."""
-    found = last_boxes(solution)
-    return found[-1] if found else ""
+    return (list(last_boxes(solution)) or [""])[-1]
 
 
 def by_columns(
-    question: str | list[str],
+    question: str,
     source: str,
-    answer: str | list[str] = "",
+    answer: str = "",
     solution: str = "",
     only: Mapping[str, Any] | None = None,
     strip: bool = False,
@@ -81,40 +67,33 @@ def by_columns(
     r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
 
     Args:
-        question, answer, solution: the column, or several spellings of it; one that ends in `?`
-            may be missing. Without an answer it is what the solution has in `\boxed{}`, without a
-            solution that is the answer.
+        question, answer, solution: the column, `a|b` for one of them, `a?` if it may be missing.
+            No answer: what the solution has in `\boxed{}`; no solution: the answer.
         source: what s1 records; `{subject}` stands for the column of that name.
         only: rows with other values in these columns are left out.
         strip: whether blanks around the question are cut off.
     """
 
-    def value(row: Row, names: str | list[str]) -> str:
-        if isinstance(names, str) and names.endswith("?"):
-            return text(row.get(names[:-1]))
-        return text(column(row, *([names] if isinstance(names, str) else names)))
+    def value(row: Row, name: str) -> str:
+        return text(row.get(name[:-1]) if name.endswith("?") else column(row, *name.split("|")))
 
     def convert(row: Row) -> Problem | None:
         if any(column(row, name) != wanted for name, wanted in (only or {}).items()):
             return None
-        asked = asked_in(row, *([question] if isinstance(question, str) else question))
+        asked = asked_in(row, *question.split("|"))
         written = value(row, solution) if solution else ""
         given = value(row, answer) if answer else boxed(written)
         recorded = re.sub(r"\{(\w+\??)\}", lambda name: value(row, name[1]), source)
-        stated = written if solution else given
-        return Problem(asked.strip() if strip else asked, given, stated, recorded)
+        asked = asked.strip() if strip else asked
+        return Problem(asked, given, written if solution else given, recorded)
 
     return convert
-
-
-# ------------------------------------------------------------------------- pool sources
 
 
 def agieval(row: Row) -> Problem | None:
     """Passage, question and options in one text; of its MATH part only level 5.
 
-    Rows of both layouts are read: the original files (`label`, `answer`, `other`) and the Hub's
-    (`solution`, `level`).
+    Both layouts are read, the original (`label`, `other`) and the Hub's (`solution`, `level`).
     """
     other = row.get("other") or {}
     options = row.get("options") or ()
@@ -134,12 +113,9 @@ def agieval(row: Row) -> Problem | None:
 def xword(row: Row) -> Problem:
     """Cryptic crossword clues, with the number of letters in brackets."""
     clue = asked_in(row, "input").split("### Clue: ")[-1]
-    question = (
-        "Solve the crossword puzzle. You are presented with a clue as input and the number of "
-        f"letters in brackets.\n\n{clue}"
-    )
+    task = "Solve the crossword puzzle. You are presented with a clue as input and the number of "
     answer = text(column(row, "output"))
-    return Problem(question, answer, answer, "0xharib/xword1")
+    return Problem(f"{task}letters in brackets.\n\n{clue}", answer, answer, "0xharib/xword1")
 
 
 def aime_1983_2021(row: Row) -> Problem | None:
@@ -171,16 +147,12 @@ def gpqa(row: Row) -> Problem:
     random.Random(question).shuffle(choices)
     letter = "ABCD"[choices.index(right)]
     listed = "\n".join(f"({name}) {choice}" for name, choice in zip("ABCD", choices, strict=True))
-    return Problem(
-        f"{question}\nAnswer Choices:\n{listed}",
-        letter,
-        f"{text(row.get('Explanation'))}\n\nAnswer: {letter}",
-        "Idavidrein/gpqa",
-    )
+    solution = f"{text(row.get('Explanation'))}\n\nAnswer: {letter}"
+    return Problem(f"{question}\nAnswer Choices:\n{listed}", letter, solution, "Idavidrein/gpqa")
 
 
 def scieval(row: Row) -> Problem | None:
-    """Questions with a known answer; the pool takes about 250 of them, spread over its tasks."""
+    """Questions with a known answer; the pool has about 250 of them, spread over its tasks."""
     if column(row, "answer") is None:
         return None
     question = asked_in(row, "question").split("\n\nAnswer:")[0]
@@ -189,9 +161,6 @@ def scieval(row: Row) -> Problem | None:
     answer = text(row["answer"])
     parts = "/".join(text(column(row, name)) for name in ("category", "type", "task_name"))
     return Problem(question, answer, answer, f"OpenDFM/SciEval/{parts}")
-
-
-# ------------------------------------------------------------------ benchmarks, releases
 
 
 def gsm8k(row: Row) -> Problem:
@@ -209,13 +178,12 @@ def released(row: Row) -> Example:
     solution = text(row.get("solution"))
     source = text(column(row, "source_type"))
     problem = Problem(asked_in(row, "question"), boxed(solution), solution, source)
-    model = "deepseek-r1"
-    thinking, attempt = ("deepseek_thinking_trajectory",), ("deepseek_attempt",)
-    if thinking[0] not in row:
-        model = "gemini-2.0-flash-thinking-exp"
-        thinking = ("thinking_trajectories", "gemini_thinking_trajectory")
-        attempt = ("attempt", "gemini_attempt")
-    return Example(problem, Trace(text(column(row, *thinking)), text(column(row, *attempt)), model))
+    if "deepseek_thinking_trajectory" in row:
+        thinking, attempt = row["deepseek_thinking_trajectory"], column(row, "deepseek_attempt")
+        return Example(problem, Trace(text(thinking), text(attempt), "deepseek-r1"))
+    thinking = column(row, "thinking_trajectories", "gemini_thinking_trajectory")
+    attempt = column(row, "attempt", "gemini_attempt")
+    return Example(problem, Trace(text(thinking), text(attempt), "gemini-2.0-flash-thinking-exp"))
 
 
 def published_question(row: Row) -> Problem | None:

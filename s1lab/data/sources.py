@@ -1,9 +1,8 @@
 """The data sets of the paper: 16 pool sources (Table 7), benchmarks, and what was released.
 
-`sources.yaml` says where each is on the Hub, at which revision, under which licence, and how many
-rows to expect. A revision is a full commit that was seen on a public page of that repository; where
-none could be seen there is none, and `note` says so: such a source is read from `main` and the
-commit found there is reported. Nothing there is guessed.
+`sources.yaml` lists them. A revision is a full commit that was seen on a public page of that
+repository; where none could be seen there is none, and `note` says so: such a source is read from
+`main` and the commit found there is reported. Nothing there is guessed.
 """
 
 from __future__ import annotations
@@ -23,18 +22,15 @@ class Source:
     """A data set, where it comes from and how its rows become problems.
 
     Attributes:
-        name: the name in the paper (Table 7 for the pool).
-        hub_id: repository on the Hub.
+        name, hub_id: the name in the paper (Table 7 for the pool), and on the Hub.
         convert: row -> `Problem`, `Example` (releases), or None for a row that is left out.
         kind: "pool", "benchmark", "release" (with traces) or "questions" (a release without).
-        rows: rows after `convert`: in the pool (Table 7, decontaminated and deduplicated) or in
-            the benchmark. The Hub may hold more.
+        rows: after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more.
         revision: full commit to read; "" when none could be verified.
-        main_seen: short commit that `main` had when its page was last seen; "" when not seen.
-        licence: as stated on the data set's page; "" when none is stated there.
-        configs: configurations, all read; () for the default one.
-        splits: splits, all read, in this order.
-        files: files to read from the repository instead of its configurations.
+        main_seen: short commit that `main` had when its page was last seen, or "".
+        licence: as stated on the data set's page, or "".
+        configs, splits: all are read, in this order; () for the default configuration.
+        files: files to read from the repository instead of these.
         mirror: files of a local mirror (`--data-dir`) that hold it, relative to its root; where
             there are several, one for each of `configs`.
         source_types: prefixes of `source_type` that s1 recorded for it.
@@ -75,29 +71,20 @@ _LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(enco
 
 SOURCES: dict[str, Source] = {row["name"]: _entry(row) for row in _LISTED}
 """Every data set by name, in the order of the paper's tables."""
-
 POOL: tuple[Source, ...] = tuple(entry for entry in SOURCES.values() if entry.kind == "pool")
 """The 16 sources of Table 7."""
 
-SUBSETS = {
-    "random": "1K-random",
-    "diverse": "1K-diverse",
-    "longest": "1K-longest",
-    "full": "59K-full",
-}
+SUBSETS = {name: f"1K-{name}" for name in ("random", "diverse", "longest")} | {"full": "59K-full"}
 """The released selections behind the baselines of Table 2 (`baselines.BASELINES`)."""
 
 
+def plain(name: str) -> str:
+    """A name without what people write differently: case, spaces, "-" and "_"."""
+    return "".join(char for char in name.lower() if char.isalnum() or char == ".")
+
+
 def source(name: str) -> Source:
-    """The data set of this name; case, spaces, "-" and "_" do not matter (`"gpqa-diamond"`).
-
-    Raises:
-        InputError: there is none; the message lists them.
-    """
-
-    def plain(text: str) -> str:
-        return "".join(char for char in text.lower() if char.isalnum() or char == ".")
-
+    """The data set of this name (`"gpqa-diamond"` will do); InputError lists them otherwise."""
     for known, entry in SOURCES.items():
         if plain(known) == plain(name):
             return entry
