@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s1core.cli.options import check_output, check_replaced
+from s1core.cli.options import Seed, check_output, echo, number, replace_jsonl
 from s1core.errors import InputError
-from s1core.records import Example, Problem, Trace, read_jsonl, write_jsonl
+from s1core.records import Example, Problem, Trace, read_jsonl
 
 if TYPE_CHECKING:
     from s1core.selection import Candidate
@@ -60,9 +60,9 @@ def select(
     against: Annotated[
         list[Path] | None, typer.Option(help="JSONL of questions to keep out; may be repeated.")
     ] = None,
-    size: Annotated[int, typer.Option(min=1, help="How many examples to select.")] = 1000,
-    ngram: Annotated[int, typer.Option(min=1, help="Shared words that drop a question.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Another one draws other examples.")] = 0,
+    size: Annotated[int, number("How many examples to select.", 1)] = 1000,
+    ngram: Annotated[int, number("Shared words that drop a question.", 1)] = 8,
+    seed: Seed = 0,
     tokenizer: Annotated[str, typer.Option(help="Counts traces without `thinking_tokens`.")] = "",
 ) -> None:
     """Decontaminate a pool, drop what is broken or easy, and draw a diverse set of long traces.
@@ -74,27 +74,27 @@ def select(
 
     from s1core import selection
 
-    check_output(output, [pool, *(against or [])])
+    check_output(output, pool, *(against or []))
     benchmarks = {str(path): list(_questions(path)) for path in against or []}
     left_out: list[InputError] = []
     rows = list(read_jsonl(pool, PoolRow, left_out))
     if left_out:
-        typer.echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
+        echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
     count = _counter(tokenizer)
     candidates = [row.candidate(count) for row in rows]
     said = [n for n in selection.ANNOTATIONS if {getattr(c, n) for c in candidates} - {None, ""}]
     if unsaid := ", ".join(name for name in selection.ANNOTATIONS if name not in said):
-        typer.echo(f"no row says {unsaid}: selected without", err=True)
+        echo(f"no row says {unsaid}: selected without", err=True)
     diversity = selection.DiversityConfig(size)
     config = selection.SelectionConfig(ngram, required=tuple(said), diversity=diversity)
     rng = np.random.default_rng(seed)
     selected, funnel = selection.select(candidates, benchmarks, config, rng)
-    typer.echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
+    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
     for row in funnel.rows():
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
-        typer.echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}")
-    check_replaced(output, len(selected))
-    typer.echo(f"{output}: {write_jsonl(output, (c.example for c in selected)):,} examples")
+        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}")
+    replace_jsonl(output, [candidate.example for candidate in selected])
+    echo(f"{output}: {len(selected):,} examples")
 
 
 def _questions(path: Path) -> Iterator[str]:
