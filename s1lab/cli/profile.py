@@ -157,11 +157,12 @@ def select(
     """Curate a pool into the training set: quality, difficulty, diversity (Section 2.2)."""
     from s1core.records import write_jsonl
     from s1core.selection import Funnel
+    from s1lab.data.audit import beside_paper
 
     pipeline = open_pipeline(profile, seed)
     funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
     typer.echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
-    for row in funnel.rows():
+    for row in beside_paper(funnel):
         paper = "" if row["paper"] is None else f"{row['paper']:,}"
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
         typer.echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")

@@ -17,7 +17,7 @@ def funnel(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
 
     Args:
         rows: `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
-            at its own share), as `selection.Funnel.rows()` gives them. The first is the pool.
+            at its own share), as `s1lab.data.audit.beside_paper` gives them. The first is the pool.
         title: title of the figure.
 
     Raises:

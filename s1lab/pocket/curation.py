@@ -47,18 +47,23 @@ def pocket_candidates(
         solved: rows with `problem_key` and "0" or "1" as `small` and `large`, as the difficulty
             run writes them.
     """
-    rows = list(solved)
+    graded = {row["problem_key"]: row for row in solved}
     tokenizer = pocket.load_tokenizer()
-    return list(
-        selection.annotate(
-            [row.example for row in pool],
-            lambda text: len(tokenizer(text).input_ids),
-            {row["problem_key"]: row["small"] == "1" for row in rows},
-            {row["problem_key"]: row["large"] == "1" for row in rows},
-            {row.example.key: trace_correct(row.example) for row in pool},
-            {row.example.key: row.error for row in pool if row.error},
+
+    def solves(key: str, grader: str) -> bool | None:
+        return graded[key][grader] == "1" if key in graded else None
+
+    return [
+        selection.Candidate(
+            row.example,
+            len(tokenizer(row.example.trace.thinking).input_ids),
+            solves(row.example.key, "small"),
+            solves(row.example.key, "large"),
+            trace_correct(row.example),
+            row.error,
         )
-    )
+        for row in pool
+    ]
 
 
 def evaluation_index() -> selection.BenchmarkIndex:
