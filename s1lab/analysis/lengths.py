@@ -12,7 +12,7 @@ import numpy as np
 from s1core.sft.encode import Encoded, encode
 from s1lab.audit import published
 from s1lab.evaluation import Interval, wilson
-from s1lab.evaluation.crossed import crossed_interval
+from s1lab.evaluation.statistics import crossed_interval
 from s1lab.evaluation.statistics import newcombe
 from s1lab.experiments import Condition, Conditions, sequence_lengths
 

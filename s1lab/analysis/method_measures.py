@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from statistics import NormalDist
 
 import numpy as np
 
-from s1lab.analysis.method_runs import Array, MethodRun
+from s1lab.analysis.method_runs import MethodRun
 from s1lab.evaluation import Interval, clustered_bootstrap
-from s1lab.evaluation.statistics import student_t
-
-RESAMPLES = 10_000
+from s1lab.evaluation.measure import Array
+from s1lab.evaluation.statistics import RESAMPLES, widened_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,8 @@ def match(
 ) -> list[Match]:
     """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
 
-    The same comparison as `forcing.parallel.compute_matched`, with intervals: settings outside
-    the range of the other curve are left out. Both must be over the same questions in one order.
+    Settings outside the range of the other curve are left out: nothing was measured there. Both
+    must be over the same questions in one order.
 
         match([sequential(read_samples(run), "forced", "Wait 2x")],
               votes(read_samples(sampled), same_answer("aime")))
@@ -160,11 +158,8 @@ def _weights(n: int, resamples: int) -> Array:
 
 
 def _interval(estimate: float, drawn: Array, n: int) -> Interval:
-    """Percentiles widened for few questions, as in `statistics.paired_bootstrap`."""
     drawn = drawn[~np.isnan(drawn)]
-    tail = 0.025
-    if n > 1:
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * student_t(1 - tail, n - 1))
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    method = f"bootstrap over questions, {drawn.size} resamples"
-    return Interval(estimate, float(low), float(high), n, 0.95, method)
+    low, high = widened_ends(drawn, n)
+    return Interval(
+        estimate, low, high, n, method=f"bootstrap over questions, {drawn.size} resamples"
+    )

@@ -8,7 +8,7 @@ Forced or capped generations as they are, majority votes (Figures 4b and 7), and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,37 +17,7 @@ from numpy.typing import NDArray
 
 from s1core.grading.voting import Same, majority
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
-from s1lab.runs import Run
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """The graded generations of a run, each array of shape (questions, samples).
-
-    Attributes:
-        keys: problem keys, sorted; the order of the questions.
-        correct: 1 where the answer is correct, else 0.
-        thinking: thinking tokens.
-        answer: answer tokens.
-        ended: 1 where thinking ended by itself.
-        extracted: the answer that was graded; "" where none was, or where it was cut off.
-        run: name of the run.
-    """
-
-    keys: tuple[str, ...]
-    correct: Array
-    thinking: Array
-    answer: Array
-    ended: Array
-    extracted: NDArray[np.str_]
-    run: str
-
-    @property
-    def tokens(self) -> Array:
-        """Thinking and answer tokens together: what the generation cost."""
-        return self.thinking + self.answer
+from s1lab.evaluation.measure import Array, Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,32 +57,6 @@ class MethodRun:
     def cost(self) -> float:
         """Average tokens spent per question."""
         return float(self.tokens.mean())
-
-
-def read_samples(run: Run) -> Samples:
-    """The graded generations of a finished run, from its public table.
-
-    Raises:
-        ValueError: some question has fewer samples than another.
-    """
-    rows = run.read_table("grades.csv")
-    keys = tuple(sorted({row["problem_key"] for row in rows}))
-    rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
-    if len(rows) % len(keys):
-        raise ValueError(f"run {run.id} has not equally many samples of every question")
-
-    def column(read: Callable[[dict[str, str]], object], dtype: type = float) -> NDArray:
-        return np.array([read(row) for row in rows], dtype).reshape(len(keys), -1)
-
-    return Samples(
-        keys,
-        column(lambda row: row["status"] == "correct"),
-        column(lambda row: row["thinking_tokens"]),
-        column(lambda row: row["answer_tokens"]),
-        column(lambda row: row["outcome"] == "ended"),
-        column(lambda row: row["extracted"] if row["status"] != "truncated" else "", str),
-        run.id,
-    )
 
 
 def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:

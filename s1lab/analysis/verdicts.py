@@ -24,10 +24,10 @@ import numpy as np
 from s1core.grading.voting import same_answer
 from s1lab import experiments
 from s1lab.analysis.method_measures import measures
-from s1lab.analysis.method_runs import MethodRun, read_samples, rejection, sequential, votes
+from s1lab.analysis.method_runs import MethodRun, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
-from s1lab.evaluation.measure import scores
+from s1lab.evaluation.measure import difference, read_samples, scores
 from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
