@@ -15,19 +15,20 @@ they equal what is claimed. Only finished runs are read; nothing is generated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from s1core.errors import RunError
 from s1core.grading.voting import same_answer
 from s1lab import experiments
 from s1lab.analysis.method_measures import measures
 from s1lab.analysis.method_runs import MethodRun, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
-from s1lab.evaluation.measure import difference, read_samples, scores
+from s1lab.evaluation.measure import read_samples, scores
 from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
@@ -36,10 +37,6 @@ Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"
 
 ONE_QUESTION = 1 / 30
 """One question of AIME24, as a fraction."""
-
-
-class Untested(LookupError):
-    """The profile does not ask for the runs that a claim needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +49,21 @@ class Measured:
     runs: tuple[str, ...] = ()
 
 
-Measure = Callable[[Pipeline], Measured]
-
-
 def verdict(gap: Interval, sign: int = 1, border: float = 0.0) -> Verdict:
     """Which side of the border an interval is on: sign 1 claims above it, -1 below it.
 
     >>> verdict(Interval(0.1, 0.02, 0.2, 30))
     'agrees'
     """
-    low, high = sorted((sign * (gap.low - border), sign * (gap.high - border)))
-    return "agrees" if low > 0 else "does not agree" if high < 0 else "inside uncertainty"
+    words: list[Verdict] = ["agrees", "does not agree"]
+    return gap.says(*words[::sign], "inside uncertainty", border)
 
 
 def _wanted(conditions: Sequence[Condition], **fields: object) -> list[Condition]:
     """The conditions with these fields, at least one."""
     found = [c for c in conditions if all(getattr(c, k) == v for k, v in fields.items())]
     if not found:
-        raise Untested(f"no condition with {fields}")
+        raise RunError(f"the profile asks for no condition with {fields}")
     return found
 
 
@@ -78,16 +72,16 @@ def _difference(
 ) -> Measured:
     """Accuracy of a minus accuracy of b on the same questions; several conditions are seeds."""
     ours, theirs = ([pipeline.run(c) for c in side] for side in (a, b))
-    gap = paired_bootstrap(
-        np.hstack([scores(run) for run in ours]), np.hstack([scores(run) for run in theirs])
-    )
-    return _points(gap, sign, border, ours + theirs)
+    gap = paired_bootstrap(*(np.hstack([scores(run) for run in side]) for side in (ours, theirs)))
+    return _measured(gap, "points", ours + theirs, sign, border, scale=100)
 
 
-def _points(gap: Interval, sign: int, border: float, shown: Sequence[Run]) -> Measured:
-    middle, low, high = (_signed(100 * end) for end in (gap.estimate, gap.low, gap.high))
-    text = f"{middle} [{low}, {high}] points"
-    return Measured(text, f"{gap.n} questions", verdict(gap, sign, border), _ids(shown))
+def _measured(
+    gap: Interval, unit: str, runs: Sequence[Run], sign: int = 1, border: float = 0, scale: int = 1
+) -> Measured:
+    middle, low, high = (_signed(end) for end in gap.row("middle", scale).values())
+    text = f"{middle} [{low}, {high}] {unit}"
+    return Measured(text, f"{gap.n} questions", verdict(gap, sign, border), _ids(runs))
 
 
 def _signed(value: float) -> str:
@@ -103,11 +97,18 @@ def _ids(shown: Sequence[Run]) -> tuple[str, ...]:
 # ------------------------------------------------------------------ one function per kind of claim
 
 
-def more_budget(pipeline: Pipeline) -> Measured:
-    """The natural stop against the smallest cap (Figure 1)."""
-    curve = experiments.curve(pipeline.profile)
-    smallest = _wanted(curve, kind="budget")[:1]
-    return _difference(pipeline, _wanted(curve, kind="natural"), smallest, 1)
+def by_kind(pipeline: Pipeline, experiment: str, better: str, worse: str) -> Measured:
+    """Accuracy under one kind of condition of an experiment against another kind."""
+    listed = getattr(experiments, experiment)(pipeline.profile)
+    a, b = (_wanted(listed, kind=kind)[:1] for kind in (better, worse))
+    return _difference(pipeline, a, b, 1)
+
+
+def whole_pool(pipeline: Pipeline) -> Measured:
+    """No gain: the whole pool against the selected examples (Table 2)."""
+    listed = experiments.subsets(pipeline.profile)
+    full, ours = _wanted(listed, kind="full"), _wanted(listed, kind="s1")
+    return _difference(pipeline, full, ours, -1, ONE_QUESTION)
 
 
 def slope(pipeline: Pipeline) -> Measured:
@@ -130,25 +131,19 @@ def rejection_slope(pipeline: Pipeline) -> Measured:
 
 
 def _scaling(settings: Sequence[MethodRun], sign: int, shown: Sequence[Run]) -> Measured:
-    if len(settings) < 2:
-        raise Untested("one setting has no slope")
-    gap = measures(settings).scaling
+    gap = measures(settings).scaling if len(settings) > 1 else None
     if gap is None:
-        raise Untested("settings with equal tokens have no slope")
-    result = _points(gap, sign, 0, shown)
-    return replace(result, ours=f"{result.ours} per doubling")
+        raise RunError("one setting, or settings with equal tokens, have no slope")
+    return _measured(gap, "points per doubling", shown, sign, scale=100)
 
 
 def budgets_kept(pipeline: Pipeline) -> Measured:
     """Control (Equation 1) of forced budgets, generation by generation, under every cap."""
     capped = _wanted(experiments.curve(pipeline.profile), kind="budget")
     found = [pipeline.run(c) for c in capped]
-    within = np.concatenate(
-        [
-            (read_samples(run).thinking <= c.budget.max_thinking).ravel()
-            for c, run in zip(capped, found)
-        ]
-    )
+    thinking = [read_samples(run).thinking for run in found]
+    kept = [used <= c.budget.max_thinking for used, c in zip(thinking, capped, strict=True)]
+    within = np.concatenate([part.ravel() for part in kept])
     said: Verdict = "agrees" if within.all() else "does not agree"
     text = f"{100 * within.mean():.2f}%"
     return Measured(text, f"{within.size:,} generations", said, _ids(found))
@@ -170,7 +165,7 @@ def class_prompts(pipeline: Pipeline) -> Measured:
     listed = experiments.class_conditional(pipeline.profile)
     kinds = {c.instruct[1] if c.instruct else "default": pipeline.run(c) for c in listed}
     if set(kinds) != {"short", "long", "default"}:
-        raise Untested("the profile does not ask for both classes")
+        raise RunError("the profile does not ask for both classes")
     means = {name: read_samples(run).thinking.mean() for name, run in kinds.items()}
     share = class_control(**means)
     text = (
@@ -194,35 +189,8 @@ def most_waits(pipeline: Pipeline) -> Measured:
     """No gain: the largest number of Waits against the next smaller one (Figure 4a)."""
     waited = _wanted(experiments.curve(pipeline.profile), kind="wait")
     if len(waited) < 2:
-        raise Untested("the profile has one number of Waits")
+        raise RunError("the profile has one number of Waits")
     return _difference(pipeline, waited[-1:], waited[-2:-1], -1, ONE_QUESTION)
-
-
-def string(other: str) -> Measure:
-    """ "Wait" against another ignore string (Table 4)."""
-
-    def measure(pipeline: Pipeline) -> Measured:
-        listed = experiments.extrapolation(pipeline.profile)
-        return _difference(pipeline, _wanted(listed, kind="Wait"), _wanted(listed, kind=other), 1)
-
-    return measure
-
-
-def subset(other: str) -> Measure:
-    """The selected examples against another subset (Table 2)."""
-
-    def measure(pipeline: Pipeline) -> Measured:
-        listed = experiments.subsets(pipeline.profile)
-        return _difference(pipeline, _wanted(listed, kind="s1"), _wanted(listed, kind=other), 1)
-
-    return measure
-
-
-def whole_pool(pipeline: Pipeline) -> Measured:
-    """No gain: the whole pool against the selected examples (Table 2)."""
-    listed = experiments.subsets(pipeline.profile)
-    full, ours = _wanted(listed, kind="full"), _wanted(listed, kind="s1")
-    return _difference(pipeline, full, ours, -1, ONE_QUESTION)
 
 
 def fine_tuning(pipeline: Pipeline) -> Measured:
@@ -243,10 +211,7 @@ def cut_examples(pipeline: Pipeline) -> Measured:
     """Thinking tokens after training on cut examples against whole ones (Table 8)."""
     sides = [[pipeline.run(c) for c in side] for side in _sequence_lengths(pipeline)]
     whole, cut = (np.hstack([read_samples(r).thinking for r in side]) for side in sides)
-    gap = paired_bootstrap(cut, whole)
-    middle, low, high = (_signed(end) for end in (gap.estimate, gap.low, gap.high))
-    text = f"{middle} [{low}, {high}] tokens"
-    return Measured(text, f"{gap.n} questions", verdict(gap), _ids(sum(sides, [])))
+    return _measured(paired_bootstrap(cut, whole), "tokens", sum(sides, []))
 
 
 def votes_of_the_base(pipeline: Pipeline) -> Measured:
@@ -256,7 +221,8 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
     kind = benchmarks.benchmark(base.settings["benchmark"]).kind
     samples = read_samples(base)
     (voted,) = votes(samples, same_answer(kind), at=[samples.correct.shape[1]])
-    return _points(paired_bootstrap(scores(ours), voted.correct), 1, 0, [ours, base])
+    gap = paired_bootstrap(scores(ours), voted.correct)
+    return _measured(gap, "points", [ours, base], scale=100)
 
 
 def _sequence_lengths(pipeline: Pipeline) -> tuple[list[Condition], list[Condition]]:
@@ -264,5 +230,5 @@ def _sequence_lengths(pipeline: Pipeline) -> tuple[list[Condition], list[Conditi
     listed = experiments.sequence_lengths(pipeline.profile)
     kinds = list(dict.fromkeys(c.kind for c in listed))
     if len(kinds) < 2:
-        raise Untested("the profile trains at one sequence length")
+        raise RunError("the profile trains at one sequence length")
     return _wanted(listed, kind=kinds[-1]), _wanted(listed, kind=kinds[0])

@@ -33,7 +33,7 @@ class PublishedAccuracy:
 
     @property
     def correct(self) -> int:
-        return round(self.percent * self.n / 100)
+        return answered(self.benchmark, self.percent)[0]
 
     @property
     def exact(self) -> bool:
@@ -65,6 +65,15 @@ class PublishedRuns:
 def published() -> dict[str, Any]:
     """The whole file, parsed once. Treat it as read-only."""
     return json.loads(files("s1lab.audit").joinpath("published.json").read_text(encoding="utf-8"))
+
+
+def answered(benchmark: str, percent: float) -> tuple[int, int]:
+    """The number of questions nearest to a printed accuracy, and of how many.
+
+    `answered("AIME24", 56.7) -> (17, 30)`.
+    """
+    n = published()["questions"][benchmark]
+    return round(percent * n / 100), n
 
 
 def accuracies(table: str | None = None, benchmark: str | None = None) -> list[PublishedAccuracy]:

@@ -1,4 +1,4 @@
-"""From generations to a point of a figure: generate what is missing, grade, tabulate, read, average.
+"""From generations to a point of a figure: generate what is missing, grade, read, average.
 
 Works on any journal of generations, a run's or a file's; knows nothing of profiles.
 """

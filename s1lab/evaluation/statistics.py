@@ -58,6 +58,10 @@ class Interval:
         low, high = max(self.low, low), min(self.high, high)
         return Interval(self.estimate, low, high, self.n, self.level, self.method)
 
+    def row(self, name: str, scale: float = 1) -> dict[str, float]:
+        """As figures draw it: the estimate under its name, `low` and `high`, all times `scale`."""
+        return {name: scale * self.estimate, "low": scale * self.low, "high": scale * self.high}
+
     def percent(self, digits: int = 1) -> str:
         """`"56.7 [39.2, 72.6]"`: estimate and interval in percent."""
         low, high = (f"{100 * end:.{digits}f}" for end in (self.low, self.high))
