@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from s1lab.evaluation.statistics import Interval, wilson
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedAccuracy:
@@ -34,6 +36,15 @@ class PublishedAccuracy:
     @property
     def correct(self) -> int:
         return answered(self.benchmark, self.percent)[0]
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson's interval from the number of questions.
+
+        A score that averages several runs gets the interval of a single one: over questions,
+        averaging runs removes only part of the noise.
+        """
+        return wilson(self.percent * self.n / 100, self.n)
 
     @property
     def exact(self) -> bool:

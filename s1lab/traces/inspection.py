@@ -91,16 +91,9 @@ def read_traces(
             max_answer=max_answer,
             template=template,
         )
-        rows.append(
-            trace_row(
-                problem,
-                generation,
-                backend.tokenizer,
-                grade(problem, generation, kind),
-                [_graded(problem, answer, kind) for answer in found],
-                separator,
-            )
-        )
+        answers = [_graded(problem, answer, kind) for answer in found]
+        verdict = grade(problem, generation, kind)
+        rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows
 
 
@@ -157,22 +150,22 @@ def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[di
     for group in GROUPS:
         for measure in MEASURES:
             sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
-            low, high = _ends(_resampled(sums, counts))
+            ends = _ends(_resampled(sums, counts))
             total, number = sums.sum(0), counts.sum(0)
-            table += [
-                {
-                    "group": group,
-                    "measure": measure,
-                    "offset": offset,
-                    "mean": round(float(total[i] / number[i]), 5),
-                    "low": round(float(low[i]), 5),
-                    "high": round(float(high[i]), 5),
-                    "positions": int(number[i]),
-                    "questions": int((counts[:, i] > 0).sum()),
-                }
-                for i, offset in enumerate(offsets)
-                if number[i]
-            ]
+            for i in np.flatnonzero(number):
+                mean, low, high = (round(float(v), 5) for v in (total[i] / number[i], *ends[:, i]))
+                table.append(
+                    {
+                        "group": group,
+                        "measure": measure,
+                        "offset": offsets[i],
+                        "mean": mean,
+                        "low": low,
+                        "high": high,
+                        "positions": int(number[i]),
+                        "questions": int((counts[:, i] > 0).sum()),
+                    }
+                )
     return table
 
 
@@ -192,19 +185,11 @@ def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[dict[
         if not (forced[1].sum(0).all() and plain[1].sum(0).all()):
             return []
         means = [sums.sum(0) / counts.sum(0) for sums, counts in (forced, plain)]
-        low, high = _ends(_resampled(*forced) - _resampled(*plain))
-        table += [
-            {
-                "measure": measure,
-                "where": where,
-                "forced": round(float(means[0][i]), 5),
-                "plain": round(float(means[1][i]), 5),
-                "difference": round(float(means[0][i] - means[1][i]), 5),
-                "low": round(float(low[i]), 5),
-                "high": round(float(high[i]), 5),
-            }
-            for i, where in enumerate(spans)
-        ]
+        ends = _ends(_resampled(*forced) - _resampled(*plain))
+        names = ("forced", "plain", "difference", "low", "high")
+        for where, *values in zip(spans, *means, means[0] - means[1], *ends, strict=True):
+            numbers = (round(float(value), 5) for value in values)
+            table.append({"measure": measure, "where": where, **dict(zip(names, numbers))})
     return table
 
 
@@ -264,9 +249,7 @@ def _resampled(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return (drawn @ sums) / (drawn @ counts)
 
 
-def _ends(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95% percentiles per span; a resample that holds no position of a span says nothing."""
+def _ends(means: np.ndarray) -> np.ndarray:
+    """95% percentiles, (2, spans); a resample that holds no position of a span says nothing."""
     empty = np.isnan(means).all(0)
-    means = np.where(empty, 0.0, means)
-    low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
-    return low, high
+    return np.nanquantile(np.where(empty, 0.0, means), [0.025, 0.975], axis=0)
