@@ -13,8 +13,8 @@ from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
 from s1lab.audit.published import answered, published
 from s1lab.evaluation import Interval, crossed_interval, wilson
-from s1lab.evaluation.measure import Array, Samples, read_samples
-from s1lab.evaluation.statistics import newcombe
+from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.statistics import Array, newcombe
 from s1lab.experiments import sequence_lengths
 
 if TYPE_CHECKING:

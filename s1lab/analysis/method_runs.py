@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from s1core.grading.voting import Same, majority
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
-from s1lab.evaluation.measure import Array, Samples
+from s1lab.evaluation.measure import Samples
+from s1lab.evaluation.statistics import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,9 @@ from s1core.forcing import Budget, Failure, controls, generate
 from s1core.grading import grade
 from s1core.records import Generation, Problem
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
+from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
-
-Array = NDArray[np.float64]
 
 UNLIMITED = 1 << 30
 """Steps allowed where steps are counted but not limited."""

@@ -2,16 +2,14 @@
 
 The paper reports one greedy run per number (Section 4.1) and a paired bootstrap for its data
 ablations (Table 2: 95% intervals from 10,000 resamples). This module supplies both and what is
-missing between them: Wilson intervals for single runs, bootstraps that resample questions,
-intervals over questions and seeds of training, McNemar's exact test, and how many questions a
-difference would need. Accuracies are fractions in [0, 1]. Randomness is passed in. It knows
-nothing about models or files.
+missing between them. Intervals are 95%, accuracies fractions in [0, 1], and randomness is passed
+in. It knows nothing about models or files.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -19,15 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from s1core.errors import InputError
 
+Array = NDArray[np.float64]
 Seed = int | np.random.Generator
 
 RESAMPLES = 10_000
 """As many as Table 2's."""
 
+_Z = NormalDist().inv_cdf(0.975)
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its confidence interval, as fractions.
+    """An estimate with its 95% confidence interval, as fractions.
 
     `n` is the number of questions behind it and `method` names the procedure.
     """
@@ -36,7 +37,6 @@ class Interval:
     low: float
     high: float
     n: int
-    level: float = 0.95
     method: str = ""
 
     def __contains__(self, value: float) -> bool:
@@ -53,10 +53,9 @@ class Interval:
         """
         return above if self.low > border else below if self.high < border else neither
 
-    def within(self, low: float = -math.inf, high: float = math.inf) -> Interval:
+    def within(self, low: float, high: float = math.inf) -> Interval:
         """The same estimate with its ends cut to where the measure can lie."""
-        low, high = max(self.low, low), min(self.high, high)
-        return Interval(self.estimate, low, high, self.n, self.level, self.method)
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
 
     def row(self, name: str, scale: float = 1) -> dict[str, float]:
         """As figures draw it: the estimate under its name, `low` and `high`, all times `scale`."""
@@ -68,23 +67,23 @@ class Interval:
         return f"{100 * self.estimate:.{digits}f} [{low}, {high}]"
 
 
-def wilson(correct: float, n: float, level: float = 0.95) -> Interval:
+def wilson(correct: float, n: float) -> Interval:
     """Wilson score interval of a proportion: `wilson(17, 30)` is AIME24's 56.7%.
 
     Unlike the normal approximation it stays inside [0, 1] and is honest at 0 of n and at small n.
-    `correct` may be a fraction of a question: an average over several runs.
+    `correct` may hold a fraction of a question: an average over several runs.
 
     Raises:
         InputError: `n` is not positive or `correct` is outside [0, n].
     """
     if not 0 < n < math.inf or not 0 <= correct <= n:
         raise InputError(f"{correct} of {n} is not a proportion; give 0 <= correct <= n, n > 0")
-    z, p = _quantile((1 + _share(level, "level")) / 2), correct / n
+    z, p = _Z, correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low = 0.0 if correct == 0 else centre - half
     high = 1.0 if correct == n else centre + half
-    return Interval(p, low, high, int(n), level, "Wilson")
+    return Interval(p, low, high, int(n), "Wilson")
 
 
 def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Interval:
@@ -97,25 +96,23 @@ def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Inte
         InputError: see `wilson`.
     """
     a, b = wilson(correct_a, n_a), wilson(correct_b, n_b)
-    difference = a.estimate - b.estimate
-    low = difference - math.hypot(a.estimate - a.low, b.high - b.estimate)
-    high = difference + math.hypot(a.high - a.estimate, b.estimate - b.low)
-    return Interval(difference, low, high, int(min(n_a, n_b)), method="Newcombe, unpaired")
+    gap = a.estimate - b.estimate
+    low = gap - math.hypot(a.estimate - a.low, b.high - b.estimate)
+    high = gap + math.hypot(a.high - a.estimate, b.estimate - b.low)
+    return Interval(gap, low, high, int(min(n_a, n_b)), "Newcombe, unpaired")
 
 
 def clustered_bootstrap(
-    scores: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES, level: float = 0.95
+    scores: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
 ) -> Interval:
     """pass@1 over several seeds with an interval that resamples questions, not answers.
 
     Args:
         scores: (questions, seeds) of 0/1 or fractions; NaN where a sample is missing.
-        seed: a seed or a numpy Generator.
 
     The seeds of a question are not independent evidence about the benchmark, so a question moves
-    with all of its seeds. Percentiles are widened for few questions (see `widened_ends`).
-    When every question scores the same there is nothing to resample: the interval is then Wilson's
-    over questions, and `method` says so.
+    with all of its seeds. Percentiles are widened for few questions (see `widened_ends`). When
+    every question scores the same there is nothing to resample: the interval is then Wilson's.
 
     Raises:
         InputError: a score outside [0, 1], or a question without any.
@@ -125,21 +122,17 @@ def clustered_bootstrap(
         raise InputError("a score lies outside [0, 1]; give the share of an answer that is correct")
     estimate, n = float(means.mean()), means.size
     if np.ptp(means) == 0:
-        interval = wilson(min(max(estimate, 0.0), 1.0) * n, n, level)
         method = "Wilson over questions (all questions score the same)"
-        return Interval(estimate, interval.low, interval.high, n, level, method)
-    low, high = _bootstrap_ends(means, seed, resamples, level)
+        return replace(
+            wilson(min(max(estimate, 0.0), 1.0) * n, n), estimate=estimate, method=method
+        )
+    low, high = _bootstrap_ends(means, seed, resamples)
     method = f"question-clustered bootstrap, {resamples} resamples"
-    return Interval(estimate, low, high, n, level, method).within(0.0, 1.0)
+    return Interval(estimate, low, high, n, method).within(0.0, 1.0)
 
 
 def paired_bootstrap(
-    a: ArrayLike,
-    b: ArrayLike,
-    seed: Seed = 0,
-    *,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    a: ArrayLike, b: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
 ) -> Interval:
     """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper).
 
@@ -152,18 +145,18 @@ def paired_bootstrap(
     Raises:
         InputError: different numbers of questions, or none.
     """
-    means_a, means_b = _question_means(a), _question_means(b)
-    if means_a.size != means_b.size:
+    ours, theirs = _question_means(a), _question_means(b)
+    if ours.size != theirs.size:
         raise InputError(
-            f"a has {means_a.size} questions and b has {means_b.size}; pair the same questions"
+            f"a has {ours.size} questions and b has {theirs.size}; pair the same questions"
         )
-    difference = means_a - means_b
-    low, high = _bootstrap_ends(difference, seed, resamples, level)
+    gaps = ours - theirs
+    low, high = _bootstrap_ends(gaps, seed, resamples)
     method = f"paired bootstrap, {resamples} resamples"
-    return Interval(float(difference.mean()), low, high, difference.size, level, method)
+    return Interval(float(gaps.mean()), low, high, gaps.size, method)
 
 
-def crossed_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
+def crossed_interval(values: ArrayLike) -> Interval:
     """Mean of (questions, seeds) with an interval over questions and seeds of training.
 
     Table 8 of the paper compares two trainings, once each; whether a difference would come back
@@ -182,15 +175,16 @@ def crossed_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
     matrix = np.asarray(values, float)
     if matrix.ndim != 2 or len(matrix) < 2 or matrix.size == 0 or not np.isfinite(matrix).all():
         raise InputError("values must be (questions, seeds) with two questions or more, all known")
-    means = [matrix.mean(axis=1)] + ([matrix.mean(axis=0)] if matrix.shape[1] > 1 else [])
+    questions, seeds = matrix.shape
+    means = [matrix.mean(axis=1), matrix.mean(axis=0)][: min(seeds, 2)]
     parts = [(float(part.var(ddof=1)) / part.size, part.size - 1) for part in means]
     total = sum(variance for variance, _ in parts)
     spread = sum(variance**2 / freedom for variance, freedom in parts)
     freedom = total**2 / spread if spread else max(freedom for _, freedom in parts)
-    t = float(stats.t.ppf((1 + _share(level, "level")) / 2, freedom))
-    half, mean = t * math.sqrt(total), float(matrix.mean())
-    seeds = f"and {matrix.shape[1]} seeds" if len(parts) > 1 else "alone (one seed)"
-    return Interval(mean, mean - half, mean + half, len(matrix), level, f"t over questions {seeds}")
+    half = float(stats.t.ppf(0.975, freedom)) * math.sqrt(total)
+    mean = float(matrix.mean())
+    method = f"t over questions {f'and {seeds} seeds' if seeds > 1 else 'alone (one seed)'}"
+    return Interval(mean, mean - half, mean + half, questions, method)
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
@@ -201,9 +195,9 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     Raises:
         InputError: a count is negative or not whole.
     """
-    if not all(count >= 0 and count == int(count) for count in (only_a, only_b)):
+    if not all(isinstance(count, int | np.integer) and count >= 0 for count in (only_a, only_b)):
         raise InputError(f"{only_a} and {only_b} are not counts of questions; give 0 or more each")
-    n = only_a + only_b
+    n = int(only_a + only_b)
     tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
     return min(1.0, 2 * tail / 2**n)
 
@@ -225,13 +219,14 @@ def questions_needed(
     """
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
-    if not all(0 <= p <= 1 for p in (p_a, p_b, share)) or gap == 0 or share < gap - 1e-12:
+    known = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1
+    if not known or gap == 0 or share < gap - 1e-12:
         raise InputError(
-            f"no number of questions shows a gap of {gap} with {share} discordant; "
-            "the discordant share is at least the gap, the gap is not zero, and all are shares"
+            f"no number of questions shows a gap of {gap} with {share} discordant and power "
+            f"{power}; all are shares, the gap is not zero, and no more than is discordant"
         )
-    upper = _quantile(_share(power, "power"))
-    root = _quantile(0.975) * math.sqrt(share) + upper * math.sqrt(max(share - gap * gap, 0.0))
+    upper = NormalDist().inv_cdf(power)
+    root = _Z * math.sqrt(share) + upper * math.sqrt(max(share - gap * gap, 0.0))
     return math.ceil((root / gap) ** 2)
 
 
@@ -243,8 +238,8 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
     Raises:
         InputError: `n` is not positive, or `p` or `power` is no share.
     """
-    if not n > 0 or not 0 <= p <= 1:
-        raise InputError(f"{n} questions and an accuracy of {p}: give n > 0 and 0 <= p <= 1")
+    if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
+        raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
 
     def seen(gap: float) -> bool:
         return questions_needed(min(p + gap, 1.0), p, power=power) <= n
@@ -258,25 +253,25 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
     return high
 
 
-def widened_ends(drawn: ArrayLike, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Percentiles of resampled values, widened for few questions.
+def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:
+    """95% percentiles of resampled values, widened for few questions.
 
     A mean over n resampled questions spreads sqrt((n - 1) / n) too little and ignores Student's t
     (Hesterberg 2015, "expanded percentile").
     """
-    tail = (1 - _share(level, "level")) / 2
+    tail = 0.025
     if n > 1:
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * student_t(1 - tail, n - 1))
+        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * _student_t(n - 1))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def student_t(quantile: float, freedom: int) -> float:
-    """Quantile of Student's t by its Cornish-Fisher expansion (error < 0.01 from 5 degrees on).
+def _student_t(v: int) -> float:
+    """97.5% of Student's t by its Cornish-Fisher expansion (error < 0.01 from 5 degrees on).
 
     Not scipy's, which is exact: the bytes of finished runs hold ends that were widened by it.
     """
-    z, v = _quantile(quantile), freedom
+    z = _Z
     terms = (
         z,
         (z**3 + z) / (4 * v),
@@ -286,7 +281,7 @@ def student_t(quantile: float, freedom: int) -> float:
     return sum(terms)
 
 
-def _question_means(scores: ArrayLike) -> NDArray[np.float64]:
+def _question_means(scores: ArrayLike) -> Array:
     matrix = np.asarray(scores, float)
     matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     if matrix.ndim != 2 or matrix.size == 0 or np.isnan(matrix).all(axis=1).any():
@@ -296,23 +291,11 @@ def _question_means(scores: ArrayLike) -> NDArray[np.float64]:
     return np.nanmean(matrix, axis=1)
 
 
-def _bootstrap_ends(
-    values: NDArray[np.float64], seed: Seed, resamples: int, level: float
-) -> tuple[float, float]:
+def _bootstrap_ends(values: Array, seed: Seed, resamples: int) -> tuple[float, float]:
     """Ends for the mean; values repeat, so it is drawn how often each distinct one comes up."""
     if resamples < 1 or (isinstance(seed, int) and seed < 0):
         raise InputError(f"{resamples} resamples with seed {seed}: give 1 or more, and 0 or more")
     rng, n = np.random.default_rng(seed), values.size
     distinct, counts = np.unique(values, return_counts=True)
     means = rng.multinomial(n, counts / n, size=resamples) @ distinct / n
-    return widened_ends(means, n, level)
-
-
-def _share(value: float, name: str) -> float:
-    if not 0 < value < 1:
-        raise InputError(f"a confidence {name} lies between 0 and 1, not {value}")
-    return value
-
-
-def _quantile(share: float) -> float:
-    return NormalDist().inv_cdf(share)
+    return widened_ends(means, n)
