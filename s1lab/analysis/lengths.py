@@ -33,8 +33,7 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Generations that think longer than some length, and the others: how many stop by themselves,
-    and how many answer right."""
+    """Generations that think longer than some length, and the others: all, ended, answered."""
 
     longer: int
     longer_ended: int
@@ -113,15 +112,12 @@ class Length:
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
-        longer = [samples.thinking > tokens for samples in self._samples]
-        counts = []
-        for chosen in (longer, [~part for part in longer]):
-            parts = list(zip(self._samples, chosen, strict=True))
-            counts += [
-                sum(part.sum() for part in chosen),
-                sum(samples.ended[part].sum() for samples, part in parts),
-                sum(samples.correct[part].sum() for samples, part in parts),
-            ]
+        thinking, ended, correct = (
+            np.concatenate([getattr(samples, name).ravel() for samples in self._samples])
+            for name in ("thinking", "ended", "correct")
+        )
+        parts = (thinking > tokens, thinking <= tokens)
+        counts = [n for part in parts for n in (part.sum(), ended[part].sum(), correct[part].sum())]
         return Stops(*map(int, counts))
 
 

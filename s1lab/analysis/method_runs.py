@@ -63,15 +63,8 @@ class MethodRun:
 def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
     """One generation per question, averaged over those that were drawn (pass@1)."""
     keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
-    return MethodRun(
-        method,
-        setting,
-        samples.correct.mean(axis=1),
-        samples.thinking.mean(axis=1),
-        samples.tokens.mean(axis=1),
-        keeps.mean(axis=1),
-        limit,
-    )
+    parts = (samples.correct, samples.thinking, samples.tokens, keeps)
+    return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
 
 
 def votes(
@@ -83,22 +76,13 @@ def votes(
     """
     drawn = samples.correct.shape[1]
     at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
-    won = np.array(
-        [
-            majority([str(answer) for answer in answers], list(right), at, same)
-            for answers, right in zip(samples.extracted, samples.correct == 1, strict=True)
-        ]
-    )
+    pairs = zip(samples.extracted, samples.correct == 1, strict=True)
+    won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
+    thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
+    keeps = np.full(len(samples.keys), math.nan)
     return [
-        MethodRun(
-            method,
-            f"{k}x",
-            won[:, column],
-            k * samples.thinking.mean(axis=1),
-            k * samples.tokens.mean(axis=1),
-            np.full(len(samples.keys), math.nan),
-        )
-        for column, k in enumerate(at)
+        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens, keeps)
+        for k, correct in zip(at, np.array(won).T, strict=True)
     ]
 
 
@@ -134,12 +118,7 @@ def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
     return (samples.ended == 1) & (samples.thinking < limit)
 
 
-def first_fits(samples: Samples, limit: int) -> list[int | None]:
-    """The sample that rejection sampling would keep for each question; None if none fits."""
-    return [int(row.argmax()) if row.any() else None for row in fits(samples, limit)]
-
-
-def rejection(samples: Samples, limit: int, method: str = "RS") -> Rejected:
+def rejection(samples: Samples, limit: int) -> Rejected:
     """Rejection sampling from samples that were drawn without the limit (Section 5.2).
 
     Samples of a question may come in any order, so results are averaged over all orders: every
@@ -157,13 +136,6 @@ def rejection(samples: Samples, limit: int, method: str = "RS") -> Rejected:
     cut = (refused * np.minimum(samples.thinking, limit)).sum(axis=1)
     wasted = cut * np.where(some, 1 / (m + 1), 1.0)
     kept = (mean * samples.tokens).sum(axis=1)
-    run = MethodRun(
-        method,
-        f"{limit} tokens",
-        (mean * samples.correct).sum(axis=1),
-        thinking,
-        wasted + kept,
-        np.where(some, 1.0, math.nan),
-        limit,
-    )
+    correct, keeps = (mean * samples.correct).sum(axis=1), np.where(some, 1.0, math.nan)
+    run = MethodRun("RS", f"{limit} tokens", correct, thinking, wasted + kept, keeps, limit)
     return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))

@@ -60,43 +60,26 @@ class TrainingSet:
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import locate
+    from s1core.checkpoints import load_tokenizer, locate
     from s1core.sft import SFTConfig
     from s1lab.planning.shapes import ModelShape
 
     run = pipeline.checkpoint(Training(name)).summary()
-    epochs = SFTConfig(**pipeline.profile.sft).epochs
-    mean_length = round(run["tokens"] / (epochs * run["examples"]))
+    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = ModelShape.of(locate(pipeline.profile.model))
-    return TrainingSet(
-        name=name,
-        steps=run["steps"],
-        tokens=run["tokens"],
-        flops=epochs * run["examples"] * shape.train_flops([mean_length]),
-        **_composition(pipeline, name),
-    )
-
-
-def _composition(pipeline: Pipeline, name: str) -> Row:
+    flops = passes * shape.train_flops([round(run["tokens"] / passes)])
     if pipeline.profile.pool == "pocket":
         made = pipeline.selection(name).read_json("summary.json")
-        return {
-            "examples": made["examples"],
-            "domains": made["domains"],
-            "thinking_tokens": made["mean_thinking_tokens"],
-            "correct": made["correct_traces"] / made["examples"],
-        }
-    from s1core.checkpoints import load_tokenizer
-
-    examples = pipeline.examples(name)  # a released set: what its rows say
-    tokenizer = load_tokenizer(pipeline.profile.model)
-    tokens = [len(tokenizer(example.trace.thinking).input_ids) for example in examples]
-    return {
-        "examples": len(examples),
-        "domains": len({example.problem.domain for example in examples} - {""}),
-        "thinking_tokens": float(np.mean(tokens)),
-        "correct": None,
-    }
+        count, domains, length = (
+            made[key] for key in ("examples", "domains", "mean_thinking_tokens")
+        )
+        correct = made["correct_traces"] / count
+    else:  # a released set: what its rows say
+        examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
+        count, correct = len(examples), None
+        domains = len({example.problem.domain for example in examples} - {""})
+        length = float(np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples]))
+    return TrainingSet(name, count, domains, length, correct, run["steps"], run["tokens"], flops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +155,13 @@ def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
     hours = published()["compute_h100_hours"]
-    return [
-        _row(benchmark, name, cost=hours[name] / hours["s1K"], **interval.row("accuracy"))
-        for benchmark in PAPER_BENCHMARKS
-        for name in ("s1K", "59K-full")
-        for printed in [accuracy_of("Table 2", name, benchmark)]
-        for interval in [wilson(printed.correct, printed.n)]
-    ]
+    rows = []
+    for benchmark in PAPER_BENCHMARKS:
+        for name in ("s1K", "59K-full"):
+            printed = accuracy_of("Table 2", name, benchmark)
+            accuracy = wilson(printed.correct, printed.n).row("accuracy")
+            rows.append(_row(benchmark, name, cost=hours[name] / hours["s1K"], **accuracy))
+    return rows
 
 
 def _row(benchmark: str, name: str, **values: float) -> Row:
