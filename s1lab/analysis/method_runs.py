@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from s1core.errors import InputError
 from s1core.grading.voting import Same, majority
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
 from s1lab.evaluation.measure import Samples
@@ -124,7 +125,12 @@ def rejection(samples: Samples, limit: int) -> Rejected:
     Samples of a question may come in any order, so results are averaged over all orders: every
     fitting sample is equally likely to be the first, and with m of n fitting the first comes
     after (n + 1) / (m + 1) tries. A rejected sample costs its tokens up to the limit.
+
+    Raises:
+        InputError: the limit is not positive.
     """
+    if not limit > 0:
+        raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
     accepted = fits(samples, limit).astype(float)
     n, m = accepted.shape[1], accepted.sum(axis=1)
     some = m > 0
