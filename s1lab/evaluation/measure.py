@@ -33,15 +33,12 @@ def resume(
     budget: Budget,
     *,
     samples: int,
-    temperature: float,
-    seed: int,
-    template: str,
     progress: bool = False,
     **options: Any,
 ) -> int:
     """Append the generations that a journal (or a run) still lacks; returns how many.
 
-    `options` are further ones of `forcing.generate`: `ask`, `machine`, `thinking`.
+    `options` are those of `forcing.generate`: `seed`, `temperature`, `template`, `ask`, …
 
     Work is cut into blocks that are the same on every attempt: a block that was killed is computed
     again as a whole, so that resuming gives the very same tokens. What is on disk is kept, and
@@ -53,33 +50,22 @@ def resume(
     from tqdm import tqdm
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
+    size, total, added = backend.batch_size, len(problems) * samples, 0
     blocks = [
-        (sample, problems[first : first + backend.batch_size])
+        (sample, problems[first : first + size])
         for sample in range(samples)
-        for first in range(0, len(problems), backend.batch_size)
+        for first in range(0, len(problems), size)
     ]
-    added, total = 0, len(problems) * samples
     failures: list[Failure] = []
+    options["on_failure"] = failures.append
     silent = None if progress else True  # None: where nobody looks
     with tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent) as bar:
         for sample, block in blocks:
-            missing = [p for p in block if (p.key, sample) not in done]
-            if not missing:
-                continue
-            made = generate(
-                backend,
-                block,
-                budget,
-                first_sample=sample,
-                temperature=temperature,
-                seed=seed,
-                template=template,
-                on_failure=failures.append,
-                **options,
-            )
-            wanted = {p.key for p in missing}
-            added += journal.append([g for g in made if g.problem_key in wanted])
-            bar.update(len(missing))
+            missing = {p.key for p in block if (p.key, sample) not in done}
+            if missing:
+                made = generate(backend, block, budget, first_sample=sample, **options)
+                added += journal.append([g for g in made if g.problem_key in missing])
+                bar.update(len(missing))
     if failures:
         raise BackendError(
             f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
@@ -135,15 +121,9 @@ def tabulate(
 class Samples:
     """The graded generations of a run, each array of shape (questions, samples).
 
-    Attributes:
-        keys: problem keys, sorted; the order of the questions.
-        correct: 1 where the answer is correct, else 0.
-        thinking: thinking tokens, ignore strings included.
-        answer: answer tokens.
-        ended: 1 where thinking ended by itself.
-        waits: ignore strings that were really used.
-        extracted: the answer that was graded; "" where none was, or where it was cut off.
-        run: name of the run.
+    Questions are in order of their `keys`; `correct` and `ended` (thinking ended by itself) are
+    0 or 1; `thinking` and `answer` count tokens, ignore strings included, and `waits` those
+    strings; `extracted` is the answer that was graded, "" where none was or it was cut off.
     """
 
     keys: tuple[str, ...]
@@ -153,7 +133,6 @@ class Samples:
     ended: Array
     waits: Array
     extracted: NDArray[np.str_]
-    run: str
 
     @property
     def tokens(self) -> Array:
@@ -173,20 +152,17 @@ def read_samples(run: Run) -> Samples:
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
 
-    def column(name: str, equal_to: str | None = None) -> Array:
-        values = [row[name] if equal_to is None else row[name] == equal_to for row in rows]
-        return np.array(values, float).reshape(len(counts), -1)
+    def column(values: Sequence[Any], dtype: type = float) -> Any:
+        return np.array(values, dtype).reshape(len(counts), -1)
 
-    extracted = [row["extracted"] if row["status"] != "truncated" else "" for row in rows]
     return Samples(
         tuple(counts),
-        column("status", "correct"),
-        column("thinking_tokens"),
-        column("answer_tokens"),
-        column("outcome", "ended"),
-        column("waits_used"),
-        np.array(extracted, str).reshape(len(counts), -1),
-        run.id,
+        column([row["status"] == "correct" for row in rows]),
+        column([row["thinking_tokens"] for row in rows]),
+        column([row["answer_tokens"] for row in rows]),
+        column([row["outcome"] == "ended" for row in rows]),
+        column([row["waits_used"] for row in rows]),
+        column([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
     )
 
 
@@ -205,14 +181,12 @@ class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
     Attributes:
-        label: what it is called on the page.
         kind: "budget" (thinking capped), "natural" (model stops by itself) or "wait".
         budget: the cap in thinking tokens.
-        waits: how many ends of thinking were replaced.
+        waits: how many ends of thinking may be replaced; `waits_used` is the mean that were.
         thinking_tokens: mean over all generations, ignore strings included.
         accuracy: pass@1 over samples with its question-clustered interval.
         cut_short: share of generations whose thinking was cut.
-        waits_used: mean number of ignore strings that were really used.
         run: name of the run it was computed from.
     """
 
@@ -231,10 +205,10 @@ def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
     samples = read_samples(run)
     return Point(
-        label=label,
-        kind=kind,
-        budget=budget.max_thinking,
-        waits=budget.num_ignore,
+        label,
+        kind,
+        budget.max_thinking,
+        budget.num_ignore,
         thinking_tokens=float(samples.thinking.mean()),
         accuracy=clustered_bootstrap(samples.correct),
         cut_short=float(np.mean(samples.ended == 0)),
