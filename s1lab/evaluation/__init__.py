@@ -4,13 +4,7 @@
 tools generated, `report` lays runs side by side, `measure` makes a point of a figure from a run.
 """
 
-from s1lab.evaluation.metrics import (
-    class_control,
-    control,
-    performance,
-    scaling_per_doubling,
-    scaling_per_token,
-)
+from s1lab.evaluation.metrics import class_control, control, scaling_per_doubling
 from s1lab.evaluation.statistics import (
     Interval,
     clustered_bootstrap,
@@ -29,9 +23,7 @@ __all__ = [
     "crossed_interval",
     "detectable_difference",
     "paired_bootstrap",
-    "performance",
     "questions_needed",
     "scaling_per_doubling",
-    "scaling_per_token",
     "wilson",
 ]

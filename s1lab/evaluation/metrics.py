@@ -2,7 +2,8 @@
 
 Control (Eq. 1), Scaling (Eq. 2) and Performance (Eq. 3) are taken over the runs of a method, each
 a point (average thinking tokens, accuracy in percent). Scaling exists twice: as printed, per token,
-and as the paper's Table 3 was computed, per doubling of thinking tokens.
+and as the paper's Table 3 was computed, per doubling of thinking tokens. Numbers that are no
+tokens or no percentages, or too few of them, raise `InputError`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ def control(
     """Control (Eq. 1), in percent: the share of runs whose thinking tokens keep their limits.
 
     `control([7939, 7158, 8263, 7108, 7500], [1024, 2048, 4096, 8192, 16384]) -> 40.0` (Table 12).
-
-    Raises:
-        InputError: no runs, a number of limits that is not theirs, or a negative or missing count.
     """
     used = _known("thinking tokens", thinking_tokens)
     most, least = (np.asarray(limit, float) for limit in (at_most, at_least))
@@ -43,9 +41,6 @@ def class_control(default: float, short: float, long: float) -> float:
 
     "Short" should think less than the default prompt and "long" more: 8033, 9651 and 6109 tokens
     give 50.0 (Table 14).
-
-    Raises:
-        InputError: a count of tokens is negative or missing.
     """
     default, short, long = _known("thinking tokens", (default, short, long))
     return 50.0 * (int(short < default) + int(long > default))
@@ -55,9 +50,6 @@ def scaling_per_token(thinking_tokens: Sequence[float], accuracies: Sequence[flo
     """Scaling (Eq. 2) as printed: mean slope over all pairs of runs, in points per token.
 
     Pairs with equal compute have no slope and are left out; NaN when no pair is left.
-
-    Raises:
-        InputError: fewer than two runs, or numbers that are no tokens and no percentages.
     """
     return _mean_slope(_known("thinking tokens", thinking_tokens), accuracies)
 
@@ -66,9 +58,6 @@ def scaling_per_doubling(thinking_tokens: Sequence[float], accuracies: Sequence[
     """Scaling (Eq. 2) as computed for Table 3: points per doubling of thinking tokens.
 
     The same mean over all pairs, with log2(tokens) for the tokens.
-
-    Raises:
-        InputError: as `scaling_per_token`, or a run has no thinking tokens to double.
     """
     tokens = _known("thinking tokens", thinking_tokens)
     if (tokens <= 0).any():
@@ -77,11 +66,7 @@ def scaling_per_doubling(thinking_tokens: Sequence[float], accuracies: Sequence[
 
 
 def performance(accuracies: Sequence[float]) -> float:
-    """Performance (Eq. 3): the best accuracy over the runs, in percent.
-
-    Raises:
-        InputError: no runs, or a number that is no percentage.
-    """
+    """Performance (Eq. 3): the best accuracy over the runs, in percent."""
     return float(_known("accuracies", accuracies, 100).max())
 
 

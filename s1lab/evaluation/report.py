@@ -68,6 +68,8 @@ def summarise(run: GradedRun) -> dict[str, str]:
     Raises:
         InputError: no generations, or generations and grades that do not belong together.
     """
+    import pandas as pd
+
     by_id = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
     if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != set(by_id):
@@ -75,35 +77,25 @@ def summarise(run: GradedRun) -> dict[str, str]:
             f"run {run.name!r} has {len(wanted)} generations and {len(by_id)} grades that do not "
             "pair one to one; grade the run again"
         )
-    scores = score_matrix(run.grades)
-    questions, samples = scores.shape
-    accuracy = wilson(scores.sum(), questions) if samples == 1 else clustered_bootstrap(scores)
-    thinking = [g.thinking_tokens for g in run.generations]
-
-    def percent(values: Iterable[bool]) -> str:
-        return f"{100 * np.mean(list(values)):.1f}"
-
-    return {
-        "run": run.name,
-        "n": str(questions),
-        "samples": str(samples),
+    scores = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in run.grades])
+    table = scores.pivot(index=0, columns=1, values=2).reindex(scores[0].unique()).to_numpy()
+    n, samples = table.shape
+    accuracy = wilson(table.sum(), n) if samples == 1 else clustered_bootstrap(table)
+    made, thinking = run.generations, [g.thinking_tokens for g in run.generations]
+    status = [g.status for g in run.grades]
+    numbers = {
+        "n": n,
+        "samples": samples,
         "accuracy % [95%]": accuracy.percent(),
         "thinking tokens": f"{np.mean(thinking):.0f}",
-        "answer tokens": f"{np.mean([g.answer_tokens for g in run.generations]):.0f}",
-        "waits": f"{np.mean([g.waits_used for g in run.generations]):.2f}",
+        "answer tokens": f"{np.mean([g.answer_tokens for g in made]):.0f}",
+        "waits": f"{np.mean([g.waits_used for g in made]):.2f}",
         "control %": "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}",
-        "thinking cut %": percent(g.outcome != "ended" for g in run.generations),
-        "truncated %": percent(g.status == "truncated" for g in run.grades),
-        "no answer %": percent(g.status == "no_answer" for g in run.grades),
+        "thinking cut %": f"{100 * np.mean([g.outcome != 'ended' for g in made]):.1f}",
+        "truncated %": f"{100 * status.count('truncated') / len(status):.1f}",
+        "no answer %": f"{100 * status.count('no_answer') / len(status):.1f}",
     }
-
-
-def score_matrix(grades: Iterable[Grade]) -> np.ndarray:
-    """(questions, samples) of 0/1 in order of first appearance; NaN where a sample is missing."""
-    import pandas as pd
-
-    frame = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in grades])
-    return frame.pivot(index=0, columns=1, values=2).reindex(frame[0].unique()).to_numpy()
+    return {"run": run.name, **{name: str(value) for name, value in numbers.items()}}
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:

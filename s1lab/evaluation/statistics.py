@@ -3,7 +3,8 @@
 The paper reports one greedy run per number (Section 4.1) and a paired bootstrap for its data
 ablations (Table 2: 95% intervals from 10,000 resamples). This module supplies both and what is
 missing between them. Intervals are 95%, accuracies fractions in [0, 1], and randomness is passed
-in. It knows nothing about models or files.
+in. Every function raises `InputError` for what is no such number, or too few of them. It knows
+nothing about models or files.
 """
 
 from __future__ import annotations
@@ -72,9 +73,6 @@ def wilson(correct: float, n: float) -> Interval:
 
     Unlike the normal approximation it stays inside [0, 1] and is honest at 0 of n and at small n.
     `correct` may hold a fraction of a question: an average over several runs.
-
-    Raises:
-        InputError: `n` is not positive or `correct` is outside [0, n].
     """
     if not 0 < n < math.inf or not 0 <= correct <= n:
         raise InputError(f"{correct} of {n} is not a proportion; give 0 <= correct <= n, n > 0")
@@ -91,9 +89,6 @@ def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Inte
 
     For two runs on the same questions it is the cautious answer when only their accuracies are
     known: questions that are hard for both make the true interval narrower.
-
-    Raises:
-        InputError: see `wilson`.
     """
     a, b = wilson(correct_a, n_a), wilson(correct_b, n_b)
     gap = a.estimate - b.estimate
@@ -113,9 +108,6 @@ def clustered_bootstrap(
     The seeds of a question are not independent evidence about the benchmark, so a question moves
     with all of its seeds. Percentiles are widened for few questions (see `widened_ends`). When
     every question scores the same there is nothing to resample: the interval is then Wilson's.
-
-    Raises:
-        InputError: a score outside [0, 1], or a question without any.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:
@@ -141,15 +133,10 @@ def paired_bootstrap(
             questions; NaN where a sample is missing.
 
     Percentiles are widened for few questions; the paper's are plain.
-
-    Raises:
-        InputError: different numbers of questions, or none.
     """
     ours, theirs = _question_means(a), _question_means(b)
     if ours.size != theirs.size:
-        raise InputError(
-            f"a has {ours.size} questions and b has {theirs.size}; pair the same questions"
-        )
+        raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
     gaps = ours - theirs
     low, high = _bootstrap_ends(gaps, seed, resamples)
     method = f"paired bootstrap, {resamples} resamples"
@@ -157,18 +144,13 @@ def paired_bootstrap(
 
 
 def crossed_interval(values: ArrayLike) -> Interval:
-    """Mean of (questions, seeds) with an interval over questions and seeds of training.
+    """Mean of (questions, seeds) with an interval over questions and seeds of training (Table 8).
 
-    Table 8 of the paper compares two trainings, once each; whether a difference would come back
-    with other questions *and* other seeds, the variance of both must say. They are crossed random
-    effects: each seed answers the same questions. The variance of the mean is estimated as that of
-    the question means plus that of the seed means, which counts what is peculiar to one question
-    under one seed twice and so errs to the wide side (as the pigeonhole bootstrap of Owen 2007
-    does). Student's t with Satterthwaite's degrees of freedom keeps the interval honest for three
-    seeds. One seed gives the interval over questions alone, and `method` says so.
-
-    Raises:
-        InputError: not a table, fewer than two questions, or a value that is missing or infinite.
+    Both are crossed random effects: each seed answers the same questions. The variance of the mean
+    is estimated as that of the question means plus that of the seed means, which counts what is
+    peculiar to one question under one seed twice and so errs to the wide side (as the pigeonhole
+    bootstrap of Owen 2007 does). Student's t with Satterthwaite's degrees of freedom keeps it
+    honest for three seeds. One seed gives the interval over questions alone; `method` says so.
     """
     from scipy import stats
 
@@ -191,9 +173,6 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     """McNemar's exact two-sided p from the questions that one run alone got right.
 
     `mcnemar_p_value(2, 0) -> 0.5`.
-
-    Raises:
-        InputError: a count is negative or not whole.
     """
     if not all(isinstance(count, int | np.integer) and count >= 0 for count in (only_a, only_b)):
         raise InputError(f"{only_a} and {only_b} are not counts of questions; give 0 or more each")
@@ -213,17 +192,14 @@ def questions_needed(
         power: the chance to see it, at the two-sided 5% level.
 
     `questions_needed(0.567, 0.5)` is the paper's headline: 872 questions; AIME24 has 30.
-
-    Raises:
-        InputError: a share outside [0, 1], no gap, or fewer discordant questions than the gap.
     """
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
-    known = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1
-    if not known or gap == 0 or share < gap - 1e-12:
+    shares = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1
+    if not shares or gap == 0 or share < gap - 1e-12:
         raise InputError(
-            f"no number of questions shows a gap of {gap} with {share} discordant and power "
-            f"{power}; all are shares, the gap is not zero, and no more than is discordant"
+            f"no number of questions shows {p_a} against {p_b} with {share} discordant and power "
+            f"{power}: all are shares, and the gap is neither zero nor more than is discordant"
         )
     upper = NormalDist().inv_cdf(power)
     root = _Z * math.sqrt(share) + upper * math.sqrt(max(share - gap * gap, 0.0))
@@ -234,9 +210,6 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
     """Smallest gain over `p` that `n` questions of independent runs show with the given power.
 
     Returns NaN when even a gain to 100% would not be seen.
-
-    Raises:
-        InputError: `n` is not positive, or `p` or `power` is no share.
     """
     if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
         raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
@@ -272,13 +245,9 @@ def _student_t(v: int) -> float:
     Not scipy's, which is exact: the bytes of finished runs hold ends that were widened by it.
     """
     z = _Z
-    terms = (
-        z,
-        (z**3 + z) / (4 * v),
-        (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2),
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3),
-    )
-    return sum(terms)
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    return z + (z**3 + z) / (4 * v) + second + third
 
 
 def _question_means(scores: ArrayLike) -> Array:
