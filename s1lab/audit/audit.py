@@ -26,15 +26,13 @@ def audit() -> list[AuditFinding]:
 
 def headline() -> list[AuditFinding]:
     """The abstract: "exceeds o1-preview by up to 27%" and "from 50% to 57% on AIME24"."""
-    ours, theirs, plain = (
-        accuracy_of("Table 1", row, "AIME24") for row in ("s1-32B", "o1-preview", "s1 w/o BF")
-    )
+    rows = ("s1-32B", "o1-preview", "s1 w/o BF")
+    ours, theirs, plain = (accuracy_of("Table 1", row, "AIME24") for row in rows)
     relative, points = 100 * (ours.percent / theirs.percent - 1), ours.percent - theirs.percent
     gain = ours.correct - plain.correct
-    p = mcnemar_p_value(gain, 0)
     return [
         finding("headline, relative", round(relative) == 27, relative=relative, points=points),
-        finding("headline, forcing", None, gain=gain, n=ours.n, p=p),
+        finding("headline, forcing", None, gain=gain, n=ours.n, p=mcnemar_p_value(gain, 0)),
     ]
 
 
@@ -51,11 +49,10 @@ def rounding() -> list[AuditFinding]:
 def selection() -> list[AuditFinding]:
     """The funnel's counts in the paper and in the released notebook (Section 2.2)."""
     paper, notebook = published()["selection"]["paper"], published()["selection"]["notebook"]
+    counts = {s: (n, notebook[s]) for s, n in paper.items() if s in notebook}
     return [
-        finding("selection", n == theirs, stage=stage.replace("_", " "), paper=n, notebook=theirs)
-        for stage, n in paper.items()
-        for theirs in [notebook.get(stage)]
-        if theirs is not None
+        finding("selection", ours == theirs, stage=s.replace("_", " "), paper=ours, notebook=theirs)
+        for s, (ours, theirs) in counts.items()
     ]
 
 
@@ -66,20 +63,17 @@ def figure2() -> list[AuditFinding]:
     findings = []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
         bounds = wilson(points[other] * n / 100, n)
-        found = finding(
-            "figure 2",
-            ours / 100 >= bounds.low,
-            other=other,
-            ours=ours,
-            theirs=points[other],
-            thousands=examples[other] // 1000,
-            factor=examples[other] / examples["s1"],
-            gap=(points[other] - ours) * n / 100,
-            n=n,
-            bounds=bounds.percent(),
-            holds="holds" if ours / 100 in bounds else "excludes",
+        values = {
+            "factor": examples[other] / examples["s1"],
+            "thousands": examples[other] // 1000,
+            "gap": (points[other] - ours) * n / 100,
+            "bounds": bounds.percent(),
+            "holds": "holds" if ours / 100 in bounds else "excludes",
+        }
+        same, theirs = ours / 100 >= bounds.low, points[other]
+        findings.append(
+            finding("figure 2", same, other=other, ours=ours, theirs=theirs, n=n, **values)
         )
-        findings.append(found)
     return findings
 
 
@@ -88,19 +82,16 @@ def figure4() -> list[AuditFinding]:
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
     correct = [answered("AIME24", value)[0] for value in logs["accuracy"]]
     mean = sum(correct) / len(correct) / n
+    values = {
+        "shown": ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:]),
+        "counts": ", ".join(map(str, correct)),
+        "spread": max(correct) - min(correct),
+        "noise": math.sqrt(n * mean * (1 - mean)),
+    }
     tokens = published()["figure4b"]["majority_Qwen2.5-32B-Instruct"]["tokens"]
     first, second = tokens[1] / tokens[0], tokens[2] / tokens[1]
     return [
-        finding(
-            "figure 4a",
-            None,
-            shown=", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:]),
-            counts=", ".join(str(k) for k in correct),
-            n=n,
-            where=logs["where"],
-            spread=max(correct) - min(correct),
-            noise=math.sqrt(n * mean * (1 - mean)),
-        ),
+        finding("figure 4a", None, n=n, where=logs["where"], **values),
         finding("figure 4b", False, first=first, second=second),
     ]
 
@@ -112,22 +103,21 @@ def same_model() -> list[AuditFinding]:
     at_half = next(tokens for tokens, value in figure if value == 50.0)
     thinking = (at_half, default["default"]["AIME24"][1], table8["AIME24"][1][1])
     listed = ", ".join(f"{tokens:,.0f}" for tokens in thinking)
-    findings = [finding("same model, tokens", len(set(map(round, thinking))) == 1, listed=listed)]
+    findings = [finding("same model, tokens", len({*map(round, thinking)}) == 1, listed=listed)]
     rows = {"Table 1": "s1 w/o BF", "Table 2": "s1K", "Table 4": "No extrapolation"}
     for benchmark in ("MATH500", "GPQA Diamond"):
         values = {table: accuracy_of(table, rows[table], benchmark).percent for table in rows}
         values["Table 8"] = table8[benchmark][1][0]
-        listed, same = _listed(values)
-        findings.append(finding("same model, accuracy", same, benchmark=benchmark, listed=listed))
+        findings.append(_one_model("accuracy", values, benchmark=benchmark))
     qwq = {a.table: a.percent for a in accuracies(benchmark="AIME24") if a.row.startswith("QwQ")}
-    apart = answered("AIME24", max(qwq.values()))[0] - answered("AIME24", min(qwq.values()))[0]
-    listed, same = _listed(qwq)
-    return [*findings, finding("same model, QwQ", same, listed=listed, apart=apart)]
+    most, least = (answered("AIME24", end(qwq.values()))[0] for end in (max, min))
+    return [*findings, _one_model("QwQ", qwq, apart=most - least)]
 
 
-def _listed(values: dict[str, float]) -> tuple[str, bool]:
-    text = ", ".join(f"{value} ({table})" for table, value in values.items())
-    return text, len(set(values.values())) == 1
+def _one_model(kind: str, values: dict[str, float], **more: object) -> AuditFinding:
+    listed = ", ".join(f"{value} ({table})" for table, value in values.items())
+    same = len(set(values.values())) == 1
+    return finding(f"same model, {kind}", same, listed=listed, **more)
 
 
 def reproductions() -> list[AuditFinding]:
@@ -137,10 +127,8 @@ def reproductions() -> list[AuditFinding]:
     for row in published()["reported_reproductions"]["rows"]:
         bounds = wilson(row["printed"] * n / 100, n)
         inside = row["measured"] / 100 in bounds
-        place = "inside" if inside else "outside"
-        findings.append(
-            finding("reproduction", inside, place=place, bounds=bounds.percent(), **row)
-        )
+        words = {"place": "inside" if inside else "outside", "bounds": bounds.percent()}
+        findings.append(finding("reproduction", inside, **words, **row))
     return findings
 
 

@@ -32,18 +32,9 @@ def table2() -> list[AuditFinding]:
             zero = (
                 f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"
             )
-            found = finding(
-                "table 2",
-                not (excludes and best >= 0.05),
-                row=row,
-                benchmark=benchmark,
-                low=low,
-                high=high,
-                implied=implied,
-                least=least,
-                zero=zero,
-            )
-            findings.append(found)
+            values = {"low": low, "high": high, "implied": implied, "least": least, "zero": zero}
+            same = not excludes or best < 0.05
+            findings.append(finding("table 2", same, row=row, benchmark=benchmark, **values))
     return findings
 
 
@@ -57,23 +48,16 @@ def table3() -> list[AuditFinding]:
         doubling, per_token = scaling_per_doubling(tokens, exact), scaling_per_token(tokens, exact)
         best, share = performance(points.accuracy), _control_of(points)
         scaling = {"doubling": doubling, "thousand": 1000 * per_token, "runs": len(tokens)}
-        for measure, found, values in (
-            ("scaling", round(doubling), scaling),
-            ("performance", best, {"best": best}),
-            ("control", share if share is None else round(share), {"share": share}),
-        ):
-            printed = row[measure]
-            if found is not None:
-                kind, same = f"table 3, {measure}", found == printed
-                findings.append(finding(kind, same, printed=printed, **values, **about))
+        measures = {"scaling": (round(doubling), scaling), "performance": (best, {"best": best})}
+        if share is not None:
+            measures["control"] = round(share), {"share": share}
+        for measure, (found, values) in measures.items():
+            same, values["printed"] = found == row[measure], row[measure]
+            findings.append(finding(f"table 3, {measure}", same, **values, **about))
     rejection = runs("RS")
     tokens, exact = rejection.thinking_tokens[1:], rejection.exact_accuracy[1:]
-    scaling, best = scaling_per_doubling(tokens, exact), performance(exact)
-    where = rejection.where
-    return [
-        *findings,
-        finding("table 3, rejection", False, scaling=scaling, best=best, where=where),
-    ]
+    values = {"scaling": scaling_per_doubling(tokens, exact), "best": performance(exact)}
+    return [*findings, finding("table 3, rejection", False, where=rejection.where, **values)]
 
 
 def _control_of(points: PublishedRuns) -> float | None:
@@ -87,24 +71,18 @@ def table8() -> list[AuditFinding]:
     """Table 8: shorter training sequences make longer thoughts."""
     findings = []
     for benchmark, (cut, whole) in published()["table8"]["rows"].items():
-        (short, used_short), (long, used_long) = cut, whole
         n = published()["questions"][benchmark]
-        gap = round((long - short) * n / 100)
+        gap = round((whole[0] - cut[0]) * n / 100)
         p = mcnemar_p_value(max(gap, 0), 0)
-        found = finding(
-            "table 8",
-            True if p < 0.05 else None,
-            benchmark=benchmark,
-            short=short,
-            used_short=used_short,
-            long=long,
-            used_long=used_long,
-            times=used_short / used_long,
-            gap=gap,
-            n=n,
-            p=p,
-        )
-        findings.append(found)
+        values = {
+            "cut": cut,
+            "whole": whole,
+            "times": cut[1] / whole[1],
+            "gap": gap,
+            "n": n,
+            "p": p,
+        }
+        findings.append(finding("table 8", p < 0.05 or None, benchmark=benchmark, **values))
     return findings
 
 
@@ -117,16 +95,12 @@ def totals() -> list[AuditFinding]:
     pool, length = table7["printed_total"]
     mean = sum(row[0] * row[1] for row in rows7) / sum(row[0] for row in rows7)
     millions, domains = printed["tokens_K"] / 1000, printed["domains"]
+    questions, all_domains = sum(row[0] for row in rows6.values()), named + 27
+    same = all_domains == domains
     return [
-        _sum("rows", "Table 6: questions", printed["questions"], sum(r[0] for r in rows6.values())),
+        _sum("rows", "Table 6: questions", printed["questions"], questions),
         finding("table 6, tokens", round(tokens, 1) == millions, printed=millions, found=tokens),
-        finding(
-            "table 6, domains",
-            named + 27 == domains,
-            printed=domains,
-            named=named,
-            found=named + 27,
-        ),
+        finding("table 6, domains", same, printed=domains, named=named, found=all_domains),
         _sum("rows", "Table 7: questions", pool, sum(row[0] for row in rows7)),
         finding("table 7, length", round(mean, 1) == length, printed=length, found=mean),
     ]
