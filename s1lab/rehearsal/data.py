@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from s1core.errors import InputError
-
 from s1core.records import Example, Trace, write_atomically
 from s1lab.data.load import examples, problems
 from s1lab.data.mirror import MANIFEST, Mirror, sha256

@@ -3,8 +3,8 @@
 # Started again after a stop, it goes on. What is said is also kept in log.txt in the run store.
 # The pages, afterwards: make notebooks book PROFILE=h100
 #
-#   runs/one_gpu.sh
-#   PROFILE=my.yaml S1CORE_DATA_DIR=/data/mirror runs/one_gpu.sh
+#   launch/one_gpu.sh
+#   PROFILE=my.yaml S1CORE_DATA_DIR=/data/mirror launch/one_gpu.sh
 set -eu -o pipefail
 
 profile=${PROFILE:-h100}
@@ -17,5 +17,5 @@ mkdir -p "$store"
 exec > >(tee -a "$store/log.txt") 2>&1
 date
 
-"$python" -m s1core.cli preflight "$profile"
-exec "$python" -m s1core.cli reproduce "$profile" --yes
+"$python" -m s1lab.cli preflight "$profile"
+exec "$python" -m s1lab.cli reproduce "$profile" --yes

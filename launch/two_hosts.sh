@@ -4,7 +4,7 @@
 # the training, to start one torchrun per host. The run store (S1CORE_STORE), the models and this
 # checkout with its environment must be at the same path on both.
 #
-#   HOSTS="node1 node2" S1CORE_STORE=/shared/store runs/two_hosts.sh
+#   HOSTS="node1 node2" S1CORE_STORE=/shared/store launch/two_hosts.sh
 #
 # Settings: HOSTS (this one first), PER_HOST (processes on each, 8), PORT (29500), PYTHON, PROFILE.
 set -eu -o pipefail

@@ -143,18 +143,6 @@ def test_auto_is_what_the_longest_prompt_of_the_batch_leaves():
     assert {r.requests[0].max_tokens for r in results} == {1000 - len(ids(longer)) - overhead - 100}
 
 
-def test_rejection_fills_free_slots_with_copies_of_what_is_missing_and_has_no_bound():
-    engine = Replay("a<|im_start|>", "yes yes", "yes yes", "b<|im_start|>")
-    settings = HarnessSettings(max_tokens_thinking=3)
-    kept = compat.harness_rejection(engine, [ids("a"), ids("b")], settings)
-    assert kept == [tuple(ids("a")), tuple(ids("b"))]
-    prompts = [r.prompt[0] for r in engine.requests]
-    assert prompts == [ids("a")[0], ids("b")[0], ids("b")[0], ids("b")[0]]
-    with pytest.raises(LoopCrash, match="never fit"):
-        endless = Replay(*["yes yes"] * 20)
-        compat.harness_rejection(endless, [ids("a")], settings, give_up_after=20)
-
-
 def test_the_loops_run_on_any_backend_and_agree_with_the_specification_where_they_should():
     """One Wait, ample budget, a model that ends by itself: harness and specification coincide."""
     tokenizer = tiny_tokenizer()
@@ -219,6 +207,6 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
 
 def test_every_departure_names_a_loop_of_this_module():
     assert {d.loop for d in DEPARTURES} == {
-        "readme", "generate_script", "harness", "harness_rejection",
+        "readme", "generate_script", "harness",
     }  # fmt: skip
     assert all(hasattr(compat, d.loop) and d.does and d.specified for d in DEPARTURES)
