@@ -2,8 +2,7 @@
 
 Both variants and the PDF are inside the notebook's output, so a downloaded notebook is complete
 and nothing on disk can disagree with it. The bytes depend on the figure alone: no dates, no
-random ids. Markup is made by templates that escape whatever they are given, and what comes from a
-file is `checked` first: every field has its type before any of it is written.
+random ids. Markup is made by templates, which escape whatever they are given.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import base64
 import functools
 import html
 import io
-import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,43 +111,6 @@ def _templates() -> Any:
     return made
 
 
-# ------------------------------------------------------------------------------ what is shown
-
-
-def checked(value: Any, kind: Any, where: str) -> Any:
-    """`value` if it has the shape of `kind`; of records the known fields alone.
-
-    `kind` is a type, a tuple of the allowed words, a list with the kind of its items, or a mapping
-    from field to kind. Numbers are finite, whole ones not negative.
-
-    Raises:
-        InputError: another shape; says where.
-    """
-    if isinstance(kind, Mapping):
-        if isinstance(value, Mapping) and set(kind) <= set(value):
-            return {key: checked(value[key], of, f"{where}, {key}") for key, of in kind.items()}
-        wanted = f"a record with {', '.join(kind)}"
-    elif isinstance(kind, list):
-        if isinstance(value, (list, tuple)):
-            items = enumerate(value, 1)
-            return [checked(item, kind[0], f"{where} {number}") for number, item in items]
-        wanted = "a list"
-    elif isinstance(kind, tuple):
-        if isinstance(value, str) and value in kind:
-            return value
-        wanted = f"one of {', '.join(repr(word) for word in kind)}"
-    elif kind is str:
-        if isinstance(value, str):
-            return value
-        wanted = "text"
-    else:
-        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
-        if number and math.isfinite(value) and (kind is float or 0 <= value < 2**53):
-            return value
-        wanted = "a whole number" if kind is int else "a number"
-    raise InputError(f"{where}: {ascii(value)[:60]} stands where {wanted} belongs; make it again.")
-
-
 def visible(text: str) -> Markup:
     """Text as HTML, code points in place of what cannot be seen: `a<b` -> `a&lt;b`.
 
@@ -158,14 +119,15 @@ def visible(text: str) -> Markup:
     """
     from markupsafe import Markup
 
-    shown = (
-        html.escape(c)
-        if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
-        else f'<span class="s1-code-point" title="{unicodedata.name(c, "control character").lower()}'
-        f'">U+{ord(c):04X}</span>'
-        for c in text.replace("\r\n", "\n")
-    )
-    return Markup("".join(shown))
+    def code_point(c: str) -> str:
+        name = unicodedata.name(c, "control character").lower()
+        return f'<span class="s1-code-point" title="{name}">U+{ord(c):04X}</span>'
+
+    def shown(c: str) -> bool:
+        return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
+
+    plain = text.replace("\r\n", "\n")
+    return Markup("".join(html.escape(c) if shown(c) else code_point(c) for c in plain))
 
 
 def own_waits(text: str) -> Markup:

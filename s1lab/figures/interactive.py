@@ -10,24 +10,34 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from s1core.errors import InputError
-from s1core.records import Problem, printable
-from s1lab.figures.display import checked, figure_frame, render
+from s1core.errors import InputError, check_number
+from s1core.records import Problem, Status, from_dict, printable
+from s1lab.figures.display import figure_frame, render
 from s1lab.figures.panels import thousands
-from s1lab.figures.trace import STATUS
 
 if TYPE_CHECKING:
     from s1lab.evaluation.measure import Point
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 680, 380, 54, 666, 18, 334
-GRADES = [{"problem_key": str, "status": (*STATUS,), "thinking_tokens": int, "extracted": str}]
-POINT = {"label": str, "kind": ("budget", "natural", "wait"), "thinking_tokens": float, "run": str}
-ENDS = {"estimate": float, "low": float, "high": float}
 Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveGrade:
+    """What the figure reads of a row of `grades.csv`."""
+
+    problem_key: str
+    status: Status
+    thinking_tokens: int
+    extracted: str
+
+
+Table = dict[str, list[CurveGrade]]
 
 
 def interactive_curve(
@@ -56,14 +66,11 @@ def interactive_curve(
             f"interactive curve {name}: {len(points)} points and {len(grades)} tables of grades; "
             "give one table for each of at least one point."
         )
-    where = f"interactive curve {name}"
-    for number, point in enumerate(points, 1):
-        checked({key: getattr(point, key) for key in POINT}, POINT, f"{where}, point {number}")
-        ends = {key: getattr(point.accuracy, key) for key in ENDS}
-        checked(ends, ENDS, f"{where}, accuracy of point {number}")
+    for point in points:
+        check_number(f"{point.label}: thinking tokens", point.thinking_tokens, 0, 2**53, False)
     order = sorted(range(len(points)), key=lambda i: points[i].thinking_tokens)
     points = [points[i] for i in order]
-    tables = [_by_question(grades[i], f"{where}, grade") for i in order]
+    tables = [_by_question(grades[i], points[place].label) for place, i in enumerate(order)]
     body = render("curve", **_drawing(points), name=name, data=_json(points, tables, questions))
     return figure_frame(name, body=body, caption=caption, runs=[p.run for p in points])
 
@@ -77,24 +84,30 @@ def embed(value: Any) -> Markup:
 # ------------------------------------------------------------------------------- details
 
 
-def _by_question(rows: Rows, where: str) -> dict[str, list[dict[str, Any]]]:
+def _by_question(rows: Rows, label: str) -> Table:
     """Grades by question; tokens are text in a CSV file."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    numbered = []
-    for row in rows:
-        tokens = row.get("thinking_tokens")
-        digits = isinstance(tokens, str) and tokens.isascii() and tokens.isdigit()
-        numbered.append({**row, "thinking_tokens": int(tokens) if digits else tokens})
-    for row in checked(numbered, GRADES, where):
-        found.setdefault(row["problem_key"], []).append(row)
-    return found
+    table: Table = {}
+    for number, given in enumerate(rows, 1):
+        row = {field.name: given[field.name] for field in fields(CurveGrade) if field.name in given}
+        if str(row.get("thinking_tokens")).isdecimal():
+            row["thinking_tokens"] = int(row["thinking_tokens"])
+        try:
+            made = from_dict(CurveGrade, row)
+        except InputError as error:
+            raise InputError(f"{label}, grade {number}: {error}") from error
+        table.setdefault(made.problem_key, []).append(made)
+    return table
 
 
-def _json(
-    points: Sequence[Point],
-    tables: Sequence[Mapping[str, list[dict[str, Any]]]],
-    asked: Sequence[Problem],
-) -> Markup:
+def _right(table: Table, key: str) -> int:
+    return sum(row.status == "correct" for row in table[key])
+
+
+def _spent(table: Table, key: str) -> int:
+    return round(sum(row.thinking_tokens for row in table[key]) / len(table[key]))
+
+
+def _json(points: Sequence[Point], tables: Sequence[Table], asked: Sequence[Problem]) -> Markup:
     """What the script reads: questions, the easiest first, and each point's results for them."""
     for point, table in zip(points, tables, strict=True):
         if missing := [p.key for p in asked if p.key not in table]:
@@ -102,23 +115,16 @@ def _json(
                 f"{point.label}: no grade for question {missing[0]} ({len(missing)} missing); "
                 "give the questions that were asked."
             )
-
-    def right(table: Mapping[str, list[dict[str, Any]]], key: str) -> int:
-        return sum(row["status"] == "correct" for row in table[key])
-
-    def spent(rows: Sequence[Mapping[str, Any]]) -> int:
-        return round(sum(row["thinking_tokens"] for row in rows) / len(rows))
-
-    ordered = sorted(asked, key=lambda p: (-sum(right(t, p.key) for t in tables), p.key))
+    ordered = sorted(asked, key=lambda p: (-sum(_right(t, p.key) for t in tables), p.key))
     results = [
         {
             "label": point.label,
             "tokens": round(point.thinking_tokens, 1),
             "accuracy": point.accuracy.percent(),
             "samples": max(len(rows) for rows in table.values()),
-            "right": [right(table, p.key) for p in ordered],
-            "spent": [spent(table[p.key]) for p in ordered],
-            "answers": [printable(table[p.key][0]["extracted"][:80]) for p in ordered],
+            "right": [_right(table, p.key) for p in ordered],
+            "spent": [_spent(table, p.key) for p in ordered],
+            "answers": [printable(table[p.key][0].extracted[:80]) for p in ordered],
         }
         for point, table in zip(points, tables, strict=True)
     ]

@@ -1,10 +1,11 @@
 """The pieces that figures are drawn from: tidy tables, curves with intervals, and their axes.
 
 A curve table has a row for each point: `x`, `accuracy` and, with an interval, `low` and `high`
-(fractions between 0 and 1, shown in percent). What it looks like is in further columns, each with
-a default: `series` (an ink), `name` (written beside the curve), `marker`, `hollow` (the paper's, or
-the unforced half of a pair), `dashed` (0 for a whole line, then other dashes), `faint` (a thin line
-without marks, for comparison) and `label` (written at the point).
+(fractions between 0 and 1, shown in percent). Further columns have defaults: `series` (an ink),
+`name` (written beside the curve), `marker`, `hollow` (the paper's, or the unforced half of a pair),
+`dashed` (0 for a whole line, then other dashes), `faint` (a thin line without marks, to compare
+with), `joined` (False for marks alone), `label` (written at the point). `fewest` and `most` are an
+interval of `x`; `seeds` are (x, accuracy) that are drawn small.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from s1core.errors import InputError
 from s1lab.figures.labels import Line
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 Table = Any  # anything that pandas.DataFrame accepts
 DASHES = ("", (4, 2), (1, 1.6), (5, 1.5, 1, 1.5))
-LOOK = {"hollow": False, "dashed": 0, "faint": False, "label": "", "low": math.nan}
+LOOK = {"hollow": False, "dashed": 0, "faint": False, "joined": True, "label": "", "low": math.nan}
 PAPER = {"series": "paper", "hollow": True}
 
 
@@ -89,44 +92,42 @@ def curve_table(rows: Table, **defaults: Any) -> pandas.DataFrame:
     table = tidy(table, name=names, marker=markers, high=table["low"])
     for column in ("accuracy", "low", "high"):
         table[column] = 100 * table[column].astype(float)
-    return table.astype({"x": float, "hollow": bool, "faint": bool})
+    return table.astype({"x": float, "hollow": bool, "faint": bool, "joined": bool})
 
 
-def draw_curves(panel: Axes, table: pandas.DataFrame, *, joined: bool = True) -> list[Line]:
+def draw_curves(panel: Axes, table: pandas.DataFrame) -> list[Line]:
     """Draw a curve table; returns the lines for `labels.label_lines`."""
     import seaborn as sns
 
-    looks = table.drop_duplicates("name").set_index("name")
-    if joined:
-        before = len(panel.lines)
+    joined = table[table["joined"]]
+    if len(joined):
+        looks = joined.drop_duplicates("name")
         sns.lineplot(
-            table, x="x", y="accuracy", hue="name", style="name", size="name",
+            joined, x="x", y="accuracy", hue="name", style="name", size="name",
             palette=[ink(series) for series in looks["series"]],
             dashes=[DASHES[int(number) % len(DASHES)] for number in looks["dashed"]],
             sizes=[1.4 if thin else 2.0 for thin in looks["hollow"] | looks["faint"]],
             sort=False, estimator=None, errorbar=None, legend=False, ax=panel,
         )  # fmt: skip
-        for line, faint in zip(panel.lines[before:], looks["faint"], strict=True):
+        for line, faint in zip(panel.lines, looks["faint"], strict=True):
             line.set(alpha=0.45 if faint else 1, zorder=1 if faint else 2)
     shown = table[~table["faint"]]
-    draw_intervals(panel, shown)
+    thin = {"linewidth": 1.4, "alpha": 0.55}
+    known, colours = shown.dropna(subset=["low", "high"]), shown["series"].map(ink)
+    panel.vlines(known["x"], known["low"], known["high"], colors=colours[known.index], **thin)
+    if "most" in shown:
+        panel.hlines(shown["accuracy"], shown["fewest"], shown["most"], colors=colours, **thin)
+        seeds = shown.explode("seeds")
+        x, y = zip(*seeds["seeds"], strict=True)
+        draw_marks(panel, seeds.assign(x=x, accuracy=[100 * value for value in y]), size=3.2)
     draw_marks(panel, shown)
+    lines = []
     for name, rows in shown.groupby("name", sort=False):
-        label_points(panel, rows, ink(looks["series"][name]))
-    return [
-        Line(
-            name, ink(rows["series"].iloc[0]), tuple(zip(rows["x"], rows["accuracy"], strict=True))
-        )
-        for name, rows in shown.groupby("name", sort=False)
-        if name
-    ]
-
-
-def draw_intervals(panel: Axes, table: pandas.DataFrame) -> None:
-    """A thin vertical line for each interval that is known."""
-    known = table.dropna(subset=["low", "high"])
-    colours = [ink(series) for series in known["series"]]
-    panel.vlines(known["x"], known["low"], known["high"], colors=colours, linewidth=1.4, alpha=0.55)
+        colour, places = ink(rows["series"].iloc[0]), rows[["x", "accuracy"]]
+        label_points(panel, rows, colour)
+        if name:
+            lines.append(Line(name, colour, tuple(places.itertuples(index=False, name=None))))
+    return lines
 
 
 def draw_marks(
@@ -152,11 +153,13 @@ def draw_marks(
 
 
 def label_points(panel: Axes, rows: pandas.DataFrame, colour: str) -> None:
-    """Labels beside points: left of one from which the line rises, else right."""
+    """Labels beside points: left of the first one, and of one from which the line rises."""
+    rows = rows.sort_values("x")
     follows = [*rows["accuracy"].iloc[1:], -math.inf]
     for x, y, label, after in zip(rows["x"], rows["accuracy"], rows["label"], follows, strict=True):
         if label:
-            beside = {"xytext": (-7, 3), "ha": "right"} if after > y else {"xytext": (6, 5)}
+            left = after > y or x == rows["x"].min() != rows["x"].max()
+            beside = {"xytext": (-7, 3), "ha": "right"} if left else {"xytext": (6, 5)}
             note(panel, str(label), (x, y), color=colour, **beside)
 
 
@@ -167,7 +170,7 @@ def note(panel: Axes, text: str, place: tuple[float, float], **options: Any) -> 
     )
 
 
-def token_axis(panel: Axes, values: Sequence[float], label: str) -> None:
+def token_axis(panel: Axes, values: Sequence[float]) -> None:
     """A log2 axis of tokens with a few powers of two, and room beside the outermost marks."""
     from matplotlib.ticker import NullLocator
 
@@ -175,13 +178,12 @@ def token_axis(panel: Axes, values: Sequence[float], label: str) -> None:
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter(thousands)
     panel.xaxis.set_minor_locator(NullLocator())
-    first, last = math.ceil(math.log2(min(some))), math.floor(math.log2(max(some)))
-    if last <= first:
-        first, last = first - 1, first
-    step = max(1, math.ceil((last - first) / 7))
-    panel.set_xticks([2**power for power in range(first, last + 1, step)])
-    panel.set_xlim(min(some) / 1.3, 1.7 * max(some))
-    panel.set_xlabel(label)
+    low, high = min(some), max(some)
+    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))
+    first = min(first, last - 1)
+    panel.set_xticks(2.0 ** np.arange(first, last + 1, max(1, math.ceil((last - first) / 7))))
+    room = max(1.25, min(high / low, 8) ** 0.25)
+    panel.set_xlim(low / room, high * room)
 
 
 def accuracy_axis(panel: Axes, table: pandas.DataFrame) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from s1core.errors import InputError
 from s1lab.figures.labels import Line, label_lines
 from s1lab.figures.panels import Table, note, thousands, tidy
 from s1lab.figures.style import WIDTH, ink, styled
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.6)), (0, (5, 1.5, 1, 1.5)))
@@ -88,9 +89,9 @@ def still_thinking(
         for _, seed in rows.groupby("seed"):
             sns.ecdfplot(seed, x="tokens", linewidth=0.7, alpha=0.4, **share)
         sns.ecdfplot(rows, x="tokens", linestyle=DASHES[number % len(DASHES)], **share)
-        places = rows["tokens"].quantile([k / 12 for k in range(1, 12)])
-        heights = [100 * (rows["tokens"] > place).mean() for place in places]
-        lines.append(Line(str(name), ink("ours"), tuple(zip(places, heights, strict=True))))
+        places = np.linspace(0, table["tokens"].max(), 26)[1:-1]
+        points = [(place, 100 * float((rows["tokens"] > place).mean())) for place in places]
+        lines.append(Line(str(name), ink("ours"), tuple(points)))
     for line in panel.lines:  # everyone thinks at 0 tokens; an infinite place is not drawn
         line.set_xdata([0, *line.get_xdata()[1:]])
     panel.set_xlim(0, 1.02 * table["tokens"].max())
@@ -117,6 +118,7 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
         last: how many tokens to show, counted from the end of thinking.
     """
     import matplotlib.pyplot as plt
+    import seaborn as sns
 
     tokens = len(row["entropy"])
     if not tokens:
@@ -128,13 +130,16 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
         for place in set(row["plain"]) & set(shown):
             panel.axvline(place - 0.5, color=ink("rule"), linewidth=0.8, zorder=0)
         top = 1.1 * max(max(row[measure][i] for i in shown), 0.1)
-        for group in ("own", "forced"):
-            _mark_waits(panel, [i for i in row[group] if i in shown], top, group)
-        panel.set_ylim(0, 1.2 * top)
-        panel.set_ylabel(unit)
+        panel.set(ylabel=unit, ylim=(0, 1.2 * top))
         panel.margins(x=0.01)
-    for text in panels[1].texts:
-        text.set_visible(False)  # one panel names the Waits for both
+        for group in ("own", "forced"):
+            name, series, _, marker = GROUPS[group]
+            places = [i for i in row[group] if i in shown]
+            look = {"marker": marker, "s": 42, "color": ink(series), "linewidth": 0}
+            sns.scatterplot(x=places, y=[top] * len(places), ax=panel, **look)
+            if places and panel is panels[0]:  # the forced ones are at the end of the trace
+                at, side = (places[-1], "right") if group == "forced" else (places[0], "left")
+                note(panel, name, (at, top), ha=side, color=ink(series))
     panels[0].set_title(title)
     panels[1].set_xlabel("thinking token")
     return fig
@@ -176,15 +181,3 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
     panels[0].legend(panels[0].lines[: len(names)], names, frameon=False, ncols=3, **above)
     panels[1].set_xlabel("tokens from the first token of a step")
     return fig
-
-
-def _mark_waits(panel: Axes, places: Sequence[int], height: float, group: str) -> None:
-    import seaborn as sns
-
-    name, series, _, marker = GROUPS[group]
-    at = [height] * len(places)
-    sns.scatterplot(x=places, y=at, marker=marker, s=42, color=ink(series), linewidth=0, ax=panel)
-    if places:
-        forced = group == "forced"  # the last of them are at the end of the trace
-        beside = {"xytext": (6, 7), "ha": "right"} if forced else {"xytext": (-6, 7), "ha": "left"}
-        note(panel, name, (places[-1 if forced else 0], height), color=ink(series), **beside)

@@ -9,11 +9,13 @@ alone. What is too long is cut, and the cut is announced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Problem
-from s1lab.figures.display import checked, figure_frame, render
+from s1core.records import Generation, Grade, Outcome, Problem, Status, from_dict
+from s1lab.figures.display import figure_frame, render
+from s1lab.traces.steps import Piece, Step
 
 MOST_CHARACTERS = 4_000
 """Of one step, question or answer; the page says how many it leaves out."""
@@ -31,29 +33,43 @@ STATUS = {
     "no_answer": ("–", "no answer"),
     "truncated": ("–", "answer cut off"),
 }
-_PIECES = [{"text": str, "origin": ("sampled", "forced")}]
-_ANSWER = {"thinking_tokens": int, "answer": str, "status": (*STATUS,), "extracted": str}
-ROW = {
-    "question": str,
-    "status": (*STATUS, ""),
-    "outcome": (*ENDED,),
-    "waits_used": int,
-    "thinking_tokens": int,
-    "steps": [{"start": int, "end": int, "pieces": _PIECES}],
-    "answer": _PIECES,
-    "answers": [_ANSWER],
-}
-"""What the viewer reads of a row, and the kind of every field."""
-Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAnswer:
+    """What is answered when thinking stops after `thinking_tokens` tokens, graded."""
+
+    thinking_tokens: int
+    answer: str
+    status: Status
+    extracted: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
+
+    question: str
+    status: Literal["correct", "wrong", "no_answer", "truncated", ""]
+    outcome: Outcome
+    waits_used: int
+    thinking_tokens: int
+    steps: tuple[Step, ...]
+    answer: tuple[Piece, ...]
+    answers: tuple[TraceAnswer, ...] = ()
+    extracted: str = ""
+    finish_reason: str = ""
+    problem_key: str = ""
+    sample: int = 0
 
 
 def viewer_html(
-    rows: Sequence[Row], name: str, *, caption: str = "", runs: Iterable[Any] = ()
+    rows: Sequence[Mapping[str, Any]], name: str, *, caption: str = "", runs: Iterable[Any] = ()
 ) -> str:
     """Several generations, to be leafed through, as one block of HTML.
 
     Args:
-        rows: as `s1lab.traces.inspection.read_traces` gives them (see `ROW`).
+        rows: as `s1lab.traces.inspection.read_traces` gives them (see `TraceRow`).
         name: unique in the book; names the anchor.
         caption: plain text below.
         runs: what is shown, as in `s1lab.figures.show`.
@@ -92,62 +108,65 @@ def trace_html(
 # ------------------------------------------------------------------------------- details
 
 
-def _trace(given: Row, where: str) -> dict[str, Any]:
+def _trace(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What the template shows of a row."""
-    row = checked(given, ROW, where)
-    steps = _bounded(row["steps"])
-    answers = {answer["thinking_tokens"]: _answer(answer) for answer in row["answers"]}
-    waits = row["waits_used"]
-    facts = [f"{row['thinking_tokens']:,} thinking tokens", ENDED[row["outcome"]]]
-    facts.insert(1, f"{waits} forced Wait{'' if waits == 1 else 's'}")
+    try:
+        row = from_dict(TraceRow, dict(given))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    steps = _bounded(row.steps)
+    answers = {answer.thinking_tokens: _answer(answer) for answer in row.answers}
     return {
-        "question": _shortened(row["question"]),
-        "facts": facts,
-        **_badge(row["status"]),
-        "ruler": _ruler(row["thinking_tokens"], steps, answers),
+        **_badge(row.status),
+        "question": _shortened(row.question),
+        "facts": [
+            f"{row.thinking_tokens:,} thinking tokens",
+            f"{row.waits_used} forced Wait{'' if row.waits_used == 1 else 's'}",
+            ENDED[row.outcome],
+        ],
+        "ruler": _ruler(row.thinking_tokens, steps, answers),
         "before": answers.get(0),
         "judged": bool(answers),
-        "steps": [_step(step, answers.get(step["end"])) for step in steps],
-        "answer": _pieces(row["answer"]),
+        "steps": [{**_step(step), "answer": answers.get(step.end)} for step in steps],
+        "answer": _pieces(row.answer),
     }
 
 
-def _step(step: Row, answer: Row | None) -> dict[str, Any]:
-    opening, *others = step["pieces"] or [{"text": "", "origin": "sampled"}]
-    line, word = "".join(piece["text"] for piece in others), None
-    if opening["origin"] == "forced":
-        word = _piece({**opening, "text": _first_line(opening["text"], 40)})
-    else:
-        line = opening["text"] + line
-    return {**_pieces(step["pieces"]), "word": word, "line": _first_line(line), "answer": answer}
+def _step(step: Step) -> dict[str, Any]:
+    opening, word = step.pieces[0] if step.pieces else None, None
+    line = step.text
+    if opening and opening.origin == "forced":
+        line = line[len(opening.text) :]
+        word = _piece(opening, _first_line(opening.text, 40))
+    return {**_pieces(step.pieces), "word": word, "line": _first_line(line)}
 
 
-def _pieces(pieces: Sequence[Row]) -> dict[str, Any]:
+def _pieces(pieces: Sequence[Piece]) -> dict[str, Any]:
     """Text by origin, together at most `MOST_CHARACTERS`, and how much that leaves out."""
     shown, left = [], MOST_CHARACTERS
     for piece in pieces:
         if left > 0:
-            shown.append(_piece({**piece, "text": piece["text"][:left]}))
-        left -= len(piece["text"])
+            shown.append(_piece(piece, piece.text[:left]))
+        left -= len(piece.text)
     return {"pieces": shown, "left": f"{-left:,}" if left < 0 else ""}
 
 
-def _piece(piece: Row) -> dict[str, Any]:
+def _piece(piece: Piece, text: str) -> dict[str, Any]:
     """Tokens of one origin; line breaks stand outside the mark of what the decoder forced."""
-    if piece["origin"] == "sampled":
-        return {"forced": False, "text": piece["text"]}
-    text = piece["text"].strip("\n")
-    before, _, after = piece["text"].partition(text) if text else (piece["text"], "", "")
-    return {"forced": True, "text": text, "before": before, "after": after}
+    if piece.origin == "sampled":
+        return {"forced": False, "text": text}
+    inside = text.strip("\n")
+    before, _, after = text.partition(inside) if inside else (text, "", "")
+    return {"forced": True, "text": inside, "before": before, "after": after}
 
 
-def _answer(answer: Row) -> dict[str, Any]:
-    tokens = answer["thinking_tokens"]
+def _answer(answer: TraceAnswer) -> dict[str, Any]:
+    tokens = answer.thinking_tokens
     return {
-        **_badge(answer["status"]),
+        **_badge(answer.status),
         "when": f"after {tokens:,} tokens" if tokens else "before it began",
-        "said": ((answer["extracted"] or answer["answer"])[:200], ""),
-        "brief": _first_line(answer["extracted"], 40),
+        "said": ((answer.extracted or answer.answer)[:200], ""),
+        "brief": _first_line(answer.extracted, 40),
     }
 
 
@@ -156,11 +175,11 @@ def _badge(status: str) -> dict[str, str]:
     return {"status": status, "mark": mark, "word": word}
 
 
-def _ruler(total: int, steps: Sequence[Row], answers: Mapping[int, Row]) -> dict[str, Any]:
+def _ruler(total: int, steps: Sequence[Step], answers: Mapping[int, Any]) -> dict[str, Any]:
     """The thinking as a line of tokens: steps to scale, Waits, and where stopping would do."""
     if not total:
         return {}
-    waits = [s["start"] for s in steps if s["pieces"] and s["pieces"][0]["origin"] == "forced"]
+    waits = [step.start for step in steps if step.pieces and step.pieces[0].origin == "forced"]
     label = f"{total} thinking tokens in {len(steps)} steps."
     if waits:
         label += f" Waits forced after {', '.join(map(str, waits))} tokens."
@@ -173,7 +192,8 @@ def _ruler(total: int, steps: Sequence[Row], answers: Mapping[int, Row]) -> dict
         "label": label,
         "waits": [f"{100 * at / total:.2f}" for at in waits],
         "blocks": [
-            (max(s["end"] - s["start"], 0), answers.get(s["end"], plain)["status"]) for s in steps
+            (max(step.end - step.start, 0), answers.get(step.end, plain)["status"])
+            for step in steps
         ],
         "scale": [(f"{100 * at / total:.2f}", f"{at:,}") for at in _ticks(total)],
     }
@@ -185,13 +205,13 @@ def _ticks(total: int) -> list[int]:
     return [*(at for at in range(0, total, step) if total - at > step / 2), total]
 
 
-def _bounded(steps: Sequence[Row]) -> Sequence[Row]:
+def _bounded(steps: Sequence[Step]) -> Sequence[Step]:
     """At most `MOST_STEPS` steps: what comes after is one, so that a page stays a page."""
     if len(steps) <= MOST_STEPS:
         return steps
     rest = steps[MOST_STEPS - 1 :]
-    pieces = [piece for step in rest for piece in step["pieces"]]
-    return [*steps[: MOST_STEPS - 1], {**rest[0], "end": rest[-1]["end"], "pieces": pieces}]
+    pieces = tuple(piece for step in rest for piece in step.pieces)
+    return [*steps[: MOST_STEPS - 1], Step(rest[0].start, rest[-1].end, pieces)]
 
 
 def _shortened(text: str) -> tuple[str, str]:
