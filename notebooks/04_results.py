@@ -497,7 +497,8 @@ show(
     alt="Accuracy against all tokens per question. "
     + in_words(
         curves,
-        "{name}: from {first}% at {x:.0f} tokens to {last}% at {end:.0f}.",
+        "{first[name]}: from {first[percent]}% at {first[x]:.0f} tokens "
+        "to {last[percent]}% at {last[x]:.0f}.",
     ),
     caption="Accuracy against all tokens spent on a question, thinking and "
     "answers of every sample, with 95% intervals over questions. Right: "

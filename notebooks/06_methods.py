@@ -444,7 +444,8 @@ show(
     alt="Accuracy against thinking tokens for four families of methods. "
     + in_words(
         panels,
-        "{panel}, {name}: {first}% at {x:.0f} tokens, {last}% at {end:.0f}.",
+        "{first[panel]}, {first[name]}: {first[percent]}% at "
+        "{first[x]:.0f} tokens, {last[percent]}% at {last[x]:.0f}.",
     ),
     caption=f"{benchmark}: every way to control thinking, with 95% intervals "
     "over questions.",
@@ -502,7 +503,8 @@ show(
     alt="The paper's methods on AIME24, accuracy against thinking tokens. "
     + in_words(
         paper_panels,
-        "{panel}, {name}: {first}% at {x:,.0f} tokens, {last}% at {end:,.0f}.",
+        "{first[panel]}, {first[name]}: {first[percent]}% at "
+        "{first[x]:,.0f} tokens, {last[percent]}% at {last[x]:,.0f}.",
     ),
     caption="The paper's runs of Tables 12 to 14 and Figures 1 and 6 on "
     f"AIME24, with intervals from n = {n_aime}.",

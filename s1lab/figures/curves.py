@@ -72,32 +72,15 @@ def paper_rows() -> list[dict[str, Any]]:
 
 
 @styled
-def method_panels(table: Table, *, columns: int = 2) -> Figure:
+def method_panels(table: Table) -> Figure:
     """Accuracy against average thinking tokens, one small panel per family of methods (Table 3).
 
     `table` is a curve table with a further column `panel`. All panels share their axes, so that
     heights and costs compare across them.
     """
-    import matplotlib.pyplot as plt
-
     every = curve_table(tidy(table, "panel"))
-    families = list(every.groupby("panel", sort=False))
-    down = math.ceil(len(families) / columns)
-    shape = {"figsize": (WIDTH, 2.9 * down), "squeeze": False, "sharex": True, "sharey": True}
-    fig, axes = plt.subplots(down, columns, **shape)
-    for panel, (heading, curves) in zip(axes.flat, families, strict=False):
-        lines = draw.draw_curves(panel, curves)
-        draw.token_axis(panel, every["x"])
-        draw.accuracy_axis(panel, every)
-        panel.set_title(heading)
-        label_lines(panel, lines)
-    for panel in list(axes.flat)[len(families) :]:
-        panel.set_visible(False)
-    for panel in axes[-1]:
-        panel.set_xlabel("average thinking tokens")
-    for row in axes:
-        row[0].set_ylabel("accuracy (%)")
-    return fig
+    headings, tables = zip(*every.groupby("panel", sort=False), strict=True)
+    return _side_by_side(tables, headings, "average thinking tokens", widths=(1, 1), shared=every)
 
 
 @styled
@@ -236,19 +219,28 @@ def _side_by_side(
     *,
     log: bool = True,
     widths: Sequence[float] = (1.55, 1),
+    shared: pandas.DataFrame | None = None,
 ) -> Figure:
-    """A panel for each complete curve table; names stand beside their curves."""
+    """A panel for each complete curve table, two in a row; names stand beside their curves.
+
+    `shared` has the rows of all panels, where they share their axes.
+    """
     import matplotlib.pyplot as plt
 
-    widths = widths[: len(tables)]
-    shape = {"figsize": (WIDTH, 3.8), "squeeze": False, "width_ratios": widths}
-    fig, axes = plt.subplots(1, len(tables), **shape)
-    for panel, table, heading in zip(axes[0], tables, titles, strict=False):
+    same, down = shared is not None, math.ceil(len(tables) / 2)
+    fig, axes = plt.subplots(
+        down, min(len(tables), 2), figsize=(WIDTH, 2.9 * down if same else 3.8), squeeze=False,
+        width_ratios=widths[: len(tables)], sharex=same, sharey=same,
+    )  # fmt: skip
+    for panel, table, heading in zip(axes.flat, tables, titles, strict=False):
         lines = draw.draw_curves(panel, table)
-        draw.accuracy_axis(panel, table)
+        draw.accuracy_axis(panel, shared if same else table)
         if log:
-            draw.token_axis(panel, table["x"])
-        panel.set(title=heading, xlabel=across)
+            draw.token_axis(panel, (shared if same else table)["x"])
+        panel.set_title(heading)
+        panel.set_xlabel(across if panel in axes[-1] else "")
+        panel.set_ylabel("accuracy (%)" if panel in axes[:, 0] else "")
         label_lines(panel, lines)
-    axes[0][0].set_ylabel("accuracy (%)")
+    for panel in axes.flat[len(tables) :]:
+        panel.set_visible(False)
     return fig

@@ -88,7 +88,8 @@ def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **co
         raise InputError(f"figure name {name!r}: use lower-case words joined by hyphens.")
     links = " ".join(str(getattr(run, "id", None) or Path(run).as_posix()) for run in runs)
     word = os.environ.get(STAMP_VARIABLE)
-    return render("figure", name=name, runs=links, caption=caption, word=word, **content)
+    values = {"name": name, "runs": links, "caption": caption, "word": word, **content}
+    return str(render("figure", **values))
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -107,7 +108,7 @@ def _templates() -> Any:
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"visible": visible, "own_waits": own_waits}
+    made.filters |= {f.__name__: f for f in (visible, own_waits, first_line, ticks)}
     return made
 
 
@@ -135,6 +136,18 @@ def own_waits(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(re.sub(r"\bWait\b", '<em class="s1-own">Wait</em>', visible(text)))
+
+
+def first_line(text: str, most: int = 90) -> str:
+    """The first line that holds anything, cut with an ellipsis."""
+    line = next((line for line in text.split("\n", 20) if line.strip()), "").strip()
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def ticks(total: int) -> list[int]:
+    """Marks of a ruler: 0, a few round numbers, and the end."""
+    step = next(s * 10**p for p in range(19) for s in (10, 20, 50) if total <= s * 10**p * 5)
+    return [*(at for at in range(0, total, step) if total - at > step / 2), total]
 
 
 # ------------------------------------------------------------------------------------- files

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -99,12 +100,8 @@ def _by_question(rows: Rows, label: str) -> Table:
     return table
 
 
-def _right(table: Table, key: str) -> int:
-    return sum(row.status == "correct" for row in table[key])
-
-
-def _spent(table: Table, key: str) -> int:
-    return round(sum(row.thinking_tokens for row in table[key]) / len(table[key]))
+def _right(rows: Sequence[CurveGrade]) -> int:
+    return sum(row.status == "correct" for row in rows)
 
 
 def _json(points: Sequence[Point], tables: Sequence[Table], asked: Sequence[Problem]) -> Markup:
@@ -115,15 +112,15 @@ def _json(points: Sequence[Point], tables: Sequence[Table], asked: Sequence[Prob
                 f"{point.label}: no grade for question {missing[0]} ({len(missing)} missing); "
                 "give the questions that were asked."
             )
-    ordered = sorted(asked, key=lambda p: (-sum(_right(t, p.key) for t in tables), p.key))
+    ordered = sorted(asked, key=lambda p: (-sum(_right(t[p.key]) for t in tables), p.key))
     results = [
         {
             "label": point.label,
             "tokens": round(point.thinking_tokens, 1),
             "accuracy": point.accuracy.percent(),
             "samples": max(len(rows) for rows in table.values()),
-            "right": [_right(table, p.key) for p in ordered],
-            "spent": [_spent(table, p.key) for p in ordered],
+            "right": [_right(table[p.key]) for p in ordered],
+            "spent": [round(mean(r.thinking_tokens for r in table[p.key])) for p in ordered],
             "answers": [printable(table[p.key][0].extracted[:80]) for p in ordered],
         }
         for point, table in zip(points, tables, strict=True)
@@ -147,8 +144,7 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
         {
             "label": p.label,
             "accuracy": p.accuracy.percent(),
-            "whole": f"{p.thinking_tokens:.0f}",
-            "tokens": f"{p.thinking_tokens:.1f}",
+            "tokens": p.thinking_tokens,
             "series": "wait" if p.kind == "wait" else "capping",
             "x": x(p.thinking_tokens),
             "y": y(p.accuracy.estimate),
@@ -168,7 +164,6 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
             below = (middle["x"] + 12, middle["y"] + 24)
             lines.append((series, path, *(beside if series == "wait" else below), label))
     powers = range(math.ceil(low), math.floor(high) + 1)
-    first, last = marks[0], marks[-1]
     return {
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "lines": lines,
         "points": marks,
@@ -177,9 +172,4 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
             (x(2**power), thousands(2**power))
             for power in powers[:: max(1, math.ceil(len(powers) / 9))]
         ],
-        "summary": (
-            f"Accuracy against average thinking tokens for {len(points)} conditions: from "
-            f"{first['accuracy']} percent at {first['whole']} tokens to {last['accuracy']} "
-            f"percent at {last['whole']}. The table below has every number."
-        ),
     }  # fmt: skip

@@ -63,25 +63,14 @@ def curve(
 
     ends = {"accuracy": "estimate", "low": "low", "high": "high"}
     measured = {key: [getattr(a, end) for a in accuracies] for key, end in ends.items()}
+    measured["percent"] = [accuracy.percent() for accuracy in accuracies]
     return pd.DataFrame({"name": name, "series": series, "x": list(x), **measured, **look})
 
 
 def in_words(table: pandas.DataFrame, form: str) -> str:
-    """The ends of every curve that has a name, for alternative text.
-
-    `form` says what of them: `{panel}`, `{name}`, `{first}` percent at `{x}`, `{last}` at `{end}`.
-    """
-    told = []
-    panels = table["panel"] if "panel" in table else ""
-    named = table.assign(panel=panels)[table["name"] != ""]
-    for (panel, name), rows in named.groupby(["panel", "name"], sort=False):
-        first, last = (
-            f"{100 * a:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-            for a, low, high in rows[["accuracy", "low", "high"]].to_numpy()[[0, -1]]
-        )
-        x, end = rows["x"].iloc[[0, -1]]
-        told.append(form.format(panel=panel, name=name, first=first, x=x, last=last, end=end))
-    return " ".join(told)
+    """A sentence for every curve with a name: `"{first[name]}: {first[percent]}, {last[x]}"`."""
+    named = tidy(table[table["name"] != ""], panel="").groupby(["panel", "name"], sort=False)
+    return " ".join(form.format(first=rows.iloc[0], last=rows.iloc[-1]) for _, rows in named)
 
 
 def curve_table(rows: Table, **defaults: Any) -> pandas.DataFrame:
@@ -153,13 +142,16 @@ def draw_marks(
 
 
 def label_points(panel: Axes, rows: pandas.DataFrame, colour: str) -> None:
-    """Labels beside points: left of the first one, and of one from which the line rises."""
+    """Labels beside points: above the first, left of one from which the line rises, else right."""
     rows = rows.sort_values("x")
     follows = [*rows["accuracy"].iloc[1:], -math.inf]
     for x, y, label, after in zip(rows["x"], rows["accuracy"], rows["label"], follows, strict=True):
         if label:
-            left = after > y or x == rows["x"].min() != rows["x"].max()
-            beside = {"xytext": (-7, 3), "ha": "right"} if left else {"xytext": (6, 5)}
+            beside = {"xytext": (6, 5)}
+            if after > y:
+                beside = {"xytext": (-7, 3), "ha": "right"}
+            elif x == rows["x"].iloc[0]:
+                beside = {"ha": "center"}
             note(panel, str(label), (x, y), color=colour, **beside)
 
 

@@ -15,7 +15,7 @@ from s1lab.figures.style import WIDTH, ink, styled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DASHES = ("-", (0, (5, 2)), (0, (1, 1.6)), (0, (5, 1.5, 1, 1.5)))
+DASHES = ("-", "--", ":", "-.")
 GROUPS = {
     "forced": ("Wait, forced", "wait", "", "^"),
     "own": ("Wait, the model's own", "ours", (4, 2), "o"),
@@ -138,8 +138,10 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
             look = {"marker": marker, "s": 42, "color": ink(series), "linewidth": 0}
             sns.scatterplot(x=places, y=[top] * len(places), ax=panel, **look)
             if places and panel is panels[0]:  # the forced ones are at the end of the trace
-                at, side = (places[-1], "right") if group == "forced" else (places[0], "left")
-                note(panel, name, (at, top), ha=side, color=ink(series))
+                last = {"xytext": (6, 7), "ha": "right"}
+                beside = last if group == "forced" else {"xytext": (-6, 7), "ha": "left"}
+                at = places[-1 if group == "forced" else 0]
+                note(panel, name, (at, top), color=ink(series), **beside)
     panels[0].set_title(title)
     panels[1].set_xlabel("thinking token")
     return fig
