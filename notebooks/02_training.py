@@ -44,7 +44,8 @@ from s1core.checkpoints import load_tokenizer
 from s1core.sft import SFTConfig, encode
 from s1lab import profiles
 from s1lab.audit import published
-from s1lab.figures import loss_curve, show
+from s1lab.figures.display import show
+from s1lab.figures.runs import loss_curve
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 

@@ -40,7 +40,8 @@ from IPython.display import Markdown
 from s1core import templates
 from s1core.checkpoints import locate
 from s1lab import pocket, profiles
-from s1lab.figures import loss_curve, show
+from s1lab.figures.display import show
+from s1lab.figures.runs import loss_curve
 from s1lab.pocket import pool, pretrain, splits, teacher, world
 from s1lab.pocket.tokenizer import build_tokenizer
 

@@ -173,8 +173,8 @@ def select(
 def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     """Copy the finished small result files of a profile to results/, to be committed."""
     from s1core.records import write_atomically
-    from s1lab.figures import to_svg
-    from s1lab.figures.headline import headline
+    from s1lab.figures.curves import headline
+    from s1lab.figures.display import to_svg
     from s1lab.runs import COMMITTED, HEADLINE
 
     pipeline = open_pipeline(profile, seed)
