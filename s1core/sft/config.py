@@ -1,6 +1,6 @@
-"""Settings of a fine-tuning run and the error that every part of `s1core.sft` raises.
+"""Settings of a fine-tuning run; the defaults are the paper's (Section 4.1, Appendix D).
 
-The defaults are the paper's recipe (Section 4.1, Appendix D). Nothing here imports torch.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal
 
 from s1core.errors import InputError
 
 TooLong = Literal["truncate", "drop", "error"]
 Precision = Literal["float32", "bfloat16"]
-LossKernel = Literal["chunked", "liger"]
 
 # Settings that decide how a run is carried out but not what it computes: a checkpoint may be
 # resumed under other values of these (losses then agree to floating-point noise, not to the bit).
@@ -23,36 +23,30 @@ HOW_NOT_WHAT = frozenset(
         "packing",
         "micro_batch_tokens",
         "sequence_parallel",
-        "loss_kernel",
         "loss_chunk_tokens",
         "activation_checkpointing",
         "checkpoint_every",
-        "keep_checkpoints",
     }
 )
 
-
-@dataclass(frozen=True, slots=True)
-class LoRA:
-    """Low-rank adapters in place of full fine-tuning. **Not the paper's recipe.**
-
-    The paper updates every weight. People who tried LoRA or small models with this recipe report
-    no gain, or a model below its base; the option exists for machines that hold nothing larger.
-    The final checkpoint has the adapters merged, so it loads like any other.
-    """
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
+WHOLE = {
+    "epochs": (1, 10_000),
+    "batch_size": (1, 1_000_000),
+    "max_seq_len": (2, 1 << 24),
+    "micro_batch_tokens": (1, 1 << 24),
+    "sequence_parallel": (1, 1024),
+    "seed": (0, 2**32 - 1),
+    "loss_chunk_tokens": (1, 1 << 24),
+    "checkpoint_every": (0, 10**9),
+}
+REAL = {
+    "lr": (1e-12, 1.0),
+    "warmup_ratio": (0.0, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "eps": (1e-20, 1.0),
+    "max_grad_norm": (1e-12, 1e12),
+}
+CHOICES = {"on_too_long": ("truncate", "drop", "error"), "dtype": ("float32", "bfloat16")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +72,12 @@ class SFTConfig:
             on 16, most processes wait for the longest example; teams of 8 hardly wait.
         seed: data order (and dropout, where a model has any).
         dtype: precision of the matrix products ("bfloat16" is the paper's).
-        master_dtype: precision in which weights are kept and updated; "bfloat16" halves it and
-            rounds stochastically, since at lr 1e-5 most updates are below a bf16 step.
-        optimizer_dtype: precision of the two AdamW moments.
-        loss_kernel: "chunked" (any device) or "liger" (the Liger kernel, GPU).
         loss_chunk_tokens: supervised tokens whose logits exist at one time.
         activation_checkpointing: recompute each layer in the backward pass.
         checkpoint_every: steps between checkpoints; 0 is once per epoch.
-        keep_checkpoints: keep the last checkpoint when the run is finished.
-        lora: train adapters only; labelled as not the paper's recipe.
+
+    Raises:
+        InputError: a setting is of another type or outside its range.
     """
 
     epochs: int = 5
@@ -105,44 +96,31 @@ class SFTConfig:
     sequence_parallel: int = 1
     seed: int = 0
     dtype: Precision = "float32"
-    master_dtype: Precision = "float32"
-    optimizer_dtype: Precision = "float32"
-    loss_kernel: LossKernel = "chunked"
     loss_chunk_tokens: int = 2048
     activation_checkpointing: bool = False
     checkpoint_every: int = 0
-    keep_checkpoints: bool = False
-    lora: LoRA | None = None
 
     def __post_init__(self) -> None:
-        rules = (
-            (self.epochs >= 1, "epochs must be at least 1"),
-            (self.batch_size >= 1, "batch_size must be at least 1"),
-            (self.lr > 0 and math.isfinite(self.lr), "lr must be a positive number"),
-            (0 <= self.warmup_ratio <= 1, "warmup_ratio must lie between 0 and 1"),
-            (self.max_seq_len >= 2, "max_seq_len must be at least 2 tokens"),
-            (self.max_grad_norm > 0, "max_grad_norm must be positive"),
-            (self.checkpoint_every >= 0, "checkpoint_every must not be negative"),
-            (self.sequence_parallel >= 1, "sequence_parallel must be at least 1"),
-            (self.loss_chunk_tokens >= 1, "loss_chunk_tokens must be at least 1"),
-            (self.on_too_long in ("truncate", "drop", "error"), "unknown on_too_long"),
-            *(
-                (getattr(self, name) in ("float32", "bfloat16"), f"{name}: float32 or bfloat16")
-                for name in ("dtype", "master_dtype", "optimizer_dtype")
-            ),
-            (self.loss_kernel in ("chunked", "liger"), "loss_kernel must be chunked or liger"),
-        )
-        for holds, message in rules:
-            if not holds:
-                raise InputError(f"{message} (SFTConfig)")
-
-    @property
-    def paper_recipe(self) -> bool:
-        """Whether every setting that the paper states has the paper's value."""
-        stated = ("epochs", "batch_size", "lr", "warmup_ratio", "weight_decay", "betas")
-        default = SFTConfig()
-        same = all(getattr(self, name) == getattr(default, name) for name in stated)
-        return same and self.max_seq_len == default.max_seq_len and self.lora is None
+        for name, (low, high) in WHOLE.items():
+            value = getattr(self, name)
+            if name != "micro_batch_tokens" or value is not None:
+                _check(name, value, low, high, Integral)
+        for name, (low, high) in REAL.items():
+            _check(name, getattr(self, name), low, high, Real)
+        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
+            raise InputError(f"betas must be two numbers, not {self.betas!r} (SFTConfig)")
+        for beta in self.betas:
+            _check("betas", beta, 0.0, 0.999999, Real)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r} (SFTConfig)"
+                )
+        for name in ("packing", "activation_checkpointing"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(
+                    f"{name} must be true or false, not {getattr(self, name)!r} (SFTConfig)"
+                )
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""
@@ -165,9 +143,14 @@ class SFTConfig:
         return self.lr * max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
     def what(self) -> dict[str, object]:
-        """The settings that decide the result, as JSON-ready values (for a run's identity)."""
+        """The settings that decide the result (for a run's identity)."""
         row = dataclasses.asdict(self)
-        row["betas"] = list(self.betas)
-        if self.lora is not None:
-            row["lora"]["target_modules"] = list(self.lora.target_modules)
         return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
+
+
+def _check(name: str, value: object, low: float, high: float, kind: type) -> None:
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or not low <= value <= high:  # type: ignore[operator] - a number, if it fits
+        noun = "a whole number" if kind is Integral else "a number"
+        shown = repr(value)[:40]
+        raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, not {shown} (SFTConfig)")

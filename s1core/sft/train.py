@@ -14,12 +14,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1core.errors import InputError
-from s1core.records import Example, to_json, write_jsonl
+from s1core.errors import InputError, RunError
+from s1core.records import Example, to_json, write_atomically, write_jsonl
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, EncodedExample, encode
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from s1core.sft.engine import Engine
-    from s1core.sft.group import Group
+    from s1core.sft.processes import Group
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class TrainResult:
 
     path: Path
     steps: int
-    log: tuple[dict[str, Any], ...]
+    log: tuple[Row, ...]
     tokens: int
     supervised_tokens: int
     seconds: float
@@ -79,7 +81,7 @@ def train(
     *,
     resume: bool = True,
     progress: bool = True,
-    on_log: Callable[[dict[str, Any]], None] | None = None,
+    on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
 ) -> TrainResult:
     """Fine-tune `model` on `examples` (Section 4.1, Appendix D).
@@ -91,147 +93,150 @@ def train(
         tokenizer: its tokenizer, written beside the final model.
         examples: what to train on, or already encoded.
         config: the recipe; `SFTConfig()` is the paper's.
-        out_dir: holds `log.jsonl`, `timings.json`, `checkpoints/` and, at the end, `final/`.
-            Several nodes need a file system they share.
+        out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`. Several
+            nodes need a file system they share.
         resume: continue what `out_dir` holds; False starts over and deletes it.
         progress: a progress bar, in terminals only.
         on_log: called with each row of the log as it is made.
         device: where to compute; default: a GPU when there is one.
 
     Raises:
-        InputError: nothing to train on, an example longer than the model, `out_dir` belongs to
-            another run or another process, a loss that is not finite, or a checkpoint that could
-            not be saved. Whatever checkpoint was complete before stays.
+        InputError: nothing to train on, a model that cannot be trained on it, or a loss that is
+            not finite.
+        RunError: `out_dir` belongs to another run or another process or is damaged, or a
+            checkpoint could not be saved. Whatever checkpoint was complete before stays.
     """
+    from filelock import FileLock, Timeout
+
+    from s1core.sft.processes import join
+
     if not isinstance(examples, Encoded):
         examples = encode(
             examples, tokenizer, config.template, config.max_seq_len, config.on_too_long
         )
     if not examples.examples or not examples.supervised:
         raise InputError("nothing to train on: every label is masked; check the chat template")
-    return _Run(model, tokenizer, examples, config, Path(out_dir), on_log).go(
-        resume, progress, device
-    )
+    group, out = join(device), Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock")
+    try:
+        if group.first:
+            lock.acquire(timeout=0)
+    except Timeout:
+        pass
+    if not group.all_well(lock.is_locked or not group.first):
+        raise RunError(f"another process is training in {out}: wait, or choose another folder")
+    try:
+        return _Run(tokenizer, examples, config, out, group, on_log).go(model, resume, progress)
+    finally:
+        lock.release()
 
 
 @dataclass
 class _Run:
-    model: Any
     tokenizer: Any
     encoded: Encoded
     config: SFTConfig
     out: Path
-    on_log: Callable[[dict[str, Any]], None] | None
+    group: Group
+    on_log: Callable[[Row], None] | None
+    log: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def total(self) -> int:
         return self.config.total_steps(len(self.encoded.examples))
 
-    def go(self, resume: bool, progress: bool, device: str | None) -> TrainResult:
-        from filelock import FileLock, Timeout
-
-        from s1core.sft import group as groups
-
-        group = groups.join(device)
-        self.out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.out / ".lock")
-        try:
-            if group.first:
-                lock.acquire(timeout=0)
-        except Timeout:
-            pass
-        if not group.all_well(lock.is_locked or not group.first):
-            raise InputError(f"another process is training in {self.out}: wait, or choose another")
-        try:
-            return self._locked(group, resume, progress)
-        finally:
-            lock.release()
-
-    def _locked(self, group: Group, resume: bool, progress: bool) -> TrainResult:
+    def go(self, model: Any, resume: bool, progress: bool) -> TrainResult:
         from s1core.sft import loading
 
-        if not resume and group.first:
+        if not resume and self.group.first:
             for name in ("checkpoints", "final"):
                 shutil.rmtree(self.out / name, ignore_errors=True)
             for name in ("log.jsonl", "run.json", "timings.json"):
                 (self.out / name).unlink(missing_ok=True)
-        group.all_well(True)
-        started = loading.prepare(self.model, self.config, group)
+        self.group.all_well(True)
+        started = loading.prepare(model, self.encoded, self.config, self.group)
         identity = {
             "settings": self.config.what(),
             "data": self.encoded.fingerprint,
             "model": started.fingerprint,
         }
-        self._check_identity(identity, group)
+        self._check_identity(json.loads(json.dumps(identity)))
         if (self.out / "final").is_dir():
+            self._read_back()
             return self._result(self.total)
-        engine = started.engine(max(self.encoded.lengths))
+        engine = started.engine()
         try:
             first = self._restore(engine)
+            if self.group.first:  # whatever an earlier start left of these is replaced whole
+                text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+                write_atomically(self.out / "run.json", [text])
+                write_jsonl(self.out / "log.jsonl", self.log)
             self._steps(engine, first, progress)
             self._finish(engine, started.dtype)
         finally:
             engine.release()
         return self._result(first)
 
-    def _check_identity(self, identity: dict[str, Any], group: Group) -> None:
-        path = self.out / "run.json"
-        identity = json.loads(json.dumps(identity))
+    def _check_identity(self, identity: dict[str, Any]) -> None:
+        """Refuse a folder that holds another run; all processes look before the first writes."""
+        path, there = self.out / "run.json", {}
         if path.exists():
-            there = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                there = json.loads(path.read_text(encoding="utf-8"))
+                settings, data, model = dict(there["settings"]), there["data"], there["model"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"{path} is damaged, so what {self.out} holds cannot be told: delete that "
+                    "folder to start over"
+                ) from error
             differing = [
-                f"{name} ({there['settings'].get(name)} there, {identity['settings'].get(name)} "
-                "asked for)"
-                for name in identity["settings"]
-                if identity["settings"].get(name) != there["settings"].get(name)
+                f"{name} ({settings.get(name)} there, {value} asked for)"
+                for name, value in identity["settings"].items()
+                if settings.get(name) != value
             ]
-            if identity["data"] != there["data"]:
-                differing.append("the data")
-            if identity["model"] != there["model"]:
-                differing.append("the model (was it trained in place? then load it again)")
+            differing += ["the data"] if identity["data"] != data else []
+            trained = "the model (was it trained in place? then load it again)"
+            differing += [trained] if identity["model"] != model else []
             if differing:
-                raise InputError(
+                raise RunError(
                     f"{self.out} holds a run that differs in {', '.join(differing)}: choose "
-                    "another folder, or pass resume=False to start over"
+                    "another folder, or delete this one to start over"
                 )
-        elif group.first:
-            from s1core.sft.checkpoint import write_synced
-
-            write_synced(path, json.dumps(identity, indent=1, sort_keys=True) + "\n")
-        group.all_well(True)
+        self.group.all_well(True)
 
     # ------------------------------------------------------------------------------ steps
 
     def _restore(self, engine: Engine) -> int:
+        """Continue from the newest checkpoint, whose log replaces that of the killed session."""
         from s1core.sft import checkpoint
 
         path = checkpoint.latest(self.out / "checkpoints")
-        step = 0
-        if path is not None:
-            state, reader = checkpoint.open_checkpoint(path)
-            step = state["step"]
-            engine.restore(reader, step)
-        rows = self._log()
-        if engine.group.first and len(rows) != step:
-            if len(rows) < step:
-                raise InputError(f"{self.out}/log.jsonl lacks steps that {path} holds: start over")
-            write_jsonl(self.out / "log.jsonl", rows[:step])
-        engine.group.all_well(True)
-        return step
+        if path is None:
+            return 0
+        state = checkpoint.read_state(path)
+        advice = f"delete {path} and start the same run again, from its beginning"
+        tensors = engine.state(state["step"])
+        checkpoint.read_tensors(path, tensors, self.group.mesh is not None, advice)
+        self.log, self.seconds = state["log"], state["seconds"]
+        return state["step"]
 
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
 
-        examples = len(self.encoded.examples)
-        per_epoch = self.config.steps_per_epoch(examples)
+        from s1core.sft import checkpoint
+
+        per_epoch = self.config.steps_per_epoch(len(self.encoded.examples))
         every = self.config.checkpoint_every or per_epoch
-        quiet = None if progress and engine.group.first else True  # None: only in terminals
-        began = time.perf_counter()
+        quiet = None if progress and self.group.first else True  # None: only in terminals
+        began = time.perf_counter() - self.seconds
         bar = tqdm(total=self.total, initial=first, desc="SFT", unit="step", disable=quiet)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
             for step in range(first, self.total):
                 row = self._one(engine, step, per_epoch)
-                if engine.group.first:
+                self.log.append(row)
+                if self.group.first:
                     log.write(to_json(row) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
@@ -240,10 +245,12 @@ class _Run:
                         self.on_log(row)
                 if (step + 1) % every == 0 or step + 1 == self.total:
                     os.fsync(log.fileno())
-                    self._save(engine, step + 1, time.perf_counter() - began)
-                    began = time.perf_counter()
+                    self.seconds = time.perf_counter() - began
+                    state = {"log": self.log, "seconds": self.seconds}
+                    root = self.out / "checkpoints"
+                    checkpoint.save(root, step + 1, engine.state(), state, self.group)
 
-    def _one(self, engine: Engine, step: int, per_epoch: int) -> dict[str, Any]:
+    def _one(self, engine: Engine, step: int, per_epoch: int) -> Row:
         batch = batch_at(self.encoded, self.config, step)
         lr = self.config.lr_at(step, self.total)
         stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
@@ -267,70 +274,66 @@ class _Run:
             "supervised_tokens": stats.supervised,
         }
 
-    def _save(self, engine: Engine, step: int, seconds: float) -> None:
-        from s1core.sft import checkpoint
-
-        checkpoint.save(self.out / "checkpoints", step, engine.rows(), {}, engine.group)
-        if engine.group.first:
-            spent = self._timings().get("seconds", 0.0) + seconds
-            text = json.dumps({"seconds": spent, "processes": engine.group.size})
-            checkpoint.write_synced(self.out / "timings.json", text + "\n")
+    def _ends(self, model: Any) -> list[int]:
+        """Tokens that end a turn: those that training taught, then those the model had."""
+        rows = self.encoded.examples
+        taught = {row.token_ids[-1] for row in rows if len(row.token_ids) == row.full_length}
+        had = model.generation_config.eos_token_id
+        had = had if isinstance(had, list) else [had]
+        known = sorted(taught) or [self.tokenizer.eos_token_id]
+        return [*known, *(token for token in had if token is not None and token not in known)]
 
     def _finish(self, engine: Engine, dtype: Any) -> None:
         from s1core.sft import checkpoint
 
         partial, final = self.out / ".final.partial", self.out / "final"
         problem: Exception | None = None
-        if engine.group.first:
+        if self.group.first:
             shutil.rmtree(partial, ignore_errors=True)
         try:
-            engine.export(partial, self.tokenizer, dtype)
-            if engine.group.first:
-                for file in partial.iterdir():
-                    checkpoint.sync(file)
+            model, ends = engine.model, self._ends(engine.model)
+            checkpoint.save_model(model, self.tokenizer, partial, dtype, ends, self.group.first)
+            if self.group.first:
+                write_atomically(self.out / "timings.json", [to_json({"seconds": self.seconds})])
                 os.replace(partial, final)
                 checkpoint.sync(self.out)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
             problem = error
-        if not engine.group.all_well(problem is None):
+        if not self.group.all_well(problem is None):
             shutil.rmtree(partial, ignore_errors=True)
-            raise InputError(
+            raise RunError(
                 f"the final model could not be written to {final} ({problem}): training is done "
                 f"and {checkpoint.latest(self.out / 'checkpoints')} holds it; free some disk space "
                 "and start the same run again"
             ) from problem
-        if engine.group.first and not self.config.keep_checkpoints:
+        if self.group.first:
             shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
 
     # ----------------------------------------------------------------------------- results
 
-    def _log(self) -> list[dict[str, Any]]:
-        """The rows on disk; a last line that a kill cut short does not count."""
-        rows: list[dict[str, Any]] = []
+    def _read_back(self) -> None:
+        """The log and the seconds of a finished run."""
         path = self.out / "log.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for line in lines:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
-
-    def _timings(self) -> dict[str, float]:
         try:
-            return json.loads((self.out / "timings.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+            self.log = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            if [row["step"] for row in self.log] != list(range(1, self.total + 1)):
+                raise ValueError("steps are missing")
+            timings = json.loads((self.out / "timings.json").read_text(encoding="utf-8"))
+            self.seconds = float(timings["seconds"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.out}/final is whole but the log of its training is not ({error}): keep the "
+                "model elsewhere, or delete the folder to train it again"
+            ) from error
 
     def _result(self, resumed_from: int) -> TrainResult:
-        log = tuple(self._log())
         return TrainResult(
             path=self.out / "final",
-            steps=len(log),
-            log=log,
-            tokens=sum(row["tokens"] for row in log),
-            supervised_tokens=sum(row["supervised_tokens"] for row in log),
-            seconds=self._timings().get("seconds", 0.0),
+            steps=len(self.log),
+            log=tuple(self.log),
+            tokens=sum(row["tokens"] for row in self.log),
+            supervised_tokens=sum(row["supervised_tokens"] for row in self.log),
+            seconds=self.seconds,
             resumed_from=resumed_from,
             data=self.encoded.report(),
         )
