@@ -17,55 +17,50 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.distributed.checkpoint as dcp
-from safetensors import SafetensorError, safe_open
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import (
-    HuggingFaceStorageReader,
-    HuggingFaceStorageWriter,
-)
-
 from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
 from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Tensors = dict[str, torch.Tensor]
 
-
-def save(root: Path, step: int, tensors: Tensors, state: dict[str, Any], group: Group) -> None:
-    """Write checkpoint `step` under `root`, all processes together, then drop older ones.
+def save(
+    root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group
+) -> None:
+    """Write a checkpoint under `root`, all processes together, then drop older ones.
 
     Raises:
         RunError: it could not be written; older checkpoints are untouched.
     """
-    final, partial = root / f"step-{step:06d}", root / f".step-{step:06d}.partial"
-    problem: Any = None
+    from torch.distributed import checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+
+    final = root / f"step-{state['step']:06d}"
+    partial = root / f".{final.name}.partial"
+    problem = ""
     if group.first:
         for folder in (partial, final):
             shutil.rmtree(folder, ignore_errors=True)
     group.all_well(True)
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        with _quiet():
+        with quiet():
             writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
             dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
         if group.first:
-            write_atomically(partial / "state.json", [json.dumps({"step": step, **state})])
+            write_atomically(partial / "state.json", [json.dumps(state)])
         sync(partial)
     except (OSError, CheckpointException) as error:
         problem = first_line(error)
-    if not group.all_well(problem is None):
+    if not group.all_well(not problem):
         if group.first:
             shutil.rmtree(partial, ignore_errors=True)
-        last = latest(root)
-        kept = f"the last good one is {last}" if last else "there is no earlier one"
         raise RunError(
-            f"checkpoint {final} could not be saved ({problem or 'on another process'}): {kept}; "
-            "free some disk space and start the same run again to resume"
+            f"checkpoint {final} could not be saved ({problem or 'on another process'}): the last "
+            f"good one is {latest(root)}; free some disk space and start the same run again"
         )
     if group.first:
         os.replace(partial, final)
@@ -81,53 +76,50 @@ def latest(root: Path) -> Path | None:
     return max(root.glob("step-*"), default=None)
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Step, log rows and seconds of a checkpoint.
+def read_state(folder: Path) -> dict[str, Any]:
+    """Step, log rows and seconds of a checkpoint, or of a finished run.
 
     Raises:
         RunError: the file is missing, damaged or of another shape.
     """
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if [row["step"] for row in state["log"]] != list(range(1, state["step"] + 1)):
             raise ValueError("its log does not match its step")
         return {"step": state["step"], "log": state["log"], "seconds": float(state["seconds"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}/state.json cannot be read ({first_line(error)}): delete {path} and start the "
-            "same run again, from its beginning"
+            f"{folder}/state.json cannot be read ({first_line(error)}): delete {folder} and start "
+            "the same run again, from its beginning"
         ) from error
 
 
-def read_tensors(folder: Path, tensors: Tensors, distributed: bool, advice: str) -> None:
+def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
     """Fill tensors, sharded or not, from the safetensors files of a folder, by name.
 
     Raises:
-        InputError: a file is damaged, or lacks a tensor of that name and shape.
+        InputError: a file is damaged, or none has a tensor of that name and shape.
     """
+    from safetensors import SafetensorError, safe_open
+    from torch.distributed import checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+
     try:
         for path in folder.glob("*.safetensors"):
-            with safe_open(path, framework="pt"):  # a damaged file is named
-                pass
-        with _quiet():
+            safe_open(path, framework="pt")  # a damaged file is found before torch logs it
+        with quiet():
             reader = HuggingFaceStorageReader(str(folder))
-            dcp.load(tensors, storage_reader=reader, no_dist=not distributed)
+            dcp.load(tensors, storage_reader=reader, no_dist=alone)
     except (OSError, SafetensorError, CheckpointException) as error:
         raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from error
 
 
-def save_model(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    folder: Path,
-    dtype: torch.dtype,
-    ends: list[int],
-    write: bool,
-) -> None:
-    """Write a model, sharded or not, and its tokenizer, for transformers and vLLM.
+def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
+    """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
 
     Every process calls it, since each holds a part; the one with `write` keeps the whole, on the
-    CPU, and writes it. Generation with the saved model stops at any of `ends`.
+    CPU, and writes it.
     """
     state = {}
     for name, tensor in model.state_dict().items():
@@ -137,12 +129,8 @@ def save_model(
         del full
     if write:
         model.config.dtype = dtype
-        model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
-        with _quiet():
+        with quiet():
             model.save_pretrained(folder, state_dict=state)
-        save_tokenizer(tokenizer, folder)
-        for file in folder.iterdir():
-            sync(file)
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -171,14 +159,14 @@ def sync(path: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error of a library in one line: `KeyError: 'step'`."""
-    if isinstance(error, CheckpointException):
-        error = next(iter(error.failures.values()))[0]
+    """An error of a library in one line, of one process where several failed: `KeyError: 'step'`."""
+    if failures := getattr(error, "failures", None):
+        error = next(iter(failures.values()))[0]
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the bars and warnings of libraries, which do not look whether anybody reads them."""
     from transformers.utils import logging
 

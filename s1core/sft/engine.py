@@ -7,9 +7,7 @@ What this module does not know: files, epochs, resuming (`s1core.sft.train`).
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,22 +24,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-@dataclass(frozen=True, slots=True)
-class StepStats:
-    """What one optimizer step did, over all processes.
-
-    Attributes:
-        loss: mean cross-entropy per supervised token, nats.
-        grad_norm: global gradient norm before clipping.
-        tokens, supervised: tokens computed and tokens taught.
-    """
-
-    loss: float
-    grad_norm: float
-    tokens: int
-    supervised: int
 
 
 class PackedLM(nn.Module):
@@ -90,23 +72,29 @@ class Engine:
         fused = group.mesh is None or group.device.type == "cuda"
         self.optimizer = adamw((p for _, p in self.named), config, fused)
 
-    def step(self, batch: Sequence[EncodedExample], lr: float, seed: int) -> StepStats:
+    def step(self, batch: Sequence[EncodedExample], lr: float, seed: int) -> dict[str, Any]:
         """One optimizer step on a global batch (the same on every process).
 
         A loss or gradient that is not finite leaves the weights as they are; the caller decides.
+
+        Returns:
+            `loss`, the mean cross-entropy per supervised token in nats; `grad_norm` before
+            clipping; `tokens` and `supervised_tokens`, computed and taught. Over all processes.
         """
         torch.manual_seed(seed)
         lengths = [len(example.token_ids) for example in batch]
-        tokens, supervised = sum(lengths), sum(example.supervised for example in batch)
+        supervised = sum(example.supervised for example in batch)
         size = self.config.sequence_parallel
         on_gpu = self.group.device.type == "cuda"
         wanted = self.config.micro_batch_tokens
         capacity = row_capacity(wanted, lengths, on_gpu=on_gpu, processes=size)
         plan = plan_step(lengths, capacity, self.group.size // size, self.config.packing)
         self.optimizer.zero_grad(set_to_none=True)
+        # When sharded, the mesh's policy sets the precision.
+        lower = self.group.mesh is None and self.config.dtype == "bfloat16"
         summed = 0.0
         for row in plan[self.group.rank // size]:
-            with self._precision():
+            with torch.autocast(self.group.device.type, torch.bfloat16, enabled=lower):
                 loss = self.packed(*self._tensors([batch[i] for i in row]))
             # Sharded gradients are averaged over processes; the sum is what is meant.
             (loss * (self.group.size / supervised)).backward()
@@ -118,7 +106,8 @@ class Engine:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
-        return StepStats(loss, norm, tokens, supervised)
+        counts = {"tokens": sum(lengths), "supervised_tokens": supervised}
+        return {"loss": loss, "grad_norm": norm, **counts}
 
     def _tensors(
         self, row: Sequence[EncodedExample]
@@ -138,11 +127,6 @@ class Engine:
         device = self.group.device
         tensors = (torch.tensor(values[mine], device=device) for values in (ids, targets))
         return *tensors, tuple(lengths)  # type: ignore[return-value] - two of them
-
-    def _precision(self) -> contextlib.AbstractContextManager[Any]:
-        alone = self.group.mesh is None  # when sharded, the mesh's policy sets the precision
-        wanted = alone and self.config.dtype == "bfloat16"
-        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=wanted)
 
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Weights and moments by name, as views: what is copied into them, the engine has.
@@ -186,9 +170,7 @@ def adamw(
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(
-        groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused
-    )
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused)
 
 
 def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:

@@ -20,7 +20,7 @@ import torch
 from s1core.architectures import tiny_twin
 from s1core.errors import InputError, S1Error
 from s1core.sft import attention
-from s1core.sft.checkpoint import first_line, read_tensors
+from s1core.sft.checkpoint import first_line, quiet, read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, PackedLM
@@ -117,7 +117,7 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
         for name, buffer in skeleton.named_buffers():
             buffer.copy_(buffers[name])
         weights = {name: parameter.detach() for name, parameter in engine.named}
-        read_tensors(folder, weights, True, "give a complete checkpoint of this architecture")
+        read_tensors(folder, weights, False, "give a complete checkpoint of this architecture")
         return engine
 
     dtype = settings.dtype if isinstance(settings.dtype, torch.dtype) else torch.float32
@@ -197,21 +197,23 @@ def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
         )
 
 
+def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
+    """Let generation end where training taught a turn to end, and where it ended before."""
+    whole = (row.token_ids for row in encoded.examples if len(row.token_ids) == row.full_length)
+    taught = {ids[-1] for ids in whole} or {tokenizer.eos_token_id}
+    had = model.generation_config.eos_token_id
+    had = had if isinstance(had, list) else [had]
+    ends = [*sorted(taught), *(end for end in had if end is not None and end not in taught)]
+    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
+
+
 def _make_savable(model: Any) -> None:
     """Settings of generation that contradict each other would be refused after the training."""
-    from transformers import GenerationConfig
-
-    for mend in (
-        lambda: None,
-        lambda: setattr(model.generation_config, "do_sample", True),
-        lambda: setattr(
-            model, "generation_config", GenerationConfig(eos_token_id=model.config.eos_token_id)
-        ),
-    ):
-        mend()
-        with contextlib.suppress(ValueError):
-            model.generation_config.validate(strict=True)
-            return
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:  # nearly always a temperature where nothing is to be sampled
+        for name in ("temperature", "top_p", "top_k", "min_p", "typical_p"):
+            setattr(model.generation_config, name, None)
 
 
 def _fingerprint(files: list[Path]) -> str:
@@ -229,7 +231,8 @@ def _fingerprint(files: list[Path]) -> str:
 @contextlib.contextmanager
 def _named(folder: Path) -> Iterator[None]:
     try:
-        yield
+        with quiet():
+            yield
     except S1Error:
         raise
     except Exception as error:  # transformers and safetensors raise a dozen unrelated types

@@ -10,6 +10,7 @@ step, so nothing about them needs saving.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1core.errors import InputError, RunError
 from s1core.records import Example, to_json, write_atomically, write_jsonl
+from s1core.sft import checkpoint
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, EncodedExample, encode
 
@@ -79,7 +81,6 @@ def train(
     config: SFTConfig,
     out_dir: str | Path,
     *,
-    resume: bool = True,
     progress: bool = True,
     on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
@@ -93,9 +94,8 @@ def train(
         tokenizer: its tokenizer, written beside the final model.
         examples: what to train on, or already encoded.
         config: the recipe; `SFTConfig()` is the paper's.
-        out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`. Several
-            nodes need a file system they share.
-        resume: continue what `out_dir` holds; False starts over and deletes it.
+        out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
+            holds is continued. Several nodes need a file system they share.
         progress: a progress bar, in terminals only.
         on_log: called with each row of the log as it is made.
         device: where to compute; default: a GPU when there is one.
@@ -127,7 +127,7 @@ def train(
     if not group.all_well(lock.is_locked or not group.first):
         raise RunError(f"another process is training in {out}: wait, or choose another folder")
     try:
-        return _Run(tokenizer, examples, config, out, group, on_log).go(model, resume, progress)
+        return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
     finally:
         lock.release()
 
@@ -143,35 +143,24 @@ class _Run:
     log: list[Row] = field(default_factory=list)
     seconds: float = 0.0
 
-    @property
-    def total(self) -> int:
-        return self.config.total_steps(len(self.encoded.examples))
-
-    def go(self, model: Any, resume: bool, progress: bool) -> TrainResult:
+    def go(self, model: Any, progress: bool) -> TrainResult:
         from s1core.sft import loading
 
-        if not resume and self.group.first:
-            for name in ("checkpoints", "final"):
-                shutil.rmtree(self.out / name, ignore_errors=True)
-            for name in ("log.jsonl", "run.json", "timings.json"):
-                (self.out / name).unlink(missing_ok=True)
-        self.group.all_well(True)
+        self.total = self.config.total_steps(len(self.encoded.examples))
         started = loading.prepare(model, self.encoded, self.config, self.group)
-        identity = {
-            "settings": self.config.what(),
-            "data": self.encoded.fingerprint,
-            "model": started.fingerprint,
+        identity = self.config.what() | {
+            "the data": self.encoded.fingerprint,
+            "the model": started.fingerprint,
         }
-        self._check_identity(json.loads(json.dumps(identity)))
+        self._check_identity(identity)
         if (self.out / "final").is_dir():
-            self._read_back()
-            return self._result(self.total)
+            first = self._take(checkpoint.read_state(self.out))
+            return self._result(first)
         engine = started.engine()
         try:
             first = self._restore(engine)
             if self.group.first:  # whatever an earlier start left of these is replaced whole
-                text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
-                write_atomically(self.out / "run.json", [text])
+                write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
                 write_jsonl(self.out / "log.jsonl", self.log)
             self._steps(engine, first, progress)
             self._finish(engine, started.dtype)
@@ -181,51 +170,45 @@ class _Run:
 
     def _check_identity(self, identity: dict[str, Any]) -> None:
         """Refuse a folder that holds another run; all processes look before the first writes."""
-        path, there = self.out / "run.json", {}
-        if path.exists():
-            try:
-                there = json.loads(path.read_text(encoding="utf-8"))
-                settings, data, model = dict(there["settings"]), there["data"], there["model"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise RunError(
-                    f"{path} is damaged, so what {self.out} holds cannot be told: delete that "
-                    "folder to start over"
-                ) from error
-            differing = [
-                f"{name} ({settings.get(name)} there, {value} asked for)"
-                for name, value in identity["settings"].items()
-                if settings.get(name) != value
-            ]
-            differing += ["the data"] if identity["data"] != data else []
-            trained = "the model (was it trained in place? then load it again)"
-            differing += [trained] if identity["model"] != model else []
-            if differing:
-                raise RunError(
-                    f"{self.out} holds a run that differs in {', '.join(differing)}: choose "
-                    "another folder, or delete this one to start over"
-                )
+        path = self.out / "run.json"
+        try:
+            there = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        except (ValueError, TypeError) as error:
+            raise RunError(
+                f"{path} is damaged, so what run {self.out} holds cannot be told: delete that "
+                "folder to start over"
+            ) from error
+        differing = [
+            name if name.startswith("the ") else f"{name} ({there.get(name)} there, {value} asked)"
+            for name, value in json.loads(json.dumps(identity)).items()
+            if there is not None and there.get(name) != value
+        ]
+        if differing:
+            raise RunError(
+                f"{self.out} holds a run that differs in {', '.join(differing)}: choose another "
+                "folder, or delete this one to start over (a model trained in place is another)"
+            )
         self.group.all_well(True)
 
     # ------------------------------------------------------------------------------ steps
 
     def _restore(self, engine: Engine) -> int:
         """Continue from the newest checkpoint, whose log replaces that of the killed session."""
-        from s1core.sft import checkpoint
-
         path = checkpoint.latest(self.out / "checkpoints")
         if path is None:
             return 0
         state = checkpoint.read_state(path)
         advice = f"delete {path} and start the same run again, from its beginning"
         tensors = engine.state(state["step"])
-        checkpoint.read_tensors(path, tensors, self.group.mesh is not None, advice)
+        checkpoint.read_tensors(path, tensors, self.group.mesh is None, advice)
+        return self._take(state)
+
+    def _take(self, state: dict[str, Any]) -> int:
         self.log, self.seconds = state["log"], state["seconds"]
         return state["step"]
 
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
-
-        from s1core.sft import checkpoint
 
         per_epoch = self.config.steps_per_epoch(len(self.encoded.examples))
         every = self.config.checkpoint_every or per_epoch
@@ -244,57 +227,43 @@ class _Run:
                     if self.on_log is not None:
                         self.on_log(row)
                 if (step + 1) % every == 0 or step + 1 == self.total:
-                    os.fsync(log.fileno())
                     self.seconds = time.perf_counter() - began
-                    state = {"log": self.log, "seconds": self.seconds}
                     root = self.out / "checkpoints"
-                    checkpoint.save(root, step + 1, engine.state(), state, self.group)
+                    checkpoint.save(root, engine.state(), self._state(), self.group)
+
+    def _state(self) -> dict[str, Any]:
+        return {"step": len(self.log), "seconds": self.seconds, "log": self.log}
 
     def _one(self, engine: Engine, step: int, per_epoch: int) -> Row:
         batch = batch_at(self.encoded, self.config, step)
         lr = self.config.lr_at(step, self.total)
         stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
-        if not (abs(stats.loss) < float("inf") and abs(stats.grad_norm) < float("inf")):
-            from s1core.sft import checkpoint
-
+        if not (math.isfinite(stats["loss"]) and math.isfinite(stats["grad_norm"])):
             last = checkpoint.latest(self.out / "checkpoints")
             raise InputError(
-                f"the loss ({stats.loss}) or the gradient norm ({stats.grad_norm}) of step "
+                f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) of step "
                 f"{step + 1} is not a finite number; its examples are "
                 f"{', '.join(example.key for example in batch)}; the weights were not updated and "
                 f"the last good checkpoint is {last or 'none'}: look at these examples, or lower lr"
             )
-        return {
-            "step": step + 1,
-            "epoch": round((step + 1) / per_epoch, 6),
-            "loss": stats.loss,
-            "lr": lr,
-            "grad_norm": stats.grad_norm,
-            "tokens": stats.tokens,
-            "supervised_tokens": stats.supervised,
-        }
-
-    def _ends(self, model: Any) -> list[int]:
-        """Tokens that end a turn: those that training taught, then those the model had."""
-        rows = self.encoded.examples
-        taught = {row.token_ids[-1] for row in rows if len(row.token_ids) == row.full_length}
-        had = model.generation_config.eos_token_id
-        had = had if isinstance(had, list) else [had]
-        known = sorted(taught) or [self.tokenizer.eos_token_id]
-        return [*known, *(token for token in had if token is not None and token not in known)]
+        epoch = round((step + 1) / per_epoch, 6)
+        return {"step": step + 1, "epoch": epoch, "loss": stats["loss"], "lr": lr, **stats}
 
     def _finish(self, engine: Engine, dtype: Any) -> None:
-        from s1core.sft import checkpoint
+        from s1core.sft import loading
 
         partial, final = self.out / ".final.partial", self.out / "final"
         problem: Exception | None = None
         if self.group.first:
             shutil.rmtree(partial, ignore_errors=True)
         try:
-            model, ends = engine.model, self._ends(engine.model)
-            checkpoint.save_model(model, self.tokenizer, partial, dtype, ends, self.group.first)
+            loading.stop_at(engine.model, self.encoded, self.tokenizer)
+            checkpoint.save_model(engine.model, partial, dtype, self.group.first)
             if self.group.first:
-                write_atomically(self.out / "timings.json", [to_json({"seconds": self.seconds})])
+                checkpoint.save_tokenizer(self.tokenizer, partial)
+                for file in partial.iterdir():
+                    checkpoint.sync(file)
+                write_atomically(self.out / "state.json", [to_json(self._state())])
                 os.replace(partial, final)
                 checkpoint.sync(self.out)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
@@ -308,23 +277,6 @@ class _Run:
             ) from problem
         if self.group.first:
             shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
-
-    # ----------------------------------------------------------------------------- results
-
-    def _read_back(self) -> None:
-        """The log and the seconds of a finished run."""
-        path = self.out / "log.jsonl"
-        try:
-            self.log = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            if [row["step"] for row in self.log] != list(range(1, self.total + 1)):
-                raise ValueError("steps are missing")
-            timings = json.loads((self.out / "timings.json").read_text(encoding="utf-8"))
-            self.seconds = float(timings["seconds"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{self.out}/final is whole but the log of its training is not ({error}): keep the "
-                "model elsewhere, or delete the folder to train it again"
-            ) from error
 
     def _result(self, resumed_from: int) -> TrainResult:
         return TrainResult(
