@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def save(
-    root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group
-) -> None:
+def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
     """Write a checkpoint under `root`, all processes together, then drop older ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From examples to token ids and labels: what the model reads and what it is taught.
+"""From examples to packed rows of token ids: what the model reads and what it is taught.
 
 The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
 including the assistant header is masked, everything after it, delimiters and end of turn
@@ -6,8 +6,7 @@ included, is supervised. Delimiters come from `s1core.templates`, the file that 
 inference. Nothing is cut silently: Table 8 is about exactly that cut.
 
 Examples then share forward passes: laid end to end in one row, with position ids that restart and
-attention that stays inside an example (`s1core.sft.attention`). `pack` fills rows, and `plan_step`
-shares the work of one optimizer step among processes.
+attention that stays inside an example (`s1core.sft.attention`).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Example
 from s1core.sft.config import TooLong
@@ -32,13 +32,9 @@ IGNORE = -100
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """One example as token ids and labels of equal length.
+    """One example as token ids and labels of equal length: prompt, then the assistant's turn.
 
-    Attributes:
-        key: `Problem.key`.
-        token_ids: prompt, then the assistant's turn.
-        labels: `token_ids` with `IGNORE` on the prompt; not shifted.
-        full_length: tokens before any cut.
+    `labels` has `IGNORE` on the prompt and is not shifted; `full_length` counts before any cut.
     """
 
     key: str
@@ -54,26 +50,18 @@ class EncodedExample:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Encoded examples, and what the sequence length did to them.
+    """Encoded examples, and what the sequence length did to them."""
 
-    Attributes:
-        examples: those that can be trained on, in the order given.
-        truncated: examples cut at the sequence length.
-        answers_cut: of those, examples that lost a part of their answer.
-        answers_lost: of those, examples that lost all of it (so the model never sees thinking end).
-        dropped: keys left out, with the reason.
-        max_seq_len: the sequence length that was applied.
-    """
-
-    examples: tuple[EncodedExample, ...]
-    truncated: int
-    answers_cut: int
-    answers_lost: int
-    dropped: tuple[tuple[str, str], ...]
-    max_seq_len: int
+    examples: tuple[EncodedExample, ...]  # those that can be trained on, in the order given
+    truncated: int  # examples cut at the sequence length
+    answers_cut: int  # of those, examples that lost a part of their answer
+    answers_lost: int  # or all of it, so that the model never sees thinking end
+    dropped: tuple[tuple[str, str], ...]  # keys left out, with the reason
+    max_seq_len: int  # the sequence length that was applied
 
     @property
     def lengths(self) -> list[int]:
+        """Tokens of each example."""
         return [len(example.token_ids) for example in self.examples]
 
     @property
@@ -108,28 +96,6 @@ class Encoded:
         )
 
 
-def encode_one(
-    example: Example, tokenizer: PreTrainedTokenizerBase, template: str = "s1"
-) -> tuple[EncodedExample, int]:
-    """Encode one example uncut; returns it and the position at which its answer starts.
-
-    The turn reads `<|im_start|>think\\n{thinking}\\n<|im_start|>answer\\n{attempt}<|im_end|>`
-    with the s1 template (Appendix D).
-    """
-    from s1core import templates
-
-    delimiters = templates.resolve(template, tokenizer)
-    opened = templates.prompt_ids(template, tokenizer, example.problem.question)
-    # The prompt is inference's own, less the delimiter that opens thinking: that one is taught.
-    prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
-    turn = templates.assistant_ids(template, tokenizer, example.trace)
-    end = list(delimiters.think_end_ids)
-    ids = (*prompt, *turn)
-    labels = (*[IGNORE] * len(prompt), *turn)
-    answer = len(prompt) + _after_last(list(turn), end)
-    return EncodedExample(example.key, ids, labels, len(ids)), answer
-
-
 def encode(
     examples: Sequence[Example],
     tokenizer: PreTrainedTokenizerBase,
@@ -139,6 +105,8 @@ def encode(
 ) -> Encoded:
     """Encode examples for fine-tuning (Section 4.1, Appendix D).
 
+    An example without a question, a thought or an answer is left out, and the report says so.
+
     Args:
         examples: what to train on.
         tokenizer: of the model that is fine-tuned.
@@ -146,8 +114,6 @@ def encode(
         max_seq_len: longest sequence in tokens; the paper's is 32,768 (Table 8: 4,096).
         on_too_long: "truncate" cuts the end off (as the paper's ablation did), "drop" leaves the
             example out, "error" refuses.
-
-    An example without a question, a thought or an answer is left out, and the report says so.
 
     Raises:
         InputError: there are no examples, one is too long under "error" or holds something other
@@ -162,22 +128,23 @@ def encode(
         if empty := _empty_part(example):
             dropped.append((example.key, f"without {empty}"))
             continue
-        encoded, answer = encode_one(example, tokenizer, template)
-        if encoded.full_length > max_seq_len:
-            excess = f"{encoded.full_length} tokens, {max_seq_len} allowed"
+        ids, labels, answer = _encode_one(example, tokenizer, template)
+        full = len(ids)
+        if full > max_seq_len:
+            excess = f"too long ({full} tokens, {max_seq_len} allowed)"
             if on_too_long == "error":
                 raise InputError(
-                    f"example {encoded.key} is too long ({excess}): raise max_seq_len, or choose "
+                    f"example {example.key} is {excess}: raise max_seq_len, or choose "
                     'on_too_long="truncate" or "drop"'
                 )
             if on_too_long == "drop":
-                dropped.append((encoded.key, f"too long ({excess})"))
+                dropped.append((example.key, excess))
                 continue
             truncated += 1
             lost += answer >= max_seq_len
             cut += answer < max_seq_len
-            ids, labels = encoded.token_ids[:max_seq_len], encoded.labels[:max_seq_len]
-            encoded = EncodedExample(encoded.key, ids, labels, encoded.full_length)
+            ids, labels = ids[:max_seq_len], labels[:max_seq_len]
+        encoded = EncodedExample(example.key, ids, labels, full)
         if encoded.supervised == 0:
             dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
             continue
@@ -190,24 +157,33 @@ def encode(
     return Encoded(tuple(kept), truncated, cut, lost, tuple(dropped), max_seq_len)
 
 
+def _encode_one(
+    example: Example, tokenizer: PreTrainedTokenizerBase, template: str
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Ids, labels, and where the answer starts, of an example before any cut (Appendix D)."""
+    delimiters = templates.resolve(template, tokenizer)
+    opened = templates.prompt_ids(template, tokenizer, example.problem.question)
+    # The prompt is inference's own, less the delimiter that opens thinking: that one is taught.
+    prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
+    turn = templates.assistant_ids(template, tokenizer, example.trace)
+    end = list(delimiters.think_end_ids)
+    for start in range(len(turn) - len(end), -1, -1):  # its last occurrence
+        if turn[start : start + len(end)] == end:
+            answer = len(prompt) + start + len(end)
+            return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
+    raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
+
+
 def _empty_part(example: Example) -> str:
     """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
     trace = example.trace
-    parts = {"question": example.problem.question, "thinking": trace.thinking}
-    for name, text in {**parts, "answer": trace.attempt}.items():
+    texts = {"a question": example.problem.question, "a thought": trace.thinking}
+    for name, text in {**texts, "an answer": trace.attempt}.items():
         if not isinstance(text, str):
-            raise InputError(f"the {name} of an example is {type(text).__name__}, not text")
+            raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
         if not text.strip():
-            return f"{'a' if name == 'question' else 'any'} {name}"
+            return name
     return ""
-
-
-def _after_last(ids: list[int], pattern: list[int]) -> int:
-    """Index just after the last occurrence of `pattern`: `([5, 1, 2, 7], [1, 2]) -> 3`."""
-    for start in range(len(ids) - len(pattern), -1, -1):
-        if ids[start : start + len(pattern)] == pattern:
-            return start + len(pattern)
-    raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
 
 
 # ------------------------------------------------------------------------------------ rows
@@ -242,44 +218,37 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return rows
 
 
-def row_capacity(
-    wanted: int | None, lengths: Sequence[int], *, on_gpu: bool, processes: int = 1
-) -> int:
-    """Most tokens of one packed row in a step with these examples.
+def plan_step(
+    lengths: Sequence[int],
+    wanted: int = 0,
+    processes: int = 1,
+    packing: bool = True,
+    *,
+    team: int = 1,
+    on_gpu: bool = False,
+) -> list[list[list[int]]]:
+    """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
+
+    Work is shared out longest first, each to the team with the least so far. Every team gets the
+    same number of passes (a pass may be empty), because a sharded model gathers its weights in
+    each of them and all must take part.
 
     Args:
-        wanted: `SFTConfig.micro_batch_tokens`; None takes 8,192 on a GPU and 512 on a CPU. Fewer
-            do not fill the device, more only take memory.
-        lengths: of the step's examples; the longest always fits.
-        on_gpu: whether the model runs on one.
-        processes: that share a row.
+        lengths: tokens of each example of the batch.
+        wanted: most tokens in one pass (`SFTConfig.micro_batch_tokens`); the longest example
+            always fits. 0 takes 8,192 a process on a GPU and 512 on a CPU: fewer do not fill the
+            device, more only take memory.
+        processes: that compute, `team` of them each row.
+        packing: several examples in one pass, or one.
+        on_gpu: whether they compute on one.
     """
-    return max(wanted or (8192 if on_gpu else 512) * processes, *lengths)
-
-
-def balance(costs: Sequence[float], parts: int) -> list[list[int]]:
-    """Share out work: longest first, each to the part with the least so far.
-
-    `balance([5, 4, 3, 3, 3], 2) -> [[0, 3], [1, 2, 4]]`.
-    """
-    shares: list[list[int]] = [[] for _ in range(parts)]
-    loads = [0.0] * parts
-    for index in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
-        part = min(range(parts), key=lambda p: (loads[p], p))
-        shares[part].append(index)
-        loads[part] += costs[index]
-    return shares
-
-
-def plan_step(
-    lengths: Sequence[int], capacity: int, processes: int = 1, packing: bool = True
-) -> list[list[list[int]]]:
-    """The forward passes of one optimizer step: `[process][pass] -> indices into the batch`.
-
-    Every process gets the same number of passes (a pass may be empty), because a sharded model
-    gathers its weights in each of them and all must take part.
-    """
-    shares = balance([float(n) for n in lengths], processes)
+    capacity = max(wanted or (8192 if on_gpu else 512) * team, *lengths)
+    shares: list[list[int]] = [[] for _ in range(max(1, processes // team))]
+    loads = [0] * len(shares)
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        least = loads.index(min(loads))
+        shares[least].append(index)
+        loads[least] += lengths[index]
     plans = []
     for share in shares:
         rows = (

@@ -16,7 +16,7 @@ from torch import nn
 from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.config import SFTConfig
-from s1core.sft.encode import IGNORE, EncodedExample, plan_step, row_capacity
+from s1core.sft.encode import IGNORE, EncodedExample, plan_step
 from s1core.sft.loss import logit_scale, summed_loss
 from s1core.sft.processes import Group
 
@@ -84,11 +84,11 @@ class Engine:
         torch.manual_seed(seed)
         lengths = [len(example.token_ids) for example in batch]
         supervised = sum(example.supervised for example in batch)
-        size = self.config.sequence_parallel
+        size, tokens = self.config.sequence_parallel, self.config.micro_batch_tokens
         on_gpu = self.group.device.type == "cuda"
-        wanted = self.config.micro_batch_tokens
-        capacity = row_capacity(wanted, lengths, on_gpu=on_gpu, processes=size)
-        plan = plan_step(lengths, capacity, self.group.size // size, self.config.packing)
+        plan = plan_step(
+            lengths, tokens, self.group.size, self.config.packing, team=size, on_gpu=on_gpu
+        )
         self.optimizer.zero_grad(set_to_none=True)
         # When sharded, the mesh's policy sets the precision.
         lower = self.group.mesh is None and self.config.dtype == "bfloat16"

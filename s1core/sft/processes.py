@@ -29,13 +29,9 @@ LAUNCH_VARIABLE = "S1CORE_LAUNCH"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process and its peers.
+    """This process, its index `rank` among `size`, and the device where it computes.
 
-    Attributes:
-        rank: index of this process.
-        size: number of processes.
-        device: where this process computes.
-        mesh: the one-dimensional device mesh that shards the model; `None` when nothing does.
+    `mesh` is the one-dimensional device mesh that shards the model; `None` when nothing does.
     """
 
     rank: int
@@ -68,18 +64,16 @@ class Group:
         mesh = init_device_mesh(self.device.type, shape, mesh_dim_names=("teams", "team"))
         return mesh.get_group("team")
 
-    def all_well(self, well: bool) -> bool:
+    def all_well(self, well: bool = True) -> bool:
         """Whether every process says so; also a barrier."""
         return self.total(0.0 if well else 1.0) == 0.0
 
 
-def join(device: torch.device | str | None = None, shard: bool | None = None) -> Group:
+def join(device: str | None = None) -> Group:
     """Join the processes that `torchrun` started; alone when it started none.
 
-    Args:
-        device: where to compute; default: the GPU of this local rank, else the CPU.
-        shard: build a mesh even for one process; default: when there are several, or on a GPU,
-            where sharding with one process is what keeps fp32 weights and computes in bf16.
+    On a GPU there is a mesh even for one process: sharding is what keeps fp32 weights and
+    computes in bf16. The device is by default the GPU of this local rank, else the CPU.
     """
     import torch
     import torch.distributed as dist
@@ -88,20 +82,18 @@ def join(device: torch.device | str | None = None, shard: bool | None = None) ->
     if device is None:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    if size == 1 and not (device.type == "cuda" if shard is None else shard):
-        return Group(0, 1, device)
+    place = torch.device(device)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
+    elif size == 1:
+        return Group(0, 1, place)
     if not dist.is_initialized():
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        if "MASTER_ADDR" in os.environ:
-            dist.init_process_group(backend)
-        else:
-            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
+        alone: dict[str, Any] = {"store": dist.HashStore(), "rank": 0, "world_size": 1}
+        dist.init_process_group(backend, **({} if "MASTER_ADDR" in os.environ else alone))
         atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
-    mesh = dist.init_device_mesh(device.type, (dist.get_world_size(),))
-    return Group(dist.get_rank(), dist.get_world_size(), device, mesh)
+    mesh = dist.init_device_mesh(place.type, (dist.get_world_size(),))
+    return Group(dist.get_rank(), dist.get_world_size(), place, mesh)
 
 
 def spawn(
@@ -125,14 +117,19 @@ def spawn(
     from s1core.checkpoints import load_tokenizer
     from s1core.sft.train import train
 
-    out = Path(out).resolve()
-    model = str(Path(model).resolve())
+    out, model = Path(out).resolve(), str(Path(model).resolve())
     data, settings = out / "examples.jsonl", out / "config.yaml"
     write_jsonl(data, examples)
     row = asdict(config) | {"betas": list(config.betas)}
     write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
-    command = [*launcher(processes), "-m", "s1core.cli", "sft", "--model", model]
-    command += ["--data", str(data), "--config", str(settings), "--output", str(out)]
+    command = [sys.executable]
+    if processes > 1 and (named := os.environ.get(LAUNCH_VARIABLE)):
+        command = shlex.split(named)
+    elif processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        command.append(str(processes))
+    command += ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
+    command += ["--config", str(settings), "--output", str(out)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if done.returncode or not (out / "final").is_dir():
         raise RunError(
@@ -141,14 +138,3 @@ def spawn(
         )
     # A finished run is not repeated: this reads back what it left.
     return train(model, load_tokenizer(model), examples, config, out, device="cpu")
-
-
-def launcher(processes: int) -> list[str]:
-    """The command that starts Python on so many processes, here or as `S1CORE_LAUNCH` says."""
-    named = os.environ.get(LAUNCH_VARIABLE)
-    if named and processes > 1:
-        return shlex.split(named)
-    if processes == 1:
-        return [sys.executable]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return [*torchrun, "--nproc-per-node", str(processes)]
