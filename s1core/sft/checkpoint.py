@@ -38,35 +38,35 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
 
     final = root / f"step-{state['step']:06d}"
     partial = root / f".{final.name}.partial"
-    problem = ""
     if group.first:
-        for folder in (partial, final):
-            shutil.rmtree(folder, ignore_errors=True)
-    group.all_well(True)
+        shutil.rmtree(partial, ignore_errors=True)
+    group.wait()
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
-            dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
+        writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
+        dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
         if group.first:
             write_atomically(partial / "state.json", [json.dumps(state)])
-        sync(partial)
     except (OSError, CheckpointException) as error:
-        problem = first_line(error)
-    if not group.all_well(not problem):
-        if group.first:
-            shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise RunError(
-            f"checkpoint {final} could not be saved ({problem or 'on another process'}): the last "
-            f"good one is {latest(root)}; free some disk space and start the same run again"
-        )
+            f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is "
+            f"{latest(root)}; free some disk space and start the same run again"
+        ) from None
+    group.wait()
     if group.first:
-        os.replace(partial, final)
-        sync(root)
+        publish(partial, final)
         for old in root.glob("*step-*"):
             if old != final:
                 shutil.rmtree(old, ignore_errors=True)
-    group.all_well(True)
+
+
+def publish(partial: Path, final: Path) -> None:
+    """Give a folder its name when all that is in it is on disk."""
+    for path in (*partial.iterdir(), partial):
+        _sync(path)
+    os.replace(partial, final)
+    _sync(final.parent)
 
 
 def latest(root: Path) -> Path | None:
@@ -106,11 +106,9 @@ def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, ad
     try:
         for path in folder.glob("*.safetensors"):
             safe_open(path, framework="pt")  # a damaged file is found before torch logs it
-        with quiet():
-            reader = HuggingFaceStorageReader(str(folder))
-            dcp.load(tensors, storage_reader=reader, no_dist=alone)
+        dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
     except (OSError, SafetensorError, CheckpointException) as error:
-        raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from error
+        raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from None
 
 
 def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
@@ -127,8 +125,7 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
         del full
     if write:
         model.config.dtype = dtype
-        with quiet():
-            model.save_pretrained(folder, state_dict=state)
+        model.save_pretrained(folder, state_dict=state)
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -145,15 +142,6 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         row = json.loads(path.read_text(encoding="utf-8"))
         row.setdefault("auto_map", {"AutoTokenizer": ["none", None]})
         write_atomically(path, [json.dumps(row, indent=2, ensure_ascii=False) + "\n"])
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder's entries."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def first_line(error: BaseException) -> str:
@@ -177,3 +165,11 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,11 +5,13 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from s1core.errors import InputError
@@ -104,6 +106,30 @@ class SFTConfig:
         """The settings that decide the result (for a run's identity)."""
         row = dataclasses.asdict(self)
         return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file, for `SFTConfig(**settings)`.
+
+    Raises:
+        InputError: it is no mapping of settings that there are.
+    """
+    import yaml
+
+    try:
+        row = yaml.safe_load(path.read_text(encoding="utf-8"))
+        unknown = sorted(set(map(str, dict(row))) - set(_hints()))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} must hold settings, one `name: value` a line") from error
+    if unknown:
+        known = ", ".join(_hints())
+        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; there are {known}")
+    for name, value in row.items():  # YAML reads 1e-5 as text, and knows no tuples
+        with contextlib.suppress(ValueError):
+            if get_args(_hints()[name])[:1] == (float,) and isinstance(value, str):
+                row[name] = float(value)
+        row[name] = tuple(row[name]) if isinstance(row[name], list) else row[name]
+    return row
 
 
 @cache

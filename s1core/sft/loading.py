@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ import torch
 from s1core.architectures import tiny_twin
 from s1core.errors import InputError, S1Error
 from s1core.sft import attention
-from s1core.sft.checkpoint import first_line, quiet, read_tensors
+from s1core.sft.checkpoint import first_line, read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, PackedLM
@@ -33,19 +32,9 @@ ENDS = 1 << 20
 """Bytes at either end of a weight file that its fingerprint reads."""
 
 
-@dataclass(frozen=True)
-class Started:
-    """A model that can be trained.
-
-    Attributes:
-        fingerprint: identity of the weights before training.
-        dtype: precision in which the final model is written (that of the given one).
-        engine: loads the weights and builds the training engine.
-    """
-
-    fingerprint: str
-    dtype: torch.dtype
-    engine: Callable[[], Engine]
+Started = tuple[str, torch.dtype, Callable[[], Engine]]
+"""Identity of the weights before training, the precision in which the final model is written, and
+what loads the weights and builds the training engine."""
 
 
 def prepare(
@@ -70,10 +59,9 @@ def prepare(
     dtype = next(model.parameters()).dtype
 
     def build() -> Engine:
-        _make_savable(model)
         return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
 
-    return Started(digest.hexdigest(), dtype, build)
+    return digest.hexdigest(), dtype, build
 
 
 def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
@@ -104,13 +92,11 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
             raise InputError(
                 f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
             )
-        _make_savable(model)
         return Engine(model.to(group.device), config, group)
 
     def sharded() -> Engine:
         with contextlib.suppress(OSError):  # a folder need not have one
             skeleton.generation_config = GenerationConfig.from_pretrained(folder)
-        _make_savable(skeleton)
         buffers = {name: buffer.clone() for name, buffer in skeleton.named_buffers()}
         engine = Engine(skeleton, config, group)
         engine.packed.to_empty(device=group.device)
@@ -121,7 +107,7 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
         return engine
 
     dtype = settings.dtype if isinstance(settings.dtype, torch.dtype) else torch.float32
-    return Started(_fingerprint(files), dtype, whole if group.mesh is None else sharded)
+    return _fingerprint(files), dtype, whole if group.mesh is None else sharded
 
 
 def check_architecture(model: PreTrainedModel) -> None:
@@ -199,21 +185,18 @@ def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
 
 def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
     """Let generation end where training taught a turn to end, and where it ended before."""
+    settings = model.generation_config
     whole = (row.token_ids for row in encoded.examples if len(row.token_ids) == row.full_length)
     taught = {ids[-1] for ids in whole} or {tokenizer.eos_token_id}
-    had = model.generation_config.eos_token_id
+    had = settings.eos_token_id
     had = had if isinstance(had, list) else [had]
     ends = [*sorted(taught), *(end for end in had if end is not None and end not in taught)]
-    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
-
-
-def _make_savable(model: Any) -> None:
-    """Settings of generation that contradict each other would be refused after the training."""
+    settings.eos_token_id = ends if len(ends) > 1 else ends[0]
     try:
-        model.generation_config.validate(strict=True)
-    except ValueError:  # nearly always a temperature where nothing is to be sampled
+        settings.validate(strict=True)
+    except ValueError:  # as released by some: a temperature, and nothing is sampled; not savable
         for name in ("temperature", "top_p", "top_k", "min_p", "typical_p"):
-            setattr(model.generation_config, name, None)
+            setattr(settings, name, None)
 
 
 def _fingerprint(files: list[Path]) -> str:
@@ -231,8 +214,7 @@ def _fingerprint(files: list[Path]) -> str:
 @contextlib.contextmanager
 def _named(folder: Path) -> Iterator[None]:
     try:
-        with quiet():
-            yield
+        yield
     except S1Error:
         raise
     except Exception as error:  # transformers and safetensors raise a dozen unrelated types

@@ -64,9 +64,9 @@ class Group:
         mesh = init_device_mesh(self.device.type, shape, mesh_dim_names=("teams", "team"))
         return mesh.get_group("team")
 
-    def all_well(self, well: bool = True) -> bool:
-        """Whether every process says so; also a barrier."""
-        return self.total(0.0 if well else 1.0) == 0.0
+    def wait(self) -> None:
+        """Until every process is here. One that fails instead is enough to end them all."""
+        self.total(0.0)
 
 
 def join(device: str | None = None) -> Group:

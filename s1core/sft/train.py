@@ -9,9 +9,9 @@ step, so nothing about them needs saving.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -36,26 +36,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """A finished fine-tuning run.
+    """A finished fine-tuning run."""
 
-    Attributes:
-        path: folder with plain safetensors and the tokenizer, for transformers and vLLM.
-        steps: optimizer steps made (315 in the paper).
-        log: one row per step: step, epoch, loss, lr, grad_norm, tokens, supervised_tokens.
-        tokens, supervised_tokens: over all steps.
-        seconds: time spent training, over all sessions of a resumed run.
-        resumed_from: the step this call started from; `steps` when the run was already finished.
-        data: what encoding did (`Encoded.report`).
-    """
-
-    path: Path
-    steps: int
-    log: tuple[Row, ...]
-    tokens: int
+    path: Path  # folder with plain safetensors and the tokenizer, for transformers and vLLM
+    steps: int  # optimizer steps made (315 in the paper)
+    log: tuple[Row, ...]  # per step: step, epoch, loss, lr, grad_norm, tokens, supervised_tokens
+    tokens: int  # over all steps, as are
     supervised_tokens: int
-    seconds: float
-    resumed_from: int
-    data: str
+    seconds: float  # spent training, over all sessions of a resumed run
+    resumed_from: int  # the step this call started from; `steps` when the run was finished
+    data: str  # what encoding did (`Encoded.report`)
 
 
 def data_order(examples: int, epoch: int, seed: int) -> list[int]:
@@ -118,18 +108,14 @@ def train(
         raise InputError("nothing to train on: every label is masked; check the chat template")
     group, out = join(device), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock")
     try:
-        if group.first:
-            lock.acquire(timeout=0)
+        with FileLock(out / ".lock", timeout=0) if group.first else contextlib.nullcontext():
+            group.wait()
+            with checkpoint.quiet():
+                return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
     except Timeout:
-        pass
-    if not group.all_well(lock.is_locked or not group.first):
-        raise RunError(f"another process is training in {out}: wait, or choose another folder")
-    try:
-        return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
-    finally:
-        lock.release()
+        message = f"another process is training in {out}: wait, or choose another folder"
+        raise RunError(message) from None
 
 
 @dataclass
@@ -146,33 +132,42 @@ class _Run:
     def go(self, model: Any, progress: bool) -> TrainResult:
         from s1core.sft import loading
 
-        self.total = self.config.total_steps(len(self.encoded.examples))
-        started = loading.prepare(model, self.encoded, self.config, self.group)
-        identity = self.config.what() | {
-            "the data": self.encoded.fingerprint,
-            "the model": started.fingerprint,
-        }
+        fingerprint, dtype, build = loading.prepare(model, self.encoded, self.config, self.group)
+        facts = {"the data": self.encoded.fingerprint, "the model": fingerprint}
+        identity = json.loads(json.dumps(self.config.what() | facts))
         self._check_identity(identity)
+        self.group.wait()  # all processes look before the first writes
         if (self.out / "final").is_dir():
             first = self._take(checkpoint.read_state(self.out))
-            return self._result(first)
-        engine = started.engine()
-        try:
-            first = self._restore(engine)
-            if self.group.first:  # whatever an earlier start left of these is replaced whole
-                write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
-                write_jsonl(self.out / "log.jsonl", self.log)
-            self._steps(engine, first, progress)
-            self._finish(engine, started.dtype)
-        finally:
-            engine.release()
-        return self._result(first)
+        else:
+            engine = build()
+            try:
+                first = self._restore(engine)
+                if self.group.first:  # whatever an earlier start left of these is replaced whole
+                    write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
+                    write_jsonl(self.out / "log.jsonl", self.log)
+                self._steps(engine, first, progress)
+                self._finish(engine, dtype)
+            finally:
+                engine.release()
+        return TrainResult(
+            path=self.out / "final",
+            steps=len(self.log),
+            log=tuple(self.log),
+            tokens=sum(row["tokens"] for row in self.log),
+            supervised_tokens=sum(row["supervised_tokens"] for row in self.log),
+            seconds=self.seconds,
+            resumed_from=first,
+            data=self.encoded.report(),
+        )
 
     def _check_identity(self, identity: dict[str, Any]) -> None:
-        """Refuse a folder that holds another run; all processes look before the first writes."""
+        """Refuse a folder that holds another run."""
         path = self.out / "run.json"
+        if not path.exists():
+            return
         try:
-            there = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+            there = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise RunError(
                 f"{path} is damaged, so what run {self.out} holds cannot be told: delete that "
@@ -180,17 +175,14 @@ class _Run:
             ) from error
         differing = [
             name if name.startswith("the ") else f"{name} ({there.get(name)} there, {value} asked)"
-            for name, value in json.loads(json.dumps(identity)).items()
-            if there is not None and there.get(name) != value
+            for name, value in identity.items()
+            if there.get(name) != value
         ]
         if differing:
             raise RunError(
                 f"{self.out} holds a run that differs in {', '.join(differing)}: choose another "
                 "folder, or delete this one to start over (a model trained in place is another)"
             )
-        self.group.all_well(True)
-
-    # ------------------------------------------------------------------------------ steps
 
     def _restore(self, engine: Engine) -> int:
         """Continue from the newest checkpoint, whose log replaces that of the killed session."""
@@ -207,17 +199,22 @@ class _Run:
         self.log, self.seconds = state["log"], state["seconds"]
         return state["step"]
 
+    def _state(self) -> dict[str, Any]:
+        return {"step": len(self.log), "seconds": self.seconds, "log": self.log}
+
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
 
-        per_epoch = self.config.steps_per_epoch(len(self.encoded.examples))
-        every = self.config.checkpoint_every or per_epoch
+        total = self.config.total_steps(len(self.encoded.examples))
+        every = self.config.checkpoint_every or self.config.steps_per_epoch(
+            len(self.encoded.examples)
+        )
         quiet = None if progress and self.group.first else True  # None: only in terminals
         began = time.perf_counter() - self.seconds
-        bar = tqdm(total=self.total, initial=first, desc="SFT", unit="step", disable=quiet)
+        bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=quiet)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
-            for step in range(first, self.total):
-                row = self._one(engine, step, per_epoch)
+            for step in range(first, total):
+                row = self._one(engine, step, total)
                 self.log.append(row)
                 if self.group.first:
                     log.write(to_json(row) + "\n")
@@ -226,17 +223,14 @@ class _Run:
                     bar.update()
                     if self.on_log is not None:
                         self.on_log(row)
-                if (step + 1) % every == 0 or step + 1 == self.total:
+                if (step + 1) % every == 0 or step + 1 == total:
                     self.seconds = time.perf_counter() - began
                     root = self.out / "checkpoints"
                     checkpoint.save(root, engine.state(), self._state(), self.group)
 
-    def _state(self) -> dict[str, Any]:
-        return {"step": len(self.log), "seconds": self.seconds, "log": self.log}
-
-    def _one(self, engine: Engine, step: int, per_epoch: int) -> Row:
+    def _one(self, engine: Engine, step: int, total: int) -> Row:
         batch = batch_at(self.encoded, self.config, step)
-        lr = self.config.lr_at(step, self.total)
+        lr = self.config.lr_at(step, total)
         stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
         if not (math.isfinite(stats["loss"]) and math.isfinite(stats["grad_norm"])):
             last = checkpoint.latest(self.out / "checkpoints")
@@ -246,46 +240,27 @@ class _Run:
                 f"{', '.join(example.key for example in batch)}; the weights were not updated and "
                 f"the last good checkpoint is {last or 'none'}: look at these examples, or lower lr"
             )
-        epoch = round((step + 1) / per_epoch, 6)
+        epoch = round((step + 1) / self.config.steps_per_epoch(len(self.encoded.examples)), 6)
         return {"step": step + 1, "epoch": epoch, "loss": stats["loss"], "lr": lr, **stats}
 
     def _finish(self, engine: Engine, dtype: Any) -> None:
-        from s1core.sft import loading
+        from s1core.sft.loading import stop_at
 
         partial, final = self.out / ".final.partial", self.out / "final"
-        problem: Exception | None = None
-        if self.group.first:
-            shutil.rmtree(partial, ignore_errors=True)
         try:
-            loading.stop_at(engine.model, self.encoded, self.tokenizer)
+            shutil.rmtree(partial, ignore_errors=True)
+            stop_at(engine.model, self.encoded, self.tokenizer)
             checkpoint.save_model(engine.model, partial, dtype, self.group.first)
             if self.group.first:
                 checkpoint.save_tokenizer(self.tokenizer, partial)
-                for file in partial.iterdir():
-                    checkpoint.sync(file)
                 write_atomically(self.out / "state.json", [to_json(self._state())])
-                os.replace(partial, final)
-                checkpoint.sync(self.out)
+                checkpoint.publish(partial, final)
+                shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
-            problem = error
-        if not self.group.all_well(problem is None):
             shutil.rmtree(partial, ignore_errors=True)
             raise RunError(
-                f"the final model could not be written to {final} ({problem}): training is done "
+                f"the final model could not be written to {final} ({error}): training is done "
                 f"and {checkpoint.latest(self.out / 'checkpoints')} holds it; free some disk space "
                 "and start the same run again"
-            ) from problem
-        if self.group.first:
-            shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
-
-    def _result(self, resumed_from: int) -> TrainResult:
-        return TrainResult(
-            path=self.out / "final",
-            steps=len(self.log),
-            log=tuple(self.log),
-            tokens=sum(row["tokens"] for row in self.log),
-            supervised_tokens=sum(row["supervised_tokens"] for row in self.log),
-            seconds=self.seconds,
-            resumed_from=resumed_from,
-            data=self.encoded.report(),
-        )
+            ) from error
+        self.group.wait()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from s1core.sft.spawn import LAUNCH_VARIABLE
+from s1core.sft.processes import LAUNCH_VARIABLE
 from s1lab.planning.report import Finding
 from s1lab.profiles import Profile
 
