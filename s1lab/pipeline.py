@@ -133,7 +133,7 @@ class Pipeline:
         }
 
     def _grade_pool(self, run: Run) -> None:
-        from s1lab.pocket.curation import solved
+        from s1lab.pocket.pool import solved
 
         pool = [row.example.problem for row in self._pocket_pool()]
         self.say(f"difficulty: {len(pool):,} questions, {' and '.join(self.profile.graders)}")
@@ -171,7 +171,7 @@ class Pipeline:
     def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
         """What selection works on: the annotated pool, the evaluation questions that must not be
         in it, and the settings. The selected examples themselves are `selection`'s."""
-        from s1lab.pocket.curation import evaluation_index, pocket_candidates, pocket_config
+        from s1lab.pocket.pool import evaluation_index, pocket_candidates, pocket_config
 
         solved = self.difficulty().read_table("solved.csv")
         candidates = pocket_candidates(self._pocket_pool(), solved)

@@ -19,7 +19,7 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,9 @@ import numpy as np
 
 from s1core.errors import RunError
 from s1core.records import write_atomically
+from s1lab.pocket import load_tokenizer
 from s1lab.pocket.splits import shuffled, training_puzzles
 from s1lab.pocket.teacher import ANSWER_PREFIX
-from s1lab.pocket.tokenizer import build_tokenizer
 from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains, solutions
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Documents:
     """Draws training documents as lists of token ids."""
 
     def __init__(self) -> None:
-        self.ids = build_tokenizer().get_vocab()
+        self.ids = load_tokenizer().get_vocab()
         self.puzzles = {size: training_puzzles(size) for size in (2, 3)}
 
     def encode(self, text: str) -> list[int]:
@@ -108,7 +108,7 @@ class Documents:
         pool = self.puzzles[2 if rng.random() < easy else 3]
         return shuffled(pool[rng.integers(len(pool))], rng)
 
-    @lru_cache(maxsize=None)  # noqa: B019 - there is one `Documents` per process
+    @cache  # noqa: B019 - there is one `Documents` per process
     def lines(self, numbers: tuple[int, ...]) -> list[list[int]]:
         """Ids of every try on these numbers, without verdict."""
         return [self.encode(chain.line) for chain in chains(numbers)]
@@ -148,7 +148,7 @@ class Documents:
         )
 
 
-@lru_cache(maxsize=1)
+@cache
 def documents() -> Documents:
     """The source of documents, made once per process."""
     return Documents()
@@ -185,7 +185,7 @@ def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     heads = recipe.hidden_size // 32
     config = Qwen2Config(
         vocab_size=VOCABULARY,
@@ -201,11 +201,9 @@ def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
         pad_token_id=tokenizer.pad_token_id,
         use_sliding_window=False,
     )
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(recipe.seed)
-    model = Qwen2ForCausalLM(config)
-    torch.set_rng_state(generator_state)
-    return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return Qwen2ForCausalLM(config)
 
 
 def schedule(recipe: Recipe, step: int) -> float:
@@ -232,7 +230,7 @@ def pretrain(
     import torch
     from tqdm import tqdm
 
-    from s1core.sft.checkpoint import first_line, save_tokenizer
+    from s1core.sft.checkpoint import first_line, quiet, save_tokenizer
 
     out = Path(out_dir)
     described, known = json.dumps(asdict(recipe), indent=2), out / "recipe.json"
@@ -291,6 +289,7 @@ def pretrain(
                 torch.save(state | {"step": step + 1, "log": log}, out / "state.partial")
                 os.replace(out / "state.partial", state_file)
     final = out / "model"
-    model.save_pretrained(final)
-    save_tokenizer(build_tokenizer(), final)
+    with quiet():
+        model.save_pretrained(final)
+    save_tokenizer(load_tokenizer(), final)
     return final
