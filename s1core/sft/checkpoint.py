@@ -145,7 +145,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error of a library in one line, of one process where several failed: `KeyError: 'step'`."""
+    """An error of a library, of one process where several failed: `KeyError: ...` in one line."""
     if failures := getattr(error, "failures", None):
         error = next(iter(failures.values()))[0]
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"

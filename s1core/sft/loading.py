@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from s1core.architectures import tiny_twin
+from s1core.architectures import check_twin
 from s1core.errors import InputError, S1Error
 from s1core.sft import attention
 from s1core.sft.checkpoint import first_line, read_tensors
@@ -40,7 +40,7 @@ what loads the weights and builds the training engine."""
 def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
-    """Identify a model, check that it can be trained on these examples, say how to build its engine.
+    """Identify a model, check that it can be trained on these examples, say how to build it all.
 
     Nothing large is loaded yet.
 
@@ -113,45 +113,32 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
 def check_architecture(model: PreTrainedModel) -> None:
     """Refuse a kind of model whose packed loss is not the loss that transformers computes.
 
-    Both are taken on a tiny random model of the same architecture and settings (milliseconds).
+    Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
 
     Raises:
-        InputError: they differ, or one of them cannot be computed.
+        InputError: on a tiny twin (milliseconds) the two losses differ, or cannot be computed.
     """
-    kind = model.config.model_type
-    try:
-        ours, theirs = tiny_losses(model)
-    except Exception as error:  # every architecture fails in its own way
-        raise InputError(
-            f"models of type {kind!r} cannot be fine-tuned here: their attention does "
-            f"not take packed rows ({first_line(error)})"
-        ) from error
-    if not math.isclose(ours, theirs, rel_tol=1e-4):
-        raise InputError(
-            f"models of type {kind!r} cannot be fine-tuned here: they compute "
-            "something after or inside attention, or after the output matrix (a soft cap, a bias, "
-            f"a sink), that packed training lacks (loss {ours:.4f}, transformers' {theirs:.4f})"
-        )
+    advice = "fine-tune another model here, or this one with a trainer that does not pack"
+    check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
 
 
-def tiny_losses(like: PreTrainedModel) -> tuple[float, float]:
-    """Mean loss of three sequences on a tiny random model: packed in one row, and transformers'."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        model = tiny_twin(like)
-        for parameter in model.parameters():  # also norms and biases, which start at one and zero
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-        vocab = model.get_input_embeddings().weight.shape[0]
-        rows = [torch.randint(1, vocab, (length,)) for length in (17, 9, 24)]
-        model.set_attn_implementation("eager")
-        theirs = [float(model(input_ids=row[None], labels=row[None]).loss) for row in rows]
-        model.set_attn_implementation(attention.NAME)
-        targets = [torch.cat([row[1:], torch.tensor([IGNORE])]) for row in rows]
-        lengths = tuple(len(row) for row in rows)
-        ours = PackedLM(model)(torch.cat(rows), torch.cat(targets), lengths)
-    count = sum(lengths) - len(lengths)
-    weighted = sum(loss * (n - 1) for loss, n in zip(theirs, lengths, strict=True))
-    return float(ours) / count, weighted / count
+@torch.no_grad()
+def packs_like_transformers(twin: PreTrainedModel) -> bool:
+    """Whether three sequences in one packed row lose what transformers says they lose, alone."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in twin.parameters():  # also norms and biases, which start at one and zero
+        parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    vocabulary = twin.get_input_embeddings().weight.shape[0]
+    lengths = (17, 9, 24)
+    rows = [torch.randint(1, vocabulary, (length,), generator=generator) for length in lengths]
+    twin.set_attn_implementation("eager")
+    theirs = sum(
+        float(twin(input_ids=row[None], labels=row[None]).loss) * (len(row) - 1) for row in rows
+    )
+    twin.set_attn_implementation(attention.NAME)
+    targets = [torch.cat([row[1:], torch.tensor([IGNORE])]) for row in rows]
+    ours = float(PackedLM(twin)(torch.cat(rows), torch.cat(targets), lengths))
+    return math.isclose(ours, theirs, rel_tol=1e-4)
 
 
 def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
