@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from s1core.sft.group import Group, join
+from s1core.sft.processes import Group, join
 
 from s1core.sft import EncodedExample, SFTConfig
 from s1core.sft.engine import Engine

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from s1core.errors import InputError, RunError, S1Error
 
 from s1core import sft
+from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 
@@ -86,7 +86,7 @@ def test_packed_hidden_states_and_gradients_equal_unpacked_ones(
     import torch
 
     from s1core.sft.engine import Engine
-    from s1core.sft.group import join
+    from s1core.sft.processes import join
 
     rows = encoded.examples[:5]
     reference_loss(model, rows).backward()
@@ -111,7 +111,7 @@ def test_a_change_in_one_packed_example_does_not_reach_its_neighbours(
     import torch
 
     from s1core.sft.engine import Engine
-    from s1core.sft.group import join
+    from s1core.sft.processes import join
 
     engine = Engine(model, CONFIG, join("cpu"))
     ids, _, lengths = engine._tensors(encoded.examples[:3])
@@ -460,7 +460,9 @@ def damage(path: Path, content: Any) -> None:
     if content is None:
         path.unlink()
     else:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is HALF else content)
+        path.write_bytes(
+            path.read_bytes()[: path.stat().st_size // 2] if content is HALF else content
+        )
 
 
 @pytest.mark.parametrize("what", DAMAGE)
@@ -488,7 +490,9 @@ def test_what_is_damaged_is_named_and_the_advice_works(
 
 
 @pytest.mark.parametrize("step", [3, 5])
-@pytest.mark.parametrize("tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\x00" * 40, HALF, None])
+@pytest.mark.parametrize(
+    "tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\x00" * 40, HALF, None]
+)
 def test_a_torn_log_is_made_whole_from_the_checkpoint(
     tail: Any,
     step: int,
@@ -520,7 +524,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_a_folder_that_can_be_used(
 def test_a_finished_run_whose_log_is_lost_is_refused_and_not_shown_as_empty(
     model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
-    train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    train(copy.deepcopy(model), tiny_tokenizer, encoded, CONFIG, tmp_path)
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(RunError, match="state.json cannot be read.*delete"):
-        train(tmp_path / "final", tiny_tokenizer, encoded, CONFIG, tmp_path / "other" / "..")
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
