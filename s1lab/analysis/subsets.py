@@ -45,7 +45,7 @@ class TrainingSet:
         steps: optimizer steps.
         tokens: tokens computed, over all epochs.
         flops: floating-point operations, at least: every example is taken at the mean length, as
-            `s1lab.planning.sft_cost.paper_arithmetic` does for the paper's own.
+            `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
     """
 
     name: str
