@@ -32,8 +32,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s1core.backends.base import check_number
-from s1core.errors import BackendError
+from s1core.errors import BackendError, check_number
 from s1core.records import printable
 
 MOST_BYTES = 8 * 2**20
@@ -76,10 +75,10 @@ class Retry:
     longest_wait: float = 30.0
 
     def __post_init__(self) -> None:
-        check_number("attempts", self.attempts, 1, 1000, whole=True)
-        check_number("timeout", self.timeout, 0.001, 86_400)
-        check_number("wait", self.wait, 0, 86_400)
-        check_number("longest_wait", self.longest_wait, 0, 86_400)
+        check_number("attempts", self.attempts, 1, 1000)
+        check_number("timeout", self.timeout, 0.001, 86_400, whole=False)
+        check_number("wait", self.wait, 0, 86_400, whole=False)
+        check_number("longest_wait", self.longest_wait, 0, 86_400, whole=False)
 
     def pause(self, attempt: int, asked: str | None) -> float:
         """Seconds to wait after try number `attempt` (from 0); `asked` is Retry-After."""
