@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from s1core.backends.base import Completion, SamplingParams
@@ -79,6 +79,8 @@ class CompletionsBackend:
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
     ) -> list[Completion]:
         """One request per prompt, several in flight; failures become "error" completions."""
+        if len(prompts) == 1:
+            return [self._complete_row(prompts[0], params[0])]
         return self._side_by_side(self._complete_row, zip(prompts, params, strict=True))
 
     def force(
@@ -95,7 +97,7 @@ class CompletionsBackend:
         from s1core.forcing.drive import multi_call
 
         def row(prompt: Sequence[int], machine: Machine, own: SamplingParams) -> str:
-            return multi_call(_Row(self._complete_row), [prompt], [machine], [own])[0]
+            return multi_call(self, [prompt], [machine], [own])[0]
 
         return self._side_by_side(row, zip(prompts, machines, params, strict=True))
 
@@ -194,9 +196,12 @@ class CompletionsBackend:
 
     def _read(self, reply: Any, params: SamplingParams, sent_ids: bool) -> Completion:
         """A completion from a reply, held to what was asked rather than believed."""
-        (choice,) = reply["choices"]
-        text, reason = choice["text"], choice["finish_reason"]
-        text.encode("utf-8")  # refuses half a surrogate pair, and what is no text
+        try:
+            (choice,) = reply["choices"]
+            text, reason = choice["text"], choice["finish_reason"]
+            text.encode("utf-8")  # refuses half a surrogate pair, and what is no text
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ValueError(f"no completion in {str(reply)[:200]}") from None
         if reason not in ("stop", "length"):
             raise RequestFailed(f"the reply ended with {reason!r:.60}, not with stop or length")
         told = choice.get("token_ids")
@@ -226,6 +231,8 @@ class CompletionsBackend:
     def _stop_id(self, choice: dict[str, Any], stops: frozenset[int]) -> int:
         """The stop token that the server left out of its reply, or one that stands for it."""
         told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
+        if not isinstance(told, (int, str, None.__class__)):
+            raise ValueError(f"a stop reason that is {type(told).__name__}")
         if type(told) is int and told in stops:
             return told
         eos = self.tokenizer.eos_token_id
@@ -247,15 +254,3 @@ class CompletionsBackend:
                 f"the server does not tell the context length of {self.model!r} ({failed}); "
                 "give context_length"
             ) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """The part of a backend that steps one row, in the row's own thread."""
-
-    row: Callable[[Sequence[int], SamplingParams], Completion]
-
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
-        return [self.row(prompt, own) for prompt, own in zip(prompts, params, strict=True)]
