@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from s1core.checkpoints import locate
+from s1core.backends import open_engine
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -23,22 +23,17 @@ def load_engine(profile: Profile, model: str | Path) -> Backend:
         InputError: it names a folder, and that is no checkpoint.
         BackendError: the engine is not installed, or does not take the model.
     """
+    options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes on every machine
     if profile.engine == "vllm":
-        from s1core.backends.vllm import VLLMBackend
-
-        options = dict(profile.engine_options)
+        options = {**profile.engine_options, "seed": profile.seed}
         for arm in profile.released.values():
             if arm["model"] == str(model):
                 options |= arm.get("engine_options", {})
-        return VLLMBackend.from_pretrained(
-            locate(model), batch_size=profile.batch_size, seed=profile.seed, **options
-        )
-    import torch
-    from transformers.utils import logging
+    else:
+        import torch
+        from transformers.utils import logging
 
-    from s1core.backends.hf import HFBackend
-
-    logging.disable_progress_bar()  # "Loading weights", once per run
-    if profile.threads:
-        torch.set_num_threads(profile.threads)
-    return HFBackend.from_pretrained(locate(model), batch_size=profile.batch_size)
+        logging.disable_progress_bar()  # "Loading weights", once per run
+        if profile.threads:
+            torch.set_num_threads(profile.threads)
+    return open_engine(profile.engine, model, batch_size=profile.batch_size, **options)

@@ -20,7 +20,7 @@ from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
 from s1core.backends.kv import decoding, growing_cache, leave
 from s1core.backends.sampling import choose, uniforms
-from s1core.checkpoints import load_tokenizer, locate
+from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
 
 
@@ -65,20 +65,15 @@ class HFBackend:
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
     ) -> HFBackend:
-        """Load what `checkpoints.locate` finds: safetensors only, no code from the repository.
+        """Load a checkpoint: safetensors only, no code from the repository.
 
         Raises:
-            InputError: no such dtype or device, or this engine cannot decode the model.
+            InputError: no such checkpoint, dtype or device, or not a model for this engine.
         """
-        from transformers import AutoModelForCausalLM
-
-        if dtype != "auto" and dtype not in ("float32", "bfloat16", "float16"):
-            raise InputError(f"no dtype {dtype!r}; pick float32, bfloat16, float16 or auto")
+        if dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
         _usable(device)
-        model = AutoModelForCausalLM.from_pretrained(
-            locate(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
-        return cls(model, load_tokenizer(path), device=device, **kwargs)
+        return cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
 
     def complete(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
