@@ -37,7 +37,7 @@ class HFBackend:
             to measure what leaving is worth.
 
     Raises:
-        BackendError: this engine cannot decode the architecture, or there is no such device.
+        InputError: this engine cannot decode the architecture, or there is no such device.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class HFBackend:
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.keep_finished = keep_finished
-        self.context_length = model.config.max_position_embeddings
+        self.context_length = _context_length(model.config)
         known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
         ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
         known[ids[ids < len(known)]] = True
@@ -124,6 +124,14 @@ def check_attention(model: Any) -> None:
         raise InputError(f"sdpa or eager attention decodes here, not {attention!r}; load with one")
     advice = "use the vllm or completions backend for this model"
     check_twin(model, "decoding a {} model in batches", _as_alone, advice)
+
+
+def _context_length(config: Any) -> int:
+    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
+        return rope["original_max_position_embeddings"]
+    return config.max_position_embeddings
 
 
 def _windows(config: Any) -> dict[str, int | None]:
