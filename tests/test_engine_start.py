@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from s1core.backends.engine_start import reasoned
+from s1core.engine_start import reasoned
 from s1core.errors import BackendError, InputError
 
 
