@@ -21,7 +21,7 @@ from s1core.errors import InputError
 Origin = Literal["sampled", "forced"]
 Phase = Literal["thinking", "answer"]
 Outcome = Literal["ended", "truncated", "context"]
-Status = Literal["correct", "wrong", "no_answer", "truncated"]
+Status = Literal["correct", "wrong", "no_answer", "truncated", "not_compared"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ _STATUS = {
     "wrong": ("✗", "wrong"),
     "no_answer": ("–", "no answer"),
     "truncated": ("–", "answer cut off"),
+    "not_compared": ("?", "could not be compared"),
 }
 _HEAD = (
     '<p class="s1-head" aria-hidden="true"><span></span><span>thinking</span>'
