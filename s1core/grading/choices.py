@@ -129,7 +129,7 @@ def _within(text: str, known: Mapping[str, str]) -> str | None:
         rf"\b(?:is|be|choose|answer|select|pick)\s+(?:\*\*)?(?:(?i:option|choice)\s+)?\(?([{letters}])\b(?! [a-z])",
         rf"\(?\b(?i:option|choice)\s+\(?([{letters}])\b",
         rf"\(([{letters}])\)",
-        rf"(?<![A-Za-z])([{letters}])(?=[.,;:*)]|$)",
+        rf"(?<![A-Za-z])([{letters}])(?=[.,;:)]|$)",
     ):
         chosen = set(re.findall(pattern, text[:1_500]))
         if len(chosen) == 1:

@@ -81,6 +81,8 @@ def _same(gold: str, answer: str) -> Verdict:
     for test in (_same_numerals, _same_values, _same_measures):
         if verdict := test(gold, answer):
             return verdict
+    if _SPACED.fullmatch(gold) or _SPACED.fullmatch(answer):
+        return Verdict(False, "numbers side by side")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
             return verify(_readable(one), "0", (str(near[0]), str(near[1])))
@@ -136,7 +138,8 @@ def _same_values(gold: str, answer: str) -> Verdict | None:
         return None
     if left != right:
         for size, near in ((left, bounds(answer)), (right, bounds(gold))):
-            if near and near[0] <= size < near[1]:
+            exact = size.denominator == 1 and near and near[1] - near[0] > abs(size) / 10**14
+            if near and not exact and near[0] <= size < near[1]:
                 return Verdict(True, "value, to the digits given")
     return Verdict(left == right, "value")
 
@@ -155,8 +158,10 @@ def _same_measures(gold: str, answer: str) -> Verdict | None:
         alike = one.kind is not None or one.unit.rstrip("s") == other.unit.rstrip("s")
         return same if alike else Verdict(same.same, f"{same.how} (guess: units not compared)")
     found, bare = (one, answer) if one else (other, gold)
-    if found.kind in ("", "degree^1") and (same := _same(found.scaled, bare)).same:
-        return same
+    both = value(found.number) is not None and value(bare) is not None
+    if found.kind == "" or found.kind == "degree^1" and not both:  # never equal in radians
+        if (same := _same(found.scaled, bare)).same:
+            return same
     if found.kind == "" and (value(found.number) or 1) < 1:
         return Verdict(False, "value")
     same = _same(found.number, bare)

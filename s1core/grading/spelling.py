@@ -44,7 +44,7 @@ _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALE = re.compile(rf"(?<=\d) (?:({'|'.join(_SCALES)})|dozen)\b")
 _MIXED = re.compile(r"(?<![\d.^_/}])(\d+) (\d+)/(\d+)(?![\d.^])")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
-_IDLE = re.compile(r"(?<![\w.})!]) | (?![\w.])|(?<=[})!]) (?![A-Za-z]{2})")
+_IDLE = re.compile(r"(?<![\w.})!]) | (?![\w.])|(?<=[})!]) (?![A-Za-z])")
 _WRAPPERS = (("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 
 
