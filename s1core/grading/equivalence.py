@@ -26,7 +26,8 @@ _MATRIX = re.compile(
 )
 _NAME = r"(?:[A-Za-z]|\\[a-z]+ ?)(?:_\w|_\{\w+\})?'?(?:\([a-z](?:,[a-z])*\))?"
 _ASSIGNED = re.compile(rf"({_NAME}|\({_NAME}(?:,{_NAME})+\))(?:=|\\in(?![a-z]) ?)(.+)", re.S)
-_WORDS = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|[A-Za-z][A-Za-z'-]*(?: [A-Za-z'-]+)+")
+_WORD = r"(?<![\\A-Za-z])[^\W\d_]{3,}"
+_SENTENCE = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{4,}|(?<!\\)\b[^\W\d_]{2,}\.? [^\W\d_]{2,}")
 _GROUPED = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _SPACED = re.compile(r"-?\d+(?: -?\d+)+")
 _RANGES = re.compile(r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])")
@@ -67,10 +68,8 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(bool(gold), "normalised text")
     if not gold or not answer:
         return Verdict(False, "empty")
-    if gold.casefold() == answer.casefold() and len(gold) > 2 and gold.isalpha():
+    if gold.casefold() == answer.casefold() and re.search(_WORD, gold):
         return Verdict(True, "words")
-    if _WORDS.fullmatch(gold) and _WORDS.fullmatch(answer):
-        return Verdict(gold.casefold() == answer.casefold(), "words")
     lists = _items(gold), _items(answer)
     if lists[0] and lists[1]:
         return _same_lists(*lists)
@@ -83,6 +82,8 @@ def _same(gold: str, answer: str) -> Verdict:
             return verdict
     if _SPACED.fullmatch(gold) or _SPACED.fullmatch(answer):
         return Verdict(False, "numbers side by side")
+    if any(_SENTENCE.search(text) for text in (gold, answer)):
+        return Verdict(False, "words")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
             return verify(_readable(one), "0", (str(near[0]), str(near[1])))

@@ -36,7 +36,7 @@ _UPRIGHT = re.compile(
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|mathit|mathsf|bm)\s*\{([^{}]*)\}")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?=[^a-zA-Z])\s*")
 _NAMES = re.compile(
-    r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|sec|csc|cot|arcsin|arccos|arctan|log|ln|exp|pi|theta|infty)"
+    r"(?<![\\A-Za-z])(sqrt|sin|cos|tan|sec|csc|cot|arcsin|arccos|arctan|log|ln|exp|pi|theta|infty|infinity)"
     r"(?![A-Za-z])"
 )
 _POWER_OF_TEN = re.compile(r"(?<![\w.}])(\d+\.?\d*|\.\d+)[eE]([+-]?\d{1,3})(?![\w.])")
@@ -59,7 +59,7 @@ def normalise(text: str, thousands: bool = True) -> str:
     text = _UPRIGHT.sub(r" \1/\2\3", text)
     text = _BOLD.sub(r"\1", _WORDS.sub(r" \1 ", text))
     text = re.sub(r"\\[dtc](frac|binom)", r"\\\1", text).replace("{,}", ",")
-    text = text.replace(r"\varnothing", r"\emptyset")
+    text = text.replace(r"\varnothing", r"\emptyset").replace("infinity", "infty")
     text = re.sub(r"\\(?:langle|lbrack)\b", "(", text.replace(r"\rangle", ")"))
     text = re.sub(r"^(-?) ?\\?\$ ?([^$]*)$", r"\1\2 dollars", text).replace(r"\$", "")
     text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ\b)|\\degree\b", r"^\\circ ", text)
