@@ -36,7 +36,7 @@ class TraceRow:
     """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
 
     question: str
-    status: Literal["correct", "wrong", "no_answer", "truncated", ""]
+    status: Status | Literal[""]
     outcome: Outcome
     waits_used: int
     thinking_tokens: int
