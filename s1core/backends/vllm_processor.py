@@ -107,10 +107,10 @@ class Request:
         if token not in machine.stops and machine.room > 1:
             self._next = (machine, [token], [])
             return token, mark
-        machine = machine.clone()
+        machine, stops = machine.clone(), machine.stops  # `take` may change them
         plan = machine.take([token])
         self._next = (machine, [], plan)
-        if token not in machine.stops or isinstance(machine, Plain):
+        if token not in stops or isinstance(machine, Plain):
             return token, mark
         if machine.finished:
             return final_stop(machine), mark
