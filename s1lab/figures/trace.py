@@ -15,7 +15,7 @@ from typing import Any, Literal
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Outcome, Problem, Status, from_dict
 from s1lab.figures.display import figure_frame, render
-from s1lab.traces.steps import Piece, Step
+from s1lab.traces.steps import Piece, TraceStep
 
 MOST_STEPS = 400
 """Steps of one trace; the rest are one last step, so that a page stays a page."""
@@ -40,7 +40,7 @@ class TraceRow:
     outcome: Outcome
     waits_used: int
     thinking_tokens: int
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     answer: tuple[Piece, ...]
     answers: tuple[TraceAnswer, ...] = ()
     extracted: str = ""
