@@ -17,7 +17,7 @@ from s1core.errors import InputError
 from s1core.grading.choices import ANY, extract_choice, named, options
 from s1core.grading.countdown import check
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import Extraction, extract_expression, extract_math
+from s1core.grading.extraction import extract_expression, extract_math
 from s1core.grading.verifier import Verdict
 from s1core.records import Generation, Grade, Problem, Status
 
