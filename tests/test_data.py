@@ -6,10 +6,9 @@ import json
 import re
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem
-from s1lab.data import rows as mapping
 from s1lab.data.audit import audit, load_audit
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
@@ -86,50 +85,110 @@ def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
 # ------------------------------------------------------------------------------ mappings
 
 
-def test_rows_that_the_pool_leaves_out_are_none():
-    assert mapping.numinamath({"source": "cn_k12", "problem": "q", "solution": "s"}) is None
-    assert mapping.aime_1983_2021({"Year": 2022, "Question": "q", "Answer": 1}) is None
-    assert mapping.livecodebench({"difficulty": "easy", "question_content": "q"}) is None
-    assert mapping.scieval({"answer": None}) is None
-    picture = {"Picture": {}, "Question": "q", "Answer": 1, "Answer_type": "integer"}
-    assert mapping.theoremqa(picture) is None
-    french = {"language": "FR", "modality": "text-only"}
-    assert mapping.olympicarena(french) is None
+@pytest.mark.parametrize(
+    "name, row",
+    [
+        ("NuminaMATH", {"source": "cn_k12", "problem": "q", "solution": "s"}),
+        ("AIME 1983-2021", {"Year": 2022, "Question": "q", "Answer": 1}),
+        ("LiveCodeBench", {"difficulty": "easy", "question_content": "q"}),
+        ("SciEval", {"answer": None}),
+        ("TheoremQA", {"Picture": {}, "Question": "q", "Answer": 1, "Answer_type": "integer"}),
+        ("OlympicArena", {"language": "FR", "modality": "text-only"}),
+    ],
+)
+def test_rows_that_the_pool_leaves_out_are_none(name, row):
+    assert source(name).convert(row) is None
 
 
-def test_mappings_record_the_source_as_s1_does():
-    aops = {"source": "aops_forum", "problem": "q", "solution": r"so \boxed{7}"}
-    assert mapping.numinamath(aops) == Problem(
-        "q", "7", r"so \boxed{7}", "AI-MO/NuminaMath-CoT/aops_forum"
+BOXED = r"so \boxed{7}"
+
+
+@pytest.mark.parametrize(
+    "name, row, expected",
+    [
+        ("NuminaMATH", {"source": "aops_forum", "problem": "q", "solution": BOXED},
+         ("q", "7", BOXED, "AI-MO/NuminaMath-CoT/aops_forum")),
+        ("MATH", {"problem": "q", "answer": 7, "solution": "s", "subject": "Algebra"},
+         ("q", "7", "s", "qfq/openaimath/Algebra")),
+        ("OlympicArena", {"language": "EN", "modality": "text-only", "subject": "CS",
+                          "problem": "q", "solution": "s"}, ("q", "", "s", "GAIR/OlympicArena/CS")),
+        ("OmniMath", {"problem": "q", "answer": "1", "solution": "s"},
+         ("q", "1", "s", "KbsdJames/Omni-MATH")),
+        ("OlympiadBench", {"question": "q", "final_answer": ["1", "2"], "solution": ["s"],
+                           "question_type": "OE", "subject": "Math"},
+         ("q", "1", "s", "Hothan/OlympiadBench/OE/Math")),
+        ("AIME 1983-2021", {"Year": "1983", "Question": "q", "Answer": 60},
+         ("q", "60", "60", "qq8933/AIME_1983_2024")),
+        ("TheoremQA", {"Question": "q", "Answer": [1, 2], "Answer_type": "list", "Picture": None},
+         ("q", "[1, 2]", "[1, 2]", "TIGER-Lab/TheoremQA/list")),
+        ("USACO", {"question": " q\n"}, ("q", "", "", "codegenning/usacobench_formatted")),
+        ("JEEBench", {"question": "q", "gold": "AB", "subject": "phy"},
+         ("q", "AB", "AB", "daman1209arora/jeebench/phy")),
+        ("s1-prob", {"question": "q", "solution": BOXED}, ("q", "7", BOXED, "qfq/stats_qual")),
+        ("s1-teasers", {"Question": "q ", "Answer": 3}, ("q", "3", "3", "qfq/quant")),
+        ("LiveCodeBench", {"difficulty": "hard", "question_content": "q "},
+         ("q", "", "", "LiveCodeBench")),
+        ("SciEval", {"question": "Given:\nOptimal ligand:\n\nAnswer:", "answer": ["A"],
+                     "category": "c", "type": "filling", "task_name": "t"},
+         ("Given:\nWhat is the optimal ligand?", "A", "A", "OpenDFM/SciEval/c/filling/t")),
+        ("AIME25", {"Problem": "q", "Answer": 204}, ("q", "204", "", "AIME")),
+        ("MATH500", {"problem": "q", "answer": "1", "subject": "Algebra"},
+         ("q", "1", "", "MATH500/Algebra")),
+        ("GSM8K", {"question": "q", "answer": "so\n#### 8"}, ("q", "8", "so\n#### 8", "GSM8K")),
+    ],
+)  # fmt: skip
+def test_mappings_record_the_question_and_the_source_as_s1_does(name, row, expected):
+    assert source(name).convert(row) == Problem(*expected)
+
+
+def test_a_crossword_clue_becomes_a_question():
+    clue = source("xword").convert({"input": "### Clue: Odd fish (4)", "output": "CARP"})
+    assert clue.question.endswith("letters in brackets.\n\nOdd fish (4)")
+
+
+@pytest.mark.parametrize("bad", [None, 3, 1.5, float("nan"), True, ["q"], {"a": 1}])
+def test_a_question_that_is_no_text_is_refused_with_its_row(mirror_of, bad):
+    fine = {"problem": "p", "answer": "1"}
+    root = mirror_of(math500__math500_jsonl=[fine, fine | {"problem": bad}])
+    with pytest.raises(InputError, match="MATH500, row 2: the question is .*, no text"):
+        problems("MATH500", root)
+
+
+@pytest.mark.parametrize(
+    "name, file, row",
+    [
+        ("MATH500", "math500/math500.jsonl", {"problem": "p", "answer": {"a": 1}}),
+        ("GSM8K", "gsm8k/test.jsonl", {"question": "p", "answer": {}}),
+        ("AGIEval", "agieval/math.jsonl", {"question": "p", "other": "x", "answer": "1"}),
+        ("AGIEval", "agieval/math.jsonl", {"question": "p", "level": "x", "answer": "1"}),
+        ("AGIEval", "agieval/sat-en.jsonl", {"question": "p", "options": [1], "label": "A"}),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_type_is_refused_with_its_row(mirror_of, name, file, row):
+    files = {path: [] for path in source(name).mirror} | {file: [row]}
+    root = mirror_of(
+        **{f.replace("/", "__").replace(".jsonl", "_jsonl"): r for f, r in files.items()}
     )
-    row = {"Question": "q", "Answer": True, "Answer_type": "bool", "Picture": None}
-    assert mapping.theoremqa(row) == Problem("q", "True", "True", "TIGER-Lab/TheoremQA/bool")
-    clue = {"input": "### Clue: Odd fish (4)", "output": "CARP"}
-    assert mapping.xword(clue).question.endswith("in brackets.\n\nOdd fish (4)")
-    chem = {
-        "question": "Given:\nOptimal ligand:\n\nAnswer:", "answer": ["A"], "category": "chemistry",
-        "type": "filling", "task_name": "reagent selection",
-    }  # fmt: skip
-    assert mapping.scieval(chem) == Problem(
-        "Given:\nWhat is the optimal ligand?", "A", "A",
-        "OpenDFM/SciEval/chemistry/filling/reagent selection",
-    )  # fmt: skip
+    with pytest.raises(InputError, match=f"{name}, row 1: "):
+        problems(name, root)
 
 
 def test_gpqa_choices_have_one_order_and_the_letter_follows_it():
     row = {"Question": "Which?", "Correct Answer": "right\n", "Explanation": "Because."}
     row |= {f"Incorrect Answer {i}": f"wrong {i}" for i in (1, 2, 3)}
-    made = mapping.gpqa(row)
-    assert made == mapping.gpqa(dict(reversed(row.items())))
+    made = source("GPQA").convert(row)
+    assert made == source("GPQA").convert(dict(reversed(row.items())))
     assert f"({made.answer}) right" in made.question
     assert made.solution == f"Because.\n\nAnswer: {made.answer}"
 
 
 def test_released_rows_become_examples_with_the_trace_they_are_known_for():
     row = {"question": "q", "solution": r"\boxed{3}", "source_type": "x", "attempt": "a"}
-    old = mapping.released(row | {"thinking_trajectories": ["t"]})
+    old = source("s1K").convert(row | {"thinking_trajectories": ["t"]})
     assert (old.problem.answer, old.trace.thinking, old.trace.attempt) == ("3", "t", "a")
-    new = mapping.released(row | {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"})
+    new = source("s1K").convert(
+        row | {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"}
+    )
     assert (new.trace.thinking, new.trace.model) == ("d", "deepseek-r1")
     assert isinstance(old, Example)
 
@@ -238,8 +297,8 @@ def test_gated_data_asks_for_the_users_own_token(monkeypatch):
 
 
 def test_benchmarks_of_the_mirror_have_the_rows_they_should(data_dir):
-    for entry in BENCHMARKS:
-        if entry.mirror:
+    for entry in SOURCES.values():
+        if entry.kind == "benchmark" and entry.mirror:
             loaded = problems(entry.name, data_dir)
             assert len({p.key for p in loaded}) == len(loaded) == entry.rows
             assert all(p.answer for p in loaded)

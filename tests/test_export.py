@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.selection import Candidate
 from s1lab.data.export import export, flat
@@ -91,25 +92,56 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows, says",
+    "suffix, rows, says",
     [
-        ([], "no rows"),
-        (
-            [{"a": 1}] * 1000 + [{"a": 1, "b": 2}],
-            "row 1001 has columns that the first rows lack: b",
-        ),
-        ([{"a": 1}] * 1000 + [{"a": "x"}], "row 1001: column 'a' is integer in the first rows"),
+        *((suffix, rows, says) for suffix in (".sqlite", ".parquet", ".csv") for rows, says in (
+            ([], "no rows"),
+            ([{}], "no rows"),
+            ([{"a": 1}, {"a": 2**63}], "column 'a' holds a number beyond 64 bits"),
+            ([{"a": "\ud800"}], "cannot be written: .*surrogates"),
+        )),
+        (".sqlite", [{"a": 1, "A": 2}], "does not tell columns called 'a' apart"),
+        (".db", [{"": 1}], "cannot be written"),
     ],
-)
-def test_rows_that_do_not_fit_are_a_clear_error(tmp_path, rows, says):
+)  # fmt: skip
+def test_what_no_table_can_hold_is_a_clear_error(tmp_path, suffix, rows, says):
     with pytest.raises(InputError, match=says):
-        export(rows, tmp_path / "x.csv")
+        export(rows, tmp_path / f"x{suffix}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_suffix_names_the_format(tmp_path):
-    with pytest.raises(InputError, match="x.xlsx ends in none of .sqlite"):
-        export(pool(1), tmp_path / "x.xlsx")
+def test_a_column_has_one_type_that_holds_all_its_values(tmp_path):
+    rows = [{"a": 1, "b": 1, "c": None, "d": True}, {"a": 2.5, "b": "x", "d": None, "e": -(2**63)}]
+    export(rows, tmp_path / "pool.parquet")
+    assert read_back(tmp_path / "pool.parquet") == [
+        {"a": 1.0, "b": "1", "c": None, "d": True, "e": None},
+        {"a": 2.5, "b": "x", "c": None, "d": None, "e": -(2**63)},
+    ]
+
+
+def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(tmp_path):
+    numbers = ["-5", "+3.2", "-1e-5", "2", "a\rb = c"]
+    formulas = ["=1+1", "+A1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "=cmd|' /C calc'!A0"]
+    export([{"=name": text} for text in [*numbers, *formulas]], tmp_path / "x.csv")
+    with open(tmp_path / "x.csv", encoding="utf-8", newline="") as file:
+        (name,), *cells = csv.reader(file)
+    assert [cell for (cell,) in cells] == [*numbers, *(f"'{text}" for text in formulas)]
+    assert name == "'=name"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".csv", "x", "x.xlsx", "folder.csv", "file/x.csv", "device.db", "locked/x.sqlite"]
+)
+def test_where_no_table_can_be_written_is_said_in_a_sentence(tmp_path, name):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "device.db").symlink_to("/dev/full")
+    (tmp_path / "locked").symlink_to("/proc/1")
+    with pytest.raises(InputError, match="ends in none|not a regular file|cannot be written"):
+        export(pool(1), tmp_path / name if name else "")
+    assert (tmp_path / "file").read_text() == "kept" and not list(
+        (tmp_path / "folder.csv").iterdir()
+    )
 
 
 def test_rows_in_the_published_layout_are_recognised_as_gated():

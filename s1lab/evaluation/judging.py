@@ -75,4 +75,4 @@ def ask_judge(
 
     attempts = {g.problem_key: g.answer for g in generations if g.answer.strip()}
     judged = judge(list(problems), attempts, config, path)
-    return second_opinion(grades, judged.correct, judged.errors)
+    return second_opinion(grades, judged.values, judged.errors)
