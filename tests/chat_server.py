@@ -26,47 +26,38 @@ def completion(message: object, finish: object = "stop", usage: object = None) -
 FINE = {"content": "The answer is 4"}
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
 
-BEHAVIOURS: dict[str, tuple[str, bytes]] = {
-    # Bodies of a reply with status 200, by what becomes of the question.
-    "empty": (AGAIN, b""),
-    "html": (AGAIN, b"<html>502 Bad Gateway</html>"),
-    "torn": (AGAIN, completion(FINE)[:-20]),
-    "not-utf-8": (AGAIN, b'{"choices": "\xff"}'),
-    "a-list": (AGAIN, b"[]"),
-    "no-choices": (AGAIN, b'{"choices": []}'),
-    "choices-null": (AGAIN, b'{"choices": null}'),
-    "choices-object": (AGAIN, b'{"choices": {"a": 1}}'),
-    "message-null": (AGAIN, completion(None)),
-    "message-text": (AGAIN, completion("4")),
-    "content-number": (AGAIN, completion({"content": 4})),
-    "content-list": (AGAIN, completion({"content": ["4"]})),
-    "reasoning-object": (AGAIN, completion(FINE | {"reasoning": {"a": 1}})),
-    "half-a-character": (AGAIN, completion({"content": "\ud800"})),
-    "finish-number": (AGAIN, completion(FINE, 7)),
-    "usage-text": (AGAIN, completion(FINE, usage="many")),
-    "tokens-negative": (AGAIN, completion(FINE, usage={"completion_tokens": -5})),
-    "tokens-true": (AGAIN, completion(FINE, usage={"prompt_tokens": True})),
-    "tokens-nan": (AGAIN, completion(FINE, usage={"prompt_tokens": float("nan")})),
-    "tokens-infinite": (AGAIN, completion(FINE, usage={"prompt_tokens": float("inf")})),
-    "more-than-asked": (AGAIN, completion(FINE, usage={"completion_tokens": 4097})),
-    "nested": (AGAIN, b"[" * 100_000),
-    "long-number": (AGAIN, b'{"choices": ' + b"9" * 5000 + b"}"),
-    "filtered": (FAILS, completion(FINE, "content_filter")),
-    "tool": (FAILS, completion({"content": None}, "tool_calls")),
-    "key": (FAILS, completion({"content": "your key: secret-key-0123"})),
-    "huge": (FAILS, completion({"content": "x" * (9 << 20)})),
-    "error-with-key": (FAILS, b"no such parameter; Authorization: Bearer secret-key-0123"),
-    # What breaks off, or takes its time.
-    "hangup": (AGAIN, b""),
-    "short": (AGAIN, b""),
-    "chunk": (AGAIN, b""),
-    "drip": (AGAIN, b""),
-    "hang": (AGAIN, b""),
-    "retry-odd": (AGAIN, b""),
-    **{str(status): (AGAIN, b"busy") for status in (408, 409, 425, 429, 500, 502, 503, 504, 529)},
-    **{str(status): (FAILS, b"no") for status in (400, 413, 418, 422, 501)},
-    **{str(status): (REFUSES, b"no") for status in (301, 302, 307, 308, 401, 402, 403, 404, 405)},
+# Bodies of a reply with status 200 that is asked for again.
+_AGAIN = {
+    "empty": b"", "html": b"<html>502 Bad Gateway</html>", "torn": completion(FINE)[:-20],
+    "not-utf-8": b'{"choices": "\xff"}', "a-list": b"[]", "no-choices": b'{"choices": []}',
+    "choices-null": b'{"choices": null}', "choices-object": b'{"choices": {"a": 1}}',
+    "message-null": completion(None), "message-text": completion("4"),
+    "content-number": completion({"content": 4}), "content-list": completion({"content": ["4"]}),
+    "reasoning-object": completion(FINE | {"reasoning": {"a": 1}}),
+    "half-a-character": completion({"content": "\ud800"}), "finish-number": completion(FINE, 7),
+    "usage-text": completion(FINE, usage="many"), "nested": b"[" * 100_000,
+    "tokens-negative": completion(FINE, usage={"completion_tokens": -5}),
+    "tokens-true": completion(FINE, usage={"prompt_tokens": True}),
+    "tokens-nan": completion(FINE, usage={"prompt_tokens": float("nan")}),
+    "tokens-infinite": completion(FINE, usage={"prompt_tokens": float("inf")}),
+    "more-than-asked": completion(FINE, usage={"completion_tokens": 4097}),
+    "long-number": b'{"choices": ' + b"9" * 5000 + b"}",
+}  # fmt: skip
+_FAILS = {
+    "filtered": completion(FINE, "content_filter"), "tool": completion(FINE, "tool_calls"),
+    "key": completion({"content": "your key: secret-key-0123"}),
+    "huge": completion({"content": "x" * (9 << 20)}),
+    "error-with-key": b"no such parameter; Authorization: Bearer secret-key-0123",
+}  # fmt: skip
+BODIES = _AGAIN | _FAILS
+
+BEHAVIOURS: dict[str, str] = {
+    **dict.fromkeys([*_AGAIN, "hangup", "short", "chunk", "drip", "hang", "retry-odd"], AGAIN),
+    **dict.fromkeys("408 409 425 429 500 502 503 504 529".split(), AGAIN),
+    **dict.fromkeys([*_FAILS, "400", "413", "418", "422", "501"], FAILS),
+    **dict.fromkeys("301 302 307 308 401 402 403 404 405".split(), REFUSES),
 }
+"""Directive -> what becomes of the question."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -116,13 +107,13 @@ class Handler(BaseHTTPRequestHandler):
         elif act == "retry-odd":
             self.reply(429, b"busy", Retry_After="\u00b2")
         elif act == "error-with-key":
-            self.reply(400, BEHAVIOURS[act][1])
+            self.reply(400, BODIES[act])
         elif act.isdigit():
             elsewhere = f"http://localhost:{self.server.server_port}/stolen"
             headers = {"Location": elsewhere} if act[0] == "3" else {}
-            self.reply(int(act), BEHAVIOURS[act][1], **headers)
-        elif act in BEHAVIOURS:
-            self.reply(200, BEHAVIOURS[act][1])
+            self.reply(int(act), b"busy", **headers)
+        elif act in BODIES:
+            self.reply(200, BODIES[act])
         else:
             self.reply(200, self.answer(act, messages))
 

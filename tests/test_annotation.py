@@ -91,7 +91,7 @@ def test_a_reply_that_is_none_is_asked_for_again_or_fails_and_never_tells_the_ke
 ):
     monkeypatch.setenv("S1CORE_TEST_KEY", KEY)
     config = server.config(concurrency=1, timeout=0.4 if name in ("hang", "drip") else 10.0)
-    path, then = tmp_path / "out.jsonl", BEHAVIOURS[name][0]
+    path, then = tmp_path / "out.jsonl", BEHAVIOURS[name]
     questions = ask(server, f"a [{name}]", "b", "c")
     started = time.monotonic()
     if then == REFUSES:
@@ -288,41 +288,11 @@ def test_distillation_makes_examples_and_says_why_others_have_none(server, tmp_p
     assert "cut off at max_tokens" in made.errors[problems[2].key]
 
 
-@pytest.mark.parametrize(
-    "reply, expected",
-    [
-        (ChatReply("a", "t"), {"thinking": "t", "attempt": "a"}),
-        (ChatReply("<think>\nt\n</think>\n\na"), {"thinking": "t", "attempt": "a"}),
-        (ChatReply("t</think>a"), {"thinking": "t", "attempt": "a"}),
-        (ChatReply("a"), None),
-        (ChatReply("<think>t</think>"), None),
-        (ChatReply("a", "t", "length"), None),
-    ],
-)
-def test_a_trace_is_reasoning_and_an_attempt(reply, expected):
-    if expected is None:
-        with pytest.raises(ValueError):
-            parse_trace(reply)
-    else:
-        assert parse_trace(reply) == expected
-
-
 def test_problems_get_the_title_of_their_subject(server, tmp_path):
     problems = problems_of(server, "Roll two dice", "Is 7 prime? [unparsable]")
     found = classify(problems, TAXONOMY, server.config(), tmp_path / "domains.jsonl")
     assert list(found.values.values()) == ["Combinatorics", "Number theory"]
     assert list(found.values) == [p.key for p in problems] and found.usage.requests == 3
-
-
-@pytest.mark.parametrize("text, code", [("x\n05", "05"), ("**11**", "11"), ("Code: 11.", "11")])
-def test_a_code_is_read_off_the_end(text, code):
-    assert parse_code(ChatReply(text), TAXONOMY) == code
-
-
-@pytest.mark.parametrize("text", ["", "99", "five", "05\nor so"])
-def test_what_is_no_code_does_not_parse(text):
-    with pytest.raises(ValueError, match="no code of the taxonomy"):
-        parse_code(ChatReply(text), TAXONOMY)
 
 
 def test_attempts_are_judged_against_the_reference(server, tmp_path):
@@ -336,15 +306,37 @@ def test_attempts_are_judged_against_the_reference(server, tmp_path):
     }
 
 
-@pytest.mark.parametrize("text, verdict", [("so\nYes", True), ("No.", False), ("**Yes**", True)])
-def test_a_verdict_is_the_last_line(text, verdict):
-    assert parse_verdict(ChatReply(text)) is verdict
+def code_of(reply):
+    return parse_code(reply, TAXONOMY)
 
 
-@pytest.mark.parametrize("text", ["", "Yes\nor rather", "Yes and No"])
-def test_what_is_no_verdict_does_not_parse(text):
-    with pytest.raises(ValueError, match="not Yes or No"):
-        parse_verdict(ChatReply(text))
+TRACE = {"thinking": "t", "attempt": "a"}
+
+
+@pytest.mark.parametrize(
+    "parse, replies",
+    [
+        (parse_trace, [
+            (("a", "t"), TRACE), (("<think>\nt\n</think>\n\na",), TRACE), (("t</think>a",), TRACE),
+            (("a",), None), (("<think>t</think>",), None), (("a", "t", "length"), None),
+        ]),
+        (code_of, [
+            (("x\n05",), "05"), (("**11**",), "11"), (("Code: 11.",), "11"),
+            (("",), None), (("99",), None), (("five",), None), (("05\nor so",), None),
+        ]),
+        (parse_verdict, [
+            (("so\nYes",), True), (("No.",), False), (("**Yes**",), True),
+            (("",), None), (("Yes\nor rather",), None), (("Yes and No",), None),
+        ]),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(parse, replies):
+    for reply, expected in replies:
+        if expected is None:
+            with pytest.raises(ValueError):
+                parse(ChatReply(*reply))
+        else:
+            assert parse(ChatReply(*reply)) == expected
 
 
 SUBJECT = {"code": "05", "title": "Combinatorics", "descriptions": ["Graphs"]}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
+from typer.testing import CliRunner
 
-from s1core.records import Example, Problem, Trace
+from s1core.cli import app
+from s1core.errors import InputError, S1Error
+from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
 from s1core.selection import (
     BenchmarkIndex,
     Candidate,
@@ -32,7 +34,7 @@ from s1core.selection import (
     jaccard,
     preselect,
     select,
-)
+)  # fmt: skip
 from s1core.selection.diversity import benchmark_domains, draw_rank
 from s1lab.data.audit import beside_paper
 from s1lab.data.baselines import BASELINES
@@ -177,20 +179,7 @@ def official_rule_keeps(question, source):
 
 
 pieces = st.sampled_from(
-    [
-        "[asy]",
-        "![Image]",
-        "p1.",
-        "p999.",
-        "p1000.",
-        "p0.",
-        "p07.",
-        "**1**",
-        "**a 1**",
-        "**",
-        "x1",
-        " ",
-    ]
+    "[asy] ![Image] p1. p999. p1000. p0. p07. **1** ** x1".split() + ["**a 1**", " "]
 )
 
 
@@ -296,13 +285,9 @@ def test_another_seed_gives_another_selection():
 
 
 def test_preselection_needs_a_correct_trace_and_a_trusted_source():
-    pool = [
-        candidate("1", source=AIME),
-        candidate("2", source=AIME, trace_correct=False),
-        candidate("3", source=MATH, thinking_tokens=5600),
-        candidate("4", source=MATH, thinking_tokens=5601),
-        candidate("5", source="other", thinking_tokens=9000),
-    ]
+    pool = [candidate("1", source=AIME), candidate("2", source=AIME, trace_correct=False)]
+    pool += [candidate(str(n - 5597), source=MATH, thinking_tokens=n) for n in (5600, 5601)]
+    pool += [candidate("5", source="other", thinking_tokens=9000)]
     taken = preselect(pool, DiversityConfig())
     assert {c.question for c in taken} == {"1", "4"}
 
@@ -319,16 +304,15 @@ def test_domains_are_drawn_uniformly_whatever_their_size():
     pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
     config = DiversityConfig(target=200, correct_sources=())
     kept, _ = diversify(pool, config, np.random.default_rng(3))
-    assert 70 < sum(c.domain == "small" for c in kept) < 130
+    for chosen in (kept, BASELINES["diverse"](pool, 200, np.random.default_rng(5))):
+        assert 70 < sum(c.domain == "small" for c in chosen) < 130
 
 
 def test_the_notebook_imitates_the_benchmarks_domains_after_the_switch():
-    pool = [
-        candidate(f"a{i}", source=AIME, domain="Geometry", trace_correct=False) for i in range(90)
-    ]
-    pool += [
-        candidate(f"g{i}", source=GPQA, domain="Biology", trace_correct=False) for i in range(9)
-    ]
+    geometry = {"source": AIME, "domain": "Geometry", "trace_correct": False}
+    biology = {"source": GPQA, "domain": "Biology", "trace_correct": False}
+    pool = [candidate(f"a{i}", **geometry) for i in range(90)]
+    pool += [candidate(f"g{i}", **biology) for i in range(9)]
     pool += [candidate(f"o{i}", domain="Statistics") for i in range(400)]
     config = DiversityConfig(target=120, variant="notebook", switch_at=60)
     weights = benchmark_domains(pool, config)
@@ -344,9 +328,8 @@ def test_a_domain_that_runs_out_is_no_longer_drawn():
 
 
 def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
-    pool = [
-        candidate(f"a{i}", source=AIME, domain="Geometry", trace_correct=False) for i in range(3)
-    ]
+    geometry = {"source": AIME, "domain": "Geometry", "trace_correct": False}
+    pool = [candidate(f"a{i}", **geometry) for i in range(3)]
     pool += [candidate(f"o{i}", domain=f"d{i % 4}") for i in range(40)]
     config = DiversityConfig(target=30, variant="notebook", switch_at=0)
     kept, _ = diversify(pool, config, np.random.default_rng(0))
@@ -375,12 +358,8 @@ def test_what_cannot_be_selected_from_is_a_clear_error(pool, changes, says):
 
 
 def test_the_funnel_accounts_for_every_question_at_every_stage():
-    pool = a_pool(300) + [
-        candidate("![Image]"),
-        candidate("b a d n g r a m !"),
-        candidate(error="x"),
-    ]
-    pool += [pool[0]]
+    dirt = [candidate("![Image]"), candidate("b a d n g r a m !"), candidate(error="x")]
+    pool = [*(good := a_pool(300)), *dirt, good[0]]
     config = SelectionConfig(ngram=4, diversity=DiversityConfig(target=60))
     selected, funnel = select(pool, {"bench": ["n g r a m"]}, config, np.random.default_rng(0))
     assert [stage.name for stage in funnel.stages] == [
@@ -429,12 +408,6 @@ def test_baselines_take_what_their_name_says():
         BASELINES["random"](pool, 301, rng)
 
 
-def test_diverse_draws_domains_evenly_without_regard_to_length():
-    pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
-    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
-    assert 70 < sum(c.domain == "small" for c in chosen) < 130
-
-
 def test_curation_stops_before_difficulty():
     pool, stages, dropped = curate([candidate("x", small_correct=True), candidate("![Image]")], {})
     assert [c.question for c in pool] == ["x"] and stages[-1].name == "format"
@@ -443,9 +416,77 @@ def test_curation_stops_before_difficulty():
         curate([], {})
 
 
-def test_candidates_are_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        candidate().thinking_tokens = 3
+# --------------------------------------------------------------------------- the command
+
+
+def run(pool, output, *more):
+    return CliRunner().invoke(app, ["select", str(pool), "--output", str(output), *map(str, more)])
+
+
+@pytest.fixture
+def pool_file(tmp_path):
+    write_jsonl(tmp_path / "pool.jsonl", a_pool(300))
+    return tmp_path / "pool.jsonl"
+
+
+def test_the_command_selects_what_the_function_selects_in_any_layout(pool_file, tmp_path):
+    pool, held_out = a_pool(300), [{"problem": a_pool(300)[0].question}]
+    write_jsonl(tmp_path / "held-out.jsonl", held_out)
+    config = SelectionConfig(diversity=DiversityConfig(target=60))
+    expected, funnel = select(pool, {"b": [held_out[0]["problem"]]}, config)
+    flat = [json.loads(to_json(c)) for c in pool]
+    write_jsonl(tmp_path / "flat.jsonl", [row.pop("example") | row for row in flat])
+    for layout in ("pool", "flat"):
+        output = tmp_path / f"{layout}-selected.jsonl"
+        done = run(tmp_path / f"{layout}.jsonl", output, "--size", 60, "--against",
+                   tmp_path / "held-out.jsonl")  # fmt: skip
+        assert list(read_jsonl(output, Example)) == [c.example for c in expected]
+        shown = [line.split()[-2:] for line in done.stdout.splitlines()[1:]]
+        assert all([str(s.kept), str(s.dropped)] in shown for s in funnel.stages)
+
+
+def test_annotations_that_no_row_has_are_not_asked_for_and_bad_rows_are_counted(tmp_path):
+    rows = [{"problem": {"question": f"q{i}", "answer": ""},
+             "trace": {"thinking": "w " * i, "attempt": "a"}} for i in range(1, 40)]  # fmt: skip
+    write_jsonl(tmp_path / "pool.jsonl", [*rows, {"problem": 1}, {"trace": {}}])
+    done = run(tmp_path / "pool.jsonl", tmp_path / "out.jsonl", "--size", 10)
+    assert done.exit_code == 0 and len(list(read_jsonl(tmp_path / "out.jsonl", Example))) == 10
+    assert "no row says domain, small_correct, large_correct, trace_correct" in done.stderr
+    assert "2 rows were left out; the first: " in done.stderr and "pool.jsonl:40" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more, says",
+    [
+        (["--size", 301], "for a target of 301: lower it .left by stage: pool 300"),
+        (["--against", "empty.jsonl"], "'empty.jsonl' has no question"),
+        (["--against", "numbers.jsonl"], "numbers.jsonl, row 1: no text in a column question"),
+        (["--against", "torn.jsonl"], "torn.jsonl:1: not JSON"),
+        (["--against", "nowhere.jsonl"], "No such file"),
+        (["--tokenizer", "./nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(
+    pool_file, tmp_path, monkeypatch, more, says
+):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"empty": "", "numbers": '{"question": 1}', "torn": '{"question'}.items():
+        Path(f"{name}.jsonl").write_text(text)
+    done = run(pool_file, "out.jsonl", *more)
+    assert isinstance(done.exception, (S1Error, OSError)) and re.search(says, str(done.exception))
+    assert not Path("out.jsonl").exists()
+
+
+def test_an_output_is_a_file_of_its_own_and_not_replaced_by_less(pool_file, tmp_path):
+    before = pool_file.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(pool_file)
+    for output in (pool_file, tmp_path / "link.jsonl", tmp_path, "/dev/null", ""):
+        assert isinstance(run(pool_file, output).exception, InputError), output
+    assert run(pool_file, tmp_path / "a.jsonl", "--size", 60).exit_code == 0
+    assert "60 rows" in str(run(pool_file, tmp_path / "a.jsonl", "--size", 50).exception)
+    for option in ("--size=0", "--size=-1", "--ngram=0", "--seed=-1", "--size=x"):
+        assert run(pool_file, tmp_path / "b.jsonl", option).exit_code == 2
+    assert pool_file.read_bytes() == before and not (tmp_path / "b.jsonl").exists()
 
 
 # --------------------------------------------------------------------------- real files
@@ -492,12 +533,7 @@ def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     agrees = [Problem(row["question"], "").key == row["question_hash"] for row in held]
     assert agrees == [row["hash_ok"] for row in held]
     assert (sum(agrees), len(held)) == (868, 893)
-
-
-def test_the_official_run_passes_the_stages_it_went_through(data_dir):
-    run = rows(data_dir / "s1k" / "s1k_questions_from_filter_notebook.jsonl")
-    held = [row for row in run if row["hash_ok"] and not row["withheld"]]
-    pool = [candidate(row["question"], source=row["source_type"]) for row in held]
+    pool = [candidate(row["question"], source=row["source_type"]) for row in held if row["hash_ok"]]
     assert check_format(pool)[1] == []
 
 
@@ -515,12 +551,11 @@ def test_string_patterns_equal_the_official_rule_on_real_questions(data_dir):
 
 
 def test_a_reproduced_selection_is_compared_by_overlap(data_dir):
-    run = {
-        r["question_hash"]
-        for r in rows(data_dir / "s1k" / "s1k_questions_from_filter_notebook.jsonl")
-    }
-    published = {
-        r["question_hash"] for r in rows(data_dir / "s1k" / "s1k_published_problem_solution.jsonl")
-    }
+    run, published = (
+        {row["question_hash"] for row in rows(data_dir / "s1k" / name)}
+        for name in (
+            "s1k_questions_from_filter_notebook.jsonl", "s1k_published_problem_solution.jsonl",
+        )
+    )  # fmt: skip
     assert len(run & published) == 765
     assert jaccard(run, published) == pytest.approx(765 / 1235)
