@@ -94,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
     def act(self, act: str, messages: list[dict[str, str]]) -> None:
         if act in ("hang", "drip"):
             self.reply(200, b"{", length=10**6) if act == "drip" else None
-            for _ in range(40):
+            for _ in range(150):
                 time.sleep(0.1)
                 self.wfile.write(b" ") if act == "drip" else None
             self.close_connection = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from s1core.errors import InputError
-from s1core.records import Example, Problem, write_jsonl
+from s1core.records import Example, Problem, read_jsonl, write_jsonl
 from s1lab.data.audit import audit, load_audit
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
@@ -38,23 +39,15 @@ def mirror_of(tmp_path):
 # ------------------------------------------------------------------------------ registry
 
 
-def test_the_sixteen_sources_add_up_to_the_papers_pool():
-    assert len(POOL) == 16
-    assert sum(entry.rows for entry in POOL) == 59_029
-
-
-def test_revisions_are_full_commits_or_openly_missing():
+def test_the_registry_says_where_everything_is_and_guesses_nothing():
+    assert len(POOL) == 16 and sum(entry.rows for entry in POOL) == 59_029
     for entry in SOURCES.values():
         if entry.revision:
             assert re.fullmatch("[0-9a-f]{40}", entry.revision), entry.name
         elif entry.hub_id:
             assert "no full commit could be verified" in entry.note, entry.name
-
-
-def test_only_gpqa_is_gated_and_neither_part_is_in_a_mirror():
-    gated = [entry for entry in SOURCES.values() if entry.gated]
-    assert {entry.hub_id for entry in gated} == {"Idavidrein/gpqa"}
-    assert not any(entry.mirror for entry in gated)
+        assert entry.gated is (entry.hub_id == "Idavidrein/gpqa")
+        assert not (entry.gated and entry.mirror)
 
 
 def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
@@ -81,63 +74,13 @@ def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
 # ------------------------------------------------------------------------------ mappings
 
 
-@pytest.mark.parametrize(
-    "name, row",
-    [
-        ("NuminaMATH", {"source": "cn_k12", "problem": "q", "solution": "s"}),
-        ("AIME 1983-2021", {"Year": 2022}), ("LiveCodeBench", {"difficulty": "easy"}),
-        ("SciEval", {"answer": None}), ("TheoremQA", {"Picture": {}}),
-        ("OlympicArena", {"language": "FR", "modality": "text-only"}),
-    ],
-)  # fmt: skip
-def test_rows_that_the_pool_leaves_out_are_none(name, row):
-    assert source(name).convert(row) is None
+CASES = list(read_jsonl(Path(__file__).parent / "cases" / "source_rows.jsonl"))
 
 
-BOXED = r"so \boxed{7}"
-
-
-@pytest.mark.parametrize(
-    "name, row, expected",
-    [
-        ("NuminaMATH", {"source": "aops_forum", "problem": "q", "solution": BOXED},
-         ("q", "7", BOXED, "AI-MO/NuminaMath-CoT/aops_forum")),
-        ("MATH", {"problem": "q", "answer": 7, "solution": "s", "subject": "Algebra"},
-         ("q", "7", "s", "qfq/openaimath/Algebra")),
-        ("OlympicArena", {"language": "EN", "modality": "text-only", "subject": "CS",
-                          "problem": "q", "solution": "s"}, ("q", "", "s", "GAIR/OlympicArena/CS")),
-        ("OmniMath", {"problem": "q", "answer": "1", "solution": "s"},
-         ("q", "1", "s", "KbsdJames/Omni-MATH")),
-        ("OlympiadBench", {"question": "q", "final_answer": ["1", "2"], "solution": ["s"],
-                           "question_type": "OE", "subject": "Math"},
-         ("q", "1", "s", "Hothan/OlympiadBench/OE/Math")),
-        ("AIME 1983-2021", {"Year": "1983", "Question": "q", "Answer": 60},
-         ("q", "60", "60", "qq8933/AIME_1983_2024")),
-        ("TheoremQA", {"Question": "q", "Answer": [1, 2], "Answer_type": "list", "Picture": None},
-         ("q", "[1, 2]", "[1, 2]", "TIGER-Lab/TheoremQA/list")),
-        ("USACO", {"question": " q\n"}, ("q", "", "", "codegenning/usacobench_formatted")),
-        ("JEEBench", {"question": "q", "gold": "AB", "subject": "phy"},
-         ("q", "AB", "AB", "daman1209arora/jeebench/phy")),
-        ("s1-prob", {"question": "q", "solution": BOXED}, ("q", "7", BOXED, "qfq/stats_qual")),
-        ("s1-teasers", {"Question": "q ", "Answer": 3}, ("q", "3", "3", "qfq/quant")),
-        ("LiveCodeBench", {"difficulty": "hard", "question_content": "q "},
-         ("q", "", "", "LiveCodeBench")),
-        ("SciEval", {"question": "Given:\nOptimal ligand:\n\nAnswer:", "answer": ["A"],
-                     "category": "c", "type": "filling", "task_name": "t"},
-         ("Given:\nWhat is the optimal ligand?", "A", "A", "OpenDFM/SciEval/c/filling/t")),
-        ("AIME25", {"Problem": "q", "Answer": 204}, ("q", "204", "", "AIME")),
-        ("MATH500", {"problem": "q", "answer": "1", "subject": "Algebra"},
-         ("q", "1", "", "MATH500/Algebra")),
-        ("GSM8K", {"question": "q", "answer": "so\n#### 8"}, ("q", "8", "so\n#### 8", "GSM8K")),
-    ],
-)  # fmt: skip
-def test_mappings_record_the_question_and_the_source_as_s1_does(name, row, expected):
-    assert source(name).convert(row) == Problem(*expected)
-
-
-def test_a_crossword_clue_becomes_a_question():
-    clue = source("xword").convert({"input": "### Clue: Odd fish (4)", "output": "CARP"})
-    assert clue.question.endswith("letters in brackets.\n\nOdd fish (4)")
+@pytest.mark.parametrize("case", CASES, ids=[case["source"] for case in CASES])
+def test_rows_become_the_questions_that_s1_records_or_are_left_out(case):
+    made = source(case["source"]).convert(case["row"])
+    assert made == (Problem(*case["problem"]) if case["problem"] else None)
 
 
 @pytest.mark.parametrize(
@@ -284,21 +227,8 @@ def test_questions_without_traces_are_not_examples():
         examples("MATH500")
 
 
-def test_no_network_is_one_sentence_that_says_what_to_do(monkeypatch):
-    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
-    datasets = pytest.importorskip("datasets")
-
-    def unreachable(*args, **kwargs):
-        raise ConnectionError("Couldn't reach the Hub\nlong trace")
-
-    monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(
-        InputError, match="s1K cannot be read .*Hub; without a network, give a local"
-    ):
-        problems("s1K")
-
-
-def test_gated_data_asks_for_the_users_own_token(monkeypatch):
+@pytest.mark.filterwarnings("ignore:GPQA Diamond. no verified revision is pinned")
+def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(monkeypatch):
     monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
     datasets = pytest.importorskip("datasets")
     import huggingface_hub
@@ -306,14 +236,17 @@ def test_gated_data_asks_for_the_users_own_token(monkeypatch):
     class Info:
         sha = "0" * 40
 
-    def gated(*args, **kwargs):
-        raise datasets.exceptions.DatasetNotFoundError("gated")
+    def refuse(*args, **kwargs):
+        raise error
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *a, **k: Info)
-    monkeypatch.setattr(datasets, "load_dataset", gated)
-    with pytest.warns(UserWarning, match="no verified revision is pinned; reading main"):
-        with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
-            problems("GPQA Diamond")
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    error = ConnectionError("Couldn't reach the Hub\nlong trace")
+    with pytest.raises(InputError, match="s1K cannot be read .*Hub; without a network, give a"):
+        problems("s1K")
+    error = datasets.exceptions.DatasetNotFoundError("gated")
+    with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
+        problems("GPQA Diamond")
 
 
 # ---------------------------------------------------------------------------- real files

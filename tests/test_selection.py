@@ -17,42 +17,28 @@ from typer.testing import CliRunner
 from s1core.cli import app
 from s1core.errors import InputError, S1Error
 from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
-from s1core.selection import (
-    BenchmarkIndex,
-    Candidate,
+from s1core.selection import Funnel, SelectionConfig, curate, jaccard, select
+from s1core.selection.candidate import Candidate, deduplicate
+from s1core.selection.criteria import StringPattern, check_fields, check_format, difficulty
+from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
+from s1core.selection.diversity import (
     DiversityConfig,
-    Funnel,
-    SelectionConfig,
-    StringPattern,
-    check_fields,
-    check_format,
-    curate,
-    decontaminate,
-    deduplicate,
-    difficulty,
+    benchmark_domains,
     diversify,
-    jaccard,
+    draw_rank,
     preselect,
-    select,
-)  # fmt: skip
-from s1core.selection.diversity import benchmark_domains, draw_rank
+)
 from s1lab.data.audit import beside_paper
 from s1lab.data.baselines import BASELINES
 
 AIME, GPQA, MATH = "qq8933/AIME_1983_2024", "Idavidrein/gpqa", "qfq/openaimath/Algebra"
 
 
-def candidate(question="what is 1 + 1 ?", **changes):
+def candidate(question="what is 1 + 1 ?", source="a", domain="Algebra", thinking="w", **changes):
+    trace = Trace(thinking, changes.pop("attempt", "2"))
     fields = {"thinking_tokens": 10, "small_correct": False, "large_correct": False}
-    fields |= {"trace_correct": True, "error": ""} | {
-        key: changes.pop(key) for key in list(changes) if key in Candidate.__slots__
-    }
-    problem = Problem(
-        question, "2", source=changes.pop("source", "a"), domain=changes.pop("domain", "Algebra")
-    )
-    trace = Trace(changes.pop("thinking", "well"), changes.pop("attempt", "2"))
-    assert not changes
-    return Candidate(Example(problem, trace), **fields)
+    fields |= {"trace_correct": True} | changes
+    return Candidate(Example(Problem(question, "2", "", source, domain), trace), **fields)
 
 
 def a_pool(size=400, seed=0, domains=12):
@@ -76,18 +62,12 @@ def a_pool(size=400, seed=0, domains=12):
 
 def brute_force_overlap(question, benchmark_questions, n):
     """Does any n-gram of the question occur in a benchmark question? Short ones: whole match."""
-
-    def fold(text):
-        return text.lower().split()
+    words, *others = (text.lower().split() for text in (question, *benchmark_questions))
 
     def grams(words):
         return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
 
-    words = fold(question)
-    return any(
-        bool(grams(words) & grams(fold(b))) or (len(fold(b)) < n and words == fold(b) != [])
-        for b in benchmark_questions
-    )
+    return any(grams(words) & grams(b) or (len(b) < n and words == b != []) for b in others)
 
 
 few_words = st.lists(st.sampled_from(["a", "B", "b", "c", "d\t", "\nA"]), max_size=14).map(" ".join)
@@ -106,28 +86,30 @@ def test_an_overlap_names_the_benchmark_and_the_ngram():
     assert (found.benchmark, found.ngram) == ("two", "b c d")
 
 
-def test_eight_shared_words_drop_a_question_and_seven_do_not():
-    index = BenchmarkIndex({"bench": ["one two three four five six seven eight nine"]})
-    assert index.overlap("zero Two three four five six seven eight nine ten")
-    assert index.overlap("zero two three four five six seven eight ten nine") is None
+NINE = "one two three four five six seven eight nine"
+MAKE = "Use 3 7 8 to make 29"
 
 
-def test_a_short_benchmark_question_matches_its_copy_but_not_a_text_containing_it():
-    index = BenchmarkIndex({"bench": ["Find x"]})
-    assert index.overlap("find  X") and index.overlap("find x and y") is None
-    assert BenchmarkIndex({"bench": ["Find x"]}, match_short=False).overlap("find x") is None
-
-
-def test_whole_questions_are_compared_when_n_is_none():
-    index = BenchmarkIndex({"eval": ["Use 3 7 8 to make 29"]}, n=None)
-    assert index.overlap("use 3 7 8 to  make 29")
-    assert index.overlap("Use 3 7 8 to make 2") is None
-    assert index.overlap("Use 3 7 8 to make 29 now") is None
-
-
-def test_questions_can_be_compared_in_a_normal_form():
-    index = BenchmarkIndex({"eval": ["7 3 8"]}, n=None, normalize=lambda q: " ".join(sorted(q)))
-    assert index.overlap("8 7 3") and index.overlap("8 7 4") is None
+@pytest.mark.parametrize(
+    "benchmark, settings, question, dropped",
+    [
+        (NINE, {}, "zero Two three four five six seven eight nine ten", True),
+        (NINE, {}, "zero two three four five six seven eight ten nine", False),
+        ("Find x", {}, "find  X", True),  # a short question matches its copy,
+        ("Find x", {}, "find x and y", False),  # but not a text that contains it,
+        ("Find x", {"match_short": False}, "find x", False),  # and nothing in the official code
+        (MAKE, {"n": None}, "use 3 7 8 to  make 29", True),
+        (MAKE, {"n": None}, "Use 3 7 8 to make 2", False),
+        (MAKE, {"n": None}, "Use 3 7 8 to make 29 now", False),
+        ("7 3 8", {"n": None, "normalize": lambda q: " ".join(sorted(q))}, "8 7 3", True),
+        ("7 3 8", {"n": None, "normalize": lambda q: " ".join(sorted(q))}, "8 7 4", False),
+    ],
+)
+def test_eight_shared_words_or_a_whole_short_question_drop_one(
+    benchmark, settings, question, dropped
+):
+    index = BenchmarkIndex({"bench": [benchmark]}, **settings)
+    assert (index.overlap(question) is not None) is dropped
 
 
 @pytest.mark.parametrize(
@@ -208,18 +190,12 @@ def test_patterns_of_another_pool_can_look_at_the_trace():
 
 
 def test_only_what_neither_model_solves_is_kept():
-    graded = [
-        candidate(f"q{s}{b}", small_correct=s, large_correct=b)
-        for s in (False, True)
-        for b in (False, True)
-    ]
-    kept, dropped = difficulty(graded)
-    assert [(c.small_correct, c.large_correct) for c in kept] == [(False, False)]
-    assert Counter(d.reason for d in dropped) == {
-        "solved by the large model only": 1,
-        "solved by the small model only": 1,
-        "solved by both models": 1,
-    }
+    solved = {(True, False): "the small model only", (False, True): "the large model only"}
+    solved |= {(True, True): "both models"}
+    graded = [candidate(f"q{s}", small_correct=s, large_correct=b) for s, b in solved]
+    kept, dropped = difficulty([*graded, candidate(), candidate(small_correct=None)])
+    assert len(kept) == 2
+    assert [d.reason for d in dropped] == [f"solved by {who}" for who in solved.values()]
 
 
 # ----------------------------------------------------------------- diversity, Algorithm 1
@@ -463,7 +439,6 @@ def test_annotations_that_no_row_has_are_not_asked_for_and_bad_rows_are_counted(
         (["--against", "numbers.jsonl"], "numbers.jsonl, row 1: no text in a column question"),
         (["--against", "torn.jsonl"], "torn.jsonl:1: not JSON"),
         (["--against", "nowhere.jsonl"], "No such file"),
-        (["--tokenizer", "./nowhere"], "nowhere"),
     ],
 )
 def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(
@@ -506,24 +481,20 @@ def test_math500_against_itself_drops_500_of_500(data_dir):
 
 
 def test_benchmarks_against_gsm8k_report_what_brute_force_reports(data_dir):
-    train = [row["question"] for row in rows(data_dir / "gsm8k" / "train.jsonl")]
-    test = [row["question"] for row in rows(data_dir / "gsm8k" / "test.jsonl")]
-    math = [row["problem"] for row in rows(data_dir / "math500" / "math500.jsonl")]
-    for name, benchmark, pool in (("MATH500", math, test), ("GSM8K", test, train)):
-        grams = {
-            tuple(w[i : i + 8])
-            for w in (q.lower().split() for q in benchmark)
-            for i in range(len(w) - 7)
-        }
-        whole = {tuple(w) for w in (q.lower().split() for q in benchmark) if len(w) < 8}
+    train, test, math = (
+        [row.get("question", row.get("problem")) for row in rows(data_dir / name)]
+        for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "math500/math500.jsonl")
+    )
+    for benchmark, pool, hits in ((math, test, 0), (test, train, 70)):
+        texts = [q.lower().split() for q in benchmark]
+        grams = {tuple(w[i : i + 8]) for w in texts for i in range(len(w) - 7)}
+        whole = {tuple(w) for w in texts if len(w) < 8}
         expected = []
-        for q in pool:
-            w = q.lower().split()
-            hit = tuple(w) in whole or any(tuple(w[i : i + 8]) in grams for i in range(len(w) - 7))
-            expected.append(hit)
-        index = BenchmarkIndex({name: benchmark})
-        assert [o is not None for o in map(index.overlap, pool)] == expected
-        assert sum(expected) == {"MATH500": 0, "GSM8K": 70}[name]
+        for w in (q.lower().split() for q in pool):
+            shared = any(tuple(w[i : i + 8]) in grams for i in range(len(w) - 7))
+            expected.append(tuple(w) in whole or shared)
+        index = BenchmarkIndex({"bench": benchmark})
+        assert [index.overlap(q) is not None for q in pool] == expected and sum(expected) == hits
 
 
 def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
@@ -535,19 +506,6 @@ def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     assert (sum(agrees), len(held)) == (868, 893)
     pool = [candidate(row["question"], source=row["source_type"]) for row in held if row["hash_ok"]]
     assert check_format(pool)[1] == []
-
-
-def test_string_patterns_equal_the_official_rule_on_real_questions(data_dir):
-    questions = [row["problem"] for row in rows(data_dir / "math500" / "math500.jsonl")]
-    questions += [row["question"] for row in rows(data_dir / "agieval" / "math.jsonl")]
-    questions += [row["question"] for row in rows(data_dir / "gsm8k" / "test.jsonl")]
-    expected = [official_rule_keeps(q, MATH) for q in questions]
-    assert [bool(check_format([candidate(q, source=MATH)])[0]) for q in questions] == expected
-    bad = [q for q, kept in zip(questions, expected, strict=True) if not kept]
-    for q in bad:
-        kept = bool(check_format([candidate(q, source=AIME)])[0])
-        assert kept == official_rule_keeps(q, AIME) == ("[asy]" in q)
-    assert len(bad) > 50
 
 
 def test_a_reproduced_selection_is_compared_by_overlap(data_dir):
