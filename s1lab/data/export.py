@@ -95,7 +95,9 @@ def export(
 def check_table(path: Path) -> None:
     """Refuse, before any work, a file that `export` could not write."""
     if path.suffix not in (suffixes := (".sqlite", ".db", ".parquet", ".csv")):
-        raise InputError(f"{str(path)!r} ends in none of {', '.join(suffixes)}: it names the format")
+        raise InputError(
+            f"{str(path)!r} ends in none of {', '.join(suffixes)}: it names the format"
+        )
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a regular file: name one to write")
 
@@ -113,7 +115,7 @@ def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
         kind = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
         if kind is str:
             values = [None if value is None else str(value) for value in values]
-        if kind is int and any(v is not None and not -(2**63) <= v < 2**63 for v in values):
+        if any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
             raise InputError(f"column {name!r} holds a number beyond 64 bits")
         columns[name] = pandas.Series(values, dtype=_DTYPES[kind])
     return pandas.DataFrame(columns)
@@ -127,11 +129,6 @@ def _inert(text: Any) -> Any:
 
 
 def _sqlite(frame: pandas.DataFrame, path: Path, table: str) -> None:
-    names = [str(name).lower() for name in frame]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            f"SQLite does not tell columns called {twice[0]!r} apart by case: export to .parquet"
-        )
     quoted = table.replace('"', '""')
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         frame.to_sql(table, database, index=False)
