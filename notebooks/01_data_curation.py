@@ -44,8 +44,8 @@ from s1lab.audit.published import published as published_numbers
 from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.baselines import BASELINES
 from s1lab.data.sources import POOL, table7_name
-from s1lab.figures import show
-from s1lab.figures.funnel import funnel as funnel_figure
+from s1lab.figures.display import show
+from s1lab.figures.forests import funnel as funnel_figure
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
