@@ -112,7 +112,7 @@ def test_retries_are_bounded_and_end_with_the_last_reason(server):
     client = ChatClient(server.config(attempts=3))
     with pytest.raises(RequestFailed, match="HTTP 500.*gave up after 3 tries"):
         client.ask(ask(server, "x [500 500 500 500]")[0].messages)
-    with pytest.raises(RequestFailed, match="is not JSON"):
+    with pytest.raises(RequestFailed, match="JSON"):
         client.ask(ask(server, "y [html html html]")[0].messages)
     assert len(server.requests()) == 6
 

@@ -2,8 +2,7 @@
 
 The paper grades the attempts of Qwen2.5-7B, Qwen2.5-32B and the teacher with Claude, which sees
 the question, the attempt and the reference solution and ends its answer with Yes or No. Where a
-question can be graded exactly, `s1core.grading` does it offline. The official prompt file is not
-part of the published repository.
+question can be graded exactly, `s1core.grading` does it offline. The official prompt is unpublished.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 from s1core.records import Problem
 from s1lab.annotation.batch import Outcome, Question, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
+
 PROMPT = (
     "You grade attempts at solving problems. You are given a problem, an attempt and the correct "
     "answer. Decide whether the attempt reaches the correct answer. A different but equivalent "
