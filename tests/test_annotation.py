@@ -170,6 +170,9 @@ def test_what_is_in_the_file_is_not_asked_again_unless_it_is_not_valid(server, t
     assert len(server.requests()) == 3
     other = annotate(ask(server, "a"), server.config(), path, content, lambda value: False)
     assert other.usage.requests == 1
+    for failed in (1, 1, 0):  # what failed is asked again
+        done = annotate(ask(server, "d [500 500]"), server.config(attempts=1), path, content)
+        assert done.usage.failed == failed == len(done.errors)
 
 
 def test_another_model_or_prompt_is_asked_anew_and_one_text_is_asked_once(server, tmp_path):
@@ -180,14 +183,6 @@ def test_another_model_or_prompt_is_asked_anew_and_one_text_is_asked_once(server
     done = annotate(same, server.config(), path, content)
     assert list(done.values) == ["one", "two"] and done.usage.requests == 1
     assert len(server.requests()) == 3
-
-
-def test_failures_are_asked_again_in_the_next_call(server, tmp_path):
-    path, questions = tmp_path / "out.jsonl", ask(server, "a [500 500]")
-    for ok in (False, False, True):
-        done = annotate(questions, server.config(attempts=1), path, content)
-        assert bool(done.values) is ok is not bool(done.errors)
-    assert len(list(read_jsonl(path, Annotation))) == 3
 
 
 def test_spending_counts_every_attempt_stops_at_the_limit_and_goes_on_when_it_is_raised(
@@ -301,33 +296,16 @@ def code_of(reply):
     return parse_code(reply, TAXONOMY)
 
 
-TRACE = {"thinking": "t", "attempt": "a"}
+PARSE = {"trace": parse_trace, "code": code_of, "verdict": parse_verdict}
 
 
-@pytest.mark.parametrize(
-    "parse, replies",
-    [
-        (parse_trace, [
-            (("a", "t"), TRACE), (("<think>\nt\n</think>\n\na",), TRACE), (("t</think>a",), TRACE),
-            (("a",), None), (("<think>t</think>",), None), (("a", "t", "length"), None),
-        ]),
-        (code_of, [
-            (("x\n05",), "05"), (("**11**",), "11"), (("Code: 11.",), "11"),
-            (("",), None), (("99",), None), (("five",), None), (("05\nor so",), None),
-        ]),
-        (parse_verdict, [
-            (("so\nYes",), True), (("No.",), False), (("**Yes**",), True),
-            (("",), None), (("Yes\nor rather",), None), (("Yes and No",), None),
-        ]),
-    ],
-)  # fmt: skip
-def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(parse, replies):
-    for reply, expected in replies:
-        if expected is None:
-            with pytest.raises(ValueError):
-                parse(ChatReply(*reply))
-        else:
-            assert parse(ChatReply(*reply)) == expected
+@pytest.mark.parametrize("case", read_jsonl(ROOT / "tests" / "cases" / "replies.jsonl"), ids=str)
+def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(case):
+    if case["value"] is None:
+        with pytest.raises(ValueError):
+            PARSE[case["asked"]](ChatReply(*case["reply"]))
+    else:
+        assert PARSE[case["asked"]](ChatReply(*case["reply"])) == case["value"]
 
 
 SUBJECT = {"code": "05", "title": "Combinatorics", "descriptions": ["Graphs"]}
@@ -381,13 +359,3 @@ def test_an_output_is_a_file_of_its_own(server, tmp_path):
         done = run(server, "judge", source, output)
         assert isinstance(done.exception, InputError), output
         assert source.read_bytes() == before and not server.requests()
-
-
-@pytest.mark.parametrize(
-    "option", ["--prompt-price=-1", "--completion-price=nan", "--max-cost=-1", "--rpm=0",
-               "--concurrency=0", "--max-tokens=0", "--expected=-1", "--max-cost=inf"],
-)  # fmt: skip
-def test_prices_rates_and_counts_have_a_range(server, tmp_path, option):
-    write_jsonl(tmp_path / "in.jsonl", [Problem("q", "1")])
-    done = run(server, "distill", tmp_path / "in.jsonl", tmp_path / "out.jsonl", option)
-    assert done.exit_code == 2 and not server.requests()

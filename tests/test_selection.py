@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from s1core.cli import app
 from s1core.errors import InputError, S1Error
 from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
-from s1core.selection import Funnel, SelectionConfig, curate, jaccard, select
+from s1core.selection import Funnel, SelectionConfig, select
 from s1core.selection.candidate import Candidate, deduplicate
 from s1core.selection.criteria import StringPattern, check_fields, check_format, difficulty
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
@@ -80,12 +80,6 @@ def test_overlap_equals_brute_force(question, benchmark, n):
     assert (index.overlap(question) is not None) == brute_force_overlap(question, benchmark, n)
 
 
-def test_an_overlap_names_the_benchmark_and_the_ngram():
-    index = BenchmarkIndex({"one": ["p q r s"], "two": ["a b c d e"]}, n=3)
-    found = index.overlap("x B  C\nd y")
-    assert (found.benchmark, found.ngram) == ("two", "b c d")
-
-
 NINE = "one two three four five six seven eight nine"
 MAKE = "Use 3 7 8 to make 29"
 
@@ -123,12 +117,11 @@ def test_a_benchmark_that_is_not_there_is_an_error(benchmarks, n, says):
 
 def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
     pool = [candidate("a b c d"), candidate("a b x d"), candidate("q a b c")]
-    kept, dropped = decontaminate(pool, BenchmarkIndex({"bench": ["a b c"]}, n=3))
+    index = BenchmarkIndex({"other": ["x y z"], "bench": ["A  b\nc"]}, n=3)
+    kept, dropped = decontaminate(pool, index)
     assert [c.question for c in kept] == ["a b x d"]
-    assert [(d.candidate.question, d.reason, d.detail) for d in dropped] == [
-        ("a b c d", "overlaps bench", "a b c"),
-        ("q a b c", "overlaps bench", "a b c"),
-    ]
+    assert [d.candidate.question for d in dropped] == ["a b c d", "q a b c"]
+    assert {(d.reason, d.detail) for d in dropped} == {("overlaps bench", "a b c")}
 
 
 # ------------------------------------------------------------------------------- quality
@@ -171,13 +164,6 @@ def test_string_patterns_equal_the_official_rule(text, source):
     kept, dropped = check_format([candidate("q" + text, source=source)])
     assert bool(kept) == official_rule_keeps("q" + text, source)
     assert len(kept) + len(dropped) == 1
-
-
-def test_an_aime_question_may_hold_a_diagram_and_others_may_not():
-    question = "Find x. [asy] draw(A--B); [/asy] ![Image](x)"
-    assert check_format([candidate(question, source=AIME)])[1] == []
-    (dropped,) = check_format([candidate(question, source=GPQA)])[1]
-    assert dropped.reason == "[asy] diagram"
 
 
 def test_patterns_of_another_pool_can_look_at_the_trace():
@@ -254,12 +240,6 @@ def test_another_row_order_gives_the_same_selection(seed, shuffler):
     )
 
 
-def test_another_seed_gives_another_selection():
-    pool, config = a_pool(), DiversityConfig(target=150)
-    one, other = (diversify(pool, config, np.random.default_rng(seed))[0] for seed in (0, 1))
-    assert 0 < jaccard((c.key for c in one), (c.key for c in other)) < 1
-
-
 def test_preselection_needs_a_correct_trace_and_a_trusted_source():
     pool = [candidate("1", source=AIME), candidate("2", source=AIME, trace_correct=False)]
     pool += [candidate(str(n - 5597), source=MATH, thinking_tokens=n) for n in (5600, 5601)]
@@ -295,12 +275,6 @@ def test_the_notebook_imitates_the_benchmarks_domains_after_the_switch():
     assert weights == pytest.approx({"Geometry": 90 / 135, "Biology": 45 / 135})
     kept, _ = diversify(pool, config, np.random.default_rng(0))
     assert {c.domain for c in kept[60:]} <= {"Geometry", "Biology"}
-
-
-def test_a_domain_that_runs_out_is_no_longer_drawn():
-    pool = [candidate("only one", domain="rare")] + [candidate(f"q{i}") for i in range(50)]
-    kept, _ = diversify(pool, DiversityConfig(target=51), np.random.default_rng(0))
-    assert len(kept) == 51
 
 
 def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
@@ -382,14 +356,6 @@ def test_baselines_take_what_their_name_says():
         assert len(BASELINES[name](pool, 300, rng)) == 300
     with pytest.raises(InputError, match="301 of 300"):
         BASELINES["random"](pool, 301, rng)
-
-
-def test_curation_stops_before_difficulty():
-    pool, stages, dropped = curate([candidate("x", small_correct=True), candidate("![Image]")], {})
-    assert [c.question for c in pool] == ["x"] and stages[-1].name == "format"
-    assert [d.reason for d in dropped] == ["image reference"]
-    with pytest.raises(InputError, match="pool is empty"):
-        curate([], {})
 
 
 # --------------------------------------------------------------------------- the command
@@ -480,23 +446,6 @@ def test_math500_against_itself_drops_500_of_500(data_dir):
     assert sum(o is not None for o in map(official.overlap, questions)) == 468
 
 
-def test_benchmarks_against_gsm8k_report_what_brute_force_reports(data_dir):
-    train, test, math = (
-        [row.get("question", row.get("problem")) for row in rows(data_dir / name)]
-        for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "math500/math500.jsonl")
-    )
-    for benchmark, pool, hits in ((math, test, 0), (test, train, 70)):
-        texts = [q.lower().split() for q in benchmark]
-        grams = {tuple(w[i : i + 8]) for w in texts for i in range(len(w) - 7)}
-        whole = {tuple(w) for w in texts if len(w) < 8}
-        expected = []
-        for w in (q.lower().split() for q in pool):
-            shared = any(tuple(w[i : i + 8]) in grams for i in range(len(w) - 7))
-            expected.append(tuple(w) in whole or shared)
-        index = BenchmarkIndex({"bench": benchmark})
-        assert [index.overlap(q) is not None for q in pool] == expected and sum(expected) == hits
-
-
 def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     run = rows(data_dir / "s1k" / "s1k_questions_from_filter_notebook.jsonl")
     assert len(run) == len({row["question_hash"] for row in run}) == 1000
@@ -506,14 +455,3 @@ def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     assert (sum(agrees), len(held)) == (868, 893)
     pool = [candidate(row["question"], source=row["source_type"]) for row in held if row["hash_ok"]]
     assert check_format(pool)[1] == []
-
-
-def test_a_reproduced_selection_is_compared_by_overlap(data_dir):
-    run, published = (
-        {row["question_hash"] for row in rows(data_dir / "s1k" / name)}
-        for name in (
-            "s1k_questions_from_filter_notebook.jsonl", "s1k_published_problem_solution.jsonl",
-        )
-    )  # fmt: skip
-    assert len(run & published) == 765
-    assert jaccard(run, published) == pytest.approx(765 / 1235)

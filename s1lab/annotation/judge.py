@@ -2,7 +2,7 @@
 
 The paper grades the attempts of Qwen2.5-7B, Qwen2.5-32B and the teacher with Claude, which sees
 the question, the attempt and the reference solution and ends its answer with Yes or No. Where a
-question can be graded exactly, `s1core.grading` does it offline. The official prompt is unpublished.
+question can be graded exactly, `s1core.grading` does it offline. The official prompt is not public.
 """
 
 from __future__ import annotations
