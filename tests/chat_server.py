@@ -14,45 +14,27 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
-def completion(message: object, finish: object = "stop", usage: object = None) -> bytes:
-    """A chat completion with whatever it is told to hold."""
-    usage = {"prompt_tokens": 10, "completion_tokens": 5} if usage is None else usage
+def completion(message: object, finish: str = "stop") -> bytes:
+    """A chat completion that holds this message."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return json.dumps({"choices": [choice], "usage": usage}).encode()
 
 
-FINE = {"content": "The answer is 4"}
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
 
-# Bodies of a reply with status 200 that is asked for again.
-_AGAIN = {
-    "empty": b"", "html": b"<html>502 Bad Gateway</html>", "torn": completion(FINE)[:-20],
-    "not-utf-8": b'{"choices": "\xff"}', "a-list": b"[]", "no-choices": b'{"choices": []}',
-    "choices-null": b'{"choices": null}', "choices-object": b'{"choices": {"a": 1}}',
-    "message-null": completion(None), "message-text": completion("4"),
-    "content-number": completion({"content": 4}), "content-list": completion({"content": ["4"]}),
-    "reasoning-object": completion(FINE | {"reasoning": {"a": 1}}),
-    "half-a-character": completion({"content": "\ud800"}), "finish-number": completion(FINE, 7),
-    "usage-text": completion(FINE, usage="many"), "nested": b"[" * 100_000,
-    "tokens-negative": completion(FINE, usage={"completion_tokens": -5}),
-    "tokens-true": completion(FINE, usage={"prompt_tokens": True}),
-    "tokens-nan": completion(FINE, usage={"prompt_tokens": float("nan")}),
-    "tokens-infinite": completion(FINE, usage={"prompt_tokens": float("inf")}),
-    "more-than-asked": completion(FINE, usage={"completion_tokens": 4097}),
-    "long-number": b'{"choices": ' + b"9" * 5000 + b"}",
-}  # fmt: skip
-_FAILS = {
-    "filtered": completion(FINE, "content_filter"), "tool": completion(FINE, "tool_calls"),
-    "key": completion({"content": "your key: secret-key-0123"}),
-    "huge": completion({"content": "x" * (9 << 20)}),
-    "error-with-key": b"no such parameter; Authorization: Bearer secret-key-0123",
-}  # fmt: skip
-BODIES = _AGAIN | _FAILS
+_CASES = Path(__file__).parent / "cases" / "chat_bodies.jsonl"
+_LISTED = [json.loads(line) for line in _CASES.read_text().splitlines()]
+BODIES = {case["name"]: case["body"].encode("latin-1") for case in _LISTED}
+BODIES |= {"nested": b"[" * 100_000, "long-number": b'{"choices": ' + b"9" * 5000 + b"}"}
+BODIES |= {"huge": completion({"content": "x" * (9 << 20)})}
+_FAILS = ["huge", *(case["name"] for case in _LISTED if case["then"] == "fails")]
 
 BEHAVIOURS: dict[str, str] = {
-    **dict.fromkeys([*_AGAIN, "hangup", "short", "chunk", "drip", "hang", "retry-odd"], AGAIN),
+    **dict.fromkeys([*BODIES, "hangup", "short", "chunk", "drip", "hang", "retry-odd"], AGAIN),
     **dict.fromkeys("408 409 425 429 500 502 503 504 529".split(), AGAIN),
     **dict.fromkeys([*_FAILS, "400", "413", "418", "422", "501"], FAILS),
     **dict.fromkeys("301 302 307 308 401 402 403 404 405".split(), REFUSES),
