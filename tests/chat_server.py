@@ -26,7 +26,7 @@ def completion(message: object, finish: str = "stop") -> bytes:
 
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
 
-_CASES = Path(__file__).parent / "cases" / "chat_bodies.jsonl"
+_CASES = Path(__file__).parent / "data" / "chat_bodies.jsonl"
 _LISTED = [json.loads(line) for line in _CASES.read_text().splitlines()]
 BODIES = {case["name"]: case["body"].encode("latin-1") for case in _LISTED}
 BODIES |= {"nested": b"[" * 100_000, "long-number": b'{"choices": ' + b"9" * 5000 + b"}"}

@@ -299,7 +299,7 @@ def code_of(reply):
 PARSE = {"trace": parse_trace, "code": code_of, "verdict": parse_verdict}
 
 
-@pytest.mark.parametrize("case", read_jsonl(ROOT / "tests" / "cases" / "replies.jsonl"), ids=str)
+@pytest.mark.parametrize("case", read_jsonl(ROOT / "tests" / "data" / "replies.jsonl"), ids=str)
 def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(case):
     if case["value"] is None:
         with pytest.raises(ValueError):

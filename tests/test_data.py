@@ -74,7 +74,7 @@ def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
 # ------------------------------------------------------------------------------ mappings
 
 
-ROWS = list(read_jsonl(Path(__file__).parent / "cases" / "source_rows.jsonl"))
+ROWS = list(read_jsonl(Path(__file__).parent / "data" / "source_rows.jsonl"))
 CASES = [case for case in ROWS if case["problem"] != "refused"]
 REFUSED = [case for case in ROWS if case["problem"] == "refused"]
 
