@@ -56,7 +56,7 @@ Seed = Annotated[int, number("Of whatever is drawn at random.")]
 ENGINES = ("hf", "vllm", "completions")
 
 
-def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
     """Show text that may come from a model or a file: no escape in it reaches the terminal.
 
     Where nobody reads on (`| head`), the work goes on all the same, in silence.
@@ -64,8 +64,9 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     from s1core.records import printable
 
     stream = sys.stderr if err else sys.stdout
+    shown = printable(text)
     try:
-        typer.echo(printable(text), file=stream, nl=nl)
+        typer.echo(typer.style(shown, reverse=True) if reverse else shown, file=stream, nl=nl)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

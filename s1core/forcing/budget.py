@@ -216,7 +216,7 @@ class Machine:
             return []
         self.draws += len(sampled)
         if self.phase == "answer":
-            return self._answer(sampled, stopped)
+            return self._take_answer(sampled, stopped)
         may_wait = not (self.suppress and len(sampled) == 1)
         self.suppress = False
         self._append(sampled[:-1] if stopped else sampled, "sampled", "thinking")
@@ -224,7 +224,7 @@ class Machine:
             return self._end_of_thinking(may_wait)
         return [] if self._thinking_left else self._cut_thinking()
 
-    def _answer(self, sampled: Sequence[int], stopped: bool) -> list[int]:
+    def _take_answer(self, sampled: Sequence[int], stopped: bool) -> list[int]:
         """Take answer tokens, up to an end of turn or to the header of another turn."""
         ids, self._held = [*self._held, *sampled], []
         header, again = self.rules.header, list(self.rules.end_ids[1:2])
