@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from s1core.records import Generation, from_dict
 from s1lab.planning.tokens import Counter
+from s1lab.provenance import seconds_of
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def status(pipeline: Pipeline) -> Status:
         tokens = counter.tokens(step)
         total = tokens.trained if step.condition is None else tokens.expected
         if step.run.is_finished:
-            seconds = float(step.run.provenance().get("wall_seconds", 0.0))
+            seconds = seconds_of(step.run.provenance())
             found.append(Progress(step, "done", total, total, seconds))
             continue
         if not step.run.path.exists():

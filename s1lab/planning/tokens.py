@@ -21,6 +21,7 @@ from s1core.sft.config import SFTConfig
 from s1lab.audit.published import published
 from s1lab.data import benchmarks
 from s1lab.experiments import Condition, Training
+from s1lab.kinds import curation, sft
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Counter:
             return False
         profile = self.pipeline.profile
         if profile.pool == "pocket":
-            return self.pipeline.locate_selection().is_finished
+            return curation.selection(self.pipeline).run.is_finished
         tokenizer = Path(profile.model).exists() or in_mirror(profile.model) is not None
         return tokenizer and bool(os.environ.get("S1CORE_DATA_DIR"))
 
@@ -171,7 +172,7 @@ class Counter:
         pipeline = self.pipeline
         tokenizer = load_tokenizer(pipeline.profile.model)
         try:
-            examples = pipeline.instructed(training, tokenizer)
+            examples = sft.instructed(pipeline, training, tokenizer)
         except RunError:
             return self._assume(training)
         longest = 1 << 30
