@@ -38,13 +38,23 @@ def demo(
 
     The model that ships with s1core plays Countdown only; any other checkpoint takes any question.
     """
+    from s1core.backends import open_engine
+    from s1core.checkpoints import explained
     from s1core.forcing import Budget, generate
     from s1core.forcing.watch import watched
     from s1core.records import Problem
 
     options.check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
-    engine = options.open_engine(backend, model, url, tokenizer, context_length, 1)
+    with explained(f"{model} cannot be loaded"):
+        engine = open_engine(
+            backend,
+            model,
+            batch_size=1,
+            url=url,
+            tokenizer=tokenizer,
+            context_length=context_length,
+        )
     echo(question + "\n")
     screen = Screen(engine.tokenizer)
     (made,) = generate(
