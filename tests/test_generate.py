@@ -147,13 +147,14 @@ def test_the_efforts_by_name_grow():
 @pytest.mark.parametrize("loop", ["harness", "readme", "generate"])
 def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     given = [] if loop == "generate" else ["--budget", "12", "--waits", "1"]
+    given += ["--max-answer", "9"] if loop == "harness" else []
     options = ["--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl", "--limit", "3"]
     done = CliRunner().invoke(lab, ["loop", loop, *options, *given])
     assert done.exit_code == 0, (done.output, done.exception)
     backend = HFBackend(tiny_model(), tiny_tokenizer())
     asked = loops.HarnessSettings(
         max_tokens_thinking=12, thinking_n_ignore=1, thinking_n_ignore_str="Wait",
-        max_model_len=backend.context_length,
+        max_model_len=backend.context_length, max_gen_toks=9,
     )  # fmt: skip
     name = "generate_script" if loop == "generate" else loop
     assert made() == list(loops.run(name, backend, PROBLEMS[:3], asked))
