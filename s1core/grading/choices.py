@@ -27,8 +27,7 @@ _ANNOUNCED = (
     ),
 )
 _CONCLUDED = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|conclu\w+|correct\w*|answer|best|must be|most)\b",
-    re.I,
+    r"\b(?:therefore|thus|hence|so|consequently|conclu\w+|correct\w*|answer|best|must be|most)\b", re.I
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])|\n+")
 _BOLD = re.compile(r"\*\*(.{1,400}?)\*\*", re.S)
@@ -144,7 +143,5 @@ def _mentioned(text: str, known: Mapping[str, str]) -> str | None:
     """The one option whose words stand in a sentence, and no other's."""
     spoken = plain(text)
     found = [k for k, words in known.items() if len(plain(words)) > 2 and plain(words) in spoken]
-    longest = [
-        k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)
-    ]
+    longest = [k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)]
     return longest[0] if len(longest) == 1 else None
