@@ -113,4 +113,4 @@ def _read(given: Mapping[str, Any], where: str) -> TraceRow:
         return row
     kept, rest = row.steps[: MOST_STEPS - 1], row.steps[MOST_STEPS - 1 :]
     pieces = tuple(piece for step in rest for piece in step.pieces)
-    return replace(row, steps=(*kept, Step(rest[0].start, rest[-1].end, pieces)))
+    return replace(row, steps=(*kept, TraceStep(rest[0].start, rest[-1].end, pieces)))
