@@ -119,11 +119,22 @@ def preflight(
 def fetch(
     profile: Name = "h100",
     to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
+    hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
 ) -> None:
-    """Bring data sets and models at their revisions into one folder with checksums; resumes."""
+    """Bring data sets and models at their revisions into one folder with checksums; resumes.
+
+    `s1lab fetch generations` brings what released models said (see `s1lab generations`).
+    """
     from s1lab import profiles
     from s1lab.planning.fetch import fetch as bring
 
+    if profile == "generations":
+        from s1lab.generations import files
+
+        say(f"{to}: {files.fetch(to, note)} files brought")
+        if hub:
+            say(f"{files.fetch_authors(to)}: the authors' own logs")
+        return
     done = bring(profiles.load(profile), to, note)
     for name, reason in sorted(done.missing.items()):
         say(f"missing  {name}: {reason}")
