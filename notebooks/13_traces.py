@@ -36,8 +36,8 @@ import textwrap
 import pandas as pd
 from IPython.display import HTML, Markdown
 from s1lab import profiles
-from s1lab.figures import show
-from s1lab.figures.entropy import around_waits, uncertainty_trace
+from s1lab.figures.display import show
+from s1lab.figures.runs import around_waits, uncertainty_trace
 from s1lab.figures.trace import viewer_html
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore

@@ -22,7 +22,7 @@ from s1lab.runs import RunStore
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
     *("plan", "preflight", "fetch", "rehearse", "status", "reproduce", "compare", "accept"),
-    *("select", "loop", "report", "annotate", "export", "regrade"),
+    *("select", "loop", "report", "annotate", "export", "regrade", "generations"),
     *("runs list", "runs show", "runs verify", "runs gc"),
     *("pocket pretrain", "pocket skills", "pocket ship", "pocket pool", "pocket problems"),
 ]

@@ -7,9 +7,12 @@ forcing needs. An engine that can step a `Steppable` inside its own decoding loo
 from __future__ import annotations
 
 import copy
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
+
+from s1core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class SamplingParams:
         min_tokens: no stop token among the first `min_tokens` tokens.
         first_draw: draws of this seed already used. A generation continued over several calls
             uses the same random numbers as one that runs through.
+
+    Raises:
+        InputError: a number outside its range.
     """
 
     max_tokens: int
@@ -36,12 +42,30 @@ class SamplingParams:
     first_draw: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, not {self.max_tokens}")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"need temperature >= 0 and 0 < top_p <= 1, not {self.temperature}, {self.top_p}"
-            )
+        check_number("max_tokens", self.max_tokens, 1, 2**31, whole=True)
+        if self.temperature != 0:  # below, logits divided by it overflow
+            check_number("temperature", self.temperature, 1e-4, 1e4)
+        check_number("top_p", self.top_p, 1e-9, 1)
+        check_number("seed", self.seed or 0, 0, 2**64 - 1, whole=True)
+        check_number("min_tokens", self.min_tokens, 0, 2**31, whole=True)
+        check_number("first_draw", self.first_draw, 0, 2**62, whole=True)
+        for stop in self.stop_token_ids:
+            check_number("a stop token's id", stop, 0, 2**31, whole=True)
+
+
+def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
+    """Refuse what is no number from `low` to `high`, both included (no NaN, no truth value).
+
+    Raises:
+        InputError: says which number, and its range.
+    """
+    kind = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        huge = isinstance(value, int) and abs(value) > 2**64
+        raise InputError(
+            f"{name} must be a {'whole ' * whole}number from {low} to {high}, not "
+            f"{'one of that size' if huge else repr(value)[:60]}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def difficulty(lab: Lab) -> Step:
     }
 
     def compute(run: Run) -> None:
-        from s1lab.pocket.curation import solved
+        from s1lab.pocket.pool import solved
 
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
@@ -100,7 +100,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """What selection works on: the annotated pool, the evaluation questions that must not be in
     it, and the settings. The selected examples themselves are `selection`'s."""
-    from s1lab.pocket.curation import evaluation_index, pocket_candidates, pocket_config
+    from s1lab.pocket.pool import evaluation_index, pocket_candidates, pocket_config
 
     solved = difficulty(lab).make().read_table("solved.csv")
     candidates = pocket_candidates(_pool(lab), solved)

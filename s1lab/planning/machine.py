@@ -19,7 +19,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from s1core.sft.spawn import LAUNCH_VARIABLE
+from s1core.sft.processes import LAUNCH_VARIABLE
 from s1lab.profiles import Profile
 
 PER_HOST = 8
