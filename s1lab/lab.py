@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from s1core.checkpoints import identify, locate
+from s1core.backends import open_engine
+from s1core.checkpoints import identify
 from s1core.records import Problem
 from s1lab import profiles
 from s1lab.data import benchmarks
@@ -106,25 +107,20 @@ class Lab:
 
     def _load(self, model: str | Path) -> Backend:
         profile = self.profile
+        options: dict[str, Any] = {"device": "cpu"}  # hf: the same bytes on every machine
         if profile.engine == "vllm":
-            from s1core.backends.vllm import VLLMBackend
-
-            options = dict(profile.engine_options)
+            options = {**profile.engine_options, "seed": profile.seed}
             for arm in profile.released.values():
                 if arm["model"] == str(model):
                     options |= arm.get("engine_options", {})
-            return VLLMBackend.from_pretrained(
-                locate(model), batch_size=profile.batch_size, seed=profile.seed, **options
-            )
-        import torch
-        from transformers.utils import logging
+        else:
+            import torch
+            from transformers.utils import logging
 
-        from s1core.backends.hf import HFBackend
-
-        logging.disable_progress_bar()  # "Loading weights", once per run
-        if profile.threads:
-            torch.set_num_threads(profile.threads)
-        return HFBackend.from_pretrained(locate(model), batch_size=profile.batch_size)
+            logging.disable_progress_bar()  # "Loading weights", once per run
+            if profile.threads:
+                torch.set_num_threads(profile.threads)
+        return open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
 
     def release(self) -> None:
         """Let go of the engine, so that its memory is free for another one or for training."""

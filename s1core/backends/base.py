@@ -7,12 +7,11 @@ forcing needs. An engine that can step a `Steppable` inside its own decoding loo
 from __future__ import annotations
 
 import copy
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from s1core.errors import InputError
+from s1core.errors import check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +41,15 @@ class SamplingParams:
     first_draw: int = 0
 
     def __post_init__(self) -> None:
-        check_number("max_tokens", self.max_tokens, 1, 2**31, whole=True)
-        if self.temperature != 0:  # below, logits divided by it overflow
-            check_number("temperature", self.temperature, 1e-4, 1e4)
-        check_number("top_p", self.top_p, 1e-9, 1)
-        check_number("seed", self.seed or 0, 0, 2**64 - 1, whole=True)
-        check_number("min_tokens", self.min_tokens, 0, 2**31, whole=True)
-        check_number("first_draw", self.first_draw, 0, 2**62, whole=True)
+        check_number("max_tokens", self.max_tokens, 1, 2**31)
+        if self.temperature != 0:  # below, what is divided by it overflows
+            check_number("temperature", self.temperature, 1e-4, 1e4, whole=False)
+        check_number("top_p", self.top_p, 1e-9, 1, whole=False)
+        check_number("seed", self.seed or 0, 0, 2**64 - 1)
+        check_number("min_tokens", self.min_tokens, 0, 2**31)
+        check_number("first_draw", self.first_draw, 0, 2**62)
         for stop in self.stop_token_ids:
-            check_number("a stop token's id", stop, 0, 2**31, whole=True)
-
-
-def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
-    """Refuse what is no number from `low` to `high`, both included (no NaN, no truth value).
-
-    Raises:
-        InputError: says which number, and its range.
-    """
-    kind = numbers.Integral if whole else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        huge = isinstance(value, int) and abs(value) > 2**64
-        raise InputError(
-            f"{name} must be a {'whole ' * whole}number from {low} to {high}, not "
-            f"{'one of that size' if huge else repr(value)[:60]}"
-        )
+            check_number("a stop token's id", stop, 0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)

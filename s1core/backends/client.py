@@ -3,10 +3,9 @@
 The HTTP is the `openai` client's, imported when a `Client` is made. What it leaves open is here:
 
 - `Client(url, key_variable=..., retry=...)` refuses an address or a key that cannot be used.
-- `client.call(path, body, read=...)` posts JSON (or gets, without a body), and returns what `read`
-  makes of the reply; it tries again where that can help and raises `RequestFailed` otherwise.
-  `read` raises ValueError, LookupError, TypeError or AttributeError for what is worth another try,
-  and `RequestFailed` for what is not.
+- `client.call(path, body, read=...)` posts JSON (or gets, without a body) and returns what `read`
+  makes of the reply. It tries again where that can help, and raises `RequestFailed` otherwise.
+  `read` may raise anything: `RequestFailed` where another try is in vain.
 - `client.stop()` ends what is under way, for Ctrl-C; `client.resume()` allows requests again.
 - `client.scrub(text)` takes the key out of whatever is shown or stored.
 
@@ -32,8 +31,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from s1core.backends.base import check_number
-from s1core.errors import BackendError
+from s1core.errors import BackendError, check_number
 from s1core.records import printable
 
 MOST_BYTES = 8 * 2**20
@@ -52,11 +50,7 @@ class RequestFailed(BackendError):
         requests: how many were made.
     """
 
-    def __init__(
-        self, message: str, again: bool = False, status: int = 0, retry_after: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.again, self.status, self.retry_after, self.requests = again, status, retry_after, 1
+    again, status, retry_after, requests = False, 0, "", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +70,10 @@ class Retry:
     longest_wait: float = 30.0
 
     def __post_init__(self) -> None:
-        check_number("attempts", self.attempts, 1, 1000, whole=True)
-        check_number("timeout", self.timeout, 0.001, 86_400)
-        check_number("wait", self.wait, 0, 86_400)
-        check_number("longest_wait", self.longest_wait, 0, 86_400)
+        check_number("attempts", self.attempts, 1, 1000)
+        for name in ("timeout", "wait", "longest_wait"):
+            least = 0.001 if name == "timeout" else 0
+            check_number(name, getattr(self, name), least, 86_400, whole=False)
 
     def pause(self, attempt: int, asked: str | None) -> float:
         """Seconds to wait after try number `attempt` (from 0); `asked` is Retry-After."""
@@ -105,10 +99,12 @@ class Client:
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
     ) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w*", str(key_variable), re.ASCII):
+        if not isinstance(key_variable, str) or not re.fullmatch(
+            r"(?a:[A-Z_a-z]\w*)", key_variable
+        ):
             raise BackendError("key_variable is no name of an environment variable; give its name")
-        self.url, self.retry = _checked(url, key_variable), retry or Retry()
         self._variable = key_variable
+        self.url, self.retry = self._checked(url), retry or Retry()
         self._key()
         self._stopped = threading.Event()
         self._under_way: set[concurrent.futures.Future[bytes]] = set()
@@ -130,14 +126,14 @@ class Client:
         for attempt in range(self.retry.attempts):
             before()
             try:
-                return self._read(self._send(path, body), read)
+                return self._try(path, body, read)
             except RequestFailed as failed:
+                failed.requests = attempt + 1
+                if not failed.again:
+                    raise
                 last = failed
-            last.requests = attempt + 1
             pause = self.retry.pause(attempt, last.retry_after)
-            if not last.again:
-                raise last
-            if attempt + 1 < self.retry.attempts and self._stopped.wait(pause):
+            if attempt + 1 == self.retry.attempts or self._stopped.wait(pause):
                 break
         last.args = (f"{last}; gave up after {last.requests} tries",)
         raise last
@@ -175,17 +171,30 @@ class Client:
             )
         return key
 
-    def _send(self, path: str, body: Mapping[str, Any] | None) -> bytes:
-        """The body of one reply, in at most `timeout` seconds."""
-        key = self._key()
-        future = asyncio.run_coroutine_threadsafe(self._request(path, body, key), self._loop)
+    def _checked(self, url: str) -> str:
+        """The address without its last slash. Refusals never repeat it: it may hold a secret."""
+        wrong = "is not an http(s) one; give one such as http://host/v1"
+        try:
+            parts = urllib.parse.urlsplit(url)
+            if "@" in parts.netloc or parts.query or parts.fragment:
+                wrong = "must hold no user, password or query; put the key in the environment "
+                wrong += f"variable {self._variable}"
+            elif parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                wrong = "" if re.fullmatch(r"[\x21-\x7e]+", url) else wrong
+        except (ValueError, TypeError, AttributeError):
+            pass
+        if wrong:
+            raise BackendError(f"the server's address {wrong}")
+        return url.rstrip("/")
+
+    def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
+        request = self._request(path, body, self._key())
+        future = asyncio.run_coroutine_threadsafe(request, self._loop)
         self._under_way.add(future)
         if self._stopped.is_set():
             future.cancel()
         try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise RequestFailed("stopped before there was an answer") from None
+            return read(json.loads(future.result()))
         except Exception as error:
             # Whatever a server does must be the failure of this request, never the job's end.
             raise self._explained(error) from None
@@ -193,86 +202,51 @@ class Client:
             future.cancel()
             self._under_way.discard(future)
 
-    async def _request(self, path: str, body: Mapping[str, Any] | None, key: str) -> bytes:
+    async def _request(self, path: str, body: Any, key: str) -> bytes:
         import httpx2
         import openai
 
-        options = {"headers": {"Authorization": f"Bearer {key}" if key else openai.Omit()}}
+        authorization = f"Bearer {key}" if key else openai.Omit()
+        post = functools.partial(self._openai.post, body=body)
+        ask = self._openai.get if body is None else post
+        options = {"headers": {"Authorization": authorization}}
         async with asyncio.timeout(self.retry.timeout):
-            if body is None:
-                reply = await self._openai.get(path, cast_to=httpx2.Response, options=options)
-            else:
-                reply = await self._openai.post(
-                    path, cast_to=httpx2.Response, body=dict(body), options=options
-                )
-        return reply.content
+            return (await ask(path, cast_to=httpx2.Response, options=options)).content
 
     def _explained(self, error: Exception) -> RequestFailed:
         """The sentence for one try that failed, and whether another could succeed."""
         import openai
 
-        causes = [error]
-        while led := causes[-1].__cause__ or causes[-1].__context__:
-            causes.append(led)
-        first, again, status, asked = causes[-1], False, 0, ""
-        if isinstance(error, openai.APIStatusError):
+        first: BaseException = error
+        while led := first.__cause__ or first.__context__:
+            first = led
+        again, status, asked = True, 0, ""
+        if isinstance(error, RequestFailed):
+            again, said = error.again, str(error)
+        elif isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, error.response.headers
+            again, asked = status in _AGAIN, headers.get("retry-after", "")
             said = self.scrub(error.response.content.decode("utf-8", "replace"))[:300]
             if 300 <= status < 400:
                 said = f"no redirect is followed, such as to {headers.get('location', 'nowhere')}"
             said = f"HTTP {status} from {self.url}: {said}"
-            again, asked = status in _AGAIN, headers.get("retry-after", "")
+        elif isinstance(error, concurrent.futures.CancelledError):
+            again, said = False, "stopped before there was an answer"
         elif isinstance(error, TimeoutError):
-            said, again = f"no answer from {self.url} in {self.retry.timeout:g} s", True
-        elif isinstance(first, _BadReply):
-            said = f"the reply from {self.url} is refused: {first}"
-        elif isinstance(first, (socket.gaierror, ssl.SSLError)):
-            said = f"no connection to {self.url}, whose address is wrong: {first}"
+            said = f"no answer from {self.url} in {self.retry.timeout:g} s"
+        elif isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError)):
+            again, said = False, f"no answer can come from {self.url}: {first}"
         elif isinstance(error, openai.APIConnectionError):
             said = f"no connection to {self.url}: {str(first) or type(first).__name__}"
-            again = True
         else:
-            said = f"no request to {self.url}: {type(error).__name__}: {error}"
-        return RequestFailed(self.scrub(said), again, status, asked)
-
-    def _read(self, data: bytes, read: Callable[[Any], Any]) -> Any:
-        try:
-            reply = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            said = f"the reply from {self.url} is not JSON ({type(error).__name__}: {error})"
-            raise RequestFailed(self.scrub(said), again=True) from None
-        try:
-            return read(reply)
-        except RequestFailed as failed:
-            failed.args = (self.scrub(str(failed)),)
-            raise
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            said = f"the reply is none: {type(error).__name__}: {error}"
-            raise RequestFailed(self.scrub(said), again=True) from None
+            said = f"not the reply that was asked for ({type(error).__name__}: {str(error)[:300]})"
+        failed = RequestFailed(self.scrub(said))
+        failed.again, failed.status, failed.retry_after = again, status, asked
+        return failed
 
 
 class _BadReply(Exception):
     """A reply that is refused before it is read whole."""
-
-
-def _checked(url: str, key_variable: str) -> str:
-    """The address without its last slash. Refusals never repeat it: it may hold a secret."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except (ValueError, AttributeError):
-        usable = False
-    else:
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise BackendError(
-                "the server's address must hold no user, password or query; put the key in "
-                f"the environment variable {key_variable}"
-            )
-    if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
-        raise BackendError(
-            "the server's address is not an http(s) one; give one such as http://host/v1"
-        )
-    return url.rstrip("/")
 
 
 def _openai_client(url: str) -> Any:

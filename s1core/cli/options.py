@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from s1core.errors import BackendError, InputError
+from s1core.errors import InputError
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -184,39 +184,14 @@ def open_engine(
         BackendError: it cannot be started or reached; the message says what to do.
         InputError: there is no such checkpoint, or the engine does not take an option's value.
     """
-    from s1core.checkpoints import explained, locate
+    from s1core import backends
 
-    given = dict(arguments or {})
-    if engine == "completions":
-        from s1core.backends.completions import CompletionsBackend, Retry
-
-        with explained(f"the server {url} cannot be used"):
-            patience = {name: given.pop(name) for name in ("timeout", "attempts") if name in given}
-            server = CompletionsBackend(
-                url,
-                model,
-                tokenizer,
-                context_length=context_length,
-                concurrency=batch_size,
-                retry=Retry(**patience),
-                **given,
-            )
-        server.batch_size = batch_size
-        return server
-    path = locate(model)
-    if engine == "vllm":
-        try:
-            from s1core.backends.vllm import VLLMBackend
-        except ImportError as error:
-            raise BackendError(
-                f"vLLM cannot be imported ({error}); install it with pip install 's1core[gpu]', or "
-                "use --backend hf"
-            ) from error
-        return VLLMBackend.from_pretrained(path, batch_size=batch_size, **given)
-    import torch
-
-    from s1core.backends.hf import HFBackend
-
-    given.setdefault("device", "cuda" if torch.cuda.is_available() else None)
-    with explained(f"{model} cannot be loaded"):
-        return HFBackend.from_pretrained(path, batch_size=batch_size, **given)
+    return backends.open_engine(
+        engine,
+        model,
+        url=url,
+        tokenizer=tokenizer,
+        context_length=context_length,
+        batch_size=batch_size,
+        **(arguments or {}),
+    )
