@@ -28,6 +28,9 @@ STAMP_VARIABLE = "S1CORE_STAMP"
 """Names a word that is written across every figure (see `s1lab.figures.display`)."""
 
 
+Say = Callable[[str], None]
+
+
 class Lab:
     """A profile, and the store its results live in.
 
@@ -39,12 +42,7 @@ class Lab:
     """
 
     def __init__(
-        self,
-        profile: Profile,
-        store: RunStore,
-        *,
-        progress: bool = False,
-        say: Callable[[str], None] | None = None,
+        self, profile: Profile, store: RunStore, *, progress: bool = False, say: Say | None = None
     ) -> None:
         if profile.rehearsal:  # whoever draws its runs, and wherever
             os.environ.setdefault(STAMP_VARIABLE, "rehearsal")
@@ -57,12 +55,7 @@ class Lab:
         self._engine: tuple[str, Backend] | None = None
 
     def step(
-        self,
-        kind: str,
-        settings: Mapping[str, Any],
-        label: str,
-        compute: Compute,
-        **about: Any,
+        self, kind: str, settings: Mapping[str, Any], label: str, compute: Compute, **about: Any
     ) -> Step:
         """A run of a kind: whatever changes its result is in its settings, which name it."""
         return Step(label, self.store.locate(kind, settings), compute, **about)

@@ -57,20 +57,16 @@ def note(file: Path, seconds: float) -> None:
         "cpus": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in VERSIONS},
+        "versions": {
+            name: next((found.version for found in metadata.distributions(name=name)), None)
+            for name in VERSIONS
+        },
         "commit": next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None),
     }
     # Name and driver of each NVIDIA GPU.
     if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
     write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

@@ -64,15 +64,10 @@ def project_root(start: str | Path = ".") -> Path:
     return start
 
 
-def settings_hash(kind: str, settings: Mapping[str, Any]) -> str:
-    """12 hex digits that name a run: equal settings, equal name, whatever their order."""
-    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
-    """The folder name of a run: `generate-3f9c1a2b7d10`."""
-    return f"{kind}-{settings_hash(kind, settings)}"
+    """The folder name of a run, `generate-3f9c1a2b7d10`: the same for equal settings."""
+    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
+    return f"{kind}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +94,9 @@ class Run:
     @property
     def state(self) -> str:
         """ "finished", "unfinished", or "damaged": files that say what it is cannot be read."""
-        marked = (self.path / "finished.json").exists()
-        if run_name(self.kind, self.settings) != self.id or marked != self.is_finished:
-            return "damaged"
-        return "finished" if marked else "unfinished"
+        if self.is_finished and run_name(self.kind, self.settings) == self.id:
+            return "finished"
+        return "damaged" if self.verify() else "unfinished"
 
     @property
     def lock(self) -> BaseFileLock:
@@ -127,8 +121,6 @@ class Run:
                 pass
             yield ours
 
-    # ------------------------------------------------------------------ while it runs
-
     def append(self, records: Iterable[Any]) -> int:
         """Add records; they are on disk when this returns. Returns how many."""
         return Journal(self.path / "results.jsonl").append(records)
@@ -139,8 +131,7 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
-        text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomically(self.path / "public" / name, [text + "\n"])
+        write_atomically(self.path / "public" / name, [_json(value, ensure_ascii=False)])
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
@@ -153,8 +144,6 @@ class Run:
     def write_records(self, name: str, records: Iterable[Any]) -> None:
         """Write a public JSONL file."""
         write_atomically(self.path / "public" / name, (to_json(r) + "\n" for r in records))
-
-    # ------------------------------------------------------------------ when it is done
 
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
@@ -170,11 +159,7 @@ class Run:
         return self._rows(name, filter(None, lines))
 
     def summary(self) -> dict[str, Any]:
-        """What `finish` recorded: {"files": {name: sha256}, …}.
-
-        Raises:
-            RunError: the run is not finished, or the file that says so is damaged.
-        """
+        """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
         found = read_object(self.path / "finished.json", self._advice)
         files = found.get("files")
         if not isinstance(files, dict) or any("/" in name for name in files):
@@ -187,15 +172,14 @@ class Run:
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems = []
+        problems, files = [], {}
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
-        if not (self.path / "finished.json").exists():
-            return problems
-        try:
-            files = self.summary()["files"]
-        except RunError as error:
-            return [*problems, str(error)]
+        if (self.path / "finished.json").exists():
+            try:
+                files = self.summary()["files"]
+            except RunError as error:
+                problems.append(str(error))
         for name, digest in files.items():
             path = self.path / "public" / name
             if not path.is_file():
@@ -225,13 +209,10 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
 
-    # ------------------------------------------------------------------ making it
-
     def ensure(self, compute: Compute) -> Run:
-        """The finished run; `compute` makes or continues it when needed.
+        """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
 
-        It gets the run with whatever an earlier attempt left in it. Processes that ask for the
-        same run at once wait for the first.
+        Processes that ask for the same run at once wait for the first.
 
         Raises:
             RunError: the store is read-only and does not hold the run, or cannot be written.
@@ -267,8 +248,7 @@ class Run:
     def _start(self) -> None:
         """Say what was asked for; a manifest that a full disk left behind is written again."""
         manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        path = self.path / "manifest.json"
+        path, text = self.path / "manifest.json", _json(manifest)
         if not path.exists() or path.read_bytes() != text.encode():
             write_atomically(path, [text])
 
@@ -278,17 +258,11 @@ class Run:
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
         files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
-        text = json.dumps({"files": files, **extra}, indent=1, sort_keys=True)
-        write_atomically(self.path / "finished.json", [text + "\n"])
+        write_atomically(self.path / "finished.json", [_json({"files": files, **extra})])
 
 
 class RunStore:
-    """A folder of runs.
-
-    Args:
-        root: the folder; made when the first run is started.
-        read_only: never start a run; ask only for finished ones (the committed results).
-    """
+    """A folder of runs; one that is read-only (the committed results) never starts one."""
 
     def __init__(self, root: str | Path = DEFAULT_STORE, read_only: bool = False) -> None:
         self.root = Path(root)
@@ -329,8 +303,8 @@ class RunStore:
         path = self.root / MISSING
         if not path.exists():
             return {}
-        advice = "delete it: `s1lab reproduce` writes it again"
-        noted = read_object(path, advice).get(profile, {})
+        noted = read_object(path, advice := "delete it: `s1lab reproduce` writes it again")
+        noted = noted.get(profile, {})
         if not isinstance(noted, dict) or not all(isinstance(why, str) for why in noted.values()):
             raise RunError(f"{path} does not say what is missing and why; {advice}")
         return noted
@@ -341,15 +315,10 @@ class RunStore:
         noted = recorded(path)
         if noted.get(profile, {}) != dict(missing):
             noted[profile] = dict(missing)
-            text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
-            write_atomically(path, [text + "\n"])
+            write_atomically(path, [_json(noted, ensure_ascii=False)])
 
     def get(self, run_id: str) -> Run:
-        """The run whose name starts with `run_id` (as `s1lab runs list` prints it).
-
-        Raises:
-            RunError: no run, or more than one, has such a name.
-        """
+        """The one run whose name starts with `run_id`; RunError if there is none, or several."""
         found = [run for run in self.runs() if run.id.startswith(run_id)]
         if len(found) != 1:
             names = ", ".join(run.id for run in found) or "none"
@@ -357,11 +326,7 @@ class RunStore:
         return found[0]
 
     def remove(self, run: Run) -> None:
-        """Delete a run's folder. The marker goes first: a half-deleted run is never finished.
-
-        Raises:
-            RunError: the store is read-only, or the run is being made.
-        """
+        """Delete a run's folder, marker first; RunError if it is being made, or not ours."""
         if self.read_only:
             raise RunError(f"{self.root} holds committed results; nothing is removed from it")
         with run.claim() as ours:
@@ -372,12 +337,9 @@ class RunStore:
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
-        """Copy finished runs, without their bulky parts, to `folder` (as `results/<profile>`).
+        """Copy finished runs, without their bulky parts, to `folder`; returns how many.
 
-        The folder is replaced as a whole. Returns the number of runs.
-
-        Raises:
-            RunError: the folder holds something else than runs.
+        The folder is replaced as a whole; RunError if it holds something else than runs.
         """
         folder = Path(folder)
         others = [
@@ -404,6 +366,10 @@ class RunStore:
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         return len(runs)
+
+
+def _json(value: Any, **options: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, **options) + "\n"
 
 
 def _sha256(path: Path) -> str:

@@ -138,7 +138,11 @@ def compare(
     from s1lab.compare import compare_results
 
     pipeline = open_pipeline(profile, seed)
-    echo(compare_results(pipeline, results / pipeline.profile.name).text())
+    folder = results / pipeline.profile.name
+    if folder.is_dir():
+        echo(compare_results(pipeline, folder).text())
+    else:
+        echo(f"no committed results in {folder} to compare with yet")
 
 
 def select(
