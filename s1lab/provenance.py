@@ -42,6 +42,11 @@ def recorded(path: Path) -> dict[str, Any]:
         return {}
 
 
+def json_text(value: Any, **options: Any) -> str:
+    """How such a file is written: the same for equal values."""
+    return json.dumps(value, indent=1, sort_keys=True, **options) + "\n"
+
+
 def seconds_of(provenance: Mapping[str, Any]) -> float:
     """How long a run took, over all its attempts; 0 where that is not known."""
     seconds = provenance.get("wall_seconds")
@@ -66,7 +71,7 @@ def note(file: Path, seconds: float) -> None:
     # Name and driver of each NVIDIA GPU.
     if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
-    write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
+    write_atomically(file, [json_text(facts)])
 
 
 def _processor() -> str:

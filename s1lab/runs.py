@@ -9,9 +9,8 @@
         finished.json      written last: counts, and a sha256 for each public file
         provenance.json    when, where, how long, with which versions (differs between machines)
 
-Asking for a finished run returns it; asking for an unfinished one continues it; two processes
-that ask at once wait for each other. The committed `results/<profile>/` has the same layout without
-`results.jsonl`, and is opened read-only. This module knows nothing about models or grading.
+The committed `results/<profile>/` has the same layout without `results.jsonl`, and is opened
+read-only. This module knows nothing about models or grading.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
-from s1lab.provenance import note, read_object, recorded
+from s1lab.provenance import json_text, note, read_object, recorded
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -41,14 +40,11 @@ LAYOUT = 1
 """Version of the folder layout and of the meaning of the settings; part of every hash."""
 
 STORE_VARIABLE = "S1CORE_STORE"
-DEFAULT_STORE = "store"
-COMMITTED = "results"
+DEFAULT_STORE, COMMITTED = "store", "results"
 
-MISSING = "missing.json"
-"""In a store: what could not be had, by profile and name, and why."""
-
-HEADLINE = "scaling.svg"
-"""Beside committed runs: the headline figure."""
+COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
+MISSING, HEADLINE = "missing.json", "scaling.svg"
+"""What is committed of a run; beside runs, what could not be had, and the headline figure."""
 
 
 Compute = Callable[["Run"], Mapping[str, Any] | None]
@@ -58,10 +54,8 @@ Compute = Callable[["Run"], Mapping[str, Any] | None]
 def project_root(start: str | Path = ".") -> Path:
     """The checkout that `start` lies in; `start` itself where there is none."""
     start = Path(start).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").exists() and (folder / "s1core").is_dir():
-            return folder
-    return start
+    folders = (f for f in (start, *start.parents) if (f / "pyproject.toml").exists())
+    return next((folder for folder in folders if (folder / "s1core").is_dir()), start)
 
 
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
@@ -86,10 +80,9 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether its marker is there and can be read; one that is torn marks nothing."""
-        try:
+        with suppress(RunError):
             return bool(self.summary())
-        except RunError:
-            return False
+        return False
 
     @property
     def state(self) -> str:
@@ -111,14 +104,12 @@ class Run:
         from filelock import Timeout
 
         with ExitStack() as held:
-            ours = True
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 held.enter_context(self.lock.acquire(timeout=0))
-            except Timeout:
-                ours = False
-            except OSError:  # a store that cannot be written: making the run says so in a sentence
-                pass
+                ours = True
+            except OSError as error:  # where nothing can be written, making the run says so
+                ours = not isinstance(error, Timeout)
             yield ours
 
     def append(self, records: Iterable[Any]) -> int:
@@ -131,12 +122,12 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
-        write_atomically(self.path / "public" / name, [_json(value, ensure_ascii=False)])
+        write_atomically(self.path / "public" / name, [json_text(value, ensure_ascii=False)])
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
         rows, out = list(rows), io.StringIO()
-        writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(out, [*rows[0]] if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path / "public" / name, [out.getvalue()])
@@ -160,10 +151,9 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
-        found = read_object(self.path / "finished.json", self._advice)
-        files = found.get("files")
-        if not isinstance(files, dict) or any("/" in name for name in files):
-            raise RunError(f"{self.path / 'finished.json'} lists no files; {self._advice}")
+        found = read_object(path := self.path / "finished.json", self._advice)
+        if not isinstance(files := found.get("files"), dict) or "/" in "".join(files):
+            raise RunError(f"{path} lists no files; {self._advice}")
         return found
 
     def provenance(self) -> dict[str, Any]:
@@ -198,9 +188,7 @@ class Run:
         if digest is None or not path.is_file():
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
         if _sha256(path) != digest:
-            raise RunError(
-                f"{path} is not the file that the run wrote (its sha256 differs); {self._advice}"
-            )
+            raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
         return path.read_bytes().decode("utf-8", errors="replace")
 
     def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
@@ -238,17 +226,17 @@ class Run:
         except OSError as error:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
-            where = error.filename or self.path
             raise RunError(
-                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
-                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
+                f"cannot write to the run store at {error.filename or self.path}: {error.strerror}"
+                ". What was finished is kept; make room or name another folder in "
+                f"{STORE_VARIABLE}, then run again."
             ) from error
         return self
 
     def _start(self) -> None:
         """Say what was asked for; a manifest that a full disk left behind is written again."""
         manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
-        path, text = self.path / "manifest.json", _json(manifest)
+        path, text = self.path / "manifest.json", json_text(manifest)
         if not path.exists() or path.read_bytes() != text.encode():
             write_atomically(path, [text])
 
@@ -258,15 +246,14 @@ class Run:
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
         files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
-        write_atomically(self.path / "finished.json", [_json({"files": files, **extra})])
+        write_atomically(self.path / "finished.json", [json_text({"files": files, **extra})])
 
 
 class RunStore:
     """A folder of runs; one that is read-only (the committed results) never starts one."""
 
     def __init__(self, root: str | Path = DEFAULT_STORE, read_only: bool = False) -> None:
-        self.root = Path(root)
-        self.read_only = read_only
+        self.root, self.read_only = Path(root), read_only
 
     @classmethod
     def default(cls, profile: str) -> RunStore:
@@ -291,20 +278,16 @@ class RunStore:
         """Every run of the store, finished or not, sorted by name; damaged ones are among them."""
         found = []
         for path in sorted(self.root.glob("*-*")):
-            kind, _, digest = path.name.rpartition("-")
-            if path.is_dir() and re.fullmatch("[0-9a-f]{12}", digest) and kind[0] != ".":
+            if path.is_dir() and (named := re.fullmatch(r"([a-z]\w*)-[0-9a-f]{12}", path.name)):
                 settings = recorded(path / "manifest.json").get("settings")
                 settings = settings if isinstance(settings, dict) else {}
-                found.append(Run(path, kind, settings, self.read_only))
+                found.append(Run(path, named[1], settings, self.read_only))
         return found
 
     def missing(self, profile: str) -> dict[str, str]:
         """What the runs of a profile go without, by name, and why (see `note_missing`)."""
-        path = self.root / MISSING
-        if not path.exists():
-            return {}
-        noted = read_object(path, advice := "delete it: `s1lab reproduce` writes it again")
-        noted = noted.get(profile, {})
+        path, advice = self.root / MISSING, "delete it: `s1lab reproduce` writes it again"
+        noted = read_object(path, advice).get(profile, {}) if path.exists() else {}
         if not isinstance(noted, dict) or not all(isinstance(why, str) for why in noted.values()):
             raise RunError(f"{path} does not say what is missing and why; {advice}")
         return noted
@@ -315,7 +298,7 @@ class RunStore:
         noted = recorded(path)
         if noted.get(profile, {}) != dict(missing):
             noted[profile] = dict(missing)
-            write_atomically(path, [_json(noted, ensure_ascii=False)])
+            write_atomically(path, [json_text(noted, ensure_ascii=False)])
 
     def get(self, run_id: str) -> Run:
         """The one run whose name starts with `run_id`; RunError if there is none, or several."""
@@ -342,34 +325,25 @@ class RunStore:
         The folder is replaced as a whole; RunError if it holds something else than runs.
         """
         folder = Path(folder)
-        others = [
-            path.name
-            for path in (folder.iterdir() if folder.exists() else ())
-            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE)
-        ]
-        if others:
-            raise RunError(f"{folder} holds {sorted(others)[0]!r}, no run; it is not replaced")
+        for path in sorted(folder.iterdir() if folder.exists() else ()):
+            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):
+                raise RunError(f"{folder} holds {path.name!r}, no run; it is not replaced")
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        runs = list(runs)
-        for run in runs:
-            target = fresh / run.id
-            target.mkdir()
-            for name in ("manifest.json", "finished.json", "provenance.json"):
-                if (run.path / name).exists():
-                    shutil.copy(run.path / name, target / name)
-            if (run.path / "public").exists():
-                shutil.copytree(run.path / "public", target / "public")
+        paths = [run.path for run in runs]
+        for path in paths:
+            shutil.copytree(path, fresh / path.name, ignore=_bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-        return len(runs)
+        return len(paths)
 
 
-def _json(value: Any, **options: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, **options) + "\n"
+def _bulky(folder: str, names: list[str]) -> set[str]:
+    """What is not copied: all but a few files of a run, nothing of what is inside those."""
+    return set(names) - COPIED if "manifest.json" in names else set()
 
 
 def _sha256(path: Path) -> str:

@@ -78,7 +78,7 @@ def test_a_line_damaged_in_the_middle_is_reported_with_its_number(tmp_path):
 def test_a_public_file_that_was_changed_is_refused_and_verify_names_it(tmp_path):
     run = RunStore(tmp_path).ensure("demo", SETTINGS, _compute)
     (run.path / "public" / "table.csv").write_text("x,y\n1,three\n")
-    with pytest.raises(RunError, match="sha256 differs"):
+    with pytest.raises(RunError, match="its sha256 is not"):
         run.read_table("table.csv")
     assert run.verify() == [f"{run.id}: public/table.csv was changed after it was written"]
 
