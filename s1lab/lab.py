@@ -100,19 +100,16 @@ class Lab:
 
     def _load(self, model: str | Path) -> Backend:
         profile = self.profile
-        options: dict[str, Any] = {"device": "cpu"}  # hf: the same bytes on every machine
+        options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
         if profile.engine == "vllm":
             options = {**profile.engine_options, "seed": profile.seed}
             for arm in profile.released.values():
                 if arm["model"] == str(model):
                     options |= arm.get("engine_options", {})
-        else:
+        elif profile.threads:
             import torch
-            from transformers.utils import logging
 
-            logging.disable_progress_bar()  # "Loading weights", once per run
-            if profile.threads:
-                torch.set_num_threads(profile.threads)
+            torch.set_num_threads(profile.threads)
         return open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
 
     def release(self) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from s1lab.evaluation.crossed import crossed_interval
 from scipy import stats
 
 from s1lab import experiments, profiles
 from s1lab.analysis import lengths as by_length
 from s1lab.analysis import subsets
-from s1lab.evaluation.crossed import crossed_interval
 from s1lab.experiments import Training
 from s1lab.kinds import curation, sft
 from s1lab.pipeline import Pipeline

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from s1core.backends.engine_start import reasoned
+from s1core.engine_start import reasoned
 from s1core.errors import BackendError, InputError
 
 
@@ -15,7 +15,7 @@ def test_the_reason_is_the_deepest_cause_that_says_something():
         try:
             raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
         except ValueError as error:
-            raise RuntimeError("Engine core initialization failed. See root cause above.") from error
+            raise RuntimeError("Engine core initialization failed. See root cause.") from error
     assert str(caught.value) == (
         "vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV cache is needed"
     )

@@ -12,8 +12,8 @@ from s1core.records import Generation, Grade, Problem, Segment, printable, write
 from s1core.templates import encode
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point
-from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.display import first_line, visible
+from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from s1lab.runs import Run, RunStore
 from tests.helpers import tiny_tokenizer

@@ -21,9 +21,9 @@ from vllm import LLM, TokensPrompt
 from vllm import SamplingParams as EngineParams
 
 from s1core.backends.base import Completion, SamplingParams
-from s1core.backends.engine_start import reasoned
 from s1core.backends.sampling import row_seed
 from s1core.checkpoints import load_tokenizer, locate
+from s1core.engine_start import reasoned
 from s1core.errors import BackendError, InputError
 from s1core.forcing.budget import Machine
 

@@ -104,10 +104,10 @@ class Request:
         if token not in machine.stops and machine.room > 1:
             self._next = (machine, [token], [])
             return token, mark
-        machine = machine.clone()
+        machine, stops = machine.clone(), machine.stops  # `take` may change them
         plan = machine.take([token])
         self._next = (machine, [], plan)
-        if token not in machine.stops:
+        if token not in stops:
             return token, mark
         if machine.finished:
             return final_stop(machine), mark

@@ -94,7 +94,7 @@ def per_doubling(name: str, folder: Path) -> Interval:
         for d in draws
     ]
     low, high = np.quantile(slopes[1:], [0.025, 0.975])
-    return Interval(float(slopes[0]), float(low), float(high), n, 0.95, "questions resampled")
+    return Interval(float(slopes[0]), float(low), float(high), n, "questions resampled")
 
 
 def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:

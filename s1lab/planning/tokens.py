@@ -10,8 +10,9 @@ added (Figure 4a). A finished run counts as what it really used.
 from __future__ import annotations
 
 import math
+import operator
 import os
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +48,7 @@ class Tokens:
     high: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.trained + other.trained,
-            self.low + other.low,
-            self.expected + other.expected,
-            self.high + other.high,
-        )
+        return Tokens(*map(operator.add, astuple(self), astuple(other)))
 
 
 @dataclass
