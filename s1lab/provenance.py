@@ -50,7 +50,7 @@ def json_text(value: Any, **options: Any) -> str:
 def seconds_of(provenance: Mapping[str, Any]) -> float:
     """How long a run took, over all its attempts; 0 where that is not known."""
     seconds = provenance.get("wall_seconds")
-    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else 0.0
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e12 else 0.0
 
 
 def note(file: Path, seconds: float) -> None:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
-from s1lab.provenance import json_text, note, read_object, recorded
+from s1lab.provenance import json_text, note, read_object, recorded, seconds_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -158,7 +158,8 @@ class Run:
 
     def provenance(self) -> dict[str, Any]:
         """When, where and for how long it ran; empty when that was not recorded."""
-        return recorded(self.path / "provenance.json")
+        found = recorded(self.path / "provenance.json")
+        return {**found, "wall_seconds": seconds_of(found)} if found else {}
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
@@ -294,8 +295,7 @@ class RunStore:
 
     def note_missing(self, profile: str, missing: Mapping[str, str]) -> None:
         """Remember which data sets and models could not be had, so that pages can say so."""
-        path = self.root / MISSING
-        noted = recorded(path)
+        noted = recorded(path := self.root / MISSING)
         if noted.get(profile, {}) != dict(missing):
             noted[profile] = dict(missing)
             write_atomically(path, [json_text(noted, ensure_ascii=False)])
