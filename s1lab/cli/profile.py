@@ -70,7 +70,7 @@ def reproduce(
     Start it in several terminals, or on several machines that share the store, and they share the
     work.
     """
-    from s1lab.planning.start import begin_with
+    from s1lab.planning.cost import begin_with
 
     pipeline = begin_with(open_pipeline(profile, seed), None if yes else _ask, only or ())
     steps = _chosen(pipeline, only)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
 from s1lab.generations.outcomes import AGGREGATES, table
 
@@ -205,6 +207,99 @@ def cochran_q(right: np.ndarray) -> float:
         return 1.0
     q = (k - 1) * (k * (runs**2).sum() - runs.sum() ** 2) / spread
     return float(stats.chi2.sf(q, k - 1))
+
+
+def wait_gains(folder: Path) -> pd.DataFrame:
+    """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
+    of = more_waits(folder)
+    of = of[of.pair_n > 0][["model", "waits", "pair_n", "pair_difference", "pair_low", "pair_high"]]
+    return of.rename(columns=lambda name: name.removeprefix("pair_")).reset_index(drop=True)
+
+
+def authors(folder: Path) -> pd.DataFrame:
+    """The authors' own logs, run by run; empty where the Hub was not reached."""
+    try:
+        of = table("authors", folder)
+    except InputError:
+        return pd.DataFrame(columns=["run", "task", "n", "accuracy", "thinking tokens", "cut"])
+    rows = [
+        {"run": run, "task": task, **_estimate((part.status == "correct").sum(), len(part))}
+        | {"thinking_tokens": part.thinking_tokens.mean(), "cut": int(part.cut.sum())}
+        for (run, task), part in of.groupby(["condition", "group"])
+    ]
+    return shown(pd.DataFrame(rows))
+
+
+NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
+
+
+def cap_curves(folder: Path) -> pd.DataFrame:
+    """Curve rows (`s1lab.figures.panels`) of both sets: a panel each."""
+    found = []
+    for name, panel in NAMES.items():
+        of = caps(name, folder).assign(panel=panel)
+        thinks = of.cap > 0
+        found.append(of[thinks].assign(name="s1.1-32B", series="capping", x=of.thinking_tokens))
+        found.append(of[~thinks].assign(name="Qwen2.5-32B-Instruct", series="base", x=100.0))
+    return pd.concat(found, ignore_index=True)
+
+
+def recount_curves(folder: Path) -> pd.DataFrame:
+    """Curve rows of the recounted logs: caps and Waits, a panel for each benchmark."""
+    of = recounted(folder)
+    series = of.kind.map({"cap": "capping", "Waits": "wait"})
+    names = of.kind.map({"cap": "caps", "Waits": "1 to 8 Waits"})
+    return of.assign(panel=of.benchmark, name=names, series=series, x=of.tokens)
+
+
+def caps_in_words(folder: Path) -> str:
+    """The ends of each curve, for those who cannot see it."""
+    return " ".join(
+        f"{panel}: {', '.join(_said(row) for row in caps(name, folder).itertuples())}."
+        for name, panel in NAMES.items()
+    )
+
+
+def recount_in_words(folder: Path) -> str:
+    """Every point of the recounted logs, for those who cannot see them."""
+    return "; ".join(
+        f"{row.benchmark}, {row.kind} {row.amount}: {100 * row.accuracy:.1f}% at {row.tokens:,.0f}"
+        for row in recounted(folder).itertuples()
+    )
+
+
+def _said(row: Any) -> str:
+    what = f"cap {row.cap:,}" if row.cap else f"{row.model} without thinking"
+    return f"{what} {100 * row.accuracy:.1f}%"
+
+
+def numbers(folder: Path) -> dict[str, str]:
+    """What the chapter's sentences name, by name."""
+    waits, (steps, chance) = one_wait(folder), checkpoints(folder)
+    math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
+    percent = (100 * math.accuracy).map("{:.1f}".format)
+    said = {
+        "found": f"{len(table('mgsm', folder).query('waits > 0')):,}",
+        "traces": f"{waits.traces.sum():,}",
+        "readable": f"{waits.readable.sum():,}",
+        "mended": str(waits.mended.sum()),
+        "broken": str(waits.broken.sum()),
+        "solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}",
+        "math-first": percent["cap", 500],
+        "math-last": percent["cap", 8000],
+        "math-one": percent["Waits", 1],
+        "math-eight": percent["Waits", 8],
+        "math-growth": f"{math.tokens['Waits', 8] / math.tokens['Waits', 1]:.1f}",
+        "lowest": f"{100 * steps.accuracy.min():.1f}",
+        "highest": f"{100 * steps.accuracy.max():.1f}",
+        "cochran": f"{chance:.2f}",
+    }
+    for name in NAMES:
+        said[f"{name}-slope"] = per_doubling(name, folder).percent()
+        gains = cap_differences(name, folder).query("cap == 500")
+        (gain,) = shown(gains[gains.against.str.startswith("qwen")], "difference").difference
+        said[f"{name}-gain"] = gain
+    return said
 
 
 def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
