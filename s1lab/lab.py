@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from s1core.backends import open_engine
 from s1core.checkpoints import identify
 from s1core.records import Problem
 from s1lab import profiles
@@ -27,6 +28,9 @@ STAMP_VARIABLE = "S1CORE_STAMP"
 """Names a word that is written across every figure (see `s1lab.figures.display`)."""
 
 
+Say = Callable[[str], None]
+
+
 class Lab:
     """A profile, and the store its results live in.
 
@@ -38,12 +42,7 @@ class Lab:
     """
 
     def __init__(
-        self,
-        profile: Profile,
-        store: RunStore,
-        *,
-        progress: bool = False,
-        say: Callable[[str], None] | None = None,
+        self, profile: Profile, store: RunStore, *, progress: bool = False, say: Say | None = None
     ) -> None:
         if profile.rehearsal:  # whoever draws its runs, and wherever
             os.environ.setdefault(STAMP_VARIABLE, "rehearsal")
@@ -56,12 +55,7 @@ class Lab:
         self._engine: tuple[str, Backend] | None = None
 
     def step(
-        self,
-        kind: str,
-        settings: Mapping[str, Any],
-        label: str,
-        compute: Compute,
-        **about: Any,
+        self, kind: str, settings: Mapping[str, Any], label: str, compute: Compute, **about: Any
     ) -> Step:
         """A run of a kind: whatever changes its result is in its settings, which name it."""
         return Step(label, self.store.locate(kind, settings), compute, **about)
@@ -105,8 +99,6 @@ class Lab:
         return self._engine[1]
 
     def _load(self, model: str | Path) -> Backend:
-        from s1core.backends import open_engine
-
         profile = self.profile
         options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
         if profile.engine == "vllm":

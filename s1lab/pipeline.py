@@ -8,7 +8,6 @@ nowhere else, so they always mean the same results. What is measured is describe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from s1core.records import Example
@@ -30,10 +29,6 @@ KINDS = (curation, generate, reading, repetition)
 
 class Pipeline(Lab):
     """A profile and a store, and every run that they may be asked for."""
-
-    def difficulty(self) -> Run:
-        """Ask both graders every question of the pool, directly (Section 2.2, Difficulty)."""
-        return curation.difficulty(self).make()
 
     def selection(self, subset: str = "s1") -> Run:
         """Select examples from the pool; `subset` is "s1" or a baseline of Table 2."""
@@ -66,13 +61,9 @@ class Pipeline(Lab):
         """Summarise the run of a condition: what it cost and what it gave."""
         return point(condition.label, condition.kind, condition.budget, self.run(condition))
 
-    def points(self, conditions: Sequence[Condition]) -> list[Point]:
-        """`point` of each."""
-        return [self.point(condition) for condition in conditions]
-
     def curve(self, benchmark: str | None = None) -> list[Point]:
         """Accuracy against thinking tokens: Figure 1 (budgets) and Figure 4a (Waits)."""
-        return self.points(experiments.curve(self.profile, benchmark))
+        return [self.point(condition) for condition in experiments.curve(self.profile, benchmark)]
 
     def steps(self) -> list[Step]:
         """Every run the book is made of, each once and after those it needs; nothing is computed.

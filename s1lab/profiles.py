@@ -39,8 +39,28 @@ Temperature = Annotated[float, 0, 100]
 """Numbers with their range, which every profile is held to."""
 
 
+class _Ranged:
+    """Refuses a number out of the range that its type declares."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            value, limits = getattr(self, name), _limits(hint)
+            for one in value if isinstance(value, tuple) else (value,):
+                if limits and one is not None:
+                    check_number(name, one, *limits)
+
+
+def _limits(hint: Any) -> tuple[float, float, bool] | None:
+    """From, to, and whether whole: of the number in a type, if it has one."""
+    if isinstance(hint, type(Count)):
+        return (*hint.__metadata__, hint.__origin__ is int)
+    return next(filter(None, map(_limits, get_args(hint))), None)
+
+
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(_Ranged):
     """What is measured (Section 4.2).
 
     Attributes:
@@ -62,12 +82,9 @@ class Evaluation:
     budgets: tuple[Tokens, ...]
     waits: tuple[Waits, ...]
 
-    def __post_init__(self) -> None:
-        _check_numbers(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Ablations:
+class Ablations(_Ranged):
     """What is trained beside the recipe itself.
 
     Attributes:
@@ -82,12 +99,9 @@ class Ablations:
     seq_lens: tuple[Count, ...] = ()
     seeds: Processes = 1
 
-    def __post_init__(self) -> None:
-        _check_numbers(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Methods:
+class Methods(_Ranged):
     """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E).
 
     Attributes:
@@ -115,12 +129,9 @@ class Methods:
     vote_budgets: tuple[Tokens, ...] = ()
     vote_temperature: Temperature = 1.0
 
-    def __post_init__(self) -> None:
-        _check_numbers(self)
-
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(_Ranged):
     """One scale of the reproduction.
 
     Attributes:
@@ -177,7 +188,7 @@ class Profile:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise InputError(f"a profile's name is letters, digits, - and _, not {self.name!r:.40}")
-        _check_numbers(self)
+        _Ranged.__post_init__(self)
         _check_values(self)
 
     def without(self, missing: Collection[str]) -> Profile:
@@ -254,22 +265,6 @@ def _nests(token: Any) -> int:
     return DEEPEST if name == "AliasToken" else ("Start" in name) - ("End" in name)
 
 
-def _check_numbers(section: Any) -> None:
-    """Refuse a number out of the range that its type declares."""
-    for name, hint in get_type_hints(type(section), include_extras=True).items():
-        value, limits = getattr(section, name), _limits(hint)
-        for one in value if isinstance(value, tuple) else (value,):
-            if limits and one is not None:
-                check_number(name, one, *limits)
-
-
-def _limits(hint: Any) -> tuple[float, float, bool] | None:
-    """From, to, and whether whole: of the number in a type, if it has one."""
-    if isinstance(hint, type(Count)):
-        return (*hint.__metadata__, hint.__origin__ is int)
-    return next(filter(None, map(_limits, get_args(hint))), None)
-
-
 def _check_values(profile: Profile) -> None:
     """Refuse what only the rest of the package can tell to be wrong, before anything is made."""
     templates.get(profile.template)
@@ -301,16 +296,13 @@ def _check_values(profile: Profile) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Released:
+class _Released(_Ranged):
     """What a profile says of a released checkpoint."""
 
     model: str
     budgets: tuple[Tokens, ...] = ()
     waits: tuple[Waits, ...] = ()
     engine_options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_numbers(self)
 
 
 def _arguments(name: str, kind: type, values: Any) -> None:

@@ -42,10 +42,15 @@ def recorded(path: Path) -> dict[str, Any]:
         return {}
 
 
+def json_text(value: Any, **options: Any) -> str:
+    """How such a file is written: the same for equal values."""
+    return json.dumps(value, indent=1, sort_keys=True, **options) + "\n"
+
+
 def seconds_of(provenance: Mapping[str, Any]) -> float:
     """How long a run took, over all its attempts; 0 where that is not known."""
     seconds = provenance.get("wall_seconds")
-    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else 0.0
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e12 else 0.0
 
 
 def note(file: Path, seconds: float) -> None:
@@ -57,20 +62,16 @@ def note(file: Path, seconds: float) -> None:
         "cpus": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in VERSIONS},
+        "versions": {
+            name: next((found.version for found in metadata.distributions(name=name)), None)
+            for name in VERSIONS
+        },
         "commit": next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None),
     }
     # Name and driver of each NVIDIA GPU.
     if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
-    write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+    write_atomically(file, [json_text(facts)])
 
 
 def _processor() -> str:

@@ -9,9 +9,8 @@
         finished.json      written last: counts, and a sha256 for each public file
         provenance.json    when, where, how long, with which versions (differs between machines)
 
-Asking for a finished run returns it; asking for an unfinished one continues it; two processes
-that ask at once wait for each other. The committed `results/<profile>/` has the same layout without
-`results.jsonl`, and is opened read-only. This module knows nothing about models or grading.
+The committed `results/<profile>/` has the same layout without `results.jsonl`, and is opened
+read-only. This module knows nothing about models or grading.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
-from s1lab.provenance import note, read_object, recorded
+from s1lab.provenance import json_text, note, read_object, recorded, seconds_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -41,14 +40,11 @@ LAYOUT = 1
 """Version of the folder layout and of the meaning of the settings; part of every hash."""
 
 STORE_VARIABLE = "S1CORE_STORE"
-DEFAULT_STORE = "store"
-COMMITTED = "results"
+DEFAULT_STORE, COMMITTED = "store", "results"
 
-MISSING = "missing.json"
-"""In a store: what could not be had, by profile and name, and why."""
-
-HEADLINE = "scaling.svg"
-"""Beside committed runs: the headline figure."""
+COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
+MISSING, HEADLINE = "missing.json", "scaling.svg"
+"""What is committed of a run; beside runs, what could not be had, and the headline figure."""
 
 
 Compute = Callable[["Run"], Mapping[str, Any] | None]
@@ -58,21 +54,14 @@ Compute = Callable[["Run"], Mapping[str, Any] | None]
 def project_root(start: str | Path = ".") -> Path:
     """The checkout that `start` lies in; `start` itself where there is none."""
     start = Path(start).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").exists() and (folder / "s1core").is_dir():
-            return folder
-    return start
-
-
-def settings_hash(kind: str, settings: Mapping[str, Any]) -> str:
-    """12 hex digits that name a run: equal settings, equal name, whatever their order."""
-    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    folders = (f for f in (start, *start.parents) if (f / "pyproject.toml").exists())
+    return next((folder for folder in folders if (folder / "s1core").is_dir()), start)
 
 
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
-    """The folder name of a run: `generate-3f9c1a2b7d10`."""
-    return f"{kind}-{settings_hash(kind, settings)}"
+    """The folder name of a run, `generate-3f9c1a2b7d10`: the same for equal settings."""
+    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
+    return f"{kind}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +80,16 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether its marker is there and can be read; one that is torn marks nothing."""
-        try:
+        with suppress(RunError):
             return bool(self.summary())
-        except RunError:
-            return False
+        return False
 
     @property
     def state(self) -> str:
         """ "finished", "unfinished", or "damaged": files that say what it is cannot be read."""
-        marked = (self.path / "finished.json").exists()
-        if run_name(self.kind, self.settings) != self.id or marked != self.is_finished:
-            return "damaged"
-        return "finished" if marked else "unfinished"
+        if self.is_finished and run_name(self.kind, self.settings) == self.id:
+            return "finished"
+        return "damaged" if self.verify() else "unfinished"
 
     @property
     def lock(self) -> BaseFileLock:
@@ -117,17 +104,13 @@ class Run:
         from filelock import Timeout
 
         with ExitStack() as held:
-            ours = True
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 held.enter_context(self.lock.acquire(timeout=0))
-            except Timeout:
-                ours = False
-            except OSError:  # a store that cannot be written: making the run says so in a sentence
-                pass
+                ours = True
+            except OSError as error:  # where nothing can be written, making the run says so
+                ours = not isinstance(error, Timeout)
             yield ours
-
-    # ------------------------------------------------------------------ while it runs
 
     def append(self, records: Iterable[Any]) -> int:
         """Add records; they are on disk when this returns. Returns how many."""
@@ -139,13 +122,12 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
-        text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomically(self.path / "public" / name, [text + "\n"])
+        write_atomically(self.path / "public" / name, [json_text(value, ensure_ascii=False)])
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
         rows, out = list(rows), io.StringIO()
-        writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(out, [*rows[0]] if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path / "public" / name, [out.getvalue()])
@@ -153,8 +135,6 @@ class Run:
     def write_records(self, name: str, records: Iterable[Any]) -> None:
         """Write a public JSONL file."""
         write_atomically(self.path / "public" / name, (to_json(r) + "\n" for r in records))
-
-    # ------------------------------------------------------------------ when it is done
 
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
@@ -170,32 +150,27 @@ class Run:
         return self._rows(name, filter(None, lines))
 
     def summary(self) -> dict[str, Any]:
-        """What `finish` recorded: {"files": {name: sha256}, …}.
-
-        Raises:
-            RunError: the run is not finished, or the file that says so is damaged.
-        """
-        found = read_object(self.path / "finished.json", self._advice)
-        files = found.get("files")
-        if not isinstance(files, dict) or any("/" in name for name in files):
-            raise RunError(f"{self.path / 'finished.json'} lists no files; {self._advice}")
+        """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
+        found = read_object(path := self.path / "finished.json", self._advice)
+        if not isinstance(files := found.get("files"), dict) or "/" in "".join(files):
+            raise RunError(f"{path} lists no files; {self._advice}")
         return found
 
     def provenance(self) -> dict[str, Any]:
         """When, where and for how long it ran; empty when that was not recorded."""
-        return recorded(self.path / "provenance.json")
+        found = recorded(self.path / "provenance.json")
+        return {**found, "wall_seconds": seconds_of(found)} if found else {}
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems = []
+        problems, files = [], {}
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
-        if not (self.path / "finished.json").exists():
-            return problems
-        try:
-            files = self.summary()["files"]
-        except RunError as error:
-            return [*problems, str(error)]
+        if (self.path / "finished.json").exists():
+            try:
+                files = self.summary()["files"]
+            except RunError as error:
+                problems.append(str(error))
         for name, digest in files.items():
             path = self.path / "public" / name
             if not path.is_file():
@@ -214,9 +189,7 @@ class Run:
         if digest is None or not path.is_file():
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
         if _sha256(path) != digest:
-            raise RunError(
-                f"{path} is not the file that the run wrote (its sha256 differs); {self._advice}"
-            )
+            raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
         return path.read_bytes().decode("utf-8", errors="replace")
 
     def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
@@ -225,13 +198,10 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
 
-    # ------------------------------------------------------------------ making it
-
     def ensure(self, compute: Compute) -> Run:
-        """The finished run; `compute` makes or continues it when needed.
+        """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
 
-        It gets the run with whatever an earlier attempt left in it. Processes that ask for the
-        same run at once wait for the first.
+        Processes that ask for the same run at once wait for the first.
 
         Raises:
             RunError: the store is read-only and does not hold the run, or cannot be written.
@@ -257,18 +227,17 @@ class Run:
         except OSError as error:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
-            where = error.filename or self.path
             raise RunError(
-                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
-                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
+                f"cannot write to the run store at {error.filename or self.path}: {error.strerror}"
+                ". What was finished is kept; make room or name another folder in "
+                f"{STORE_VARIABLE}, then run again."
             ) from error
         return self
 
     def _start(self) -> None:
         """Say what was asked for; a manifest that a full disk left behind is written again."""
         manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        path = self.path / "manifest.json"
+        path, text = self.path / "manifest.json", json_text(manifest)
         if not path.exists() or path.read_bytes() != text.encode():
             write_atomically(path, [text])
 
@@ -278,21 +247,14 @@ class Run:
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
         files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
-        text = json.dumps({"files": files, **extra}, indent=1, sort_keys=True)
-        write_atomically(self.path / "finished.json", [text + "\n"])
+        write_atomically(self.path / "finished.json", [json_text({"files": files, **extra})])
 
 
 class RunStore:
-    """A folder of runs.
-
-    Args:
-        root: the folder; made when the first run is started.
-        read_only: never start a run; ask only for finished ones (the committed results).
-    """
+    """A folder of runs; one that is read-only (the committed results) never starts one."""
 
     def __init__(self, root: str | Path = DEFAULT_STORE, read_only: bool = False) -> None:
-        self.root = Path(root)
-        self.read_only = read_only
+        self.root, self.read_only = Path(root), read_only
 
     @classmethod
     def default(cls, profile: str) -> RunStore:
@@ -317,39 +279,29 @@ class RunStore:
         """Every run of the store, finished or not, sorted by name; damaged ones are among them."""
         found = []
         for path in sorted(self.root.glob("*-*")):
-            kind, _, digest = path.name.rpartition("-")
-            if path.is_dir() and re.fullmatch("[0-9a-f]{12}", digest) and kind[0] != ".":
+            if path.is_dir() and (named := re.fullmatch(r"([a-z]\w*)-[0-9a-f]{12}", path.name)):
                 settings = recorded(path / "manifest.json").get("settings")
                 settings = settings if isinstance(settings, dict) else {}
-                found.append(Run(path, kind, settings, self.read_only))
+                found.append(Run(path, named[1], settings, self.read_only))
         return found
 
     def missing(self, profile: str) -> dict[str, str]:
         """What the runs of a profile go without, by name, and why (see `note_missing`)."""
-        path = self.root / MISSING
-        if not path.exists():
-            return {}
-        advice = "delete it: `s1lab reproduce` writes it again"
-        noted = read_object(path, advice).get(profile, {})
+        path, advice = self.root / MISSING, "delete it: `s1lab reproduce` writes it again"
+        noted = read_object(path, advice).get(profile, {}) if path.exists() else {}
         if not isinstance(noted, dict) or not all(isinstance(why, str) for why in noted.values()):
             raise RunError(f"{path} does not say what is missing and why; {advice}")
         return noted
 
     def note_missing(self, profile: str, missing: Mapping[str, str]) -> None:
         """Remember which data sets and models could not be had, so that pages can say so."""
-        path = self.root / MISSING
-        noted = recorded(path)
+        noted = recorded(path := self.root / MISSING)
         if noted.get(profile, {}) != dict(missing):
             noted[profile] = dict(missing)
-            text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
-            write_atomically(path, [text + "\n"])
+            write_atomically(path, [json_text(noted, ensure_ascii=False)])
 
     def get(self, run_id: str) -> Run:
-        """The run whose name starts with `run_id` (as `s1lab runs list` prints it).
-
-        Raises:
-            RunError: no run, or more than one, has such a name.
-        """
+        """The one run whose name starts with `run_id`; RunError if there is none, or several."""
         found = [run for run in self.runs() if run.id.startswith(run_id)]
         if len(found) != 1:
             names = ", ".join(run.id for run in found) or "none"
@@ -357,11 +309,7 @@ class RunStore:
         return found[0]
 
     def remove(self, run: Run) -> None:
-        """Delete a run's folder. The marker goes first: a half-deleted run is never finished.
-
-        Raises:
-            RunError: the store is read-only, or the run is being made.
-        """
+        """Delete a run's folder, marker first; RunError if it is being made, or not ours."""
         if self.read_only:
             raise RunError(f"{self.root} holds committed results; nothing is removed from it")
         with run.claim() as ours:
@@ -372,38 +320,30 @@ class RunStore:
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
-        """Copy finished runs, without their bulky parts, to `folder` (as `results/<profile>`).
+        """Copy finished runs, without their bulky parts, to `folder`; returns how many.
 
-        The folder is replaced as a whole. Returns the number of runs.
-
-        Raises:
-            RunError: the folder holds something else than runs.
+        The folder is replaced as a whole; RunError if it holds something else than runs.
         """
         folder = Path(folder)
-        others = [
-            path.name
-            for path in (folder.iterdir() if folder.exists() else ())
-            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE)
-        ]
-        if others:
-            raise RunError(f"{folder} holds {sorted(others)[0]!r}, no run; it is not replaced")
+        for path in sorted(folder.iterdir() if folder.exists() else ()):
+            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):
+                raise RunError(f"{folder} holds {path.name!r}, no run; it is not replaced")
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        runs = list(runs)
-        for run in runs:
-            target = fresh / run.id
-            target.mkdir()
-            for name in ("manifest.json", "finished.json", "provenance.json"):
-                if (run.path / name).exists():
-                    shutil.copy(run.path / name, target / name)
-            if (run.path / "public").exists():
-                shutil.copytree(run.path / "public", target / "public")
+        paths = [run.path for run in runs]
+        for path in paths:
+            shutil.copytree(path, fresh / path.name, ignore=_bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-        return len(runs)
+        return len(paths)
+
+
+def _bulky(folder: str, names: list[str]) -> set[str]:
+    """What is not copied: all but a few files of a run, nothing of what is inside those."""
+    return set(names) - COPIED if "manifest.json" in names else set()
 
 
 def _sha256(path: Path) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s1lab.cli.profile import Name, Seed, note, open_pipeline, say
+from s1core.cli.options import echo, number
+from s1lab.cli.profile import Name, Seed, note, open_pipeline
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
 PRICE = 2.5
 """Money per GPU-hour where none is given."""
 
-
-def _money(price: float) -> float:
-    if not 0 <= price <= 1e6:  # which no NaN does
-        raise typer.BadParameter(f"a price is a number from 0 to 1,000,000, not {price}")
-    return price
-
-
-Price = Annotated[float, typer.Option(callback=_money, help="Money per GPU-hour.")]
+Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,39 +45,39 @@ def plan(
 
     pipeline = open_pipeline(profile, seed)
     chosen = pipeline.profile
-    say(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
-    say(f"store: {pipeline.store.root}")
+    echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
+    echo(f"store: {pipeline.store.root}")
     found = cost_of(pipeline)
     for item in found.steps if runs else ():
         state = "done" if item.step.run.is_finished else "to do"
-        say(f"  {state:5}  {item.step.run.id:24} {item.step.label}")
+        echo(f"  {state:5}  {item.step.run.id:24} {item.step.label}")
     for line in lines(found, pipeline, price, EXPERIMENTS):
-        say(line)
+        echo(line)
     _totals(found, pipeline, price)
 
 
 def _totals(found: Cost, pipeline: Pipeline, price: float) -> None:
     left = sum(not item.step.run.is_finished for item in found.steps)
     how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
-    say(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
-    say(f"training tokens: {how}")
+    echo(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
+    echo(f"training tokens: {how}")
     if pipeline.missing:
-        say(f"goes without: {', '.join(sorted(pipeline.missing))}")
+        echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
     if not found.gpus:
         return
     low, high = found.seconds
-    say(
+    echo(
         f"wall time: {low / 3600:.1f} to {high / 3600:.1f} hours on {found.gpus} GPU(s), "
         f"{found.gpu_hours[0] * price:,.0f} to {found.gpu_hours[1] * price:,.0f} "
         f"at {price:g} per GPU-hour"
     )
-    say(f"peak memory of a GPU: {found.memory / 1e9:.0f} GB")
-    say(
+    echo(f"peak memory of a GPU: {found.memory / 1e9:.0f} GB")
+    echo(
         f"disk: {found.disk / 1e9:.0f} GB for the store, "
         f"{found.downloads / 1e9:.0f} GB of downloads"
     )
     for misfit in found.misfits:
-        say(f"does not fit: {misfit}")
+        echo(f"does not fit: {misfit}")
 
 
 def preflight(
@@ -106,14 +100,14 @@ def preflight(
     problems = []
     go_on = go_on or pipeline.profile.rehearsal
     for finding in check(pipeline.profile, site, go_on=go_on):
-        say(str(finding))
+        echo(str(finding))
         problems += [finding] if finding.level == "problem" else []
     if problems:
-        say(f"\n{len(problems)} to fix before {pipeline.profile.name} can run:")
+        echo(f"\n{len(problems)} to fix before {pipeline.profile.name} can run:")
         for number, finding in enumerate(problems, start=1):
-            say(f"  {number}. {finding.about}: {finding.fix}")
+            echo(f"  {number}. {finding.about}: {finding.fix}")
         raise typer.Exit(1)
-    say(f"nothing stands in the way of {pipeline.profile.name}")
+    echo(f"nothing stands in the way of {pipeline.profile.name}")
 
 
 def fetch(
@@ -137,12 +131,12 @@ def fetch(
         return
     done = bring(profiles.load(profile), to, note)
     for name, reason in sorted(done.missing.items()):
-        say(f"missing  {name}: {reason}")
-    say(f"{to}: {len(done.files)} there, {len(done.missing)} missing")
+        echo(f"missing  {name}: {reason}")
+    echo(f"{to}: {len(done.files)} there, {len(done.missing)} missing")
     if done.essential:
-        say(f"nothing can run without {', '.join(done.essential)}", err=True)
+        echo(f"nothing can run without {', '.join(done.essential)}", err=True)
         raise typer.Exit(1)
-    say(f"use it with S1CORE_DATA_DIR={to}")
+    echo(f"use it with S1CORE_DATA_DIR={to}")
 
 
 def rehearse(
@@ -164,13 +158,13 @@ def rehearse(
     )
     rehearsing.compute(prepared)
     planned, used = rehearsing.compare(prepared)
-    say(f"tokens trained on:  {planned.trained:,} planned, {used.trained:,} used")
-    say(f"tokens generated:   {planned.expected:,} planned, {used.expected:,} used")
+    echo(f"tokens trained on:  {planned.trained:,} planned, {used.trained:,} used")
+    echo(f"tokens generated:   {planned.expected:,} planned, {used.expected:,} used")
     if not runs_only:
         root = project_root()
         pages = rehearsing.show(prepared, root / "notebooks", root / "book", note)
-        say(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
-    say(f"the rehearsal of {profile} went through: {prepared.folder}")
+        echo(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
+    echo(f"the rehearsal of {profile} went through: {prepared.folder}")
 
 
 def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
@@ -179,4 +173,4 @@ def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> N
     from s1lab.planning.status import status as look
 
     for line in lines(look(open_pipeline(profile, seed)), price):
-        say(line)
+        echo(line)

@@ -17,7 +17,9 @@ app = typer.Typer(
 def pretrain(
     size: Annotated[str, typer.Argument(help="small or large.")],
     output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps than the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Fewer steps than the recipe's.")
+    ] = None,
 ) -> None:
     """Train a base model from scratch (about an hour on one core); resumes when run again."""
     from dataclasses import replace

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s1core.cli.options import echo, number
 from s1core.errors import S1Error
-from s1core.records import printable
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
     from s1lab.steps import Step
 
 Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
-Seed = Annotated[
-    int | None, typer.Option(min=0, max=2**32 - 1, help="Another seed than the profile's own.")
-]
+Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,14 +36,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: s1lab select laptop --output s1-pocket.jsonl")(select)
 
 
-def say(text: object, err: bool = False) -> None:
-    """Print a line; what a file or a model wrote cannot steer the terminal."""
-    typer.echo(printable(str(text)), err=err)
-
-
-def note(text: object) -> None:
-    """Print a line beside the results, on standard error."""
-    say(text, err=True)
+def note(line: str) -> None:
+    """Show a line beside the results, on standard error."""
+    echo(line, err=True)
 
 
 def open_pipeline(name: str, seed: int | None, progress: bool = True) -> Pipeline:
@@ -63,8 +56,7 @@ def reproduce(
     profile: Name = "laptop",
     seed: Seed = None,
     jobs: Annotated[
-        int | None,
-        typer.Option(min=1, max=256, help="Processes that share the work, if not the profile's."),
+        int | None, number("Processes that share the work, if not the profile's own.", 1, 256)
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
@@ -85,7 +77,7 @@ def reproduce(
     unfinished = sum(not step.run.is_finished for step in steps)
     with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed, only):
         _work(steps)
-    say(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
+    echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
 def _ask(question: str) -> bool:
@@ -146,7 +138,11 @@ def compare(
     from s1lab.compare import compare_results
 
     pipeline = open_pipeline(profile, seed)
-    say(compare_results(pipeline, results / pipeline.profile.name).text())
+    folder = results / pipeline.profile.name
+    if folder.is_dir():
+        echo(compare_results(pipeline, folder).text())
+    else:
+        echo(f"no committed results in {folder} to compare with yet")
 
 
 def select(
@@ -161,13 +157,13 @@ def select(
 
     pipeline = open_pipeline(profile, seed)
     funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
-    typer.echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
+    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
     for row in beside_paper(funnel):
         paper = "" if row["paper"] is None else f"{row['paper']:,}"
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
-        typer.echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")
+        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")
     if output is not None:
-        typer.echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
+        echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
 
 
 def accept(profile: Name = "laptop", seed: Seed = None) -> None:
@@ -194,4 +190,4 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     title = f"Ours: {pipeline.profile.title}, n = {points[0].accuracy.n}"
     svg = to_svg(headline(points, title), "scaling")
     write_atomically(folder / HEADLINE, [svg])
-    say(f"{folder}: {count} runs, and the headline figure")
+    echo(f"{folder}: {count} runs, and the headline figure")

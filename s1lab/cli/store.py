@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from s1lab.cli.profile import say
+from s1core.cli.options import echo
 from s1lab.runs import RunStore
 
 app = typer.Typer(help="List, show, verify or remove runs.", no_args_is_help=True)
@@ -28,8 +28,8 @@ def list_runs(store: Where = "") -> None:
     for run in runs:
         records = run.path / "results.jsonl"
         size = records.stat().st_size / 1e6 if records.exists() else 0.0
-        say(f"{run.id:26} {run.state:10} {size:8.1f} MB  {run.provenance().get('finished', '')}")
-    say(f"{len(runs)} runs in {chosen.root}")
+        echo(f"{run.id:26} {run.state:10} {size:8.1f} MB  {run.provenance().get('finished', '')}")
+    echo(f"{len(runs)} runs in {chosen.root}")
 
 
 @app.command(epilog="Example: s1lab runs show generate-3f9c")
@@ -44,7 +44,7 @@ def show(run: RunId, store: Where = "") -> None:
         "summary": found.summary() if found.is_finished else {},
         "problems": found.verify(),
     }
-    say(json.dumps(shown, indent=2, ensure_ascii=False))
+    echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 @app.command(epilog="Examples: s1lab runs verify; s1lab runs verify --store results/laptop")
@@ -54,9 +54,9 @@ def verify(store: Where = "") -> None:
     runs = chosen.runs()
     problems = [problem for run in runs for problem in run.verify()]
     for problem in problems:
-        say(problem, err=True)
+        echo(problem, err=True)
     finished = sum(run.is_finished for run in runs)
-    say(f"{finished} finished runs in {chosen.root}, {len(problems)} problems")
+    echo(f"{finished} finished runs in {chosen.root}, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
 
@@ -74,11 +74,11 @@ def gc(
     if unfinished:
         doomed |= {found.id: found for found in chosen.runs() if not found.is_finished}
     if not doomed:
-        say("nothing to remove; name a run with --run, or say --unfinished")
+        echo("nothing to remove; name a run with --run, or say --unfinished")
         return
     for name in doomed:
-        say(name)
+        echo(name)
     if yes or typer.confirm(f"Remove {len(doomed)} runs?"):
         for found in doomed.values():
             chosen.remove(found)
-        say(f"{len(doomed)} runs removed")
+        echo(f"{len(doomed)} runs removed")

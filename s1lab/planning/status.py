@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from s1core.records import read_recoverable
+from s1core.records import Generation, read_recoverable
 from s1lab.planning.tokens import Counter
 from s1lab.steps import Step
 
@@ -94,17 +94,18 @@ def _so_far(step: Step) -> tuple[float, float]:
     newest: Path = step.run.path / name
     if not (manifest.exists() and newest.exists()):
         return 0.0, 0.0
-    rows, _ = read_recoverable(newest)  # another process may be writing the last line
+    kind = None if step.condition is None else Generation
+    rows, _ = read_recoverable(newest, kind)  # another process may be writing the last line
     seconds = max(0.0, newest.stat().st_mtime - manifest.stat().st_mtime)
     return sum(_tokens(row) for _, row in rows), seconds
 
 
-def _tokens(row: dict[str, Any]) -> int:
+def _tokens(row: Any) -> int:
     """Tokens of a training step, or of a generation: all thinking, and what was answered."""
-    if "segments" not in row:
-        return row["tokens"]
-    wanted = (s for s in row["segments"] if s["phase"] == "thinking" or s["origin"] == "sampled")
-    return sum(len(segment["token_ids"]) for segment in wanted)
+    if isinstance(row, Generation):
+        return row.thinking_tokens + row.answer_tokens
+    tokens = row.get("tokens")
+    return tokens if isinstance(tokens, int) else 0
 
 
 def lines(found: Status, price: float) -> list[str]:
