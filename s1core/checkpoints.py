@@ -110,7 +110,7 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare.
 
     Raises:
-        InputError: there is none that can be read; no code of the repository is run.
+        InputError: there is none that can be read.
     """
     from transformers import AutoTokenizer
 

@@ -148,7 +148,7 @@ def test_the_efforts_by_name_grow():
 def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     given = [] if loop == "generate" else ["--budget", "12", "--waits", "1"]
     given += ["--max-answer", "9"] if loop == "harness" else []
-    options = ["--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl", "--limit", "3"]
+    options = ["--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl", "--limit", "1"]
     done = CliRunner().invoke(lab, ["loop", loop, *options, *given])
     assert done.exit_code == 0, (done.output, done.exception)
     backend = HFBackend(tiny_model(), tiny_tokenizer())
@@ -157,7 +157,7 @@ def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
         max_model_len=backend.context_length, max_gen_toks=9,
     )  # fmt: skip
     name = "generate_script" if loop == "generate" else loop
-    assert made() == list(loops.run(name, backend, PROBLEMS[:3], asked))
+    assert made() == list(loops.run(name, backend, PROBLEMS[:1], asked))
     assert settings()["exact_tokens"] is (loop == "harness")
 
 

@@ -7,14 +7,11 @@ Budget forcing itself is in `budget` and `drive`; this module knows nothing abou
 With a backend and problems at hand, each method is one call::
 
     generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
-    generate(backend, problems, Budget(2048), ask=lambda p: token_prompt(p.question, 2048))
     generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
              machine=step_machine(backend.tokenizer, 64))
-    generate(backend, problems, Budget(8192), ask=lambda p: class_prompt(p.question, "short"))
     rejection_sample(backend, problems, 2048, rounds=32)
 
-The first asks for a budget in tokens, the second enforces it as well (token-conditional control,
-alone and with forcing); then steps asked for and enforced, a class, and rejection.
+With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
 """
 
 from __future__ import annotations
