@@ -221,7 +221,7 @@ class Client:
         while led := first.__cause__ or first.__context__:
             first = led
         again, status, asked = True, 0, ""
-        if isinstance(error, RequestFailed):
+        if isinstance(error, RequestFailed):  # by `read`, which knows best
             again, said = error.again, str(error)
         elif isinstance(error, openai.APIStatusError):
             status, headers = error.status_code, error.response.headers

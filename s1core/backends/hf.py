@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
@@ -28,8 +29,8 @@ class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
     Args:
-        model: of any architecture whose batched, padded rows come out as each does alone; a tiny
-            twin of the model shows it in milliseconds (`s1core.architectures`).
+        model: of any architecture whose batched rows come out as each does alone; see
+            `s1core.architectures`.
         tokenizer: its tokenizer. Ids that it does not know are never sampled.
         batch_size: rows decoded together.
         device: where to run; None leaves the model where it is.
@@ -98,8 +99,7 @@ class HFBackend:
     def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
         """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
 
-        Args:
-            real: [rows, 1, queries, keys], what may be attended to but for windows; None for all.
+        `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
         """
         masks: Any = real
         if real is not None:
@@ -114,11 +114,7 @@ class HFBackend:
 
 
 def check_attention(model: Any) -> None:
-    """Refuse a model whose rows in a padded batch are not what transformers computes alone.
-
-    Raises:
-        InputError: says so, and what to do.
-    """
+    """Refuse a model whose rows in a batch are not what transformers computes alone."""
     attention = model.config._attn_implementation
     if attention not in ("sdpa", "eager"):
         raise InputError(f"sdpa or eager attention decodes here, not {attention!r}; load with one")
@@ -237,35 +233,26 @@ class _Batch:
 
     def _prefill(self) -> torch.Tensor:
         """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]."""
-        distinct = {tuple(prompt): None for prompt in self.prompts}
-        index = {prompt: i for i, prompt in enumerate(distinct)}
-        width = max(len(prompt) for prompt in distinct)
-        ids = torch.zeros(len(distinct), width, dtype=torch.long)
-        real = torch.zeros(len(distinct), width, dtype=torch.bool)
-        for i, prompt in enumerate(distinct):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            real[i, width - len(prompt) :] = True
-        padded = not bool(real.all())
-        ids, real = ids.to(self.device), real.to(self.device)
-        mask = None
-        if padded:
-            causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
+        index = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, self.prompts)))}
+        ids = pad_sequence([torch.tensor(p) for p in index], True, -1, "left").to(self.device)
+        real, mask = ids >= 0, None
+        self.width = ids.shape[1]
+        if padded := not bool(real.all()):
+            itself = torch.eye(self.width, dtype=torch.bool, device=self.device)
+            causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
-            itself = torch.eye(width, dtype=torch.bool, device=self.device)
             mask = ((causal & real[:, None, :]) | itself)[:, None]
-        config = self.backend.model.config
-        self.cache = growing_cache(config.num_hidden_layers)
+        self.cache = growing_cache(self.backend.model.config.num_hidden_layers)
         logits = self.backend.logits(
-            input_ids=ids,
-            real=mask,
+            mask,
+            input_ids=ids.clamp(min=0),
             position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
             past_key_values=self.cache,
         )
         rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
-        if len(distinct) < len(self.prompts):
+        if len(index) < len(self.prompts):
             for layer in self.cache.layers:
                 layer.repeat_rows(rows)
-        self.width = width
         self.position = real.sum(-1)[rows]
         self.mask = real[rows] if padded else None
         return logits[rows]
@@ -317,9 +304,8 @@ class _Batch:
         self.done[row] = machine.finished
 
     def _lengthen_tape(self, length: int) -> None:
-        longer = np.full((len(self.tape), length), -1, dtype=np.int64)
-        longer[:, : self.tape.shape[1]] = self.tape
-        self.tape = longer
+        more = length - self.tape.shape[1]
+        self.tape = np.pad(self.tape, ((0, 0), (0, more)), constant_values=-1)
 
     def _leave(self) -> None:
         """Let finished rows leave: the last rows that stay take their places."""
@@ -338,13 +324,11 @@ class _Batch:
         if self.mask is not None:
             length = self.width + step + 1
             if length > self.mask.shape[1]:
-                longer = self.mask.new_ones(len(self.mask), 2 * length)
-                longer[:, : self.mask.shape[1]] = self.mask
-                self.mask = longer
+                self.mask = torch.nn.functional.pad(self.mask, (0, length), value=True)
             mask = self.mask[:, None, None, :length]
         return self.backend.logits(
+            mask,
             input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
-            real=mask,
             position_ids=(self.position + step)[:, None],
             past_key_values=self.cache,
         )

@@ -1,9 +1,7 @@
-"""A key/value cache for ragged decoding: it grows by doubling, and rows can leave it.
+"""A key/value cache for ragged decoding, and the attention of one new token per row.
 
-transformers' dynamic cache concatenates at every step, which copies the whole cache each time;
-its static cache attends to its full length from the first token. This one hands out views of
-buffers that double, so a step touches only what is filled. It also holds the attention used while
-decoding one token per row.
+transformers' dynamic cache copies itself at every step, and its static cache attends to its full
+length from the first token. This one hands out views of buffers that double.
 """
 
 from __future__ import annotations
@@ -24,14 +22,13 @@ _ATTENTION = "s1core_decode"
 class GrowingLayer(CacheLayerMixin):
     """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
 
-    def __init__(self, spare: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.length = 0
-        self._spare = spare
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
-        capacity = key_states.shape[2] + self._spare
+        capacity = key_states.shape[2] + 64
         self.keys = _wider(key_states[:, :, :0], capacity)
         self.values = _wider(value_states[:, :, :0], capacity)
         self.is_initialized = True
@@ -99,8 +96,8 @@ def _decode_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention of one new token per row, [rows, heads, 1, size].
 
-    Query heads that share a key head become the query positions of that head. transformers' own
-    path copies every key and value once per query head instead, which costs more than attending.
+    Query heads that share a key head become its query positions; transformers copies keys and
+    values for each of them instead, which costs more than attending.
     """
     rows, heads, length, size = query.shape
     if length != 1:
