@@ -4,6 +4,7 @@ limit, and the key goes to one host and into no message."""
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 
@@ -148,18 +149,19 @@ def test_whatever_a_server_asks_for_a_wait_is_bounded(asked):
     assert all(0.5 <= retry.pause(attempt, asked) <= 3 for attempt in (0, 5, 10**6))
 
 
-def test_ctrl_c_waits_for_no_server(server):
-    """What an interrupt does to the main thread is done to it here: the work under way ends."""
-    backend = connect(server, "silence", retry=Retry(timeout=60))
-    made = []
-    asking = threading.Thread(target=lambda: made.append(backend.complete([[4]] * 3, [PARAMS] * 3)))
-    asking.start()
-    time.sleep(0.2)
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_ctrl_c_waits_for_no_server_and_spoils_nothing_after_it(server, rows):
+    backend = connect(server, "silence", retry=Retry(timeout=20), concurrency=4)
+    main = threading.main_thread().ident
+    interrupt = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
     started = time.monotonic()
-    backend._client.stop()
-    asking.join()
-    assert time.monotonic() - started < 5
-    assert all("stopped" in completion.error for completion in made[0])
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.start()
+        backend.complete([[40]] * rows, [PARAMS] * rows)
+    assert time.monotonic() - started < 10
+    backend._client.retry = RETRY
+    (after,) = backend.complete([[40]], [PARAMS])
+    assert "no answer" in after.error
 
 
 def test_a_good_answer_is_one(server, monkeypatch):
