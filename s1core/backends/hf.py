@@ -213,11 +213,9 @@ class _Batch:
         self.done = np.zeros(rows, dtype=bool)
         self.unread = np.zeros(rows, dtype=np.int64)  # first step whose token the machine lacks
         self.tape = np.full((rows, 64), -1, dtype=np.int64)
-        sets = list(dict.fromkeys(machine.stops for machine in machines))
-        self.stop_set = np.array([sets.index(machine.stops) for machine in machines])
-        self.stop_table = np.zeros((len(sets), backend.model.config.vocab_size), dtype=bool)
-        for table, stops in zip(self.stop_table, sets, strict=True):
-            table[[stop for stop in stops if stop < len(table)]] = True
+        self.stop_rows: dict[frozenset[int], int] = {}  # which row of the table each set has
+        self.stop_table = np.zeros((0, backend.model.config.vocab_size), dtype=bool)
+        self.stop_set = np.zeros(rows, dtype=np.int64)
 
     def run(self) -> None:
         for row, machine in enumerate(self.machines):
@@ -302,6 +300,12 @@ class _Batch:
         self.room[row] = machine.room
         self.suppress[row] = machine.suppress
         self.done[row] = machine.finished
+        if machine.stops not in self.stop_rows:  # they change with the phase
+            added = np.zeros((1, self.stop_table.shape[1]), dtype=bool)
+            added[0, [stop for stop in machine.stops if stop < added.shape[1]]] = True
+            self.stop_rows[machine.stops] = len(self.stop_table)
+            self.stop_table = np.vstack([self.stop_table, added])
+        self.stop_set[row] = self.stop_rows[machine.stops]
 
     def _lengthen_tape(self, length: int) -> None:
         more = length - self.tape.shape[1]

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from s1core.cli import demo, generate, work
+from s1core.cli import demo, generate, select, work
 
 SETTINGS = {
     "no_args_is_help": True,
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 demo.register(app)
 generate.register(app)
+select.register(app)
 work.register(app)
 
 

@@ -32,34 +32,47 @@ def sft(
     max_seq_len: Annotated[int, number("Longest example, in tokens.", 2)] = 32768,
     on_too_long: Annotated[str, typer.Option(help="truncate, drop or error.")] = "truncate",
     seed: options.Seed = 0,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of settings of SFTConfig; they win over the options.")
+    ] = None,
     limit: options.Limit = None,
 ) -> None:
-    """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again."""
-    from s1core.checkpoints import load_tokenizer, locate
+    """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again.
+
+    Under torchrun (`torchrun --nproc-per-node 8 -m s1core.cli sft ...`) all processes share it.
+    """
+    import os
+
+    from s1core.checkpoints import download, load_tokenizer, locate
     from s1core.records import Example, read_jsonl
     from s1core.sft import SFTConfig, train
+    from s1core.sft.config import read_settings
 
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "max_seq_len": max_seq_len,
+        "on_too_long": on_too_long,
+        "template": template,
+        "seed": seed,
+    }
+    recipe = SFTConfig(**settings | (read_settings(config) if config else {}))
     examples = list(read_jsonl(data, Example))[:limit]
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")
-    config = SFTConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        max_seq_len=max_seq_len,
-        on_too_long=on_too_long,  # type: ignore[arg-type] - SFTConfig checks it
-        template=template,
-        seed=seed,
-    )
     path = locate(model)
-    result = train(path, load_tokenizer(path), examples, config, output)
-    echo(result.data)
-    echo(
-        f"{result.steps} steps, {result.supervised_tokens:,} supervised tokens, "
-        f"last loss {result.log[-1]['loss']:.4f}: {result.path}"
-    )
+    if not Path(path).is_dir():  # an id that nothing pins or mirrors
+        path = download(path)
+    result = train(path, load_tokenizer(path), examples, recipe, output)
+    if os.environ.get("RANK", "0") == "0":
+        echo(result.data)
+        echo(
+            f"{result.steps} steps, {result.supervised_tokens:,} supervised tokens, "
+            f"last loss {result.log[-1]['loss']:.4f}: {result.path}"
+        )
 
 
 def grade(
