@@ -16,10 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from transformers.cache_utils import Cache
 
 from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
-from s1core.backends.kv import decoding, growing_cache, leave
+from s1core.backends.kv import (
+    GrowingLayer,
+    attention_mask,
+    context_length,
+    decoding,
+    windows,
+)
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -55,12 +62,12 @@ class HFBackend:
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.keep_finished = keep_finished
-        self.context_length = _context_length(model.config)
+        self.context_length = context_length(model.config)
         known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
         ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
         known[ids[ids < len(known)]] = True
         self._unknown = None if known.all() else ~known.to(self.model.device)
-        self._windows = _windows(model.config)
+        self._windows = windows(model.config)
 
     @classmethod
     def from_pretrained(
@@ -104,7 +111,9 @@ class HFBackend:
         masks: Any = real
         if real is not None:
             eager = self.model.config._attn_implementation == "eager"
-            masks = {kind: _mask(real, width, eager) for kind, width in self._windows.items()}
+            masks = {
+                kind: attention_mask(real, width, eager) for kind, width in self._windows.items()
+            }
             masks = masks if len(masks) > 1 else masks.popitem()[1]
         inputs = {"attention_mask": masks, "use_cache": True, "logits_to_keep": 1, **inputs}
         logits = self.model(**inputs).logits[:, -1]
@@ -122,36 +131,12 @@ def check_attention(model: Any) -> None:
     check_twin(model, "decoding a {} model in batches", _as_alone, advice)
 
 
-def _context_length(config: Any) -> int:
-    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
-        return rope["original_max_position_embeddings"]
-    return config.max_position_embeddings
-
-
-def _windows(config: Any) -> dict[str, int | None]:
-    """Kinds of attention layers, and how many tokens each sees (None: all before it)."""
-    window = getattr(config, "sliding_window", None)
-    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
-    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
-
-
-def _mask(real: torch.Tensor, window: int | None, eager: bool) -> torch.Tensor:
-    """`real` within a window, as numbers to add where the attention takes such."""
-    queries, keys = real.shape[-2:]
-    if window is not None and keys > window:
-        last = torch.arange(keys - queries, keys, device=real.device)[:, None]
-        real = real & (torch.arange(keys, device=real.device) > last - window)
-    return torch.where(real, 0.0, torch.finfo(torch.float32).min) if eager else real
-
-
 class _Twin(HFBackend):
     """A tiny model decoded as the large one will be; keeps the logits of every step."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.batch_size, self.keep_finished = model, 8, False
-        self._unknown, self._windows = None, _windows(model.config)
+        self._unknown, self._windows = None, windows(model.config)
         self.steps: list[torch.Tensor] = []
 
     def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
@@ -240,7 +225,9 @@ class _Batch:
             causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
             mask = ((causal & real[:, None, :]) | itself)[:, None]
-        self.cache = growing_cache(self.backend.model.config.num_hidden_layers)
+        self.cache = Cache(
+            layers=[GrowingLayer() for _ in range(self.backend.model.config.num_hidden_layers)]
+        )
         logits = self.backend.logits(
             mask,
             input_ids=ids.clamp(min=0),
@@ -312,8 +299,13 @@ class _Batch:
         self.tape = np.pad(self.tape, ((0, 0), (0, more)), constant_values=-1)
 
     def _leave(self) -> None:
-        """Let finished rows leave: the last rows that stay take their places."""
-        sources, targets, rows = leave(self.cache, self.done.tolist(), self.device)
+        """Let finished rows leave: the last rows that stay take their places, and are copied."""
+        staying = np.flatnonzero(~self.done)
+        rows = len(staying)
+        sources, targets = staying[staying >= rows], np.flatnonzero(self.done[:rows])
+        moves = [torch.from_numpy(index).to(self.device) for index in (sources, targets)]
+        for layer in self.cache.layers:
+            layer.move_rows(*moves, rows)
         for source, target in zip(sources, targets, strict=True):
             self.machines[target] = self.machines[source]
         for name in _PER_ROW:

@@ -1,4 +1,4 @@
-"""A key/value cache for ragged decoding, and the attention of one new token per row.
+"""A key/value cache for ragged decoding, what its rows attend to, and the attention itself.
 
 transformers' dynamic cache copies itself at every step, and its static cache attends to its full
 length from the first token. This one hands out views of buffers that double.
@@ -6,13 +6,13 @@ length from the first token. This one hands out views of buffers that double.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -73,11 +73,6 @@ class GrowingLayer(CacheLayerMixin):
         return self.length + query_length, 0
 
 
-def growing_cache(layers: int) -> Cache:
-    """An empty cache for a model of so many layers."""
-    return Cache(layers=[GrowingLayer() for _ in range(layers)])
-
-
 def _wider(states: torch.Tensor, capacity: int) -> torch.Tensor:
     rows, heads, length, size = states.shape
     buffer = states.new_empty(rows, heads, capacity, size)
@@ -132,18 +127,25 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
         model.train(training)
 
 
-def leave(cache: Cache, gone: Sequence[bool], device: torch.device) -> tuple[Any, Any, int]:
-    """Let rows leave: the last rows that stay move into the holes, so only they are copied.
+def context_length(config: Any) -> int:
+    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
+        return rope["original_max_position_embeddings"]
+    return config.max_position_embeddings
 
-    Returns:
-        (sources, targets, rows left), for the caller to move its own arrays alike.
-    """
-    staying = [i for i, left in enumerate(gone) if not left]
-    rows = len(staying)
-    sources = [i for i in staying if i >= rows]
-    targets = [i for i, left in enumerate(gone) if left and i < rows]
-    source_index = torch.tensor(sources, device=device, dtype=torch.long)
-    target_index = torch.tensor(targets, device=device, dtype=torch.long)
-    for layer in cache.layers:
-        layer.move_rows(source_index, target_index, rows)
-    return sources, targets, rows
+
+def windows(config: Any) -> dict[str, int | None]:
+    """Kinds of attention layers, and how many tokens each sees (None: all before it)."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
+    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
+
+
+def attention_mask(real: torch.Tensor, window: int | None, eager: bool) -> torch.Tensor:
+    """`real` within a window, as numbers to add where the attention takes such."""
+    queries, keys = real.shape[-2:]
+    if window is not None and keys > window:
+        last = torch.arange(keys - queries, keys, device=real.device)[:, None]
+        real = real & (torch.arange(keys, device=real.device) > last - window)
+    return torch.where(real, 0.0, torch.finfo(torch.float32).min) if eager else real
