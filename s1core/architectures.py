@@ -59,6 +59,8 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
     """
     import torch
 
+    if hasattr(model, "peft_config"):
+        model = model.get_base_model()
     config = copy.deepcopy(model.config)
     _shrink(config)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):

@@ -15,6 +15,7 @@ import socketserver
 import struct
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 AUTH, RESET = b"@authorization@", "reset"
@@ -27,81 +28,54 @@ def http(body: bytes | str, status: str = "200 OK", *headers: str) -> list[Any]:
     return ["\r\n".join((*lines, "", "")).encode() + body]
 
 
-def choice(**other: Any) -> list[Any]:
-    return http(json.dumps({"choices": [{**GOOD, **other}]}))
-
-
 def closing(status: str, body: bytes) -> list[Any]:
     """A reply whose length the end of the connection tells: for what holds AUTH."""
     return [f"HTTP/1.1 {status}\r\nConnection: close\r\n\r\n".encode() + body]
 
 
-def without(name: str) -> list[Any]:
-    return http(json.dumps({"choices": [{k: v for k, v in GOOD.items() if k != name}]}))
+def choices(value: Any, **beside: Any) -> list[Any]:
+    return http(json.dumps({"choices": value, **beside}))
 
 
-def verbose(value: Any) -> list[Any]:
-    told = {"text": "yes", "finish_reason": "length"}
-    return http(json.dumps({"choices": [told], "__verbose": value}))
+def with_(field: str, **other: Any) -> Callable[[Any], list[Any]]:
+    return lambda value: choices([{**GOOD, **other, field: value}])
 
 
 def chunked(*parts: Any, status: str = "200 OK") -> list[Any]:
     return [f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode(), *parts]
 
 
+def each(name: str, reply: Callable[[Any], list[Any]], values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{name}-{i}": reply(value) for i, value in enumerate(values)}
+
+
 ECHO = b'{"choices": [{"text": "yes", "finish_reason": "stop"}]}'
 OK = b"HTTP/1.1 200 OK\r\n"
 ZEROS = b"10000\r\n" + b"0" * 0x10000 + b"\r\n"
+TEXT = {"text": "yes", "finish_reason": "length"}
 REPLIES = {
-    **{f"is-{i}": http(text) for i, text in enumerate(("{}", "null", "[]", "7", '"yes"', "true"))},
-    **{
-        f"choices-{i}": http(json.dumps({"choices": value}))
-        for i, value in enumerate((None, {}, "x", 3, [], [GOOD, GOOD], [None], ["yes"], [[]], [5]))
-    },
-    **{f"no-{name}": without(name) for name in ("text", "finish_reason")},
-    **{f"text-{i}": choice(text=v) for i, v in enumerate((None, 3, ["yes"], True, {}, "\ud800"))},
-    **{
-        f"reason-{i}": choice(finish_reason=value)
-        for i, value in enumerate(
-            (None, "", "content_filter", "error", "tool_calls", ["stop"], {}, 1, True, "x" * 10**6)
-        )
-    },
-    **{
-        f"ids-{i}": choice(token_ids=value)
-        for i, value in enumerate(
-            ("45", 45, {"45": 1}, True, [-1], [10**30], [True, False], [45.0], [[45]], [None])
-        )
-    },
-    **{
-        f"untrue-{i}": choice(token_ids=value)
-        for i, value in enumerate((["45"], [10**6], [2**31], [45] * 4, [45] * 10**5, [{}], [1e999]))
-    },
-    "ids-digits": http(ECHO.replace(b'"yes"', b'"y", "token_ids": [' + b"9" * 5000 + b"]")),
-    "long-text": http(json.dumps({"choices": [{"text": "yes " * 99, "finish_reason": "stop"}]})),
-    **{
-        f"verbose-{i}": verbose(value)
-        for i, value in enumerate(
-            ("x", [1], 5, True, {"tokens": "4"}, {"tokens": [True]}, {"tokens": [-7]})
-        )
-    },
-    **{f"stop-{i}": choice(finish_reason="stop", token_ids=[45], stop_reason=v)
-       for i, v in enumerate(([1], {"a": 1}, 1.5))},
-    **{
-        f"body-{i}": http(body)
-        for i, body in enumerate(
-            (b"", b"{", b'{"choices": [{"te', b"<html>busy</html>", b"\xff\xfe\xfa", b"NaN",
-             b"{}{}", b"[" * 10**5, b'{"a":' * 10**5, b'{"choices":' + b"[" * 10**5, b"\x00" * 99)
-        )
-    },
+    **each("is", http, ("{}", "null", "[]", "7", '"yes"', "true")),
+    **each("choices", choices, (None, {}, "x", 3, [], [GOOD, GOOD], [None], ["yes"], [[]], [5])),
+    **each("without", lambda k: choices([{k: GOOD[k]}]), ("text", "finish_reason")),
+    **each("text", with_("text"), (None, 3, ["yes"], True, {}, "\ud800")),
+    **each("reason", with_("finish_reason"), (None, "", "content_filter", "error", "tool_calls")),
+    **each("reason-of", with_("finish_reason"), (["stop"], {}, 1, True, "x" * 10**6)),
+    **each("ids", with_("token_ids"), ("45", 45, {"45": 1}, True, [-1], [10**30], [True, False])),
+    **each("ids-of", with_("token_ids"), ([45.0], [[45]], [None], ["45"], [{}], [1e999])),
+    **each("untrue", with_("token_ids"), ([10**6], [2**31], [45] * 4, [45] * 10**5)),
+    **each("verbose", lambda v: choices([TEXT], __verbose=v), ("x", [1], 5, True)),
+    **each("tokens", lambda v: choices([TEXT], __verbose={"tokens": v}), ("4", [True], [-7], 7)),
+    **each("stop", with_("stop_reason", finish_reason="stop"), ([1], {"a": 1}, 1.5)),
+    "long-digits": http(ECHO.replace(b'"yes"', b'"y", "token_ids": [' + b"9" * 5000 + b"]")),
+    "long-text": choices([{"text": "yes " * 99, "finish_reason": "stop"}]),
+    **each("body", http, (b"", b"{", b'{"choices": [{"te', b"<html>busy</html>", b"\xff\xfe\xfa")),
+    **each("body-of", http, (b"NaN", b"{}{}", b"\x00" * 99, b"-Infinity")),
+    **each("deep", http, (b"[" * 10**5, b'{"a":' * 10**5, b'{"choices":' + b"[" * 10**5)),
     "closes": [],
     "resets": [RESET],
-    "half-a-head": [OK[:9]],
-    "head-only": [OK],
-    "no-http": [b"yes\n"],
-    "http-9": [b"HTTP/9.9 200 OK\r\n\r\n{}"],
+    **each("head", list, ([OK[:9]], [OK], [b"yes\n"], [b"HTTP/9.9 200 OK\r\n\r\n{}"])),
+    **each("head-of", list, ([b"HTTP/1.1 99999 OK\r\n\r\n"], [b"HTTP/1.1 abc\r\n\r\n"])),
     "tls": [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
-    "status-99999": [b"HTTP/1.1 99999 OK\r\n\r\n"],
-    "status-x": [b"HTTP/1.1 abc\r\n\r\n"],
     "length-negative": [OK + b"Content-Length: -5\r\n\r\n{}"],
     "length-text": [OK + b"Content-Length: many\r\n\r\n{}"],
     "length-twice": [OK + b"Content-Length: 2\r\nContent-Length: 9\r\n\r\n{}"],
@@ -119,11 +93,10 @@ REPLIES = {
     "header-flood": [OK, (b"X-More: " + b"y" * 1000 + b"\r\n", 0)],
     "continue-flood": [(b"HTTP/1.1 100 Continue\r\n\r\n", 0.001)],
     "silence": [30.0],
-    "late": [1.5, *choice()],
+    "late": [1.5, *choices([GOOD])],
     "gzip": http(b"\x1f\x8b" + b"0" * 99, "200 OK", "Content-Encoding: gzip"),
     "unknown-coding": http("{}", "200 OK", "Content-Encoding: br, zstd"),
     "charset": http("{}", "500 Oops", "Content-Type: text/html; charset=rot13"),
-    "no-content": http("", "204 No Content"),
     **{
         f"redirect-{status}": http("", f"{status} Elsewhere", "Location: @other@/v1/completions")
         for status in (301, 302, 303, 307, 308)
@@ -131,15 +104,15 @@ REPLIES = {
     "redirect-nowhere": http("", "302 Found"),
     "redirect-file": http("", "302 Found", "Location: file:///etc/passwd"),
     "redirect-key": [b"HTTP/1.1 307 T\r\nLocation: @other@/" + AUTH + b"\r\n\r\n"],
-    "not-modified": http("", "304 Not Modified"),
     **{
         f"status-{status}": http('{"error": "no"}', f"{status} No")
-        for status in (400, 401, 402, 403, 404, 405, 408, 409, 413, 418, 422, 425, 500, 503)
+        for status in (204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 425, 500, 503)
     },
-    **{
-        f"later-{i}": http("", "429 Busy", f"Retry-After: {when}")
-        for i, when in enumerate(("²", "-5", "nan", "inf", "1e999", "soon", "Wed, 21 Oct 2099"))
-    },
+    **each(
+        "later",
+        lambda when: http("", "429 Busy", f"Retry-After: {when}"),
+        ("²", "-5", "nan", "inf", "1e999", "soon", "Wed, 21 Oct 2099"),
+    ),
     "error-reset": [b"HTTP/1.1 500 No\r\nContent-Length: 99\r\n\r\n{", RESET],
     "error-flood": chunked((ZEROS, 0), status="500 No"),
     "error-drip": chunked((b"1\r\n \r\n", 0.05), status="400 No"),
@@ -151,7 +124,7 @@ REPLIES = {
     "echo-finish": closing("200 OK", ECHO.replace(b"stop", AUTH)),
     "echo-no-json": closing("200 OK", AUTH),
     "escapes": http("\x1b[31m\x07\x00\u202e\x9b", "400 No"),
-}  # fmt: skip
+}
 """What each behaviour answers to a request for a completion."""
 
 LENGTHS = "Infinity NaN -1 0 true 1e999 null [] 4.5".split() + ['"4096"', "1" + "0" * 30]

@@ -99,13 +99,13 @@ def test_what_batches_would_change_is_refused_in_a_sentence(name):
 @pytest.mark.parametrize(
     ("name", "broken"),
     [
-        *((name, "_windows") for name in ("Mistral", "Mixtral", "Phi3", "Starcoder2", "Gemma2")),
-        *((name, "_mask") for name in ("Llama", "Qwen2", "Granite", "GPTNeoX")),
+        *((name, "windows") for name in ("Mistral", "Mixtral", "Phi3", "Starcoder2", "Gemma2")),
+        *((name, "attention_mask") for name in ("Llama", "Qwen2", "Granite", "GPTNeoX")),
     ],
 )
 def test_the_comparison_sees_a_lost_window_and_a_mask_of_truth_values(monkeypatch, name, broken):
     """As it was: the mask without a window, and true and false added to the attention's logits."""
-    whole = {"_windows": lambda config: {"": None}, "_mask": lambda real, *_: real}
+    whole = {"windows": lambda config: {"": None}, "attention_mask": lambda real, *_: real}
     monkeypatch.setattr(hf, broken, whole[broken])
     monkeypatch.setattr(architectures, "_checked", set())
     with pytest.raises(InputError, match="would not be as in transformers"):

@@ -220,33 +220,29 @@ class Client:
         first: BaseException = error
         while led := first.__cause__ or first.__context__:
             first = led
-        again, status, asked = True, 0, ""
-        if isinstance(error, RequestFailed):
-            again, said = error.again, str(error)
-        elif isinstance(error, openai.APIStatusError):
-            status, headers = error.status_code, error.response.headers
-            again, asked = status in _AGAIN, headers.get("retry-after", "")
-            said = self.scrub(error.response.content.decode("utf-8", "replace"))[:300]
-            if 300 <= status < 400:
-                said = f"no redirect is followed, such as to {headers.get('location', 'nowhere')}"
-            said = f"HTTP {status} from {self.url}: {said}"
+        failed = RequestFailed()
+        failed.again = not isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError))
+        said = f"no usable answer from {self.url} ({type(first).__name__}: {str(first)[:300]})"
+        if isinstance(error, RequestFailed):  # by `read`, which knows best
+            failed.again, said = error.again, str(error)
         elif isinstance(error, concurrent.futures.CancelledError):
-            again, said = False, "stopped before there was an answer"
+            failed.again, said = False, "stopped before there was an answer"
         elif isinstance(error, TimeoutError):
             said = f"no answer from {self.url} in {self.retry.timeout:g} s"
-        elif isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError)):
-            again, said = False, f"no answer can come from {self.url}: {first}"
-        elif isinstance(error, openai.APIConnectionError):
-            said = f"no connection to {self.url}: {str(first) or type(first).__name__}"
-        else:
-            said = f"not the reply that was asked for ({type(error).__name__}: {str(error)[:300]})"
-        failed = RequestFailed(self.scrub(said))
-        failed.again, failed.status, failed.retry_after = again, status, asked
+        elif isinstance(error, openai.APIStatusError):
+            failed.status, headers = error.status_code, error.response.headers
+            failed.again = failed.status in _AGAIN
+            failed.retry_after = headers.get("retry-after", "")
+            said = self.scrub(error.response.content.decode("utf-8", "replace"))[:300]
+            if 300 <= failed.status < 400:
+                said = f"no redirect is followed, such as to {headers.get('location', 'nowhere')}"
+            said = f"HTTP {failed.status} from {self.url}: {said}"
+        failed.args = (self.scrub(said),)
         return failed
 
 
 class _BadReply(Exception):
-    """A reply that is refused before it is read whole."""
+    """Refused before it is read whole."""
 
 
 def _openai_client(url: str) -> Any:

@@ -1,10 +1,9 @@
 """Any OpenAI-compatible `/v1/completions` server: vLLM's, llama.cpp's, Ollama's, SGLang's.
 
-Prompts go out as token ids where the server takes them, else as text; ids come back where the
-server returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways
-is recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never
-an answer, and so is a reply that cannot be true. Servers have sampling defaults of their own, so
-every setting is sent.
+Prompts go out as token ids where the server takes them, else as text; ids come back where it
+returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways is
+recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never an
+answer, and so is a reply that cannot be true.
 """
 
 from __future__ import annotations
@@ -102,7 +101,6 @@ class CompletionsBackend:
         return self._side_by_side(row, zip(prompts, machines, params, strict=True))
 
     def _side_by_side(self, work: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-        self._client.resume()
         pool = ThreadPoolExecutor(self._concurrency)
         try:
             return list(pool.map(lambda row: work(*row), rows))
@@ -111,6 +109,7 @@ class CompletionsBackend:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+            self._client.resume()
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
@@ -143,22 +142,23 @@ class CompletionsBackend:
         self.exact_tokens = completion.exact_tokens and self.exact_tokens is not False
         return completion
 
-    def _ask(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
+    def _ask(self, ids: Sequence[int], params: SamplingParams) -> Completion:
+        def post(prompt: list[int] | str) -> Completion:
+            body, exact = self._body(prompt, params), isinstance(prompt, list)
+            return self._client.call(
+                "/completions", body, read=lambda reply: self._read(reply, params, exact)
+            )
+
         if self._token_ids is not False:
             try:
-                return self._post(list(prompt), params)
+                return post(list(ids))
             except RequestFailed as failed:
                 if self._token_ids or failed.status not in (400, 415, 422):
                     raise
-            # Refused for good, perhaps because this server takes text only: try that.
-        completion = self._post(self._text(prompt), params)
+        # Ids were refused for good, perhaps because this server takes text only: try that.
+        completion = post(self._text(ids))
         self._token_ids = False
         return completion
-
-    def _post(self, prompt: list[int] | str, params: SamplingParams) -> Completion:
-        exact = isinstance(prompt, list)
-        body = self._body(prompt, params)
-        return self._client.call("/completions", body, read=lambda r: self._read(r, params, exact))
 
     def _text(self, prompt: Sequence[int]) -> str:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
@@ -240,11 +240,9 @@ class CompletionsBackend:
 
     def _ask_context_length(self) -> int:
         def read(reply: Any) -> int:
-            mine = next(
-                (m for m in reply["data"] if self.model in (m["id"], *m.get("aliases", ()))), {}
-            )
+            (mine,) = (m for m in reply["data"] if self.model in (m["id"], *m.get("aliases", ())))
             length = mine["max_model_len"] if "max_model_len" in mine else mine["meta"]["n_ctx"]
-            check_number("the server's context length", length, 1, 2**31)
+            check_number("the context length it tells", length, 1, 2**31)
             return length
 
         try:

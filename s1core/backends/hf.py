@@ -15,10 +15,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers.cache_utils import Cache
 
 from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
-from s1core.backends.kv import decoding, growing_cache, leave
+from s1core.backends.kv import (
+    GrowingLayer,
+    attention_mask,
+    context_length,
+    decoding,
+    windows,
+)
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -28,8 +36,8 @@ class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
     Args:
-        model: of any architecture whose batched, padded rows come out as each does alone; a tiny
-            twin of the model shows it in milliseconds (`s1core.architectures`).
+        model: of any architecture whose batched rows come out as each does alone; see
+            `s1core.architectures`.
         tokenizer: its tokenizer. Ids that it does not know are never sampled.
         batch_size: rows decoded together.
         device: where to run; None leaves the model where it is.
@@ -54,12 +62,12 @@ class HFBackend:
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.keep_finished = keep_finished
-        self.context_length = _context_length(model.config)
+        self.context_length = context_length(model.config)
         known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
         ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
         known[ids[ids < len(known)]] = True
         self._unknown = None if known.all() else ~known.to(self.model.device)
-        self._windows = _windows(model.config)
+        self._windows = windows(model.config)
 
     @classmethod
     def from_pretrained(
@@ -98,13 +106,14 @@ class HFBackend:
     def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
         """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
 
-        Args:
-            real: [rows, 1, queries, keys], what may be attended to but for windows; None for all.
+        `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
         """
         masks: Any = real
         if real is not None:
             eager = self.model.config._attn_implementation == "eager"
-            masks = {kind: _mask(real, width, eager) for kind, width in self._windows.items()}
+            masks = {
+                kind: attention_mask(real, width, eager) for kind, width in self._windows.items()
+            }
             masks = masks if len(masks) > 1 else masks.popitem()[1]
         inputs = {"attention_mask": masks, "use_cache": True, "logits_to_keep": 1, **inputs}
         logits = self.model(**inputs).logits[:, -1]
@@ -114,11 +123,7 @@ class HFBackend:
 
 
 def check_attention(model: Any) -> None:
-    """Refuse a model whose rows in a padded batch are not what transformers computes alone.
-
-    Raises:
-        InputError: says so, and what to do.
-    """
+    """Refuse a model whose rows in a batch are not what transformers computes alone."""
     attention = model.config._attn_implementation
     if attention not in ("sdpa", "eager"):
         raise InputError(f"sdpa or eager attention decodes here, not {attention!r}; load with one")
@@ -126,36 +131,12 @@ def check_attention(model: Any) -> None:
     check_twin(model, "decoding a {} model in batches", _as_alone, advice)
 
 
-def _context_length(config: Any) -> int:
-    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
-        return rope["original_max_position_embeddings"]
-    return config.max_position_embeddings
-
-
-def _windows(config: Any) -> dict[str, int | None]:
-    """Kinds of attention layers, and how many tokens each sees (None: all before it)."""
-    window = getattr(config, "sliding_window", None)
-    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
-    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
-
-
-def _mask(real: torch.Tensor, window: int | None, eager: bool) -> torch.Tensor:
-    """`real` within a window, as numbers to add where the attention takes such."""
-    queries, keys = real.shape[-2:]
-    if window is not None and keys > window:
-        last = torch.arange(keys - queries, keys, device=real.device)[:, None]
-        real = real & (torch.arange(keys, device=real.device) > last - window)
-    return torch.where(real, 0.0, torch.finfo(torch.float32).min) if eager else real
-
-
 class _Twin(HFBackend):
     """A tiny model decoded as the large one will be; keeps the logits of every step."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.batch_size, self.keep_finished = model, 8, False
-        self._unknown, self._windows = None, _windows(model.config)
+        self._unknown, self._windows = None, windows(model.config)
         self.steps: list[torch.Tensor] = []
 
     def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
@@ -235,35 +216,28 @@ class _Batch:
 
     def _prefill(self) -> torch.Tensor:
         """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]."""
-        distinct = {tuple(prompt): None for prompt in self.prompts}
-        index = {prompt: i for i, prompt in enumerate(distinct)}
-        width = max(len(prompt) for prompt in distinct)
-        ids = torch.zeros(len(distinct), width, dtype=torch.long)
-        real = torch.zeros(len(distinct), width, dtype=torch.bool)
-        for i, prompt in enumerate(distinct):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            real[i, width - len(prompt) :] = True
-        padded = not bool(real.all())
-        ids, real = ids.to(self.device), real.to(self.device)
-        mask = None
-        if padded:
-            causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
+        index = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, self.prompts)))}
+        ids = pad_sequence([torch.tensor(p) for p in index], True, -1, "left").to(self.device)
+        real, mask = ids >= 0, None
+        self.width = ids.shape[1]
+        if padded := not bool(real.all()):
+            itself = torch.eye(self.width, dtype=torch.bool, device=self.device)
+            causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
-            itself = torch.eye(width, dtype=torch.bool, device=self.device)
             mask = ((causal & real[:, None, :]) | itself)[:, None]
-        config = self.backend.model.config
-        self.cache = growing_cache(config.num_hidden_layers)
+        self.cache = Cache(
+            layers=[GrowingLayer() for _ in range(self.backend.model.config.num_hidden_layers)]
+        )
         logits = self.backend.logits(
-            input_ids=ids,
-            real=mask,
+            mask,
+            input_ids=ids.clamp(min=0),
             position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
             past_key_values=self.cache,
         )
         rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
-        if len(distinct) < len(self.prompts):
+        if len(index) < len(self.prompts):
             for layer in self.cache.layers:
                 layer.repeat_rows(rows)
-        self.width = width
         self.position = real.sum(-1)[rows]
         self.mask = real[rows] if padded else None
         return logits[rows]
@@ -321,13 +295,17 @@ class _Batch:
         self.stop_set[row] = self.stop_rows[machine.stops]
 
     def _lengthen_tape(self, length: int) -> None:
-        longer = np.full((len(self.tape), length), -1, dtype=np.int64)
-        longer[:, : self.tape.shape[1]] = self.tape
-        self.tape = longer
+        more = length - self.tape.shape[1]
+        self.tape = np.pad(self.tape, ((0, 0), (0, more)), constant_values=-1)
 
     def _leave(self) -> None:
-        """Let finished rows leave: the last rows that stay take their places."""
-        sources, targets, rows = leave(self.cache, self.done.tolist(), self.device)
+        """Let finished rows leave: the last rows that stay take their places, and are copied."""
+        staying = np.flatnonzero(~self.done)
+        rows = len(staying)
+        sources, targets = staying[staying >= rows], np.flatnonzero(self.done[:rows])
+        moves = [torch.from_numpy(index).to(self.device) for index in (sources, targets)]
+        for layer in self.cache.layers:
+            layer.move_rows(*moves, rows)
         for source, target in zip(sources, targets, strict=True):
             self.machines[target] = self.machines[source]
         for name in _PER_ROW:
@@ -342,13 +320,11 @@ class _Batch:
         if self.mask is not None:
             length = self.width + step + 1
             if length > self.mask.shape[1]:
-                longer = self.mask.new_ones(len(self.mask), 2 * length)
-                longer[:, : self.mask.shape[1]] = self.mask
-                self.mask = longer
+                self.mask = torch.nn.functional.pad(self.mask, (0, length), value=True)
             mask = self.mask[:, None, None, :length]
         return self.backend.logits(
+            mask,
             input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
-            real=mask,
             position_ids=(self.position + step)[:, None],
             past_key_values=self.cache,
         )
