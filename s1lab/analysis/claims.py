@@ -9,6 +9,7 @@ each with its arguments. Which differences the paper's own numbers show is asked
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -21,27 +22,27 @@ from s1lab.evaluation import scaling_per_doubling
 from s1lab.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
-    """One claim of the paper.
+    """One claim of the paper, a row of `claims.json`.
 
     Attributes:
         text: what the paper claims, in our words.
         where: its sections, tables and figures.
         chapter: name of the notebook that discusses it, without its number: "introduction".
-        source: where its numbers come from: a name of `_PAPER` and arguments.
+        numbers: where the paper's numbers come from: a name of `_PAPER` and arguments.
         test: how it is put to the test: a function of `verdicts` and arguments.
     """
 
     text: str
     where: str
     chapter: str
-    source: tuple[str, ...]
-    test: tuple[str, ...]
+    numbers: Sequence[str]
+    test: Sequence[Any]
 
     def paper(self) -> str:
         """The paper's numbers, read from `published.json`."""
-        name, *arguments = self.source
+        name, *arguments = self.numbers
         return _PAPER[name](*arguments)
 
 
@@ -60,8 +61,12 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         return Measured("", "", "not tested")
 
 
-def _gap(first: float, second: float, benchmark: str = "AIME24") -> str:
-    return f"{first - second:+.1f} points ({first} and {second}, {benchmark})"
+def _said(text: str) -> str:
+    return text.format(**published())
+
+
+def _gap(first: float, second: float) -> str:
+    return f"{first - second:+.1f} points ({first} and {second}, AIME24)"
 
 
 def _rows(table: str, a: str, b: str) -> str:
@@ -85,15 +90,8 @@ def _figure_4b() -> str:
     return f"{min(figure['sequential_s1']['acc'][1:])} against {best} at best (GPQA Diamond)"
 
 
-def _table_3(method: str, measure: str) -> str:
-    unit = {"control": "%", "scaling": " points per doubling"}[measure]
-    return f"{published()['table3']['rows'][method][measure]}{unit} (AIME24)"
-
-
-def _table_8(measure: str) -> str:
-    (cut, cut_tokens), (whole, whole_tokens) = published()["table8"]["rows"]["AIME24"]
-    if measure == "tokens":
-        return f"{cut_tokens:,} tokens against {whole_tokens:,} (AIME24)"
+def _table_8() -> str:
+    (cut, _), (whole, _) = published()["table8"]["rows"]["AIME24"]
     return _gap(whole, cut)
 
 
@@ -103,21 +101,15 @@ def _scaling_of_bf() -> str:
     return f"{value:+.1f} points per doubling (AIME24)"
 
 
-_PAPER = {
+_PAPER: dict[str, Callable[..., str]] = {
+    "said": _said,
     "rows": _rows,
     "figure 1": _figure_1,
     "figure 4a": _figure_4a,
     "figure 4b": _figure_4b,
-    "table 3": _table_3,
     "table 8": _table_8,
     "scaling of BF": _scaling_of_bf,
 }
 
-
-def _claim(row: dict[str, Any]) -> Claim:
-    source, test = tuple(row["paper"]), tuple(row["ours"])
-    return Claim(row["text"], row["where"], row["chapter"], source, test)
-
-
-_TEXT = files("s1lab.analysis").joinpath("claims.json").read_text(encoding="utf-8")
-CLAIMS: tuple[Claim, ...] = tuple(_claim(row) for row in json.loads(_TEXT))
+_FILE = files("s1lab.analysis").joinpath("claims.json")
+CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))

@@ -30,9 +30,12 @@ from s1lab.analysis.method_runs import MethodRun, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
 from s1lab.evaluation.measure import read_samples, scores
-from s1lab.experiments import Condition, Training
+from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
+
+Place = tuple[str, str, int]
+"""Of a condition: the experiment, its kind, and which of that kind."""
 
 Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
 
@@ -69,6 +72,13 @@ def _wanted(experiment: str, pipeline: Pipeline, **fields: object) -> list[Condi
     return found
 
 
+def _one(pipeline: Pipeline, experiment: str, kind: str, place: int) -> Condition:
+    found = _wanted(experiment, pipeline, kind=kind)
+    if not -len(found) <= place < len(found):
+        raise RunError(f"the profile asks for {len(found)} conditions of {experiment}, {kind}")
+    return found[place]
+
+
 def _difference(
     pipeline: Pipeline, a: Sequence[Condition], b: Sequence[Condition], sign: int, border: float = 0
 ) -> Measured:
@@ -99,16 +109,15 @@ def _ids(shown: Sequence[Run]) -> tuple[str, ...]:
 # ------------------------------------------------------------------ one function per kind of claim
 
 
-def by_kind(pipeline: Pipeline, experiment: str, better: str, worse: str) -> Measured:
-    """Accuracy under one kind of condition of an experiment against another kind."""
-    a, b = (_wanted(experiment, pipeline, kind=kind)[:1] for kind in (better, worse))
-    return _difference(pipeline, a, b, 1)
+def difference(pipeline: Pipeline, better: Place, worse: Place) -> Measured:
+    """Accuracy of one condition above that of another: of what kind, in which experiment."""
+    return _difference(pipeline, [_one(pipeline, *better)], [_one(pipeline, *worse)], 1)
 
 
-def whole_pool(pipeline: Pipeline) -> Measured:
-    """No gain: the whole pool against the selected examples (Table 2)."""
-    full, ours = (_wanted("subsets", pipeline, kind=kind) for kind in ("full", "s1"))
-    return _difference(pipeline, full, ours, -1, ONE_QUESTION)
+def no_gain(pipeline: Pipeline, more: Place, less: Place) -> Measured:
+    """No gain of a condition over another, by as much as one question of AIME24."""
+    sides = ([_one(pipeline, *place)] for place in (more, less))
+    return _difference(pipeline, *sides, -1, ONE_QUESTION)
 
 
 def two_waits(pipeline: Pipeline) -> Measured:
@@ -116,21 +125,6 @@ def two_waits(pipeline: Pipeline) -> Measured:
     waited = _wanted("curve", pipeline, kind="wait")
     two = [c for c in waited if c.budget.num_ignore == 2] or waited
     return _difference(pipeline, two[:1], _wanted("curve", pipeline, kind="natural"), 1)
-
-
-def most_waits(pipeline: Pipeline) -> Measured:
-    """No gain: the largest number of Waits against the next smaller one (Figure 4a)."""
-    waited = _wanted("curve", pipeline, kind="wait")
-    if len(waited) < 2:
-        raise RunError("the profile has one number of Waits")
-    return _difference(pipeline, waited[-1:], waited[-2:-1], -1, ONE_QUESTION)
-
-
-def fine_tuning(pipeline: Pipeline) -> Measured:
-    """The fine-tuned model against its base, each as it answers best: the base model never saw
-    the think delimiter, so it is asked directly (Table 1)."""
-    ours = _wanted("arms", pipeline, training=Training())[:1]
-    return _difference(pipeline, ours, _wanted("voting", pipeline, training=None), 1)
 
 
 def slope(pipeline: Pipeline) -> Measured:
