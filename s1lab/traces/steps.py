@@ -57,7 +57,7 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
     always opens a new one. White space alone is not a step; it stays with the one before.
     """
     tokens = _marked(generation, "thinking")
-    texts = {token: tokenizer.decode([token]) for token in {token for token, _ in tokens}}
+    texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
     text = ""
 
@@ -133,21 +133,22 @@ def answers_at_steps(
             )
         machine.take(thinking[:cut])
         machines.append(machine)
-    answers = _answer(backend, prompt, machines)
-    texts = [
-        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for ids in answers
-    ]
-    return [
-        StepAnswer(cut, text, len(ids), machine.finish_reason)
-        for cut, text, ids, machine in zip(cuts, texts, answers, machines, strict=True)
-    ]
+    _sample(backend, prompt, machines)
+    found = []
+    for cut, machine in zip(cuts, machines, strict=True):
+        ids = [
+            token
+            for segment in machine.segments
+            if (segment.phase, segment.origin) == ("answer", "sampled")
+            for token in segment.token_ids
+        ]
+        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        found.append(StepAnswer(cut, text, len(ids), machine.finish_reason))
+    return found
 
 
-def _answer(
-    backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]
-) -> list[list[int]]:
-    """Let every machine, its thinking closed, sample its answer; returns what was sampled."""
+def _sample(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
+    """Let every machine, its thinking closed, sample its answer."""
     for first in range(0, len(machines), backend.batch_size):
         block = machines[first : first + backend.batch_size]
         prompts = [[*prompt, *machine.token_ids] for machine in block]
@@ -156,11 +157,6 @@ def _answer(
             if completion.finish_reason == "error":
                 raise BackendError(f"an answer could not be sampled: {completion.error}")
             machine.take(completion.token_ids)
-    sampled = ("answer", "sampled")
-    return [
-        [t for s in machine.segments if (s.phase, s.origin) == sampled for t in s.token_ids]
-        for machine in machines
-    ]
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
