@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,7 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Generations that think longer than some length, and the others: all, ended, answered."""
+    """Generations that think longer than some length, and the others."""
 
     longer: int
     longer_ended: int
@@ -45,14 +46,9 @@ class Stops:
 
 @dataclass(frozen=True, eq=False)
 class Length:
-    """One sequence length on one benchmark: the runs of all its seeds.
+    """One sequence length on one benchmark: the generations of all its seeds of training.
 
-    Attributes:
-        tokens: the sequence length at which training examples were cut.
-        benchmark: whose questions.
-        seeds: of the trainings, in order.
-        runs: the generations of each, over the same questions.
-        training: the fine-tuning of the first seed.
+    `tokens` is where training examples were cut; `training` is the fine-tuning of the first seed.
     """
 
     tokens: int
@@ -87,10 +83,9 @@ class Length:
         table = self.table(measure)
         found = crossed_interval(table)
         if measure == "thinking_tokens":
-            return found.within(low=0.0)
-        if np.ptp(table) == 0:
-            return wilson(found.estimate * found.n, found.n)
-        return found.within(0.0, 1.0)
+            return found.within(0.0)
+        alike = np.ptp(table) == 0
+        return wilson(found.estimate * found.n, found.n) if alike else found.within(0.0, 1.0)
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
@@ -103,12 +98,11 @@ class Length:
 
     def goes_on(self, tokens: float) -> list[float]:
         """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
-        shares = []
-        for samples in self._samples:
-            longer = int((samples.thinking > tokens).sum())
-            doubled = int((samples.thinking > 2 * tokens).sum())
-            shares.append(doubled / longer if longer else float("nan"))
-        return shares
+        longer, doubled = (
+            [int((samples.thinking > least).sum()) for samples in self._samples]
+            for least in (tokens, 2 * tokens)
+        )
+        return [part / all_ if all_ else math.nan for part, all_ in zip(doubled, longer)]
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""

@@ -72,12 +72,10 @@ def _against(run: MethodRun, curve: Sequence[MethodRun], resamples: int) -> Matc
 class Measures:
     """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
 
-    Attributes:
-        control: share of generations that keep their limit; None where there is none.
-        control_of_runs: the paper's Control: share of runs whose average keeps it.
-        scaling: mean slope over all pairs of runs (Eq. 2); None for fewer than two runs.
-        performance: accuracy of the best run (Eq. 3). Its interval chooses the best anew in
-            every resample; a maximum over noisy runs errs upwards.
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
+    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
+    whose interval chooses the best anew in every resample: a maximum errs upwards.
     """
 
     method: str

@@ -37,14 +37,11 @@ class TrainingSet:
     """What a training set is made of, and what one training on it costs.
 
     Attributes:
-        name: "s1", or a baseline of Table 2.
-        examples: how many.
-        domains: how many subjects they come from; 0 where they carry none.
+        domains: how many subjects the examples come from; 0 where they carry none.
         thinking_tokens: mean length of a trace.
         correct: share of traces whose answer is right; None where nobody has judged them.
-        steps: optimizer steps.
-        tokens: tokens computed, over all epochs.
-        flops: floating-point operations, at least: every example is taken at the mean length, as
+        steps, tokens: of the optimizer, and computed by it, over all epochs.
+        flops: at least: every example is taken at the mean length, as
             `s1lab.planning.sft_cost.paper_arithmetic` does for the paper's own.
     """
 
@@ -70,10 +67,8 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     flops = passes * shape.train_flops([round(run["tokens"] / passes)])
     if pipeline.profile.pool == "pocket":
         made = pipeline.selection(name).read_json("summary.json")
-        count, domains, length = (
-            made[key] for key in ("examples", "domains", "mean_thinking_tokens")
-        )
-        correct = made["correct_traces"] / count
+        count, domains = made["examples"], made["domains"]
+        length, correct = made["mean_thinking_tokens"], made["correct_traces"] / count
     else:  # a released set: what its rows say
         examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
         count, correct = len(examples), None

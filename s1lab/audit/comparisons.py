@@ -24,10 +24,8 @@ EQUIVALENCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A claim of the paper that `a` is more accurate than `b` on the same questions.
-
-    `claims_difference` is False where the paper claims that there is none worth naming.
-    """
+    """A claim that `a` is more accurate than `b` on the same questions, or (where
+    `claims_difference` is False) that there is no difference worth naming."""
 
     claim: str
     a: PublishedAccuracy
@@ -64,16 +62,12 @@ class Comparison:
     def printed_interval(self) -> tuple[float, float] | None:
         """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
         rows = published()["table2_intervals"]["rows"]
-        a, b = self.a, self.b
-        if (a.table, b.table) != ("Table 2", "Table 2"):
-            return None
-        if b.row == "s1K" and a.row in rows:
-            low, high = rows[a.row][a.benchmark]
-        elif a.row == "s1K" and b.row in rows:
-            high, low = (-end for end in rows[b.row][a.benchmark])
-        else:
-            return None
-        return low / 100, high / 100
+        if {self.a.table, self.b.table} == {"Table 2"} and "s1K" in (self.a.row, self.b.row):
+            sign, row = (1, self.a.row) if self.b.row == "s1K" else (-1, self.b.row)
+            if row in rows:
+                low, high = sorted(sign * end / 100 for end in rows[row][self.benchmark])
+                return low, high
+        return None
 
     @property
     def outcome(self) -> Outcome:

@@ -99,21 +99,12 @@ def tabulate(
     """Grade generations; one row each: what it cost, how it ended, what it gave."""
     by_key = {problem.key: problem for problem in problems}
     rows = []
-    for generation in generations:
-        verdict = grade(by_key[generation.problem_key], generation, kind)
-        rows.append(
-            {
-                "problem_key": generation.problem_key,
-                "sample": generation.sample,
-                "status": verdict.status,
-                "thinking_tokens": generation.thinking_tokens,
-                "answer_tokens": generation.answer_tokens,
-                "outcome": generation.outcome,
-                "waits_used": generation.waits_used,
-                "extracted": verdict.extracted,
-                "method": verdict.method,
-            }
-        )
+    for made in generations:
+        verdict = grade(by_key[made.problem_key], made, kind)
+        row = {"problem_key": made.problem_key, "sample": made.sample, "status": verdict.status}
+        for name in ("thinking_tokens", "answer_tokens", "outcome", "waits_used"):
+            row[name] = getattr(made, name)
+        rows.append(row | {"extracted": verdict.extracted, "method": verdict.method})
     return rows
 
 
@@ -181,13 +172,11 @@ class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
     Attributes:
-        kind: "budget" (thinking capped), "natural" (model stops by itself) or "wait".
-        budget: the cap in thinking tokens.
+        kind: "budget" (thinking capped at `budget` tokens), "natural" (model stops) or "wait".
         waits: how many ends of thinking may be replaced; `waits_used` is the mean that were.
         thinking_tokens: mean over all generations, ignore strings included.
         accuracy: pass@1 over samples with its question-clustered interval.
         cut_short: share of generations whose thinking was cut.
-        run: name of the run it was computed from.
     """
 
     label: str
