@@ -41,6 +41,7 @@ def give(pipeline: Pipeline, condition: Condition, right: int, thinking: int = 1
                 "thinking_tokens": thinking,
                 "answer_tokens": 5,
                 "outcome": "ended",
+                "waits_used": 0,
                 "extracted": "1 + 1" if question < right else "1 - 1",
             }
             for question in range(QUESTIONS)
