@@ -91,7 +91,7 @@ def test_what_survives_of_the_papers_comparisons() -> None:
 
 def test_a_comparison_is_bounded_by_its_best_pairing() -> None:
     a, b = accuracy_of("Table 1", "s1-32B", "AIME24"), accuracy_of("Table 1", "s1 w/o BF", "AIME24")
-    forward, backward = Comparison("", a, b), Comparison("", b, a)
+    forward, backward = (Comparison("", "AIME24", *pair) for pair in ((a, b), (b, a)))
     assert (forward.questions, forward.best_p, forward.needed) == (2, 0.5, 881)
     assert backward.best_p == 1.0
     assert forward.difference.low == pytest.approx(-backward.difference.high)

@@ -28,14 +28,10 @@ class Comparison:
     `claims_difference` is False) that there is no difference worth naming."""
 
     claim: str
+    benchmark: str
     a: PublishedAccuracy
     b: PublishedAccuracy
     claims_difference: bool = True
-
-    @property
-    def benchmark(self) -> str:
-        """The benchmark of both."""
-        return self.a.benchmark
 
     @property
     def difference(self) -> Interval:
@@ -92,6 +88,7 @@ def comparisons() -> list[Comparison]:
     return [
         Comparison(
             claim["claim"],
+            benchmark,
             accuracy_of(*claim["a"], benchmark),
             accuracy_of(*claim["b"], benchmark),
             claims_difference=claim.get("kind") != "no difference",
