@@ -1,8 +1,6 @@
 """The paper's claims, each with its numbers and the question that our runs are asked.
 
-The claims are data (`claims.json`): what is claimed, where, in which chapter it is discussed, and
-by name the function here that gives the paper's numbers and the one of `verdicts` that gives ours,
-each with its arguments. Which differences the paper's own numbers show is asked by
+The claims are data (`claims.json`). Which differences the paper's own numbers show is asked by
 `s1lab.audit.comparisons`.
 """
 
@@ -24,14 +22,10 @@ from s1lab.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper, a row of `claims.json`.
+    """One claim of the paper, a row of `claims.json`, in our words.
 
-    Attributes:
-        text: what the paper claims, in our words.
-        where: its sections, tables and figures.
-        chapter: name of the notebook that discusses it, without its number: "introduction".
-        numbers: where the paper's numbers come from: a name of `_PAPER` and arguments.
-        test: how it is put to the test: a function of `verdicts` and arguments.
+    `chapter` is the notebook that discusses it, without its number; `numbers` names where the
+    paper's come from (see `_PAPER`) and `test` a function of `verdicts`, each with arguments.
     """
 
     text: str
@@ -61,10 +55,6 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         return Measured("", "", "not tested")
 
 
-def _said(text: str) -> str:
-    return text.format(**published())
-
-
 def _gap(first: float, second: float) -> str:
     return f"{first - second:+.1f} points ({first} and {second}, AIME24)"
 
@@ -90,24 +80,18 @@ def _figure_4b() -> str:
     return f"{min(figure['sequential_s1']['acc'][1:])} against {best} at best (GPQA Diamond)"
 
 
-def _table_8() -> str:
-    (cut, _), (whole, _) = published()["table8"]["rows"]["AIME24"]
-    return _gap(whole, cut)
-
-
 def _scaling_of_bf() -> str:
-    run = runs("BF")
-    value = scaling_per_doubling(run.thinking_tokens, run.exact_accuracy)
+    value = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
     return f"{value:+.1f} points per doubling (AIME24)"
 
 
 _PAPER: dict[str, Callable[..., str]] = {
-    "said": _said,
+    "said": lambda text: text.format(**published()),
     "rows": _rows,
     "figure 1": _figure_1,
     "figure 4a": _figure_4a,
     "figure 4b": _figure_4b,
-    "table 8": _table_8,
+    "table 8": lambda: _gap(*(row[0] for row in published()["table8"]["rows"]["AIME24"][::-1])),
     "scaling of BF": _scaling_of_bf,
 }
 

@@ -116,10 +116,10 @@ def comparison_table(rows: Iterable[Comparison]) -> Table:
 def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
     """Printed accuracies with their intervals, in percent."""
     columns = ("table", "model", "benchmark", "n", "accuracy [95%]", "note")
-    notes = {True: "", False: "no whole number of questions"}
-    lines = (
+    notes = ("no whole number of questions", "")
+    lines = [
         (a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), notes[a.exact]) for a in rows
-    )
+    ]
     return Table(columns, tuple(lines))
 
 

@@ -78,10 +78,8 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
             text = ""
     if len(tokens) > max(ends, default=0):
         end(len(tokens))
-    return tuple(
-        TraceStep(start, end, _pieces(tokens[start:end], tokenizer))
-        for start, end in zip([0, *ends], ends, strict=False)
-    )
+    spans = zip([0, *ends], ends)
+    return tuple(TraceStep(*span, _pieces(tokens[slice(*span)], tokenizer)) for span in spans)
 
 
 def answer_pieces(generation: Generation, tokenizer: Any) -> tuple[Piece, ...]:
@@ -108,8 +106,7 @@ def answers_at_steps(
         One record per cut: 0 thinking tokens, then the end of each step.
 
     Raises:
-        BackendError: the generation is another problem's, a cut does not fit into the context,
-            or the engine failed.
+        BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
     if generation.problem_key != problem.key:
         raise BackendError(
