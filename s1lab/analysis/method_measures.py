@@ -24,8 +24,8 @@ from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 class Match:
     """A setting of one method against another method's curve at the same compute.
 
-    `theirs` is the other curve's accuracy at the cost of `ours`, interpolated over log2(tokens);
-    `difference` is ours minus theirs, with an interval that resamples questions for both.
+    `theirs` is the curve's accuracy at the cost of `ours`, interpolated over log2(tokens), and
+    `difference` ours minus theirs.
     """
 
     ours: MethodRun
@@ -40,9 +40,6 @@ def match(
 
     Settings outside the range of the other curve are left out: nothing was measured there. Both
     must be over the same questions in one order.
-
-        match([sequential(read_samples(run), "forced", "Wait 2x")],
-              votes(read_samples(sampled), same_answer("aime")))
     """
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
     within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
@@ -88,8 +85,6 @@ class Measures:
 
 def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
     """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
-
-        measures([sequential(read_samples(run), "BF", "64 tokens", 64), ...]).scaling.percent()
 
     Raises:
         InputError: there are no runs.

@@ -91,9 +91,8 @@ def votes(
 class Rejected:
     """Rejection sampling under one limit (Figure 6), question by question.
 
-    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits.
-    `tries` are samples drawn, all of them where none fits. `unlimited` is the accuracy of any
-    sample of the question, fitting or not.
+    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
+    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
     """
 
     run: MethodRun

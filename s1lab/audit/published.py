@@ -1,8 +1,7 @@
 """The paper's numbers as data, each with its source (`published.json` beside this file).
 
-Everything that the book compares with, audits or recomputes is read from here and never typed
-into a notebook. The file restates arXiv 2501.19393v3 and, where it differs or says more, version 2
-and the released code; its "sources" explain the short names.
+Never typed into a notebook. The file restates arXiv 2501.19393v3 and, where it differs or says
+more, version 2 and the released code; its "sources" explain the short names.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from s1lab.evaluation.statistics import Interval, wilson
 class PublishedAccuracy:
     """One accuracy of Tables 1-5 as printed, in percent.
 
-    `correct` is the nearest whole number of questions, and `exact` says whether it prints the
-    same. A score that no whole number prints is an average over several runs.
+    `exact` says whether `correct`, a whole number of questions, prints it; if not, it is an
+    average over several runs.
     """
 
     table: str

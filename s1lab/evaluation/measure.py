@@ -39,10 +39,8 @@ def resume(
     """Append the generations that a journal (or a run) still lacks; returns how many.
 
     `options` are those of `forcing.generate`: `seed`, `temperature`, `template`, `ask`, …
-
     Work is cut into blocks that are the same on every attempt: a block that was killed is computed
-    again as a whole, so that resuming gives the very same tokens. What is on disk is kept, and
-    so is what an engine did make of a block in which some rows failed.
+    again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
 
     Raises:
         BackendError: the engine failed on some rows; all others are on disk.
@@ -77,17 +75,17 @@ def resume(
 
 def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
     """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
-    prompts = {
-        "tokens": controls.token_prompt,
-        "steps": controls.step_prompt,
-        "class": controls.class_prompt,
-    }
     options: dict[str, Any] = {"thinking": condition.thinking}
     if engine == "vllm" and (condition.counts_steps or not condition.thinking):
         options["native"] = False  # its own loop steps plain budgets only
     if condition.instruct:
         how, amount = condition.instruct
-        options["ask"] = lambda problem: prompts[how](problem.question, amount)
+        prompt = {
+            "tokens": controls.token_prompt,
+            "steps": controls.step_prompt,
+            "class": controls.class_prompt,
+        }[how]
+        options["ask"] = lambda problem: prompt(problem.question, amount)
     if condition.counts_steps:
         options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
     return options
@@ -193,14 +191,7 @@ class Point:
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
     samples = read_samples(run)
-    return Point(
-        label,
-        kind,
-        budget.max_thinking,
-        budget.num_ignore,
-        thinking_tokens=float(samples.thinking.mean()),
-        accuracy=clustered_bootstrap(samples.correct),
-        cut_short=float(np.mean(samples.ended == 0)),
-        waits_used=float(samples.waits.mean()),
-        run=run.id,
-    )
+    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
+    tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
+    allowed = (budget.max_thinking, budget.num_ignore)
+    return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)

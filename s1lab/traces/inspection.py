@@ -71,10 +71,8 @@ def read_traces(
 ) -> list[Row]:
     """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
 
-    Args:
-        backend: samples the answers, greedily; the model that wrote the traces.
-        kind: how answers are graded (`s1core.grading.grade`).
-        separator: what ends a step.
+    Answers are sampled greedily by `backend`, the model that wrote the traces, and graded as `kind`
+    says; `separator` ends a step.
 
     Raises:
         BackendError: a cut does not fit into the context, or the engine failed.
@@ -117,14 +115,10 @@ def uncertainty_rows(
 ) -> list[Row]:
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
-    Args:
-        model: the transformers model that wrote the traces; one forward pass over each.
-        ignore_str: a step that the model opens with this word counts as its own Wait.
-
-    Returns:
-        One row per generation: `entropy`, `varentropy` (bits, bits squared) and `surprisal` with
-        one value per thinking token, and for each of `GROUPS` the places of its first tokens. The
-        first step is left out: nothing comes before it.
+    `model` is the transformers model that wrote the traces. One row per generation: each of
+    `MEASURES` with one value per thinking token, and for each of `GROUPS` the places of its first
+    tokens. A step that the model opens with `ignore_str` counts as its own Wait; the first step is
+    left out: nothing comes before it.
     """
     asked = {p.key: templates.prompt_ids(template, tokenizer, p.question) for p in problems}
     prompts = [asked[generation.problem_key] for generation in generations]
