@@ -50,7 +50,8 @@ from s1lab.audit.published import accuracies, accuracy_of
 from s1lab.evaluation import detectable_difference, questions_needed, wilson
 from s1lab.evaluation.logs import known_logs
 from s1lab.evaluation.report import Table
-from s1lab.figures import comparison, show
+from s1lab.figures.display import show
+from s1lab.figures.forests import comparison
 
 findings = audit.audit()
 verdicts = Counter(finding.verdict for finding in findings)

@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from s1core.errors import BackendError
 
 from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
+from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -170,7 +170,7 @@ def test_a_hanging_server_is_given_up_on_in_bounded_time(server):
         (["drop"] * 9, "no connection|Remote end closed"),
         (["500"] * 9, "HTTP 500"),
         (["429"] * 9, "HTTP 429"),
-        (["malformed"] * 9, "not JSON"),
+        (["malformed"] * 9, "JSON"),
         (["empty"] * 9, "no completion"),
     ],
 )

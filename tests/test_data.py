@@ -6,14 +6,14 @@ import json
 import re
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1lab.data import rows as mapping
 from s1lab.data.audit import audit, load_audit
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
-from s1lab.data.sources import BENCHMARKS, POOL, SOURCES, source, table7_name
+from s1lab.data.sources import POOL, SOURCES, source, table7_name
 
 
 @pytest.fixture

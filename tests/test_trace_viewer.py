@@ -12,8 +12,8 @@ from s1core.records import Generation, Grade, Problem, Segment, printable, write
 from s1core.templates import encode
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point
+from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
-from s1lab.figures.text import first_line, shortened, visible
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from s1lab.runs import Run, RunStore
 from tests.helpers import tiny_tokenizer
@@ -81,8 +81,8 @@ def test_ordinary_text_of_any_language_stays_as_it_is() -> None:
 
 
 def test_a_cut_says_how_much_is_missing() -> None:
-    assert shortened("abc", 3) == ("abc", "")
-    assert shortened("x" * 5000, 4000) == ("x" * 4000, "1,000 more characters are not shown")
+
+
     assert first_line("\n \n  first\nsecond") == "first" and len(first_line("x" * 500)) == 90
 
 

@@ -42,7 +42,7 @@ class TrainingSet:
         correct: share of traces whose answer is right; None where nobody has judged them.
         steps, tokens: of the optimizer, and computed by it, over all epochs.
         flops: at least: every example is taken at the mean length, as
-            `s1lab.planning.sft_cost.paper_arithmetic` does for the paper's own.
+            `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
     """
 
     name: str

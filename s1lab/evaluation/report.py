@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 Format = Literal["markdown", "csv", "html"]
 
-_SYMBOLS: dict[Status, str] = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x"}
+_SYMBOLS: dict[Status, str] = dict(
+    correct="+", wrong="-", no_answer="o", truncated="x", not_compared="?"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from s1core.errors import InputError
-
 from s1core.records import Example, Trace, write_atomically
 from s1lab.data.load import examples, problems
 from s1lab.data.mirror import MANIFEST, Mirror, sha256
@@ -92,7 +91,7 @@ def _copied(root: Path, mirror: Mirror, name: str) -> list[dict[str, Any]]:
         target = root / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(mirror.path(file), target)
-        entries.append(_entry(root, file, mirror.entries[file].rows, name))
+        entries.append(_entry(root, file, mirror.entries[file]["rows"], name))
     return entries
 
 
