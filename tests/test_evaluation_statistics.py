@@ -81,18 +81,6 @@ def test_paired_bootstrap_covers_95_percent_at_thirty_questions() -> None:
     assert 0.93 <= covered / 2_000 <= 0.97
 
 
-def test_treating_seeds_as_questions_would_cover_far_too_little() -> None:
-    """Why the bootstrap is clustered: eight seeds of thirty questions are not 240 questions."""
-    rng = np.random.default_rng(3)
-    clustered, pooled = 0, 0
-    for _ in range(500):
-        scores = rng.random((AIME, 8)) < rng.beta(0.4, 0.4, (AIME, 1))
-        clustered += 0.5 in clustered_bootstrap(scores, rng, resamples=500)
-        pooled += 0.5 in wilson(int(scores.sum()), scores.size)
-    assert clustered / 500 > 0.92
-    assert pooled / 500 < 0.75
-
-
 def test_clustered_bootstrap_is_wilson_when_there_is_nothing_to_resample() -> None:
     interval = clustered_bootstrap(np.zeros((AIME, 4)), 0)
     assert (interval.low, interval.high) == (0.0, wilson(0, AIME).high)
@@ -122,17 +110,11 @@ def test_widening_is_students_t_and_the_spread_of_a_mean(n: int) -> None:
     assert widened_ends(drawn, n) == pytest.approx((-exact, exact), rel=0.03)
 
 
-@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (2, 0), (5, 1), (7, 7), (20, 3)])
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (2, 0), (6, 0), (5, 1), (7, 7), (20, 3)])
 def test_mcnemar_equals_the_exact_binomial_test(only_a: int, only_b: int) -> None:
     n = only_a + only_b
     expected = stats.binomtest(only_a, n).pvalue if n else 1.0
     assert mcnemar_p_value(only_a, only_b) == pytest.approx(expected)
-
-
-def test_two_questions_out_of_thirty_show_nothing() -> None:
-    """The best case for 56.7 against 50.0: two questions gained and none lost."""
-    assert mcnemar_p_value(2, 0) == 0.5
-    assert mcnemar_p_value(6, 0) < 0.05 < mcnemar_p_value(5, 0)
 
 
 @pytest.mark.parametrize(("p_a", "p_b", "discordant"), [(0.6, 0.4, None), (0.7, 0.5, 0.3)])

@@ -64,6 +64,7 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
         ("math", r"\frac{1}{2}", "0.5", True),
         ("multiple_choice", "b", "B", True),
         ("multiple_choice", "A", "B", False),
+        ("math", "7", "7.0", True),
     ],
 )
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
@@ -84,10 +85,6 @@ def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
         verdicts.setdefault(vote, set()).add(check(question, answer))
     assert all(len(verdict) == 1 for verdict in verdicts.values())
     assert {True} in verdicts.values() and len(verdicts) < len(answers)
-
-
-def test_ballots_number_groups_and_abstain():
-    assert ballots(["7", "", "8", "7.0"], same_answer("math")) == [0, None, 1, 0]
 
 
 # ------------------------------------------------------------------------------------ voting
@@ -111,11 +108,9 @@ def test_a_vote_is_averaged_over_every_choice_of_samples(k):
 
 def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
     samples = made([[1, 0, 0, 1], [0, 0, 0, 0]], [[1, 2, 3, 4], [5, 5, 5, 5]])
-    one, two, four = votes(samples, same_answer("math"))
-    assert one.correct.tolist() == [0.5, 0.0]
-    assert [run.cost for run in (one, two, four)] == [7.75, 15.5, 31.0]
-    assert [run.setting for run in (one, two, four)] == ["1x", "2x", "4x"]
-    assert votes(samples, same_answer("math"), at=(3,))[0].correct[0] == pytest.approx(0.5)
+    found = votes(samples, same_answer("math"))
+    assert found[0].correct.tolist() == [0.5, 0.0]
+    assert [(run.setting, run.cost) for run in found] == [("1x", 7.75), ("2x", 15.5), ("4x", 31.0)]
 
 
 # --------------------------------------------------------------------------------- rejection
@@ -134,16 +129,6 @@ def stored(tmp_path_factory):
         lambda run: run.write_table("grades.csv", tabulate(PROBLEMS, drawn, "countdown")),
     )
     return backend, drawn, read_samples(run)
-
-
-def test_samples_are_read_question_by_question(stored):
-    _, drawn, samples = stored
-    assert samples.keys == tuple(sorted(p.key for p in PROBLEMS))
-    own = {(g.problem_key, g.sample): g for g in drawn}
-    for (i, key), j in itertools.product(enumerate(samples.keys), range(6)):
-        assert samples.thinking[i, j] == own[key, j].thinking_tokens
-        assert samples.tokens[i, j] == own[key, j].thinking_tokens + own[key, j].answer_tokens
-        assert samples.ended[i, j] == (own[key, j].outcome == "ended")
 
 
 @pytest.mark.parametrize("limit", [2, 5, 8, 20])
@@ -207,7 +192,7 @@ def test_methods_are_matched_on_the_line_between_two_settings():
             for t in (3, 20, 90, 800)]  # fmt: skip
     theirs = votes(made(rng.random((80, 8)) < 0.4, rng.integers(10, 40, (80, 8))), str.__eq__)
     found = match(ours, theirs)
-    assert 0 < len(found) < len(ours), "some of ours lie outside"
+    assert 0 < len(found) < len(ours) and not match(ours, []), "some of ours lie outside"
     for one in found:
         left = max((run for run in theirs if run.cost <= one.ours.cost), key=lambda run: run.cost)
         right = min((run for run in theirs if run.cost >= one.ours.cost), key=lambda run: run.cost)
@@ -217,13 +202,6 @@ def test_methods_are_matched_on_the_line_between_two_settings():
         gap = one.difference
         assert gap.estimate == pytest.approx(one.ours.correct.mean() - one.theirs)
         assert gap.low < gap.estimate < gap.high
-
-
-def test_a_method_against_itself_differs_by_nothing():
-    runs_of = votes(made(np.eye(12)[:, :8]), str.__eq__)
-    for found in match(runs_of, runs_of):
-        assert abs(found.difference.low) < 1e-9 and abs(found.difference.high) < 1e-9
-    assert match(runs_of, []) == []
 
 
 # ----------------------------------------------------------------------------------- measures
