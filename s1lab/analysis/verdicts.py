@@ -8,10 +8,9 @@ measured here, with its 95% interval, and the verdict is read off the interval:
 - *inside uncertainty*: the interval contains the border;
 - *not tested*: the runs were not made under this profile.
 
-The border is zero. For "no gain" it is one question of AIME24, 3.3 points: the smallest difference
-that the paper could have seen. Shares that are counted rather than estimated (Control) agree when
-they equal what is claimed. Only finished runs are read; nothing is generated. Functions raise
-`RunError` where the profile does not ask for the runs that they need.
+The border is zero; for "no gain" it is one question of AIME24, the smallest difference that the
+paper could have seen. Shares that are counted rather than estimated (Control) agree when they equal
+what is claimed. Only finished runs are read; where there are none, functions raise `RunError`.
 """
 
 from __future__ import annotations

@@ -71,9 +71,8 @@ class Comparison:
 
         survives: the independent interval excludes 0, or the paper's paired one does and some
         pairing agrees; cannot survive: not even the most favourable pairing reaches p < 0.05;
-        undecided: between the two, only answers per question can tell. A claim of no difference
-        survives when its interval (the paper's, else the independent one) stays within
-        `EQUIVALENCE` and is undecided otherwise.
+        undecided: only answers per question can tell. A claim of no difference survives when its
+        interval (the paper's, else the independent one) stays within `EQUIVALENCE`.
         """
         low, high = self.printed_interval or (self.difference.low, self.difference.high)
         if not self.claims_difference:
@@ -103,13 +102,11 @@ def comparison_table(rows: Iterable[Comparison]) -> Table:
     columns = ("claim", "benchmark", "printed", "difference [95%]", "best p", "needed", "outcome")
     lines, before = [], ""
     for row in rows:
-        claim = "" if row.claim == before else row.claim
-        printed = f"{row.a.percent} / {row.b.percent}"
+        claim, before = "" if row.claim == before else row.claim, row.claim
+        printed, gap = f"{row.a.percent} / {row.b.percent}", row.difference.percent()
         p = f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001"
         needed = f"{row.needed:,}" if row.needed and row.claims_difference else "-"
-        gap = row.difference.percent()
         lines.append((claim, row.benchmark, printed, gap, p, needed, row.outcome))
-        before = row.claim
     return Table(columns, tuple(lines))
 
 
@@ -124,11 +121,8 @@ def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
-    """How many questions must differ for Table 2's printed interval to have its width.
-
-    Returns the number that the width implies (the variance of a paired difference is
-    (discordant share - difference^2) / n) and the least that the two accuracies allow.
-    """
+    """How many questions the width of Table 2's printed interval implies to differ, and the least
+    that must; a paired difference has the variance (discordant share - difference^2) / n."""
     low, high = published()["table2_intervals"]["rows"][row][benchmark]
     ours, theirs = (accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
     spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))

@@ -117,9 +117,9 @@ class Samples:
 
     keys: tuple[str, ...]
     correct: Array
+    ended: Array
     thinking: Array
     answer: Array
-    ended: Array
     waits: Array
     extracted: NDArray[np.str_]
 
@@ -141,17 +141,16 @@ def read_samples(run: Run) -> Samples:
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
 
-    def column(values: Sequence[Any], dtype: type = float) -> Any:
+    def table(values: Sequence[Any], dtype: type = float) -> Any:
         return np.array(values, dtype).reshape(len(counts), -1)
 
+    names = ("thinking_tokens", "answer_tokens", "waits_used")
     return Samples(
         tuple(counts),
-        column([row["status"] == "correct" for row in rows]),
-        column([row["thinking_tokens"] for row in rows]),
-        column([row["answer_tokens"] for row in rows]),
-        column([row["outcome"] == "ended" for row in rows]),
-        column([row["waits_used"] for row in rows]),
-        column([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
+        table([row["status"] == "correct" for row in rows]),
+        table([row["outcome"] == "ended" for row in rows]),
+        *(table([row[name] for row in rows]) for name in names),
+        table([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
     )
 
 

@@ -43,7 +43,6 @@ def token_uncertainty(
     Args:
         model: a transformers causal language model. One forward pass per batch, no sampling.
         prompts: ids before the continuation, at least one each.
-        continuations: ids to look at: sampled and forced ones alike.
         vocabulary: ids from here on are never sampled (padding of the embedding), so they are
             left out of the distribution; None keeps all.
 

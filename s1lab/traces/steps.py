@@ -98,12 +98,9 @@ def answers_at_steps(
 ) -> list[StepAnswer]:
     """What the model would say if its thinking stopped after each step, the start included.
 
-    Thinking is ended as an upper bound ends it (Section 3.1): a line break where one is missing,
-    the end delimiter, the cue. Answers are greedy, whatever the trace was sampled with. Where a
-    greedy run with `max_thinking` as large has the same thinking, it gives the same answer.
-
-    Returns:
-        One record per cut: 0 thinking tokens, then the end of each step.
+    Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
+    trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
+    it gives the same answer. One record per cut: 0 thinking tokens, then the end of each step.
 
     Raises:
         BackendError: the generation is another problem's, a cut does not fit, the engine failed.
