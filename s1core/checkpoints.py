@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core.errors import InputError, S1Error
+from s1core.jsonl import parse_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -142,14 +143,26 @@ def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
     return loaded
 
 
-def declared_ends(folder: str | Path) -> tuple[int, ...]:
-    """Ids at which a model's generation settings say that its turn ends; none where they do not."""
+def declared_ends(folder: str) -> tuple[int, ...]:
+    """Ids at which a model's generation settings say that its turn ends; none where they do not.
+
+    Raises:
+        InputError: the settings are damaged.
+    """
     from transformers import GenerationConfig
 
-    try:
-        declared = GenerationConfig.from_pretrained(str(folder)).eos_token_id
-    except OSError:  # many checkpoints have none
-        return ()
+    if Path(folder).is_dir():
+        file = Path(folder, "generation_config.json")
+        file = file if file.exists() else Path(folder, "config.json")
+        try:
+            declared = parse_json(file.read_bytes()).get("eos_token_id")
+        except InputError as error:
+            raise InputError(f"{file} is damaged: {error}") from error
+    else:
+        try:
+            declared = GenerationConfig.from_pretrained(folder).eos_token_id
+        except OSError:  # many repositories have none
+            return ()
     ids = declared if isinstance(declared, list) else [declared]
     return tuple(token for token in ids if type(token) is int and token >= 0)
 

@@ -28,6 +28,7 @@ def make_rules(max_thinking: int, **changes: object) -> Rules:
         "newline_ids": (NEWLINE,),
         "stops": STOPS,
         "eos_ids": (EOS,),
+        "header": -1,
         "ends_line": lambda token: token == NEWLINE,
     }
     return Rules(max_thinking=max_thinking, **{**settings, **changes})
@@ -76,14 +77,11 @@ def reference(the_rules: Rules, model, context: int) -> tuple[list[int], list[in
             continue
         closing, outcome = list(r.end_ids), "ended"
         break
-    answer: list[int] = []
     room = min(r.max_answer, context - len(PROMPT) - len(thinking) - len(closing))
-    for _ in range(room):
-        token = model(draws)
-        draws += 1
-        if token in r.eos_ids:
-            break
-        answer.append(token)
+    answer = [model(draws + i) for i in range(room)]
+    ends = [i for i, token in enumerate(answer) if token in r.eos_ids]
+    ends += [i for i, t in enumerate(answer) if t == r.header and answer[i + 1 : i + 2] != [ANSWER]]
+    answer = answer[: min(ends, default=room)]
     return thinking, [*thinking, *closing, *answer], outcome, waits
 
 
@@ -105,6 +103,7 @@ def rule_sets(draw: st.DrawFn) -> Rules:
         max_answer=draw(st.integers(1, 8)),
         ignore_ids=tuple(draw(st.lists(ignore, min_size=1, max_size=3))),
         cue_ids=draw(st.sampled_from([(), (CUE,), (CUE, CUE)])),
+        header=draw(st.sampled_from([-1, END])),
     )
 
 
@@ -226,7 +225,8 @@ def test_take_returns_exactly_what_must_be_appended(r, model, context):
         token = A if machine.suppress and token in STOPS else token
         kept = [] if token in machine.stops else [token]
         fed += [*kept, *machine.take([token])]
-        assert fed == machine.token_ids
+        assert fed[: len(machine.token_ids)] == machine.token_ids
+        assert machine.finished or len(fed) == len(machine.token_ids)
 
 
 @settings(max_examples=200)
@@ -267,6 +267,23 @@ def test_a_second_close_does_not_end_the_answer(again, cap):
     machine = decode(make_rules(cap, max_answer=9), says(*script))
     assert machine.outcome == ("ended" if natural else "truncated")
     assert phase_ids(machine, "answer", "sampled") == [*again, B, B]
+    assert machine.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("sampled", "answer"),
+    [
+        ((B, END, A, EOS), [B]),  # the header of another turn: this one is over
+        ((END, A, B), []),
+        ((END, EOS), []),
+        ((END, END, ANSWER, EOS), []),
+        ((END, ANSWER, B, EOS), [END, ANSWER, B]),
+        ((B, B, B, END), [B, B, B]),  # cut where the next token would tell
+    ],
+)
+def test_where_the_delimiter_is_a_header_another_header_ends_the_answer(sampled, answer):
+    machine = decode(make_rules(1, header=END), says(A, *sampled, then=A))
+    assert phase_ids(machine, "answer", "sampled") == answer
     assert machine.finish_reason == "stop"
 
 

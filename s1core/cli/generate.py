@@ -95,19 +95,22 @@ def generate(
 
 def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
     """Check a job against its model, output and engine, then make what is missing of it."""
+    from s1core.backends import open_engine
+    from s1core.checkpoints import explained
     from s1core.cli.job import Record, complete
 
     record = Record(output, {**job.settings(), "url": url})
     check_template(job)
-    engine = options.open_engine(
-        job.backend,
-        job.model,
-        url,
-        job.tokenizer,
-        context_length,
-        job.batch_size,
-        job.engine_options,
-    )
+    with explained(f"{job.model} cannot be loaded"):
+        engine = open_engine(
+            job.backend,
+            job.model,
+            batch_size=job.batch_size,
+            url=url,
+            tokenizer=job.tokenizer,
+            context_length=context_length,
+            **job.engine_options,
+        )
     check_prompts(job, engine)
     if complete(job, engine, record):
         raise typer.Exit(1)

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,6 @@ import typer
 from s1core.errors import InputError
 
 if TYPE_CHECKING:
-    from s1core.backends.base import Backend
     from s1core.records import Problem
 
 LARGE = 2**31 - 1
@@ -56,7 +54,7 @@ Seed = Annotated[int, number("Of whatever is drawn at random.")]
 ENGINES = ("hf", "vllm", "completions")
 
 
-def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
     """Show text that may come from a model or a file: no escape in it reaches the terminal.
 
     Where nobody reads on (`| head`), the work goes on all the same, in silence.
@@ -64,8 +62,9 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     from s1core.records import printable
 
     stream = sys.stderr if err else sys.stdout
+    shown = printable(text)
     try:
-        typer.echo(printable(text), file=stream, nl=nl)
+        typer.echo(typer.style(shown, reverse=True) if reverse else shown, file=stream, nl=nl)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -167,31 +166,3 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
             f"{', '.join(sorted(allowed))}"
         )
     return parsed
-
-
-def open_engine(
-    engine: str,
-    model: str,
-    url: str,
-    tokenizer: str,
-    context_length: int | None,
-    batch_size: int,
-    arguments: Mapping[str, Any] | None = None,
-) -> Backend:
-    """Start the engine, or connect to the server.
-
-    Raises:
-        BackendError: it cannot be started or reached; the message says what to do.
-        InputError: there is no such checkpoint, or the engine does not take an option's value.
-    """
-    from s1core import backends
-
-    return backends.open_engine(
-        engine,
-        model,
-        url=url,
-        tokenizer=tokenizer,
-        context_length=context_length,
-        batch_size=batch_size,
-        **(arguments or {}),
-    )

@@ -99,10 +99,10 @@ def select(
 
 def _questions(path: Path) -> Iterator[str]:
     """The questions of a benchmark's file, from its column `question` or `problem`."""
-    for number, row in enumerate(read_jsonl(path), start=1):
+    for place, row in enumerate(read_jsonl(path), start=1):
         question = row.get("question", row.get("problem"))
         if not isinstance(question, str) or not question.strip():
-            raise InputError(f"{path}, row {number}: no text in a column question or problem")
+            raise InputError(f"{path}, row {place}: no text in a column question or problem")
         yield question
 
 

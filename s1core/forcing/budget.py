@@ -4,7 +4,8 @@ It decides when thinking goes on and when it ends; it samples nothing, holds no 
 engine. An engine asks three things of a `Machine`: how many tokens it may sample before asking
 again (`room`), at which ids it must ask at once (`stops`), and, after `take`, which ids to append.
 Thinking stops at its delimiter and at an end of turn, the answer at an end of turn alone: many
-models write the delimiter a second time, right after the close.
+models write the delimiter a second time, right after the close. Where the delimiter is a turn's
+header (s1: `<|im_start|>answer`), another header (`<|im_start|>user`) means that the turn is over.
 
     thinking ──end token, Waits left──▶ (drop it, append "Wait") ──▶ thinking
     thinking ──end token, none left───▶ end delimiter ──▶ answer          outcome "ended"
@@ -68,8 +69,8 @@ class Budget:
 class Rules:
     """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
 
-    `stops` end thinking, `eos_ids` the answer; `ends_line` says whether a token's text ends with a
-    line break.
+    `stops` end thinking, `eos_ids` the answer. `header` is the id that opens a turn where the end
+    delimiter is one itself, else -1; `ends_line` says whether a token's text ends a line.
     """
 
     max_thinking: int
@@ -82,6 +83,7 @@ class Rules:
     newline_ids: tuple[int, ...]
     stops: frozenset[int]
     eos_ids: tuple[int, ...]
+    header: int
     ends_line: Callable[[int], bool] = field(compare=False)
 
     @property
@@ -102,6 +104,7 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
     for ids, text in zip((*ignore_ids, cue_ids), (*strings, budget.answer_cue), strict=True):
         if delimiters.end_of_thinking_ids & set(ids):
             raise InputError(f"{text!r} contains an end-of-thinking token; use plain text")
+    opening = delimiters.think_end_ids[0]
     return Rules(
         max_thinking=budget.max_thinking,
         num_ignore=budget.num_ignore,
@@ -113,6 +116,7 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
         newline_ids=delimiters.newline_ids,
         stops=delimiters.end_of_thinking_ids,
         eos_ids=tuple(sorted(delimiters.eos_ids)),
+        header=opening if opening == delimiters.think_start_ids[0] else -1,
         ends_line=lambda token: tokenizer.decode([token]).endswith("\n"),
     )
 
@@ -159,11 +163,14 @@ class Machine:
         self._context_binds = self._thinking_left < rules.max_thinking
         self._context_left = context_length - len(prompt)
         self._answer_left = 0
+        self._held: list[int] = []  # A header: the next token says what it opens.
 
     @property
     def room(self) -> int:
         """Tokens that may be sampled before the machine must be asked again."""
-        return self._thinking_left if self.phase == "thinking" else self._answer_left
+        if self.phase == "thinking":
+            return self._thinking_left
+        return self._answer_left - len(self._held)
 
     @property
     def thinking_tokens(self) -> int:
@@ -173,7 +180,7 @@ class Machine:
     @property
     def token_ids(self) -> list[int]:
         """Everything after the prompt, in order."""
-        return [token for ids, _, _ in self._runs for token in ids]
+        return [token for ids, _, _ in self._runs for token in ids] + self._held
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -208,16 +215,28 @@ class Machine:
         if not sampled or self.finished:
             return []
         self.draws += len(sampled)
+        if self.phase == "answer":
+            return self._take_answer(sampled, stopped)
         may_wait = not (self.suppress and len(sampled) == 1)
         self.suppress = False
-        self._append(sampled[:-1] if stopped else sampled, "sampled", self.phase)
-        if self.phase == "answer":
-            self.finished = stopped or self._answer_left == 0
-            self.finish_reason = "stop" if stopped else "length"
-            return []
+        self._append(sampled[:-1] if stopped else sampled, "sampled", "thinking")
         if stopped:
             return self._end_of_thinking(may_wait)
         return [] if self._thinking_left else self._cut_thinking()
+
+    def _take_answer(self, sampled: Sequence[int], stopped: bool) -> list[int]:
+        """Take answer tokens, up to an end of turn or to the header of another turn."""
+        ids, self._held = [*self._held, *sampled], []
+        header, again = self.rules.header, list(self.rules.end_ids[1:2])
+        others = (i for i, t in enumerate(ids) if t == header and ids[i + 1 : i + 2] != again)
+        at = next(others, len(ids) - stopped)
+        if at == len(ids) - 1 and not stopped and len(ids) < self._answer_left:
+            self._held = ids[at:]
+        else:
+            self.finished = at < len(ids) or len(ids) == self._answer_left
+            self.finish_reason = "stop" if at < len(ids) else "length"
+        self._append(ids[:at], "sampled", "answer")
+        return []
 
     def _end_of_thinking(self, may_wait: bool) -> list[int]:
         """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""

@@ -1,8 +1,7 @@
 """What can be said about the published s1K from its questions alone.
 
 `audit` computes it from a local mirror; the result is kept in `s1k_audit.json` (counts and keys, no
-question's text), so that the book can speak of it on a machine without the data. A test computes it
-again and compares.
+question's text), for machines without the data. A test computes it again and compares.
 """
 
 from __future__ import annotations

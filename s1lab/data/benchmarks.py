@@ -1,6 +1,6 @@
 """The questions that the paper evaluates on (Section 4.1), with the grading that each one needs.
 
-Where their files are is known to `s1lab.data.sources`; Countdown is the pocket world's.
+Where their files are, `s1lab.data.sources` knows; Countdown is the pocket world's.
 """
 
 from __future__ import annotations

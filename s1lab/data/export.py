@@ -66,18 +66,15 @@ def export(
     Raises:
         InputError: another suffix, no rows, what the format cannot hold, or no place to write to.
     """
-    path = Path(path)
-    if path.suffix not in (suffixes := (".sqlite", ".db", ".parquet", ".csv")):
-        raise InputError(f"{path} ends in none of {', '.join(suffixes)}: it names the format")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a regular file: name one to write")
+    check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         frame = _frame([flat(item, gated_text) for item in items])
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
             texts = frame.select_dtypes("string")
-            frame.assign(**texts.map(_inert)).rename(columns=_inert).to_csv(partial, index=False)
+            frame = frame.assign(**texts.map(_inert)).rename(columns=_inert)
+            frame.to_csv(partial, index=False, lineterminator="\r\n")
         elif path.suffix == ".parquet":
             frame.to_parquet(partial, index=False, compression="zstd")
         else:
@@ -95,6 +92,16 @@ def export(
     return len(frame)
 
 
+def check_table(path: Path) -> None:
+    """Refuse, before any work, a file that `export` could not write."""
+    if path.suffix not in (suffixes := (".sqlite", ".db", ".parquet", ".csv")):
+        raise InputError(
+            f"{str(path)!r} ends in none of {', '.join(suffixes)}: it names the format"
+        )
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file: name one to write")
+
+
 def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
     """The rows as columns of one type each: real for whole and real numbers, else text for all."""
     import pandas
@@ -108,10 +115,9 @@ def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
         kind = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
         if kind is str:
             values = [None if value is None else str(value) for value in values]
-        try:
-            columns[name] = pandas.Series(values, dtype=_DTYPES[kind])
-        except OverflowError as error:
-            raise InputError(f"column {name!r} holds a number beyond 64 bits") from error
+        if any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
+            raise InputError(f"column {name!r} holds a number beyond 64 bits")
+        columns[name] = pandas.Series(values, dtype=_DTYPES[kind])
     return pandas.DataFrame(columns)
 
 
@@ -123,11 +129,6 @@ def _inert(text: Any) -> Any:
 
 
 def _sqlite(frame: pandas.DataFrame, path: Path, table: str) -> None:
-    names = [str(name).lower() for name in frame]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            f"SQLite does not tell columns called {twice[0]!r} apart by case: export to .parquet"
-        )
     quoted = table.replace('"', '""')
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         frame.to_sql(table, database, index=False)

@@ -1,7 +1,6 @@
 """Load a data set of the paper: from a local mirror when one is given, from the Hub otherwise.
 
-`problems("MATH500", data_dir)` is what most callers need. From the Hub the pinned revision is read;
-where none is pinned, `main`, and a warning names the commit that was found there.
+From the Hub the pinned revision is read; where none is pinned, `main`, with a warning.
 """
 
 from __future__ import annotations
@@ -82,7 +81,9 @@ def hub_revision(entry: Source) -> str:
     import huggingface_hub
 
     try:
-        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=_token())
+        info: Any = huggingface_hub.HfApi().dataset_info(
+            entry.hub_id, token=os.environ.get("HF_TOKEN") or None
+        )
     except Exception as error:  # the Hub's clients raise a dozen unrelated types
         raise _explained(entry, error) from error
     seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
@@ -101,7 +102,7 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
         import datasets
         import huggingface_hub
 
-        where = {"revision": revision, "token": _token()}
+        where = {"revision": revision, "token": os.environ.get("HF_TOKEN") or None}
         for name in entry.files:
             yield from read_rows(
                 huggingface_hub.hf_hub_download(entry.hub_id, name, repo_type="dataset", **where)
@@ -114,10 +115,6 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
         raise
     except Exception as error:  # as above
         raise _explained(entry, error) from error
-
-
-def _token() -> str | None:
-    return os.environ.get("HF_TOKEN") or None
 
 
 def _explained(entry: Source, error: Exception) -> InputError:

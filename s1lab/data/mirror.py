@@ -24,10 +24,7 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def inside(root: str | Path, name: str) -> Path:
-    """The path of a listed name in the folder `root`; InputError where it could be elsewhere.
-
-    That is an absolute name, one that climbs out with `..`, or one through a symbolic link.
-    """
+    """The path of a listed name in the folder `root`; InputError where it could lead elsewhere."""
     path, pure = Path(root), PurePosixPath(name)
     odd = not pure.parts or pure.is_absolute() or ".." in pure.parts
     if odd or not name.isprintable() or "\\" in name or ":" in name:

@@ -46,7 +46,6 @@ def near_duplicates(
 
     `threshold` is a Jaccard similarity in (0, 1]: 1 is the same words in the same order up to
     punctuation, 0.5 a shared half. Of equally similar benchmark questions the first is named.
-    Nothing is dropped: look at the pairs and decide.
     """
     listed: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
     postings: dict[str, list[int]] = {}

@@ -84,8 +84,8 @@ def by_columns(
         written = value(row, solution) if solution else ""
         given = value(row, answer) if answer else boxed(written)
         recorded = re.sub(r"\{(\w+\??)\}", lambda name: value(row, name[1]), source)
-        asked = asked.strip() if strip else asked
-        return Problem(asked, given, written if solution else given, recorded)
+        stated = written if solution else given
+        return Problem(asked.strip() if strip else asked, given, stated, recorded)
 
     return convert
 
@@ -100,8 +100,7 @@ def agieval(row: Row) -> Problem | None:
     level = row.get("level", other.get("level"))
     if not options and level is not None and int(level) != 5:
         return None
-    passage = text(row.get("passage"))
-    question = (passage + "\n\n").strip() + asked_in(row, "question")
+    question = (text(row.get("passage")) + "\n\n").strip() + asked_in(row, "question")
     part = text(row.get("part")) or ("" if options else "math_agieval")
     if options and part != "aqua_rat":
         question += "\n" + "\n".join(options)

@@ -122,7 +122,7 @@ def _manifest(root: Path) -> list[dict[str, Any]]:
 
 def _model(name: str, root: Path) -> str:
     """Download one model, and check or write its checksums; returns what was done."""
-    folder = root / "models" / name
+    folder = inside(root / "models", name)
     if (folder / CHECKSUMS).is_file() and not damaged(folder):
         return "there already"
     for path in damaged(folder) if (folder / CHECKSUMS).is_file() else ():

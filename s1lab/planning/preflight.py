@@ -173,7 +173,10 @@ def broken_shards(folder: Path) -> list[str]:
     wrong = [f"{path.name} {why}" for path in shards if (why := _broken(path))]
     if not wrong and (folder / CHECKSUMS).is_file():
         if sum(path.stat().st_size for path in shards) <= HASHED:
-            wrong = [f"{path.name} has another sha256 than noted" for path in damaged(folder)]
+            try:
+                wrong = [f"{path.name} has another sha256 than noted" for path in damaged(folder)]
+            except InputError as error:
+                wrong = [str(error)]
     return wrong
 
 

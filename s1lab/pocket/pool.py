@@ -130,7 +130,7 @@ def solved(
     progress: bool = False,
 ) -> list[bool]:
     """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty)."""
-    from s1core.forcing.direct import direct_answers
+    from s1core.forcing.drive import direct_answers
     from s1core.grading import grade_text
 
     answers = direct_answers(

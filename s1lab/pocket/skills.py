@@ -32,7 +32,7 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     """
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
-    from s1core.forcing.direct import direct_answers
+    from s1core.forcing.drive import direct_answers
     from s1lab.pocket.teacher import problem
 
     backend = HFBackend.from_pretrained(locate(model if "/" in model else f"pocket-{model}"))

@@ -2,18 +2,18 @@
 
 ::
 
-    python -m s1core.harness --model s1core \\
+    python -m s1lab.harness --model s1core \\
         --model_args pretrained=simplescaling/s1.1-32B,max_thinking=32000,num_ignore=2 \\
         --tasks gsm8k --log_samples --output_path logs/
 
-is `lm_eval` with every option that it has and one more model, "s1core". The harness has no hook by
-which an installed package could add a model to its own command, so this module registers the model
-and hands over. A task's text becomes the user's turn; the model thinks within the budget; the
-task sees the answer alone, so that its stop strings cannot fire inside a thought.
+is `lm_eval` with every option that it has and one more model, "s1core", which no installed package
+could add to its own command. A task's text becomes the user's turn; the model thinks within the
+budget; the task sees the answer alone, so that its stop strings cannot fire inside a thought.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -81,34 +81,30 @@ class S1Core(LM):
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Answer every request under the budget, cut at the task's stop strings."""
-        texts: dict[int, str] = {}
-        for kwargs, indices in _grouped(requests).items():
-            temperature, top_p, until = kwargs
-            # Repeats of a document are samples of it, numbered as they come.
-            seen: dict[str, int] = {}
-            rounds: dict[int, list[int]] = {}
-            for index in indices:
-                question = requests[index].args[0]
-                rounds.setdefault(seen.get(question, 0), []).append(index)
-                seen[question] = seen.get(question, 0) + 1
-            for sample, members in rounds.items():
-                generations = generate(
-                    self.backend,
-                    [Problem(requests[index].args[0], "") for index in members],
-                    self.budget,
-                    template=self.template,
-                    temperature=temperature,
-                    top_p=top_p,
-                    seed=self.sampling_seed,
-                    first_sample=sample,
-                    progress=not disable_tqdm,
-                )
-                for index, generation in zip(members, generations):
-                    texts[index] = self._visible(generation, until)
-                    self.cache_hook.add_partial(
-                        "generate_until", requests[index].args, texts[index]
-                    )
-        return [texts[index] for index in range(len(requests))]
+        texts = [""] * len(requests)
+        # Repeats of a document are samples of it, numbered as they come.
+        rounds: dict[tuple[Any, ...], list[int]] = {}
+        seen: Counter[Any] = Counter()
+        for index, request in enumerate(requests):
+            settings = _settings(request.args[1])
+            rounds.setdefault((settings, seen[request.args[0], settings]), []).append(index)
+            seen[request.args[0], settings] += 1
+        for ((temperature, top_p, until), sample), members in rounds.items():
+            generations = generate(
+                self.backend,
+                [Problem(requests[index].args[0], "") for index in members],
+                self.budget,
+                template=self.template,
+                temperature=temperature,
+                top_p=top_p,
+                seed=self.sampling_seed,
+                first_sample=sample,
+                progress=not disable_tqdm,
+            )
+            for index, generation in zip(members, generations):
+                texts[index] = self._visible(generation, until)
+                self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
+        return texts
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Not defined: a thought stands between the question and the answer."""
@@ -144,18 +140,15 @@ class S1Core(LM):
         return f"{generation.thinking}\n{answer}" if self.with_thinking else answer
 
 
-def _grouped(requests: list[Instance]) -> dict[tuple[float, float, tuple[str, ...]], list[int]]:
-    """Indices of requests by (temperature, top_p, stop strings)."""
-    groups: dict[tuple[float, float, tuple[str, ...]], list[int]] = {}
-    for index, request in enumerate(requests):
-        kwargs: dict[str, Any] = request.args[1]
-        greedy = not kwargs.get("do_sample", float(kwargs.get("temperature") or 0) > 0)
-        temperature = 0.0 if greedy else float(kwargs.get("temperature") or 1.0)
-        until = kwargs.get("until") or ()
-        until = (until,) if isinstance(until, str) else tuple(until)
-        key = (temperature, float(kwargs.get("top_p") or 1.0), until)
-        groups.setdefault(key, []).append(index)
-    return groups
+def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:
+    """Temperature, top_p and stop strings of a request."""
+    greedy = not asked.get("do_sample", float(asked.get("temperature") or 0) > 0)
+    until = asked.get("until") or ()
+    return (
+        0.0 if greedy else float(asked.get("temperature") or 1.0),
+        float(asked.get("top_p") or 1.0),
+        (until,) if isinstance(until, str) else tuple(until),
+    )
 
 
 def main() -> None:
