@@ -1,14 +1,13 @@
 """The paper's claims, each with its numbers and the question that our runs are asked.
 
-The claims are data (`claims.json`): what is claimed, where, in which chapter it is discussed, and
-by name the function here that gives the paper's numbers and the one of `verdicts` that gives ours,
-each with its arguments. Which differences the paper's own numbers show is asked by
+The claims are data (`claims.json`). Which differences the paper's own numbers show is asked by
 `s1lab.audit.comparisons`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -21,27 +20,23 @@ from s1lab.evaluation import scaling_per_doubling
 from s1lab.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
-    """One claim of the paper.
+    """One claim of the paper, a row of `claims.json`, in our words.
 
-    Attributes:
-        text: what the paper claims, in our words.
-        where: its sections, tables and figures.
-        chapter: name of the notebook that discusses it, without its number: "introduction".
-        source: where its numbers come from: a name of `_PAPER` and arguments.
-        test: how it is put to the test: a function of `verdicts` and arguments.
+    `chapter` is the notebook that discusses it, without its number; `numbers` names where the
+    paper's come from (see `_PAPER`) and `test` a function of `verdicts`, each with arguments.
     """
 
     text: str
     where: str
     chapter: str
-    source: tuple[str, ...]
-    test: tuple[str, ...]
+    numbers: Sequence[str]
+    test: Sequence[Any]
 
     def paper(self) -> str:
         """The paper's numbers, read from `published.json`."""
-        name, *arguments = self.source
+        name, *arguments = self.numbers
         return _PAPER[name](*arguments)
 
 
@@ -60,8 +55,8 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         return Measured("", "", "not tested")
 
 
-def _gap(first: float, second: float, benchmark: str = "AIME24") -> str:
-    return f"{first - second:+.1f} points ({first} and {second}, {benchmark})"
+def _gap(first: float, second: float) -> str:
+    return f"{first - second:+.1f} points ({first} and {second}, AIME24)"
 
 
 def _rows(table: str, a: str, b: str) -> str:
@@ -85,39 +80,20 @@ def _figure_4b() -> str:
     return f"{min(figure['sequential_s1']['acc'][1:])} against {best} at best (GPQA Diamond)"
 
 
-def _table_3(method: str, measure: str) -> str:
-    unit = {"control": "%", "scaling": " points per doubling"}[measure]
-    return f"{published()['table3']['rows'][method][measure]}{unit} (AIME24)"
-
-
-def _table_8(measure: str) -> str:
-    (cut, cut_tokens), (whole, whole_tokens) = published()["table8"]["rows"]["AIME24"]
-    if measure == "tokens":
-        return f"{cut_tokens:,} tokens against {whole_tokens:,} (AIME24)"
-    return _gap(whole, cut)
-
-
 def _scaling_of_bf() -> str:
-    run = runs("BF")
-    value = scaling_per_doubling(run.thinking_tokens, run.exact_accuracy)
+    value = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
     return f"{value:+.1f} points per doubling (AIME24)"
 
 
-_PAPER = {
+_PAPER: dict[str, Callable[..., str]] = {
+    "said": lambda text: text.format(**published()),
     "rows": _rows,
     "figure 1": _figure_1,
     "figure 4a": _figure_4a,
     "figure 4b": _figure_4b,
-    "table 3": _table_3,
-    "table 8": _table_8,
+    "table 8": lambda: _gap(*(row[0] for row in published()["table8"]["rows"]["AIME24"][::-1])),
     "scaling of BF": _scaling_of_bf,
 }
 
-
-def _claim(row: dict[str, Any]) -> Claim:
-    source, test = tuple(row["paper"]), tuple(row["ours"])
-    return Claim(row["text"], row["where"], row["chapter"], source, test)
-
-
-_TEXT = files("s1lab.analysis").joinpath("claims.json").read_text(encoding="utf-8")
-CLAIMS: tuple[Claim, ...] = tuple(_claim(row) for row in json.loads(_TEXT))
+_FILE = files("s1lab.analysis").joinpath("claims.json")
+CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,7 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Generations that think longer than some length, and the others: all, ended, answered."""
+    """Generations that think longer than some length, and the others."""
 
     longer: int
     longer_ended: int
@@ -45,14 +46,9 @@ class Stops:
 
 @dataclass(frozen=True, eq=False)
 class Length:
-    """One sequence length on one benchmark: the runs of all its seeds.
+    """One sequence length on one benchmark: the generations of all its seeds of training.
 
-    Attributes:
-        tokens: the sequence length at which training examples were cut.
-        benchmark: whose questions.
-        seeds: of the trainings, in order.
-        runs: the generations of each, over the same questions.
-        training: the fine-tuning of the first seed.
+    `tokens` is where training examples were cut; `training` is the fine-tuning of the first seed.
     """
 
     tokens: int
@@ -81,16 +77,14 @@ class Length:
     def interval(self, measure: str) -> Interval:
         """Mean of a measure over questions and seeds, with its interval over both.
 
-        A share stays between 0 and 1; where all generations agree there is nothing to estimate a
-        variance from, and the interval is Wilson's over questions.
+        Where all generations agree there is no variance: Wilson's interval over questions.
         """
         table = self.table(measure)
         found = crossed_interval(table)
         if measure == "thinking_tokens":
-            return found.within(low=0.0)
-        if np.ptp(table) == 0:
-            return wilson(found.estimate * found.n, found.n)
-        return found.within(0.0, 1.0)
+            return found.within(0.0)
+        alike = np.ptp(table) == 0
+        return wilson(found.estimate * found.n, found.n) if alike else found.within(0.0, 1.0)
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
@@ -103,22 +97,19 @@ class Length:
 
     def goes_on(self, tokens: float) -> list[float]:
         """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
-        shares = []
-        for samples in self._samples:
-            longer = int((samples.thinking > tokens).sum())
-            doubled = int((samples.thinking > 2 * tokens).sum())
-            shares.append(doubled / longer if longer else float("nan"))
-        return shares
+        longer, doubled = (
+            [int((samples.thinking > least).sum()) for samples in self._samples]
+            for least in (tokens, 2 * tokens)
+        )
+        return [part / all_ if all_ else math.nan for part, all_ in zip(doubled, longer)]
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
-        thinking, ended, correct = (
-            np.concatenate([getattr(samples, name).ravel() for samples in self._samples])
-            for name in ("thinking", "ended", "correct")
-        )
-        parts = (thinking > tokens, thinking <= tokens)
-        counts = [n for part in parts for n in (part.sum(), ended[part].sum(), correct[part].sum())]
-        return Stops(*map(int, counts))
+        longer = np.stack([samples.thinking > tokens for samples in self._samples])
+        ended = np.stack([samples.ended for samples in self._samples])
+        correct = np.stack([samples.correct for samples in self._samples])
+        parts = ((p.sum(), ended[p].sum(), correct[p].sum()) for p in (longer, ~longer))
+        return Stops(*(int(count) for part in parts for count in part))
 
 
 def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
@@ -134,16 +125,12 @@ def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
         found.setdefault(place, {})[changes.get("seed", profile.seed)] = condition
     if not found:
         raise InputError("the profile trains at one sequence length: name seq_lens in ablations")
-    return [
-        Length(
-            tokens,
-            benchmark,
-            tuple(seeds),
-            tuple(pipeline.run(condition) for condition in seeds.values()),
-            pipeline.checkpoint(next(iter(seeds.values())).training),
-        )
-        for tokens, seeds in sorted(found.items())
-    ]
+    trained = []
+    for tokens, seeds in sorted(found.items()):
+        runs = tuple(pipeline.run(condition) for condition in seeds.values())
+        training = pipeline.checkpoint(next(iter(seeds.values())).training)
+        trained.append(Length(tokens, benchmark, tuple(seeds), runs, training))
+    return trained
 
 
 def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
@@ -159,36 +146,26 @@ def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
 
 def rows(found: Iterable[Length]) -> list[Row]:
     """Our points, as `figures.ablations.tokens_and_accuracy` draws them."""
-    return [
-        {
-            "benchmark": length.benchmark,
-            "name": f"{length.tokens:,}",
-            **length.interval("accuracy").row("accuracy"),
-            "thinking_tokens": tokens.estimate,
-            "fewest": max(tokens.low, 1.0),
-            "most": tokens.high,
-            "seeds": list(
-                zip(length.by_seed("thinking_tokens"), length.by_seed("accuracy"), strict=True)
-            ),
-        }
-        for length in found
-        for tokens in [length.interval("thinking_tokens")]
-    ]
+    drawn = []
+    for length in found:
+        tokens = length.interval("thinking_tokens")
+        row = {"benchmark": length.benchmark, "name": f"{length.tokens:,}"}
+        row |= length.interval("accuracy").row("accuracy")
+        row |= {"thinking_tokens": tokens.estimate, "most": tokens.high}
+        row["fewest"] = max(tokens.low, 1.0)
+        row["seeds"] = [*zip(length.by_seed("thinking_tokens"), length.by_seed("accuracy"))]
+        drawn.append(row)
+    return drawn
 
 
 def paper_rows() -> list[Row]:
     """Table 8 as printed, with Wilson's intervals of the accuracies."""
-    table = published()["table8"]
-    return [
-        {
-            "benchmark": benchmark,
-            "name": f"{tokens:,}",
-            **wilson(*answered(benchmark, percent)).row("accuracy"),
-            "thinking_tokens": thinking,
-        }
-        for benchmark, cells in table["rows"].items()
-        for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True)
-    ]
+    table, drawn = published()["table8"], []
+    for benchmark, cells in table["rows"].items():
+        for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True):
+            row = {"benchmark": benchmark, "name": f"{tokens:,}", "thinking_tokens": thinking}
+            drawn.append(row | wilson(*answered(benchmark, percent)).row("accuracy"))
+    return drawn
 
 
 def paper_differences() -> dict[str, Interval]:

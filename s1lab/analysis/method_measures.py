@@ -24,8 +24,8 @@ from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 class Match:
     """A setting of one method against another method's curve at the same compute.
 
-    `theirs` is the other curve's accuracy at the cost of `ours`, interpolated over log2(tokens);
-    `difference` is ours minus theirs, with an interval that resamples questions for both.
+    `theirs` is the curve's accuracy at the cost of `ours`, interpolated over log2(tokens), and
+    `difference` ours minus theirs.
     """
 
     ours: MethodRun
@@ -40,9 +40,6 @@ def match(
 
     Settings outside the range of the other curve are left out: nothing was measured there. Both
     must be over the same questions in one order.
-
-        match([sequential(read_samples(run), "forced", "Wait 2x")],
-              votes(read_samples(sampled), same_answer("aime")))
     """
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
     within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
@@ -72,12 +69,10 @@ def _against(run: MethodRun, curve: Sequence[MethodRun], resamples: int) -> Matc
 class Measures:
     """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
 
-    Attributes:
-        control: share of generations that keep their limit; None where there is none.
-        control_of_runs: the paper's Control: share of runs whose average keeps it.
-        scaling: mean slope over all pairs of runs (Eq. 2); None for fewer than two runs.
-        performance: accuracy of the best run (Eq. 3). Its interval chooses the best anew in
-            every resample; a maximum over noisy runs errs upwards.
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
+    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
+    whose interval chooses the best anew in every resample: a maximum errs upwards.
     """
 
     method: str
@@ -90,8 +85,6 @@ class Measures:
 
 def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
     """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
-
-        measures([sequential(read_samples(run), "BF", "64 tokens", 64), ...]).scaling.percent()
 
     Raises:
         InputError: there are no runs.

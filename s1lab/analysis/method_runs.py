@@ -27,14 +27,11 @@ class MethodRun:
     """One setting of a method, question by question; arrays of shape (questions,).
 
     Attributes:
-        method: "BF", "TCC+BF", "votes", ...
-        setting: what was varied, in words.
-        correct: expected accuracy on each question.
+        correct: expected accuracy.
         thinking: mean thinking tokens of what is counted as its answer; NaN where there is none.
         tokens: all tokens spent on the question, thinking and answers of every sample.
-        keeps: share of its generations within their limit (Control, Eq. 1, per generation); NaN
-            without a limit.
-        limit: the limit in thinking tokens; NaN without one.
+        keeps: share of its generations within `limit`, in thinking tokens (Control, Eq. 1, per
+            generation); both are NaN without a limit.
     """
 
     method: str
@@ -94,9 +91,8 @@ def votes(
 class Rejected:
     """Rejection sampling under one limit (Figure 6), question by question.
 
-    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits.
-    `tries` are samples drawn, all of them where none fits. `unlimited` is the accuracy of any
-    sample of the question, fitting or not.
+    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
+    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
     """
 
     run: MethodRun

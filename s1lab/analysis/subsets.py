@@ -37,14 +37,11 @@ class TrainingSet:
     """What a training set is made of, and what one training on it costs.
 
     Attributes:
-        name: "s1", or a baseline of Table 2.
-        examples: how many.
-        domains: how many subjects they come from; 0 where they carry none.
+        domains: how many subjects the examples come from; 0 where they carry none.
         thinking_tokens: mean length of a trace.
         correct: share of traces whose answer is right; None where nobody has judged them.
-        steps: optimizer steps.
-        tokens: tokens computed, over all epochs.
-        flops: floating-point operations, at least: every example is taken at the mean length, as
+        steps, tokens: of the optimizer, and computed by it, over all epochs.
+        flops: at least: every example is taken at the mean length, as
             `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
     """
 
@@ -70,10 +67,8 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     flops = passes * shape.train_flops([round(run["tokens"] / passes)])
     if pipeline.profile.pool == "pocket":
         made = pipeline.selection(name).read_json("summary.json")
-        count, domains, length = (
-            made[key] for key in ("examples", "domains", "mean_thinking_tokens")
-        )
-        correct = made["correct_traces"] / count
+        count, domains = made["examples"], made["domains"]
+        length, correct = made["mean_thinking_tokens"], made["correct_traces"] / count
     else:  # a released set: what its rows say
         examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
         count, correct = len(examples), None
@@ -110,12 +105,10 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
     conditions = experiments.subsets(pipeline.profile, benchmark)
     if not conditions:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
-    first, *others = [pipeline.run(condition) for condition in conditions]
-    gaps = [None, *(difference(run, first) for run in others)]
-    return [
-        Compared(condition.label, benchmark, pipeline.point(condition), gap)
-        for condition, gap in zip(conditions, gaps, strict=True)
-    ]
+    s1 = pipeline.run(conditions[0])
+    gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
+    rows = ((c.label, benchmark, pipeline.point(c)) for c in conditions)
+    return [Compared(*row, gap) for row, gap in zip(rows, gaps, strict=True)]
 
 
 # --------------------------------------------------------------- rows for figures, in points
@@ -123,11 +116,8 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
-    return [
-        _row(one.benchmark, one.name, **one.difference.row("difference", 100))
-        for one in compared
-        if one.difference is not None
-    ]
+    tested = [one for one in compared if one.difference is not None]
+    return [_row(one.benchmark, one.name, one.difference.row("difference", 100)) for one in tested]
 
 
 def paper_difference_rows() -> list[Row]:
@@ -138,18 +128,15 @@ def paper_difference_rows() -> list[Row]:
         for benchmark in PAPER_BENCHMARKS:
             ours, s1 = (accuracy_of("Table 2", n, benchmark).percent for n in (theirs, "s1K"))
             low, high = intervals[theirs][benchmark]
-            rows.append(_row(benchmark, name, difference=ours - s1, low=low, high=high))
+            rows.append(_row(benchmark, name, Interval(ours - s1, low, high, 0).row("difference")))
     return rows
 
 
 def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
     """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
     cost = {made.name: made.flops / sets[0].flops for made in sets}
-    rows = [
-        _row(one.benchmark, one.name, cost=cost[one.name], **one.point.accuracy.row("accuracy"))
-        for one in compared
-    ]
-    return sorted(rows, key=lambda row: row["cost"])
+    rows = [_row(c.benchmark, c.name, c.point.accuracy.row("accuracy")) for c in compared]
+    return sorted((r | {"cost": cost[r["name"]]} for r in rows), key=lambda row: row["cost"])
 
 
 def paper_cost_rows() -> list[Row]:
@@ -159,10 +146,10 @@ def paper_cost_rows() -> list[Row]:
     for benchmark in PAPER_BENCHMARKS:
         for name in ("s1K", "59K-full"):
             printed = accuracy_of("Table 2", name, benchmark)
-            accuracy = wilson(printed.correct, printed.n).row("accuracy")
-            rows.append(_row(benchmark, name, cost=hours[name] / hours["s1K"], **accuracy))
+            row = _row(benchmark, name, wilson(printed.correct, printed.n).row("accuracy"))
+            rows.append(row | {"cost": hours[name] / hours["s1K"]})
     return rows
 
 
-def _row(benchmark: str, name: str, **values: float) -> Row:
+def _row(benchmark: str, name: str, values: dict[str, float]) -> Row:
     return {"benchmark": benchmark, "name": name, **values}

@@ -24,20 +24,14 @@ EQUIVALENCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A claim of the paper that `a` is more accurate than `b` on the same questions.
-
-    `claims_difference` is False where the paper claims that there is none worth naming.
-    """
+    """A claim that `a` is more accurate than `b` on the same questions, or (where
+    `claims_difference` is False) that there is no difference worth naming."""
 
     claim: str
+    benchmark: str
     a: PublishedAccuracy
     b: PublishedAccuracy
     claims_difference: bool = True
-
-    @property
-    def benchmark(self) -> str:
-        """The benchmark of both."""
-        return self.a.benchmark
 
     @property
     def difference(self) -> Interval:
@@ -64,16 +58,12 @@ class Comparison:
     def printed_interval(self) -> tuple[float, float] | None:
         """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
         rows = published()["table2_intervals"]["rows"]
-        a, b = self.a, self.b
-        if (a.table, b.table) != ("Table 2", "Table 2"):
-            return None
-        if b.row == "s1K" and a.row in rows:
-            low, high = rows[a.row][a.benchmark]
-        elif a.row == "s1K" and b.row in rows:
-            high, low = (-end for end in rows[b.row][a.benchmark])
-        else:
-            return None
-        return low / 100, high / 100
+        if {self.a.table, self.b.table} == {"Table 2"} and "s1K" in (self.a.row, self.b.row):
+            sign, row = (1, self.a.row) if self.b.row == "s1K" else (-1, self.b.row)
+            if row in rows:
+                low, high = sorted(sign * end / 100 for end in rows[row][self.benchmark])
+                return low, high
+        return None
 
     @property
     def outcome(self) -> Outcome:
@@ -81,9 +71,8 @@ class Comparison:
 
         survives: the independent interval excludes 0, or the paper's paired one does and some
         pairing agrees; cannot survive: not even the most favourable pairing reaches p < 0.05;
-        undecided: between the two, only answers per question can tell. A claim of no difference
-        survives when its interval (the paper's, else the independent one) stays within
-        `EQUIVALENCE` and is undecided otherwise.
+        undecided: only answers per question can tell. A claim of no difference survives when its
+        interval (the paper's, else the independent one) stays within `EQUIVALENCE`.
         """
         low, high = self.printed_interval or (self.difference.low, self.difference.high)
         if not self.claims_difference:
@@ -98,6 +87,7 @@ def comparisons() -> list[Comparison]:
     return [
         Comparison(
             claim["claim"],
+            benchmark,
             accuracy_of(*claim["a"], benchmark),
             accuracy_of(*claim["b"], benchmark),
             claims_difference=claim.get("kind") != "no difference",
@@ -112,32 +102,27 @@ def comparison_table(rows: Iterable[Comparison]) -> Table:
     columns = ("claim", "benchmark", "printed", "difference [95%]", "best p", "needed", "outcome")
     lines, before = [], ""
     for row in rows:
-        claim = "" if row.claim == before else row.claim
-        printed = f"{row.a.percent} / {row.b.percent}"
+        claim, before = "" if row.claim == before else row.claim, row.claim
+        printed, gap = f"{row.a.percent} / {row.b.percent}", row.difference.percent()
         p = f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001"
         needed = f"{row.needed:,}" if row.needed and row.claims_difference else "-"
-        gap = row.difference.percent()
         lines.append((claim, row.benchmark, printed, gap, p, needed, row.outcome))
-        before = row.claim
     return Table(columns, tuple(lines))
 
 
 def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
     """Printed accuracies with their intervals, in percent."""
     columns = ("table", "model", "benchmark", "n", "accuracy [95%]", "note")
-    notes = {True: "", False: "no whole number of questions"}
-    lines = (
+    notes = ("no whole number of questions", "")
+    lines = [
         (a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), notes[a.exact]) for a in rows
-    )
+    ]
     return Table(columns, tuple(lines))
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
-    """How many questions must differ for Table 2's printed interval to have its width.
-
-    Returns the number that the width implies (the variance of a paired difference is
-    (discordant share - difference^2) / n) and the least that the two accuracies allow.
-    """
+    """How many questions the width of Table 2's printed interval implies to differ, and the least
+    that must; a paired difference has the variance (discordant share - difference^2) / n."""
     low, high = published()["table2_intervals"]["rows"][row][benchmark]
     ours, theirs = (accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
     spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))

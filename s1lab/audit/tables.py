@@ -27,7 +27,7 @@ def table2() -> list[AuditFinding]:
         for benchmark, (low, high) in benchmarks.items():
             implied, least = implied_discordance(row, benchmark)
             pair = [accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
-            best = Comparison("", *sorted(pair, key=lambda a: -a.correct)).best_p
+            best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
             excludes = high < 0 or low > 0
             zero = (
                 f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"

@@ -39,10 +39,8 @@ def resume(
     """Append the generations that a journal (or a run) still lacks; returns how many.
 
     `options` are those of `forcing.generate`: `seed`, `temperature`, `template`, `ask`, …
-
     Work is cut into blocks that are the same on every attempt: a block that was killed is computed
-    again as a whole, so that resuming gives the very same tokens. What is on disk is kept, and
-    so is what an engine did make of a block in which some rows failed.
+    again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
 
     Raises:
         BackendError: the engine failed on some rows; all others are on disk.
@@ -77,17 +75,17 @@ def resume(
 
 def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
     """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
-    prompts = {
-        "tokens": controls.token_prompt,
-        "steps": controls.step_prompt,
-        "class": controls.class_prompt,
-    }
     options: dict[str, Any] = {"thinking": condition.thinking}
     if engine == "vllm" and (condition.counts_steps or not condition.thinking):
         options["native"] = False  # its own loop steps plain budgets only
     if condition.instruct:
         how, amount = condition.instruct
-        options["ask"] = lambda problem: prompts[how](problem.question, amount)
+        prompt = {
+            "tokens": controls.token_prompt,
+            "steps": controls.step_prompt,
+            "class": controls.class_prompt,
+        }[how]
+        options["ask"] = lambda problem: prompt(problem.question, amount)
     if condition.counts_steps:
         options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
     return options
@@ -99,21 +97,12 @@ def tabulate(
     """Grade generations; one row each: what it cost, how it ended, what it gave."""
     by_key = {problem.key: problem for problem in problems}
     rows = []
-    for generation in generations:
-        verdict = grade(by_key[generation.problem_key], generation, kind)
-        rows.append(
-            {
-                "problem_key": generation.problem_key,
-                "sample": generation.sample,
-                "status": verdict.status,
-                "thinking_tokens": generation.thinking_tokens,
-                "answer_tokens": generation.answer_tokens,
-                "outcome": generation.outcome,
-                "waits_used": generation.waits_used,
-                "extracted": verdict.extracted,
-                "method": verdict.method,
-            }
-        )
+    for made in generations:
+        verdict = grade(by_key[made.problem_key], made, kind)
+        row = {"problem_key": made.problem_key, "sample": made.sample, "status": verdict.status}
+        for name in ("thinking_tokens", "answer_tokens", "outcome", "waits_used"):
+            row[name] = getattr(made, name)
+        rows.append(row | {"extracted": verdict.extracted, "method": verdict.method})
     return rows
 
 
@@ -128,9 +117,9 @@ class Samples:
 
     keys: tuple[str, ...]
     correct: Array
+    ended: Array
     thinking: Array
     answer: Array
-    ended: Array
     waits: Array
     extracted: NDArray[np.str_]
 
@@ -152,17 +141,16 @@ def read_samples(run: Run) -> Samples:
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
 
-    def column(values: Sequence[Any], dtype: type = float) -> Any:
+    def table(values: Sequence[Any], dtype: type = float) -> Any:
         return np.array(values, dtype).reshape(len(counts), -1)
 
+    names = ("thinking_tokens", "answer_tokens", "waits_used")
     return Samples(
         tuple(counts),
-        column([row["status"] == "correct" for row in rows]),
-        column([row["thinking_tokens"] for row in rows]),
-        column([row["answer_tokens"] for row in rows]),
-        column([row["outcome"] == "ended" for row in rows]),
-        column([row["waits_used"] for row in rows]),
-        column([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
+        table([row["status"] == "correct" for row in rows]),
+        table([row["outcome"] == "ended" for row in rows]),
+        *(table([row[name] for row in rows]) for name in names),
+        table([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
     )
 
 
@@ -181,13 +169,11 @@ class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
     Attributes:
-        kind: "budget" (thinking capped), "natural" (model stops by itself) or "wait".
-        budget: the cap in thinking tokens.
+        kind: "budget" (thinking capped at `budget` tokens), "natural" (model stops) or "wait".
         waits: how many ends of thinking may be replaced; `waits_used` is the mean that were.
         thinking_tokens: mean over all generations, ignore strings included.
         accuracy: pass@1 over samples with its question-clustered interval.
         cut_short: share of generations whose thinking was cut.
-        run: name of the run it was computed from.
     """
 
     label: str
@@ -204,14 +190,7 @@ class Point:
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
     samples = read_samples(run)
-    return Point(
-        label,
-        kind,
-        budget.max_thinking,
-        budget.num_ignore,
-        thinking_tokens=float(samples.thinking.mean()),
-        accuracy=clustered_bootstrap(samples.correct),
-        cut_short=float(np.mean(samples.ended == 0)),
-        waits_used=float(samples.waits.mean()),
-        run=run.id,
-    )
+    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
+    tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
+    allowed = (budget.max_thinking, budget.num_ignore)
+    return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)

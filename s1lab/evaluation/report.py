@@ -63,9 +63,8 @@ class Table:
 def summarise(run: GradedRun) -> dict[str, str]:
     """A run's line of the report, by column. Shares are of generations, tokens are means.
 
-    Accuracy is pass@1: Wilson's interval for one sample per question, else the question-clustered
-    bootstrap. "thinking cut" was ended by the budget or the context; a "truncated" answer was cut
-    off before it was given.
+    Accuracy is pass@1: Wilson's interval for one sample per question, else the clustered bootstrap.
+    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off.
 
     Raises:
         InputError: no generations, or generations and grades that do not belong together.
@@ -112,11 +111,11 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
         for grade in sorted(run.grades, key=lambda grade: grade.sample):
             cells = marks.setdefault(grade.problem_key, [""] * len(runs))
             cells[place] += _SYMBOLS[grade.status]
+    unknown = Problem("", "")
     lines = []
     for key in [key for key in texts if key in marks] or marks:
-        problem = texts.get(key)
-        asked, gold = (_one_line(problem.question)[:60], problem.answer) if problem else ("", "")
-        lines.append((key, asked, gold, *marks[key]))
+        problem = texts.get(key, unknown)
+        lines.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
     return Table(("key", "question", "gold", *(run.name for run in runs)), tuple(lines))
 
 

@@ -71,8 +71,7 @@ class Interval:
 def wilson(correct: float, n: float) -> Interval:
     """Wilson score interval of a proportion: `wilson(17, 30)` is AIME24's 56.7%.
 
-    Unlike the normal approximation it stays inside [0, 1] and is honest at 0 of n and at small n.
-    `correct` may hold a fraction of a question: an average over several runs.
+    Honest at 0 of n and at small n. `correct` may be an average over several runs.
     """
     if not 0 < n < math.inf or not 0 <= correct <= n:
         raise InputError(f"{correct} of {n} is not a proportion; give 0 <= correct <= n, n > 0")
@@ -87,8 +86,7 @@ def wilson(correct: float, n: float) -> Interval:
 def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Interval:
     """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score).
 
-    For two runs on the same questions it is the cautious answer when only their accuracies are
-    known: questions that are hard for both make the true interval narrower.
+    The cautious answer for two runs on the same questions when only their accuracies are known.
     """
     a, b = wilson(correct_a, n_a), wilson(correct_b, n_b)
     gap = a.estimate - b.estimate
@@ -105,9 +103,9 @@ def clustered_bootstrap(
     Args:
         scores: (questions, seeds) of 0/1 or fractions; NaN where a sample is missing.
 
-    The seeds of a question are not independent evidence about the benchmark, so a question moves
-    with all of its seeds. Percentiles are widened for few questions (see `widened_ends`). When
-    every question scores the same there is nothing to resample: the interval is then Wilson's.
+    A question moves with all of its seeds: they are not independent evidence about the benchmark.
+    Percentiles are widened for few questions (see `widened_ends`). When every question scores the
+    same there is nothing to resample, and the interval is Wilson's.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:

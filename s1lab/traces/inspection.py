@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from s1core.grading import grade, grade_text
 from s1core.records import Generation, Grade, Problem
 from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
-from s1lab.traces.entropy import Uncertainty, token_uncertainty
+from s1lab.traces.entropy import MEASURES, token_uncertainty
 from s1lab.traces.steps import StepAnswer, answer_pieces, answers_at_steps, split
 
 Row = dict[str, Any]
@@ -27,7 +28,6 @@ Row = dict[str, Any]
 GROUPS = ("forced", "own", "plain")
 """Where a step begins: at a Wait that was forced, at one the model wrote, at anything else."""
 
-MEASURES = ("entropy", "varentropy", "surprisal")
 RESAMPLES = 2000
 
 
@@ -71,10 +71,8 @@ def read_traces(
 ) -> list[Row]:
     """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
 
-    Args:
-        backend: samples the answers, greedily; the model that wrote the traces.
-        kind: how answers are graded (`s1core.grading.grade`).
-        separator: what ends a step.
+    Answers are sampled greedily by `backend`, the model that wrote the traces, and graded as `kind`
+    says; `separator` ends a step.
 
     Raises:
         BackendError: a cut does not fit into the context, or the engine failed.
@@ -117,70 +115,56 @@ def uncertainty_rows(
 ) -> list[Row]:
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
-    Args:
-        model: the transformers model that wrote the traces; one forward pass over each.
-        ignore_str: a step that the model opens with this word counts as its own Wait.
-
-    Returns:
-        One row per generation: `entropy`, `varentropy` (bits, bits squared) and `surprisal` with
-        one value per thinking token, and for each of `GROUPS` the places of its first tokens. The
-        first step is left out: nothing comes before it.
+    `model` is the transformers model that wrote the traces. One row per generation: each of
+    `MEASURES` with one value per thinking token, and for each of `GROUPS` the places of its first
+    tokens. A step that the model opens with `ignore_str` counts as its own Wait; the first step is
+    left out: nothing comes before it.
     """
     asked = {p.key: templates.prompt_ids(template, tokenizer, p.question) for p in problems}
     prompts = [asked[generation.problem_key] for generation in generations]
     thinking = [generation.token_ids("thinking") for generation in generations]
     known = max(tokenizer.get_vocab().values()) + 1
+    measured = token_uncertainty(model, prompts, thinking, vocabulary=known)
     rows = []
-    for generation, values in zip(
-        generations, token_uncertainty(model, prompts, thinking, vocabulary=known), strict=True
-    ):
-        places: dict[str, list[int]] = {group: [] for group in GROUPS}
+    for generation, values in zip(generations, measured, strict=True):
+        row = {"problem_key": generation.problem_key, "sample": generation.sample}
+        for measure, line in zip(MEASURES, values, strict=True):
+            row[measure] = [round(float(value), 3) for value in line]
+        row |= {group: [] for group in GROUPS}
         for step in split(generation, tokenizer, separator)[1:]:
             own = bool(ignore_str) and step.text.lstrip().startswith(ignore_str)
             forced = step.pieces[0].origin == "forced"
-            places["forced" if forced else "own" if own else "plain"].append(step.start)
-        place = {"problem_key": generation.problem_key, "sample": generation.sample}
-        rows.append(place | _rounded(values) | places)
+            row["forced" if forced else "own" if own else "plain"].append(step.start)
+        rows.append(row)
     return rows
-
-
-def _rounded(values: Uncertainty) -> Row:
-    return {name: [round(float(v), 3) for v in getattr(values, name)] for name in MEASURES}
 
 
 def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
     """Mean uncertainty by distance from where a step begins, for each kind of step.
 
-    Args:
-        rows: from `uncertainty_rows`, one or more per question.
-        window: tokens on either side.
-
-    Returns:
-        Rows of `group`, `measure`, `offset` (0 is the first token of the step), `mean`, `low`,
-        `high` (95%, questions resampled), `positions` and `questions`. Offsets without a position
-        are left out.
+    From `uncertainty_rows`, with `window` tokens on either side. Returns rows of `group`,
+    `measure`, `offset` (0 is the first token of the step), `mean`, `low`, `high` (95%, questions
+    resampled), `positions` and `questions`. Offsets without a position are left out.
     """
     offsets = list(range(-window, window + 1))
     table = []
-    for group in GROUPS:
-        for measure in MEASURES:
-            sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
-            ends = _ends(_resampled(sums, counts))
-            total, number = sums.sum(0), counts.sum(0)
-            for i in np.flatnonzero(number):
-                row = {"group": group, "measure": measure, "offset": offsets[i]}
-                row |= _numbers(("mean", "low", "high"), (total[i] / number[i], *ends[:, i]))
-                positions, questions = int(number[i]), int((counts[:, i] > 0).sum())
-                table.append(row | {"positions": positions, "questions": questions})
+    for group, measure in product(GROUPS, MEASURES):
+        sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
+        ends = _ends(_resampled(sums, counts))
+        total, number = sums.sum(0), counts.sum(0)
+        for i in np.flatnonzero(number):
+            row = {"group": group, "measure": measure, "offset": offsets[i]}
+            row |= _numbers(("mean", "low", "high"), (total[i] / number[i], *ends[:, i]))
+            positions, questions = int(number[i]), int((counts[:, i] > 0).sum())
+            table.append(row | {"positions": positions, "questions": questions})
     return table
 
 
 def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
     """Forced Waits against ordinary step starts: before, at and after, with the difference.
 
-    Returns:
-        Rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
-        `low` and `high` (95%; the same resampled questions for both); empty without either kind.
+    Returns rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
+    `low` and `high` (95%; the same resampled questions for both); empty without either kind.
     """
     spans = {"before": (-window, -1), "at": (0, 0), "after": (1, window)}
     names = ("forced", "plain", "difference", "low", "high")
@@ -209,11 +193,10 @@ def _sums(
     counts = np.zeros_like(sums)
     for row in rows:
         values, question = np.asarray(row[measure], float), keys[row["problem_key"]]
-        for place in row[group]:
-            for i, (first, last) in enumerate(spans):
-                inside = values[max(place + first, 0) : max(place + last + 1, 0)]
-                sums[question, i] += inside.sum()
-                counts[question, i] += inside.size
+        for place, (i, (first, last)) in product(row[group], enumerate(spans)):
+            inside = values[max(place + first, 0) : max(place + last + 1, 0)]
+            sums[question, i] += inside.sum()
+            counts[question, i] += inside.size
     return sums, counts
 
 

@@ -57,7 +57,7 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
     always opens a new one. White space alone is not a step; it stays with the one before.
     """
     tokens = _marked(generation, "thinking")
-    texts = {token: tokenizer.decode([token]) for token in {token for token, _ in tokens}}
+    texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
     text = ""
 
@@ -78,10 +78,8 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
             text = ""
     if len(tokens) > max(ends, default=0):
         end(len(tokens))
-    return tuple(
-        TraceStep(start, end, _pieces(tokens[start:end], tokenizer))
-        for start, end in zip([0, *ends], ends, strict=False)
-    )
+    spans = zip([0, *ends], ends)
+    return tuple(TraceStep(*span, _pieces(tokens[slice(*span)], tokenizer)) for span in spans)
 
 
 def answer_pieces(generation: Generation, tokenizer: Any) -> tuple[Piece, ...]:
@@ -100,16 +98,12 @@ def answers_at_steps(
 ) -> list[StepAnswer]:
     """What the model would say if its thinking stopped after each step, the start included.
 
-    Thinking is ended as an upper bound ends it (Section 3.1): a line break where one is missing,
-    the end delimiter, the cue. Answers are greedy, whatever the trace was sampled with. Where a
-    greedy run with `max_thinking` as large has the same thinking, it gives the same answer.
-
-    Returns:
-        One record per cut: 0 thinking tokens, then the end of each step.
+    Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
+    trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
+    it gives the same answer. One record per cut: 0 thinking tokens, then the end of each step.
 
     Raises:
-        BackendError: the generation is another problem's, a cut does not fit into the context,
-            or the engine failed.
+        BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
     if generation.problem_key != problem.key:
         raise BackendError(
@@ -133,21 +127,22 @@ def answers_at_steps(
             )
         machine.take(thinking[:cut])
         machines.append(machine)
-    answers = _answer(backend, prompt, machines)
-    texts = [
-        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for ids in answers
-    ]
-    return [
-        StepAnswer(cut, text, len(ids), machine.finish_reason)
-        for cut, text, ids, machine in zip(cuts, texts, answers, machines, strict=True)
-    ]
+    _sample(backend, prompt, machines)
+    found = []
+    for cut, machine in zip(cuts, machines, strict=True):
+        ids = [
+            token
+            for segment in machine.segments
+            if (segment.phase, segment.origin) == ("answer", "sampled")
+            for token in segment.token_ids
+        ]
+        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        found.append(StepAnswer(cut, text, len(ids), machine.finish_reason))
+    return found
 
 
-def _answer(
-    backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]
-) -> list[list[int]]:
-    """Let every machine, its thinking closed, sample its answer; returns what was sampled."""
+def _sample(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
+    """Let every machine, its thinking closed, sample its answer."""
     for first in range(0, len(machines), backend.batch_size):
         block = machines[first : first + backend.batch_size]
         prompts = [[*prompt, *machine.token_ids] for machine in block]
@@ -156,11 +151,6 @@ def _answer(
             if completion.finish_reason == "error":
                 raise BackendError(f"an answer could not be sampled: {completion.error}")
             machine.take(completion.token_ids)
-    sampled = ("answer", "sampled")
-    return [
-        [t for s in machine.segments if (s.phase, s.origin) == sampled for t in s.token_ids]
-        for machine in machines
-    ]
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
