@@ -1,4 +1,4 @@
-"""The pages that no one writes: claims, speed, and the API reference.
+"""The pages that no one writes: claims and speed.
 
 Each is made from result files when the book is built, so it cannot disagree with them. A page
 links a chapter only when the chapter is in the book.
@@ -13,14 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
+import yaml
+
 from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
 from s1lab.analysis.verdicts import Verdict
 from s1lab.audit.audit import audit
 from s1lab.book.coverage import COVERAGE
-from s1lab.book.reference import write_reference
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+
+WORDS = yaml.safe_load(Path(__file__).with_name("pages.yaml").read_text(encoding="utf-8"))
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {
@@ -34,7 +37,7 @@ LOOKS = {
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
-    """Write `claims.md`, `performance.md` and `api/` into a book's sources.
+    """Write `claims.md` and `performance.md` into a book's sources.
 
     Args:
         source: the sources, with executed `notebooks/`; `_results/` holds results by profile.
@@ -43,7 +46,6 @@ def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
     """
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
-    write_reference(source / "api")
 
 
 # ------------------------------------------------------------------------------------ claims
@@ -52,7 +54,7 @@ def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
 def claims_page(source: Path, store: Path | None = None) -> str:
     """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
     chapters = Chapters(source / "notebooks")
-    lines = [CLAIMS_HEAD]
+    lines = [WORDS["claims"]]
     for profile, place in _stores(source, store):
         lines += _claims_of(profile, answers(profile, place), chapters)
     if len(lines) == 1:
@@ -60,7 +62,7 @@ def claims_page(source: Path, store: Path | None = None) -> str:
     findings = audit()
     moot = [f for f in findings if f.verdict != "agrees"]
     lines += [
-        AUDIT_HEAD.format(
+        WORDS["audit"].format(
             chapter=chapters.links(["audit"]) or "the audit chapter",
             agree=len(findings) - len(moot),
             all=len(findings),
@@ -70,7 +72,7 @@ def claims_page(source: Path, store: Path | None = None) -> str:
         ("what", "printed", "comes out", "verdict"),
         [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot],
     )
-    lines += [COVERAGE_HEAD]
+    lines += [WORDS["coverage"]]
     items = [
         (
             f"{item.name}: {item.about}",
@@ -156,7 +158,7 @@ TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
 
 def performance_page(folder: Path) -> str:
     """The benchmark results as they were printed, one section each."""
-    lines = [PERFORMANCE_HEAD]
+    lines = [WORDS["performance"]]
     files = sorted(folder.glob("*.txt"))
     for path in files:
         printed = path.read_text(encoding="utf-8").strip().splitlines()
@@ -185,48 +187,3 @@ def _plain(text: str) -> str:
 
 def _mark(verdict: str) -> str:
     return f"[{verdict}]{{.s1-verdict .s1-{LOOKS[verdict]}}}"
-
-
-CLAIMS_HEAD = """# Claims and verdicts
-
-What the paper claims, what it measured, and what comes out here. Nothing on this page is written
-by hand: the paper's numbers come from a file, ours from the finished runs, and the verdict from a
-rule.
-
-:::{admonition} The rule
-:class: claim
-A claim has a direction: A is better than B. We measure the same difference on our own task, on the
-same questions, with a 95% interval.
-
-- [agrees]{.s1-verdict .s1-agrees} the whole interval is on the claimed side;
-- [does not agree]{.s1-verdict .s1-differs} the whole interval is on the other side;
-- [inside uncertainty]{.s1-verdict .s1-open} the interval contains the border;
-- [not tested]{.s1-verdict .s1-untested} the runs were not made under this profile.
-
-The border is zero. For claims of *no gain* it is 3.3 points, one question of AIME24: the smallest
-difference that the paper could have seen. Counted shares agree when they are what is claimed.
-:::
-
-A verdict says whether the *direction* holds in a small world of ours. It does not say that the
-paper's number would come out again: no row compares a size of ours with a size of theirs.
-"""
-
-AUDIT_HEAD = """## The paper's own numbers, recomputed
-
-What can be checked without any model: do the printed numbers follow from each other? {agree} of
-{all} checks agree; the others are below. *Open* means that the printed numbers do not decide it.
-How each is recomputed is in {chapter}.
-"""
-
-COVERAGE_HEAD = """## Every figure and table
-
-Each figure, table, algorithm and equation of the paper (version 3), and its counterpart here, or
-why there is none.
-"""
-
-PERFORMANCE_HEAD = """# Speed
-
-How fast the parts are, each beside a named peer that did the same work in the same run: what
-compares travels between machines better than a time. The machine is in the first line of each.
-`make bench` prints these tables on yours.
-"""

@@ -113,7 +113,7 @@ def package_digest() -> str:
     """sha256 over the names and bytes of both packages' sources (code, profiles, tables)."""
     digest = hashlib.sha256()
     for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*")):
-        if path.suffix in {".py", ".yaml", ".json"} and path.is_file():
+        if path.suffix in {".py", ".yaml", ".json", ".jinja"} and path.is_file():
             digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
             digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -37,6 +37,8 @@ _FETCHED = {
 }
 _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
+# A directive, a role or TeX that nothing has rendered.
+_UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -215,31 +217,51 @@ def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
             )
 
 
-class _Assets(HTMLParser):
-    """Collects the addresses that a browser fetches when it opens the page."""
+class _Page(HTMLParser):
+    """What a page fetches, what it links, and the text that is neither code, figure nor formula."""
 
-    def __init__(self) -> None:
+    VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+    OWN = {"pre", "code", "script", "style", "figure", "nav"}  # text of another kind
+
+    def __init__(self, markup: str) -> None:
         super().__init__()
-        self.addresses: list[str] = []
+        self.fetched: list[str] = []
+        self.linked: list[str] = []
+        self.text = ""
+        self.inside: list[bool] = [False]
+        self.feed(markup)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "link" and set((attributes.get("rel") or "").split()) & _FETCHED_LINKS:
-            self.addresses.append(attributes.get("href") or "")
-        elif tag in _FETCHED and attributes.get(_FETCHED[tag]):
-            self.addresses.append(attributes[_FETCHED[tag]] or "")
+        values = {name: value or "" for name, value in attrs}
+        classes = set(values.get("class", "").split())
+        if tag == "link" and set(values.get("rel", "").split()) & _FETCHED_LINKS:
+            self.fetched.append(values.get("href", ""))
+        elif tag in _FETCHED and values.get(_FETCHED[tag]):
+            self.fetched.append(values[_FETCHED[tag]])
+        elif tag == "a":
+            self.linked.append(values.get("href", ""))
+        if tag not in self.VOID:
+            self.inside.append(self.inside[-1] or tag in self.OWN or "math" in classes)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID and len(self.inside) > 1:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside[-1]:
+            self.text += data
 
 
 def _page_problems(page: Path, site: Path) -> Iterator[str]:
-    assets = _Assets()
-    assets.feed(page.read_text(encoding="utf-8"))
-    for address in assets.addresses:
+    seen = _Page(page.read_text(encoding="utf-8"))
+    for address in seen.fetched + seen.linked:
         parts = urlsplit(address)
-        if parts.scheme == "data":
-            continue
         if parts.scheme or parts.netloc:
-            yield f"loads a remote asset, {address}"
+            if address in seen.fetched and parts.scheme != "data":
+                yield f"loads a remote asset, {address}"
             continue
         base = site if parts.path.startswith("/") else page.parent
         if parts.path and not (base / unquote(parts.path).lstrip("/")).is_file():
             yield f"{address} does not exist"
+    if found := _UNRENDERED.search(seen.text):
+        yield f"shows markup instead of what it means, {found.group()!r}"
