@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from s1core.errors import InputError
-
 from s1lab import experiments
 from s1lab.experiments import Condition, Training
 from s1lab.runs import Run

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from s1core.errors import BackendError
 
 from s1core.backends import NativeScriptedBackend, SamplingParams, ScriptedBackend, follow
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
+from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids

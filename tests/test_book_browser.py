@@ -198,7 +198,7 @@ def test_a_verdict_links_the_chapter_that_explains_it(
 def test_the_reference_has_a_signature_and_what_it_means(
     browser: Any, book: tuple[str, list[str]]
 ) -> None:
-    with Visit(browser, f"{book[0]}/api/forcing.html", "light") as visit:
+    with Visit(browser, f"{book[0]}/api/s1core.forcing.budget.html", "light") as visit:
         entry = visit.page.locator("dl.py.class", has=visit.page.locator("dt .sig-name")).first
         assert entry.is_visible()
         budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")

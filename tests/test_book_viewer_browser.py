@@ -6,7 +6,10 @@ labels are hostile too.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +18,12 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
+from s1core.errors import InputError
 from s1lab.book import build, execute
+from s1lab.figures.trace import viewer_html
 from tests.book_fixtures import CHECKOUT, make_project
 from tests.browsing import OVERFLOW, Visit, chromium, served
-from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT
+from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +47,7 @@ from s1core.records import Problem
 
 RUN = "generate-abc123def456"
 run = Path("../../results") / PROFILE / RUN / "public"
-HTML(viewer_html(json.loads((run / "rows.json").read_text()), "traces"))
+HTML(viewer_html(json.loads((run / "rows.json").read_text()), "traces", runs=[RUN]))
 
 # %%
 curve = json.loads((run / "curve.json").read_text())
@@ -108,6 +113,11 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     run = project / "results" / "laptop" / "generate-abc123def456" / "public"
     (run / "rows.json").write_text(json.dumps([*real[:REAL], *ROWS]))
     (run / "curve.json").write_text(json.dumps(CURVE))
+    settings = {"model": HANDLER, "seed": CLOSING, "samples": [SCRIPT], SCRIPT: HANDLER}
+    said = {"processor": HANDLER, "cpus": SCRIPT, "finished": CLOSING, "commit": HANDLER}
+    manifest = {"kind": "generate", "settings": settings}
+    (run.parent / "manifest.json").write_text(json.dumps(manifest))
+    (run.parent / "provenance.json").write_text(json.dumps(said))
     built = project / "book" / "notebooks"
     execute(project / "notebooks" / "00_chapter.py", built / "00_chapter.ipynb", "laptop")
     build(project / "book", built, project / "results", project / "site")
@@ -141,7 +151,33 @@ def test_hostile_text_is_text_on_every_trace(browser: Any, page: str) -> None:
             assert article.locator("pre", has_text=text).count() > 0
         assert article.locator(":is(img, h1#owned, iframe), svg[onload]").count() == 0
         assert visit.page.evaluate(SCRIPTS, "alert(1)") == ["application/json"]
+        article.locator("details.s1-provenance summary").click()
+        assert HANDLER in article.locator("details.s1-provenance").inner_text()
+        assert article.locator("mjx-container").count() == 0
         assert visit.page.title() != "owned" and visit.complaints == []
+
+
+def test_nothing_runs_whatever_a_field_of_a_row_holds(browser: Any) -> None:
+    payloads = [SCRIPT, HANDLER, CLOSING, "'\" onfocus=alert(4) autofocus x='", 7, None, [HANDLER]]
+    shown = []
+    for place in paths(ROWS[0]):
+        for payload in payloads:
+            damaged = json.loads(json.dumps(ROWS[0]))
+            *way, last = place
+            functools.reduce(operator.getitem, way, damaged)[last] = payload
+            with contextlib.suppress(InputError):
+                shown.append(viewer_html([damaged], f"viewer-{len(shown)}"))
+    assert len(shown) > 50
+    script = (CHECKOUT / "book/_static/traces.js").read_text()
+    view = browser.new_page()
+    ran = []
+    view.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    view.set_content(f"<title>book</title>{''.join(shown)}<script>{script}</script>")
+    for button in view.get_by_role("button", name="Unfold all steps").all():
+        button.click()
+    assert ran == [] and view.title() == "book"
+    assert view.locator(".s1-viewer :is(img, svg, iframe, script, [onfocus])").count() == 0
+    view.close()
 
 
 def test_without_scripts_everything_is_on_the_page(browser: Any, page: str) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.templates import resolve
 from tests.helpers import tiny_tokenizer

@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from s1core.errors import BackendError
 
 from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
+from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer

@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1lab.data import rows as mapping
 from s1lab.data.audit import audit, load_audit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1lab import experiments, profiles
 from s1lab.experiments import Training
 from s1lab.pipeline import Pipeline

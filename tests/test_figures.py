@@ -17,7 +17,6 @@ import pytest
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
 from s1core.errors import InputError
-
 from s1lab.analysis import lengths, subsets
 from s1lab.evaluation import wilson
 from s1lab.figures import curves, forests, runs

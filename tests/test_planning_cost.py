@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from s1core.errors import RunError
 
+from s1core.errors import RunError
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import BANDWIDTH, cost, shape_of

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.selection import (
     BenchmarkIndex,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import SFTConfig, encode
 from s1core.sft.encode import IGNORE

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.sft import LoRA, SFTConfig, encode
 from tests.test_sft_train import CONFIG, examples, losses, stopped, train
 

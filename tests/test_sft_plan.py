@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.sft import LoRA, SFTConfig
 from s1lab.planning.caveats import caveats
 from s1lab.planning.sft_cost import account, paper_arithmetic

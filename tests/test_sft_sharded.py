@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import write_jsonl
 from s1core.sft import SFTConfig
 from s1core.sft.export import save_tokenizer

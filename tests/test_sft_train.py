@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from s1core.errors import InputError
 
 from s1core import sft
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 

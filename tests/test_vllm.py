@@ -15,12 +15,11 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
-from s1core.errors import BackendError
-
 from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.backends.vllm import VLLMBackend, replay
 from s1core.backends.vllm_processor import Mark
+from s1core.errors import BackendError
 from s1core.forcing import Budget, controls, generate
 from s1core.forcing.budget import Machine, rules
 from s1core.records import Problem

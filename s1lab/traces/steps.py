@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from s1core.errors import BackendError
-
 from s1core import templates
 from s1core.backends.base import Backend, SamplingParams
+from s1core.errors import BackendError
 from s1core.forcing.budget import Budget, Machine, rules
 from s1core.records import Generation, Origin, Phase, Problem
 from s1core.templates import Template
