@@ -6,13 +6,11 @@ None of them knows what a notebook is about.
 The command line is `python -m s1lab.book`, which is what the Makefile calls.
 """
 
-from s1core.errors import RunError
 from s1lab.book.cleaning import Stamp, clean
 from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 
 __all__ = [
-    "RunError",
     "Stamp",
     "build",
     "check_notebooks",

@@ -38,13 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, help="default: book/notebooks/NN_name.ipynb")
     command.set_defaults(run=_execute)
 
+    places = {"book": "book", "notebooks": "book/notebooks", "results": "results"}
+    places |= {"html": "book/_build/html", "benchmarks": "benchmarks/results"}
     command = commands.add_parser("build", help="render the executed notebooks into a site")
-    command.add_argument("--book", type=Path, default=Path("book"))
-    command.add_argument("--notebooks", type=Path, default=BUILT)
-    command.add_argument("--results", type=Path, default=Path("results"))
-    command.add_argument("--html", type=Path, default=Path("book/_build/html"))
+    for name, place in places.items():
+        command.add_argument(f"--{name}", type=Path, default=Path(place))
     command.add_argument("--store", type=Path, help="take the runs that are shown from here")
-    command.add_argument("--benchmarks", type=Path, default=Path("benchmarks/results"))
     command.set_defaults(run=_build)
 
     command = commands.add_parser("check-notebooks", help="nbval over the executed notebooks")

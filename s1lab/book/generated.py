@@ -48,9 +48,6 @@ def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
 
 
-# ------------------------------------------------------------------------------------ claims
-
-
 def claims_page(source: Path, store: Path | None = None) -> str:
     """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
     chapters = Chapters(source / "notebooks")
@@ -61,28 +58,15 @@ def claims_page(source: Path, store: Path | None = None) -> str:
         lines += ["No profile has committed results: nothing is tested.", ""]
     findings = audit()
     moot = [f for f in findings if f.verdict != "agrees"]
-    lines += [
-        WORDS["audit"].format(
-            chapter=chapters.links(["audit"]) or "the audit chapter",
-            agree=len(findings) - len(moot),
-            all=len(findings),
-        )
-    ]
-    lines += _table(
-        ("what", "printed", "comes out", "verdict"),
-        [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot],
-    )
-    lines += [WORDS["coverage"]]
+    where, agree = chapters.links(["audit"]) or "the audit chapter", len(findings) - len(moot)
+    lines.append(WORDS["audit"].format(chapter=where, agree=agree, all=len(findings)))
+    rows = [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot]
+    lines += _table(("what", "printed", "comes out", "verdict"), rows)
     items = [
-        (
-            f"{item.name}: {item.about}",
-            f"{chapters.links(item.chapters)}: {item.note}"
-            if item.chapters
-            else f"none: {item.note}",
-        )
+        (f"{item.name}: {item.about}", f"{chapters.links(item.chapters) or 'none'}: {item.note}")
         for item in COVERAGE
     ]
-    lines += _table(("in the paper", "in this book"), items)
+    lines += [WORDS["coverage"], *_table(("in the paper", "in this book"), items)]
     return "\n".join(lines)
 
 
@@ -106,13 +90,8 @@ def _claims_of(
         )
         for claim, ours in found
     ]
-    return [
-        f"## Under the profile `{profile}`",
-        "",
-        f"Of {len(found)} claims: {listed}.",
-        "",
-        *_table(("claim", "paper", "ours", "verdict"), rows),
-    ]
+    head = [f"## Under the profile `{profile}`", "", f"Of {len(found)} claims: {listed}.", ""]
+    return head + _table(("claim", "paper", "ours", "verdict"), rows)
 
 
 def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:
@@ -150,9 +129,6 @@ def _title(notebook: Path) -> str:
     return notebook.stem
 
 
-# --------------------------------------------------------------------------------- performance
-
-
 TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
 
 
@@ -170,9 +146,6 @@ def performance_page(folder: Path) -> str:
     if not files:
         lines += ["There are no results: `make bench` makes them.", ""]
     return "\n".join(lines)
-
-
-# ------------------------------------------------------------------------------------- details
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -76,21 +76,12 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
         plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
-        notebook.metadata["kernelspec"] = {
-            "name": "python3",
-            "display_name": "Python 3",
-            "language": "python",
-        }
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata["kernelspec"] = kernel
         nbformat.write(notebook, plain)
+        how = {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
         try:
-            papermill.execute_notebook(
-                str(plain),
-                str(ran),
-                parameters=values,
-                kernel_name="python3",
-                cwd=str(output.parent),
-                progress_bar=False,
-            )
+            papermill.execute_notebook(str(plain), str(ran), parameters=values, **how)
         except papermill.PapermillExecutionError as error:
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
@@ -126,9 +117,9 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
     """
     import nbformat
 
-    sources, executed = Path(sources), Path(executed)
+    sources, executed = sorted(Path(sources).glob("*.py")), Path(executed)
     problems = []
-    for source in sorted(sources.glob("*.py")):
+    for source in sources:
         built = executed / f"{source.stem}.ipynb"
         if not built.is_file():
             problems.append(f"{built} is missing: run `make notebooks`.")
@@ -136,11 +127,11 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
         stamp = nbformat.read(built, as_version=4).metadata.get("s1core", {})
         if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
             problems.append(f"{built} was made from another {source}: run `make notebooks`.")
-    names = {source.stem for source in sources.glob("*.py")}
-    for built in sorted(executed.glob("*.ipynb")):
-        if built.stem not in names:
-            problems.append(f"{built} has no source in {sources}: delete it.")
-    return problems
+    names = {source.stem for source in sources}
+    orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
+    return problems + [
+        f"{built} has no source among the notebooks: delete it." for built in orphans
+    ]
 
 
 def check_notebooks(
@@ -160,9 +151,6 @@ def check_notebooks(
         # The results mode may be chosen by the caller; the committed ones are the default.
         environment = {"S1CORE_STORE": "results", **os.environ}
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
-
-
-# ------------------------------------------------------------------------------- details
 
 
 def _injected(
@@ -194,30 +182,22 @@ def _environment(scratch: str) -> Iterator[None]:
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
     wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
-    before = {name: os.environ.get(name) for name in wanted}
+    before = dict(os.environ)
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in wanted.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _describe(source: Path, error: Any) -> str:
     """One sentence about a failed cell, with the last lines of what it raised."""
-    first_line = str(error.evalue).strip().splitlines()[:1]
-    return (
-        f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: "
-        f"{''.join(first_line)}\n{_last_frame(error.traceback)}"
-    )
-
-
-def _last_frame(traceback: Sequence[str]) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
-    return "\n".join(f"    {line}" for line in plain.splitlines()[-12:])
+    first_line = "".join(str(error.evalue).strip().splitlines()[:1])
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()[-12:]
+    said = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: {first_line}"
+    return "\n    ".join([said, *traceback])
 
 
 def _inside_project(path: Path) -> str:

@@ -25,16 +25,8 @@ from s1lab.book.generated import write_pages
 from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
 
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
-_FETCHED = {
-    "script": "src",
-    "img": "src",
-    "iframe": "src",
-    "source": "src",
-    "video": "src",
-    "audio": "src",
-    "object": "data",
-    "embed": "src",
-}
+_FETCHED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed"), "src")
+_FETCHED["object"] = "data"
 _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 # A directive, a role or TeX that nothing has rendered.
@@ -108,19 +100,20 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
     document, the outputs and figures of each notebook, local assets that exist, no remote ones.
     """
     site, source = Path(site), Path(source)
-    problems = []
-    if not (site / "index.html").is_file():
-        problems.append("index.html is missing")
+    problems = [] if (site / "index.html").is_file() else ["index.html is missing"]
     for notebook in sorted((source / "notebooks").glob("*.ipynb")):
         page = site / "notebooks" / f"{notebook.stem}.html"
         if not page.is_file():
             problems.append(f"{notebook.name} has no page: add it to book/_toc.yml")
             continue
         text = page.read_text(encoding="utf-8")
-        for figure in _figures(notebook):
+        for figure, _ in _shown(notebook):
             if f'id="fig-{figure}"' not in text:
                 problems.append(f"{page.name}: figure {figure} is not on the page")
-        if _shows_outputs(notebook) and "cell_output" not in text:
+        tags = [
+            cell["metadata"].get("tags", []) for cell in _cells(notebook) if cell.get("outputs")
+        ]
+        if any("remove-output" not in of for of in tags) and "cell_output" not in text:
             problems.append(f"{page.name}: no cell output is on the page")
     for page in pages(site):
         problems += [f"{page.relative_to(site)}: {what}" for what in _page_problems(page, site)]
@@ -130,14 +123,12 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
     return problems
 
 
-# ------------------------------------------------------------------------------- details
-
-
 def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
     """Copy the small files of the runs that the notebooks show, and of those behind them."""
     for notebook in sorted(notebooks.glob("*.ipynb")):
         profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
-        waiting, taken = list(_shown_runs(notebook)), set()
+        named = " ".join(markup_text.unescape(runs) for _, runs in _shown(notebook)).split()
+        waiting, taken = [name for name in named if "/" not in name], set()
         while waiting:
             name = waiting.pop()
             run, copy = store / name, target / profile / name
@@ -158,15 +149,8 @@ def _run_jupyter_book(source: Path, out: Path) -> None:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(source), "--path-output", str(out), "-W", "--keep-going", "--all"]
     environment = {**os.environ, **NOTEBOOK_ENVIRONMENT, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, env=environment, text=True, check=False, **pipes)
     if done.returncode != 0:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         lines = [line.replace(f"{source}/", "") for line in plain.splitlines()]
@@ -190,25 +174,8 @@ def _cells(notebook: Path) -> Iterator[dict]:
             yield cell
 
 
-def _shows_outputs(notebook: Path) -> bool:
-    return any(
-        cell.get("outputs") and "remove-output" not in cell["metadata"].get("tags", [])
-        for cell in _cells(notebook)
-    )
-
-
-def _figures(notebook: Path) -> list[str]:
-    """Names of the figures that `s1lab.figures.show` put into a notebook's outputs."""
-    return [name for name, _ in _shown(notebook)]
-
-
-def _shown_runs(notebook: Path) -> list[str]:
-    """Ids of the runs that a notebook's figures show (paths of files are left out)."""
-    names = {name for _, runs in _shown(notebook) for name in markup_text.unescape(runs).split()}
-    return sorted(name for name in names if "/" not in name)
-
-
 def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
+    """Names of the figures in a notebook's outputs, and the runs that each shows."""
     for cell in _cells(notebook):
         for output in cell.get("outputs", []):
             markup = "".join(output.get("data", {}).get("text/html", ""))

@@ -66,9 +66,7 @@ def viewer_html(
 
     Args:
         rows: as `s1lab.traces.inspection.read_traces` gives them (see `TraceRow`).
-        name: unique in the book; names the anchor.
-        caption: plain text below.
-        runs: what is shown, as in `s1lab.figures.show`.
+        name, caption, runs: as in `s1lab.figures.show`.
 
     Raises:
         InputError: there are no rows, or a field is not what `TraceRow` declares.
