@@ -29,12 +29,10 @@ def _use_local_script(app, config):
 
 
 def _tidy_page(app, page, template, context, doctree):
-    scripts = context.get("script_files", [])
-    context["script_files"] = [
-        script
-        for script in scripts
-        if "thebe" not in f"{script} {getattr(script, 'attributes', '')}".lower()
-    ]
+    def live(script):
+        return "thebe" in f"{script} {getattr(script, 'attributes', '')}".lower()
+
+    context["script_files"] = [s for s in context.get("script_files", []) if not live(s)]
     for written, sound in LISTS.items():
         if context.get("body"):
             context["body"] = context["body"].replace(written, sound)

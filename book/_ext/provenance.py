@@ -16,14 +16,12 @@ from jinja2 import Environment, FileSystemLoader
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-FIGURE = re.compile(r'(<figure class="s1-figure"([^>]*)>.*?)</figure>', re.DOTALL)
-RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
-RUNS = re.compile(r'data-runs="([^"]*)"')
-TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parents[1] / "_templates"),
-    autoescape=True,
-    trim_blocks=True,
+FIGURE = re.compile(
+    r'(<figure class="s1-figure" id="[^"]*" data-runs="([^"]*)">.*?)</figure>', re.DOTALL
 )
+RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
+FOLDER = FileSystemLoader(Path(__file__).parents[1] / "_templates")
+STAMP = Environment(loader=FOLDER, autoescape=True, trim_blocks=True).get_template("stamp.html")
 
 
 def setup(app):
@@ -45,22 +43,21 @@ def _stamp_page(app, doctree, docname):
                 lambda match: _stamp_figure(match, stamp, results, up, docname), node.astext()
             )
             node.children, node.rawsource = [nodes.Text(text)], text
-    page = TEMPLATES.get_template("stamp.html").module.page
-    doctree += nodes.raw("", page(stamp, f"{up}_sources/{docname}.ipynb"), format="html")
+    page = STAMP.module.page(stamp, f"{up}_sources/{docname}.ipynb")
+    doctree += nodes.raw("", page, format="html")
 
 
 def _stamp_figure(match, stamp, results, up, docname):
-    named = RUNS.search(match.group(2))
     folders = {}
-    for name in html.unescape(named.group(1)).split() if named else []:
+    for name in html.unescape(match.group(2)).split():
         folders[name], lacking = _find(name, stamp["profile"], results)
         if lacking:
             # Warnings are errors: a figure without a history is not published.
             LOGGER.warning("a figure shows %s, but %s is missing", name, lacking, location=docname)
             return match.group()
     runs = [_run(name, folder, results, up) for name, folder in folders.items()]
-    figure = TEMPLATES.get_template("stamp.html").module.figure
-    return f"{match.group(1)}{figure(stamp, _in_short([*folders.values()]), runs)}</figure>"
+    under = STAMP.module.figure(stamp, _in_short([*folders.values()]), runs)
+    return f"{match.group(1)}{under}</figure>"
 
 
 def _find(name, profile, results):
@@ -126,16 +123,17 @@ def _run(name, folder, results, up):
     """One run: what it was asked, where and when it ran, and links to its files in the site."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     links = [(up + path.relative_to(results.parent).as_posix(), path.name) for path in files]
-    where, facts = _load(folder / "provenance.json"), []
-    for values in (
+    where = _load(folder / "provenance.json")
+    asked, made = (
         _load(folder / "manifest.json").get("settings", {}),
         _load(folder / "finished.json"),
-    ):
-        for key, value in values.items():  # nested settings are in the manifest, which is linked
-            if isinstance(value, list) and len(value) <= 6:
-                value = ", ".join(map(str, value))
-            if isinstance(value, (str, int, float)):
-                facts.append(f"{key.replace('_', ' ')} {value}")
+    )
+    facts = []
+    for key, value in {**asked, **made}.items():  # the manifest, which is linked, has nested ones
+        if isinstance(value, list) and len(value) <= 6:
+            value = ", ".join(map(str, value))
+        if isinstance(value, (str, int, float)):
+            facts.append(f"{key.replace('_', ' ')} {value}")
     facts += [f"on {_machine(where)}"] if "processor" in where else []
     facts += [_duration(float(where["wall_seconds"]))] if "wall_seconds" in where else []
     facts += [f"{key} {where[key]}" for key in ("finished", "commit") if where.get(key)]

@@ -2,8 +2,6 @@
 
 `notebooks` executes `notebooks/NN_x.py`, `cleaning` decides what the committed
 `book/notebooks/NN_x.ipynb` keeps of it, and `site` renders those into a static site and checks it.
-None of them knows what a notebook is about.
-The command line is `python -m s1lab.book`, which is what the Makefile calls.
 """
 
 from s1lab.book.cleaning import Stamp, clean

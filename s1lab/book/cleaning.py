@@ -1,8 +1,7 @@
 """Reduce an executed notebook to what its source and its results determine.
 
-A committed notebook is a build artefact: the same source, package, profile and results give the
-same bytes. So cell ids come from the source instead of a random generator, timestamps are dropped,
-and anything that differs between machines (stderr, object addresses, file paths) is an error.
+The same source, package, profile and results give the same bytes: cell ids come from the source,
+timestamps are dropped, and what differs between machines (stderr, addresses, paths) is an error.
 """
 
 from __future__ import annotations

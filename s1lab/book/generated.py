@@ -1,7 +1,6 @@
 """The pages that no one writes: claims and speed.
 
-Each is made from result files when the book is built, so it cannot disagree with them. A page
-links a chapter only when the chapter is in the book.
+Each is made from result files when the book is built, so it cannot disagree with them.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 
@@ -19,30 +19,36 @@ from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
 from s1lab.analysis.verdicts import Verdict
 from s1lab.audit.audit import audit
-from s1lab.book.coverage import COVERAGE
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
-WORDS = yaml.safe_load(Path(__file__).with_name("pages.yaml").read_text(encoding="utf-8"))
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A figure, table or algorithm of the paper (version 3); see `coverage.yaml`."""
+
+    name: str
+    about: str
+    chapters: list[str]
+    note: str
+
+
+def _table_file(name: str) -> Any:
+    return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+WORDS = _table_file("pages.yaml")
+COVERAGE = tuple(Item(**item) for item in _table_file("coverage.yaml"))
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
-LOOKS = {
-    "agrees": "agrees",
-    "does not agree": "differs",
-    "differs": "differs",
-    "inside uncertainty": "open",
-    "open": "open",
-    "not tested": "untested",
-}
+LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
     """Write `claims.md` and `performance.md` into a book's sources.
 
-    Args:
-        source: the sources, with executed `notebooks/`; `_results/` holds results by profile.
-        store: a run store; the profiles of the notebooks are read from it instead.
-        benchmarks: a folder of benchmark results, one text file each.
+    `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
+    notebooks are read from a run `store` instead, if given.
     """
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
@@ -134,8 +140,7 @@ TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
 
 def performance_page(folder: Path) -> str:
     """The benchmark results as they were printed, one section each."""
-    lines = [WORDS["performance"]]
-    files = sorted(folder.glob("*.txt"))
+    lines, files = [WORDS["performance"]], sorted(folder.glob("*.txt"))
     for path in files:
         printed = path.read_text(encoding="utf-8").strip().splitlines()
         # The last line repeats the ratios as JSON, for programs.
@@ -143,9 +148,9 @@ def performance_page(folder: Path) -> str:
         title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
         lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
         lines += ["```text", *text, "```", ""]
-    if not files:
-        lines += ["There are no results: `make bench` makes them.", ""]
-    return "\n".join(lines)
+    return "\n".join(
+        lines if files else [*lines, "There are no results: `make bench` makes them.", ""]
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -159,4 +164,4 @@ def _plain(text: str) -> str:
 
 
 def _mark(verdict: str) -> str:
-    return f"[{verdict}]{{.s1-verdict .s1-{LOOKS[verdict]}}}"
+    return f"[{verdict}]{{.s1-verdict .s1-{LOOKS.get(verdict, verdict)}}}"

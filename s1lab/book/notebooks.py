@@ -1,7 +1,4 @@
-"""Execute percent notebooks with a profile's parameters, and check the executed ones.
-
-What is kept of an execution is decided by `s1lab.book.cleaning`; rendering is `s1lab.book.site`.
-"""
+"""Execute percent notebooks with a profile's parameters, and check the executed ones."""
 
 from __future__ import annotations
 
@@ -25,19 +22,14 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
+# Notebooks compute little and run side by side; and sums in one order give the same tokens.
 NOTEBOOK_ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
+    **dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"), "1"),
+    **dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "1"),
+    **dict.fromkeys(("TRANSFORMERS_NO_ADVISORY_WARNINGS", "TQDM_DISABLE"), "1"),
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "TRANSFORMERS_VERBOSITY": "error",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    "TQDM_DISABLE": "1",
-    # Notebooks compute little and run side by side; and sums in one order give the same tokens.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
     # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
@@ -85,14 +77,9 @@ def execute(
         except papermill.PapermillExecutionError as error:
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
-    stamp = Stamp(
-        source=_inside_project(source),
-        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-        profile=profile,
-        parameters=values,
-        version=__version__,
-        package_sha256=package_digest(),
-    )
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    where = _inside_project(source)
+    stamp = Stamp(where, digest, profile, values, __version__, package_digest())
     text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
@@ -113,7 +100,7 @@ def package_digest() -> str:
 def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
     """Say which executed notebooks are missing, orphaned, or older than their source.
 
-    Returns one sentence per problem; an empty list means that every page shows its source.
+    Returns one sentence per problem.
     """
     import nbformat
 
@@ -140,8 +127,8 @@ def check_notebooks(
     """Run nbval over executed notebooks on the committed results; returns pytest's exit status."""
     if not paths:
         raise RunError("no executed notebooks to check: run `make notebooks` first.")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
-    command += ["-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
+    command += ["-q", "-p", "no:cacheprovider"]
     if workers > 1:
         # Cells of one notebook share a kernel, so they must stay on one worker.
         command += ["-n", str(workers), "--dist", "loadfile"]

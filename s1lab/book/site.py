@@ -2,7 +2,6 @@
 
 The site is built in a scratch folder and takes its place only when it is complete and has been
 checked: every page is there, every figure loads from the site itself, nothing comes from outside.
-Nothing is executed here. Running notebooks is `s1lab.book.notebooks`.
 """
 
 from __future__ import annotations
@@ -42,15 +41,11 @@ def build(
     store: str | Path | None = None,
     benchmarks: str | Path = "benchmarks/results",
 ) -> int:
-    """Build the site from `book` (its sources), `notebooks` (executed) and `results`.
+    """Build the site from `book`, `notebooks` (executed) and `results`; returns its pages' number.
 
     Warnings are errors. Result files are copied to `_results/` in the site, so that the link
     under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
-    from there: after a reproduction the pages tell of this machine, not of the committed runs'.
-    The pages of `s1lab.book.generated` are written on the way.
-
-    Returns:
-        The number of pages.
+    from there: after a reproduction the pages tell of this machine.
 
     Raises:
         RunError: Sphinx warned or failed, or the finished site has a problem.
@@ -79,25 +74,24 @@ def build(
         problems = site_problems(site, source)
         if problems:
             raise RunError("the site is not whole:\n  " + "\n  ".join(problems))
-        _replace(site, html)
+        # An interrupted build leaves the old site or none.
+        if html.exists():
+            os.replace(html, Path(scratch, "old"))
+        os.replace(site, html)
     return len(pages(html))
 
 
 def pages(site: str | Path) -> list[Path]:
     """The pages of a built site, in order (the theme also leaves templates in `_static/`)."""
-    site = Path(site)
-    return [
-        page
-        for page in sorted(site.rglob("*.html"))
-        if not page.relative_to(site).parts[0].startswith("_")
-    ]
+    found = sorted(Path(site).rglob("*.html"))
+    return [page for page in found if not page.relative_to(site).parts[0].startswith("_")]
 
 
 def site_problems(site: str | Path, source: str | Path) -> list[str]:
-    """Everything that a reader would find missing in a built site; empty when it is whole.
+    """Everything that a reader would find missing or unrendered in a built site.
 
     A green build can publish nothing, so this looks at the pages themselves: a page per source
-    document, the outputs and figures of each notebook, local assets that exist, no remote ones.
+    document, outputs and figures of each notebook, links that lead somewhere, no markup as text.
     """
     site, source = Path(site), Path(source)
     problems = [] if (site / "index.html").is_file() else ["index.html is missing"]
@@ -158,16 +152,6 @@ def _run_jupyter_book(source: Path, out: Path) -> None:
         raise RunError("Sphinx refused the book:\n  " + "\n  ".join(shown or lines[-20:]))
 
 
-def _replace(site: Path, html: Path) -> None:
-    """Put the finished site in place; an interrupted build leaves the old one or none."""
-    old = html.with_name(f".{html.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if html.exists():
-        os.replace(html, old)
-    os.replace(site, html)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _cells(notebook: Path) -> Iterator[dict]:
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         if "remove-cell" not in cell["metadata"].get("tags", []):
@@ -187,36 +171,36 @@ def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
 class _Page(HTMLParser):
     """What a page fetches, what it links, and the text that is neither code, figure nor formula."""
 
-    VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
-    OWN = {"pre", "code", "script", "style", "figure", "nav"}  # text of another kind
+    # Text of another kind: an answer in a table may be TeX.
+    OWN = {"pre", "code", "script", "style", "figure", "nav", "td"}
 
     def __init__(self, markup: str) -> None:
         super().__init__()
         self.fetched: list[str] = []
         self.linked: list[str] = []
-        self.text = ""
-        self.inside: list[bool] = [False]
+        self.text, self.within, self.depth = "", "", 0
         self.feed(markup)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        classes = set(values.get("class", "").split())
         if tag == "link" and set(values.get("rel", "").split()) & _FETCHED_LINKS:
             self.fetched.append(values.get("href", ""))
         elif tag in _FETCHED and values.get(_FETCHED[tag]):
             self.fetched.append(values[_FETCHED[tag]])
         elif tag == "a":
             self.linked.append(values.get("href", ""))
-        if tag not in self.VOID:
-            self.inside.append(self.inside[-1] or tag in self.OWN or "math" in classes)
+        if not self.depth and (
+            tag in self.OWN or {"math", "sig"} & {*values.get("class", "").split()}
+        ):
+            self.within = tag
+        self.depth += tag == self.within
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in self.VOID and len(self.inside) > 1:
-            self.inside.pop()
+        self.depth -= tag == self.within
+        self.within = self.within if self.depth else ""
 
     def handle_data(self, data: str) -> None:
-        if not self.inside[-1]:
-            self.text += data
+        self.text += "" if self.depth else data
 
 
 def _page_problems(page: Path, site: Path) -> Iterator[str]:
