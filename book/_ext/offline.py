@@ -18,14 +18,9 @@ NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'
 
 
 def setup(app):
-    app.connect("config-inited", _use_local_script, priority=900)
     app.connect("html-page-context", _tidy_page, priority=900)
     app.connect("build-finished", _copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def _use_local_script(app, config):
-    config.mathjax_path = f"mathjax/{SCRIPT}"
 
 
 def _tidy_page(app, page, template, context, doctree):
@@ -50,5 +45,4 @@ def _copy(app, error):
     shutil.copy2(source / SCRIPT, target)
     shutil.copytree(source / FONTS, target / FONTS, dirs_exist_ok=True)
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(TOGGLE, NAMED), encoding="utf-8")
+        page.write_text(page.read_text("utf-8").replace(TOGGLE, NAMED), encoding="utf-8")

@@ -31,9 +31,7 @@ def setup(app):
 
 def _stamp_page(app, doctree, docname):
     path = Path(app.env.doc2path(docname))
-    if path.suffix != ".ipynb":
-        return
-    stamp = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("s1core")
+    stamp = _load(path)["metadata"].get("s1core") if path.suffix == ".ipynb" else None
     if not stamp:
         return
     results, up = Path(app.srcdir) / "_results", "../" * docname.count("/")
@@ -84,13 +82,14 @@ def _in_short(folders):
     made = [_load(folder / "finished.json") for folder in folders]
     counts = [n for run in made for k, n in run.items() if k in {"generations", "traces"}]
     dates = sorted({str(facts["finished"])[:10] for facts in where if "finished" in facts})
+    seconds = [facts.get("wall_seconds") for facts in where]
     runs = "1 run" if len(folders) == 1 else f"{len(folders)} runs"
     return [
         *([f"{', '.join(sorted(models))}{tuned}"] if models else []),
-        *([f"seed {', '.join(map(str, sorted(seeds)))}"] if seeds else []),
+        *([f"seed {', '.join(map(str, sorted(seeds, key=str)))}"] if seeds else []),
         f"n = {sum(counts):,} generations in {runs}" if counts else runs,
         *sorted({_machine(facts) for facts in where if "processor" in facts}),
-        _duration(sum(float(facts.get("wall_seconds", 0)) for facts in where)),
+        STAMP.module.duration(sum(s for s in seconds if isinstance(s, (int, float)))),
         *(dates if len(dates) < 2 else [f"{dates[0]} to {dates[-1]}"]),
     ]
 
@@ -113,31 +112,15 @@ def _machine(facts):
     return f"{gpu}, {cores}" if gpu else cores
 
 
-def _duration(seconds):
-    minutes = round(seconds / 60)
-    told = f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-    return f"took {seconds:.0f} s" if seconds < 90 else f"took {told}"
-
-
 def _run(name, folder, results, up):
     """One run: what it was asked, where and when it ran, and links to its files in the site."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     links = [(up + path.relative_to(results.parent).as_posix(), path.name) for path in files]
+    asked, made = _load(folder / "manifest.json"), _load(folder / "finished.json")
     where = _load(folder / "provenance.json")
-    asked, made = (
-        _load(folder / "manifest.json").get("settings", {}),
-        _load(folder / "finished.json"),
-    )
-    facts = []
-    for key, value in {**asked, **made}.items():  # the manifest, which is linked, has nested ones
-        if isinstance(value, list) and len(value) <= 6:
-            value = ", ".join(map(str, value))
-        if isinstance(value, (str, int, float)):
-            facts.append(f"{key.replace('_', ' ')} {value}")
-    facts += [f"on {_machine(where)}"] if "processor" in where else []
-    facts += [_duration(float(where["wall_seconds"]))] if "wall_seconds" in where else []
-    facts += [f"{key} {where[key]}" for key in ("finished", "commit") if where.get(key)]
-    return {"name": name, "facts": facts, "links": links}
+    machine = _machine(where) if "processor" in where else ""
+    facts = {**asked.get("settings", {}), **made}
+    return {"name": name, "facts": facts, "where": where, "machine": machine, "links": links}
 
 
 def _load(path):
