@@ -180,7 +180,7 @@ show(
 # chips' peak was used.
 
 # %%
-from s1lab.planning.sft_cost import paper_arithmetic
+from s1lab.planning.sft_plan import paper_arithmetic
 
 worked = [row for row in paper_arithmetic() if row.unit != "$"]
 pd.DataFrame(

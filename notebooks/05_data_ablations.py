@@ -113,7 +113,7 @@ pd.DataFrame(
 # whole pool:
 
 # %%
-from s1lab.planning.sft_cost import paper_arithmetic
+from s1lab.planning.sft_plan import paper_arithmetic
 
 pd.DataFrame(
     {

@@ -48,11 +48,11 @@ from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments, profiles
 from s1lab.analysis.method_measures import measures
-from s1lab.analysis.method_runs import read_samples, rejection, sequential
+from s1lab.analysis.method_runs import rejection, sequential
 from s1lab.audit.published import accuracy_of, published
 from s1lab.audit.published import runs as paper_runs
 from s1lab.evaluation import class_control, paired_bootstrap, wilson
-from s1lab.evaluation.measure import difference
+from s1lab.evaluation.measure import difference, read_samples
 from s1lab.figures.curves import method_panels
 from s1lab.figures.display import show
 from s1lab.figures.forests import comparison

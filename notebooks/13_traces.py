@@ -46,7 +46,7 @@ from s1lab.traces import reading
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
 )
-run = reading.reading(pipeline)
+run = reading.step(pipeline).make()
 condition = reading.condition(pipeline)
 traces = run.read_records("traces.jsonl")
 

@@ -34,4 +34,7 @@ def check_number(name: str, value: Any, least: float, most: float, whole: bool =
     kind = Integral if whole else Real
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
         wanted = "a whole number" if whole else "a number"
-        raise InputError(f"{name} must be {wanted} from {least} to {most}, not {value!r:.40}")
+        shown = (
+            "one out of it" if isinstance(value, int) and abs(value) > most else f"{value!r:.40}"
+        )
+        raise InputError(f"{name} must be {wanted} from {least} to {most}, not {shown}")

@@ -26,7 +26,7 @@ from s1core.jsonl import (  # noqa: F401 - a record and its file are imported to
 Origin = Literal["sampled", "forced"]
 Phase = Literal["thinking", "answer"]
 Outcome = Literal["ended", "truncated", "context"]
-Status = Literal["correct", "wrong", "no_answer", "truncated"]
+Status = Literal["correct", "wrong", "no_answer", "truncated", "not_compared"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,18 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
-from s1lab.provenance import note
+from s1lab.provenance import note, read_object, recorded
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -45,6 +46,13 @@ COMMITTED = "results"
 
 MISSING = "missing.json"
 """In a store: what could not be had, by profile and name, and why."""
+
+HEADLINE = "scaling.svg"
+"""Beside committed runs: the headline figure."""
+
+
+Compute = Callable[["Run"], Mapping[str, Any] | None]
+"""Makes or continues a run in its folder; returns facts for its summary, if there are any."""
 
 
 def project_root(start: str | Path = ".") -> Path:
@@ -82,7 +90,19 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        return (self.path / "finished.json").exists()
+        """Whether its marker is there and can be read; one that is torn marks nothing."""
+        try:
+            return bool(self.summary())
+        except RunError:
+            return False
+
+    @property
+    def state(self) -> str:
+        """ "finished", "unfinished", or "damaged": files that say what it is cannot be read."""
+        marked = (self.path / "finished.json").exists()
+        if run_name(self.kind, self.settings) != self.id or marked != self.is_finished:
+            return "damaged"
+        return "finished" if marked else "unfinished"
 
     @property
     def lock(self) -> BaseFileLock:
@@ -96,35 +116,26 @@ class Run:
         """Hold the run while the block lasts, if nobody else does; says whether it is ours."""
         from filelock import Timeout
 
-        lock = self.lock
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        except OSError:  # a store that cannot be written: making the run says so in a sentence
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as held:
+            ours = True
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self.lock.acquire(timeout=0))
+            except Timeout:
+                ours = False
+            except OSError:  # a store that cannot be written: making the run says so in a sentence
+                pass
+            yield ours
 
     # ------------------------------------------------------------------ while it runs
 
-    @property
-    def journal(self) -> Journal:
-        """The run's records, `results.jsonl`."""
-        return Journal(self.path / "results.jsonl")
-
     def append(self, records: Iterable[Any]) -> int:
-        """Add records to the journal; they are on disk when this returns. Returns how many."""
-        return self.journal.append(records)
+        """Add records; they are on disk when this returns. Returns how many."""
+        return Journal(self.path / "results.jsonl").append(records)
 
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far (see `Journal.records`)."""
-        return self.journal.records(kind)
+        return Journal(self.path / "results.jsonl").records(kind)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
@@ -133,8 +144,7 @@ class Run:
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
-        rows = list(rows)
-        out = io.StringIO()
+        rows, out = list(rows), io.StringIO()
         writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -148,63 +158,126 @@ class Run:
 
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
-        return json.loads(self._public(name).decode("utf-8"))
+        return self._rows(name, [self._public(name)])[0]
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """A public CSV table, values as text, checked against its digest."""
-        return list(csv.DictReader(io.StringIO(self._public(name).decode("utf-8"))))
+        return list(csv.DictReader(io.StringIO(self._public(name))))
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
         """A public JSONL file, checked against its digest."""
-        return [json.loads(line) for line in self._public(name).decode("utf-8").splitlines()]
+        lines = self._public(name).split("\n")  # no other line break ends a record
+        return self._rows(name, filter(None, lines))
 
     def summary(self) -> dict[str, Any]:
-        """What `finish` recorded: {"files": {name: sha256}, …}."""
-        return _read_json(self.path / "finished.json", self.id)
+        """What `finish` recorded: {"files": {name: sha256}, …}.
+
+        Raises:
+            RunError: the run is not finished, or the file that says so is damaged.
+        """
+        found = read_object(self.path / "finished.json", self._advice)
+        files = found.get("files")
+        if not isinstance(files, dict) or any("/" in name for name in files):
+            raise RunError(f"{self.path / 'finished.json'} lists no files; {self._advice}")
+        return found
 
     def provenance(self) -> dict[str, Any]:
-        """When, where and for how long it ran; empty when not recorded."""
-        path = self.path / "provenance.json"
-        return _read_json(path, self.id) if path.exists() else {}
+        """When, where and for how long it ran; empty when that was not recorded."""
+        return recorded(self.path / "provenance.json")
 
     def verify(self) -> list[str]:
-        """What is wrong with the files of a finished run; empty when nothing is."""
+        """What is wrong with the files of a run; empty when nothing is."""
+        problems = []
+        if run_name(self.kind, self.settings) != self.id:
+            problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
+        if not (self.path / "finished.json").exists():
+            return problems
         try:
             files = self.summary()["files"]
-        except (RunError, KeyError) as error:
-            return [str(error)]
-        problems = []
+        except RunError as error:
+            return [*problems, str(error)]
         for name, digest in files.items():
             path = self.path / "public" / name
-            if not path.exists():
+            if not path.is_file():
                 problems.append(f"{self.id}: public/{name} is missing")
-            elif _sha256(path.read_bytes()) != digest:
+            elif _sha256(path) != digest:
                 problems.append(f"{self.id}: public/{name} was changed after it was written")
         return problems
 
-    def _public(self, name: str) -> bytes:
+    @property
+    def _advice(self) -> str:
+        return f"restore it, or remove the run with `s1lab runs gc --run {self.id}` and run again"
+
+    def _public(self, name: str) -> str:
         path = self.path / "public" / name
         digest = self.summary()["files"].get(name)
-        if digest is None or not path.exists():
+        if digest is None or not path.is_file():
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
-        content = path.read_bytes()
-        if _sha256(content) != digest:
+        if _sha256(path) != digest:
             raise RunError(
-                f"{path} is not the file that the run wrote (its sha256 differs). Restore it, or "
-                f"remove the run with `s1lab runs gc --run {self.id}` to compute it again."
+                f"{path} is not the file that the run wrote (its sha256 differs); {self._advice}"
             )
-        return content
+        return path.read_bytes().decode("utf-8", errors="replace")
+
+    def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
+
+    # ------------------------------------------------------------------ making it
+
+    def ensure(self, compute: Compute) -> Run:
+        """The finished run; `compute` makes or continues it when needed.
+
+        It gets the run with whatever an earlier attempt left in it. Processes that ask for the
+        same run at once wait for the first.
+
+        Raises:
+            RunError: the store is read-only and does not hold the run, or cannot be written.
+        """
+        if self.is_finished:
+            return self
+        if self.read_only:
+            if (self.path / "finished.json").exists():
+                self.summary()  # says what is wrong with it
+            raise RunError(
+                f"{self.path.parent} holds no finished run {self.id}. It has committed results "
+                f"only: compute it with `make reproduce`, or unset {STORE_VARIABLE}."
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self.lock:
+                if not self.is_finished:
+                    self._start()
+                    began = time.perf_counter()
+                    extra = compute(self) or {}
+                    note(self.path / "provenance.json", time.perf_counter() - began)
+                    self.finish(**extra)
+        except OSError as error:
+            if error.errno is None:  # not the disk's: a network's, a library's
+                raise
+            where = error.filename or self.path
+            raise RunError(
+                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
+                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
+            ) from error
+        return self
+
+    def _start(self) -> None:
+        """Say what was asked for; a manifest that a full disk left behind is written again."""
+        manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
+        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        path = self.path / "manifest.json"
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_atomically(path, [text])
 
     def finish(self, **extra: Any) -> None:
         """Mark the run finished: digests of its public files, and `extra` facts about it."""
         public = self.path / "public"
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
-        files = {
-            path.name: _sha256(path.read_bytes())
-            for path in sorted(public.iterdir() if public.exists() else ())
-            if path.is_file() and not path.name.startswith(".")
-        }
+        files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
         text = json.dumps({"files": files, **extra}, indent=1, sort_keys=True)
         write_atomically(self.path / "finished.json", [text + "\n"])
 
@@ -225,8 +298,7 @@ class RunStore:
     def default(cls, profile: str) -> RunStore:
         """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
 
-        Both lie in the checkout that the working directory belongs to, so that notebooks find
-        them from the folder they are executed in; outside a checkout, in the working directory.
+        Both lie in the checkout that the working directory belongs to; without one, in that.
         """
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
@@ -237,74 +309,40 @@ class RunStore:
         """The run with these settings, finished or not, started or not."""
         return Run(self.root / run_name(kind, settings), kind, settings, self.read_only)
 
-    def ensure(
-        self, kind: str, settings: Mapping[str, Any], compute: Callable[[Run], Mapping | None]
-    ) -> Run:
-        """The finished run with these settings; `compute` makes or continues it when needed.
-
-        `compute` gets the run (with whatever an earlier attempt left in it), writes results and
-        public files, and may return facts for the summary. Processes that ask for the same run at
-        once wait for the first.
-
-        Raises:
-            RunError: the store is read-only and does not hold the run, or cannot be written.
-        """
-        run = self.locate(kind, settings)
-        if run.is_finished:
-            return run
-        if self.read_only:
-            raise RunError(
-                f"{self.root} holds no finished run {run.id}. It has committed results only: "
-                f"compute it with `make reproduce`, or unset {STORE_VARIABLE}."
-            )
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-            with run.lock:
-                if run.is_finished:
-                    return run
-                self._start(run)
-                began = time.perf_counter()
-                extra = compute(run) or {}
-                note(run.path / "provenance.json", time.perf_counter() - began)
-                run.finish(**extra)
-        except OSError as error:
-            where = error.filename or run.path
-            raise RunError(
-                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
-                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
-            ) from error
-        return run
-
-    def _start(self, run: Run) -> None:
-        manifest = {"layout": LAYOUT, "kind": run.kind, "settings": run.settings}
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        path = run.path / "manifest.json"
-        if not path.exists():
-            write_atomically(path, [text])
+    def ensure(self, kind: str, settings: Mapping[str, Any], compute: Compute) -> Run:
+        """The finished run with these settings (see `Run.ensure`)."""
+        return self.locate(kind, settings).ensure(compute)
 
     def runs(self) -> list[Run]:
-        """Every run of the store, finished or not, sorted by name."""
+        """Every run of the store, finished or not, sorted by name; damaged ones are among them."""
         found = []
-        for path in sorted(self.root.glob("*-*/manifest.json")):
-            manifest = _read_json(path, path.parent.name)
-            found.append(Run(path.parent, manifest["kind"], manifest["settings"], self.read_only))
+        for path in sorted(self.root.glob("*-*")):
+            kind, _, digest = path.name.rpartition("-")
+            if path.is_dir() and re.fullmatch("[0-9a-f]{12}", digest) and kind[0] != ".":
+                settings = recorded(path / "manifest.json").get("settings")
+                settings = settings if isinstance(settings, dict) else {}
+                found.append(Run(path, kind, settings, self.read_only))
         return found
 
     def missing(self, profile: str) -> dict[str, str]:
         """What the runs of a profile go without, by name, and why (see `note_missing`)."""
         path = self.root / MISSING
-        noted = _read_json(path, "missing data") if path.exists() else {}
-        return noted.get(profile, {})
+        if not path.exists():
+            return {}
+        advice = "delete it: `s1lab reproduce` writes it again"
+        noted = read_object(path, advice).get(profile, {})
+        if not isinstance(noted, dict) or not all(isinstance(why, str) for why in noted.values()):
+            raise RunError(f"{path} does not say what is missing and why; {advice}")
+        return noted
 
     def note_missing(self, profile: str, missing: Mapping[str, str]) -> None:
         """Remember which data sets and models could not be had, so that pages can say so."""
         path = self.root / MISSING
-        noted = _read_json(path, "missing data") if path.exists() else {}
-        if noted.get(profile, {}) == dict(missing):
-            return
-        noted[profile] = dict(missing)
-        text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
-        write_atomically(path, [text + "\n"])
+        noted = recorded(path)
+        if noted.get(profile, {}) != dict(missing):
+            noted[profile] = dict(missing)
+            text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
+            write_atomically(path, [text + "\n"])
 
     def get(self, run_id: str) -> Run:
         """The run whose name starts with `run_id` (as `s1lab runs list` prints it).
@@ -319,48 +357,54 @@ class RunStore:
         return found[0]
 
     def remove(self, run: Run) -> None:
-        """Delete a run's folder. The marker goes first: a half-deleted run is never finished."""
-        (run.path / "finished.json").unlink(missing_ok=True)
-        shutil.rmtree(run.path)
+        """Delete a run's folder. The marker goes first: a half-deleted run is never finished.
+
+        Raises:
+            RunError: the store is read-only, or the run is being made.
+        """
+        if self.read_only:
+            raise RunError(f"{self.root} holds committed results; nothing is removed from it")
+        with run.claim() as ours:
+            if not ours:
+                raise RunError(f"run {run.id} is being made; stop that first")
+            (run.path / "finished.json").unlink(missing_ok=True)
+            shutil.rmtree(run.path)
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
         """Copy finished runs, without their bulky parts, to `folder` (as `results/<profile>`).
 
         The folder is replaced as a whole. Returns the number of runs.
+
+        Raises:
+            RunError: the folder holds something else than runs.
         """
         folder = Path(folder)
+        others = [
+            path.name
+            for path in (folder.iterdir() if folder.exists() else ())
+            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE)
+        ]
+        if others:
+            raise RunError(f"{folder} holds {sorted(others)[0]!r}, no run; it is not replaced")
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
-        count = 0
+        fresh.mkdir(parents=True)
+        runs = list(runs)
         for run in runs:
             target = fresh / run.id
-            target.mkdir(parents=True)
+            target.mkdir()
             for name in ("manifest.json", "finished.json", "provenance.json"):
                 if (run.path / name).exists():
                     shutil.copy(run.path / name, target / name)
             if (run.path / "public").exists():
                 shutil.copytree(run.path / "public", target / "public")
-            count += 1
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(folder)
-        return count
+        return len(runs)
 
 
-def _read_json(path: Path, what: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"run {what} has no {path.name} (looked in {path.parent})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(
-            f"{path} is damaged ({error}). Remove the run with `s1lab runs gc --run {what}` and "
-            "compute it again."
-        ) from error
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

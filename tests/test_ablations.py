@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from s1lab.evaluation.crossed import crossed_interval
 from scipy import stats
 
 from s1lab import experiments, profiles
 from s1lab.analysis import lengths as by_length
 from s1lab.analysis import subsets
-from s1lab.evaluation.crossed import crossed_interval
 from s1lab.experiments import Training
+from s1lab.kinds import curation, sft
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run, RunStore
 
@@ -108,16 +109,16 @@ def pipeline(tmp_path: Path) -> Pipeline:
         summary["correct_traces"] = made[name][0] // 4
         finish(
             store,
-            found.locate_selection(name),
+            curation.selection(found, name).run,
             lambda run, summary=summary: run.write_json("summary.json", summary),
         )
-        trained(store, found.locate_checkpoint(condition.training), *made[name])
+        trained(store, sft.step(found, condition.training).run, *made[name])
         graded(store, found.locate_run(condition), right[name], [10, 20, 30, 100])
     seeded = {(96, 0): [0, 0, 1, 0], (96, 1): [1, 0, 1, 0], (1024, 1): [2, 1, 2, 0]}
     for condition in experiments.sequence_lengths(found.profile):
         changes = dict(condition.training.changes)
         place = changes.get("max_seq_len", 1024), changes.get("seed", 0)
-        trained(store, found.locate_checkpoint(condition.training), 32, 100, 2)
+        trained(store, sft.step(found, condition.training).run, 32, 100, 2)
         if place in seeded:
             tokens = [30, 60, 100, 100] if place[0] == 96 else [10, 20, 30, 90]
             graded(store, found.locate_run(condition), seeded[place], tokens)
@@ -192,7 +193,7 @@ def test_lengths_come_shortest_first_with_all_their_seeds(pipeline: Pipeline) ->
     short, whole = by_length.lengths(pipeline, "countdown")
     assert (short.tokens, whole.tokens) == (96, 1024)
     assert short.seeds == whole.seeds == (0, 1)
-    assert whole.training.id == pipeline.locate_checkpoint(Training()).id
+    assert whole.training.id == sft.step(pipeline, Training()).run.id
     np.testing.assert_array_equal(short.table("accuracy"), [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]])
     np.testing.assert_array_equal(whole.table("accuracy"), [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]])
     assert whole.by_seed("thinking_tokens") == [40, 37.5]

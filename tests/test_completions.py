@@ -170,7 +170,7 @@ def test_a_hanging_server_is_given_up_on_in_bounded_time(server):
         (["drop"] * 9, "no connection|Remote end closed"),
         (["500"] * 9, "HTTP 500"),
         (["429"] * 9, "HTTP 429"),
-        (["malformed"] * 9, "not JSON"),
+        (["malformed"] * 9, "JSON"),
         (["empty"] * 9, "no completion"),
     ],
 )

@@ -13,7 +13,7 @@ from s1lab.data import rows as mapping
 from s1lab.data.audit import audit, load_audit
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
-from s1lab.data.sources import BENCHMARKS, POOL, SOURCES, source, table7_name
+from s1lab.data.sources import POOL, SOURCES, source, table7_name
 
 
 @pytest.fixture

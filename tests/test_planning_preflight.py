@@ -18,11 +18,10 @@ import pytest
 from s1core.errors import RunError
 from s1lab import profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.cost import cost
+from s1lab.planning.cost import begin_with, cost
 from s1lab.planning.fetch import CHECKSUMS
 from s1lab.planning.machine import Finding, gpus
 from s1lab.planning.preflight import Site, broken_shards, check_datasets, preflight
-from s1lab.planning.start import begin_with
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
 from tests.planning_fixtures import (

@@ -22,7 +22,6 @@ from s1core.selection import (
     Funnel,
     SelectionConfig,
     StringPattern,
-    annotate,
     check_fields,
     check_format,
     curate,
@@ -35,6 +34,7 @@ from s1core.selection import (
     select,
 )
 from s1core.selection.diversity import benchmark_domains, draw_rank
+from s1lab.data.audit import beside_paper
 from s1lab.data.baselines import BASELINES
 
 AIME, GPQA, MATH = "qq8933/AIME_1983_2024", "Idavidrein/gpqa", "qfq/openaimath/Algebra"
@@ -206,7 +206,7 @@ def test_an_aime_question_may_hold_a_diagram_and_others_may_not():
     question = "Find x. [asy] draw(A--B); [/asy] ![Image](x)"
     assert check_format([candidate(question, source=AIME)])[1] == []
     (dropped,) = check_format([candidate(question, source=GPQA)])[1]
-    assert (dropped.stage, dropped.reason) == ("format", "[asy] diagram")
+    assert dropped.reason == "[asy] diagram"
 
 
 def test_patterns_of_another_pool_can_look_at_the_trace():
@@ -231,13 +231,6 @@ def test_only_what_neither_model_solves_is_kept():
         "solved by the small model only": 1,
         "solved by both models": 1,
     }
-
-
-def test_bounds_on_the_trace_are_inclusive():
-    pool = [candidate(f"q{n}", thinking_tokens=n) for n in (9, 10, 20, 21)]
-    kept, dropped = difficulty(pool, min_thinking_tokens=10, max_thinking_tokens=20)
-    assert [c.thinking_tokens for c in kept] == [10, 20]
-    assert [d.reason for d in dropped] == ["trace too short", "trace too long"]
 
 
 # ----------------------------------------------------------------- diversity, Algorithm 1
@@ -364,10 +357,10 @@ def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
 @pytest.mark.parametrize(
     "pool, changes, says",
     [
-        ([], {}, "the pool is empty"),
-        ([candidate()], {"target": 2}, "1 questions are left, fewer than the target of 2"),
+        ([], {"target": 1}, "0 questions are left for a target of 1"),
+        ([candidate()], {"target": 2}, "1 questions are left for a target of 2"),
+        ([candidate()], {"target": 0}, "for a target of 0"),
         ([candidate(), candidate()], {"target": 1}, "deduplicate the pool"),
-        ([candidate(domain="")], {"target": 1}, "have no domain"),
         ([candidate()], {"target": 1, "variant": "notebook"}, "no question from there"),
         ([candidate()], {"target": 1, "variant": "best"}, "not 'best'"),
         ([candidate(q, source=AIME) for q in "ab"], {"target": 1}, "2 questions are pre-selected"),
@@ -376,14 +369,6 @@ def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
 def test_what_cannot_be_selected_from_is_a_clear_error(pool, changes, says):
     with pytest.raises(InputError, match=says):
         diversify(pool, DiversityConfig(**changes), np.random.default_rng(0))
-
-
-def test_a_small_pool_is_taken_whole_when_that_is_allowed():
-    pool = [candidate(f"q{i}") for i in range(5)]
-    kept, dropped = diversify(
-        pool, DiversityConfig(target=9, allow_fewer=True), np.random.default_rng(0)
-    )
-    assert {c.key for c in kept} == {c.key for c in pool} and dropped == []
 
 
 # ------------------------------------------------------------------- funnel and baselines
@@ -398,7 +383,7 @@ def test_the_funnel_accounts_for_every_question_at_every_stage():
     pool += [pool[0]]
     config = SelectionConfig(ngram=4, diversity=DiversityConfig(target=60))
     selected, funnel = select(pool, {"bench": ["n g r a m"]}, config, np.random.default_rng(0))
-    assert list(funnel.counts()) == [
+    assert [stage.name for stage in funnel.stages] == [
         "pool", "decontaminate", "deduplicate", "missing or failed", "format", "difficulty",
         "diversity",
     ]  # fmt: skip
@@ -416,11 +401,10 @@ def test_the_funnel_accounts_for_every_question_at_every_stage():
 def test_a_funnel_survives_json_and_stands_beside_the_papers_counts():
     _, funnel = select(a_pool(), {}, SelectionConfig(diversity=DiversityConfig(target=150)))
     assert Funnel.from_json(json.loads(json.dumps(funnel.to_json()))) == funnel
-    rows = {row["stage"]: row for row in funnel.rows()}
+    rows = {row["stage"]: row for row in beside_paper(funnel)}
+    assert rows["deduplicate"]["paper"] is None
     assert (rows["format"]["paper"], rows["format"]["notebook"]) == (51_581, 51_607)
     assert (rows["pre-selected"]["paper"], rows["pre-selected"]["notebook"]) == (384, 393)
-    by_source = funnel.table("source", label=lambda s: s.split("/")[0])
-    assert sum(row["pool"] for row in by_source) == 400
 
 
 def test_duplicates_leave_one_copy_whatever_the_row_order():
@@ -459,16 +443,6 @@ def test_curation_stops_before_difficulty():
         curate([], {})
 
 
-def test_annotations_meet_their_question_by_key():
-    examples = [candidate("x").example, candidate("y").example]
-    x, y = (e.key for e in examples)
-    made = list(annotate(examples, len, {x: True}, {x: False}, {x: True}, {y: "timeout"}))
-    assert made[0] == candidate("x", thinking_tokens=4, small_correct=True)
-    assert (made[1].small_correct, made[1].error) == (None, "timeout")
-    with pytest.raises(InputError, match="not a number of tokens"):
-        list(annotate(examples, lambda text: -1, {}, {}, {}))
-
-
 def test_candidates_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         candidate().thinking_tokens = 3
@@ -484,10 +458,10 @@ def rows(path):
 def test_math500_against_itself_drops_500_of_500(data_dir):
     questions = [row["problem"] for row in rows(data_dir / "math500" / "math500.jsonl")]
     pool = [candidate(q) for q in questions]
-    assert len(decontaminate(pool, {"MATH500": questions})[1]) == 500
+    assert len(decontaminate(pool, BenchmarkIndex({"MATH500": questions}))[1]) == 500
     official = BenchmarkIndex({"MATH500": questions}, match_short=False)
     # The official code lets the 32 questions of fewer than 8 words through.
-    assert sum(o is not None for o in official.scan(questions)) == 468
+    assert sum(o is not None for o in map(official.overlap, questions)) == 468
 
 
 def test_benchmarks_against_gsm8k_report_what_brute_force_reports(data_dir):
@@ -507,7 +481,7 @@ def test_benchmarks_against_gsm8k_report_what_brute_force_reports(data_dir):
             hit = tuple(w) in whole or any(tuple(w[i : i + 8]) in grams for i in range(len(w) - 7))
             expected.append(hit)
         index = BenchmarkIndex({name: benchmark})
-        assert [o is not None for o in index.scan(pool)] == expected
+        assert [o is not None for o in map(index.overlap, pool)] == expected
         assert sum(expected) == {"MATH500": 0, "GSM8K": 70}[name]
 
 

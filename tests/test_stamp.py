@@ -12,7 +12,7 @@ import pytest
 from s1lab import profiles
 from s1lab.figures.display import STAMP_VARIABLE, figure_frame, figure_html, to_pdf, to_svg
 from s1lab.figures.style import styled
-from s1lab.pipeline import STAMP_VARIABLE as SET_BY_PIPELINE
+from s1lab.lab import STAMP_VARIABLE as SET_BY_PIPELINE
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 

@@ -3,12 +3,14 @@
 It decides when thinking goes on and when it ends; it samples nothing, holds no text and knows no
 engine. An engine asks three things of a `Machine`: how many tokens it may sample before asking
 again (`room`), at which ids it must ask at once (`stops`), and, after `take`, which ids to append.
+Thinking stops at its delimiter and at an end of turn, the answer at an end of turn alone: many
+models write the delimiter a second time, right after the close.
 
     thinking ──end token, Waits left──▶ (drop it, append "Wait") ──▶ thinking
     thinking ──end token, none left───▶ end delimiter ──▶ answer          outcome "ended"
     thinking ──max_thinking reached───▶ newline?, end delimiter, cue ──▶ answer   "truncated"
     thinking ──context nearly full────▶ the same                         outcome "context"
-    answer   ──end token, max_answer or the context──▶ finished
+    answer   ──end of turn, max_answer or the context─▶ finished
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from s1core.errors import InputError
+from s1core.errors import InputError, check_number
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
@@ -45,29 +47,29 @@ class Budget:
     max_answer: int = 512
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("max_thinking", 0),
-            ("num_ignore", 0),
-            ("min_thinking", 0),
-            ("max_answer", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("max_thinking", "num_ignore", "min_thinking", "max_answer"):
+            check_number(name, getattr(self, name), int(name == "max_answer"), 2**31 - 1)
         if self.min_thinking > self.max_thinking:
             raise InputError(
                 f"min_thinking ({self.min_thinking}) exceeds max_thinking ({self.max_thinking})"
             )
         if isinstance(self.ignore_str, list):
             object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
-        if not isinstance(self.ignore_str, str) and not self.ignore_str:
+        strings = (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
+        if not isinstance(strings, tuple) or not all(isinstance(s, str) for s in strings):
+            raise InputError(f"ignore_str must be text or a list of texts, not {strings!r:.60}")
+        if not strings:
             raise InputError('ignore_str is an empty list; use "" to only suppress the end')
+        if not isinstance(self.answer_cue, str):
+            raise InputError(f"answer_cue must be text, not {self.answer_cue!r:.60}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
 
-    `ends_line` says whether a token's text ends with a line break.
+    `stops` end thinking, `eos_ids` the answer; `ends_line` says whether a token's text ends with a
+    line break.
     """
 
     max_thinking: int
@@ -79,6 +81,7 @@ class Rules:
     cue_ids: tuple[int, ...]
     newline_ids: tuple[int, ...]
     stops: frozenset[int]
+    eos_ids: tuple[int, ...]
     ends_line: Callable[[int], bool] = field(compare=False)
 
     @property
@@ -109,6 +112,7 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
         cue_ids=cue_ids,
         newline_ids=delimiters.newline_ids,
         stops=delimiters.end_of_thinking_ids,
+        eos_ids=tuple(sorted(delimiters.eos_ids)),
         ends_line=lambda token: tokenizer.decode([token]).endswith("\n"),
     )
 
@@ -120,8 +124,8 @@ class Machine:
     Splitting the sampled tokens differently over calls of `take` changes nothing.
 
     Attributes:
-        stops: ids that end a phase. The engine must call `take` as soon as it samples one;
-            it is the last of the tokens it passes, and the machine drops it.
+        stops: ids that end this phase. The engine must call `take` as soon as it samples one; it is
+            the last of the tokens it passes, and the machine drops it. Each `take` may change them.
         suppress: the next token must not be one of `stops` (the ignore string is empty, and
             putting nothing in place of the end would only invite it again).
         draws: sampled tokens so far, dropped ones included.
@@ -184,8 +188,7 @@ class Machine:
 
     def skip_thinking(self) -> None:
         """Answer at once, with no delimiter in between; called before `start()`."""
-        self.phase = "answer"
-        self._answer_left = min(self.rules.max_answer, self._context_left)
+        self._open_answer()
 
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
@@ -198,7 +201,7 @@ class Machine:
             sampled: at most `room` ids, of which only the last may be one of `stops`; that one
                 is dropped, and what is returned stands in its place.
         """
-        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.rules.stops)
+        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.stops)
 
     def _advance(self, sampled: Sequence[int], stopped: bool) -> list[int]:
         """`take`, told whether the last token ends the phase (and is dropped)."""
@@ -237,10 +240,14 @@ class Machine:
         return self._begin_answer("context" if self._context_binds else "truncated", closing)
 
     def _begin_answer(self, outcome: Outcome, closing: tuple[int, ...]) -> list[int]:
-        self.outcome, self.phase, self.suppress = outcome, "answer", False
+        self.outcome, self.suppress = outcome, False
         self._append(closing, "forced", "answer")
-        self._answer_left = min(self.rules.max_answer, self._context_left)
+        self._open_answer()
         return list(closing)
+
+    def _open_answer(self) -> None:
+        self.phase, self.stops = "answer", frozenset(self.rules.eos_ids)
+        self._answer_left = min(self.rules.max_answer, self._context_left)
 
     def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
         if not ids:

@@ -29,7 +29,7 @@ from s1core.errors import InputError
 from s1core.forcing.budget import Budget, Machine, Rules
 from s1core.forcing.drive import generate
 from s1core.records import Example, Generation, Problem
-from s1core.templates import encode
+from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
 # Appendix E.1, word for word as in the official prompts.
 CLASS_INSTRUCTIONS = {
@@ -43,8 +43,6 @@ CLASS_INSTRUCTIONS = {
         "have the correct answer."
     ),
 }
-STEP_MARK = "<|im_start|>"
-STEP_HEADER = STEP_MARK + "{left} steps left\n"
 TOKENS_PER_STEP = 100  # What Appendix E.1 takes a step to cost when it measures control.
 
 
@@ -120,12 +118,12 @@ class StepMachine(Machine):
 
     def take(self, sampled: Sequence[int]) -> list[int]:
         """As `Machine.take`; one of `stops` that ends nothing is handed back, to be appended."""
-        if not sampled or sampled[-1] not in self.stops:
-            return self._advance(sampled, stopped=False)
+        if self.phase == "answer" or not sampled or sampled[-1] not in self.stops:
+            return super().take(sampled)
         last, before = sampled[-1], sampled[-2] if len(sampled) > 1 else self._last
-        if self.phase == "thinking" and last == self._mark and self.steps < self._allowed:
+        if last == self._mark and self.steps < self._allowed:
             self.steps += 1
-        elif self.phase == "thinking" and (before, last) == (self._mark, self._answer):
+        elif (before, last) == (self._mark, self._answer):
             return self._answer_opened(sampled)
         elif last in self.rules.stops:
             return self._advance(sampled, stopped=True)

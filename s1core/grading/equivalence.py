@@ -1,139 +1,231 @@
 r"""Whether two answers are the same: cheap sure tests first, then math-verify under guard.
 
-Almost every answer is settled by its normalised text or its exact rational value. What is left
-goes to math-verify in a separate process (`verifier.py`), which the kernel stops at the time limit
-and which cannot take more than its share of memory. No text is ever evaluated as code.
+Almost every answer is settled by its spelling or its exact value. Lists, matrices and quantities
+are taken apart; what is left goes to math-verify in a separate process (`verifier.py`). A verdict
+that rests on a guess says so in `how`. No text is ever evaluated as code.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import product
+
+from s1core.grading.spelling import bounds, closing, measure, normalise, value
+from s1core.grading.verifier import Verdict, verify
 
 MAX_COMPARED = 400
 """Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
 MAX_PARTS = 16
 """Longest list that is compared part by part."""
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Same or not, and which test said so."""
-
-    same: bool
-    how: str
-
-
-_SPACES = re.compile(r"\\[!,;:> ]|\\q?quad\b|~|\s+")
-_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|textit|operatorname)\s*\{([^{}]*)\}")
-_UNIT = re.compile(r"(?<=[\d}])\\(?:text|mathrm|mbox)\{[^{}]*\}(?:\^\{?\d\}?)?$")
-_SHORT_FRAC = re.compile(r"\\frac(?:(\d)(\d)|(\d)\{([^{}]*)\}|\{([^{}]*)\}(\d))")
-_RATIONAL = re.compile(r"(-?)\\frac\{(-?\d{1,40})\}\{(-?\d{1,40})\}|(-?\d{1,40})/(\d{1,40})")
-_DECIMAL = re.compile(r"-?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})")
-_SLASH = re.compile(r"(?<![\w}.])(\d+)/(\d+)(?![\w.{])")
-_NUMERAL = re.compile(r"(-?[0-9A-Za-z]{1,60})(?:_(\d{1,2}))?")
-_SUBSCRIPT = re.compile(r"_\{(\w+)\}")
-_MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix)\}(.*)\\end\{\1\}", re.S)
-_THOUSANDS = re.compile(r"(?<![\d.,])-?\d{1,3}(?:,\d{3})+(?![\d,])")
+_BASED = re.compile(r"\(?(-?[0-9][0-9A-Z]{0,60}|[A-Z]{2,60})\)?(?:_\{?(\d{1,2})\}?)?")
+_MATRIX = re.compile(
+    r"[(\[]?\\begin\{([bpB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}[)\]]?", re.S
+)
+_NAME = r"(?:[A-Za-z]|\\[a-z]+ ?)(?:_\w|_\{\w+\})?'?(?:\([a-z](?:,[a-z])*\))?"
+_ASSIGNED = re.compile(rf"({_NAME}|\({_NAME}(?:,{_NAME})+\))(?:=|\\in(?![a-z]) ?)(.+)", re.S)
+_WORD = r"(?<![\\A-Za-z])[^\W\d_]{3,}"
+_SENTENCE = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{4,}|(?<!\\)\b[^\W\d_]{2,}\.? [^\W\d_]{2,}")
+_GROUPED = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
+_SPACED = re.compile(r"-?\d+(?: -?\d+)+")
+_RANGES = re.compile(r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])")
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
     r"""Compare two answers: `equivalent("\\frac{1}{2}", "0.5") -> Verdict(True, "value")`.
 
-    Tests, in order: text as it stands, normalised text, exact rational value, math-verify.
-    Two rational values that differ are different without asking further.
+    Tests, in order: text as it stands, normalised text, words, numerals with a base, lists part by
+    part, exact value, units, math-verify. Readings of doubtful text are tried last, as guesses.
     """
     gold, answer = gold.strip(), answer.strip()
     if gold == answer:
         return Verdict(True, "text")
     if len(answer) > MAX_COMPARED or len(gold) > 4 * MAX_COMPARED:
         return Verdict(False, "too long to compare")
-    plain_gold, plain_answer = normalise(gold), normalise(answer)
-    if plain_gold == plain_answer:
-        return Verdict(True, "normalised text")
-    if based := _same_numeral(plain_gold, plain_answer):
-        return based
-    values = value(plain_gold), value(plain_answer)
-    if None not in values:
-        return Verdict(values[0] == values[1], "value")
-    lists = _items(plain_gold), _items(plain_answer)
+    left, right = normalise(gold), normalise(answer)
+    verdict = _same(left, right)
+    if verdict.same:
+        return verdict
+    for one, other, why in _guesses(gold, answer, left, right):
+        if (one, other) != (left, right) and (guess := _same(one, other)).same:
+            return Verdict(True, f"{guess.how} (guess: {why})")
+    return verdict
+
+
+def _guesses(gold: str, answer: str, left: str, right: str) -> Iterator[tuple[str, str, str]]:
+    """Second readings of both sides: what a comma or a blank between digits may stand for."""
+    yield normalise(gold, False), right, "a comma read as a separator"
+    yield left, normalise(answer, False), "a comma read as a separator"
+    for mark, shape, why in (("", _GROUPED, "blanks read as thousands"), (",", _SPACED, "blanks read as commas")):
+        yield *(t.replace(" ", mark) if shape.fullmatch(t) else t for t in (left, right)), why
+
+
+def _same(gold: str, answer: str) -> Verdict:
+    """Two normalised texts, at any depth."""
+    if gold == answer:
+        return Verdict(bool(gold), "normalised text")
+    if not gold or not answer:
+        return Verdict(False, "empty")
+    if gold.casefold() == answer.casefold() and re.search(_WORD, gold):
+        return Verdict(True, "words")
+    lists = _items(gold), _items(answer)
     if lists[0] and lists[1]:
         return _same_lists(*lists)
-    from s1core.grading.verifier import verify
-
-    return verify(plain_gold, plain_answer)
-
-
-def normalise(text: str) -> str:
-    r"""One spelling for what LaTeX spells in many: `"$ \dfrac12 $." -> "\frac{1}{2}"`."""
-    text = text.strip().rstrip(".").strip().strip("$").strip().rstrip(".").strip()
-    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
-        if text.startswith(opening) and text.endswith(closing):
-            text = text[len(opening) : len(text) - len(closing)]
-    text = text.replace(r"\$", "").replace(r"\%", "").replace("%", "").replace("−", "-")
-    text = re.sub(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree\b|°", "", text)
-    text = re.sub(r"\\(?:left|right|displaystyle|limits)\b\s*", "", text)
-    text = re.sub(r"\\[dtc]frac\b", r"\\frac", text)
-    text = _UNIT.sub("", _SPACES.sub(" ", text).strip().replace(" ", ""))
-    text = _WRAPPED.sub(r"\1", text)
-    text = _SHORT_FRAC.sub(_full_frac, text)
-    text = re.sub(r"\\sqrt(\w)", r"\\sqrt{\1}", text)
-    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text.replace("{,}", ","))
-    text = _SLASH.sub(r"\\frac{\1}{\2}", _SUBSCRIPT.sub(r"_\1", text))
-    return text.rstrip(".")
+    gold, answer = _unnamed(gold, answer)
+    if (lists[0] or lists[1]) and not _RANGES.search(gold + answer):
+        one, other = (_items(text) or _List("", (text,)) for text in (gold, answer))
+        return _same_lists(one, other)
+    for test in (_same_numerals, _same_values, _same_measures):
+        if verdict := test(gold, answer):
+            return verdict
+    if _SPACED.fullmatch(gold) or _SPACED.fullmatch(answer):
+        return Verdict(False, "numbers side by side")
+    if any(_SENTENCE.search(text) for text in (gold, answer)):
+        return Verdict(False, "words")
+    for one, other in ((gold, answer), (answer, gold)):
+        if near := bounds(other):
+            return verify(_readable(one), "0", (str(near[0]), str(near[1])))
+    return verify(_readable(gold), _readable(answer))
 
 
-def value(text: str) -> Fraction | None:
-    r"""Exact value of a normalised integer, decimal or simple fraction, else None."""
-    text = re.sub(r"^[A-Za-z](?:\([a-z]\))?=", "", text).removeprefix("+")
-    if match := _RATIONAL.fullmatch(text):
-        sign, top, bottom, plain_top, plain_bottom = match.groups()
-        top, bottom = int(top or plain_top), int(bottom or plain_bottom)
-        return Fraction(-top if sign else top, bottom) if bottom else None
-    return Fraction(text) if _DECIMAL.fullmatch(text) else None
+def _readable(text: str) -> str:
+    """What math-verify misreads: blanks between digits, degrees, a percent sign."""
+    text = re.sub(r"(?<=\d)(?<!_\d) (?=\d)", r"\\cdot ", text)
+    text = re.sub(r"(?<![\d.])(\d+\.?\d*)\^\\circ", r"(\\frac{\1\\pi}{180})", text)
+    return re.sub(r"(?<![\d.])(\d+\.?\d*)\\?%", r"(\\frac{\1}{100})", text)
+
+
+def _unnamed(gold: str, answer: str) -> tuple[str, str]:
+    r"""Without what an answer is called: `x=5` and `5`, `f(x)=2x` and `2x`, `x\in[0,1]`.
+
+    Of an answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts.
+    """
+    texts = [text.split(r"\approx")[0] for text in (gold, answer)]
+    named = [_ASSIGNED.fullmatch(text) for text in texts]
+    equations = [re.search(r"(?<![<>!])=", text) for text in texts]
+    for one, other in ((0, 1), (1, 0)):
+        if named[one] and (not equations[other] or all(named) and named[0][1] == named[1][1]):
+            texts[one] = named[one][2]
+    for one, other in ((0, 1), (1, 0)):
+        computed = one or not re.search(r"(?<!\\)\b[a-z]", texts[one])
+        if equations[one] and computed and not equations[other]:
+            texts[one] = texts[one].rpartition("=")[2]
+    return texts[0], texts[1]
+
+
+def _same_numerals(gold: str, answer: str) -> Verdict | None:
+    """Numerals with a base (`4210_5`), which math-verify compares without it; else None.
+
+    A base that is left out is taken from the other side: the question names it.
+    """
+    left, right = _BASED.fullmatch(gold), _BASED.fullmatch(answer)
+    if not left or not right or not (left[2] or right[2]):
+        return None
+    try:
+        sizes = [int(match[1], int(match[2] or 36)) for match in (left, right)]
+    except ValueError:  # a subscript that is no base, a digit that its base has not
+        return None
+    if left[2] and right[2]:
+        return Verdict(sizes[0] == sizes[1], "numeral in its base")
+    return Verdict(left[1] == right[1], "numeral (guess: base left out)")
+
+
+def _same_values(gold: str, answer: str) -> Verdict | None:
+    """Two numbers, exactly, or one as the other rounded to six digits or more."""
+    left, right = value(gold), value(answer)
+    if left is None or right is None:
+        return None
+    if left != right:
+        for size, near in ((left, bounds(answer)), (right, bounds(gold))):
+            exact = size.denominator == 1 and near and near[1] - near[0] > abs(size) / 10**14
+            if near and not exact and near[0] <= size < near[1]:
+                return Verdict(True, "value, to the digits given")
+    return Verdict(left == right, "value")
+
+
+def _same_measures(gold: str, answer: str) -> Verdict | None:
+    """Quantities; a unit on one side alone is let go, and said to be."""
+    one, other = measure(gold), measure(answer)
+    if one is None and other is None:
+        return None
+    if one and other:
+        if None not in (one.kind, other.kind) and one.kind != other.kind:
+            return Verdict(False, "units differ")
+        if None not in (one.kind, other.kind) and one.factor != other.factor:
+            return _same(one.scaled, other.scaled)
+        same = _same(one.number, other.number)
+        alike = one.kind is not None or one.unit.rstrip("s") == other.unit.rstrip("s")
+        return same if alike else Verdict(same.same, f"{same.how} (guess: units not compared)")
+    found, bare = (one, answer) if one else (other, gold)
+    both = value(found.number) is not None and value(bare) is not None
+    if found.kind == "" or found.kind == "degree^1" and not both:  # never equal in radians
+        if (same := _same(found.scaled, bare)).same:
+            return same
+    if found.kind == "" and (value(found.number) or 1) < 1:
+        return Verdict(False, "value")
+    same = _same(found.number, bare)
+    return Verdict(same.same, f"{same.how} (guess: unit left out)")
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """A comma list, tuple, interval, set or matrix: its frame and its parts."""
+    """A comma list, tuple, interval, set, union or matrix: its frame and its parts."""
 
     frame: str
     parts: tuple[str, ...]
 
     @property
     def ordered(self) -> bool:
-        return self.frame not in ("", "{}")
+        return self.frame not in ("", "{}", "cup")
 
 
 def _items(text: str) -> _List | None:
     r"""Take a list apart: `"(1,\frac{2}{3}]" -> _List("(]", ("1", "\frac{2}{3}"))`."""
     if matrix := _MATRIX.fullmatch(text):
-        rows = [row.split("&") for row in matrix.group(2).removesuffix(r"\\").split(r"\\")]
+        rows = [row.split("&") for row in matrix[2].removesuffix(r"\\").split(r"\\")]
         shape = "x".join(str(len(row)) for row in rows)
-        return _List(f"matrix {shape}", tuple(part for row in rows for part in row))
-    for opening, closing in ((r"\{", r"\}"), ("(", ")"), ("(", "]"), ("[", ")"), ("[", "]")):
-        if text.startswith(opening) and text.endswith(closing):
-            inside = text[len(opening) : len(text) - len(closing)]
-            parts = _split_commas(inside)
-            if parts and len(parts) > 1:
-                return _List((opening + closing).replace("\\", ""), parts)
-    parts = _split_commas(text)
-    return _List("", parts) if parts and len(parts) > 1 else None
+        return _List(f"matrix {shape}", tuple(part.strip() for row in rows for part in row))
+    if text.startswith(r"\{") and closing(text, 1) == len(text) - 1:
+        parts = _split(text[2:-2], ",")
+        return _List("{}", parts) if parts else None
+    if text[:1] in ("(", "[") and closing(text, 0) == len(text) - 1:
+        parts = _split(text[1:-1], ",")
+        return _List(text[0] + text[-1], parts) if parts and len(parts) > 1 else None
+    for mark, frame in ((",", ""), (r"\cup", "cup")):
+        parts = tuple(sign for part in _split(text, mark) for sign in (_signs(part) if mark == "," else [part]))
+        if len(parts) > 1:
+            return _List(frame, parts)
+    return None
 
 
-def _split_commas(text: str) -> tuple[str, ...] | None:
-    """Parts between the commas outside all brackets; None when the brackets do not match."""
+def _split(text: str, mark: str) -> tuple[str, ...]:
+    """Parts between the marks outside all brackets; none when the brackets do not match."""
     depth, parts, start = 0, [], 0
     for position, character in enumerate(text):
         depth += (character in "([{") - (character in ")]}")
         if depth < 0:
-            return None
-        if character == "," and depth == 0:
-            parts.append(text[start:position])
-            start = position + 1
-    parts.append(text[start:])
-    return tuple(parts) if depth == 0 and all(parts) else None
+            return ()
+        if depth == 0 and text.startswith(mark, position):
+            parts.append(text[start:position].strip())
+            start = position + len(mark)
+    parts.append(text[start:].strip())
+    return tuple(parts) if depth == 0 and all(parts) else ()
+
+
+def _signs(text: str) -> list[str]:
+    r"""Both numbers that `a\pm b` stands for; `\mp` takes the other sign of the first `\pm`."""
+    count = text.count(r"\pm")
+    if not 0 < count <= 3:
+        return [text]
+    found = []
+    for signs in product("+-", repeat=count):
+        one = re.sub(r"\\mp ?", "-" if signs[0] == "+" else "+", text)
+        for sign in signs:
+            one = re.sub(r"\\pm ?", sign, one, count=1)
+        found.append(re.sub(r"(^|[=({])\+", r"\1", one))
+    return found
 
 
 def _same_lists(gold: _List, answer: _List) -> Verdict:
@@ -141,40 +233,19 @@ def _same_lists(gold: _List, answer: _List) -> Verdict:
     same_frame = gold.frame == answer.frame or not (gold.ordered or answer.ordered)
     if not same_frame or len(gold.parts) != len(answer.parts) or len(gold.parts) > MAX_PARTS:
         return Verdict(False, "parts: another shape")
-    if gold.ordered:
-        pairs = zip(gold.parts, answer.parts, strict=True)
-        same = all(equivalent(left, right).same for left, right in pairs)
-        return Verdict(same, "part by part")
-    left_over = list(answer.parts)
+    left_over, verdicts = list(answer.parts), []
     for part in gold.parts:
-        twin = next((other for other in left_over if equivalent(part, other).same), None)
-        if twin is None:
-            return Verdict(False, "parts in any order")
-        left_over.remove(twin)
-    return Verdict(True, "parts in any order")
-
-
-def _same_numeral(gold: str, answer: str) -> Verdict | None:
-    """Numerals with a base (`4210_5`), which math-verify compares without it; else None.
-
-    A base that is left out is taken from the other side: the question names it.
-    """
-    left, right = _NUMERAL.fullmatch(gold), _NUMERAL.fullmatch(answer)
-    if not left or not right or not (left.group(2) or right.group(2)):
-        return None
-    if left.group(2) and right.group(2):
-        try:
-            return Verdict(int(*_based(left)) == int(*_based(right)), "numeral in its base")
-        except ValueError:
-            return Verdict(False, "not a numeral of its base")
-    return Verdict(left.group(1).upper() == right.group(1).upper(), "numeral, base left out")
-
-
-def _based(match: re.Match[str]) -> tuple[str, int]:
-    return match.group(1), int(match.group(2))
-
-
-def _full_frac(match: re.Match[str]) -> str:
-    a, b, c, d, e, f = match.groups()
-    top, bottom = (a, b) if a else (c, d) if c else (e, f)
-    return rf"\frac{{{top}}}{{{bottom}}}"
+        others = left_over[:1] if gold.ordered else left_over
+        tried = []
+        for other in others:
+            tried.append(_same(part, other))
+            if tried[-1].same:
+                left_over.remove(other)
+                break
+        verdicts.append(next((v for v in tried if v.same), next((v for v in tried if v.same is None), tried[0])))
+        if verdicts[-1].same is False:
+            break
+    same = False if any(v.same is False for v in verdicts) else all(v.same for v in verdicts) or None
+    how = "part by part" if gold.ordered else "parts in any order"
+    doubts = [v.how for v in verdicts if v.same is None or "guess" in v.how]
+    return Verdict(same, f"{how}: {doubts[0]}" if doubts and same is not False else how)

@@ -1,8 +1,9 @@
 r"""From an answer text to the answer: what the grader takes for it, and how it was found.
 
-Order: the last balanced `\boxed{}`, then "Final Answer:", then "Answer:" (the paper's cue and its
-harness's pattern, Section 3.1), then "####" and "the answer is", and, when nothing else is there,
-the last thing said, flagged as a guess. Every function is linear in the text and evaluates nothing.
+Order: the last balanced `\boxed{}` unless "Final Answer:" follows it, then "Final Answer:", then
+"Answer:" (the paper's cue and its harness's pattern, Section 3.1), then "####" and "the answer is",
+and, when nothing else is there, the last thing said, flagged as a guess. Every function is linear
+in the text and evaluates nothing.
 """
 
 from __future__ import annotations
@@ -30,27 +31,41 @@ class Extraction:
 
 NOTHING = Extraction(None, "nothing found")
 
-_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\boxed\s+(?P<bare>[^\s{}$\\]+)|\\.|[{}]", re.S)
-_JOIN = re.compile(r"(?:[\s$,;]|\\[()]|\\q?quad|\\text\{\s*and\s*\}|and)+")
+_BRACES = re.compile(
+    r"\\(?:boxed|fbox)\s{0,9}\{|\\boxed\s{0,9}(?P<bare>\\[A-Za-z]+(?:\d\d|(?:\{[^{}]{0,99}\}|\d){1,2})|(?<=\s)[^\s{}$\\]+)"
+    r"|\\.|[{}]",
+    re.S,
+)
+_JOIN = re.compile(r"(?:[\s$,;]|\\[()]|\\q?quad|\\text\{\s*(?:and|or)\s*\}|and|or)*")
+FINAL = "Final Answer:"
 _CUES = (
-    (
-        "Final Answer:",
-        re.compile(r"final\s{1,9}answer\s{0,9}(?:\*\*|__)?\s{0,9}(?::|$)", re.I | re.M),
-    ),
+    (FINAL, re.compile(r"final\s{1,9}answer\s{0,9}(?:\*\*|__)?\s{0,9}(?::|$)", re.I | re.M)),
     ("Answer:", re.compile(r"answer\s{0,9}(?:\*\*|__)?\s{0,9}:", re.I)),
     ("####", re.compile(r"^####", re.M)),
     ("the answer is", re.compile(r"\banswer\s{1,9}is\b(?:\s{1,9}therefore)?\s{0,9}:?", re.I)),
 )
+_EMPTY_WORDS = re.compile(
+    r"\W{0,9}(?:indeed |now |also )?(?:correct|right|wrong|incorrect|not|found|obtained|given|"
+    r"reasonable|consistent|as follows|clear|therefore\W*$)\b",
+    re.I,
+)
 _FORMULA = re.compile(
     r"\$\$(.{1,500}?)\$\$|\$([^$\n]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]"
+    r"|(-?\d{0,9}\\[dt]?(?:frac|sqrt)(?:\{(?:[^{}]|\{[^{}]{0,99}\}){1,200}\}|\d){1,2})"
 )
 _COMMANDS = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_NUMERAL = r"-?(?:\d{1,3}(?: \d{3})+(?![\d,])|\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?|-?(?<!\d)\.\d+%?"
+_NUMBER = re.compile(_NUMERAL)
+_NUMBERS = re.compile(rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:{_NUMERAL}))*")
+_VERB = re.compile(r"\b(?:is|are|was|were|be|equals?|has|have|had|left|makes?|gives?)\b|=", re.I)
+_CAUSE = re.compile(r"\b(?:since|because|given|as|for (?:each|the|every|all|his|her|their))\b|[?!]")
+_QUESTIONS = re.compile(r"[^.!?\n]{0,999}\?")
 _THINKING = (
     ("<|im_start|>think", "<|im_start|>answer"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<think>", "</think>"),
 )
+_FRAMES = re.compile(r"<\|(?:begin_of_solution|end_of_solution|im_end|endoftext|eot_id)\|>")
 
 
 def split_thinking(text: str) -> tuple[str, str | None]:
@@ -60,11 +75,11 @@ def split_thinking(text: str) -> tuple[str, str | None]:
     is "" when the text has no delimiter. The last end delimiter counts.
     """
     for start, end in _THINKING:
-        if end in text:
-            thinking, _, answer = text.rpartition(end)
-            return thinking.removeprefix(start).strip(), _without_frame(answer)
-        if text.lstrip().startswith(start):
-            return text.lstrip().removeprefix(start).strip(), None
+        thinking, found, answer = text.rpartition(end)
+        if found:
+            return thinking.rpartition(start)[2].strip(), _FRAMES.sub("", answer).strip()
+        if start in text:
+            return text.rpartition(start)[2].strip(), None
     return "", text
 
 
@@ -74,54 +89,40 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     Args:
         after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
     """
-    boxes = last_boxes(text)
-    if boxes:
+    boxes, end = _last_boxes(text)
+    cued = extract_cued(text, after_cue)
+    if boxes and not (cued.method == FINAL and re.search(r"\d|\\", _later(text, end).answer or "")):
         answer = ", ".join(boxes)
         method = "boxed" if len(boxes) == 1 else f"{len(boxes)} boxes joined"
         return Extraction(answer[:MAX_CHARACTERS], method)
-    cued = _after_cue(text, after_cue)
     return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 
 def extract_expression(text: str, *, after_cue: bool = False) -> Extraction:
     """The expression of a Countdown answer: the first line after the cue, or of the text."""
-    cued = _after_cue(text, after_cue)
+    cued = extract_cued(text, after_cue)
     return cued if cued.answer is not None else _first_line(text, 0, "first line")
 
 
-def extract_choice(text: str, letters: str = "ABCD", *, after_cue: bool = False) -> Extraction:
-    r"""The letter of a multiple-choice answer: `"**Answer:** (b) 3 m/s" -> B (Answer:)`.
-
-    A text in an answer's place that is not a letter comes back as it is, for the caller to
-    compare with the options.
-    """
-    boxes = last_boxes(text)
-    found = Extraction(boxes[-1], "boxed") if boxes else _after_cue(text, after_cue)
-    if found.answer is not None:
-        letter = _as_letter(found.answer, letters) or _letter_within(found.answer, letters)
-        return Extraction(letter or found.answer, found.method, found.complete)
-    tail = text[-2_000:]
-    lone = list(re.finditer(rf"(?<![A-Za-z\\])\(?\b([{letters}])\b\)?(?![A-Za-z'’])", tail))
-    if not lone:
-        return NOTHING
-    complete = lone[-1].end() < len(tail)
-    return Extraction(lone[-1].group(1), "last letter (guess)", complete, guess=True)
-
-
 def last_boxes(text: str) -> list[str]:
-    r"""Contents of the last balanced `\boxed{}`, with the boxes right before that it continues.
+    r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
 
-    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`.
-    An unbalanced box is not one; `\boxed 5` counts as `\boxed{5}`.
+    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the
+    same box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`.
     """
-    boxes = _boxes(text)
+    return _last_boxes(text)[0]
+
+
+def _last_boxes(text: str) -> tuple[list[str], int]:
+    boxes = [box for box in _boxes(text) if text[box[1] : box[2]].strip()]
     taken = boxes[-1:]
     for box in reversed(boxes[:-1]):
         between = text[box[3] : taken[0][0]]
-        if len(between) > 40 or not _JOIN.fullmatch(between):
+        if box[3] > taken[0][0] or len(between) > 40 or not _JOIN.fullmatch(between):
             break
         taken.insert(0, box)
-    return [content for _, a, b, _ in taken if (content := text[a:b].strip())]
+    contents = dict.fromkeys(text[a:b].strip() for _, a, b, _ in taken)
+    return list(contents), taken[-1][3] if taken else 0
 
 
 def _boxes(text: str) -> list[tuple[int, int, int, int]]:
@@ -136,20 +137,27 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
             box = open_braces.pop() if open_braces else None
             if box is not None:
                 found.append((*box, match.start(), match.end()))
-        elif token.endswith("{") and len(token) > 2:
-            open_braces.append((match.start(), match.end()))
         elif match.group("bare"):
             found.append((match.start(), *match.span("bare"), match.end()))
+        elif token.endswith("{") and len(token) > 2:
+            open_braces.append((match.start(), match.end()))
     return found
 
 
-def _after_cue(text: str, after_cue: bool) -> Extraction:
+def extract_cued(text: str, after_cue: bool = False) -> Extraction:
+    """The line that a cue announces, the strongest cue and its last mention first."""
     for name, pattern in _CUES:
         for match in reversed(list(pattern.finditer(text))):
             line = _first_line(text, match.end(), name)
-            if line.answer is not None:
+            if line.answer is not None and not _EMPTY_WORDS.match(line.answer):
                 return line
     return _first_line(text, 0, "after the forced cue") if after_cue else NOTHING
+
+
+def _later(text: str, end: int) -> Extraction:
+    """What "Final Answer:" announces after `end`."""
+    matches = list(_CUES[0][1].finditer(text, end))
+    return _first_line(text, matches[-1].end(), FINAL) if matches else NOTHING
 
 
 def _first_line(text: str, start: int, method: str) -> Extraction:
@@ -171,31 +179,30 @@ def _first_line(text: str, start: int, method: str) -> Extraction:
 
 
 def _out_of_sentence(found: Extraction) -> Extraction:
-    """`"The total is $204$." -> 204`: a sentence in an answer's place holds the answer last."""
+    """`"The total is $204$." -> 204`, `"12 cupcakes for 3 friends" -> 12`: what a sentence says."""
     line = found.answer or ""
     words = re.findall(r"[A-Za-z]{2,}", _COMMANDS.sub(" ", line))
     if len(words) < 3:
         return found
+    clause = _CAUSE.split(line)[0]
+    line = clause if _NUMBER.search(clause) else line
+    numbers = list(_NUMBERS.finditer(line))
+    if numbers and not _FORMULA.search(line):
+        starts = not re.search(r"[A-Za-z]", line[: numbers[0].start()])
+        verbs = [] if starts else [verb.end() for verb in _VERB.finditer(line)]
+        said = [n for n in numbers if not verbs or n.start() >= verbs[-1]] or numbers[-1:]
+        said = said[:1] if starts or verbs else numbers[-1:]
+        return Extraction(said[0].group(), f"{found.method} in a sentence", found.complete)
     inner = _last_thing(line)
     if inner.answer is None:
         return found
     return Extraction(inner.answer, f"{found.method} in a sentence", found.complete)
 
 
-def _letter_within(answer: str, letters: str) -> str | None:
-    """The one letter that a sentence chooses: `"The answer is (B)." -> B`; None if in doubt."""
-    for pattern in (rf"\(([{letters}])\)", rf"\b(?:is|choose|option|choice)\s+([{letters}])\b"):
-        chosen = set(re.findall(pattern, answer))
-        if len(chosen) == 1:
-            return chosen.pop()
-    return None
-
-
 def _last_thing(text: str) -> Extraction:
     """The last formula or number of the last lines, flagged: nothing announced it as the answer."""
-    tail = text[-2_000:].rstrip()
-    formulas = list(_FORMULA.finditer(tail))
-    numbers = list(_NUMBER.finditer(tail))
+    tail = _QUESTIONS.sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
+    formulas, numbers = list(_FORMULA.finditer(tail)), list(_NUMBER.finditer(tail))
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
         content = next(group for group in formulas[-1].groups() if group is not None)
         complete = formulas[-1].end() < len(tail)
@@ -204,19 +211,3 @@ def _last_thing(text: str) -> Extraction:
         complete = numbers[-1].end() < len(tail)
         return Extraction(numbers[-1].group(), "last number (guess)", complete, guess=True)
     return NOTHING
-
-
-def _as_letter(answer: str, letters: str) -> str | None:
-    """The letter an answer starts with or consists of: `"(b) 3 m/s" -> B`, `"both" -> None`."""
-    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|mathsf)\b|[{}$*\\]", "", answer).strip()
-    match = re.match(r"(?:option|choice)?\s*[(\[]?([A-Za-z])(?:[)\].:,]|\s|$)", bare, re.I)
-    letter = match.group(1).upper() if match else ""
-    sentence = match is not None and match.group(1).islower() and bare[match.end() :].strip()
-    framed = match is not None and bare[match.end(1) : match.end(1) + 1] in (")", "]", ".", ":")
-    return letter if letter and letter in letters and (framed or not sentence) else None
-
-
-def _without_frame(answer: str) -> str:
-    for mark in ("<|begin_of_solution|>", "<|end_of_solution|>", "<|im_end|>"):
-        answer = answer.replace(mark, "")
-    return answer.strip()

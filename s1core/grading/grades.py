@@ -1,21 +1,24 @@
 r"""From a generation to a grade: offline, without a key, and never a bare boolean.
 
-A grade is one of four: *correct*, *wrong*, *no_answer* (the model finished without one) and
-*truncated* (it was cut off before it gave one, so nothing is known). Only what comes after the
+A grade is *correct*, *wrong*, *no_answer* (the model finished without one), *truncated* (it was cut
+off before it gave one, so nothing is known) or *not_compared* (the grader itself failed: no gold
+answer, or a comparison beyond its limits; never counted as wrong in silence). Only what comes after the
 thinking is graded: a number inside a thought that was cut off is not an answer. The grade records
 what was extracted and by which rule it was found and compared; a rule that guesses says so.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from s1core.errors import InputError
-from s1core.grading.equivalence import equivalent, normalise, value
-from s1core.grading.extraction import Extraction, extract_choice, extract_expression, extract_math
+from s1core.grading.choices import ANY, extract_choice, named, options
+from s1core.grading.countdown import check
+from s1core.grading.equivalence import equivalent
+from s1core.grading.extraction import extract_expression, extract_math
+from s1core.grading.verifier import Verdict
 from s1core.records import Generation, Grade, Problem, Status
 
 Kind = Literal["math", "aime", "multiple_choice", "countdown"]
@@ -71,13 +74,48 @@ def grade_text(
         cut_off: the text ended at a length limit, so its last words may be incomplete.
         after_cue: the decoder forced "Final Answer:" right before the text.
     """
-    found = _extract(problem, text, kind, after_cue)
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
+    gold, question = str(problem.answer).strip(), problem.question
+    if len(question) > 20:  # an echo of the question is no answer
+        text = text.replace(question, "\n")
+    known = options(question) if kind == "multiple_choice" else {}
+    if kind == "countdown":
+        found = extract_expression(text, after_cue=after_cue)
+    elif kind == "multiple_choice":
+        found = extract_choice(text, known or ANY, after_cue=after_cue)
+    else:
+        found = extract_math(text, after_cue=after_cue)
     if found.answer is None:
         return TextGrade("truncated" if cut_off else "no_answer", "", found.method)
     if cut_off and (found.guess or not found.complete):
         return TextGrade("truncated", found.answer, f"{found.method}, cut off")
-    same, how = _compare(problem, found.answer, kind)
-    return TextGrade("correct" if same else "wrong", found.answer, f"{found.method}; {how}")
+    if kind == "countdown":
+        verdict = Verdict(check(question, found.answer), "expression checked")
+    elif not gold:
+        verdict = Verdict(None, "the problem has no gold answer")
+    elif kind == "multiple_choice":
+        verdict = _same_choice(gold, found.answer, known)
+    else:
+        verdict = equivalent(gold, found.answer)
+    if verdict.same is None:
+        method = f"{found.method}; could not be compared: {verdict.how}"
+        return TextGrade("not_compared", found.answer, method)
+    status: Status = "correct" if verdict.same else "wrong"
+    return TextGrade(status, found.answer, f"{found.method}; {verdict.how}")
+
+
+def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
+    """A letter, or the words of an option when they are those of exactly one."""
+    letter = gold.strip("(). :").upper()
+    if len(letter) != 1 or known and letter not in known:
+        letter = named(gold, known) or ""
+    if not letter:
+        return Verdict(None, f"the gold answer {gold[:40]!r} is no option")
+    if len(answer) == 1 and answer.isalpha():
+        return Verdict(answer.upper() == letter, "letter")
+    said = named(answer, known)
+    return Verdict(said == letter, "words of an option" if said else "neither letter nor option")
 
 
 def grade_all(
@@ -98,66 +136,3 @@ def grade_all(
             )
         grades.append(grade(by_key[generation.problem_key], generation, kind))
     return grades
-
-
-def options(question: str) -> dict[str, str]:
-    """The options of a multiple-choice question: lines such as `(A) 3 m` or `B. 4 m`."""
-    found = re.findall(r"^\s*\(?([A-J])[).:]\s*(\S.*?)\s*$", question, re.M)
-    return dict(found)
-
-
-def _extract(problem: Problem, text: str, kind: str, after_cue: bool) -> Extraction:
-    if kind in ("math", "aime"):
-        return extract_math(text, after_cue=after_cue)
-    if kind == "multiple_choice":
-        letters = "".join(options(problem.question)) or "ABCD"
-        return extract_choice(text, letters, after_cue=after_cue)
-    if kind == "countdown":
-        return extract_expression(text, after_cue=after_cue)
-    raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
-
-
-def _compare(problem: Problem, answer: str, kind: str) -> tuple[bool, str]:
-    if kind == "countdown":
-        from s1core.grading.countdown import check
-
-        return check(problem.question, answer), "expression checked"
-    if kind == "multiple_choice":
-        return _same_choice(problem, answer)
-    if kind == "aime":
-        return _same_integer(problem.answer, answer)
-    verdict = equivalent(problem.answer, answer)
-    return verdict.same, verdict.how
-
-
-def _same_choice(problem: Problem, answer: str) -> tuple[bool, str]:
-    """A letter, or the words of an option when they are those of exactly one."""
-    gold = problem.answer.strip().strip("()").upper()
-    if len(answer) == 1:
-        return answer.upper() == gold, "letter"
-    named = [k for k, words in options(problem.question).items() if _words(words) == _words(answer)]
-    return named == [gold], "words of an option" if named else "neither letter nor option"
-
-
-def _same_integer(gold: str, answer: str) -> tuple[bool, str]:
-    """AIME: an integer from 0 to 999, leading zeros allowed (`"033"` is 33)."""
-    plain = re.sub(r"^.*=", "", normalise(answer))
-    integer = re.fullmatch(r"\d{1,3}", plain)
-    if integer:
-        return int(plain) == int(gold), "integer"
-    number = value(plain)
-    if number is not None:
-        return number == int(gold), "value"
-    verdict = equivalent(gold.lstrip("0") or "0", answer)
-    return verdict.same, verdict.how
-
-
-def _words(text: str) -> str:
-    return normalise(text).lower().rstrip(".")
-
-
-def shares(grades: Sequence[Grade]) -> dict[Status, float]:
-    """Share of each status, the four always present: `{"correct": 0.5, "wrong": 0.5, ...}`."""
-    total = max(len(grades), 1)
-    names: tuple[Status, ...] = get_args(Status)
-    return {name: sum(g.status == name for g in grades) / total for name in names}

@@ -1,10 +1,10 @@
 """math-verify behind a wall: a process that the time limit really stops.
 
-A small server process imports math-verify once and forks workers from itself. A worker answers one
-request at a time under a memory limit, an alarm that the kernel delivers even inside C code, and
-an audit hook that refuses to run text as code, start programs, open sockets or write files. When a
-worker dies, for whatever reason, the server says so and forks the next one (about 10 ms), so a
-thousand hostile answers cost a thousand time limits at most and never the run.
+A small server process imports math-verify once and keeps a worker forked from itself. The worker
+answers one request at a time under a memory limit, an alarm that the kernel delivers even inside
+C code, and an audit hook that refuses to run text as code, start programs, open sockets or write
+files. A worker that dies, for whatever reason, is forked again, so a thousand hostile answers cost
+a thousand time limits at most and never the run; what it was asked "could not be compared".
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
-from s1core.grading.equivalence import Verdict
+from s1core.errors import BackendError
 
 TIME_LIMIT = 2.0
 """Seconds of CPU time for one comparison, so that a busy machine grades as an idle one does."""
@@ -27,20 +28,27 @@ REMEMBERED = 100_000
 """Verdicts kept in memory: votes and several seeds repeat the same comparison."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Same or not, and which test said so; None when they could not be compared."""
+
+    same: bool | None
+    how: str
+
+
 class Verifier:
     """A handle on the server process; starts it when first asked and restarts it if it dies."""
 
     def __init__(self, time_limit: float = TIME_LIMIT, memory_limit: int = MEMORY_LIMIT) -> None:
-        self.time_limit = time_limit
-        self.memory_limit = memory_limit
+        self.limits = str(time_limit), str(memory_limit)
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
         self._lock = threading.Lock()
         self._seen: dict[str, Verdict] = {}
 
-    def __call__(self, gold: str, answer: str) -> Verdict:
-        """Compare two LaTeX answers; never raises because of what they contain."""
-        request = json.dumps([gold, answer])
+    def __call__(self, gold: str, answer: str, bounds: tuple[str, str] | None = None) -> Verdict:
+        """Compare two LaTeX answers, or a value with `bounds`; never raises for what they hold."""
+        request = json.dumps([gold, answer, bounds])
         with self._lock:
             if request not in self._seen:
                 if len(self._seen) >= REMEMBERED:
@@ -54,37 +62,32 @@ class Verifier:
         if process is None or self._owner != os.getpid():
             return
         try:
-            process.communicate(timeout=1.0)  # the end of its input ends it, worker and all
+            process.communicate(timeout=2.0)  # the end of its input ends it, worker and all
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
 
     def _fresh(self, request: str) -> Verdict:
         for _ in range(2):
-            reply = self._ask(request)
-            if reply:
-                same, how = json.loads(reply)
-                return Verdict(same, how)
+            try:
+                process = self._running()
+                process.stdin.write(request + "\n")
+                process.stdin.flush()
+                if reply := process.stdout.readline():
+                    return Verdict(*json.loads(reply))
+            except OSError:
+                pass
             self.close()
-        raise RuntimeError(
-            "the math-verify process does not start; is math-verify installed beside s1core?"
+        raise BackendError(
+            "the math-verify process does not start; are math-verify and pebble installed?"
         )
-
-    def _ask(self, request: str) -> str:
-        process = self._running()
-        try:
-            process.stdin.write(request + "\n")
-            process.stdin.flush()
-            return process.stdout.readline()
-        except (BrokenPipeError, OSError):
-            return ""
 
     def _running(self) -> subprocess.Popen[str]:
         # A fork of the caller must not share the pipes of its parent.
         if self._process is None or self._owner != os.getpid():
             server = Path(__file__).with_name("verifier_server.py")
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(server), str(self.time_limit), str(self.memory_limit)],
+                [sys.executable, "-I", str(server), *self.limits],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

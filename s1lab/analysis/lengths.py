@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
-from s1lab.audit import published
-from s1lab.evaluation import Interval, wilson
-from s1lab.evaluation.crossed import crossed_interval
-from s1lab.evaluation.statistics import newcombe
-from s1lab.experiments import Condition, Conditions, sequence_lengths
+from s1lab.audit.published import answered, published
+from s1lab.evaluation import Interval, crossed_interval, wilson
+from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.statistics import Array, newcombe
+from s1lab.experiments import sequence_lengths
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
@@ -22,18 +23,17 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-MEASURES: dict[str, Callable[[Mapping[str, str]], float]] = {
-    "accuracy": lambda row: row["status"] == "correct",
-    "thinking_tokens": lambda row: int(row["thinking_tokens"]),
-    "cut_short": lambda row: row["outcome"] != "ended",
+MEASURES: dict[str, Callable[[Samples], Array]] = {
+    "accuracy": lambda samples: samples.correct,
+    "thinking_tokens": lambda samples: samples.thinking,
+    "cut_short": lambda samples: 1 - samples.ended,
 }
-"""What is read from a graded generation; `cut_short` is thinking that did not end by itself."""
+"""What is read from graded generations; `cut_short` is thinking that did not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Generations that think longer than some length, and the others: how many stop by themselves,
-    and how many answer right."""
+    """Generations that think longer than some length, and the others: all, ended, answered."""
 
     longer: int
     longer_ended: int
@@ -62,23 +62,17 @@ class Length:
     training: Run
 
     @cached_property
-    def _rows(self) -> list[list[dict[str, str]]]:
-        return [run.read_table("grades.csv") for run in self.runs]
+    def _samples(self) -> list[Samples]:
+        return [read_samples(run) for run in self.runs]
 
     @property
     def generations(self) -> int:
         """How many there are, over questions, samples and seeds."""
-        return sum(len(rows) for rows in self._rows)
+        return sum(samples.correct.size for samples in self._samples)
 
-    def table(self, measure: str) -> np.ndarray:
+    def table(self, measure: str) -> Array:
         """Question means, shape (questions, seeds), questions in order of key (see `MEASURES`)."""
-        columns = []
-        for rows in self._rows:
-            by_key: dict[str, list[float]] = {}
-            for row in rows:
-                by_key.setdefault(row["problem_key"], []).append(MEASURES[measure](row))
-            columns.append([float(np.mean(by_key[key])) for key in sorted(by_key)])
-        return np.array(columns).T
+        return np.array([MEASURES[measure](samples).mean(axis=1) for samples in self._samples]).T
 
     def by_seed(self, measure: str) -> list[float]:
         """The mean over questions, for each seed."""
@@ -93,67 +87,60 @@ class Length:
         table = self.table(measure)
         found = crossed_interval(table)
         if measure == "thinking_tokens":
-            return replace(found, low=max(found.low, 0.0))
+            return found.within(low=0.0)
         if np.ptp(table) == 0:
             return wilson(found.estimate * found.n, found.n)
-        return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+        return found.within(0.0, 1.0)
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
         found = crossed_interval(self.table(measure) - other.table(measure))
-        if measure == "thinking_tokens":
-            return found
-        return replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
+        return found if measure == "thinking_tokens" else found.within(-1.0, 1.0)
 
     def thinking_tokens(self) -> list[list[int]]:
         """Thinking tokens of every generation, one list for each seed."""
-        return [[int(row["thinking_tokens"]) for row in rows] for rows in self._rows]
+        return [samples.thinking.ravel().astype(int).tolist() for samples in self._samples]
 
     def goes_on(self, tokens: float) -> list[float]:
         """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
         shares = []
-        for column in self.thinking_tokens():
-            longer = [count for count in column if count > tokens]
-            doubled = sum(count > 2 * tokens for count in longer)
-            shares.append(doubled / len(longer) if longer else float("nan"))
+        for samples in self._samples:
+            longer = int((samples.thinking > tokens).sum())
+            doubled = int((samples.thinking > 2 * tokens).sum())
+            shares.append(doubled / longer if longer else float("nan"))
         return shares
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
-        parts: dict[bool, list[dict[str, str]]] = {True: [], False: []}
-        for row in (row for rows in self._rows for row in rows):
-            parts[int(row["thinking_tokens"]) > tokens].append(row)
-        counts = (
-            (len(p), sum(r["outcome"] == "ended" for r in p), sum(map(MEASURES["accuracy"], p)))
-            for p in (parts[True], parts[False])
+        thinking, ended, correct = (
+            np.concatenate([getattr(samples, name).ravel() for samples in self._samples])
+            for name in ("thinking", "ended", "correct")
         )
-        return Stops(*(int(count) for part in counts for count in part))
+        parts = (thinking > tokens, thinking <= tokens)
+        counts = [n for part in parts for n in (part.sum(), ended[part].sum(), correct[part].sum())]
+        return Stops(*map(int, counts))
 
 
 def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
     """The sequence lengths that a profile trains at, the shortest first.
 
     Raises:
-        ValueError: the profile trains at one sequence length.
+        InputError: the profile trains at one sequence length.
     """
-    conditions: Conditions = sequence_lengths(pipeline.profile, benchmark)
-    if not conditions:
-        raise ValueError("the profile trains at one sequence length: name seq_lens in ablations")
-
-    found: dict[int, list[tuple[int, Condition]]] = {}
-    for condition in conditions:
-        assert condition.training is not None
-        changes, profile = dict(condition.training.changes), pipeline.profile
-        tokens = changes.get("max_seq_len", profile.sft["max_seq_len"])
-        seed = changes.get("seed", profile.seed)
-        found.setdefault(tokens, []).append((seed, condition))
+    profile, found = pipeline.profile, {}
+    for condition in sequence_lengths(profile, benchmark):
+        changes = dict(condition.training.changes)
+        place = changes.get("max_seq_len", profile.sft["max_seq_len"])
+        found.setdefault(place, {})[changes.get("seed", profile.seed)] = condition
+    if not found:
+        raise InputError("the profile trains at one sequence length: name seq_lens in ablations")
     return [
         Length(
             tokens,
             benchmark,
-            tuple(seed for seed, _ in seeds),
-            tuple(pipeline.run(condition) for _, condition in seeds),
-            pipeline.checkpoint(seeds[0][1].training),
+            tuple(seeds),
+            tuple(pipeline.run(condition) for condition in seeds.values()),
+            pipeline.checkpoint(next(iter(seeds.values())).training),
         )
         for tokens, seeds in sorted(found.items())
     ]
@@ -174,7 +161,9 @@ def rows(found: Iterable[Length]) -> list[Row]:
     """Our points, as `figures.ablations.tokens_and_accuracy` draws them."""
     return [
         {
-            **_row(length.benchmark, length.tokens, length.interval("accuracy")),
+            "benchmark": length.benchmark,
+            "name": f"{length.tokens:,}",
+            **length.interval("accuracy").row("accuracy"),
             "thinking_tokens": tokens.estimate,
             "fewest": max(tokens.low, 1.0),
             "most": tokens.high,
@@ -189,10 +178,12 @@ def rows(found: Iterable[Length]) -> list[Row]:
 
 def paper_rows() -> list[Row]:
     """Table 8 as printed, with Wilson's intervals of the accuracies."""
-    table = published.published()["table8"]
+    table = published()["table8"]
     return [
         {
-            **_row(benchmark, tokens, wilson(_correct(benchmark, percent), _count(benchmark))),
+            "benchmark": benchmark,
+            "name": f"{tokens:,}",
+            **wilson(*answered(benchmark, percent)).row("accuracy"),
             "thinking_tokens": thinking,
         }
         for benchmark, cells in table["rows"].items()
@@ -203,27 +194,6 @@ def paper_rows() -> list[Row]:
 def paper_differences() -> dict[str, Interval]:
     """Accuracy at 4,096 less that at 32,768 tokens, by benchmark (Newcombe's interval)."""
     return {
-        benchmark: newcombe(
-            _correct(benchmark, short), _count(benchmark),
-            _correct(benchmark, long), _count(benchmark),
-        )
-        for benchmark, ((short, _), (long, _)) in published.published()["table8"]["rows"].items()
-    }  # fmt: skip
-
-
-def _row(benchmark: str, tokens: int, accuracy: Interval) -> Row:
-    return {
-        "benchmark": benchmark,
-        "name": f"{tokens:,}",
-        "accuracy": accuracy.estimate,
-        "low": accuracy.low,
-        "high": accuracy.high,
+        benchmark: newcombe(*answered(benchmark, short), *answered(benchmark, long))
+        for benchmark, ((short, _), (long, _)) in published()["table8"]["rows"].items()
     }
-
-
-def _count(benchmark: str) -> int:
-    return published.published()["questions"][benchmark]
-
-
-def _correct(benchmark: str, percent: float) -> int:
-    return round(percent * _count(benchmark) / 100)

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from s1lab.evaluation.statistics import Interval, wilson
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedAccuracy:
@@ -33,7 +35,16 @@ class PublishedAccuracy:
 
     @property
     def correct(self) -> int:
-        return round(self.percent * self.n / 100)
+        return answered(self.benchmark, self.percent)[0]
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson's interval from the number of questions.
+
+        A score that averages several runs gets the interval of a single one: over questions,
+        averaging runs removes only part of the noise.
+        """
+        return wilson(self.percent * self.n / 100, self.n)
 
     @property
     def exact(self) -> bool:
@@ -65,6 +76,15 @@ class PublishedRuns:
 def published() -> dict[str, Any]:
     """The whole file, parsed once. Treat it as read-only."""
     return json.loads(files("s1lab.audit").joinpath("published.json").read_text(encoding="utf-8"))
+
+
+def answered(benchmark: str, percent: float) -> tuple[int, int]:
+    """The number of questions nearest to a printed accuracy, and of how many.
+
+    `answered("AIME24", 56.7) -> (17, 30)`.
+    """
+    n = published()["questions"][benchmark]
+    return round(percent * n / 100), n
 
 
 def accuracies(table: str | None = None, benchmark: str | None = None) -> list[PublishedAccuracy]:

@@ -2,5 +2,5 @@
 
 from s1lab.cli import main
 
-if __name__ == "__main__":  # a reference to this page must not run it
+if __name__ == "__main__":
     main()

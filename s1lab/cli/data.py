@@ -194,21 +194,33 @@ def regrade(
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
+    from s1core.grading.grades import KINDS
     from s1lab.evaluation.logs import read_log, summary
     from s1lab.evaluation.logs import regrade as grade_again
 
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     for path in logs:
         log = read_log(path, verdict=verdict or None)
         if log.torn is not None:
             typer.echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
-        done = grade_again(log, kind)  # type: ignore[arg-type] - the grader checks it
+        for line in log.left_out[:5]:
+            typer.echo(f"left out: {line}", err=True)
+        done = grade_again(log, kind)  # type: ignore[arg-type] - checked above
         found = summary(done)
         if as_json:
+            found |= {"left_out": list(log.left_out), "torn": log.torn}
             typer.echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
             continue
+        agreement = "no stored verdicts"
+        if done.agreement is not None:
+            agreement = f"agreement {100 * done.agreement:.1f}%"
+        rest = f", {len(log.left_out)} rows left out" if log.left_out else ""
+        budgets = {r.budget for r in log.responses}
+        budget = f", budget {budgets.pop()}" if len(budgets) == 1 and None not in budgets else ""
         typer.echo(
-            f"{path} ({log.layout}): {len(done.results)} responses, agreement "
-            f"{100 * done.agreement:.1f}%, {done.truncated} truncated"
+            f"{path} ({log.layout}{budget}): {len(done.results)} responses, {agreement}, "
+            f"{done.truncated} truncated{rest}"
         )
         for pair, count in found["confusion"].items():
             typer.echo(f"  {count:6} {pair}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s1lab.cli.profile import Name, Seed, open_pipeline
+from s1lab.cli.profile import Name, Seed, note, open_pipeline, say
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
 PRICE = 2.5
 """Money per GPU-hour where none is given."""
 
-Price = Annotated[float, typer.Option(help="Money per GPU-hour.")]
+
+def _money(price: float) -> float:
+    if not 0 <= price <= 1e6:  # which no NaN does
+        raise typer.BadParameter(f"a price is a number from 0 to 1,000,000, not {price}")
+    return price
+
+
+Price = Annotated[float, typer.Option(callback=_money, help="Money per GPU-hour.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,39 +51,39 @@ def plan(
 
     pipeline = open_pipeline(profile, seed)
     chosen = pipeline.profile
-    typer.echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
-    typer.echo(f"store: {pipeline.store.root}")
+    say(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
+    say(f"store: {pipeline.store.root}")
     found = cost_of(pipeline)
     for item in found.steps if runs else ():
         state = "done" if item.step.run.is_finished else "to do"
-        typer.echo(f"  {state:5}  {item.step.run.id:24} {item.step.label}")
+        say(f"  {state:5}  {item.step.run.id:24} {item.step.label}")
     for line in lines(found, pipeline, price, EXPERIMENTS):
-        typer.echo(line)
+        say(line)
     _totals(found, pipeline, price)
 
 
 def _totals(found: Cost, pipeline: Pipeline, price: float) -> None:
     left = sum(not item.step.run.is_finished for item in found.steps)
     how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
-    typer.echo(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
-    typer.echo(f"training tokens: {how}")
+    say(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
+    say(f"training tokens: {how}")
     if pipeline.missing:
-        typer.echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
+        say(f"goes without: {', '.join(sorted(pipeline.missing))}")
     if not found.gpus:
         return
     low, high = found.seconds
-    typer.echo(
+    say(
         f"wall time: {low / 3600:.1f} to {high / 3600:.1f} hours on {found.gpus} GPU(s), "
         f"{found.gpu_hours[0] * price:,.0f} to {found.gpu_hours[1] * price:,.0f} "
         f"at {price:g} per GPU-hour"
     )
-    typer.echo(f"peak memory of a GPU: {found.memory / 1e9:.0f} GB")
-    typer.echo(
+    say(f"peak memory of a GPU: {found.memory / 1e9:.0f} GB")
+    say(
         f"disk: {found.disk / 1e9:.0f} GB for the store, "
         f"{found.downloads / 1e9:.0f} GB of downloads"
     )
     for misfit in found.misfits:
-        typer.echo(f"does not fit: {misfit}")
+        say(f"does not fit: {misfit}")
 
 
 def preflight(
@@ -84,31 +93,27 @@ def preflight(
     ] = False,
 ) -> None:
     """Check in under a minute what would fail later; ends with what to fix, and status 1."""
-    import os
-
     from s1lab.planning.cost import cost as cost_of
     from s1lab.planning.preflight import Site
     from s1lab.planning.preflight import preflight as check
 
     pipeline = open_pipeline(profile, None)
     found = cost_of(pipeline, encodes=False)
-    site = Site(
-        pipeline.store.root,
-        found.disk,
-        found.misfits,
-        int(os.environ.get("PORT", "29500")),
-    )
+    port = os.environ.get("PORT", "29500")
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"PORT is a number from 1 to 65535, not {port[:40]!r}")
+    site = Site(pipeline.store.root, found.disk, found.misfits, int(port))
     problems = []
     go_on = go_on or pipeline.profile.rehearsal
     for finding in check(pipeline.profile, site, go_on=go_on):
-        typer.echo(str(finding))
+        say(str(finding))
         problems += [finding] if finding.level == "problem" else []
     if problems:
-        typer.echo(f"\n{len(problems)} to fix before {pipeline.profile.name} can run:")
+        say(f"\n{len(problems)} to fix before {pipeline.profile.name} can run:")
         for number, finding in enumerate(problems, start=1):
-            typer.echo(f"  {number}. {finding.about}: {finding.fix}")
+            say(f"  {number}. {finding.about}: {finding.fix}")
         raise typer.Exit(1)
-    typer.echo(f"nothing stands in the way of {pipeline.profile.name}")
+    say(f"nothing stands in the way of {pipeline.profile.name}")
 
 
 def fetch(
@@ -119,14 +124,14 @@ def fetch(
     from s1lab import profiles
     from s1lab.planning.fetch import fetch as bring
 
-    done = bring(profiles.load(profile), to, lambda line: typer.echo(line, err=True))
+    done = bring(profiles.load(profile), to, note)
     for name, reason in sorted(done.missing.items()):
-        typer.echo(f"missing  {name}: {reason}")
-    typer.echo(f"{to}: {len(done.files)} there, {len(done.missing)} missing")
+        say(f"missing  {name}: {reason}")
+    say(f"{to}: {len(done.files)} there, {len(done.missing)} missing")
     if done.essential:
-        typer.echo(f"nothing can run without {', '.join(done.essential)}", err=True)
+        say(f"nothing can run without {', '.join(done.essential)}", err=True)
         raise typer.Exit(1)
-    typer.echo(f"use it with S1CORE_DATA_DIR={to}")
+    say(f"use it with S1CORE_DATA_DIR={to}")
 
 
 def rehearse(
@@ -143,21 +148,18 @@ def rehearse(
     from s1lab.rehearsal import rehearse as rehearsing
     from s1lab.runs import project_root
 
-    def say(line: str) -> None:
-        typer.echo(line, err=True)
-
     prepared = rehearsing.prepare(
-        profile, folder, model=model, data_dir=data_dir, python=python or sys.executable, say=say
+        profile, folder, model=model, data_dir=data_dir, python=python or sys.executable, say=note
     )
     rehearsing.compute(prepared)
     planned, used = rehearsing.compare(prepared)
-    typer.echo(f"tokens trained on:  {planned.trained:,} planned, {used.trained:,} used")
-    typer.echo(f"tokens generated:   {planned.expected:,} planned, {used.expected:,} used")
+    say(f"tokens trained on:  {planned.trained:,} planned, {used.trained:,} used")
+    say(f"tokens generated:   {planned.expected:,} planned, {used.expected:,} used")
     if not runs_only:
         root = project_root()
-        pages = rehearsing.show(prepared, root / "notebooks", root / "book", say)
-        typer.echo(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
-    typer.echo(f"the rehearsal of {profile} went through: {prepared.folder}")
+        pages = rehearsing.show(prepared, root / "notebooks", root / "book", note)
+        say(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
+    say(f"the rehearsal of {profile} went through: {prepared.folder}")
 
 
 def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
@@ -166,4 +168,4 @@ def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> N
     from s1lab.planning.status import status as look
 
     for line in lines(look(open_pipeline(profile, seed)), price):
-        typer.echo(line)
+        say(line)

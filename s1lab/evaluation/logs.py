@@ -1,42 +1,55 @@
 """Other people's generations: read them, grade them again, and say where the verdicts differ.
 
-Two layouts are understood: the sample files of lm-evaluation-harness (`--log_samples`, which is
-what simplescaling/results holds) and generic JSONL with a question, a gold answer and one or more
-responses, as most evaluation repositories write. A torn last line, left by a crash, is dropped and
-reported; a damaged line anywhere else is an error with its number.
+Every row is read for itself: a sample of lm-evaluation-harness (`--log_samples`, which is what
+simplescaling/results holds), or a generic object with a question, a gold answer and one or more
+responses, as most evaluation repositories write. A row that cannot be used is left out and named;
+so is a torn last line, left by a crash. A line that is no JSON is an error with its number.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from s1core.errors import InputError
-from s1core.grading.extraction import split_thinking
-from s1core.grading.grades import Kind, TextGrade, grade_text
+from s1core.grading.extraction import last_boxes, split_thinking
+from s1core.grading.grades import KINDS, Kind, TextGrade, grade_text
 from s1core.records import Problem, Status, read_recoverable
 
 _QUESTION = ("question", "problem", "prompt", "Question", "Problem")
-_GOLD = ("gold", "answer", "target", "gold_answer", "solution", "Answer")
+_GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
 _RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
-_VERDICTS = ("scores", "score", "correct", "is_correct", "correctness")
-_TOKENS = ("completion_tokens", "output_tokens", "num_tokens")
+_THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
+_VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
+_TOKENS = ("thinking_tokens", "completion_tokens", "output_tokens", "num_tokens")
 _IDENTITY = ("id", "unique_id", "idx", "doc_id")
 _HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
+_CUE = "\nFinal Answer:"
+_TRUTH = {
+    **dict.fromkeys(("true", "correct", "right", "yes", "1", "1.0", "a", "pass"), True),
+    **dict.fromkeys(("false", "incorrect", "wrong", "no", "0", "0.0", "b", "c", "fail"), False),
+}
+_PACKED = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One logged response: the problem, the raw text, and what the log says about it.
 
-    `stored` is the log's own verdict, `tokens` its token count and `cut_off` its word on whether
-    the response hit a length limit; each None where the log is silent.
+    `stored` is the log's own verdict, `tokens` its token count, `cut_off` its word on whether the
+    response hit a length limit, `budget` the most thinking tokens, `waits` how many times the end
+    of thinking was replaced; each None where the log is silent.
     """
 
     problem: Problem
@@ -46,6 +59,8 @@ class Logged:
     sample: int = 0
     tokens: int | None = None
     cut_off: bool | None = None
+    budget: int | None = None
+    waits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +74,21 @@ class Regraded:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether both verdicts are the same; None when the log has none."""
-        stored = self.logged.stored
-        return None if stored is None else stored == (self.grade.status == "correct")
+        """Whether both verdicts are the same; None when the log has none, or we could not tell."""
+        if self.logged.stored is None or self.grade.status == "not_compared":
+            return None
+        return self.logged.stored == (self.grade.status == "correct")
 
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """The responses of one file; `torn` is the number of a last line that was cut by a crash."""
+    """The responses of one file, what was left out and why, and the number of a torn last line."""
 
     path: Path
     layout: str
     responses: tuple[Logged, ...]
     torn: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +103,10 @@ class Regrade:
         return tuple(result for result in self.results if result.agrees is False)
 
     @property
-    def agreement(self) -> float:
-        """Share of equal verdicts among responses that have a stored one; NaN when none has."""
+    def agreement(self) -> float | None:
+        """Share of equal verdicts among responses that have two; None when none has."""
         judged = [result.agrees for result in self.results if result.agrees is not None]
-        return sum(judged) / len(judged) if judged else float("nan")
+        return sum(judged) / len(judged) if judged else None
 
     @property
     def truncated(self) -> int:
@@ -97,31 +114,64 @@ class Regrade:
 
 
 def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
-    """Read a file of logged generations; the layout is recognised by its fields.
+    """Read a file of logged generations, also as .gz, .xz, .bz2 or .zst.
 
     Args:
-        verdict: the column of a harness file that holds the stored verdict; None takes the first
-            of exact_match, acc, math_verify.
+        verdict: the column with the stored verdict; None takes the first known one.
 
     Raises:
-        InputError: a line other than the last is damaged, or a row has no question, gold answer
-            or response; the message starts with `path:line`.
+        InputError: a line other than the last is damaged (`path:line`), no row can be used, or
+            none has the column that `verdict` names.
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    rows, torn = read_recoverable(path)
-    harness = bool(rows) and {"doc", "resps", "target"} <= set(rows[0][1])
-    if harness:  # one row per document and filter; a filter is another reading of the same text
-        rows = [pair for pair in rows if pair[1].get("filter") == rows[0][1].get("filter")]
-    reader = _harness_row if harness else _generic_row
+    rows, torn = _rows(path)
     responses: list[Logged] = []
+    left_out: list[str] = []
+    layouts: Counter[str] = Counter()
+    filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
     for number, row in rows:
+        harness = "resps" in row and "doc" in row
+        if harness and row.get("filter") not in filters:
+            continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses.extend(reader(row, number, verdict))
+            responses += (_harness_row if harness else _generic_row)(row, number, verdict)
+            layouts["lm-evaluation-harness" if harness else "generic"] += 1
         except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from error
-    layout = "lm-evaluation-harness" if harness else "generic"
-    return LogFile(path, layout, tuple(responses), torn)
+            left_out.append(f"{path}:{number}: {error}")
+    if not responses:
+        raise InputError(left_out[0] if left_out else f"{path} holds no responses to grade")
+    if verdict and not any(verdict in row for _, row in rows):
+        raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
+    layout = " and ".join(sorted(layouts))
+    return LogFile(path, layout, tuple(responses), torn, tuple(left_out))
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
+    packing = path.suffix.lower()
+    if packing not in _PACKED and packing != ".zst":
+        return read_recoverable(path)
+    with NamedTemporaryFile(suffix=".jsonl") as plain:
+        try:
+            if packing == ".zst":
+                import pyarrow
+
+                packed: Any = pyarrow.input_stream(str(path), compression="zstd")
+            else:
+                packed = _PACKED[packing](path, "rb")
+            with packed:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+        except ImportError as error:
+            raise InputError(f"{path}: reading .zst needs pyarrow; unpack it first") from error
+        except FileNotFoundError:
+            raise
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise InputError(f"{path} cannot be unpacked ({error})") from error
+        plain.flush()
+        try:
+            return read_recoverable(plain.name)
+        except InputError as error:
+            raise InputError(str(error).replace(plain.name, str(path))) from error
 
 
 def regrade(log: LogFile, kind: Kind = "math") -> Regrade:
@@ -129,10 +179,17 @@ def regrade(log: LogFile, kind: Kind = "math") -> Regrade:
 
     A response whose thinking never ended counts as cut off, whatever it mentions on the way,
     unless the log itself says how it ended.
+
+    Raises:
+        InputError: the kind of grading is unknown.
     """
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     results = []
     for logged in log.responses:
         thinking, answer = split_thinking(logged.text)
+        if answer is None and _CUE in thinking:  # forced without the delimiter
+            answer = thinking.rpartition(_CUE)[2]
         cut_off = answer is None if logged.cut_off is None else logged.cut_off
         verdict = grade_text(logged.problem, answer or "", kind, cut_off=cut_off)
         results.append(Regraded(logged, verdict, thinking, answer))
@@ -152,9 +209,10 @@ def known_logs() -> dict[str, Any]:
 
 def summary(regraded: Regrade) -> dict[str, Any]:
     """A regrading as plain data: counts, and each disagreement with both verdicts."""
+    agreement = regraded.agreement
     return {
         "n": len(regraded.results),
-        "agreement": round(regraded.agreement, 4),
+        "agreement": None if agreement is None else round(agreement, 4),
         "confusion": {f"{old} -> {new}": n for (old, new), n in regraded.confusion.items()},
         "disagreements": [
             {
@@ -182,39 +240,89 @@ def thinking_tokens(regraded: Regrade, count: Callable[[str], int]) -> list[int]
 
 
 def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    problem = Problem(str(_first(row, _QUESTION)), _gold(str(_first(row, _GOLD))))
+    problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
     texts = _listed(_first(row, _RESPONSES))
     stored = _listed(_first(row, (verdict,) if verdict else _VERDICTS, None))
-    identity = str(_first(row, _IDENTITY, number))
-    tokens = _first(row, _TOKENS, None)
-    reason = row.get("finish_reason")
+    tokens, waits = _first(row, _TOKENS, None), row.get("append_wait_place")
+    reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
-        known = stored[sample] if sample < len(stored) else None
+        if not isinstance(text, str):
+            raise InputError(f"response {sample} is {type(text).__name__}, not text")
+        if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
+            text = thought + text
         yield Logged(
             problem,
-            str(text),
-            None if known is None else bool(known),
-            identity,
+            text,
+            _truth(stored[sample]) if sample < len(stored) else None,
+            str(_first(row, _IDENTITY, number)),
             sample,
-            tokens if isinstance(tokens, int) else None,
+            tokens if type(tokens) is int else None,
             None if reason is None else reason == "length",
+            waits=len(waits) if isinstance(waits, list) else None,
         )
 
 
 def _harness_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
     document = row["doc"]
-    question = str(_first(document, _QUESTION))
-    problem = Problem(question, _gold(str(row["target"])))
-    columns = (verdict,) if verdict else _HARNESS_VERDICTS
-    stored = _first(row, columns, None)
+    if not isinstance(document, dict):
+        raise InputError(f"doc is {type(document).__name__}, not an object with the question")
+    question = _with_options(_text(document, _QUESTION), document)
+    problem = Problem(question, _gold({"target": row.get("target")}))
+    stored = _first(row, (verdict,) if verdict else _HARNESS_VERDICTS, None)
+    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
     for sample, text in enumerate(_flat(row["resps"])):
-        known = None if stored is None or isinstance(stored, list) else bool(stored)
-        yield Logged(problem, str(text), known, str(row.get("doc_id", number)), sample)
+        if not isinstance(text, str):
+            raise InputError("resps holds no text (a task that was judged by likelihood?)")
+        known = None if isinstance(stored, list) else _truth(stored)
+        identity, limit = str(row.get("doc_id", number)), int(budget[1]) if budget else None
+        yield Logged(problem, text, known, identity, sample, budget=limit)
 
 
-def _gold(text: str) -> str:
-    """GSM8K's gold answers carry their solution before `####`."""
-    return text.rpartition("####")[2].strip() if re.search(r"^####", text, re.M) else text
+def _gold(row: dict[str, Any]) -> str:
+    """The gold answer; GSM8K's stands after `####`, a worked solution's in its last box."""
+    gold = _text(row, _GOLD)
+    if re.search(r"^####", gold, re.M):
+        return gold.rpartition("####")[2].strip()
+    boxes = last_boxes(gold) if len(gold) > 200 else []
+    if len(gold) > 200 and not boxes:
+        raise InputError("the gold answer is a text of its own, without an answer set apart")
+    return ", ".join(boxes) or gold
+
+
+def _with_options(question: str, document: dict[str, Any]) -> str:
+    """A question with the options that stand beside it, one to a line: `(A) 3 m`."""
+    listed = document.get("choices")
+    if isinstance(listed, dict):
+        listed = listed.get("text")
+    named = {name[-1].upper(): text for name, text in document.items() if _OPTION.fullmatch(name)}
+    if isinstance(listed, list) and len(listed) <= 10:
+        named = dict(zip("ABCDEFGHIJ", listed))
+    return "\n".join([question, *(f"({letter}) {text}" for letter, text in sorted(named.items()))])
+
+
+_OPTION = re.compile(r"option_?[A-Ja-j]")
+
+
+def _truth(value: Any) -> bool | None:
+    """A stored verdict: true and false, 1 and 0, or words for them."""
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if not isinstance(value, (int, float, str)) or word not in _TRUTH:
+        raise InputError(f"{str(value)[:40]!r} is no verdict; it must be true or false")
+    return _TRUTH[word]
+
+
+def _text(row: dict[str, Any], names: Sequence[str]) -> str:
+    """The first of the fields that is there, as text; one number or one text in a list will do."""
+    value = _first(row, names)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value != value:
+        raise InputError(f"{' or '.join(names[:3])} is {type(value).__name__}, not text")
+    if not str(value).strip():
+        raise InputError(f"{next(name for name in names if row.get(name) is not None)} is empty")
+    return str(value)
 
 
 def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:

@@ -81,7 +81,7 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
     """Bars for the share of the pool that each stage of selection leaves, with its count.
 
     `rows` have `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
-    at its own share), as `selection.Funnel.rows()` gives them. The first is the pool.
+    at its own share), as `s1lab.data.audit.beside_paper` gives them. The first is the pool.
 
     Raises:
         InputError: there are no rows, or the pool is empty.

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Outcome, Problem, Status, from_dict
 from s1lab.figures.display import figure_frame, render
-from s1lab.traces.steps import Piece, Step
+from s1lab.traces.steps import Piece, TraceStep
 
 MOST_STEPS = 400
 """Steps of one trace; the rest are one last step, so that a page stays a page."""
@@ -36,11 +36,11 @@ class TraceRow:
     """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
 
     question: str
-    status: Literal["correct", "wrong", "no_answer", "truncated", ""]
+    status: Status | Literal[""]
     outcome: Outcome
     waits_used: int
     thinking_tokens: int
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
     answer: tuple[Piece, ...]
     answers: tuple[TraceAnswer, ...] = ()
     extracted: str = ""
@@ -111,4 +111,4 @@ def _read(given: Mapping[str, Any], where: str) -> TraceRow:
         return row
     kept, rest = row.steps[: MOST_STEPS - 1], row.steps[MOST_STEPS - 1 :]
     pieces = tuple(piece for step in rest for piece in step.pieces)
-    return replace(row, steps=(*kept, Step(rest[0].start, rest[-1].end, pieces)))
+    return replace(row, steps=(*kept, TraceStep(rest[0].start, rest[-1].end, pieces)))

@@ -1,6 +1,6 @@
 """What the chapter shows, from committed outcomes: accuracy under caps, what a Wait did, noise.
 
-Each table is tidy: a row an estimate, with `n`, `low` and `high` (95%), all in percent.
+Each table is tidy: a row an estimate, with `n`, and `low` and `high` (95%), all as fractions.
 Differences are paired over questions.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
 from s1lab.generations.outcomes import AGGREGATES, table
 
@@ -25,7 +27,7 @@ CAPS = (500, 1000, 2000, 4000, 8000)
 def _estimate(right: float, n: float) -> dict[str, float]:
     interval = wilson(right, n)
     ends = {"accuracy": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"n": int(n)} | {name: 100 * value for name, value in ends.items()}
+    return {"n": int(n), **ends}
 
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
@@ -60,7 +62,7 @@ def paired(a: pd.Series, b: pd.Series) -> Interval:
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
     """Each cap against the largest and against the model that does not think, paired.
 
-    Columns: cap, against, n, difference, low, high (percentage points).
+    Columns: cap, against, n, difference, low, high.
     """
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
@@ -77,8 +79,7 @@ def cap_differences(name: str, folder: Path) -> pd.DataFrame:
 
 
 def _points(gap: Interval) -> dict[str, float]:
-    named = {"difference": gap.estimate, "low": gap.low, "high": gap.high}
-    return {"n": gap.n} | {name: 100 * value for name, value in named.items()}
+    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
 
 
 def per_doubling(name: str, folder: Path) -> Interval:
@@ -95,7 +96,7 @@ def per_doubling(name: str, folder: Path) -> Interval:
         for d in draws
     ]
     low, high = np.quantile(slopes[1:], [0.025, 0.975])
-    return Interval(float(slopes[0]), float(low), float(high), n, 0.95, "questions resampled")
+    return Interval(float(slopes[0]), float(low), float(high), n, "questions resampled")
 
 
 def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
@@ -103,7 +104,7 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
 
     Columns: `by` ("model", "group" for language, "condition" for how the language was asked for),
     traces, readable, right_before, mended (wrong, then right), broken (right, then wrong), and the
-    net gain among the readable with its interval in points, by the exact test's shares.
+    net gain among the readable with its interval.
     """
     of = table("mgsm", folder)
     rows = []
@@ -120,7 +121,7 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
             {by: value, "traces": len(part), "readable": len(seen)}
             | {"right_before": int((seen.before == "correct").sum())}
             | {"mended": int(mended.sum()), "broken": int(broken.sum())}
-            | {"gain": 100 * gap.estimate, "low": 100 * gap.low, "high": 100 * gap.high}
+            | {"gain": gap.estimate, "low": gap.low, "high": gap.high}
         )
     return pd.DataFrame(rows)
 
@@ -147,7 +148,7 @@ def more_waits(folder: Path) -> pd.DataFrame:
         right = (part.status == "correct").sum()
         rows.append(
             {"model": model, "waits": int(waits), **_estimate(right, len(part))}
-            | {"not_attempted": 100 * (part.status == "no_answer").mean()}
+            | {"not_attempted": (part.status == "no_answer").mean()}
             | {"thinking_tokens": part.thinking_tokens.mean(), "empty": int(part.cut.sum())}
             | {f"pair_{name}": value for name, value in gap.items()}
         )
@@ -179,7 +180,7 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     """Eleven checkpoints of one run on AIME24, and whether they differ by more than chance.
 
     Returns:
-        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (percent right by
+        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right by
         the log's own verdict); and the p-value of Cochran's Q over the same questions.
     """
     of = table("aime24", folder)
@@ -189,7 +190,7 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
         stored = part.method.str.endswith("stored correct").mean()
         rows.append(
             {"step": step, **_estimate(right, len(part))}
-            | {"unfinished": int(part.cut.sum()), "stored": 100 * stored}
+            | {"unfinished": int(part.cut.sum()), "stored": stored}
         )
     matrix = of.assign(right=of.status == "correct").pivot(
         index="question", columns="condition", values="right"
@@ -206,3 +207,106 @@ def cochran_q(right: np.ndarray) -> float:
         return 1.0
     q = (k - 1) * (k * (runs**2).sum() - runs.sum() ** 2) / spread
     return float(stats.chi2.sf(q, k - 1))
+
+
+def wait_gains(folder: Path) -> pd.DataFrame:
+    """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
+    of = more_waits(folder)
+    of = of[of.pair_n > 0][["model", "waits", "pair_n", "pair_difference", "pair_low", "pair_high"]]
+    return of.rename(columns=lambda name: name.removeprefix("pair_")).reset_index(drop=True)
+
+
+def authors(folder: Path) -> pd.DataFrame:
+    """The authors' own logs, run by run; empty where the Hub was not reached."""
+    try:
+        of = table("authors", folder)
+    except InputError:
+        return pd.DataFrame(columns=["run", "task", "n", "accuracy", "thinking tokens", "cut"])
+    rows = [
+        {"run": run, "task": task, **_estimate((part.status == "correct").sum(), len(part))}
+        | {"thinking_tokens": part.thinking_tokens.mean(), "cut": int(part.cut.sum())}
+        for (run, task), part in of.groupby(["condition", "group"])
+    ]
+    return shown(pd.DataFrame(rows))
+
+
+NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
+
+
+def cap_curves(folder: Path) -> pd.DataFrame:
+    """Curve rows (`s1lab.figures.panels`) of both sets: a panel each."""
+    found = []
+    for name, panel in NAMES.items():
+        of = caps(name, folder).assign(panel=panel)
+        thinks = of.cap > 0
+        found.append(of[thinks].assign(name="s1.1-32B", series="capping", x=of.thinking_tokens))
+        found.append(of[~thinks].assign(name="Qwen2.5-32B-Instruct", series="base", x=100.0))
+    return pd.concat(found, ignore_index=True)
+
+
+def recount_curves(folder: Path) -> pd.DataFrame:
+    """Curve rows of the recounted logs: caps and Waits, a panel for each benchmark."""
+    of = recounted(folder)
+    series = of.kind.map({"cap": "capping", "Waits": "wait"})
+    names = of.kind.map({"cap": "caps", "Waits": "1 to 8 Waits"})
+    return of.assign(panel=of.benchmark, name=names, series=series, x=of.tokens)
+
+
+def caps_in_words(folder: Path) -> str:
+    """The ends of each curve, for those who cannot see it."""
+    return " ".join(
+        f"{panel}: {', '.join(_said(row) for row in caps(name, folder).itertuples())}."
+        for name, panel in NAMES.items()
+    )
+
+
+def recount_in_words(folder: Path) -> str:
+    """Every point of the recounted logs, for those who cannot see them."""
+    return "; ".join(
+        f"{row.benchmark}, {row.kind} {row.amount}: {100 * row.accuracy:.1f}% at {row.tokens:,.0f}"
+        for row in recounted(folder).itertuples()
+    )
+
+
+def _said(row: Any) -> str:
+    what = f"cap {row.cap:,}" if row.cap else f"{row.model} without thinking"
+    return f"{what} {100 * row.accuracy:.1f}%"
+
+
+def numbers(folder: Path) -> dict[str, str]:
+    """What the chapter's sentences name, by name."""
+    waits, (steps, chance) = one_wait(folder), checkpoints(folder)
+    math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
+    percent = (100 * math.accuracy).map("{:.1f}".format)
+    said = {
+        "found": f"{len(table('mgsm', folder).query('waits > 0')):,}",
+        "traces": f"{waits.traces.sum():,}",
+        "readable": f"{waits.readable.sum():,}",
+        "mended": str(waits.mended.sum()),
+        "broken": str(waits.broken.sum()),
+        "solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}",
+        "math-first": percent["cap", 500],
+        "math-last": percent["cap", 8000],
+        "math-one": percent["Waits", 1],
+        "math-eight": percent["Waits", 8],
+        "math-growth": f"{math.tokens['Waits', 8] / math.tokens['Waits', 1]:.1f}",
+        "lowest": f"{100 * steps.accuracy.min():.1f}",
+        "highest": f"{100 * steps.accuracy.max():.1f}",
+        "cochran": f"{chance:.2f}",
+    }
+    for name in NAMES:
+        said[f"{name}-slope"] = per_doubling(name, folder).percent()
+        gains = cap_differences(name, folder).query("cap == 500")
+        (gain,) = shown(gains[gains.against.str.startswith("qwen")], "difference").difference
+        said[f"{name}-gain"] = gain
+    return said
+
+
+def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
+    """For people: `value` with its interval in one column, in percent, `low` and `high` gone."""
+    ends = zip(table[value], table.low, table.high, strict=True)
+    words = [
+        "–" if np.isnan(v) else Interval(v, low, high, 0).percent(digits) for v, low, high in ends
+    ]
+    named = table.assign(**{value: words}).drop(columns=["low", "high"])
+    return named.rename(columns=lambda name: name.replace("_", " "))

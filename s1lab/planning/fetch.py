@@ -25,13 +25,12 @@ from s1core.checkpoints import download
 from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data.load import hub_revision, hub_rows
-from s1lab.data.mirror import MANIFEST, sha256
+from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
 from s1lab.data.sources import source
 from s1lab.planning.needs import model_info, needs
 from s1lab.profiles import Profile
 
 MISSING = "missing.json"
-CHECKSUMS = "SHA256SUMS"
 
 Say = Callable[[str], None]
 
@@ -118,7 +117,7 @@ def _manifest(root: Path) -> list[dict[str, Any]]:
     path = root / MANIFEST
     if not path.exists():
         write_atomically(path, ["[]\n"])
-    return json.loads(path.read_text(encoding="utf-8"))
+    return list(read_manifest(root).values())
 
 
 def _model(name: str, root: Path) -> str:
@@ -141,9 +140,7 @@ def _model(name: str, root: Path) -> str:
 
 def damaged(folder: Path) -> list[Path]:
     """The files of a mirrored model that are missing or differ from its `SHA256SUMS`."""
-    lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-    listed = [line.split("  ", 1) for line in lines]
-    paths = [(digest, folder / name) for digest, name in listed]
+    paths = [(digest, inside(folder, name)) for name, digest in read_checksums(folder).items()]
     return [path for digest, path in paths if not path.is_file() or sha256(path) != digest]
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -19,7 +18,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from s1core.sft.spawn import LAUNCH_VARIABLE
+from s1core.sft.processes import LAUNCH_VARIABLE
 from s1lab.profiles import Profile
 
 PER_HOST = 8
@@ -108,18 +107,17 @@ def _run(command: list[str]) -> str:
 
 
 def versions(profile: Profile) -> Iterator[Finding]:
-    """Installed packages against the project's own requirements."""
-    pins = {pin.name: pin for pin in _requirements()}
+    """Installed packages against the project's own requirements, its GPU extra's included."""
+    pins = {
+        pin.name: pin for line in metadata.requires("s1core") or () for pin in [Requirement(line)]
+    }
     installed = {name: _installed(name, profile) for name in ENGINES[profile.engine]}
     for name, version in installed.items():
-        if version is None:
-            extra = "'.[gpu]'" if name == "vllm" else "."
-            fix = f"pip install -c constraints.txt {extra}"
-            yield Finding("versions", f"{name} is not installed", fix)
-        elif not pins[name].specifier.contains(version, prereleases=True):
-            needed = pins[name].specifier
-            text = f"{name} {version} is installed, {needed} is needed"
-            yield Finding("versions", text, f"pip install '{name}{needed}'")
+        needed = pins[name].specifier
+        if version is None or not needed.contains(version, prereleases=True):
+            have = f"{name} {version}" if version else f"no {name}"
+            fix = f"pip install '{name}{needed}'"
+            yield Finding("versions", f"{have} is installed, {needed} is needed", fix)
     yield Finding.fine("versions", ", ".join(f"{name} {v}" for name, v in installed.items() if v))
 
 
@@ -131,17 +129,6 @@ def _installed(name: str, profile: Profile) -> str | None:
         except metadata.PackageNotFoundError:
             continue
     return None
-
-
-def _requirements() -> list[Requirement]:
-    """The project's requirements, those of its GPU extra included."""
-    checkout = Path(__file__).parents[2] / "pyproject.toml"
-    if checkout.is_file():
-        project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]
-        lines = [*project["dependencies"], *project["optional-dependencies"]["gpu"]]
-    else:
-        lines = metadata.requires("s1core") or []
-    return [Requirement(line) for line in lines]
 
 
 def launcher(profile: Profile) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ def _copied(root: Path, mirror: Mirror, name: str) -> list[dict[str, Any]]:
         target = root / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(mirror.path(file), target)
-        entries.append(_entry(root, file, mirror.entries[file].rows, name))
+        entries.append(_entry(root, file, mirror.entries[file]["rows"], name))
     return entries
 
 

@@ -73,39 +73,35 @@ def token_uncertainty(
         )
     rows = [[*prompt, *ids] for prompt, ids in zip(prompts, continuations, strict=True)]
     found: dict[int, Uncertainty] = {}
-    with torch.inference_mode():
-        for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
-            longest = max(len(rows[i]) for i in batch)
-            ids = torch.zeros(len(batch), longest, dtype=torch.long)
-            for place, i in enumerate(batch):
-                ids[place, : len(rows[i])] = torch.tensor(rows[i])
-            # Padding is on the right, where no token before it can see it: no mask is needed.
+    for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
+        ids = torch.zeros(len(batch), max(len(rows[i]) for i in batch), dtype=torch.long)
+        for place, i in enumerate(batch):
+            ids[place, : len(rows[i])] = torch.tensor(rows[i])
+        # Padding is on the right, where no token before it can see it: no mask is needed.
+        with torch.inference_mode():
             logits = model(input_ids=ids.to(model.device), use_cache=False).logits
             for place, i in enumerate(batch):
                 begin, end = len(prompts[i]), len(rows[i])
-                found[i] = _measure(
-                    logits[place, begin - 1 : end - 1, :vocabulary], rows[i][begin:]
-                )
+                before = logits[place, begin - 1 : end - 1, :vocabulary]
+                found[i] = _measure(before, ids[place, begin:end].to(logits.device))
     return [found[i] for i in range(len(rows))]
 
 
-def _measure(logits: torch.Tensor, ids: Sequence[int]) -> Uncertainty:
+def _measure(logits: torch.Tensor, ids: torch.Tensor) -> Uncertainty:
     import torch
 
-    at = torch.tensor(list(ids), dtype=torch.long, device=logits.device)
-    parts: list[list[np.ndarray]] = [[], [], []]
-    for first in range(0, len(ids), CHUNK):  # in float64, so not all of a long row at once
-        information = -torch.log_softmax(logits[first : first + CHUNK].double(), -1) / _LN_2
+    parts = []
+    for some, at in zip(logits.split(CHUNK), ids.split(CHUNK), strict=True):
+        information = -torch.log_softmax(some.double(), -1) / _LN_2  # float64: not all at once
         probability = torch.exp2(-information)
         # An impossible token has infinite information and no weight.
         possible = probability > 0
         entropy = torch.where(possible, probability * information, 0.0).sum(-1)
         square = probability * (information - entropy[:, None]) ** 2
         varentropy = torch.where(possible, square, 0.0).sum(-1)
-        surprisal = information.gather(-1, at[first : first + CHUNK, None])[:, 0]
-        for part, values in zip(parts, (entropy, varentropy, surprisal), strict=True):
-            part.append(values.cpu().numpy())
-    return Uncertainty(*(np.concatenate(part) if part else np.zeros(0) for part in parts))
+        surprisal = information.gather(-1, at[:, None])[:, 0]
+        parts.append(torch.stack((entropy, varentropy, surprisal)).cpu().numpy())
+    return Uncertainty(*np.concatenate(parts, axis=1))
 
 
 def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
