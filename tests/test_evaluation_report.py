@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
 from s1core.errors import InputError
+
 from s1core.grading.files import grade_file, read_generations
 from s1core.records import Generation, Grade, Problem, Segment, read_jsonl, to_json
 from s1lab.evaluation import wilson

@@ -6,8 +6,8 @@ import json
 import sqlite3
 
 import pytest
-
 from s1core.errors import InputError
+
 from s1core.records import Example, Problem, Trace
 from s1core.selection import Candidate
 from s1lab.data.export import export, flat

@@ -7,10 +7,10 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s1core.errors import InputError
 
 from s1core.backends import NativeScriptedBackend, ScriptedBackend
 from s1core.backends.hf import HFBackend
-from s1core.errors import InputError
 from s1core.forcing import Budget, controls, generate
 from s1core.records import Example, Generation, Problem, Segment, Trace
 from s1lab.evaluation.parallel import (

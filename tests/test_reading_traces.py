@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s1core.errors import BackendError
 
 from s1core.backends.hf import HFBackend
-from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids

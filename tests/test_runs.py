@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 import pytest
-
 from s1core.errors import InputError, RunError
+
 from s1lab.runs import Journal, RunStore, run_name, settings_hash
 
 SETTINGS = {"model": "m", "budget": 8}

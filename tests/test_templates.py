@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from s1core.errors import InputError
 
 from s1core import templates
-from s1core.errors import InputError
 from s1core.records import Trace
 from tests.helpers import CHATML, tiny_tokenizer
 

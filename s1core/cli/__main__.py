@@ -2,5 +2,4 @@
 
 from s1core.cli import main
 
-if __name__ == "__main__":  # a reference to this page must not run it
-    main()
+main()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s1core.errors import InputError
+
 from s1core.records import Problem
 from s1lab.annotation.batch import Question, Usage, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
