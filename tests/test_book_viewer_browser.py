@@ -87,15 +87,6 @@ FOCUSED = """() => {
 }"""
 SCRIPTS = """text => [...document.scripts].filter(script => script.text.includes(text))
     .map(script => script.type)"""
-# The colour of each match and what is painted behind it.
-COLOURS = """selector => [...document.querySelectorAll(selector)].map(element => {
-    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-    let behind = element;
-    while (behind && (numbers(getComputedStyle(behind).backgroundColor)[3] ?? 1) === 0)
-        behind = behind.parentElement;
-    return [element, behind].map((e, place) => numbers(
-        getComputedStyle(e)[place ? 'backgroundColor' : 'color']).slice(0, 3));
-})"""
 
 
 @pytest.fixture(scope="module")
@@ -191,17 +182,6 @@ def test_without_scripts_everything_is_on_the_page(browser: Any, page: str) -> N
         assert visit.page.locator(".s1-numbers tbody tr:visible").count() == len(CURVE["points"])
 
 
-def test_the_mouse_leafs_through_traces_and_round_the_ends(visit: Visit) -> None:
-    place = visit.page.locator(".s1-place")
-    last = REAL + len(HOSTILE) - 1
-    assert shown(visit) == [0] and place.inner_text().startswith(f"Trace 1 of {last + 1}: ")
-    visit.page.get_by_role("button", name="Next").click()
-    assert shown(visit) == [1]
-    for _ in range(2):
-        visit.page.get_by_role("button", name="Previous").click()
-    assert shown(visit) == [last] and place.inner_text() == f"Trace {last + 1} of {last + 1}: wrong"
-
-
 def test_the_keyboard_leafs_and_folds(visit: Visit) -> None:
     press = visit.page.keyboard.press
     visit.page.get_by_role("button", name="Next").focus()
@@ -282,35 +262,6 @@ def test_the_same_is_said_to_the_keyboard(visit: Visit) -> None:
         "aria-valuetext"
     ).replace("thinking tokens,", "thinking tokens on average,")
     assert shown(visit) == [0], "the arrow keys of the figure leave the viewer alone"
-
-
-def contrast(colours: list[list[float]]) -> float:
-    """WCAG's contrast ratio of two sRGB colours, 1 to 21."""
-
-    def luminance(colour: list[float]) -> float:
-        parts = [c / 255 for c in colour]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-    low, high = sorted(map(luminance, colours))
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("view", ["light", "dark"])
-def test_forced_and_sampled_can_be_read_and_told_apart(browser: Any, page: str, view: str) -> None:
-    with Visit(browser, page, view) as visit:
-        colours = {
-            name: visit.page.evaluate(COLOURS, f".s1-trace {name}")
-            for name in ("mark.s1-forced", "em.s1-own", "pre bdi")
-        }
-        assert all(colours.values())
-        poor = {n: min(map(contrast, c)) for n, c in colours.items()}
-        assert {name: ratio for name, ratio in poor.items() if ratio < 4.5} == {}
-        mark = visit.page.locator(".s1-answer mark.s1-forced:visible").first
-        box = "e => getComputedStyle(e).borderTopStyle"
-        assert mark.evaluate(box) == "solid"  # not by colour alone
-        said = mark.evaluate("e => getComputedStyle(e, '::after').content")
-        assert said == '"forced"'
 
 
 def test_nothing_serious_stands_in_the_way_of_assistive_software(visit: Visit) -> None:
