@@ -36,7 +36,7 @@ class TraceRow:
     """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
 
     question: str
-    status: Status | Literal[""]
+    status: Literal[Status, ""]
     outcome: Outcome
     waits_used: int
     thinking_tokens: int
