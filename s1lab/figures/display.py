@@ -100,10 +100,9 @@ def _templates() -> Any:
 
 
 def visible(text: str) -> Markup:
-    """Text as HTML, code points in place of what cannot be seen: `a<b` -> `a&lt;b`.
+    """Text as HTML: `a<b` -> `a&lt;b`.
 
-    Controls, terminal escapes, right-to-left overrides and lone surrogates have no shape of their
-    own, or move others about.
+    Controls, terminal escapes, overrides of direction and half characters are named by code point.
     """
     from markupsafe import Markup
 

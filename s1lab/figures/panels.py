@@ -166,7 +166,9 @@ def token_axis(panel: Axes, values: Sequence[float]) -> None:
     """A log2 axis of tokens with a few powers of two, and room beside the outermost marks."""
     from matplotlib.ticker import NullLocator
 
-    some = [value for value in values if value > 0] or [1.0]
+    some = [value for value in values if value > 0]
+    if not some:
+        return  # nothing was spent, and nothing has no logarithm
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter(thousands)
     panel.xaxis.set_minor_locator(NullLocator())

@@ -2,8 +2,7 @@
 
 The markup (`trace.jinja`) is complete by itself: without a script every trace and every step is
 open, one below the other. `book/_static/traces.js` folds the steps, shows one trace at a time and
-adds the keys. Colours are the page's own, so it reads in light and dark; nothing is told by colour
-alone. What is too long is cut, and the cut is announced.
+adds the keys. Nothing is told by colour alone; what is too long is cut, and the cut announced.
 """
 
 from __future__ import annotations
