@@ -11,8 +11,7 @@ import pytest
 from s1lab import experiments, profiles
 from s1lab.analysis.claims import CLAIMS, Claim, measured
 from s1lab.analysis.verdicts import ONE_QUESTION, verdict
-from s1lab.book.coverage import COVERAGE
-from s1lab.book.generated import Chapters, answers, claims_page
+from s1lab.book.generated import COVERAGE, Chapters, answers, claims_page
 from s1lab.evaluation import Interval
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline

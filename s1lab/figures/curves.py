@@ -36,10 +36,7 @@ def scaling_curve(
 ) -> Figure:
     """Accuracy against tokens on a log2 axis (Figures 1 and 4 of the paper).
 
-    Args:
-        points, paper_points: curve tables with `x` in tokens.
-        title, paper_title: titles of the panels.
-        across: which tokens are counted.
+    Both are curve tables with `x` in tokens; `across` says which tokens are counted.
     """
     tables = [curve_table(points)]
     if paper_points is not None:
@@ -126,10 +123,8 @@ def sample_efficiency(
 ) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
-    Args:
-        ours, paper: curve tables with `name`, and the examples as `x`: 0 is the base model, NaN
-            is not stated and has a column of its own.
-        title, paper_title: titles of the panels.
+    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated and
+    has a column of its own.
     """
     tables = [curve_table(ours), curve_table(paper, **PAPER)]
     # Evenly spaced columns, one per size: names need the room, and 0 has no logarithm.

@@ -63,26 +63,15 @@ def figure_html(
         raise InputError(f"figure {name}: describe in `alt` what the figure shows.")
     light = to_svg(fig, name)
     width, height = (round(inches * 96) for inches in fig.get_size_inches())
-    word = os.environ.get(STAMP_VARIABLE)
     images = {"light": _base64(light.encode()), "dark": _base64(dark_svg(light).encode())}
-    return figure_frame(
-        name,
-        runs=runs,
-        caption=caption,
-        images=images,
-        alt=(f"{word}, not a result. " if word else "") + " ".join(alt.split()),
-        size=(width, height),
-        pdf=_base64(to_pdf(fig)),
-    )
+    shown = {"images": images, "alt": " ".join(alt.split()), "size": (width, height)}
+    return figure_frame(name, runs=runs, caption=caption, pdf=_base64(to_pdf(fig)), **shown)
 
 
 def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **content: Any) -> str:
     """What every figure stands in: an anchor, a caption, and the runs that the book links.
 
     `content` is `body`, the markup of a template, or the images that `figure_html` makes.
-
-    Raises:
-        InputError: a bad name.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise InputError(f"figure name {name!r}: use lower-case words joined by hyphens.")
@@ -104,19 +93,16 @@ def _templates() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = FileSystemLoader(Path(__file__).parent)
-    made = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    blocks = {"trim_blocks": True, "lstrip_blocks": True}
+    made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
     made.filters |= {f.__name__: f for f in (visible, own_waits, first_line, ticks)}
     return made
 
 
 def visible(text: str) -> Markup:
-    """Text as HTML, code points in place of what cannot be seen: `a<b` -> `a&lt;b`.
+    """Text as HTML: `a<b` -> `a&lt;b`.
 
-    Controls, terminal escapes, right-to-left overrides and lone surrogates have no shape of their
-    own, or move others about.
+    Controls, terminal escapes, overrides of direction and half characters are named by code point.
     """
     from markupsafe import Markup
 

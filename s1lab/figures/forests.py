@@ -53,10 +53,8 @@ def comparison(
 def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
     """Differences to a reference with their intervals, one panel for each benchmark (Table 2).
 
-    Args:
-        ours, paper: rows with `benchmark`, `name`, and `difference`, `low`, `high` in percentage
-            points.
-        reference: what all are compared with; the line at zero.
+    Rows have `benchmark`, `name`, and `difference`, `low`, `high` in percentage points;
+    `reference` is what all are compared with, the line at zero.
     """
     import matplotlib.pyplot as plt
 
@@ -82,10 +80,8 @@ def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
 def funnel(rows: Table, *, title: str = "") -> Figure:
     """Bars for the share of the pool that each stage of selection leaves, with its count.
 
-    Args:
-        rows: `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
-            at its own share), as `s1lab.data.audit.beside_paper` gives them. The first is the pool.
-        title: title of the figure.
+    `rows` have `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
+    at its own share), as `s1lab.data.audit.beside_paper` gives them. The first is the pool.
 
     Raises:
         InputError: there are no rows, or the pool is empty.

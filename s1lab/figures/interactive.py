@@ -24,7 +24,8 @@ from s1lab.figures.panels import thousands
 if TYPE_CHECKING:
     from s1lab.evaluation.measure import Point
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 680, 380, 54, 666, 18, 334
+BOX = {"width": 680, "height": 380, "left": 54, "right": 666}
+TOP, BOTTOM = 18, 334
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -55,8 +56,7 @@ def interactive_curve(
         points: measured conditions, in any order.
         grades: for each point its rows of `grades.csv`.
         questions: those that were asked.
-        name: unique in the book; names the anchor.
-        caption: plain text below.
+        name, caption: as in `s1lab.figures.show`.
 
     Raises:
         InputError: no points, not as many tables of grades as points, a point lacks a question, or
@@ -135,7 +135,8 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
     top = min(100, 10 * math.ceil(10 * max(point.accuracy.high for point in points)))
 
     def x(value: float) -> float:
-        return round(LEFT + (math.log2(max(value, 1.0)) - low) / (high - low) * (RIGHT - LEFT), 1)
+        share = (math.log2(max(value, 1.0)) - low) / (high - low)
+        return round(BOX["left"] + share * (BOX["right"] - BOX["left"]), 1)
 
     def y(accuracy: float) -> float:
         return round(TOP + (1 - 100 * accuracy / top) * (BOTTOM - TOP), 1)
@@ -158,18 +159,17 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
         shown = [mark for mark, p in zip(marks, points, strict=True) if p.kind != other]
         if len(shown) > 1:
             path = "L".join(f"{mark['x']} {mark['y']}" for mark in shown)
-            peak, middle = min(shown, key=lambda mark: mark["high"]), shown[len(shown) // 2]
             # Wait: above its highest point; capping: below its middle, where it rises.
-            beside = (peak["x"] - 16, peak["high"] - 8)
-            below = (middle["x"] + 12, middle["y"] + 24)
-            lines.append((series, path, *(beside if series == "wait" else below), label))
-    powers = range(math.ceil(low), math.floor(high) + 1)
-    return {
-        "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "lines": lines,
-        "points": marks,
-        "rows": [(y(p / 100), p) for p in range(0, top + 1, 10 if top <= 60 else 20)],
-        "columns": [
-            (x(2**power), thousands(2**power))
-            for power in powers[:: max(1, math.ceil(len(powers) / 9))]
-        ],
-    }  # fmt: skip
+            at = shown[len(shown) // 2]
+            place = (at["x"] + 12, at["y"] + 24)
+            if series == "wait":
+                at = min(shown, key=lambda mark: mark["high"])
+                place = (at["x"] - 16, at["high"] - 8)
+            lines.append((series, path, *place, label))
+    powers = range(math.ceil(low), math.floor(high) + 1)[:: max(1, math.ceil((high - low) / 9))]
+    percents = range(0, top + 1, 10 if top <= 60 else 20)
+    rows, columns = (
+        [(y(p / 100), p) for p in percents],
+        [(x(2**p), thousands(2**p)) for p in powers],
+    )
+    return {**BOX, "lines": lines, "points": marks, "rows": rows, "columns": columns}

@@ -167,6 +167,8 @@ def token_axis(panel: Axes, values: Sequence[float]) -> None:
     from matplotlib.ticker import NullLocator
 
     some = [value for value in values if value > 0]
+    if not some:
+        return  # nothing was spent, and nothing has no logarithm
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter(thousands)
     panel.xaxis.set_minor_locator(NullLocator())

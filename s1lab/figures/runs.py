@@ -25,20 +25,18 @@ UNITS = {"entropy": "entropy (bits)", "varentropy": "varentropy (bits²)"}
 
 
 @styled
-def loss_curve(log: Table, *, smoothing: float = 0.05, title: str = "") -> Figure:
+def loss_curve(log: Table, *, title: str = "") -> Figure:
     """Training loss with the learning rate below it (Appendix D of the paper).
 
-    Args:
-        log: rows of a training log with `step`, `loss`, `lr` and, for its ends, `epoch`.
-        smoothing: share of the run that the bold line averages over; the thin line is as logged.
-        title: title of the figure.
+    `log` has rows of a training log with `step`, `loss`, `lr` and, for its ends, `epoch`. The thin
+    line is the loss as logged, the bold one averages over 5% of the run.
     """
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     table = tidy(log, "step", "loss", "lr")
     # Centred, so that the bold line does not lag behind a falling loss.
-    window = max(1, round(smoothing * len(table)))
+    window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
     for panel, y, look in (
@@ -53,10 +51,8 @@ def loss_curve(log: Table, *, smoothing: float = 0.05, title: str = "") -> Figur
     for start in table.loc[epochs.diff() > 0, "step"]:
         top.axvline(start, color=ink("rule"), linewidth=0.8, zorder=0)
     end = table.iloc[-1]
-    note(
-        top, f"{end['smooth']:.3f}", (end["step"], end["smooth"]), xytext=(9, 0), va="center",
-        color=ink("ours"), fontweight="semibold", fontsize=11, annotation_clip=False,
-    )  # fmt: skip
+    look = {"va": "center", "fontweight": "semibold", "annotation_clip": False, "xytext": (9, 0)}
+    note(top, f"{end['smooth']:.3f}", (end["step"], end["smooth"]), color=ink("ours"), **look)
     peak = table["lr"].max()
     bottom.set_ylim(0, peak * 1.15)
     bottom.set_yticks([0, peak], ["0", f"{peak:.0e}".replace("e-0", "e\N{MINUS SIGN}")])
@@ -110,12 +106,10 @@ def still_thinking(
 
 @styled
 def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 160) -> Figure:
-    """Entropy and varentropy at every thinking token of one trace, step starts and Waits marked.
+    """Entropy and varentropy at the `last` thinking tokens of one trace.
 
-    Args:
-        row: from `s1lab.traces.inspection.uncertainty_rows`.
-        title: title of the figure.
-        last: how many tokens to show, counted from the end of thinking.
+    The starts of steps and the Waits of `row` (from `s1lab.traces.inspection.uncertainty_rows`)
+    are marked.
     """
     import matplotlib.pyplot as plt
     import seaborn as sns
@@ -151,9 +145,7 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
 def around_waits(rows: Table, *, title: str = "") -> Figure:
     """Mean uncertainty by distance from the first token of a step, with 95% intervals.
 
-    Args:
-        rows: from `s1lab.traces.inspection.around_waits`; numbers may be text, as in a CSV file.
-        title: title of the figure.
+    `rows` are of `s1lab.traces.inspection.around_waits`; numbers may be text, as in a CSV file.
     """
     import matplotlib.pyplot as plt
     import seaborn as sns

@@ -2,8 +2,7 @@
 
 The markup (`trace.jinja`) is complete by itself: without a script every trace and every step is
 open, one below the other. `book/_static/traces.js` folds the steps, shows one trace at a time and
-adds the keys. Colours are the page's own, so it reads in light and dark; nothing is told by colour
-alone. What is too long is cut, and the cut is announced.
+adds the keys. Nothing is told by colour alone; what is too long is cut, and the cut announced.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class TraceRow:
     """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
 
     question: str
-    status: Status | Literal[""]
+    status: Literal[Status, ""]
     outcome: Outcome
     waits_used: int
     thinking_tokens: int
@@ -66,9 +65,7 @@ def viewer_html(
 
     Args:
         rows: as `s1lab.traces.inspection.read_traces` gives them (see `TraceRow`).
-        name: unique in the book; names the anchor.
-        caption: plain text below.
-        runs: what is shown, as in `s1lab.figures.show`.
+        name, caption, runs: as in `s1lab.figures.show`.
 
     Raises:
         InputError: there are no rows, or a field is not what `TraceRow` declares.
