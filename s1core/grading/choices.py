@@ -71,13 +71,15 @@ def extract_choice(
             if letter := find(sentence, known):
                 complete = not text.rstrip().endswith(sentence) or text.rstrip()[-1:] in ".!*"
                 return Extraction(letter, method, complete, "guess" in method)
+    if letter := _opening(text, known):
+        return Extraction(letter, "first words", len(text.strip()) > 1)
     letters = {letter for piece in _BOLD.findall(text) if (letter := _mentioned(piece, known))}
     if len(letters) == 1:
         return Extraction(letters.pop(), "words of an option (guess)", guess=True)
     cued = Extraction(boxes[-1], "boxed") if boxes else extract_cued(text, after_cue)
     if cued.answer is not None:
         return cued
-    lone = re.findall(rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]| [a-z])", text[-2_000:])
+    lone = re.findall(rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]|(?<=[AI]) [a-z])", text[-2_000:])
     return Extraction(lone[-1], "last letter (guess)", True, guess=True) if lone else NOTHING
 
 
@@ -116,8 +118,8 @@ def _opening(text: str, known: Mapping[str, str], whole: bool = False) -> str | 
     if match["letter"].islower() and not (own or re.search(r"[).:\]]|^\s*$", match["mark"])):
         return None
     if whole:
-        return letter if (own or not rest) and match["mark"] else None
-    follows = re.match(r"(?:because|since|as|is|for|and|,|\()", rest)
+        return letter if not rest or own and match["mark"] else None
+    follows = re.match(r"(?:because|since|as|is (?:the )?(?:correct|right|best|answer)|,|\()", rest)
     return letter if match["mark"].strip() or not rest or own or follows and letter != "I" else None
 
 

@@ -56,7 +56,9 @@ _FORMULA = re.compile(
 _COMMANDS = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
 _NUMERAL = r"-?(?:\d{1,3}(?: \d{3})+(?![\d,])|\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?|-?(?<!\d)\.\d+%?"
 _NUMBER = re.compile(_NUMERAL)
-_NUMBERS = re.compile(rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:{_NUMERAL}))*")
+_NUMBERS = re.compile(
+    rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:[a-z] ?= ?)?(?:{_NUMERAL}))*"
+)
 _VERB = re.compile(r"\b(?:is|are|was|were|be|equals?|has|have|had|left|makes?|gives?)\b|=", re.I)
 _CAUSE = re.compile(r"\b(?:since|because|given|as|for (?:each|the|every|all|his|her|their))\b|[?!]")
 _QUESTIONS = re.compile(r"[^.!?\n]{0,999}\?")
@@ -190,7 +192,7 @@ def _out_of_sentence(found: Extraction) -> Extraction:
     if numbers and not _FORMULA.search(line):
         starts = not re.search(r"[A-Za-z]", line[: numbers[0].start()])
         verbs = [] if starts else [verb.end() for verb in _VERB.finditer(line)]
-        said = [n for n in numbers if not verbs or n.start() >= verbs[-1]] or numbers[-1:]
+        said = [n for n in numbers if not verbs or n.end() > verbs[-1]] or numbers[-1:]
         said = said[:1] if starts or verbs else numbers[-1:]
         return Extraction(said[0].group(), f"{found.method} in a sentence", found.complete)
     inner = _last_thing(line)
@@ -203,11 +205,13 @@ def _last_thing(text: str) -> Extraction:
     """The last formula or number of the last lines, flagged: nothing announced it as the answer."""
     tail = _QUESTIONS.sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
     formulas, numbers = list(_FORMULA.finditer(tail)), list(_NUMBER.finditer(tail))
+    several = re.search(rf"\bare ((?:[a-z] ?= ?)?{_NUMBERS.pattern})\W*$", tail)
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
         content = next(group for group in formulas[-1].groups() if group is not None)
         complete = formulas[-1].end() < len(tail)
         return Extraction(content.strip(), "last formula (guess)", complete, guess=True)
     if numbers:
         complete = numbers[-1].end() < len(tail)
-        return Extraction(numbers[-1].group(), "last number (guess)", complete, guess=True)
+        answer = several[1] if several else numbers[-1].group()
+        return Extraction(answer, "last number (guess)", complete, guess=True)
     return NOTHING
