@@ -442,7 +442,7 @@ def test_sympy_is_not_refused_what_it_needs() -> None:
     """Polynomials generate code of their own; a refusal would be seen in the verdict."""
     for gold, answer in (
         (r"\frac{x^3-y^3}{x-y}", "x^2+xy+y^2"),
-        (r"\int_0^1 x^2 dx", r"\frac13"),
+        (r"\int_0^1 x^2 dx", r"\frac{1}{3}"),
         (r"\sum_{k=1}^{n} k", r"\frac{n(n+1)}{2}"),
         ("x^2-5x+6=0", "(x-2)(x-3)=0"),
         ("x > 3", r"(3,\infty)"),

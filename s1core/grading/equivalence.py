@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from s1core.grading import verifier
 from s1core.grading.spelling import bounds, closing, measure, normalise, value
-from s1core.grading.verifier import Verdict, verify
+from s1core.grading.verifier import Verdict
 
 MAX_COMPARED = 400
 """Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
@@ -86,8 +87,8 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(False, "words")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
-            return verify(_readable(one), "0", (str(near[0]), str(near[1])))
-    return verify(_readable(gold), _readable(answer))
+            return verifier.verify(_readable(one), "0", (str(near[0]), str(near[1])))
+    return verifier.verify(_readable(gold), _readable(answer))
 
 
 def _readable(text: str) -> str:
@@ -230,6 +231,9 @@ def _signs(text: str) -> list[str]:
 
 def _same_lists(gold: _List, answer: _List) -> Verdict:
     """Part by part; a plain list and a set have no order, so each part looks for its twin."""
+    if len(gold.parts) == 1 < len(answer.parts) and answer.frame == "":
+        if len({*answer.parts}) > 1 and all(_same(gold.parts[0], p).same for p in answer.parts):
+            return Verdict(True, "one value in several forms")
     same_frame = gold.frame == answer.frame or not (gold.ordered or answer.ordered)
     if not same_frame or len(gold.parts) != len(answer.parts) or len(gold.parts) > MAX_PARTS:
         return Verdict(False, "parts: another shape")

@@ -165,6 +165,7 @@ def same_values(left: Any, right: Any) -> bool | None:
         both = left.free_symbols ^ right.free_symbols
         if not both or left.is_number and right.is_number:
             return False
+    left, right = left.doit(), right.doit()  # a sum to n is no sum at n = 3/7
     agreed = 0
     for place in POINTS:
         at = point(left + right, *place)
