@@ -57,9 +57,11 @@ def test_runs_of_others_under_budgets_are_read(file, n, right, data_dir: Path) -
     kind = "multiple_choice" if "samples" in file else "math"
     found = [result.grade.status for result in regrade(log, kind)]
     assert (len(found), found.count("correct")) == (n, right)
-    budgets = {"cap-500": {500}, "cap-1000": {1000}}.get(file.split("/")[2:3][0], {None}) if (
-        "cap-" in file
-    ) else {None}
+    budgets = (
+        {"cap-500": {500}, "cap-1000": {1000}}.get(file.split("/")[2:3][0], {None})
+        if ("cap-" in file)
+        else {None}
+    )
     assert {response.budget for response in log.responses} == budgets
 
 

@@ -27,7 +27,8 @@ _ANNOUNCED = (
     ),
 )
 _CONCLUDED = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|conclu\w+|correct\w*|answer|best|must be|most)\b", re.I
+    r"\b(?:therefore|thus|hence|so|consequently|conclu\w+|correct\w*|answer|best|must be|most)\b",
+    re.I,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])|\n+")
 _BOLD = re.compile(r"\*\*(.{1,400}?)\*\*", re.S)
@@ -79,7 +80,9 @@ def extract_choice(
     cued = Extraction(boxes[-1], "boxed") if boxes else extract_cued(text, after_cue)
     if cued.answer is not None:
         return cued
-    lone = re.findall(rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]|(?<=[AI]) [a-z])", text[-2_000:])
+    lone = re.findall(
+        rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]|(?<=[AI]) [a-z])", text[-2_000:]
+    )
     return Extraction(lone[-1], "last letter (guess)", True, guess=True) if lone else NOTHING
 
 
@@ -145,5 +148,7 @@ def _mentioned(text: str, known: Mapping[str, str]) -> str | None:
     """The one option whose words stand in a sentence, and no other's."""
     spoken = plain(text)
     found = [k for k, words in known.items() if len(plain(words)) > 2 and plain(words) in spoken]
-    longest = [k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)]
+    longest = [
+        k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)
+    ]
     return longest[0] if len(longest) == 1 else None

@@ -20,7 +20,14 @@ SIGNS = {
     **dict.fromkeys("·⋅∙•", r"\cdot "),
     **{"×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp "},
     **{"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap "},
-    **{"∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "√": r"\sqrt "},
+    **{
+        "∈": r"\in ",
+        "∅": r"\emptyset ",
+        "°": r"^\circ ",
+        "º": r"^\circ ",
+        "′": "'",
+        "√": r"\sqrt ",
+    },
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "’": "'", "⟨": "(", "⟩": ")", "∛": r"\sqrt[3] "},
 }
 _TABLE = str.maketrans(GREEK | SIGNS)
@@ -28,7 +35,9 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _LOWERED = re.compile("[₀-₉]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!|\\!|,?\\,|(?<=\d),\\[:; ])\s*(?=\d{3}(?!\d))")
-_SPACE = re.compile(r"(\\\\)(?:\[[^\]]*\])?|\\[!,;:> ]|\\q?quad\b|~|\\(?:displaystyle|limits)\b|\s+")
+_SPACE = re.compile(
+    r"(\\\\)(?:\[[^\]]*\])?|\\[!,;:> ]|\\q?quad\b|~|\\(?:displaystyle|limits)\b|\s+"
+)
 _WORDS = re.compile(r"\\(?:text|mathrm|mbox|textrm|textnormal|textit|textbf|texttt)\s*\{([^{}]*)\}")
 _UPRIGHT = re.compile(
     r"\\[dt]?frac\{\\(?:text|mathrm)\{([^{}]*)\}\}\{\\(?:text|mathrm)\{([^{}]*)\}(\^\{?\d\}?)?\}"
@@ -258,7 +267,9 @@ def dimensions(unit: str) -> tuple[str | None, Fraction]:
             sign = -1
             continue
         name, _, power = word.replace("{", "").replace("}", "").partition("^")
-        known = KNOWN.get(name) or KNOWN.get(name.rstrip(".").lower()) or KNOWN.get(name.lower()[:-1])
+        known = (
+            KNOWN.get(name) or KNOWN.get(name.rstrip(".").lower()) or KNOWN.get(name.lower()[:-1])
+        )
         if known is None or not re.fullmatch(r"-?\d?", power):
             return None, factor
         exponent = sign * int(power or 1)

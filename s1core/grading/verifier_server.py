@@ -28,7 +28,16 @@ HOW = "math-verify"
 WALL_PER_CPU = 10.0
 PLAIN = NormalizationConfig(boxed="none")
 KEEP_CASE = ConversionConfig(lowercase_symbols=False)
-POINTS = ((3, 7, 0), (11, 13, 0), (17, 5, 0), (19, 23, 1), (29, 8, 2), (31, 6, 3), (2, 1, 0), (5, 1, 0))
+POINTS = (
+    (3, 7, 0),
+    (11, 13, 0),
+    (17, 5, 0),
+    (19, 23, 1),
+    (29, 8, 2),
+    (31, 6, 3),
+    (2, 1, 0),
+    (5, 1, 0),
+)
 refused: list[str] = []
 
 
