@@ -8,8 +8,8 @@ import lzma
 from pathlib import Path
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Problem
 from s1lab.data.benchmarks import benchmark, load, shuffle_choices
 from s1lab.evaluation.logs import known_logs, read_log, regrade, summary

@@ -12,13 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.grading import grade, grade_all, grade_text
 from s1core.grading import verifier as verifier_module
-from s1core.grading.choices import extract_choice, options
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import extract_math, last_boxes, split_thinking
+from s1core.grading.extraction import (
+    extract_choice,
+    extract_math,
+    last_boxes,
+    options,
+    split_thinking,
+)
 from s1core.grading.files import accuracy
 from s1core.grading.verifier import Verifier
 from s1core.records import Generation, Problem, Segment, question_key

@@ -29,7 +29,12 @@ def read_question(question: str) -> tuple[tuple[int, ...], int]:
 
 _ARITHMETIC = re.compile(r"[\d\s+\-*/()]{1,200}")
 _TOO_LONG = re.compile(r"\d{7}|\*\s*\*|/\s*/")
-_DO = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+_DO = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 def check(question: str, expression: str) -> bool:

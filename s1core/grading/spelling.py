@@ -106,7 +106,7 @@ def _stripped(text: str) -> str:
 
 
 def _arguments(text: str) -> str:
-    r"""Braces around short arguments: `"\frac{x^2}4" -> "\frac{x^2}{4}"`, `"\sqrt2"`, `"\sqrt(2)"`."""
+    r"""Braces around short arguments: `"\frac{x^2}4" -> "\frac{x^2}{4}"`, `"\sqrt(2)"`."""
     parts = re.split(r"(\\(?:frac|binom)(?![a-zA-Z])|\\sqrt(?![a-zA-Z])(?:\[[^\]]*\])?)", text)
     tail = ""
     for command, rest in zip(parts[-2::-2], parts[::-2]):  # the last first: they nest
@@ -141,10 +141,12 @@ def closing(text: str, start: int) -> int:
 
 _NUMERAL = r"\d+\.?\d*|\.\d+"
 _NUMBER = re.compile(
-    rf"(?P<sign>[+-]*)(?:(?P<whole>\d+)?\\frac\{{(?P<top>-?(?:{_NUMERAL}))\}}\{{(?P<bottom>-?(?:{_NUMERAL}))\}}"
+    rf"(?P<sign>[+-]*)(?:(?P<whole>\d+)?\\frac\{{(?P<top>-?(?:{_NUMERAL}))\}}"
+    rf"\{{(?P<bottom>-?(?:{_NUMERAL}))\}}"
     rf"|(?P<over>{_NUMERAL})/(?P<under>{_NUMERAL})"
     r"|(?P<start>\d*\.\d*)\\overline\{(?P<period>\d+)\}"
-    rf"|(?P<plain>{_NUMERAL})?(?P<ten>(?:(?<=\d)\\(?:cdot|times) ?|(?<!\d))10\^(?:\{{(?P<up>[+-]?\d{{1,3}})\}}|(?P<one>\d)))?)"
+    rf"|(?P<plain>{_NUMERAL})?(?P<ten>(?:(?<=\d)\\(?:cdot|times) ?|(?<!\d))"
+    r"10\^(?:\{(?P<up>[+-]?\d{1,3})\}|(?P<one>\d)))?)"
 )
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
 

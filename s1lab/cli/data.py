@@ -194,10 +194,9 @@ def regrade(
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
+    from s1core.grading.grades import KINDS
     from s1lab.evaluation.logs import read_log, summary
     from s1lab.evaluation.logs import regrade as grade_again
-
-    from s1core.grading.grades import KINDS
 
     if kind not in KINDS:
         raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
