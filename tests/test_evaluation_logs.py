@@ -44,25 +44,20 @@ def test_a_truncated_thought_is_not_graded(data_dir: Path) -> None:
 
 
 FOREIGN = [
-    ("crosslingual/global_mmlu_en/cap-500/samples_global_mmlu_en_stem.jsonl", 46, 43),
-    ("crosslingual/fork/cap-1000/samples_s1_fork.jsonl", 184, 148),
-    ("crosslingual/mgsm_one_wait/32B/wait/en.jsonl", 250, 238),
-    ("skythought_aime24/checkpoint-105.jsonl", 30, 10),
+    ("crosslingual/global_mmlu_en/cap-500/samples_global_mmlu_en_stem.jsonl", 46, 43, 500),
+    ("crosslingual/fork/cap-1000/samples_s1_fork.jsonl", 184, 148, 1_000),
+    ("crosslingual/mgsm_one_wait/32B/wait/en.jsonl", 250, 238, None),
+    ("skythought_aime24/checkpoint-105.jsonl", 30, 10, None),
 ]
 
 
-@pytest.mark.parametrize(("file", "n", "right"), FOREIGN)
-def test_runs_of_others_under_budgets_are_read(file, n, right, data_dir: Path) -> None:
+@pytest.mark.parametrize(("file", "n", "right", "budget"), FOREIGN)
+def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir: Path) -> None:
     log = read_log(data_dir / "generations" / file)
-    kind = "multiple_choice" if "samples" in file else "math"
-    found = [result.grade.status for result in regrade(log, kind)]
+    graded = regrade(log, "multiple_choice" if "samples" in file else "math")
+    found = [result.grade.status for result in graded]
     assert (len(found), found.count("correct")) == (n, right)
-    budgets = (
-        {"cap-500": {500}, "cap-1000": {1000}}.get(file.split("/")[2:3][0], {None})
-        if ("cap-" in file)
-        else {None}
-    )
-    assert {response.budget for response in log.responses} == budgets
+    assert {response.budget for response in log.responses} == {budget}
 
 
 def test_forced_waits_and_their_verdicts_are_read(data_dir: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import gcd
 
 import pytest
 
@@ -288,16 +287,10 @@ def mistakes(make: Maker, pairs: int, seed: int) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("make", [*CHEAP, *ALGEBRA], ids=lambda make: make.__name__)
 def test_an_answer_is_itself_in_every_spelling_and_no_other(make: Maker) -> None:
-    assert mistakes(make, 400 if make in CHEAP else 40, seed=0) == []
+    assert mistakes(make, 150 if make in CHEAP else 25, seed=0) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [*CHEAP, *ALGEBRA], ids=lambda make: make.__name__)
 def test_five_thousand_pairs_of_each_kind_each_way(make: Maker) -> None:
     assert mistakes(make, 5_000, seed=1) == []
-
-
-def test_the_generators_draw_different_things() -> None:
-    rng = random.Random(0)
-    assert all(set(same).isdisjoint(others) for make in CHEAP for same, others in [make(rng)])
-    assert gcd(*(len(make(rng)[0]) > 2 for make in CHEAP)) == 1

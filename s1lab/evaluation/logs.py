@@ -32,7 +32,6 @@ _GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer soluti
 _RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
 _THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
 _VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
-_TOKENS = ("thinking_tokens", "completion_tokens", "output_tokens", "num_tokens")
 _IDENTITY = ("id", "unique_id", "idx", "doc_id")
 _HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
 _CUE = "\nFinal Answer:"
@@ -45,11 +44,10 @@ _PACKED = {".gz": gzip.open, ".xz": lzma.open}
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One logged response: the problem, the raw text, and what the log says about it.
+    """One logged response, and what the log says about it; None where it is silent.
 
-    `stored` is the log's own verdict, `tokens` its token count, `cut_off` its word on whether the
-    response hit a length limit, `budget` the most thinking tokens, `waits` how many times the end
-    of thinking was replaced; each None where the log is silent.
+    `stored` is its verdict, `cut_off` whether the response hit a length limit, `budget` the most
+    thinking tokens, `waits` how many times the end of thinking was replaced.
     """
 
     problem: Problem
@@ -57,7 +55,6 @@ class Logged:
     stored: bool | None
     identity: str
     sample: int = 0
-    tokens: int | None = None
     cut_off: bool | None = None
     budget: int | None = None
     waits: int | None = None
@@ -142,13 +139,10 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
 
 
 def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
-    """Grade every response of a log; thinking is split off by the known delimiters first.
+    """Grade every response of a log, without its thinking.
 
     A response whose thinking never ended counts as cut off, whatever it mentions on the way,
     unless the log itself says how it ended.
-
-    Raises:
-        InputError: the kind of grading is unknown.
     """
     results = []
     for logged in log.responses:
@@ -199,7 +193,7 @@ def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Itera
     problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
     texts = _listed(_first(row, _RESPONSES))
     stored = _listed(_first(row, (verdict,) if verdict else _VERDICTS, None))
-    tokens, waits = _first(row, _TOKENS, None), row.get("append_wait_place")
+    waits = row.get("append_wait_place")
     reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
@@ -212,7 +206,6 @@ def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Itera
             _truth(stored[sample]) if sample < len(stored) else None,
             str(_first(row, _IDENTITY, number)),
             sample,
-            tokens if type(tokens) is int else None,
             None if reason is None else reason == "length",
             waits=len(waits) if isinstance(waits, list) else None,
         )
