@@ -112,6 +112,8 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, CPU time of one core"
     )
     middle = {name: statistics.median(values) for name, values in rates.items()}
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"largest process of the guarded comparison: {peak:.0f} MB")
     result = {
         "graded_per_minute": round(middle["s1core"]),
         "graded_vs_math_verify": round(middle["s1core"] / middle["math-verify"], 1),

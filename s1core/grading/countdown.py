@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import operator
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -26,8 +27,14 @@ def read_question(question: str) -> tuple[tuple[int, ...], int]:
     return tuple(int(n) for n in match[1].split()), int(match[2])
 
 
-_TOKEN = re.compile(r"\s*(\d{1,6}|[-+*/()])")
-_LONGEST = 200
+_ARITHMETIC = re.compile(r"[\d\s+\-*/()]{1,200}")
+_TOO_LONG = re.compile(r"\d{7}|\*\s*\*|/\s*/")
+_DO = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 
 
 def check(question: str, expression: str) -> bool:
@@ -49,65 +56,21 @@ def worked_out(expression: str) -> tuple[Fraction, tuple[int, ...]] | None:
     """What an expression comes to and the numbers it uses: `worked_out("( 3 * 7 ) + 8")` is 29
     with (3, 7, 8). None when it is no arithmetic, or too long to be an answer."""
     expression = expression.split("\n")[0].split("=")[0].strip()
-    if not expression or len(expression) > _LONGEST:
+    if not _ARITHMETIC.fullmatch(expression) or _TOO_LONG.search(expression):
         return None
-    try:
-        value, used = _evaluate(_tokens(expression))
-    except (ValueError, ZeroDivisionError):
-        return None
-    return value, tuple(sorted(used))
-
-
-def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise ValueError(f"unexpected {text[at]!r}")
-        tokens.append(match[1])
-        at = match.end()
-    return tokens
-
-
-def _evaluate(tokens: Sequence[str]) -> tuple[Fraction, list[int]]:
-    """Recursive descent over sums of products; the value, and the numbers in order of use."""
+    text = re.sub(r"\d+", lambda number: str(int(number[0])), " ".join(expression.split()))
     used: list[int] = []
-    at = 0
+    try:
+        return _value(ast.parse(text, mode="eval").body, used), tuple(sorted(used))
+    except (SyntaxError, ValueError, ZeroDivisionError):
+        return None
 
-    def peek() -> str:
-        return tokens[at] if at < len(tokens) else ""
 
-    def take() -> str:
-        nonlocal at
-        at += 1
-        return tokens[at - 1]
-
-    def factor() -> Fraction:
-        if peek() == "(":
-            take()
-            value = total()
-            if peek() != ")":
-                raise ValueError("unbalanced parenthesis")
-            take()
-            return value
-        if not peek().isdigit():
-            raise ValueError("expected a number")
-        used.append(int(take()))
-        return Fraction(used[-1])
-
-    def product() -> Fraction:
-        value = factor()
-        while peek() in ("*", "/"):
-            value = value * factor() if take() == "*" else value / factor()
-        return value
-
-    def total() -> Fraction:
-        value = product()
-        while peek() in ("+", "-"):
-            value = value + product() if take() == "+" else value - product()
-        return value
-
-    value = total()
-    if at != len(tokens):
-        raise ValueError("trailing text")
-    return value, used
+def _value(node: ast.expr, used: list[int]) -> Fraction:
+    """What a parsed expression comes to (nothing is run); its numbers are added to `used`."""
+    if isinstance(node, ast.Constant):
+        used.append(node.value)
+        return Fraction(node.value)
+    if isinstance(node, ast.BinOp) and type(node.op) in _DO:
+        return _DO[type(node.op)](_value(node.left, used), _value(node.right, used))
+    raise ValueError("a sign or a call is no arithmetic on the given numbers")

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from s1core.grading import verifier
 from s1core.grading.spelling import bounds, closing, measure, normalise, value
-from s1core.grading.verifier import Verdict, verify
+from s1core.grading.verifier import Verdict
 
 MAX_COMPARED = 400
 """Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
@@ -30,7 +31,9 @@ _WORD = r"(?<![\\A-Za-z])[^\W\d_]{3,}"
 _SENTENCE = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{4,}|(?<!\\)\b[^\W\d_]{2,}\.? [^\W\d_]{2,}")
 _GROUPED = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
 _SPACED = re.compile(r"-?\d+(?: -?\d+)+")
-_RANGES = re.compile(r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])")
+_RANGES = re.compile(
+    r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])"
+)
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
@@ -58,7 +61,10 @@ def _guesses(gold: str, answer: str, left: str, right: str) -> Iterator[tuple[st
     """Second readings of both sides: what a comma or a blank between digits may stand for."""
     yield normalise(gold, False), right, "a comma read as a separator"
     yield left, normalise(answer, False), "a comma read as a separator"
-    for mark, shape, why in (("", _GROUPED, "blanks read as thousands"), (",", _SPACED, "blanks read as commas")):
+    for mark, shape, why in (
+        ("", _GROUPED, "blanks read as thousands"),
+        (",", _SPACED, "blanks read as commas"),
+    ):
         yield *(t.replace(" ", mark) if shape.fullmatch(t) else t for t in (left, right)), why
 
 
@@ -86,8 +92,8 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(False, "words")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
-            return verify(_readable(one), "0", (str(near[0]), str(near[1])))
-    return verify(_readable(gold), _readable(answer))
+            return verifier.verify(_readable(one), "0", (str(near[0]), str(near[1])))
+    return verifier.verify(_readable(gold), _readable(answer))
 
 
 def _readable(text: str) -> str:
@@ -194,7 +200,11 @@ def _items(text: str) -> _List | None:
         parts = _split(text[1:-1], ",")
         return _List(text[0] + text[-1], parts) if parts and len(parts) > 1 else None
     for mark, frame in ((",", ""), (r"\cup", "cup")):
-        parts = tuple(sign for part in _split(text, mark) for sign in (_signs(part) if mark == "," else [part]))
+        parts = tuple(
+            sign
+            for part in _split(text, mark)
+            for sign in (_signs(part) if mark == "," else [part])
+        )
         if len(parts) > 1:
             return _List(frame, parts)
     return None
@@ -230,6 +240,9 @@ def _signs(text: str) -> list[str]:
 
 def _same_lists(gold: _List, answer: _List) -> Verdict:
     """Part by part; a plain list and a set have no order, so each part looks for its twin."""
+    if len(gold.parts) == 1 < len(answer.parts) and answer.frame == "":
+        if len({*answer.parts}) > 1 and all(_same(gold.parts[0], p).same for p in answer.parts):
+            return Verdict(True, "one value in several forms")
     same_frame = gold.frame == answer.frame or not (gold.ordered or answer.ordered)
     if not same_frame or len(gold.parts) != len(answer.parts) or len(gold.parts) > MAX_PARTS:
         return Verdict(False, "parts: another shape")
@@ -242,10 +255,14 @@ def _same_lists(gold: _List, answer: _List) -> Verdict:
             if tried[-1].same:
                 left_over.remove(other)
                 break
-        verdicts.append(next((v for v in tried if v.same), next((v for v in tried if v.same is None), tried[0])))
+        verdicts.append(
+            next((v for v in tried if v.same), next((v for v in tried if v.same is None), tried[0]))
+        )
         if verdicts[-1].same is False:
             break
-    same = False if any(v.same is False for v in verdicts) else all(v.same for v in verdicts) or None
+    same = (
+        False if any(v.same is False for v in verdicts) else all(v.same for v in verdicts) or None
+    )
     how = "part by part" if gold.ordered else "parts in any order"
     doubts = [v.how for v in verdicts if v.same is None or "guess" in v.how]
     return Verdict(same, f"{how}: {doubts[0]}" if doubts and same is not False else how)

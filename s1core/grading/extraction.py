@@ -2,17 +2,22 @@ r"""From an answer text to the answer: what the grader takes for it, and how it 
 
 Order: the last balanced `\boxed{}` unless "Final Answer:" follows it, then "Final Answer:", then
 "Answer:" (the paper's cue and its harness's pattern, Section 3.1), then "####" and "the answer is",
-and, when nothing else is there, the last thing said, flagged as a guess. Every function is linear
-in the text and evaluates nothing.
+and, when nothing else is there, the last thing said, flagged as a guess. Letters of options: a box,
+"Final Answer: B", "the correct answer is **B. ...**", a bold letter or line that names one option
+alone, a conclusion ("Thus option B"), an option's own words, and last, as a guess, the last letter
+that stands by itself; one that may be an article, a pronoun or a numeral ("A heavier nucleus") is
+not taken for an option. Every function is linear in the text and evaluates nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-MAX_CHARACTERS = 4_000
-"""Longest answer worth comparing; anything longer is kept for the record, cut."""
+from s1core.grading.spelling import normalise
+
+MAX_CHARACTERS = 4_000  # of an answer; anything longer is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ _FORMULA = re.compile(
 _COMMANDS = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
 _NUMERAL = r"-?(?:\d{1,3}(?: \d{3})+(?![\d,])|\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?|-?(?<!\d)\.\d+%?"
 _NUMBER = re.compile(_NUMERAL)
-_NUMBERS = re.compile(rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:{_NUMERAL}))*")
+_NUMBERS = re.compile(
+    rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:[a-z] ?= ?)?(?:{_NUMERAL}))*"
+)
 _VERB = re.compile(r"\b(?:is|are|was|were|be|equals?|has|have|had|left|makes?|gives?)\b|=", re.I)
 _CAUSE = re.compile(r"\b(?:since|because|given|as|for (?:each|the|every|all|his|her|their))\b|[?!]")
 _QUESTIONS = re.compile(r"[^.!?\n]{0,999}\?")
@@ -91,7 +98,8 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     """
     boxes, end = _last_boxes(text)
     cued = extract_cued(text, after_cue)
-    if boxes and not (cued.method == FINAL and re.search(r"\d|\\", _later(text, end).answer or "")):
+    later = extract_cued(text[end:])
+    if boxes and not (later.method == FINAL and re.search(r"\d|\\", later.answer or "")):
         answer = ", ".join(boxes)
         method = "boxed" if len(boxes) == 1 else f"{len(boxes)} boxes joined"
         return Extraction(answer[:MAX_CHARACTERS], method)
@@ -154,12 +162,6 @@ def extract_cued(text: str, after_cue: bool = False) -> Extraction:
     return _first_line(text, 0, "after the forced cue") if after_cue else NOTHING
 
 
-def _later(text: str, end: int) -> Extraction:
-    """What "Final Answer:" announces after `end`."""
-    matches = list(_CUES[0][1].finditer(text, end))
-    return _first_line(text, matches[-1].end(), FINAL) if matches else NOTHING
-
-
 def _first_line(text: str, start: int, method: str) -> Extraction:
     """The first line with something on it from `start`, without Markdown around it."""
     position = start
@@ -190,7 +192,7 @@ def _out_of_sentence(found: Extraction) -> Extraction:
     if numbers and not _FORMULA.search(line):
         starts = not re.search(r"[A-Za-z]", line[: numbers[0].start()])
         verbs = [] if starts else [verb.end() for verb in _VERB.finditer(line)]
-        said = [n for n in numbers if not verbs or n.start() >= verbs[-1]] or numbers[-1:]
+        said = [n for n in numbers if not verbs or n.end() > verbs[-1]] or numbers[-1:]
         said = said[:1] if starts or verbs else numbers[-1:]
         return Extraction(said[0].group(), f"{found.method} in a sentence", found.complete)
     inner = _last_thing(line)
@@ -203,11 +205,147 @@ def _last_thing(text: str) -> Extraction:
     """The last formula or number of the last lines, flagged: nothing announced it as the answer."""
     tail = _QUESTIONS.sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
     formulas, numbers = list(_FORMULA.finditer(tail)), list(_NUMBER.finditer(tail))
+    several = re.search(rf"\bare ((?:[a-z] ?= ?)?{_NUMBERS.pattern})\W*$", tail)
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
         content = next(group for group in formulas[-1].groups() if group is not None)
         complete = formulas[-1].end() < len(tail)
         return Extraction(content.strip(), "last formula (guess)", complete, guess=True)
     if numbers:
         complete = numbers[-1].end() < len(tail)
-        return Extraction(numbers[-1].group(), "last number (guess)", complete, guess=True)
+        answer = several[1] if several else numbers[-1].group()
+        return Extraction(answer, "last number (guess)", complete, guess=True)
     return NOTHING
+
+
+ANY = dict.fromkeys("ABCD", "")
+_LISTED = re.compile(r"^\s*\(?([A-J])[).:]\s*(\S.*?)\s*$", re.M)
+_MARKS = r"[\s*_`\"'“”‘’$\\({\[:>#-]*"
+_ANNOUNCED = (
+    re.compile(r"\bfinal answer\b(?:[ *_]{0,4}(?::|\n|$)|[^.\n:]{0,80}?\b(?:is|be|are)\b)", re.I),
+    re.compile(
+        r"\b(?:(?:correct|best|right|accurate|appropriate|likely|closest|expected) "
+        r"(?:answer|option|choice|statement|response|one|term)|answer)\b"
+        r"(?:[^.\n:]{0,120}?\b(?:is|be|are|was)\b|[^.\n:]{0,120}?:|[ *_]{0,4}$)",
+        re.I | re.M,
+    ),
+)
+_CONCLUDED = re.compile(
+    r"(?i)\b(?:therefore|thus|hence|so|conclu\w+|correct\w*|answer|best|must be|most)\b"
+)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])|\n+")
+_BOLD = re.compile(r"\*\*(.{1,400}?)\*\*", re.S)
+
+
+def options(question: str) -> dict[str, str]:
+    """The options of a multiple-choice question: lines such as `(A) 3 m` or `B. 4 m`."""
+    return dict(_LISTED.findall(question))
+
+
+def extract_choice(
+    text: str, known: Mapping[str, str] = ANY, *, after_cue: bool = False
+) -> Extraction:
+    r"""The letter that a text states: `"**Answer:** (b) 3 m/s" -> B`.
+
+    A text in an answer's place that names no option comes back as it is.
+
+    Args:
+        known: the question's options by their letters; words may be empty.
+        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
+    """
+    text = text if len(text) < 40_000 else f"{text[:8_000]}\n{text[-32_000:]}"
+    boxes = last_boxes(text)
+    if boxes and (letter := _opening(boxes[-1], known) or named(boxes[-1], known)):
+        return Extraction(letter, "boxed")
+    for place, method in _statements(text, after_cue):
+        line = text[place : place + 800].lstrip("\n *_:").partition("\n")[0]
+        letter = named(line, known) or _opening(text[place : place + 800], known)
+        if letter or (letter := _within(line, known)):
+            return Extraction(letter, method, text[place:].rstrip("*_ .)}$\n")[-1:] != letter)
+    bold, lines = ("bold letter", _BOLD.findall(text)), ("line of an option", text.splitlines())
+    for method, pieces in (bold, lines):
+        letters = {letter for piece in pieces if (letter := _opening(piece, known, whole=True))}
+        if len(letters) == 1:
+            return Extraction(letters.pop(), method)
+    sentences = [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
+    concluding = [s for s in reversed(sentences) if _CONCLUDED.search(s)] + sentences[:1]
+    for find, method in ((_within, "conclusion"), (_mentioned, "words of an option (guess)")):
+        for sentence in concluding:
+            if letter := find(sentence, known):
+                complete = not text.rstrip().endswith(sentence) or text.rstrip()[-1:] in ".!*"
+                return Extraction(letter, method, complete, "guess" in method)
+    if letter := _opening(text, known):
+        return Extraction(letter, "first words", len(text.strip()) > 1)
+    if boxes or (cued := extract_cued(text, after_cue)).answer is not None:
+        return Extraction(boxes[-1], "boxed") if boxes else cued
+    alone = rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]|(?<=[AI]) [a-z])"
+    lone = re.findall(alone, text[-2_000:])
+    return Extraction(lone[-1], "last letter (guess)", True, guess=True) if lone else NOTHING
+
+
+def named(text: str, known: Mapping[str, str]) -> str | None:
+    """The one option whose words are the whole text."""
+    same = [letter for letter, words in known.items() if words and plain(words) == plain(text)]
+    return same[0] if len(same) == 1 else None
+
+
+def plain(text: str) -> str:
+    """For comparing words: one spelling, lower case, without a closing mark."""
+    return normalise(text[:1_000]).lower().strip(" .;,*_\"'“”")
+
+
+def _statements(text: str, after_cue: bool) -> Iterator[tuple[int, str]]:
+    """Where an answer is announced, the surest first."""
+    for pattern, name in zip(_ANNOUNCED, ("Final Answer:", "the answer is"), strict=True):
+        yield from ((match.end(), name) for match in reversed(list(pattern.finditer(text))))
+        if after_cue and name == "Final Answer:":
+            yield 0, "after the forced cue"
+
+
+def _opening(text: str, known: Mapping[str, str], whole: bool = False) -> str | None:
+    """The letter that a text opens with; `whole`: only with its own words or none after it."""
+    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\b", "", text[:900])
+    match = re.match(
+        rf"{_MARKS}(?:(?:option|choice|letter|answer)\s+)?{_MARKS}(?P<letter>[A-Ja-j])"
+        r"(?P<mark>[*_)\]}\"'”$]*[).:,;\]}*]|\s*(?:[-–—=]|$)|\s*\n|(?= ))[*_ ]*(?P<rest>.*)",
+        bare,
+        re.I,
+    )
+    if match is None or (letter := match["letter"].upper()) not in known:
+        return None
+    rest, words = plain(match["rest"]), plain(known[letter])
+    own = bool(words) and (rest.startswith(words) or words.startswith(rest) and len(rest) > 3)
+    if match["letter"].islower() and not (own or re.search(r"[).:\]]|^\s*$", match["mark"])):
+        return None
+    if whole:
+        return letter if not rest or own and match["mark"] else None
+    follows = re.match(r"(?:because|since|as|is (?:the )?(?:correct|right|best|answer)|,|\()", rest)
+    return letter if match["mark"].strip() or not rest or own or follows and letter != "I" else None
+
+
+def _within(text: str, known: Mapping[str, str]) -> str | None:
+    """The one letter that a sentence chooses: `"The answer is (B)." -> B`; None if in doubt."""
+    letters = "".join(known)
+    for pattern in (
+        rf"\*\*(?:option |choice )?\(?([{letters}])[).:]",
+        rf"\b(?:is|be|choose|answer|select|pick)\s+(?:\*\*)?(?:(?i:option|choice)\s+)?"
+        rf"\(?([{letters}])\b(?! [a-z])",
+        rf"\(?\b(?i:option|choice)\s+\(?([{letters}])\b",
+        rf"\(([{letters}])\)",
+        rf"(?<![A-Za-z])([{letters}])(?=[.,;:)]|$)",
+    ):
+        chosen = set(re.findall(pattern, text[:1_500]))
+        if len(chosen) == 1:
+            return chosen.pop()
+        if chosen:
+            return None
+    return None
+
+
+def _mentioned(text: str, known: Mapping[str, str]) -> str | None:
+    """The one option whose words stand in a sentence, and no other's."""
+    spoken = plain(text)
+    found = [k for k, words in known.items() if len(plain(words)) > 2 and plain(words) in spoken]
+    longest = [
+        k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)
+    ]
+    return longest[0] if len(longest) == 1 else None

@@ -57,8 +57,10 @@ def accuracy(grades: Sequence[Grade], questions: int) -> str:
         f"{count} {name}"
         for name, count in (
             ("questions not answered at all", questions - n),
+            ("samples missing", n * max(map(len, by_question.values())) - len(grades)),
             ("cut off", sum(verdict.status == "truncated" for verdict in grades)),
             ("without an answer", sum(verdict.status == "no_answer" for verdict in grades)),
+            ("that could not be compared", sum(v.status == "not_compared" for v in grades)),
         )
         if count
     ]

@@ -2,9 +2,9 @@ r"""From a generation to a grade: offline, without a key, and never a bare boole
 
 A grade is *correct*, *wrong*, *no_answer* (the model finished without one), *truncated* (it was cut
 off before it gave one, so nothing is known) or *not_compared* (the grader itself failed: no gold
-answer, or a comparison beyond its limits; never counted as wrong in silence). Only what comes after the
-thinking is graded: a number inside a thought that was cut off is not an answer. The grade records
-what was extracted and by which rule it was found and compared; a rule that guesses says so.
+answer, or a comparison beyond its limits; never counted as wrong in silence). Only what comes after
+the thinking is graded: a number inside a thought that was cut off is not an answer. The grade
+records what was extracted and by which rule it was found and compared; a guess says so.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from s1core.errors import InputError
-from s1core.grading.choices import ANY, extract_choice, named, options
 from s1core.grading.countdown import check
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import extract_expression, extract_math
+from s1core.grading.extraction import (
+    ANY,
+    extract_choice,
+    extract_expression,
+    extract_math,
+    named,
+    options,
+)
 from s1core.grading.verifier import Verdict
 from s1core.records import Generation, Grade, Problem, Status
 

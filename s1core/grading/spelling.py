@@ -20,7 +20,14 @@ SIGNS = {
     **dict.fromkeys("·⋅∙•", r"\cdot "),
     **{"×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp "},
     **{"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap "},
-    **{"∈": r"\in ", "∅": r"\emptyset ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "√": r"\sqrt "},
+    **{
+        "∈": r"\in ",
+        "∅": r"\emptyset ",
+        "°": r"^\circ ",
+        "º": r"^\circ ",
+        "′": "'",
+        "√": r"\sqrt ",
+    },
     **{"ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "’": "'", "⟨": "(", "⟩": ")", "∛": r"\sqrt[3] "},
 }
 _TABLE = str.maketrans(GREEK | SIGNS)
@@ -28,7 +35,9 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _LOWERED = re.compile("[₀-₉]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!|\\!|,?\\,|(?<=\d),\\[:; ])\s*(?=\d{3}(?!\d))")
-_SPACE = re.compile(r"(\\\\)(?:\[[^\]]*\])?|\\[!,;:> ]|\\q?quad\b|~|\\(?:displaystyle|limits)\b|\s+")
+_SPACE = re.compile(
+    r"(\\\\)(?:\[[^\]]*\])?|\\[!,;:> ]|\\q?quad\b|~|\\(?:displaystyle|limits)\b|\s+"
+)
 _WORDS = re.compile(r"\\(?:text|mathrm|mbox|textrm|textnormal|textit|textbf|texttt)\s*\{([^{}]*)\}")
 _UPRIGHT = re.compile(
     r"\\[dt]?frac\{\\(?:text|mathrm)\{([^{}]*)\}\}\{\\(?:text|mathrm)\{([^{}]*)\}(\^\{?\d\}?)?\}"
@@ -97,7 +106,7 @@ def _stripped(text: str) -> str:
 
 
 def _arguments(text: str) -> str:
-    r"""Braces around short arguments: `"\frac{x^2}4" -> "\frac{x^2}{4}"`, `"\sqrt2"`, `"\sqrt(2)"`."""
+    r"""Braces around short arguments: `"\frac{x^2}4" -> "\frac{x^2}{4}"`, `"\sqrt(2)"`."""
     parts = re.split(r"(\\(?:frac|binom)(?![a-zA-Z])|\\sqrt(?![a-zA-Z])(?:\[[^\]]*\])?)", text)
     tail = ""
     for command, rest in zip(parts[-2::-2], parts[::-2]):  # the last first: they nest
@@ -132,10 +141,12 @@ def closing(text: str, start: int) -> int:
 
 _NUMERAL = r"\d+\.?\d*|\.\d+"
 _NUMBER = re.compile(
-    rf"(?P<sign>[+-]*)(?:(?P<whole>\d+)?\\frac\{{(?P<top>-?(?:{_NUMERAL}))\}}\{{(?P<bottom>-?(?:{_NUMERAL}))\}}"
+    rf"(?P<sign>[+-]*)(?:(?P<whole>\d+)?\\frac\{{(?P<top>-?(?:{_NUMERAL}))\}}"
+    rf"\{{(?P<bottom>-?(?:{_NUMERAL}))\}}"
     rf"|(?P<over>{_NUMERAL})/(?P<under>{_NUMERAL})"
     r"|(?P<start>\d*\.\d*)\\overline\{(?P<period>\d+)\}"
-    rf"|(?P<plain>{_NUMERAL})?(?P<ten>(?:(?<=\d)\\(?:cdot|times) ?|(?<!\d))10\^(?:\{{(?P<up>[+-]?\d{{1,3}})\}}|(?P<one>\d)))?)"
+    rf"|(?P<plain>{_NUMERAL})?(?P<ten>(?:(?<=\d)\\(?:cdot|times) ?|(?<!\d))"
+    r"10\^(?:\{(?P<up>[+-]?\d{1,3})\}|(?P<one>\d)))?)"
 )
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
@@ -258,7 +269,9 @@ def dimensions(unit: str) -> tuple[str | None, Fraction]:
             sign = -1
             continue
         name, _, power = word.replace("{", "").replace("}", "").partition("^")
-        known = KNOWN.get(name) or KNOWN.get(name.rstrip(".").lower()) or KNOWN.get(name.lower()[:-1])
+        known = (
+            KNOWN.get(name) or KNOWN.get(name.rstrip(".").lower()) or KNOWN.get(name.lower()[:-1])
+        )
         if known is None or not re.fullmatch(r"-?\d?", power):
             return None, factor
         exponent = sign * int(power or 1)

@@ -79,7 +79,7 @@ class Verifier:
                 pass
             self.close()
         raise BackendError(
-            "the math-verify process does not start; are math-verify and pebble installed?"
+            "the math-verify process does not start; is math-verify installed beside s1core?"
         )
 
     def _running(self) -> subprocess.Popen[str]:

@@ -224,15 +224,14 @@ def regrade(
             found |= {"left_out": list(log.left_out), "torn": log.torn}
             typer.echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
             continue
-        agreement = "no stored verdicts"
-        if done.agreement is not None:
-            agreement = f"agreement {100 * done.agreement:.1f}%"
+        agreed = found["agreement"]
+        said = "no stored verdicts" if agreed is None else f"agreement {100 * agreed:.1f}%"
+        cut = sum(result.grade.status == "truncated" for result in done)
         rest = f", {len(log.left_out)} rows left out" if log.left_out else ""
-        budgets = {r.budget for r in log.responses}
-        budget = f", budget {budgets.pop()}" if len(budgets) == 1 and None not in budgets else ""
+        budgets = {r.budget for r in log.responses} - {None}
+        budget = f", budget {budgets.pop()}" if len(budgets) == 1 else ""
         typer.echo(
-            f"{path} ({log.layout}{budget}): {len(done.results)} responses, {agreement}, "
-            f"{done.truncated} truncated{rest}"
+            f"{path} ({log.layout}{budget}): {len(done)} responses, {said}, {cut} truncated{rest}"
         )
         for pair, count in found["confusion"].items():
             typer.echo(f"  {count:6} {pair}")

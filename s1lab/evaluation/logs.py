@@ -8,15 +8,15 @@ so is a torn last line, left by a crash. A line that is no JSON is an error with
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import json
 import lzma
 import re
 import shutil
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -24,15 +24,14 @@ from typing import Any
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
-from s1core.grading.grades import KINDS, Kind, TextGrade, grade_text
-from s1core.records import Problem, Status, read_recoverable
+from s1core.grading.grades import Kind, TextGrade, grade_text
+from s1core.records import Problem, read_recoverable
 
 _QUESTION = ("question", "problem", "prompt", "Question", "Problem")
 _GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
 _RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
 _THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
 _VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
-_TOKENS = ("thinking_tokens", "completion_tokens", "output_tokens", "num_tokens")
 _IDENTITY = ("id", "unique_id", "idx", "doc_id")
 _HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
 _CUE = "\nFinal Answer:"
@@ -40,16 +39,15 @@ _TRUTH = {
     **dict.fromkeys(("true", "correct", "right", "yes", "1", "1.0", "a", "pass"), True),
     **dict.fromkeys(("false", "incorrect", "wrong", "no", "0", "0.0", "b", "c", "fail"), False),
 }
-_PACKED = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_PACKED = {".gz": gzip.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One logged response: the problem, the raw text, and what the log says about it.
+    """One logged response, and what the log says about it; None where it is silent.
 
-    `stored` is the log's own verdict, `tokens` its token count, `cut_off` its word on whether the
-    response hit a length limit, `budget` the most thinking tokens, `waits` how many times the end
-    of thinking was replaced; each None where the log is silent.
+    `stored` is its verdict, `cut_off` whether the response hit a length limit, `budget` the most
+    thinking tokens, `waits` how many times the end of thinking was replaced.
     """
 
     problem: Problem
@@ -57,7 +55,6 @@ class Logged:
     stored: bool | None
     identity: str
     sample: int = 0
-    tokens: int | None = None
     cut_off: bool | None = None
     budget: int | None = None
     waits: int | None = None
@@ -69,8 +66,6 @@ class Regraded:
 
     logged: Logged
     grade: TextGrade
-    thinking: str
-    answer: str | None
 
     @property
     def agrees(self) -> bool | None:
@@ -84,37 +79,14 @@ class Regraded:
 class LogFile:
     """The responses of one file, what was left out and why, and the number of a torn last line."""
 
-    path: Path
     layout: str
     responses: tuple[Logged, ...]
     torn: int | None = None
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Regrade:
-    """A regraded file: every response, and the confusion between stored and new verdicts."""
-
-    results: tuple[Regraded, ...]
-    confusion: dict[tuple[str, Status], int] = field(default_factory=dict)
-
-    @property
-    def disagreements(self) -> tuple[Regraded, ...]:
-        return tuple(result for result in self.results if result.agrees is False)
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of equal verdicts among responses that have two; None when none has."""
-        judged = [result.agrees for result in self.results if result.agrees is not None]
-        return sum(judged) / len(judged) if judged else None
-
-    @property
-    def truncated(self) -> int:
-        return sum(result.grade.status == "truncated" for result in self.results)
-
-
 def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
-    """Read a file of logged generations, also as .gz, .xz, .bz2 or .zst.
+    """Read a file of logged generations, also as .gz, .xz or .zst.
 
     Args:
         verdict: the column with the stored verdict; None takes the first known one.
@@ -144,47 +116,34 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     if verdict and not any(verdict in row for _, row in rows):
         raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
     layout = " and ".join(sorted(layouts))
-    return LogFile(path, layout, tuple(responses), torn, tuple(left_out))
+    return LogFile(layout, tuple(responses), torn, tuple(left_out))
 
 
 def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
-    packing = path.suffix.lower()
-    if packing not in _PACKED and packing != ".zst":
+    if path.suffix not in (*_PACKED, ".zst"):
         return read_recoverable(path)
-    with NamedTemporaryFile(suffix=".jsonl") as plain:
+    with NamedTemporaryFile() as plain:
         try:
-            if packing == ".zst":
-                import pyarrow
+            if path.suffix == ".zst":
+                import pyarrow  # of the data extra; the standard library reads it from 3.14 on
 
                 packed: Any = pyarrow.input_stream(str(path), compression="zstd")
             else:
-                packed = _PACKED[packing](path, "rb")
+                packed = _PACKED[path.suffix](path, "rb")
             with packed:
                 shutil.copyfileobj(packed, plain, 1 << 20)
-        except ImportError as error:
-            raise InputError(f"{path}: reading .zst needs pyarrow; unpack it first") from error
-        except FileNotFoundError:
-            raise
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise InputError(f"{path} cannot be unpacked ({error})") from error
-        plain.flush()
-        try:
+            plain.flush()
             return read_recoverable(plain.name)
-        except InputError as error:
-            raise InputError(str(error).replace(plain.name, str(path))) from error
+        except (ImportError, OSError, EOFError, lzma.LZMAError, zlib.error, InputError) as error:
+            raise InputError(f"{path}: {error}".replace(f" {plain.name}:", "")) from error
 
 
-def regrade(log: LogFile, kind: Kind = "math") -> Regrade:
-    """Grade every response of a log; thinking is split off by the known delimiters first.
+def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
+    """Grade every response of a log, without its thinking.
 
     A response whose thinking never ended counts as cut off, whatever it mentions on the way,
     unless the log itself says how it ended.
-
-    Raises:
-        InputError: the kind of grading is unknown.
     """
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     results = []
     for logged in log.responses:
         thinking, answer = split_thinking(logged.text)
@@ -192,10 +151,8 @@ def regrade(log: LogFile, kind: Kind = "math") -> Regrade:
             answer = thinking.rpartition(_CUE)[2]
         cut_off = answer is None if logged.cut_off is None else logged.cut_off
         verdict = grade_text(logged.problem, answer or "", kind, cut_off=cut_off)
-        results.append(Regraded(logged, verdict, thinking, answer))
-    names = {None: "no verdict", True: "correct", False: "wrong"}
-    confusion = Counter((names[r.logged.stored], r.grade.status) for r in results)
-    return Regrade(tuple(results), dict(sorted(confusion.items())))
+        results.append(Regraded(logged, verdict))
+    return results
 
 
 def known_logs() -> dict[str, Any]:
@@ -207,43 +164,36 @@ def known_logs() -> dict[str, Any]:
     return json.loads(text)
 
 
-def summary(regraded: Regrade) -> dict[str, Any]:
+def summary(results: Sequence[Regraded]) -> dict[str, Any]:
     """A regrading as plain data: counts, and each disagreement with both verdicts."""
-    agreement = regraded.agreement
+    names = {None: "no verdict", True: "correct", False: "wrong"}
+    confusion = Counter(f"{names[r.logged.stored]} -> {r.grade.status}" for r in results)
+    judged = [result.agrees for result in results if result.agrees is not None]
     return {
-        "n": len(regraded.results),
-        "agreement": None if agreement is None else round(agreement, 4),
-        "confusion": {f"{old} -> {new}": n for (old, new), n in regraded.confusion.items()},
+        "n": len(results),
+        "agreement": round(sum(judged) / len(judged), 4) if judged else None,
+        "confusion": dict(sorted(confusion.items())),
         "disagreements": [
             {
                 "id": result.logged.identity,
                 "sample": result.logged.sample,
                 "gold": result.logged.problem.answer,
                 "extracted": result.grade.extracted,
-                "stored": "correct" if result.logged.stored else "wrong",
+                "stored": names[result.logged.stored],
                 "ours": result.grade.status,
                 "method": result.grade.method,
             }
-            for result in regraded.disagreements
+            for result in results
+            if result.agrees is False
         ],
     }
-
-
-def thinking_tokens(regraded: Regrade, count: Callable[[str], int]) -> list[int]:
-    """Thinking tokens of every response, as the paper counts them (eval/compute_sample_stats.py).
-
-    Args:
-        count: number of tokens of a text, e.g. `lambda t: len(tokenizer.encode(t))`. Logs hold
-            text alone; this is the one place where counts come from re-tokenizing.
-    """
-    return [count(result.thinking) for result in regraded.results]
 
 
 def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
     problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
     texts = _listed(_first(row, _RESPONSES))
     stored = _listed(_first(row, (verdict,) if verdict else _VERDICTS, None))
-    tokens, waits = _first(row, _TOKENS, None), row.get("append_wait_place")
+    waits = row.get("append_wait_place")
     reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
@@ -256,7 +206,6 @@ def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Itera
             _truth(stored[sample]) if sample < len(stored) else None,
             str(_first(row, _IDENTITY, number)),
             sample,
-            tokens if type(tokens) is int else None,
             None if reason is None else reason == "length",
             waits=len(waits) if isinstance(waits, list) else None,
         )
