@@ -11,7 +11,7 @@ import pytest
 
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark, load
-from s1lab.evaluation.logs import known_logs, read_log, regrade, summary, thinking_tokens
+from s1lab.evaluation.logs import known_logs, read_log, regrade, summary
 
 KNOWN = known_logs()["files"]
 
