@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s1core import checkpoints
+from s1core.errors import RunError
 from s1core.grading.countdown import check
 from s1lab import pocket
 from s1lab.pocket import pretrain, splits, teacher
@@ -274,5 +275,5 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path):
     assert all(torch.equal(one[name], two[name]) for name in one)
     logs = [(path.parent / "log.jsonl").read_text() for path in (whole, resumed)]
     assert logs[0] == logs[1]
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(RunError, match="another recipe"):
         pretrain.pretrain(replace(recipe, seed=9), tmp_path / "cut", progress=False)

@@ -76,6 +76,7 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
         skeleton = AutoModelForCausalLM.from_config(
             settings, dtype=torch.float32, trust_remote_code=False
         )
+    skeleton.tie_weights()  # not within: there each name gets a tensor of its own
     check_architecture(skeleton)
     check_examples(settings, encoded, config.packing)
 
