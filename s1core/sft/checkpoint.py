@@ -1,9 +1,8 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
 A checkpoint holds the weights, both AdamW moments, the log so far and the seconds spent. Each
-process writes the rows it owns (`torch.distributed.checkpoint`, as safetensors), so a run resumes
-on another number of processes. No file is a pickle. A folder gets its name only when every file in
-it is on disk, so a checkpoint that can be seen is complete.
+process writes the rows it owns, as safetensors, so a run resumes on another number of processes. A
+folder gets its name only when every file in it is on disk: one that can be seen is complete.
 """
 
 from __future__ import annotations
@@ -63,10 +62,13 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
 
 def publish(partial: Path, final: Path) -> None:
     """Give a folder its name when all that is in it is on disk."""
-    for path in (*partial.iterdir(), partial):
-        _sync(path)
-    os.replace(partial, final)
-    _sync(final.parent)
+    for path in (*partial.iterdir(), partial, final):
+        if path == final:
+            os.replace(partial, final)
+            path = final.parent  # the name itself
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
 
 
 def latest(root: Path) -> Path | None:
@@ -114,8 +116,7 @@ def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, ad
 def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
     """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
 
-    Every process calls it, since each holds a part; the one with `write` keeps the whole, on the
-    CPU, and writes it.
+    Every process calls it, since each holds a part; the one with `write` writes the whole.
     """
     state = {}
     for name, tensor in model.state_dict().items():
@@ -131,10 +132,9 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a tokenizer so that `AutoTokenizer` reads back the same one.
 
-    For some model types, Qwen2 among them, transformers 5 takes its own tokenizer class whatever
-    the folder says, and silently replaces the pre-tokenizer of one that was built from a
-    `tokenizer.json`. An `auto_map` entry, which is not followed without `trust_remote_code`, makes
-    it honour the class that is written down.
+    For some model types, Qwen2 among them, transformers 5 takes its own tokenizer class, and with
+    it another pre-tokenizer, whatever the folder says. An `auto_map` entry, which is not followed
+    without `trust_remote_code`, makes it honour the class that is written down.
     """
     tokenizer.save_pretrained(folder)
     if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):
@@ -165,11 +165,3 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,7 +7,7 @@ What this module does not know: files, epochs, resuming (`s1core.sft.train`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,10 +37,7 @@ class PackedLM(nn.Module):
         self.scale = logit_scale(lm.config)
 
     def hidden(self, input_ids: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-        """Final hidden states [T, H] of a packed row of token ids [T].
-
-        With a team, ids and states are this process's share and `lengths` those of the row.
-        """
+        """Final hidden states [T, H] of a packed row of token ids [T], or of this one's share."""
         extra = attention.layout(lengths, input_ids.device, self.team)
         out = self.lm.get_decoder()(input_ids=input_ids[None], use_cache=False, **extra)
         return out.last_hidden_state[0]
@@ -70,7 +67,7 @@ class Engine:
             _shard(self.packed, config, group.mesh)
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         fused = group.mesh is None or group.device.type == "cuda"
-        self.optimizer = adamw((p for _, p in self.named), config, fused)
+        self.optimizer = _adamw([p for _, p in self.named], config, fused)
 
     def step(self, batch: Sequence[EncodedExample], lr: float, seed: int) -> dict[str, Any]:
         """One optimizer step on a global batch (the same on every process).
@@ -106,8 +103,8 @@ class Engine:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
-        counts = {"tokens": sum(lengths), "supervised_tokens": supervised}
-        return {"loss": loss, "grad_norm": norm, **counts}
+        stats = {"loss": loss, "grad_norm": norm}
+        return stats | {"tokens": sum(lengths), "supervised_tokens": supervised}
 
     def _tensors(
         self, row: Sequence[EncodedExample]
@@ -131,9 +128,7 @@ class Engine:
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Weights and moments by name, as views: what is copied into them, the engine has.
 
-        Args:
-            step: optimizer steps that were made, when they are about to be filled from a
-                checkpoint; None leaves the optimizer's own count.
+        With `step`, they are about to be filled from a checkpoint made after so many steps.
         """
         tensors = {}
         for name, parameter in self.named:
@@ -156,15 +151,8 @@ class Engine:
         self.model.eval()
 
 
-def adamw(
-    trained: Iterable[nn.Parameter], config: SFTConfig, fused: bool = False
-) -> torch.optim.AdamW:
-    """AdamW over the trained parameters; matrices decay, biases and norms do not.
-
-    transformers' Trainer exempts by name (bias, norm); for decoders that is what one-dimensional
-    means, and a test holds the two against each other.
-    """
-    trained = list(trained)
+def _adamw(trained: list[nn.Parameter], config: SFTConfig, fused: bool) -> torch.optim.AdamW:
+    """Matrices decay, biases and norms do not: what Trainer exempts by name is one-dimensional."""
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},

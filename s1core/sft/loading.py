@@ -1,8 +1,7 @@
 """How a run gets its model, and whether that model can be trained at all.
 
-For a folder in several processes, or on a GPU, no process ever holds the whole model: it is laid
-out without storage, sharded, and each process reads the rows it owns from the safetensors files.
-Code of a model's repository is never run.
+In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
+storage, sharded, and each reads the rows it owns. Code of a model's repository is never run.
 """
 
 from __future__ import annotations
@@ -28,10 +27,6 @@ from s1core.sft.processes import Group
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ENDS = 1 << 20
-"""Bytes at either end of a weight file that its fingerprint reads."""
-
-
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
 """Identity of the weights before training, the precision in which the final model is written, and
 what loads the weights and builds the training engine."""
@@ -40,13 +35,11 @@ what loads the weights and builds the training engine."""
 def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
-    """Identify a model, check that it can be trained on these examples, say how to build it all.
-
-    Nothing large is loaded yet.
+    """Identify a model and check that it can be trained on these examples; loads nothing large.
 
     Raises:
-        InputError: a folder holds no safetensors checkpoint of a causal language model, or the
-            model is of a kind that cannot be trained on packed rows, or the examples do not fit.
+        InputError: no safetensors checkpoint of a causal language model, a kind of model that
+            cannot be trained on packed rows, or examples that do not fit it.
     """
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
@@ -56,12 +49,11 @@ def prepare(
     for name, tensor in model.named_parameters():
         ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
         digest.update(repr((name, tuple(tensor.shape), ends.float().tolist())).encode())
-    dtype = next(model.parameters()).dtype
 
     def build() -> Engine:
         return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
 
-    return digest.hexdigest(), dtype, build
+    return digest.hexdigest(), next(model.parameters()).dtype, build
 
 
 def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
@@ -82,17 +74,12 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
 
     def whole() -> Engine:
         with _named(folder):
+            safe = {"trust_remote_code": False, "use_safetensors": True}
             model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
+                folder, dtype=torch.float32, output_loading_info=True, **safe
             )
-        if missing := sorted(report["missing_keys"]):
-            raise InputError(
-                f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
-            )
+            if missing := sorted(report["missing_keys"]):
+                raise InputError(f"{folder} lacks weights of its model, such as {missing[0]}")
         return Engine(model.to(group.device), config, group)
 
     def sharded() -> Engine:
@@ -143,11 +130,7 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 
 
 def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
-    """Refuse examples that this model cannot read.
-
-    Raises:
-        InputError: the longest exceeds the model's positions, or a token its embedding.
-    """
+    """Raise InputError for examples that exceed the model's positions or its embedding."""
     longest = max(encoded.lengths)
     positions = getattr(config, "max_position_embeddings", None) or longest
     if longest > positions:
@@ -165,10 +148,7 @@ def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
     vocabulary = getattr(config, "vocab_size", None)
     largest = max(max(example.token_ids) for example in encoded.examples)
     if vocabulary is not None and largest >= vocabulary:
-        raise InputError(
-            f"the tokenizer gives token {largest} and the model knows {vocabulary}: "
-            "they do not belong together"
-        )
+        raise InputError(f"the tokenizer gives token {largest}, the model knows {vocabulary}")
 
 
 def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
@@ -193,8 +173,8 @@ def _fingerprint(files: list[Path]) -> str:
     for path in files:
         size = path.stat().st_size
         with open(path, "rb") as file:
-            digest.update(repr((path.name, size)).encode() + file.read(ENDS))
-            file.seek(max(0, size - ENDS))
+            digest.update(repr((path.name, size)).encode() + file.read(1 << 20))
+            file.seek(max(0, size - (1 << 20)))
             digest.update(file.read())
     return digest.hexdigest()
 
