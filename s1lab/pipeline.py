@@ -242,7 +242,7 @@ class Pipeline:
 
     def _train(self, run: Run, training: Training, settings: dict[str, Any]) -> dict[str, Any]:
         from s1core.sft import SFTConfig, train
-        from s1core.sft.processes import spawn
+        from s1lab.spawn import spawn
 
         self.release()
         base = locate(self.profile.model)

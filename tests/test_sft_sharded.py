@@ -18,7 +18,7 @@ from s1core.records import write_jsonl
 from s1core.sft import SFTConfig
 from s1core.sft.checkpoint import save_tokenizer
 from s1core.sft.config import read_settings
-from s1core.sft.processes import spawn
+from s1lab.spawn import spawn
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
 STOPPING = """

@@ -109,11 +109,7 @@ class SFTConfig:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Settings from a YAML file, for `SFTConfig(**settings)`.
-
-    Raises:
-        InputError: it is no mapping of settings that there are.
-    """
+    """Settings from a YAML file, for `SFTConfig(**settings)`; InputError for anything else."""
     import yaml
 
     try:
@@ -122,8 +118,8 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise InputError(f"{path} must hold settings, one `name: value` a line") from error
     if unknown:
-        known = ", ".join(_hints())
-        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; there are {known}")
+        known = f"there are {', '.join(_hints())}"
+        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; {known}")
     for name, value in row.items():  # YAML reads 1e-5 as text, and knows no tuples
         with contextlib.suppress(ValueError):
             if get_args(_hints()[name])[:1] == (float,) and isinstance(value, str):

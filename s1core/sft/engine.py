@@ -17,7 +17,7 @@ from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample, plan_step
-from s1core.sft.loss import logit_scale, summed_loss
+from s1core.sft.loss import summed_loss
 from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class PackedLM(nn.Module):
 
     def __init__(self, lm: PreTrainedModel, chunk: int = 2048, team: Any = None) -> None:
         super().__init__()
-        self.lm = lm
-        self.team = team
-        self.chunk = chunk
-        self.scale = logit_scale(lm.config)
+        self.lm, self.chunk, self.team = lm, chunk, team
+        # Cohere says what it multiplies its logits by, Granite what it divides them by.
+        self.scale = getattr(lm.config, "logit_scale", None) or 1.0
+        self.scale /= getattr(lm.config, "logits_scaling", None) or 1.0
 
     def hidden(self, input_ids: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
         """Final hidden states [T, H] of a packed row of token ids [T], or of this one's share."""
@@ -46,8 +46,8 @@ class PackedLM(nn.Module):
         self, input_ids: torch.Tensor, targets: torch.Tensor, lengths: tuple[int, ...]
     ) -> torch.Tensor:
         """Summed loss of token ids [T] against targets [T]."""
-        hidden = self.hidden(input_ids, lengths)
         weight = self.lm.get_output_embeddings().weight
+        hidden = self.hidden(input_ids, lengths)
         return summed_loss(hidden, weight, targets, self.chunk, self.scale)
 
 
@@ -73,19 +73,14 @@ class Engine:
         """One optimizer step on a global batch (the same on every process).
 
         A loss or gradient that is not finite leaves the weights as they are; the caller decides.
-
-        Returns:
-            `loss`, the mean cross-entropy per supervised token in nats; `grad_norm` before
-            clipping; `tokens` and `supervised_tokens`, computed and taught. Over all processes.
+        Returns `loss`, the mean cross-entropy per supervised token in nats, `grad_norm` before
+        clipping, `tokens` computed and `supervised_tokens` taught, over all processes.
         """
         torch.manual_seed(seed)
         lengths = [len(example.token_ids) for example in batch]
         supervised = sum(example.supervised for example in batch)
-        size, tokens = self.config.sequence_parallel, self.config.micro_batch_tokens
-        on_gpu = self.group.device.type == "cuda"
-        plan = plan_step(
-            lengths, tokens, self.group.size, self.config.packing, team=size, on_gpu=on_gpu
-        )
+        size, on_gpu = self.config.sequence_parallel, self.group.device.type == "cuda"
+        plan = plan_step(lengths, self.config, self.group.size, on_gpu)
         self.optimizer.zero_grad(set_to_none=True)
         # When sharded, the mesh's policy sets the precision.
         lower = self.group.mesh is None and self.config.dtype == "bfloat16"
@@ -119,11 +114,10 @@ class Engine:
         if filling:
             ids, targets = ids + [0] * filling, targets + [IGNORE] * filling
             lengths.append(filling)
-        share, place = len(ids) // size, self.group.rank % size
-        mine = slice(place * share, (place + 1) * share)
-        device = self.group.device
-        tensors = (torch.tensor(values[mine], device=device) for values in (ids, targets))
-        return *tensors, tuple(lengths)  # type: ignore[return-value] - two of them
+        share = len(ids) // size
+        mine = slice(self.group.rank % size * share, (self.group.rank % size + 1) * share)
+        ours = (torch.tensor(values[mine], device=self.group.device) for values in (ids, targets))
+        return *ours, tuple(lengths)  # type: ignore[return-value] - two of them
 
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Weights and moments by name, as views: what is copied into them, the engine has.

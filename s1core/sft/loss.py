@@ -69,11 +69,10 @@ def summed_loss(
     """Sum of the cross-entropies of the supervised positions, in nats, fp32.
 
     Args:
-        hidden: [T, H] final hidden states.
-        weight: [V, H] output matrix.
+        hidden: [T, H] final hidden states, for the output matrix [V, H].
         targets: [T] the token each position must predict, or `IGNORE`.
         chunk: supervised tokens whose logits exist at one time.
-        scale: factor of the logits (`logit_scale`).
+        scale: factor of the logits.
     """
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
@@ -84,9 +83,3 @@ def summed_loss(
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     with torch.autocast(hidden.device.type, enabled=False):
         return _ChunkedLinearCrossEntropy.apply(hidden, weight, targets, chunk)
-
-
-def logit_scale(config: Any) -> float:
-    """What a model multiplies its logits by: Cohere says it, Granite says what it divides by."""
-    divisor = getattr(config, "logits_scaling", None) or 1.0
-    return float(getattr(config, "logit_scale", None) or 1.0) / float(divisor)

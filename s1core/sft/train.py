@@ -229,6 +229,8 @@ class _Run:
 
         partial, final, root = (self.out / n for n in (".final.partial", "final", "checkpoints"))
         stop_at(engine.model, self.encoded, self.tokenizer)
+        if self.group.first:
+            shutil.rmtree(partial, ignore_errors=True)
         try:
             checkpoint.save_model(engine.model, partial, dtype, self.group.first)
             if self.group.first:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from s1core.sft.processes import LAUNCH_VARIABLE
 from s1lab.planning.report import Finding
 from s1lab.profiles import Profile
+from s1lab.spawn import LAUNCH_VARIABLE
 
 PER_HOST = 8
 """GPUs of one host; a profile with more runs on several."""

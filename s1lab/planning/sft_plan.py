@@ -156,11 +156,10 @@ def schedule(
     from s1core.sft.train import data_order
 
     order = data_order(len(lengths), 0, config.seed)
-    team, tokens = config.sequence_parallel, config.micro_batch_tokens
     longest, work, waited = 0, 0.0, 0.0
     for start in range(0, len(order), config.batch_size):
         batch = [lengths[i] for i in order[start : start + config.batch_size]]
-        steps = plan_step(batch, tokens, processes, config.packing, team=team, on_gpu=on_gpu)
+        steps = plan_step(batch, config, processes, on_gpu)
         longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
         loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
         work += sum(loads)
