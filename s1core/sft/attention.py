@@ -10,8 +10,6 @@ tokens/s: one call per example 8.6K, padded to the longest 5.1K, block-diagonal 
 
 from __future__ import annotations
 
-import functools
-import inspect
 from typing import Any
 
 import torch
@@ -61,11 +59,13 @@ def packed_attention(
         return _exchange(out, team), None
     grouped = query.shape[1] != key.shape[1]
     low = query.dtype in (torch.bfloat16, torch.float16)
-    if query.is_cuda and dropout == 0.0 and low and (varlen := _varlen()) is not None:
+    if query.is_cuda and dropout == 0.0 and low:
+        from torch.nn.attention.varlen import varlen_attn
+
         q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
         options = {"scale": scaling, "window_size": ((sliding_window or 0) - 1, 0)}
         options |= {"enable_gqa": True} if grouped else {}
-        return varlen(q, k, v, *bounds, **options)[None], None
+        return varlen_attn(q, k, v, *bounds, **options)[None], None
     rows = []
     for q, k, v in zip(*(x.split(lengths, 2) for x in (query, key, value)), strict=True):
         mask: dict[str, Any] = {"is_causal": True}
@@ -85,17 +85,6 @@ def _exchange(x: torch.Tensor, team: Any) -> torch.Tensor:
     parts = x.reshape(size, a // size, b, width).contiguous()
     got = all_to_all_single(torch.empty_like(parts), parts, group=team)
     return got.transpose(0, 1).reshape(1, a // size, size * b, width)
-
-
-@functools.cache
-def _varlen() -> Any:
-    """torch's own variable-length flash attention, where this torch has one that fits."""
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    known = inspect.signature(varlen_attn).parameters
-    return varlen_attn if {"scale", "window_size", "enable_gqa"} <= set(known) else None
 
 
 def layout(lengths: tuple[int, ...], device: torch.device, team: Any = None) -> dict[str, Any]:

@@ -7,12 +7,10 @@ folder gets its name only when every file in it is on disk: one that can be seen
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +75,7 @@ def latest(root: Path) -> Path | None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Step, log rows and seconds of a checkpoint, or of a finished run.
-
-    Raises:
-        RunError: the file is missing, damaged or of another shape.
-    """
+    """Step, log rows and seconds of a checkpoint, or of a finished run; RunError if damaged."""
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if [row["step"] for row in state["log"]] != list(range(1, state["step"] + 1)):
@@ -151,17 +145,9 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars and warnings of libraries, which do not look whether anybody reads them."""
+def quiet() -> None:
+    """Hush the bars and warnings of libraries, which do not look whether anybody reads them."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "torch.distributed is disabled")
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    warnings.filterwarnings("ignore", "torch.distributed is disabled")

@@ -173,9 +173,8 @@ def _encode_one(
 
 def _empty_part(example: Example) -> str:
     """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
-    trace = example.trace
-    texts = {"a question": example.problem.question, "a thought": trace.thinking}
-    for name, text in {**texts, "an answer": trace.attempt}.items():
+    texts = (example.problem.question, example.trace.thinking, example.trace.attempt)
+    for name, text in zip(("a question", "a thought", "an answer"), texts, strict=True):
         if not isinstance(text, str):
             raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
         if not text.strip():

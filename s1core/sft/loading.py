@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
-"""Identity of the weights before training, the precision in which the final model is written, and
-what loads the weights and builds the training engine."""
+"""Identity of the weights, the precision of the final model, and what loads and builds it all."""
 
 
 def prepare(
@@ -104,7 +103,7 @@ def check_architecture(model: PreTrainedModel) -> None:
     Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
 
     Raises:
-        InputError: on a tiny twin (milliseconds) the two losses differ, or cannot be computed.
+        InputError: on a tiny twin the two losses differ, or cannot be computed.
     """
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
@@ -120,9 +119,8 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
     lengths = (17, 9, 24)
     rows = [torch.randint(1, vocabulary, (length,), generator=generator) for length in lengths]
     twin.set_attn_implementation("eager")
-    theirs = sum(
-        float(twin(input_ids=row[None], labels=row[None]).loss) * (len(row) - 1) for row in rows
-    )
+    means = [float(twin(input_ids=row[None], labels=row[None]).loss) for row in rows]
+    theirs = sum(mean * (length - 1) for mean, length in zip(means, lengths, strict=True))
     twin.set_attn_implementation(attention.NAME)
     targets = [torch.cat([row[1:], torch.tensor([IGNORE])]) for row in rows]
     ours = float(PackedLM(twin)(torch.cat(rows), torch.cat(targets), lengths))

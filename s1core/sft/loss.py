@@ -1,8 +1,7 @@
 """Cross-entropy straight from hidden states, without ever holding all logits.
 
 At 32,768 tokens and Qwen's 152K vocabulary the logits alone are 20 GB in fp32. Only supervised
-positions are projected, `chunk` at a time, and each chunk's gradient is taken while its logits
-exist, so the peak is one chunk of logits and one gradient of the output matrix.
+positions are projected, a chunk at a time, and its gradient is taken while its logits exist.
 """
 
 from __future__ import annotations

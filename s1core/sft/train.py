@@ -73,14 +73,12 @@ def train(
     on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
 ) -> TrainResult:
-    """Fine-tune `model` on `examples` (Section 4.1, Appendix D).
+    """Fine-tune `model` on `examples` (Section 4.1, Appendix D); every process calls it alike.
 
     Args:
         model: a model, changed in place (and left sharded on a GPU and under `torchrun`), or the
-            folder of a transformers checkpoint. Every process passes the same.
+            folder of a transformers checkpoint.
         tokenizer: its tokenizer, written beside the final model.
-        examples: what to train on, or already encoded.
-        config: the recipe; `SFTConfig()` is the paper's.
         out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
             holds is continued. Several nodes need a file system they share.
         progress: a progress bar, in terminals only.
@@ -107,8 +105,8 @@ def train(
     try:
         with FileLock(out / ".lock", timeout=0) if group.first else contextlib.nullcontext():
             group.wait()
-            with checkpoint.quiet():
-                return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
+            checkpoint.quiet()
+            return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
     except Timeout:
         raise RunError(f"another process is training in {out}: choose another folder") from None
 
@@ -162,16 +160,13 @@ class _Run:
                 f"{path} is damaged, so what {self.out} holds cannot be told: delete that folder "
                 "to start over"
             ) from error
-        differing = [
-            name if name.startswith("the ") else f"{name} ({there.get(name)} there, {value} asked)"
-            for name, value in identity.items()
-            if there.get(name) != value
-        ]
-        if differing:
-            raise RunError(
-                f"{self.out} holds a run that differs in {', '.join(differing)}: choose another "
-                "folder, or delete this one to start over (a model trained in place is another)"
-            )
+        for name, value in identity.items():
+            if there.get(name) != value:
+                both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
+                raise RunError(
+                    f"{self.out} holds a run that differs in {name}{both}: choose another folder, "
+                    "or delete this one to start over (a model trained in place is another)"
+                )
 
     def _restore(self, engine: Engine) -> int:
         """Continue from the newest checkpoint, whose log replaces that of the killed session."""
@@ -189,9 +184,9 @@ class _Run:
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
         total, per_epoch = self.config.total_steps(examples), self.config.steps_per_epoch(examples)
         every = self.config.checkpoint_every or per_epoch
-        quiet = None if progress and self.group.first else True  # None: only in terminals
         began = time.perf_counter() - self.state["seconds"]
-        bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=quiet)
+        off = None if progress and self.group.first else True  # None: only in terminals
+        bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=off)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
             for step in range(first, total):
                 lr, batch = (

@@ -289,7 +289,7 @@ def pretrain(
                 torch.save(state | {"step": step + 1, "log": log}, out / "state.partial")
                 os.replace(out / "state.partial", state_file)
     final = out / "model"
-    with quiet():
-        model.save_pretrained(final)
+    quiet()
+    model.save_pretrained(final)
     save_tokenizer(load_tokenizer(), final)
     return final
