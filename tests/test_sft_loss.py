@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from s1core.sft.loss import summed_loss  # noqa: E402
+from s1core.sft.engine import summed_loss  # noqa: E402
 
 
 def inputs(tokens: int = 37, hidden: int = 16, vocab: int = 50) -> tuple[Any, Any, Any]:

@@ -89,11 +89,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
-    """Fill tensors, sharded or not, from the safetensors files of a folder, by name.
-
-    Raises:
-        InputError: a file is damaged, or none has a tensor of that name and shape.
-    """
+    """Fill tensors, sharded or not, by name from the safetensors files of a folder; InputError with
+    the advice where a file is damaged, or none has a tensor of that name and shape."""
     from safetensors import SafetensorError, safe_open
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
@@ -126,9 +123,8 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a tokenizer so that `AutoTokenizer` reads back the same one.
 
-    For some model types, Qwen2 among them, transformers 5 takes its own tokenizer class, and with
-    it another pre-tokenizer, whatever the folder says. An `auto_map` entry, which is not followed
-    without `trust_remote_code`, makes it honour the class that is written down.
+    For some model types transformers 5 takes its own class, with another pre-tokenizer, whatever
+    is written down. An `auto_map`, not followed without `trust_remote_code`, makes it honour that.
     """
     tokenizer.save_pretrained(folder)
     if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):

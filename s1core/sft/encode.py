@@ -3,9 +3,7 @@
 The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
 including the assistant header is masked, everything after it, delimiters and end of turn
 included, is supervised. Nothing is cut silently: Table 8 is about exactly that cut.
-
-Examples then share forward passes: laid end to end in one row, with position ids that restart and
-attention that stays inside an example (`s1core.sft.attention`).
+Examples then share forward passes, laid end to end in rows (`s1core.sft.attention`).
 """
 
 from __future__ import annotations
@@ -142,10 +140,10 @@ def encode(
             cut += answer < max_seq_len
             ids, labels = ids[:max_seq_len], labels[:max_seq_len]
         encoded = EncodedExample(example.key, ids, labels, full)
-        if encoded.supervised == 0:
+        if encoded.supervised:
+            kept.append(encoded)
+        else:
             dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
-            continue
-        kept.append(encoded)
     if not kept:
         raise InputError(
             f"nothing to train on: all {len(examples)} examples were dropped, the first: "
@@ -211,9 +209,8 @@ def plan_step(
 ) -> list[list[list[int]]]:
     """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
 
-    Work is shared out longest first, each to the team of processes with the least so far. Every
-    team gets the same number of passes (one may be empty), because a sharded model gathers its
-    weights in each and all must take part. The longest example always fits in a pass.
+    Longest first, each goes to the team of processes with the least so far. Every team gets the
+    same number of passes (one may be empty): a sharded model gathers its weights in each.
     """
     team = config.sequence_parallel
     capacity = max(config.micro_batch_tokens or (8192 if on_gpu else 512) * team, *lengths)

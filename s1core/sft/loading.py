@@ -37,8 +37,7 @@ def prepare(
     """Identify a model and check that it can be trained on these examples; loads nothing large.
 
     Raises:
-        InputError: no safetensors checkpoint of a causal language model, a kind of model that
-            cannot be trained on packed rows, or examples that do not fit it.
+        InputError: no safetensors checkpoint of a causal language model, or one that cannot.
     """
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
@@ -98,12 +97,9 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
 
 
 def check_architecture(model: PreTrainedModel) -> None:
-    """Refuse a kind of model whose packed loss is not the loss that transformers computes.
+    """Raise InputError where a tiny twin's packed loss is not the one that transformers computes.
 
     Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
-
-    Raises:
-        InputError: on a tiny twin the two losses differ, or cannot be computed.
     """
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
@@ -130,11 +126,11 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
     """Raise InputError for examples that exceed the model's positions or its embedding."""
     longest = max(encoded.lengths)
-    positions = getattr(config, "max_position_embeddings", None) or longest
-    if longest > positions:
+    most = getattr(config, "max_position_embeddings", None) or longest
+    if longest > most:
         raise InputError(
-            f"the longest example has {longest} tokens and the model attends over {positions}: "
-            f"set max_seq_len to at most {positions}"
+            f"the longest example has {longest} tokens and the model attends over {most}: set "
+            f"max_seq_len to at most {most}"
         )
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
@@ -143,10 +139,9 @@ def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
             f"this model's positions depend on the length of the row beyond {original} tokens, so "
             "its examples cannot share rows: set packing to false, or lower max_seq_len"
         )
-    vocabulary = getattr(config, "vocab_size", None)
     largest = max(max(example.token_ids) for example in encoded.examples)
-    if vocabulary is not None and largest >= vocabulary:
-        raise InputError(f"the tokenizer gives token {largest}, the model knows {vocabulary}")
+    if largest >= getattr(config, "vocab_size", largest + 1):
+        raise InputError(f"the tokenizer gives token {largest}, the model has {config.vocab_size}")
 
 
 def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
@@ -167,12 +162,12 @@ def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
 
 def _fingerprint(files: list[Path]) -> str:
     """sha256 over sizes and both ends of weight files: enough to tell models apart."""
-    digest = hashlib.sha256()
+    digest, end = hashlib.sha256(), 1 << 20
     for path in files:
         size = path.stat().st_size
         with open(path, "rb") as file:
-            digest.update(repr((path.name, size)).encode() + file.read(1 << 20))
-            file.seek(max(0, size - (1 << 20)))
+            digest.update(repr((path.name, size)).encode() + file.read(end))
+            file.seek(max(0, size - end))
             digest.update(file.read())
     return digest.hexdigest()
 

@@ -13,15 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process, its index `rank` among `size`, and the device where it computes.
-
-    `mesh` is the one-dimensional device mesh that shards the model; `None` when nothing does.
-    """
+    """This process, its index `rank` among `size`, and the device where it computes."""
 
     rank: int
     size: int
     device: torch.device
-    mesh: Any = None
+    mesh: Any = None  # the one-dimensional device mesh that shards the model, if any
 
     @property
     def first(self) -> bool:

@@ -77,17 +77,14 @@ def train(
 
     Args:
         model: a model, changed in place (and left sharded on a GPU and under `torchrun`), or the
-            folder of a transformers checkpoint.
-        tokenizer: its tokenizer, written beside the final model.
+            folder of a transformers checkpoint, with its tokenizer.
         out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
             holds is continued. Several nodes need a file system they share.
-        progress: a progress bar, in terminals only.
-        on_log: called with each row of the log as it is made.
+        progress: a bar, in terminals only; `on_log` is called with each row of the log.
         device: where to compute; default: a GPU when there is one.
 
     Raises:
-        InputError: nothing to train on, a model that cannot be trained on it, or a loss that is
-            not finite.
+        InputError: nothing to train on, a model that cannot be, or a loss that is not finite.
         RunError: `out_dir` belongs to another run or another process or is damaged, or a
             checkpoint could not be saved. Whatever checkpoint was complete before stays.
     """

@@ -2,19 +2,19 @@
 
 Real pools arrive with failed API calls, broken formatting, copies of the evaluation questions,
 questions that any model solves, and wrong traces. So does this one, in shares of the same order
-as the paper's (Section 2.1), so that every stage of selection has something to drop. The pool is a
-pure function of its seed.
+as the paper's (Section 2.1). The pool is a pure function of its seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s1core import selection
+from s1core.errors import InputError
 from s1core.grading.countdown import check
 from s1core.records import Example, Problem
 from s1lab import pocket
@@ -50,7 +50,7 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     """Draw the pool: `size` questions, no two alike, shuffled.
 
     Raises:
-        ValueError: there are not enough puzzles for a pool of this size.
+        InputError: there are not enough puzzles for a pool of this size.
     """
     rng = np.random.default_rng([seed, 59])
     habits = habits or Habits()
@@ -59,7 +59,7 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     hard = list(training_puzzles(3))
     wanted = good + counts["formatting"] + counts["failed"]
     if size < 50 or wanted > len(hard) or counts["leaked"] > len(evaluation_puzzles()):
-        raise ValueError(f"a pocket pool has 50 to 10,000 questions, not {size}")
+        raise InputError(f"a pocket pool has 50 to 10,000 questions, not {size}")
 
     seen: set[str] = set()
 
@@ -79,25 +79,21 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     drawn = draw(hard, wanted)
     rows += [PoolRow(e) for e in drawn[:good]]
     for number, soiled in enumerate(drawn[good : good + counts["formatting"]]):
-        rows.append(PoolRow(_DEBRIS[number % len(_DEBRIS)](soiled)))
+        rows.append(PoolRow(_soil(soiled, bold=number % 2 == 1)))
     for lost in drawn[good + counts["formatting"] :]:
         empty = replace(lost.trace, thinking="", attempt="")
         rows.append(PoolRow(replace(lost, trace=empty), error="429 Resource exhausted"))
     return [rows[i] for i in rng.permutation(len(rows))]
 
 
-def _image(row: Example) -> Example:
-    problem = replace(row.problem, question=f"![Image] {row.problem.question}")
-    return replace(row, problem=problem)
-
-
-def _bold(row: Example) -> Example:
+def _soil(row: Example, bold: bool) -> Example:
+    """With a number in bold, or with an image that is not there."""
+    if not bold:
+        problem = replace(row.problem, question=f"![Image] {row.problem.question}")
+        return replace(row, problem=problem)
     target = str(parse_question(row.problem.question).target)
     thinking = row.trace.thinking.replace(f"want {target} ", f"want **{target}** ", 1)
     return replace(row, trace=replace(row.trace, thinking=thinking))
-
-
-_DEBRIS: tuple[Callable[[Example], Example], ...] = (_image, _bold)
 
 
 def trace_correct(row: Example) -> bool:
@@ -145,12 +141,8 @@ def solved(
 def pocket_candidates(
     pool: Sequence[PoolRow], solved: Iterable[Mapping[str, str]]
 ) -> list[selection.Candidate]:
-    """Annotate the pool: length and correctness of each trace, and which grader solves it.
-
-    Args:
-        solved: rows with `problem_key` and "0" or "1" as `small` and `large`, as the difficulty
-            run writes them.
-    """
+    """Annotate the pool: length and correctness of each trace, and which grader solves it, as the
+    rows of the difficulty run say (`problem_key`, and "0" or "1" as `small` and `large`)."""
     rows = list(solved)
     tokenizer = pocket.load_tokenizer()
     return list(

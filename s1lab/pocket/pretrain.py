@@ -2,12 +2,8 @@
 
 A base model knows arithmetic, knows what a search looks like, and answers chat questions directly.
 It has never seen a think delimiter or a "Wait": those are what fine-tuning on traces adds. The
-mix (shares of tokens):
-
-    equations   3 * 7 = 21                              single steps and chains
-    searches    Use 3 7 8 to make 29 / tries … / yes / Answer    plain searches, no chat format
-    long        the same, up to the whole context, tries drawn with replacement
-    chat        user asks, assistant answers at once    the direct baseline of the difficulty stage
+mix, by tokens: equations; searches (a question, tries, their verdicts, the answer, in no chat
+format); long ones, up to the whole context; and chats, where the answer comes at once.
 
 No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
 (seed, step), so a killed run resumes from its last checkpoint to the same weights.
@@ -83,7 +79,13 @@ class Documents:
         return [self.ids[word] for word in text.split(" ")]
 
     def draw(self, kind: str, rng: np.random.Generator) -> list[int]:
-        return getattr(self, f"_{kind}")(rng) + [self.ids["<|endoftext|>"]]
+        """A document of a kind of `SHARES`."""
+        if kind in ("searches", "long"):
+            few, many = (0, 11) if kind == "searches" else (11, 72)
+            ids = self._search(rng, int(rng.integers(few, many)), replace=kind == "long")
+        else:
+            ids = self._equations(rng) if kind == "equations" else self._chat(rng)
+        return [*ids, self.ids["<|endoftext|>"]]
 
     def _maybe_twice(self, line: list[int], rng: np.random.Generator) -> list[int]:
         return line * 2 if rng.random() < REPEATED else line
@@ -95,11 +97,9 @@ class Documents:
             words = [str(value)]
             for _ in range(int(rng.integers(1, 3))):
                 operator, number = "+-*/"[rng.integers(4)], int(rng.integers(SMALLEST, LARGEST + 1))
-                result = apply(value, operator, number)
-                if result is None:
-                    continue
-                words += [operator, str(number), "=", str(result)]
-                value = result
+                if (result := apply(value, operator, number)) is not None:
+                    words += [operator, str(number), "=", str(result)]
+                    value = result
             if len(words) > 1:
                 document += self._maybe_twice(self.encode(" ".join([*words, "\n"])), rng)
         return document
@@ -132,12 +132,6 @@ class Documents:
             document += self.encode(f"{_ANSWER}{puzzle.tries[index].expression} \n")
         return document
 
-    def _searches(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(0, 11)), replace=False)
-
-    def _long(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(11, 72)), replace=True)
-
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
         found = solutions(puzzle)
@@ -148,10 +142,8 @@ class Documents:
         )
 
 
-@cache
-def documents() -> Documents:
-    """The source of documents, made once per process."""
-    return Documents()
+documents = cache(Documents)
+"""The source of documents, made once per process."""
 
 
 def batch(recipe: Recipe, step: int) -> np.ndarray:
@@ -175,9 +167,6 @@ def batch(recipe: Recipe, step: int) -> np.ndarray:
     order = rng.permutation(len(stream))
     flat = np.concatenate([np.asarray(stream[i], dtype=np.int64) for i in order])
     return flat[:need].reshape(recipe.batch_size, CONTEXT)
-
-
-# -------------------------------------------------------------------------------- training
 
 
 def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
@@ -220,9 +209,7 @@ def pretrain(
 
     Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
 
-    Returns:
-        The folder with the finished model (safetensors, tokenizer); `recipe.json` and `log.jsonl`
-        are beside it.
+    Returns the folder with the finished model.
 
     Raises:
         RunError: `out_dir` holds a run of another recipe, or a damaged checkpoint.

@@ -23,13 +23,7 @@ _STEP = re.compile(r"(?=\b(\d+) ([-+*/]) (\d+) = (\d+)\b)")
 
 
 def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
-    """Measure the skills of `small`, `large` or a checkpoint folder, each as a share of `count`.
-
-    - `arithmetic`: steps `a op b = c` that the model writes when it searches, and that are right.
-    - `numbers`: searched lines that use each number of the puzzle exactly once.
-    - `verdict_no`, `verdict_yes`: right judgements of given lines that miss or make the target.
-    - `direct`: puzzles answered correctly at once, greedily, in the chat format.
-    """
+    """The skills of `small`, `large` or a checkpoint folder, as shares (see the card)."""
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
     from s1core.forcing.direct import direct_answers

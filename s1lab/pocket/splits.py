@@ -1,7 +1,6 @@
 """Which puzzles are for what: evaluation puzzles are held out of everything that trains.
 
-The split is a pure function of a fixed seed, so pretraining, the pool and the evaluation set agree
-on it without a file. A puzzle is identified by its numbers in any order and its target.
+A pure function of a fixed seed. A puzzle is its numbers in any order and its target.
 """
 
 from __future__ import annotations
