@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from s1core.sft.processes import Group, join
 
 from s1core.sft import EncodedExample, SFTConfig
 from s1core.sft.engine import Engine
+from s1core.sft.processes import Group, join
 from s1lab.planning.sft_plan import H100, Hardware, memory, plan
 from s1lab.planning.shapes import SHAPES, ModelShape
 
@@ -122,7 +122,7 @@ def measure(
         times.append(time.perf_counter() - began)
     seconds = statistics.median(times[2:])
     peak = float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0
-    planned = memory(shape, config, options.tokens, sharded=on_gpu, passes=options.rows)
+    planned = memory(shape, config, options.tokens)
     flops = shape.train_flops(lengths * options.rows)
     del engine, model
     gc.collect()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from s1core import checkpoints
 from s1core.errors import RunError
@@ -59,31 +56,6 @@ def test_a_chain_is_the_arithmetic_that_it_says():
             assert check(
                 f"Use {' '.join(map(str, numbers))} to make {chain.value}", chain.expression
             )
-
-
-def test_chains_are_all_that_brute_force_finds():
-    numbers = (3, 5, 8)
-    values = set()
-    for a, b, c in itertools.permutations(numbers):
-        for first, second in itertools.product("+-*/", repeat=2):
-            value = Fraction(a)
-            for operator, number in ((first, b), (second, c)):
-                value = {
-                    "+": value + number,
-                    "-": value - number,
-                    "*": value * number,
-                    "/": value / number,
-                }[operator]
-                if value.denominator != 1 or not 0 <= value <= CAP:
-                    break
-            else:
-                values.add(int(value))
-    assert {chain.value for chain in chains(numbers)} == values
-
-
-@given(st.text(max_size=60))
-def test_no_text_makes_the_grader_raise(text):
-    assert check("Use 3 7 8 to make 29", text) in (True, False)
 
 
 def test_a_question_reads_back_as_its_puzzle():

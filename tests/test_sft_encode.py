@@ -34,22 +34,6 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
     assert all(encoded.labels[i] == encoded.token_ids[i] for i in taught)
 
 
-def test_pocket_tokens_are_supervised_one_by_one() -> None:
-    from s1lab.pocket import load_tokenizer
-
-    tokenizer = load_tokenizer()
-    row = example("3 * 7 = 21 , 21 + 8 = 29 yes", "( 3 * 7 ) + 8", "Use 3 7 8 to make 29")
-    (encoded,) = encode([row], tokenizer).examples
-    taught = [label for label in encoded.labels if label != IGNORE]
-    assert tokenizer.convert_ids_to_tokens(taught) == [
-        *["<|im_start|>", "think", "\n"],
-        *"3 * 7 = 21 , 21 + 8 = 29 yes".split(),
-        *["\n", "<|im_start|>", "answer", "\n"],
-        *"( 3 * 7 ) + 8".split(),
-        "<|im_end|>",
-    ]
-
-
 def test_qwen_tokens_are_supervised_one_by_one() -> None:
     folder = os.environ.get("S1CORE_QWEN_TOKENIZER")
     if not folder:
