@@ -49,16 +49,6 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(
     torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
 
 
-def test_training_on_a_gpu_in_fp32_loses_what_the_cpu_does(
-    tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
-    here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
-    there = sft.train(
-        copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "gpu"
-    )
-    assert losses(there) == pytest.approx(losses(here), rel=1e-3)
-
-
 def test_bf16_with_checkpointing_follows_fp32(
     tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
 ) -> None:

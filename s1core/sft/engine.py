@@ -105,9 +105,8 @@ class PackedLM(nn.Module):
     def __init__(self, lm: PreTrainedModel, chunk: int = 2048, team: Any = None) -> None:
         super().__init__()
         self.lm, self.chunk, self.team = lm, chunk, team
-        # Cohere says what it multiplies its logits by, Granite what it divides them by.
-        self.scale = getattr(lm.config, "logit_scale", None) or 1.0
-        self.scale /= getattr(lm.config, "logits_scaling", None) or 1.0
+        factor, divisor = (getattr(lm.config, n, None) for n in ("logit_scale", "logits_scaling"))
+        self.scale = (factor or 1.0) / (divisor or 1.0)  # as Cohere and Granite say it
 
     def hidden(self, input_ids: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
         """Final hidden states [T, H] of a packed row of token ids [T], or of this one's share."""
@@ -119,8 +118,7 @@ class PackedLM(nn.Module):
         self, input_ids: torch.Tensor, targets: torch.Tensor, lengths: tuple[int, ...]
     ) -> torch.Tensor:
         """Summed loss of token ids [T] against targets [T]."""
-        weight = self.lm.get_output_embeddings().weight
-        hidden = self.hidden(input_ids, lengths)
+        weight, hidden = self.lm.get_output_embeddings().weight, self.hidden(input_ids, lengths)
         return summed_loss(hidden, weight, targets, self.chunk, self.scale)
 
 

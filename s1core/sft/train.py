@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from s1core.errors import InputError, RunError
 from s1core.records import Example, to_json, write_atomically, write_jsonl
 from s1core.sft import checkpoint
@@ -48,8 +50,6 @@ class TrainResult:
 
 def data_order(examples: int, epoch: int, seed: int) -> list[int]:
     """The order of one epoch: a permutation that depends on the seed and the epoch alone."""
-    import numpy as np
-
     return np.random.default_rng([seed, epoch]).permutation(examples).tolist()
 
 

@@ -42,8 +42,8 @@ def evaluation_problems(count: int | None = None) -> list[Problem]:
     Raises:
         InputError: more are asked for than there are.
     """
-    from s1lab.pocket.splits import EVAL_SIZE, evaluation_puzzles
     from s1lab.pocket.teacher import problem
+    from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
 
     count = EVAL_SIZE if count is None else count
     if not 0 < count <= EVAL_SIZE:

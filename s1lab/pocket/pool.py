@@ -18,9 +18,9 @@ from s1core.errors import InputError
 from s1core.grading.countdown import check
 from s1core.records import Example, Problem
 from s1lab import pocket
-from s1lab.pocket.splits import evaluation_puzzles, shuffled, training_puzzles
+from s1lab.pocket import world
 from s1lab.pocket.teacher import Habits, example
-from s1lab.pocket.world import Puzzle, parse_question
+from s1lab.pocket.world import Puzzle
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -56,9 +56,9 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     habits = habits or Habits()
     counts = {kind: round(share * size) for kind, share in SHARES.items()}
     good = size - sum(counts.values())
-    hard = list(training_puzzles(3))
+    hard = list(world.training_puzzles(3))
     wanted = good + counts["formatting"] + counts["failed"]
-    if size < 50 or wanted > len(hard) or counts["leaked"] > len(evaluation_puzzles()):
+    if size < 50 or wanted > len(hard) or counts["leaked"] > len(world.evaluation_puzzles()):
         raise InputError(f"a pocket pool has 50 to 10,000 questions, not {size}")
 
     seen: set[str] = set()
@@ -68,14 +68,14 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
         found: list[Example] = []
         while len(found) < count:
             for index in rng.permutation(len(pool)):
-                puzzle = shuffled(pool[index], rng)
+                puzzle = world.shuffled(pool[index], rng)
                 if puzzle.question not in seen and len(found) < count:
                     seen.add(puzzle.question)
                     found.append(example(puzzle, rng, habits))
         return found
 
-    rows = [PoolRow(e) for e in draw(list(training_puzzles(2)), counts["easy"])]
-    rows += [PoolRow(e) for e in draw(list(evaluation_puzzles()), counts["leaked"])]
+    rows = [PoolRow(e) for e in draw(list(world.training_puzzles(2)), counts["easy"])]
+    rows += [PoolRow(e) for e in draw(list(world.evaluation_puzzles()), counts["leaked"])]
     drawn = draw(hard, wanted)
     rows += [PoolRow(e) for e in drawn[:good]]
     for number, soiled in enumerate(drawn[good : good + counts["formatting"]]):
@@ -91,7 +91,7 @@ def _soil(row: Example, bold: bool) -> Example:
     if not bold:
         problem = replace(row.problem, question=f"![Image] {row.problem.question}")
         return replace(row, problem=problem)
-    target = str(parse_question(row.problem.question).target)
+    target = str(world.parse_question(row.problem.question).target)
     thinking = row.trace.thinking.replace(f"want {target} ", f"want **{target}** ", 1)
     return replace(row, trace=replace(row.trace, thinking=thinking))
 
@@ -108,7 +108,7 @@ def normal_form(question: str) -> str:
     Text that is no Countdown question is its own normal form.
     """
     try:
-        puzzle = parse_question(question)
+        puzzle = world.parse_question(question)
     except ValueError:
         return question
     return replace(puzzle, numbers=tuple(sorted(puzzle.numbers))).question

@@ -5,7 +5,7 @@ It has never seen a think delimiter or a "Wait": those are what fine-tuning on t
 mix, by tokens: equations; searches (a question, tries, their verdicts, the answer, in no chat
 format); long ones, up to the whole context; and chats, where the answer comes at once.
 
-No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
+No document contains an evaluation puzzle (`world.held_out`). Every batch is a function of
 (seed, step), so a killed run resumes from its last checkpoint to the same weights.
 """
 
@@ -23,10 +23,9 @@ import numpy as np
 
 from s1core.errors import RunError
 from s1core.records import write_atomically
-from s1lab.pocket import load_tokenizer
-from s1lab.pocket.splits import shuffled, training_puzzles
+from s1lab.pocket import load_tokenizer, world
 from s1lab.pocket.teacher import ANSWER_PREFIX
-from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains, solutions
+from s1lab.pocket.world import Puzzle
 
 if TYPE_CHECKING:
     from transformers import Qwen2ForCausalLM
@@ -72,7 +71,7 @@ class Documents:
 
     def __init__(self) -> None:
         self.ids = load_tokenizer().get_vocab()
-        self.puzzles = {size: training_puzzles(size) for size in (2, 3)}
+        self.puzzles = {size: world.training_puzzles(size) for size in (2, 3)}
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text whose tokens are separated by spaces (much faster than the tokenizer)."""
@@ -92,12 +91,20 @@ class Documents:
 
     def _equations(self, rng: np.random.Generator) -> list[int]:
         document: list[int] = []
+        low, high = world.SMALLEST, world.LARGEST + 1
         for _ in range(int(rng.integers(4, 16))):
-            value = int(rng.integers(SMALLEST, CAP + 1 if rng.random() < 0.5 else LARGEST + 1))
+            value = int(
+                rng.integers(
+                    world.SMALLEST, world.CAP + 1 if rng.random() < 0.5 else world.LARGEST + 1
+                )
+            )
             words = [str(value)]
             for _ in range(int(rng.integers(1, 3))):
-                operator, number = "+-*/"[rng.integers(4)], int(rng.integers(SMALLEST, LARGEST + 1))
-                if (result := apply(value, operator, number)) is not None:
+                operator, number = (
+                    "+-*/"[rng.integers(4)],
+                    int(rng.integers(low, high)),
+                )
+                if (result := world.apply(value, operator, number)) is not None:
                     words += [operator, str(number), "=", str(result)]
                     value = result
             if len(words) > 1:
@@ -106,12 +113,12 @@ class Documents:
 
     def _puzzle(self, rng: np.random.Generator, easy: float) -> Puzzle:
         pool = self.puzzles[2 if rng.random() < easy else 3]
-        return shuffled(pool[rng.integers(len(pool))], rng)
+        return world.shuffled(pool[rng.integers(len(pool))], rng)
 
     @cache  # noqa: B019 - there is one `Documents` per process
     def lines(self, numbers: tuple[int, ...]) -> list[list[int]]:
         """Ids of every try on these numbers, without verdict."""
-        return [self.encode(chain.line) for chain in chains(numbers)]
+        return [self.encode(chain.line) for chain in world.chains(numbers)]
 
     def _search(self, rng: np.random.Generator, tries: int, replace: bool) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.1)
@@ -134,7 +141,7 @@ class Documents:
 
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
-        found = solutions(puzzle)
+        found = world.solutions(puzzle)
         answer = found[rng.integers(len(found))].expression
         return self.encode(
             f"<|im_start|> user \n {puzzle.question} <|im_end|> \n <|im_start|> assistant \n "
