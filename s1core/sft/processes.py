@@ -53,8 +53,7 @@ class Group:
 def join(device: str | None = None) -> Group:
     """Join the processes that `torchrun` started; alone when it started none.
 
-    On a GPU there is a mesh even for one process: sharding is what keeps fp32 weights and
-    computes in bf16. By default the device is the GPU of this local rank, else the CPU.
+    On a GPU there is a mesh even for one process, for sharding keeps fp32 and computes in bf16.
     """
     import torch
     import torch.distributed as dist

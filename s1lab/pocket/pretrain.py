@@ -93,11 +93,7 @@ class Documents:
         document: list[int] = []
         low, high = world.SMALLEST, world.LARGEST + 1
         for _ in range(int(rng.integers(4, 16))):
-            value = int(
-                rng.integers(
-                    world.SMALLEST, world.CAP + 1 if rng.random() < 0.5 else world.LARGEST + 1
-                )
-            )
+            value = int(rng.integers(low, world.CAP + 1 if rng.random() < 0.5 else high))
             words = [str(value)]
             for _ in range(int(rng.integers(1, 3))):
                 operator, number = (
