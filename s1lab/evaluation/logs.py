@@ -191,8 +191,8 @@ def summary(results: Sequence[Regraded]) -> dict[str, Any]:
 
 def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
     problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
-    texts = _listed(_first(row, _RESPONSES))
-    stored = _listed(_first(row, (verdict,) if verdict else _VERDICTS, None))
+    texts = list(_flat(_first(row, _RESPONSES)))
+    stored = list(_flat(_first(row, (verdict,) if verdict else _VERDICTS, None)))
     waits = row.get("append_wait_place")
     reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
@@ -281,10 +281,6 @@ def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:
     if default:
         return default[0]
     raise InputError(f"none of the fields {', '.join(names)} is present")
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]
 
 
 def _flat(value: Any) -> Iterator[Any]:
