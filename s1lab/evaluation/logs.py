@@ -253,11 +253,13 @@ _OPTION = re.compile(r"option_?[A-Ja-j]")
 
 
 def _truth(value: Any) -> bool | None:
-    """A stored verdict: true and false, 1 and 0, or words for them."""
+    """A stored verdict: true and false, 1 and 0, or words for them; None for any other score."""
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().lower()
-    if not isinstance(value, (int, float, str)) or word not in _TRUTH:
+    if isinstance(value, (int, float)):
+        return _TRUTH.get(word)
+    if not isinstance(value, str) or word not in _TRUTH:
         raise InputError(f"{str(value)[:40]!r} is no verdict; it must be true or false")
     return _TRUTH[word]
 
