@@ -96,7 +96,7 @@ def child(side: str, path: Path) -> dict[str, float]:
     if side == "stream":
         before, started = resident_mb(), time.process_time()
         index = BenchmarkIndex({"benchmark": benchmark}, match_short=False)
-        dropped = sum(found is not None for found in index.scan(lines(path)))
+        dropped = sum(found is not None for found in map(index.overlap, lines(path)))
     else:
         questions = list(lines(path))
         before, started = resident_mb(), time.process_time()
@@ -104,7 +104,7 @@ def child(side: str, path: Path) -> dict[str, float]:
             dropped = len(straightforward(questions, benchmark))
         else:
             index = BenchmarkIndex({"benchmark": benchmark}, match_short=False)
-            dropped = sum(found is not None for found in index.scan(questions))
+            dropped = sum(found is not None for found in map(index.overlap, questions))
     seconds = time.process_time() - started  # CPU: other load on the machine does not count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "mb": max(peak - before, 0.1), "dropped": dropped}
@@ -152,7 +152,11 @@ def funnel_child(times: int) -> dict[str, float]:
     )
     selected, funnel = select(pool, benchmark, config, np.random.default_rng(0))
     seconds = time.process_time() - started  # CPU: other load on the machine does not count
-    return {"seconds": seconds, "selected": len(selected), **funnel.counts()}
+    return {
+        "seconds": seconds,
+        "selected": len(selected),
+        **{s.name: s.kept for s in funnel.stages},
+    }
 
 
 def measured(side: str, path: Path | str) -> dict[str, float]:

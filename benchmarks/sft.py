@@ -80,10 +80,10 @@ def measure(side: str, count: int) -> dict[str, Any]:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from s1core import sft
+    from s1lab.pocket import load_tokenizer
     from s1lab.pocket.pool import build_pool
-    from s1lab.pocket.tokenizer import build_tokenizer
 
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     examples = [row.example for row in build_pool(seed=0, size=6 * count)][::6][:count]
     config = sft.SFTConfig(epochs=1, lr=1e-3, max_seq_len=LENGTH)
     encoded = sft.encode(examples, tokenizer, "s1", LENGTH)

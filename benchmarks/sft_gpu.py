@@ -29,7 +29,7 @@ import torch
 
 from s1core.sft import EncodedExample, SFTConfig
 from s1core.sft.engine import Engine
-from s1core.sft.group import Group, join
+from s1core.sft.processes import Group, join
 from s1lab.planning.sft_plan import H100, Hardware, memory, plan
 from s1lab.planning.shapes import SHAPES, ModelShape
 

@@ -51,8 +51,8 @@ from s1lab import experiments, profiles
 from s1lab.audit import published
 from s1lab.evaluation import scaling_per_doubling, wilson
 from s1lab.evaluation.measure import difference, scores
-from s1lab.figures import show
-from s1lab.figures.headline import BENCHMARKS, headline
+from s1lab.figures.curves import BENCHMARKS, headline
+from s1lab.figures.display import show
 from s1lab.figures.interactive import interactive_curve
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore

@@ -41,11 +41,11 @@ import pandas as pd
 from s1core import selection
 from s1lab import profiles
 from s1lab.audit.published import published as published_numbers
-from s1lab.data.audit import load_audit
+from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.baselines import BASELINES
 from s1lab.data.sources import POOL, table7_name
-from s1lab.figures import show
-from s1lab.figures.funnel import funnel as funnel_figure
+from s1lab.figures.display import show
+from s1lab.figures.forests import funnel as funnel_figure
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -106,7 +106,7 @@ run = curated.selection()
 funnel = selection.Funnel.from_json(run.read_json("funnel.json"))
 rows = [
     row
-    for row in funnel.rows()
+    for row in beside_paper(funnel)
     if row["stage"] != "pre-selected" or funnel.preselected
 ]
 text = ", ".join(f"{row['stage']} {row['kept']:,}" for row in rows)

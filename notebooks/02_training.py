@@ -44,7 +44,8 @@ from s1core.checkpoints import load_tokenizer
 from s1core.sft import SFTConfig, encode
 from s1lab import profiles
 from s1lab.audit import published
-from s1lab.figures import loss_curve, show
+from s1lab.figures.display import show
+from s1lab.figures.runs import loss_curve
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -179,7 +180,7 @@ show(
 # chips' peak was used.
 
 # %%
-from s1lab.planning.sft_cost import paper_arithmetic
+from s1lab.planning.sft_plan import paper_arithmetic
 
 worked = [row for row in paper_arithmetic() if row.unit != "$"]
 pd.DataFrame(

@@ -38,14 +38,19 @@ from IPython.display import Markdown
 from s1core.grading.voting import same_answer
 from s1lab import experiments, profiles
 from s1lab.analysis.method_measures import match
-from s1lab.analysis.method_runs import read_samples, sequential, votes
+from s1lab.analysis.method_runs import sequential, votes
 from s1lab.audit.published import accuracies, accuracy_of, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import paired_bootstrap, wilson
-from s1lab.evaluation.measure import difference
-from s1lab.figures import comparison, show
-from s1lab.figures.curves import Curve, Mark
-from s1lab.figures.parallel import equal_compute, sample_efficiency, waits_curve
+from s1lab.evaluation.measure import difference, read_samples
+from s1lab.figures.curves import (
+    sample_efficiency,
+    scaling_curve,
+    waits_curve,
+)
+from s1lab.figures.display import show
+from s1lab.figures.forests import comparison
+from s1lab.figures.panels import curve, in_words
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -237,10 +242,18 @@ theirs = [
     )
     for name, percent in figure_2["points"].items()
 ]
+
+
+def as_curve(found):
+    """Names, ink, examples and accuracies, as `curve` takes them."""
+    names, examples, accuracies, *_ = zip(*found)
+    return list(names), None, examples, accuracies
+
+
 show(
     sample_efficiency(
-        [row[:3] for row in efficiency],
-        theirs,
+        curve(*as_curve(efficiency)),
+        curve(*as_curve(theirs)),
         title=f"Ours: {benchmark}",
         paper_title=f"The paper: MATH500, n = {n_math}",
     ),
@@ -316,8 +329,8 @@ printed = [
 ]
 show(
     waits_curve(
-        ours,
-        printed,
+        curve("", "wait", *zip(*ours)),
+        curve("", "paper", *zip(*printed)),
         title=f"Ours: {benchmark}",
         paper_title=f"The paper's logs: AIME24, n = {n_aime}",
     ),
@@ -431,64 +444,61 @@ for c in experiments.curve(profile, benchmark):
 series["wait"] = series["capping"][-1:] + series["wait"]
 
 
-def curve(name, colour, made, **look):
+def costs(name, colour, made, **look):
     """The accuracy of settings against all the tokens that they cost."""
-    marks = tuple(Mark(run.cost, run.accuracy) for run in made)
-    return Curve(name, colour, marks, **look)
+    made = list(made)
+    accuracies = [run.accuracy for run in made]
+    return curve(name, colour, [run.cost for run in made], accuracies, **look)
 
 
-dashes = [{"dashed": True, "hollow": True}] * len(capped_votes)
-curves = [
-    curve("capping", "capping", series["capping"]),
-    curve("Wait", "wait", series["wait"], marker="^"),
-    curve("vote, base", "base", voted[base_votes.label], marker="s"),
-    curve("vote, fine-tuned", "parallel", voted[own_votes.label], marker="s"),
-    *(
-        curve(
-            f"vote at {c.budget.max_thinking}",
-            "parallel",
-            voted[c.label],
-            marker="s",
-            **look,
-        )
-        for c, look in zip(capped_votes, dashes)
-    ),
-]
+dashes = {"dashed": 1, "hollow": True}
+curves = pd.concat(
+    [
+        costs("capping", "capping", series["capping"]),
+        costs("Wait", "wait", series["wait"]),
+        costs("vote, base", "base", voted[base_votes.label], marker="s"),
+        costs("vote, fine-tuned", "parallel", voted[own_votes.label]),
+        *(
+            costs(
+                f"vote at {c.budget.max_thinking}",
+                "parallel",
+                voted[c.label],
+                **dashes,
+            )
+            for c in capped_votes
+        ),
+    ]
+)
 n_gpqa = paper["questions"]["GPQA Diamond"]
 figure_4b = paper["figure4b"]
-paper_curves = [
-    Curve(
+paper_curves = pd.concat(
+    curve(
         name,
         "paper",
-        tuple(
-            Mark(tokens / n_gpqa, wilson(percent * n_gpqa / 100, n_gpqa))
-            for tokens, percent in zip(
-                figure_4b[key]["tokens"], figure_4b[key]["acc"]
-            )
-        ),
+        [tokens / n_gpqa for tokens in figure_4b[key]["tokens"]],
+        [wilson(p * n_gpqa / 100, n_gpqa) for p in figure_4b[key]["acc"]],
         marker=marker,
-        hollow=True,
         dashed=dashed,
     )
     for name, key, marker, dashed in (
-        ("vote, base", "majority_Qwen2.5-32B-Instruct", "s", True),
-        ("forcing", "sequential_s1", "o", False),
+        ("vote, base", "majority_Qwen2.5-32B-Instruct", "s", 1),
+        ("forcing", "sequential_s1", "o", 0),
     )
-]
+)
 show(
-    equal_compute(
+    scaling_curve(
         curves,
         paper_curves,
         title=f"Ours: {benchmark}",
         paper_title="The paper: GPQA Diamond",
+        across="tokens per question",
     ),
     "results-equal-compute",
     alt="Accuracy against all tokens per question. "
-    + " ".join(
-        f"{c.name}: from {c.marks[0].accuracy.percent()}% at "
-        f"{c.marks[0].x:.0f} tokens to {c.marks[-1].accuracy.percent()}% at "
-        f"{c.marks[-1].x:.0f}."
-        for c in curves
+    + in_words(
+        curves,
+        "{first[name]}: from {first[percent]}% at {first[x]:.0f} tokens "
+        "to {last[percent]}% at {last[x]:.0f}.",
     ),
     caption="Accuracy against all tokens spent on a question, thinking and "
     "answers of every sample, with 95% intervals over questions. Right: "

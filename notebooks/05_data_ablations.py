@@ -43,8 +43,9 @@ from IPython.display import Markdown
 from s1lab import profiles
 from s1lab.analysis import lengths, subsets
 from s1lab.audit import published
-from s1lab.figures import show
-from s1lab.figures.ablations import cost_and_accuracy, differences
+from s1lab.figures.curves import cost_and_accuracy
+from s1lab.figures.display import show
+from s1lab.figures.forests import differences
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -112,7 +113,7 @@ pd.DataFrame(
 # whole pool:
 
 # %%
-from s1lab.planning.sft_cost import paper_arithmetic
+from s1lab.planning.sft_plan import paper_arithmetic
 
 pd.DataFrame(
     {

@@ -48,14 +48,15 @@ from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments, profiles
 from s1lab.analysis.method_measures import measures
-from s1lab.analysis.method_runs import read_samples, rejection, sequential
+from s1lab.analysis.method_runs import rejection, sequential
 from s1lab.audit.published import accuracy_of, published
 from s1lab.audit.published import runs as paper_runs
 from s1lab.evaluation import class_control, paired_bootstrap, wilson
-from s1lab.evaluation.measure import difference
-from s1lab.figures import show
-from s1lab.figures.curves import Curve, Mark
-from s1lab.figures.methods import differences, method_panels
+from s1lab.evaluation.measure import difference, read_samples
+from s1lab.figures.curves import method_panels
+from s1lab.figures.display import show
+from s1lab.figures.forests import comparison
+from s1lab.figures.panels import curve, in_words
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -399,68 +400,52 @@ families["wait"] = families["capping"][-1:] + families["wait"]
 families["BF"] = families["capping"] + families["wait"][1:]
 
 
-def curve(name, colour, family, **look):
+def tokens(panel, name, colour, family, **look):
     """A family's settings, its accuracy against its thinking tokens."""
-    marks = tuple(Mark(run.thinking_tokens, run.accuracy) for run in family)
-    return Curve(name, colour, marks, **look)
+    used = [run.thinking_tokens for run in family]
+    accuracies = [run.accuracy for run in family]
+    return curve(name, colour, used, accuracies, panel=panel, **look)
 
 
-forced = curve("", "capping", families["BF"], faint=True)
-asked_only = {"hollow": True, "dashed": True}
-panels = [
-    (
-        "Budget forcing",
-        [
-            curve("capping", "capping", families["capping"]),
-            curve("Wait", "wait", families["wait"], marker="^"),
-        ],
-    ),
-    (
-        "Budget in tokens in the prompt",
-        [
-            forced,
-            curve("prompt", "token", families["TCC"], **asked_only),
-            curve("prompt + forcing", "token", families["TCC+BF"]),
-        ],
-    ),
-    (
-        "Budget in steps in the prompt",
-        [
-            forced,
-            curve("prompt", "step", families["SCC"], **asked_only),
-            curve("prompt + forcing", "step", families["SCC+BF"]),
-        ],
-    ),
-    (
-        "Rejection; short and long",
-        [
-            forced,
-            *(
-                [curve("rejection", "rejection", families["RS"], marker="D")]
-                if families["RS"]
-                else []
-            ),
-            curve(
-                "short, long",
-                "class",
-                families["CCC"],
-                marker="s",
-                hollow=True,
-            ),
-        ],
-    ),
-]
+headings = (
+    "Budget forcing",
+    "Budget in tokens in the prompt",
+    "Budget in steps in the prompt",
+    "Rejection; short and long",
+)
+first, second, third, fourth = headings
+asked_only = {"hollow": True, "dashed": 1}
+panels = pd.concat(
+    [
+        tokens(first, "capping", "capping", families["capping"]),
+        tokens(first, "Wait", "wait", families["wait"]),
+        *(
+            tokens(heading, "", "capping", families["BF"], faint=True)
+            for heading in headings[1:]
+        ),
+        tokens(second, "prompt", "token", families["TCC"], **asked_only),
+        tokens(second, "prompt + forcing", "token", families["TCC+BF"]),
+        tokens(third, "prompt", "step", families["SCC"], **asked_only),
+        tokens(third, "prompt + forcing", "step", families["SCC+BF"]),
+        tokens(fourth, "rejection", "rejection", families["RS"]),
+        tokens(
+            fourth,
+            "short, long",
+            "class",
+            families["CCC"],
+            marker="s",
+            hollow=True,
+        ),
+    ]
+)
 show(
     method_panels(panels),
     "methods-all",
     alt="Accuracy against thinking tokens for four families of methods. "
-    + " ".join(
-        f"{heading}, {c.name}: "
-        f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:.0f} tokens, "
-        f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:.0f}."
-        for heading, curves in panels
-        for c in curves
-        if not c.faint
+    + in_words(
+        panels,
+        "{first[panel]}, {first[name]}: {first[percent]}% at "
+        "{first[x]:.0f} tokens, {last[percent]}% at {last[x]:.0f}.",
     ),
     caption=f"{benchmark}: every way to control thinking, with 95% intervals "
     "over questions.",
@@ -483,74 +468,43 @@ show(
 
 
 # %% tags=["hide-input"]
-def paper_curve(name, colour, method, part=slice(None), **look):
+def paper_tokens(panel, name, colour, method, part=slice(None), **look):
+    """Runs of the paper, as `tokens` has ours."""
     run = paper_runs(method)
-    marks = tuple(
-        Mark(tokens, on_aime(accuracy))
-        for tokens, accuracy in zip(run.thinking_tokens, run.accuracy)
-    )
-    return Curve(name, colour, marks[part], **look)
+    used, accuracies = run.thinking_tokens[part], run.accuracy[part]
+    accuracies = [on_aime(accuracy) for accuracy in accuracies]
+    return curve(name, colour, used, accuracies, panel=panel, **look)
 
 
 # The last two points of Figure 1 are Waits (Figure 4a).
 n_capped = len(paper_runs("BF").accuracy) - 2
-faint = paper_curve("", "capping", "BF", faint=True)
-paper_panels = [
-    (
-        "Budget forcing",
-        [
-            paper_curve("capping", "capping", "BF", part=slice(0, n_capped)),
-            paper_curve(
-                "Wait",
-                "wait",
-                "BF",
-                part=slice(n_capped - 1, None),
-                marker="^",
-            ),
-        ],
-    ),
-    (
-        "Budget in tokens in the prompt",
-        [
-            faint,
-            paper_curve("prompt", "token", "TCC", **asked_only),
-            paper_curve("prompt + forcing", "token", "TCC+BF"),
-        ],
-    ),
-    (
-        "Budget in steps in the prompt",
-        [
-            faint,
-            paper_curve("prompt", "step", "SCC", **asked_only),
-            paper_curve("prompt + forcing", "step", "SCC+BF"),
-        ],
-    ),
-    (
-        "Rejection; short and long",
-        [
-            faint,
-            paper_curve("rejection", "rejection", "RS", marker="D"),
-            paper_curve(
-                "short, long",
-                "class",
-                "CCC",
-                marker="s",
-                hollow=True,
-            ),
-        ],
-    ),
-]
+capping, waits = slice(0, n_capped), slice(n_capped - 1, None)
+paper_panels = pd.concat(
+    [
+        paper_tokens(first, "capping", "capping", "BF", part=capping),
+        paper_tokens(first, "Wait", "wait", "BF", part=waits),
+        *(
+            paper_tokens(heading, "", "capping", "BF", faint=True)
+            for heading in headings[1:]
+        ),
+        paper_tokens(second, "prompt", "token", "TCC", **asked_only),
+        paper_tokens(second, "prompt + forcing", "token", "TCC+BF"),
+        paper_tokens(third, "prompt", "step", "SCC", **asked_only),
+        paper_tokens(third, "prompt + forcing", "step", "SCC+BF"),
+        paper_tokens(fourth, "rejection", "rejection", "RS"),
+        paper_tokens(
+            fourth, "short, long", "class", "CCC", marker="s", hollow=True
+        ),
+    ]
+)
 show(
     method_panels(paper_panels),
     "methods-paper",
     alt="The paper's methods on AIME24, accuracy against thinking tokens. "
-    + " ".join(
-        f"{heading}, {c.name}: "
-        f"{c.marks[0].accuracy.percent()}% at {c.marks[0].x:,.0f} tokens, "
-        f"{c.marks[-1].accuracy.percent()}% at {c.marks[-1].x:,.0f}."
-        for heading, curves in paper_panels
-        for c in curves
-        if not c.faint
+    + in_words(
+        paper_panels,
+        "{first[panel]}, {first[name]}: {first[percent]}% at "
+        "{first[x]:,.0f} tokens, {last[percent]}% at {last[x]:,.0f}.",
     ),
     caption="The paper's runs of Tables 12 to 14 and Figures 1 and 6 on "
     f"AIME24, with intervals from n = {n_aime}.",
@@ -697,22 +651,25 @@ pd.DataFrame(rows).set_index("instead of the end")
 none = accuracy_of("Table 4", "No extrapolation", "AIME24")
 gaps = {c.label: difference(pipeline.run(c), plain) for c in strings[1:]}
 show(
-    differences(
+    comparison(
         [
-            (
-                c.label,
-                "wait" if c is wait else "ours",
-                gaps[c.label],
-                (
+            {
+                "name": c.label,
+                "series": "wait" if c is wait else "ours",
+                "accuracy": gaps[c.label].estimate,
+                "low": gaps[c.label].low,
+                "high": gaps[c.label].high,
+                "paper": (
                     accuracy_of("Table 4", paper_row(c), "AIME24").percent
                     - none.percent
                 )
                 / 100,
-            )
+            }
             for c in strings[1:]
         ],
         title="Table 4: in place of the end of thinking",
         metric="accuracy against no extrapolation",
+        gaps=True,
     ),
     "methods-strings",
     alt="Differences in accuracy to no extrapolation, in points: "

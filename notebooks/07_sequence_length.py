@@ -47,8 +47,9 @@ from s1lab.analysis.lengths import (
     rows,
 )
 from s1lab.audit import published
-from s1lab.figures import show
-from s1lab.figures.ablations import still_thinking, tokens_and_accuracy
+from s1lab.figures.curves import tokens_and_accuracy
+from s1lab.figures.display import show
+from s1lab.figures.runs import still_thinking
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -264,13 +265,15 @@ def share(part, whole):
 
 show(
     still_thinking(
-        [
+        pd.DataFrame(
             {
                 "name": f"trained at {length.tokens:,}",
-                "seeds": length.thinking_tokens(),
+                "seed": seed,
+                "tokens": tokens,
             }
             for length in longest_first
-        ],
+            for seed, tokens in enumerate(length.thinking_tokens())
+        ).explode("tokens"),
         cuts=[(tokens, f"cut at {tokens:,}") for tokens in shorter],
         title=f"Still thinking on {benchmarks[0]}",
     ),

@@ -39,13 +39,13 @@ from IPython.display import Markdown
 from s1core.grading.voting import same_answer
 from s1lab import experiments, profiles
 from s1lab.analysis.method_measures import match
-from s1lab.analysis.method_runs import read_samples, sequential, votes
+from s1lab.analysis.method_runs import sequential, votes
 from s1lab.audit.published import accuracy_of, published
 from s1lab.data import benchmarks
 from s1lab.evaluation import paired_bootstrap
-from s1lab.evaluation.measure import difference
-from s1lab.figures import show
-from s1lab.figures.loops import repetition_panels
+from s1lab.evaluation.measure import difference, read_samples
+from s1lab.figures.curves import repetition_panels
+from s1lab.figures.display import show
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 from s1lab.traces import repetition
@@ -66,7 +66,7 @@ waited = [c for c in curve if c.kind == "wait"]
 # repetition, and does a Wait bring any step that was not there yet?
 
 # %%
-run = repetition.repetition(pipeline)
+run = repetition.step(pipeline).make()
 
 
 def numbers(rows):

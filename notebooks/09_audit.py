@@ -41,17 +41,17 @@ from myst_nb import glue
 from s1lab.audit import audit
 from s1lab.audit import tables as audit_tables
 from s1lab.audit.comparisons import (
-    accuracy_rows,
     accuracy_table,
     comparison_table,
     comparisons,
 )
 from s1lab.audit.findings import findings_table
-from s1lab.audit.published import accuracy_of
+from s1lab.audit.published import accuracies, accuracy_of
 from s1lab.evaluation import detectable_difference, questions_needed, wilson
 from s1lab.evaluation.logs import known_logs
 from s1lab.evaluation.report import Table
-from s1lab.figures import comparison, show
+from s1lab.figures.display import show
+from s1lab.figures.forests import comparison
 
 findings = audit.audit()
 verdicts = Counter(finding.verdict for finding in findings)
@@ -65,12 +65,10 @@ verdicts = Counter(finding.verdict for finding in findings)
 # the paper.
 
 # %% tags=["hide-input"]
-rows = [
-    row for row in accuracy_rows("Table 1") if row.printed.benchmark == "AIME24"
-]
+rows = accuracies("Table 1", "AIME24")
 bars = [
     {
-        "name": row.printed.row,
+        "name": row.row,
         "accuracy": row.interval.estimate,
         "low": row.interval.low,
         "high": row.interval.high,
@@ -86,7 +84,7 @@ show(
     ),
     "audit-aime-intervals",
     alt="AIME24 accuracies of Table 1 with 95% intervals: "
-    + ", ".join(f"{row.printed.row} {row.interval.percent()}" for row in rows)
+    + ", ".join(f"{row.row} {row.interval.percent()}" for row in rows)
     + ".",
     caption="Table 1, AIME24: accuracies as printed, intervals from n = 30.",
 )
@@ -96,7 +94,7 @@ headline = wilson(accuracy_of("Table 1", "s1-32B", "AIME24").correct, 30)
 glue("audit_headline", headline.percent(), display=False)
 seen = f"{100 * detectable_difference(30, 0.5):.0f}"
 glue("audit_detectable", seen, display=False)
-glue("audit_accuracies", len(accuracy_rows()), display=False)
+glue("audit_accuracies", len(accuracies()), display=False)
 
 # %% [markdown]
 # The 56.7% of s1-32B is {glue:text}`audit_headline`. With 30 questions and independent answers, a
@@ -104,7 +102,7 @@ glue("audit_accuracies", len(accuracy_rows()), display=False)
 # times in five. All {glue:text}`audit_accuracies` accuracies of Tables 1 to 5:
 
 # %% tags=["hide-output"]
-accuracy_table(accuracy_rows())
+accuracy_table(accuracies())
 
 # %% [markdown]
 # A score that no whole number of questions prints is an average over several runs, or rounded in

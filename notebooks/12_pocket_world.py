@@ -39,10 +39,11 @@ import pandas as pd
 from IPython.display import Markdown
 from s1core import templates
 from s1core.checkpoints import locate
+from s1core.grading.countdown import check
 from s1lab import pocket, profiles
-from s1lab.figures import loss_curve, show
+from s1lab.figures.display import show
+from s1lab.figures.runs import loss_curve
 from s1lab.pocket import pool, pretrain, splits, teacher, world
-from s1lab.pocket.tokenizer import build_tokenizer
 
 profile = profiles.load(PROFILE).with_seed(SEED)
 
@@ -61,7 +62,7 @@ print(
     f"{len(tries)} tries on these numbers, {len(hits)} of them right: "
     f"{hits[0].expression}"
 )
-world.check(puzzle.question, hits[0].expression)
+check(puzzle.question, hits[0].expression)
 
 # %%
 counts = {n: sum(1 for _ in world.all_puzzles(n)) for n in (2, 3)}
@@ -161,7 +162,7 @@ show(
 # The same chat template and the same delimiters as s1's:
 
 # %%
-tokenizer = build_tokenizer()
+tokenizer = pocket.load_tokenizer()
 prompt = templates.prompt_ids(profile.template, tokenizer, puzzle.question)
 print(tokenizer.decode(prompt))
 print(f"{len(tokenizer):,} tokens in the vocabulary")

@@ -36,8 +36,8 @@ import textwrap
 import pandas as pd
 from IPython.display import HTML, Markdown
 from s1lab import profiles
-from s1lab.figures import show
-from s1lab.figures.entropy import around_waits, uncertainty_trace
+from s1lab.figures.display import show
+from s1lab.figures.runs import around_waits, uncertainty_trace
 from s1lab.figures.trace import viewer_html
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -46,7 +46,7 @@ from s1lab.traces import reading
 pipeline = Pipeline(
     profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
 )
-run = reading.reading(pipeline)
+run = reading.step(pipeline).make()
 condition = reading.condition(pipeline)
 traces = run.read_records("traces.jsonl")
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from s1core.errors import InputError
+from s1core.errors import InputError, S1Error
+from s1core.jsonl import parse_json
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SHIPPED = "pocket-"
 MODELS = Path(__file__).parent / "models"
@@ -82,7 +85,10 @@ def download(model: str, folder: str | Path | None = None) -> str:
     from huggingface_hub import snapshot_download
 
     repository, revision = split_revision(model)
-    try:
+    with explained(
+        f"{model} cannot be read from the Hub (without a network, name a mirror made by "
+        "`s1lab fetch` in S1CORE_DATA_DIR)"
+    ):
         return snapshot_download(
             repository,
             revision=revision or None,
@@ -90,12 +96,6 @@ def download(model: str, folder: str | Path | None = None) -> str:
             local_dir=folder,
             token=os.environ.get("HF_TOKEN") or None,
         )
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        summary = (str(error).splitlines() or [""])[0][:200]
-        raise InputError(
-            f"{model} cannot be read from the Hub: {type(error).__name__}: {summary}; without a "
-            "network, name a mirror made by `s1lab fetch` in S1CORE_DATA_DIR"
-        ) from error
 
 
 def identify(model: str) -> str:
@@ -107,7 +107,78 @@ def identify(model: str) -> str:
 
 
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint; no code of the repository is run."""
+    """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare.
+
+    Raises:
+        InputError: there is none that can be read.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(locate(model), trust_remote_code=False)
+    folder = locate(model)
+    with explained(f"the tokenizer of {model} cannot be read"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer.declared_ends = declared_ends(folder)
+    return tokenizer
+
+
+def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
+    """The causal language model of a checkpoint, all of its weights from safetensors.
+
+    Args:
+        options: passed to transformers, such as `dtype`.
+
+    Raises:
+        InputError: it cannot be read, or lacks weights; no code of the repository is run.
+    """
+    from transformers import AutoModelForCausalLM
+
+    options = {"dtype": "auto", **options, "use_safetensors": True, "trust_remote_code": False}
+    folder = locate(model)
+    with explained(f"{model} cannot be loaded"):
+        loaded, found = AutoModelForCausalLM.from_pretrained(
+            folder, output_loading_info=True, **options
+        )
+    if missing := sorted(found["missing_keys"]):
+        raise InputError(f"{model} lacks {len(missing)} weights of its model, such as {missing[0]}")
+    return loaded
+
+
+def declared_ends(folder: str) -> tuple[int, ...]:
+    """Ids at which a model's generation settings say that its turn ends; none where they do not.
+
+    Raises:
+        InputError: the settings are damaged.
+    """
+    from transformers import GenerationConfig
+
+    if Path(folder).is_dir():
+        file = Path(folder, "generation_config.json")
+        file = file if file.exists() else Path(folder, "config.json")
+        try:
+            declared = parse_json(file.read_bytes()).get("eos_token_id")
+        except InputError as error:
+            raise InputError(f"{file} is damaged: {error}") from error
+    else:
+        try:
+            declared = GenerationConfig.from_pretrained(folder).eos_token_id
+        except OSError:  # many repositories have none
+            return ()
+    ids = declared if isinstance(declared, list) else [declared]
+    return tuple(token for token in ids if type(token) is int and token >= 0)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Whatever a library raises inside, as one sentence: `what`, then the library's reason.
+
+    Raises:
+        InputError: in place of any error that is not this project's own.
+    """
+    try:
+        yield
+    except S1Error:
+        raise
+    except Exception as error:  # libraries raise dozens of unrelated types
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join(lines)[:240] or type(error).__name__
+        raise InputError(f"{what}: {type(error).__name__}: {reason}") from error

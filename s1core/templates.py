@@ -1,8 +1,9 @@
 """Chat templates and thinking delimiters, for training and inference alike.
 
-The one place that knows how a reasoning model marks where thinking begins and ends. It turns a
-question into prompt ids and a trace into assistant ids with one tokenizer; it knows nothing about
-budgets, engines or losses.
+The one place that knows how a reasoning model marks where thinking begins and ends, and where its
+turn does. It turns a question into prompt ids and a trace into assistant ids with one tokenizer;
+it knows nothing about budgets, engines or losses. Control tokens come from the template alone:
+those that a question or a trace spells out stay text.
 
     >>> TEMPLATES["s1"].think_start, TEMPLATES["s1"].think_end
     ('<|im_start|>think\\n', '<|im_start|>answer\\n')
@@ -10,14 +11,26 @@ budgets, engines or losses.
 
 from __future__ import annotations
 
+import datetime
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from s1core.errors import InputError
 from s1core.records import Trace
 
-# Ends of a turn that tokenizers of this field declare besides their `eos_token`.
-_KNOWN_EOS = ("<|im_end|>", "<|endoftext|>", "<｜end▁of▁sentence｜>", "<|eot_id|>")
+# Ends of a turn by name, besides what the tokenizer, its chat template and the model declare.
+_ENDS = (
+    *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|return|>"),
+    *("<end_of_turn>", "<turn|>", "<|END_OF_TURN_TOKEN|>", "<｜end▁of▁sentence｜>", "<|eot|>"),
+)
+
+STEP_MARK = "<|im_start|>"
+STEP_HEADER = STEP_MARK + "{left} steps left\n"
+"""Opens a step of a trace that counts its steps down (Appendix E.1)."""
+
+# What a chat template that names the day is told, for prompts that do not change overnight.
+_TODAY = datetime.datetime(2025, 1, 31)
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,15 @@ def get(template: str | Template) -> Template:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Ids of `text` alone: no BOS, no EOS, nothing added."""
+    """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added.
+
+    Raises:
+        InputError: it is not Unicode text.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text[:40]!r} is not Unicode text (a lone surrogate)") from error
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
@@ -134,10 +155,7 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
             f"this model has no {' and no '.join(missing)}, which the {template.name!r} template "
             f"needs; {advice}"
         )
-    vocabulary = tokenizer.get_vocab()
-    eos_ids = {vocabulary[token] for token in _KNOWN_EOS if token in vocabulary}
-    if tokenizer.eos_token_id is not None:
-        eos_ids.add(tokenizer.eos_token_id)
+    eos_ids = ends_of_turn(tokenizer)
     if not eos_ids:
         raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
     think_end_ids = tuple(encode(tokenizer, template.think_end))
@@ -145,21 +163,46 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
         think_start_ids=tuple(encode(tokenizer, template.think_start)),
         think_end_ids=think_end_ids,
         end_of_thinking_ids=frozenset(eos_ids | {think_end_ids[0]}),
-        eos_ids=frozenset(eos_ids),
+        eos_ids=eos_ids,
         newline_ids=tuple(encode(tokenizer, "\n")),
     )
+
+
+def ends_of_turn(tokenizer: Any) -> frozenset[int]:
+    """Every id at which an assistant's turn can end.
+
+    The tokenizer's own, those known by name, what the model's generation settings declare (see
+    `checkpoints.load_tokenizer`), and what the chat template writes after an answer.
+    """
+    declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
+    named = (_id(tokenizer, name) for name in _ENDS)
+    return frozenset({*named, *declared, written_end(tokenizer)} - {None})
+
+
+def written_end(tokenizer: Any) -> int | None:
+    """The control token that the chat template writes after an answer; None without one."""
+    turns = [("user", "Hi"), ("assistant", "s1core")]
+    try:
+        text = _chat_text(tokenizer, turns, add_generation_prompt=False)
+    except InputError:
+        return None
+    _, answer, after = text.rpartition("s1core")
+    ids = encode(tokenizer, after.strip()) if answer else []
+    found = ids and tokenizer.convert_ids_to_tokens(ids[0]) in _controls(tokenizer)
+    return ids[0] if found else None
 
 
 def prompt_ids(
     template: str | Template, tokenizer: Any, question: str, system: str | None = None
 ) -> list[int]:
-    """Chat prompt, then the think delimiter: where thinking starts (Section 3.1)."""
+    """Chat prompt, then the think delimiter: where thinking starts (Section 3.1).
+
+    Raises:
+        InputError: the tokenizer has no chat template that takes the conversation.
+    """
     template = get(template)
-    text = _chat_text(tokenizer, question, system if system is not None else template.system)
-    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
-    if template.think_start.strip() and text.rstrip().endswith(template.think_start.strip()):
-        text = text.rstrip().removesuffix(template.think_start.strip())
-    return encode(tokenizer, text) + encode(tokenizer, template.think_start)
+    prompt = _prompt(template, tokenizer, question, system)
+    return prompt + encode(tokenizer, template.think_start)
 
 
 def answer_prompt_ids(
@@ -167,10 +210,7 @@ def answer_prompt_ids(
 ) -> list[int]:
     """Chat prompt up to the assistant's turn, without thinking: how a base model is asked."""
     template = get(template)
-    text = _chat_text(tokenizer, question, system, **template.chat_options)
-    if text.rstrip().endswith(template.think_start.strip()):
-        text = text.rstrip().removesuffix(template.think_start.strip())
-    return encode(tokenizer, text)
+    return _prompt(template, tokenizer, question, system, **template.chat_options)
 
 
 def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> list[int]:
@@ -178,28 +218,89 @@ def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> lis
 
         <|im_start|>think\\n{thinking}\\n<|im_start|>answer\\n{attempt}<|im_end|>
 
-    Delimiters are encoded on their own, exactly as inference forces them.
+    Delimiters are encoded on their own, exactly as inference forces them. The turn ends as the
+    chat template ends it. Of control tokens in the trace only step headers are real.
     """
     template = get(template)
+    end, thinking = written_end(tokenizer), trace.thinking.strip("\n") + "\n"
     return [
         *encode(tokenizer, template.think_start),
-        *encode(tokenizer, trace.thinking.strip("\n") + "\n"),
+        *_joined(tokenizer, _split(template, tokenizer, thinking, steps=True)),
         *encode(tokenizer, template.think_end),
-        *encode(tokenizer, trace.attempt),
-        tokenizer.eos_token_id,
+        *_joined(tokenizer, _split(template, tokenizer, trace.attempt)),
+        tokenizer.eos_token_id if end is None else end,
     ]
 
 
+def _id(tokenizer: Any, token: str) -> int | None:
+    """The id of a token; None where the vocabulary lacks it."""
+    found = tokenizer.convert_tokens_to_ids(token)
+    return found if found is not None and tokenizer.convert_ids_to_tokens(found) == token else None
+
+
 def _missing(template: Template, tokenizer: Any) -> list[str]:
-    vocabulary = tokenizer.get_vocab()
-    return [marker for marker in template.markers if marker not in vocabulary]
+    return [marker for marker in template.markers if _id(tokenizer, marker) is None]
 
 
-def _chat_text(tokenizer: Any, question: str, system: str | None, **options: Any) -> str:
-    if not getattr(tokenizer, "chat_template", None):
+def _prompt(
+    template: Template, tokenizer: Any, question: str, system: str | None, **options: Any
+) -> list[int]:
+    """Ids of the chat up to the assistant's turn; a question's control tokens stay text."""
+    # The chat template is given a hole for each of them, and their ids are put there afterwards.
+    parts = _split(template, tokenizer, question)
+    hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
+    system = template.system if system is None else system
+    turns = [("system", system)] * bool(system) + [("user", hole.join(parts[::2]))]
+    text = _chat_text(tokenizer, turns, add_generation_prompt=True, **options)
+    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
+    opened = template.think_start.strip()
+    if opened and text.rstrip().endswith(opened):
+        text = text.rstrip().removesuffix(opened)
+    spelled, (first, *rest) = parts[1::2], text.split(hole) if len(parts) > 1 else [text]
+    filled = (part for i, after in enumerate(rest) for part in (spelled[i % len(spelled)], after))
+    return _joined(tokenizer, [first, *filled])
+
+
+def _split(template: Template, tokenizer: Any, text: str, steps: bool = False) -> list[str]:
+    """Text around the control tokens that it spells out: `[before, token, between, token, after]`.
+
+    With `steps`, those of step headers are no such tokens.
+    """
+    names = sorted(_controls(tokenizer) | set(template.markers), key=len, reverse=True)
+    header = re.escape(STEP_HEADER).replace(re.escape("{left}"), r"\d+")
+    known = "|".join(map(re.escape, names))
+    return re.split((f"(?!{header})" if steps else "") + f"({known})", text) if names else [text]
+
+
+def _joined(tokenizer: Any, parts: list[str]) -> list[int]:
+    """Ids of text split at control tokens, each of which is encoded as a run of ordinary tokens."""
+    ids: list[int] = []
+    for number, part in enumerate(parts):
+        for piece in (part[:1], part[1:]) if number % 2 else (part,):
+            ids += encode(tokenizer, piece)
+    return ids
+
+
+def _controls(tokenizer: Any) -> set[str]:
+    """The names of a tokenizer's control tokens."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    special = {token.content for token in added if token.special}
+    named = {name for name in _ENDS if _id(tokenizer, name) is not None}
+    return {name for name in special | named | {*tokenizer.all_special_tokens} if len(name) > 1}
+
+
+def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> str:
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
         raise InputError("this tokenizer has no chat template; set tokenizer.chat_template")
-    messages = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": question})
-    return tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, **options
-    )
+    if "strftime_now" in str(template):
+        options["strftime_now"] = _TODAY.strftime
+    messages = [{"role": role, "content": content} for role, content in turns]
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    except Exception as error:  # whatever a template raises or does, in jinja or in Python
+        roles = " and ".join(role for role, _ in turns)
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"this model's chat template does not take a {roles} message: {reason}"
+        ) from error

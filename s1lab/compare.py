@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from s1lab.evaluation.measure import Point, point
+from s1core.errors import RunError
+from s1lab.evaluation.measure import Point
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
-from s1lab.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +33,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The comparison: runs whose files are identical, and the curve point by point."""
+    """The comparison: how many runs have identical files, and the others point by point."""
 
     identical: int
     runs: int
-    rows: tuple[Row, ...]
-    missing: str = ""
-
-    @property
-    def moved(self) -> list[Row]:
-        return [row for row in self.rows if row.verdict == "MOVED"]
+    rows: tuple[Row, ...] = ()
 
     def text(self) -> str:
         """The report as plain text."""
-        if self.missing:
-            return self.missing
         lines = [f"{self.identical} of {self.runs} runs are identical to the committed ones"]
-        if self.identical < self.runs:
-            lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
-            for row in self.rows:
-                tokens = f"{row.here.thinking_tokens:.1f} / {row.committed.thinking_tokens:.1f}"
-                lines.append(
-                    f"{row.label:28} {row.here.accuracy.percent():>20} "
-                    f"{row.committed.accuracy.percent():>20}   {tokens}  {row.verdict}"
-                )
-            lines.append(f"{len(self.moved)} of {len(self.rows)} conditions moved")
-        return "\n".join(lines)
+        if self.identical == self.runs:
+            return lines[0]
+        lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
+        for row in self.rows:
+            ours, theirs = row.here, row.committed
+            lines.append(
+                f"{row.label:28} {ours.accuracy.percent():>20} {theirs.accuracy.percent():>20}   "
+                f"{ours.thinking_tokens:.1f} / {theirs.thinking_tokens:.1f}  {row.verdict}"
+            )
+        moved = sum(row.verdict == "MOVED" for row in self.rows)
+        return "\n".join([*lines, f"{moved} of {len(self.rows)} conditions moved"])
 
 
 def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
@@ -66,11 +60,14 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
 
     Runs are matched by name (their settings) and compared by the digests of their files; the
     conditions of another seed are matched with those of the committed one.
+
+    Raises:
+        RunError: there are no committed results to compare with.
     """
     store = RunStore(committed, read_only=True)
     theirs = {run.id: run for run in store.runs()}
     if not theirs:
-        return Report(0, 0, (), f"no committed results in {committed} to compare with yet")
+        raise RunError(f"no committed results in {committed} to compare with yet")
     steps = pipeline.steps()
     same = sum(
         step.run.id in theirs
@@ -79,18 +76,21 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
         for step in steps
     )
     if same == len(steps):
-        return Report(same, len(steps), ())
+        return Report(same, len(steps))
     seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
-    before = Pipeline(pipeline.profile.with_seed(seed), store).steps()
-    rows = [
-        Row(ours.label, _point(ours), _point(committed))
-        for ours, committed in zip(steps, before, strict=True)
-        if ours.condition and ours.run.is_finished and committed.run.is_finished
-    ]
+    before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
+    rows = (
+        Row(name[0], made, before[name])
+        for name, made in _points(pipeline).items()
+        if name in before
+    )
     return Report(same, len(steps), tuple(rows))
 
 
-def _point(step: Step) -> Point:
-    condition = step.condition
-    assert condition is not None
-    return point(condition.label, condition.kind, condition.budget, step.run)
+def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:
+    """The points of the finished conditions, by what they are called and their series."""
+    return {
+        (step.label, condition.kind): pipeline.point(condition)
+        for step in pipeline.steps()
+        if (condition := step.condition) and step.run.is_finished
+    }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from s1core.forcing import Budget
+from s1core.sft.config import SFTConfig
 from s1lab.profiles import Profile
 
 Instruction = tuple[Literal["tokens", "steps", "class"], Any]
@@ -118,10 +119,9 @@ def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Co
 
 def curve(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Figures 1 and 4a: capped thinking, natural ends, and forced Waits."""
-    evaluation = profile.evaluation
     capped = (
         condition(profile, f"{cap} tokens", "budget", max_thinking=cap, benchmark=benchmark)
-        for cap in sorted(evaluation.budgets)
+        for cap in sorted(profile.evaluation.budgets)
     )
     return (*capped, natural(profile, benchmark), *waits(profile, benchmark))
 
@@ -136,113 +136,76 @@ def waits(profile: Profile, benchmark: str | None = None) -> Conditions:
 
 def extrapolation(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Table 4: what is put in the place of the end of thinking."""
-    methods = profile.methods
-    if not methods.ignore_strs:
-        return ()
-    replaced = (
-        condition(
-            profile,
-            f'{methods.num_ignore}x "{text}"' if text else f"{methods.num_ignore}x without string",
-            text or "without string",
-            num_ignore=methods.num_ignore,
-            ignore_str=text,
-            benchmark=benchmark,
-        )
-        for text in methods.ignore_strs
-    )
-    return (replace(natural(profile, benchmark), label="No extrapolation"), *replaced)
+    n, found = profile.methods.num_ignore, []
+    for text in profile.methods.ignore_strs:
+        label = f'{n}x "{text}"' if text else f"{n}x without string"
+        fields: dict[str, Any] = {"num_ignore": n, "ignore_str": text, "benchmark": benchmark}
+        found.append(condition(profile, label, text or "without string", **fields))
+    plain = replace(natural(profile, benchmark), label="No extrapolation")
+    return (plain, *found) if found else ()
 
 
 def subsets(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Table 2: the same recipe on other thousands, and on the whole pool."""
-    if not profile.ablations.subsets:
-        return ()
+    names = ("s1", *profile.ablations.subsets) if profile.ablations.subsets else ()
     return tuple(
         condition(profile, name, name, benchmark=benchmark, training=Training(name))
-        for name in ("s1", *profile.ablations.subsets)
+        for name in names
     )
 
 
 def sequence_lengths(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Table 8: examples cut at a shorter sequence length, each with several seeds of training."""
-    ablations, longest = profile.ablations, profile.sft["max_seq_len"]
-    return tuple(
-        condition(
-            profile,
-            f"{length} tokens, seed {seed}",
-            f"{length} tokens",
-            benchmark=benchmark,
-            training=Training(changes=_shorter(length, longest) + _seeded(seed, profile)),
-        )
-        for length in ((*ablations.seq_lens, longest) if ablations.seq_lens else ())
-        for seed in range(profile.seed, profile.seed + ablations.seeds)
-    )
-
-
-def _shorter(length: int, longest: int) -> tuple[tuple[str, Any], ...]:
-    if length == longest:
-        return ()
-    return (("max_seq_len", length), ("on_too_long", "truncate"))
-
-
-def _seeded(seed: int, profile: Profile) -> tuple[tuple[str, Any], ...]:
-    return () if seed == profile.seed else (("seed", seed),)
+    ablations, longest = profile.ablations, SFTConfig(**profile.sft).max_seq_len
+    found = []
+    for length in (*ablations.seq_lens, longest) if ablations.seq_lens else ():
+        cut = () if length == longest else (("max_seq_len", length), ("on_too_long", "truncate"))
+        for seed in range(profile.seed, profile.seed + ablations.seeds):
+            seeded = () if seed == profile.seed else (("seed", seed),)
+            fields: dict[str, Any] = {"training": Training(changes=cut + seeded)}
+            label, kind = f"{length} tokens, seed {seed}", f"{length} tokens"
+            found.append(condition(profile, label, kind, benchmark=benchmark, **fields))
+    return tuple(found)
 
 
 def token_conditional(profile: Profile) -> Conditions:
     """Table 12: the budget named in the prompt in tokens, alone and enforced by the decoder."""
-    trained = Training(control="tokens")
-    return tuple(
-        condition(
-            profile,
-            f"{limit} tokens{', forced' if forced else ''}",
-            "TCC+BF" if forced else "TCC",
-            max_thinking=limit if forced else None,
-            instruct=("tokens", limit),
-            training=trained,
-            samples=_method_samples(profile),
-        )
-        for forced in (False, True)
-        for limit in profile.methods.token_limits
-    )
+    return _named(profile, "tokens", "TCC", profile.methods.token_limits, "max_thinking")
 
 
 def step_conditional(profile: Profile) -> Conditions:
     """Table 13: the budget named in the prompt in steps, alone and enforced by the decoder."""
-    trained = Training(control="steps")
-    return tuple(
-        condition(
-            profile,
-            f"{limit} steps{', forced' if forced else ''}",
-            "SCC+BF" if forced else "SCC",
-            instruct=("steps", limit),
-            steps=limit if forced else None,
-            training=trained,
-            samples=_method_samples(profile),
-        )
-        for forced in (False, True)
-        for limit in profile.methods.step_limits
-    )
+    return _named(profile, "steps", "SCC", profile.methods.step_limits, "steps")
 
 
 def class_conditional(profile: Profile) -> Conditions:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
-    asked = (
-        condition(
-            profile,
-            f"{name} prompt",
-            "CCC",
-            instruct=("class", name),
-            samples=_method_samples(profile),
-        )
+    asked = [
+        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), **_samples(profile))
         for name in profile.methods.classes
-    )
-    return (*asked, natural(profile)) if profile.methods.classes else ()
+    ]
+    return (*asked, natural(profile)) if asked else ()
 
 
-def _method_samples(profile: Profile) -> int:
+def _named(
+    profile: Profile, unit: Any, kind: str, limits: tuple[int, ...], enforced: str
+) -> Conditions:
+    found = []
+    for forced in (False, True):
+        for limit in limits:
+            label, fields = f"{limit} {unit}", {"instruct": (unit, limit), **_samples(profile)}
+            if forced:
+                label, fields = f"{label}, forced", {**fields, enforced: limit}
+            name = f"{kind}+BF" if forced else kind
+            fields["training"] = Training(control=unit)
+            found.append(condition(profile, label, name, **fields))
+    return tuple(found)
+
+
+def _samples(profile: Profile) -> dict[str, Any]:
+    """Of the prompts that name a budget: the methods' own number, if there is one."""
     own = profile.methods.samples
-    return profile.evaluation.samples if own is None else own
+    return {} if own is None else {"samples": own}
 
 
 def voting(profile: Profile) -> Conditions:
@@ -268,8 +231,6 @@ def voting(profile: Profile) -> Conditions:
 def arms(profile: Profile) -> Conditions:
     """Forcing without fine-tuning, and fine-tuning without forcing: two by two."""
     n = profile.methods.num_ignore
-    if not profile.methods.ignore_strs:
-        return ()
     return tuple(
         condition(
             profile,
@@ -279,7 +240,7 @@ def arms(profile: Profile) -> Conditions:
             training=training,
         )
         for name, training in (("base model", None), ("fine-tuned", Training()))
-        for waited in (0, n)
+        for waited in ((0, n) if profile.methods.ignore_strs else ())
     )
 
 
@@ -287,16 +248,11 @@ def released(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Figure 1 and Tables 1 and 5 without training: the checkpoints that the authors released."""
     found: list[Condition] = []
     for name, arm in profile.released.items():
+        caps = [(f"{cap} tokens", {"max_thinking": cap}) for cap in sorted(arm.get("budgets", ()))]
+        forced = [(f"Wait {n}x", {"num_ignore": n}) for n in sorted(arm.get("waits", ()))]
         fields: dict[str, Any] = {"benchmark": benchmark, "training": Training(released=name)}
-        found += (
-            condition(profile, f"{name}, {cap} tokens", name, max_thinking=cap, **fields)
-            for cap in sorted(arm.get("budgets", ()))
-        )
-        found.append(condition(profile, f"{name}, no budget", name, **fields))
-        found += (
-            condition(profile, f"{name}, Wait {n}x", name, num_ignore=n, **fields)
-            for n in sorted(arm.get("waits", ()))
-        )
+        for label, budget in (*caps, ("no budget", {}), *forced):
+            found.append(condition(profile, f"{name}, {label}", name, **budget, **fields))
     return tuple(found)
 
 
@@ -336,12 +292,9 @@ def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
 
     One condition may be wanted twice, under different labels; it is one run all the same.
     """
-    evaluation, ablated = profile.evaluation, profile.ablations.benchmarks
+    every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks or ()
     for experiment in EXPERIMENTS:
-        if not experiment.per_benchmark:
-            yield from ((experiment, c) for c in experiment.conditions(profile))
-            continue
-        for benchmark in evaluation.benchmarks:
-            whole = experiment.conditions in (curve, released)
-            if whole or not ablated or benchmark in ablated:
-                yield from ((experiment, c) for c in experiment.conditions(profile, benchmark))
+        whole = not ablated or experiment.conditions in (curve, released)
+        places = [{"benchmark": b} for b in every if whole or b in ablated]
+        for place in places if experiment.per_benchmark else [{}]:
+            yield from ((experiment, c) for c in experiment.conditions(profile, **place))

@@ -6,20 +6,61 @@ same code. Nothing but the profile (and a seed given by name) changes what a run
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
+import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
-from s1core.errors import InputError
-from s1lab.data.sources import SUBSETS
+from s1core import templates
+from s1core.errors import InputError, check_number
+from s1core.forcing import Budget
+from s1core.records import from_dict
+from s1core.sft.config import SFTConfig
+from s1lab.data.benchmarks import benchmark
+from s1lab.data.sources import SUBSETS, source
 
 FOLDER = Path(__file__).parent / "profiles"
 
+NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What a profile may be called: `results/` has a folder of that name."""
+
+LARGEST, DEEPEST = 64_000, 20
+"""Characters of a profile's file, and levels of what it holds."""
+
+Count = Annotated[int, 1, 10_000_000]
+Tokens = Annotated[int, 0, 10_000_000]
+Waits = Annotated[int, 0, 10_000]
+Seed = Annotated[int, 0, 2**32 - 1]
+Processes = Annotated[int, 1, 1024]
+Temperature = Annotated[float, 0, 100]
+"""Numbers with their range, which every profile is held to."""
+
+
+class _Ranged:
+    """Refuses a number out of the range that its type declares."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            value, limits = getattr(self, name), _limits(hint)
+            for one in value if isinstance(value, tuple) else (value,):
+                if limits and one is not None:
+                    check_number(name, one, *limits)
+
+
+def _limits(hint: Any) -> tuple[float, float, bool] | None:
+    """From, to, and whether whole: of the number in a type, if it has one."""
+    if isinstance(hint, type(Count)):
+        return (*hint.__metadata__, hint.__origin__ is int)
+    return next(filter(None, map(_limits, get_args(hint))), None)
+
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(_Ranged):
     """What is measured (Section 4.2).
 
     Attributes:
@@ -33,17 +74,17 @@ class Evaluation:
     """
 
     benchmarks: tuple[str, ...]
-    questions: int | None
-    samples: int
-    temperature: float
-    max_thinking: int
-    max_answer: int
-    budgets: tuple[int, ...]
-    waits: tuple[int, ...]
+    questions: Count | None
+    samples: Count
+    temperature: Temperature
+    max_thinking: Tokens
+    max_answer: Count
+    budgets: tuple[Tokens, ...]
+    waits: tuple[Waits, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Ablations:
+class Ablations(_Ranged):
     """What is trained beside the recipe itself.
 
     Attributes:
@@ -55,12 +96,12 @@ class Ablations:
 
     benchmarks: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
-    seq_lens: tuple[int, ...] = ()
-    seeds: int = 1
+    seq_lens: tuple[Count, ...] = ()
+    seeds: Processes = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Methods:
+class Methods(_Ranged):
     """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E).
 
     Attributes:
@@ -78,19 +119,19 @@ class Methods:
     """
 
     ignore_strs: tuple[str, ...] = ()
-    num_ignore: int = 2
-    token_limits: tuple[int, ...] = ()
-    step_limits: tuple[int, ...] = ()
+    num_ignore: Waits = 2
+    token_limits: tuple[Count, ...] = ()
+    step_limits: tuple[Count, ...] = ()
     step_separator: str = "\n\n"
     classes: tuple[str, ...] = ()
-    samples: int | None = None
-    votes: int = 0
-    vote_budgets: tuple[int, ...] = ()
-    vote_temperature: float = 1.0
+    samples: Count | None = None
+    votes: Tokens = 0
+    vote_budgets: tuple[Tokens, ...] = ()
+    vote_temperature: Temperature = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(_Ranged):
     """One scale of the reproduction.
 
     Attributes:
@@ -124,8 +165,8 @@ class Profile:
     model: str
     graders: tuple[str, ...]
     pool: str
-    pool_size: int
-    selected: int
+    pool_size: Count
+    selected: Count
     evaluation: Evaluation
     sft: Mapping[str, Any] = field(default_factory=dict)
     ablations: Ablations = field(default_factory=Ablations)
@@ -133,16 +174,22 @@ class Profile:
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curation: str = ""
     engine: str = "hf"
-    batch_size: int = 256
-    threads: int | None = None
-    jobs: int = 1
-    gpus: int = 0
-    gpu_memory: float = 80
-    processes: int = 1
+    batch_size: Count = 256
+    threads: Processes | None = None
+    jobs: Processes = 1
+    gpus: Waits = 0
+    gpu_memory: Annotated[float, 0, 100_000] = 80
+    processes: Processes = 1
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rehearsal: bool = False
-    seed: int = 0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise InputError(f"a profile's name is letters, digits, - and _, not {self.name!r:.40}")
+        _Ranged.__post_init__(self)
+        _check_values(self)
 
     def without(self, missing: Collection[str]) -> Profile:
         """The same profile without what cannot be had: data sets and models, by name."""
@@ -176,47 +223,91 @@ def load(name: str | Path) -> Profile:
     """Load a shipped profile by name, or any profile by the path of its YAML file.
 
     Raises:
-        InputError: there is no such profile, or the file has unknown or missing settings.
+        InputError: there is no such profile, or a setting of it is unknown, missing, of another
+            type or out of its range.
     """
-    import yaml
-
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name}.yaml"
-        if not path.exists():
+        if str(name) not in names():
             raise InputError(f"no profile {str(name)!r}; pick one of {', '.join(names())}")
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return from_dict(Profile, _settings(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """What a YAML file holds: bounded in size, plain values, none of which stands for another."""
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST)
+        nested = itertools.accumulate(map(_nests, yaml.scan(text)))
+        plain = all(depth < DEEPEST for depth in nested)
+        found = json.loads(json.dumps(yaml.safe_load(text))) if plain else None
     except FileNotFoundError as error:
-        raise InputError(f"no profile file {path}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path} is not a profile: expected settings, found {settings!r}")
-    for name, kind in SECTIONS.items():
-        section = settings.get(name, {})
-        if not isinstance(section, dict):
-            raise InputError(f"{path}: {name!r} should hold settings, not {section!r}")
-        settings[name] = _build(kind, section, path)
-    return _build(Profile, settings, path)
+        raise InputError("there is no such profile") from error
+    except (yaml.YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
+        raise InputError(f"not YAML that can be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict) or len(text) == LARGEST:
+        raise InputError(
+            f"not a profile: expected settings by name, fewer than {LARGEST:,} characters, "
+            f"nested less than {DEEPEST} deep, and no aliases (*name)"
+        )
+    return found
 
 
-SECTIONS = {"evaluation": Evaluation, "ablations": Ablations, "methods": Methods}
+def _nests(token: Any) -> int:
+    """How much deeper a token of YAML leads; what stands for something else, too deep."""
+    name = type(token).__name__
+    return DEEPEST if name == "AliasToken" else ("Start" in name) - ("End" in name)
 
 
-def _build(kind: type, settings: Mapping[str, Any], path: Path) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(settings) - set(fields))
-    missing = sorted(
-        name
-        for name, f in fields.items()
-        if name not in settings
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    )
-    if unknown or missing:
-        parts = [f"unknown settings {', '.join(unknown)}"] if unknown else []
-        parts += [f"missing settings {', '.join(missing)}"] if missing else []
-        raise InputError(f"{path}: {'; '.join(parts)}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return kind(**values)
+def _check_values(profile: Profile) -> None:
+    """Refuse what only the rest of the package can tell to be wrong, before anything is made."""
+    templates.get(profile.template)
+    for name in (*profile.evaluation.benchmarks, *profile.ablations.benchmarks):
+        benchmark(name)
+    for name, values, known in (
+        ("ablations.subsets", profile.ablations.subsets, tuple(SUBSETS)),
+        ("methods.classes", profile.methods.classes, ("short", "long")),
+        ("engine", (profile.engine,), ("hf", "vllm")),
+    ):
+        if wrong := [value for value in values if value not in known]:
+            raise InputError(f"{name}: no {wrong[0]!r}; pick from {', '.join(known)}")
+    if not profile.evaluation.benchmarks:
+        raise InputError("evaluation.benchmarks is empty: there is nothing to measure")
+    if profile.pool != "pocket":
+        source(profile.pool)
+    elif profile.selected > profile.pool_size:
+        raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
+    elif len(profile.graders) != 2:
+        raise InputError("graders must be two models, the smaller first")
+    for name in ("sft", "efforts", "released", "engine_options"):
+        if not isinstance(getattr(profile, name), Mapping):
+            raise InputError(f"{name} should hold settings by name")
+    _arguments("sft", SFTConfig, profile.sft)
+    for name, effort in profile.efforts.items():
+        _arguments(f"efforts.{name}", Budget, effort)
+    for name, arm in profile.released.items():
+        _arguments(f"released.{name}", _Released, arm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Released(_Ranged):
+    """What a profile says of a released checkpoint."""
+
+    model: str
+    budgets: tuple[Tokens, ...] = ()
+    waits: tuple[Waits, ...] = ()
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _arguments(name: str, kind: type, values: Any) -> None:
+    try:
+        from_dict(kind, values) if kind is _Released else kind(**values)
+    except (TypeError, ValueError) as error:
+        said = str(error).replace(f"{kind.__name__}.__init__()", "it")
+        raise InputError(f"{name}: {said}") from error

@@ -6,38 +6,72 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from s1core.records import write_atomically
+from s1core.errors import InputError, RunError
+from s1core.records import parse_json, write_atomically
+
+VERSIONS = ("s1core", "torch", "transformers", "numpy", "vllm")
+
+
+def read_object(path: Path, advice: str) -> dict[str, Any]:
+    """A JSON object that was written beside results.
+
+    Raises:
+        RunError: there is none, or it is torn or of another shape; `advice` says what to do.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path.parent.name} has no {path.name} (looked in {path.parent})"
+        ) from error
+    except (OSError, InputError) as error:
+        raise RunError(f"{path} is damaged ({error}); {advice}") from error
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """The same where nothing depends on it: empty when there is none, or none that can be read."""
+    try:
+        return read_object(path, "")
+    except RunError:
+        return {}
+
+
+def json_text(value: Any, **options: Any) -> str:
+    """How such a file is written: the same for equal values."""
+    return json.dumps(value, indent=1, sort_keys=True, **options) + "\n"
+
+
+def seconds_of(provenance: Mapping[str, Any]) -> float:
+    """How long a run took, over all its attempts; 0 where that is not known."""
+    seconds = provenance.get("wall_seconds")
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e12 else 0.0
 
 
 def note(file: Path, seconds: float) -> None:
     """Write where and for how long a run computed; the seconds of resumed runs add up."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    earlier = json.loads(file.read_text()).get("wall_seconds", 0.0) if file.exists() else 0.0
-
-    def installed(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    facts = {
+    here = str(Path(__file__).parent)
+    facts: dict[str, Any] = {
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "wall_seconds": round(earlier + seconds, 1),
+        "wall_seconds": round(seconds_of(recorded(file)) + seconds, 1),
         "cpus": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
         "versions": {
-            name: installed(name) for name in ("s1core", "torch", "transformers", "numpy", "vllm")
+            name: next((found.version for found in metadata.distributions(name=name)), None)
+            for name in VERSIONS
         },
-        "commit": _commit(),
+        "commit": next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None),
     }
-    if gpus := _gpus():
+    # Name and driver of each NVIDIA GPU.
+    if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
-    write_atomically(file, [json.dumps(facts, indent=1, sort_keys=True) + "\n"])
+    write_atomically(file, [json_text(facts)])
 
 
 def _processor() -> str:
@@ -50,25 +84,10 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpus() -> list[str]:
-    """Name and driver of each NVIDIA GPU; empty where there is none."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+def _said(*command: str) -> list[str]:
+    """The lines that a program prints; none where it is missing, fails or hangs."""
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return []
     return done.stdout.strip().splitlines() if done.returncode == 0 else []
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that the package runs from, if it runs from one."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

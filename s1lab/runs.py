@@ -9,9 +9,8 @@
         finished.json      written last: counts, and a sha256 for each public file
         provenance.json    when, where, how long, with which versions (differs between machines)
 
-Asking for a finished run returns it; asking for an unfinished one continues it; two processes
-that ask at once wait for each other. The committed `results/<profile>/` has the same layout without
-`results.jsonl`, and is opened read-only. This module knows nothing about models or grading.
+The committed `results/<profile>/` has the same layout without `results.jsonl`, and is opened
+read-only. This module knows nothing about models or grading.
 """
 
 from __future__ import annotations
@@ -21,17 +20,18 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
-from s1lab.provenance import note
+from s1lab.provenance import json_text, note, read_object, recorded, seconds_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -40,31 +40,28 @@ LAYOUT = 1
 """Version of the folder layout and of the meaning of the settings; part of every hash."""
 
 STORE_VARIABLE = "S1CORE_STORE"
-DEFAULT_STORE = "store"
-COMMITTED = "results"
+DEFAULT_STORE, COMMITTED = "store", "results"
 
-MISSING = "missing.json"
-"""In a store: what could not be had, by profile and name, and why."""
+COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
+MISSING, HEADLINE = "missing.json", "scaling.svg"
+"""What is committed of a run; beside runs, what could not be had, and the headline figure."""
+
+
+Compute = Callable[["Run"], Mapping[str, Any] | None]
+"""Makes or continues a run in its folder; returns facts for its summary, if there are any."""
 
 
 def project_root(start: str | Path = ".") -> Path:
     """The checkout that `start` lies in; `start` itself where there is none."""
     start = Path(start).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").exists() and (folder / "s1core").is_dir():
-            return folder
-    return start
-
-
-def settings_hash(kind: str, settings: Mapping[str, Any]) -> str:
-    """12 hex digits that name a run: equal settings, equal name, whatever their order."""
-    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    folders = (f for f in (start, *start.parents) if (f / "pyproject.toml").exists())
+    return next((folder for folder in folders if (folder / "s1core").is_dir()), start)
 
 
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
-    """The folder name of a run: `generate-3f9c1a2b7d10`."""
-    return f"{kind}-{settings_hash(kind, settings)}"
+    """The folder name of a run, `generate-3f9c1a2b7d10`: the same for equal settings."""
+    canonical = json.dumps([LAYOUT, kind, settings], sort_keys=True, separators=(",", ":"))
+    return f"{kind}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,17 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        return (self.path / "finished.json").exists()
+        """Whether its marker is there and can be read; one that is torn marks nothing."""
+        with suppress(RunError):
+            return bool(self.summary())
+        return False
+
+    @property
+    def state(self) -> str:
+        """ "finished", "unfinished", or "damaged": files that say what it is cannot be read."""
+        if self.is_finished and run_name(self.kind, self.settings) == self.id:
+            return "finished"
+        return "damaged" if self.verify() else "unfinished"
 
     @property
     def lock(self) -> BaseFileLock:
@@ -96,46 +103,31 @@ class Run:
         """Hold the run while the block lasts, if nobody else does; says whether it is ours."""
         from filelock import Timeout
 
-        lock = self.lock
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        except OSError:  # a store that cannot be written: making the run says so in a sentence
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
-
-    # ------------------------------------------------------------------ while it runs
-
-    @property
-    def journal(self) -> Journal:
-        """The run's records, `results.jsonl`."""
-        return Journal(self.path / "results.jsonl")
+        with ExitStack() as held:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(self.lock.acquire(timeout=0))
+                ours = True
+            except OSError as error:  # where nothing can be written, making the run says so
+                ours = not isinstance(error, Timeout)
+            yield ours
 
     def append(self, records: Iterable[Any]) -> int:
-        """Add records to the journal; they are on disk when this returns. Returns how many."""
-        return self.journal.append(records)
+        """Add records; they are on disk when this returns. Returns how many."""
+        return Journal(self.path / "results.jsonl").append(records)
 
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far (see `Journal.records`)."""
-        return self.journal.records(kind)
+        return Journal(self.path / "results.jsonl").records(kind)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
-        text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomically(self.path / "public" / name, [text + "\n"])
+        write_atomically(self.path / "public" / name, [json_text(value, ensure_ascii=False)])
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
-        rows = list(rows)
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
+        rows, out = list(rows), io.StringIO()
+        writer = csv.DictWriter(out, [*rows[0]] if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.path / "public" / name, [out.getvalue()])
@@ -144,89 +136,131 @@ class Run:
         """Write a public JSONL file."""
         write_atomically(self.path / "public" / name, (to_json(r) + "\n" for r in records))
 
-    # ------------------------------------------------------------------ when it is done
-
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
-        return json.loads(self._public(name).decode("utf-8"))
+        return self._rows(name, [self._public(name)])[0]
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """A public CSV table, values as text, checked against its digest."""
-        return list(csv.DictReader(io.StringIO(self._public(name).decode("utf-8"))))
+        return list(csv.DictReader(io.StringIO(self._public(name))))
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
         """A public JSONL file, checked against its digest."""
-        return [json.loads(line) for line in self._public(name).decode("utf-8").splitlines()]
+        lines = self._public(name).split("\n")  # no other line break ends a record
+        return self._rows(name, filter(None, lines))
 
     def summary(self) -> dict[str, Any]:
-        """What `finish` recorded: {"files": {name: sha256}, …}."""
-        return _read_json(self.path / "finished.json", self.id)
+        """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
+        found = read_object(path := self.path / "finished.json", self._advice)
+        if not isinstance(files := found.get("files"), dict) or "/" in "".join(files):
+            raise RunError(f"{path} lists no files; {self._advice}")
+        return found
 
     def provenance(self) -> dict[str, Any]:
-        """When, where and for how long it ran; empty when not recorded."""
-        path = self.path / "provenance.json"
-        return _read_json(path, self.id) if path.exists() else {}
+        """When, where and for how long it ran; empty when that was not recorded."""
+        found = recorded(self.path / "provenance.json")
+        return {**found, "wall_seconds": seconds_of(found)} if found else {}
 
     def verify(self) -> list[str]:
-        """What is wrong with the files of a finished run; empty when nothing is."""
-        try:
-            files = self.summary()["files"]
-        except (RunError, KeyError) as error:
-            return [str(error)]
-        problems = []
+        """What is wrong with the files of a run; empty when nothing is."""
+        problems, files = [], {}
+        if run_name(self.kind, self.settings) != self.id:
+            problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
+        if (self.path / "finished.json").exists():
+            try:
+                files = self.summary()["files"]
+            except RunError as error:
+                problems.append(str(error))
         for name, digest in files.items():
             path = self.path / "public" / name
-            if not path.exists():
+            if not path.is_file():
                 problems.append(f"{self.id}: public/{name} is missing")
-            elif _sha256(path.read_bytes()) != digest:
+            elif _sha256(path) != digest:
                 problems.append(f"{self.id}: public/{name} was changed after it was written")
         return problems
 
-    def _public(self, name: str) -> bytes:
+    @property
+    def _advice(self) -> str:
+        return f"restore it, or remove the run with `s1lab runs gc --run {self.id}` and run again"
+
+    def _public(self, name: str) -> str:
         path = self.path / "public" / name
         digest = self.summary()["files"].get(name)
-        if digest is None or not path.exists():
+        if digest is None or not path.is_file():
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
-        content = path.read_bytes()
-        if _sha256(content) != digest:
+        if _sha256(path) != digest:
+            raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
+        return path.read_bytes().decode("utf-8", errors="replace")
+
+    def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
+
+    def ensure(self, compute: Compute) -> Run:
+        """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
+
+        Processes that ask for the same run at once wait for the first.
+
+        Raises:
+            RunError: the store is read-only and does not hold the run, or cannot be written.
+        """
+        if self.is_finished:
+            return self
+        if self.read_only:
+            if (self.path / "finished.json").exists():
+                self.summary()  # says what is wrong with it
             raise RunError(
-                f"{path} is not the file that the run wrote (its sha256 differs). Restore it, or "
-                f"remove the run with `s1lab runs gc --run {self.id}` to compute it again."
+                f"{self.path.parent} holds no finished run {self.id}. It has committed results "
+                f"only: compute it with `make reproduce`, or unset {STORE_VARIABLE}."
             )
-        return content
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self.lock:
+                if not self.is_finished:
+                    self._start()
+                    began = time.perf_counter()
+                    extra = compute(self) or {}
+                    note(self.path / "provenance.json", time.perf_counter() - began)
+                    self.finish(**extra)
+        except OSError as error:
+            if error.errno is None:  # not the disk's: a network's, a library's
+                raise
+            raise RunError(
+                f"cannot write to the run store at {error.filename or self.path}: {error.strerror}"
+                ". What was finished is kept; make room or name another folder in "
+                f"{STORE_VARIABLE}, then run again."
+            ) from error
+        return self
+
+    def _start(self) -> None:
+        """Say what was asked for; a manifest that a full disk left behind is written again."""
+        manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
+        path, text = self.path / "manifest.json", json_text(manifest)
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_atomically(path, [text])
 
     def finish(self, **extra: Any) -> None:
         """Mark the run finished: digests of its public files, and `extra` facts about it."""
         public = self.path / "public"
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
-        files = {
-            path.name: _sha256(path.read_bytes())
-            for path in sorted(public.iterdir() if public.exists() else ())
-            if path.is_file() and not path.name.startswith(".")
-        }
-        text = json.dumps({"files": files, **extra}, indent=1, sort_keys=True)
-        write_atomically(self.path / "finished.json", [text + "\n"])
+        files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
+        write_atomically(self.path / "finished.json", [json_text({"files": files, **extra})])
 
 
 class RunStore:
-    """A folder of runs.
-
-    Args:
-        root: the folder; made when the first run is started.
-        read_only: never start a run; ask only for finished ones (the committed results).
-    """
+    """A folder of runs; one that is read-only (the committed results) never starts one."""
 
     def __init__(self, root: str | Path = DEFAULT_STORE, read_only: bool = False) -> None:
-        self.root = Path(root)
-        self.read_only = read_only
+        self.root, self.read_only = Path(root), read_only
 
     @classmethod
     def default(cls, profile: str) -> RunStore:
         """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
 
-        Both lie in the checkout that the working directory belongs to, so that notebooks find
-        them from the folder they are executed in; outside a checkout, in the working directory.
+        Both lie in the checkout that the working directory belongs to; without one, in that.
         """
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
@@ -237,81 +271,37 @@ class RunStore:
         """The run with these settings, finished or not, started or not."""
         return Run(self.root / run_name(kind, settings), kind, settings, self.read_only)
 
-    def ensure(
-        self, kind: str, settings: Mapping[str, Any], compute: Callable[[Run], Mapping | None]
-    ) -> Run:
-        """The finished run with these settings; `compute` makes or continues it when needed.
-
-        `compute` gets the run (with whatever an earlier attempt left in it), writes results and
-        public files, and may return facts for the summary. Processes that ask for the same run at
-        once wait for the first.
-
-        Raises:
-            RunError: the store is read-only and does not hold the run, or cannot be written.
-        """
-        run = self.locate(kind, settings)
-        if run.is_finished:
-            return run
-        if self.read_only:
-            raise RunError(
-                f"{self.root} holds no finished run {run.id}. It has committed results only: "
-                f"compute it with `make reproduce`, or unset {STORE_VARIABLE}."
-            )
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-            with run.lock:
-                if run.is_finished:
-                    return run
-                self._start(run)
-                began = time.perf_counter()
-                extra = compute(run) or {}
-                note(run.path / "provenance.json", time.perf_counter() - began)
-                run.finish(**extra)
-        except OSError as error:
-            where = error.filename or run.path
-            raise RunError(
-                f"cannot write to the run store at {where}: {error.strerror}. What was finished is "
-                f"kept; make room or name another folder in {STORE_VARIABLE}, then run again."
-            ) from error
-        return run
-
-    def _start(self, run: Run) -> None:
-        manifest = {"layout": LAYOUT, "kind": run.kind, "settings": run.settings}
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        path = run.path / "manifest.json"
-        if not path.exists():
-            write_atomically(path, [text])
+    def ensure(self, kind: str, settings: Mapping[str, Any], compute: Compute) -> Run:
+        """The finished run with these settings (see `Run.ensure`)."""
+        return self.locate(kind, settings).ensure(compute)
 
     def runs(self) -> list[Run]:
-        """Every run of the store, finished or not, sorted by name."""
+        """Every run of the store, finished or not, sorted by name; damaged ones are among them."""
         found = []
-        for path in sorted(self.root.glob("*-*/manifest.json")):
-            manifest = _read_json(path, path.parent.name)
-            found.append(Run(path.parent, manifest["kind"], manifest["settings"], self.read_only))
+        for path in sorted(self.root.glob("*-*")):
+            if path.is_dir() and (named := re.fullmatch(r"([a-z]\w*)-[0-9a-f]{12}", path.name)):
+                settings = recorded(path / "manifest.json").get("settings")
+                settings = settings if isinstance(settings, dict) else {}
+                found.append(Run(path, named[1], settings, self.read_only))
         return found
 
     def missing(self, profile: str) -> dict[str, str]:
         """What the runs of a profile go without, by name, and why (see `note_missing`)."""
-        path = self.root / MISSING
-        noted = _read_json(path, "missing data") if path.exists() else {}
-        return noted.get(profile, {})
+        path, advice = self.root / MISSING, "delete it: `s1lab reproduce` writes it again"
+        noted = read_object(path, advice).get(profile, {}) if path.exists() else {}
+        if not isinstance(noted, dict) or not all(isinstance(why, str) for why in noted.values()):
+            raise RunError(f"{path} does not say what is missing and why; {advice}")
+        return noted
 
     def note_missing(self, profile: str, missing: Mapping[str, str]) -> None:
         """Remember which data sets and models could not be had, so that pages can say so."""
-        path = self.root / MISSING
-        noted = _read_json(path, "missing data") if path.exists() else {}
-        if noted.get(profile, {}) == dict(missing):
-            return
-        noted[profile] = dict(missing)
-        text = json.dumps(noted, indent=1, sort_keys=True, ensure_ascii=False)
-        write_atomically(path, [text + "\n"])
+        noted = recorded(path := self.root / MISSING)
+        if noted.get(profile, {}) != dict(missing):
+            noted[profile] = dict(missing)
+            write_atomically(path, [json_text(noted, ensure_ascii=False)])
 
     def get(self, run_id: str) -> Run:
-        """The run whose name starts with `run_id` (as `s1lab runs list` prints it).
-
-        Raises:
-            RunError: no run, or more than one, has such a name.
-        """
+        """The one run whose name starts with `run_id`; RunError if there is none, or several."""
         found = [run for run in self.runs() if run.id.startswith(run_id)]
         if len(found) != 1:
             names = ", ".join(run.id for run in found) or "none"
@@ -319,48 +309,42 @@ class RunStore:
         return found[0]
 
     def remove(self, run: Run) -> None:
-        """Delete a run's folder. The marker goes first: a half-deleted run is never finished."""
-        (run.path / "finished.json").unlink(missing_ok=True)
-        shutil.rmtree(run.path)
+        """Delete a run's folder, marker first; RunError if it is being made, or not ours."""
+        if self.read_only:
+            raise RunError(f"{self.root} holds committed results; nothing is removed from it")
+        with run.claim() as ours:
+            if not ours:
+                raise RunError(f"run {run.id} is being made; stop that first")
+            (run.path / "finished.json").unlink(missing_ok=True)
+            shutil.rmtree(run.path)
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
-        """Copy finished runs, without their bulky parts, to `folder` (as `results/<profile>`).
+        """Copy finished runs, without their bulky parts, to `folder`; returns how many.
 
-        The folder is replaced as a whole. Returns the number of runs.
+        The folder is replaced as a whole; RunError if it holds something else than runs.
         """
         folder = Path(folder)
+        for path in sorted(folder.iterdir() if folder.exists() else ()):
+            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):
+                raise RunError(f"{folder} holds {path.name!r}, no run; it is not replaced")
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
-        count = 0
-        for run in runs:
-            target = fresh / run.id
-            target.mkdir(parents=True)
-            for name in ("manifest.json", "finished.json", "provenance.json"):
-                if (run.path / name).exists():
-                    shutil.copy(run.path / name, target / name)
-            if (run.path / "public").exists():
-                shutil.copytree(run.path / "public", target / "public")
-            count += 1
+        fresh.mkdir(parents=True)
+        paths = [run.path for run in runs]
+        for path in paths:
+            shutil.copytree(path, fresh / path.name, ignore=_bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(folder)
-        return count
+        return len(paths)
 
 
-def _read_json(path: Path, what: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"run {what} has no {path.name} (looked in {path.parent})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(
-            f"{path} is damaged ({error}). Remove the run with `s1lab runs gc --run {what}` and "
-            "compute it again."
-        ) from error
+def _bulky(folder: str, names: list[str]) -> set[str]:
+    """What is not copied: all but a few files of a run, nothing of what is inside those."""
+    return set(names) - COPIED if "manifest.json" in names else set()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -32,11 +32,14 @@ print("best", max(row["accuracy"] for row in points), "seed", SEED)
 # %%
 from myst_nb import glue
 
-from s1lab.figures import scaling_curve, show
+from s1lab.figures.curves import scaling_curve
+from s1lab.figures.display import show
 
 glue("best", f"{100 * max(row['accuracy'] for row in points):.1f}%", display=False)
 show(
-    scaling_curve(points, title="Countdown"),
+    scaling_curve(
+        [{"x": p.pop("thinking_tokens"), **p} for p in points], title="Countdown"
+    ),
     "chapter-scaling",
     "Accuracy rises from 10% at 8 thinking tokens to 40% at 64.",
     caption="Accuracy against thinking tokens, with 95% intervals.",
@@ -57,10 +60,7 @@ from pathlib import Path
 print("seed", SEED, Path("../../results/value.txt").read_text())
 """
 
-API_PAGES = """      - file: api/index
-        sections:
-          - glob: api/[!i]*
-"""
+API_PAGES = "      - file: api/index\n"
 
 POINTS = [
     {"thinking_tokens": tokens, "accuracy": value, "low": value - 0.05, "high": value + 0.05}

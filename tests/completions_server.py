@@ -2,7 +2,7 @@
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
 returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
-list of faults to /faults ("drop", "429", "500", "400", "hang", "hold", "malformed", "empty",
+list of faults to /faults ("drop", "429", "500", "400", "hold", "malformed", "empty",
 "greedy"): the next completion requests get one each.
 """
 
@@ -50,8 +50,6 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "drop":
             self.close_connection = True
             return self.connection.close()
-        if fault == "hang":
-            time.sleep(2)
         if fault == "hold":  # until others have asked three times
             until = time.monotonic() + 20
             while len(SEEN) < 4 and time.monotonic() < until:

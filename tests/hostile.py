@@ -52,3 +52,13 @@ def row(number: int, text: str) -> dict[str, Any]:
 
 
 ROWS = [row(number, text) for number, text in enumerate(HOSTILE)]
+
+
+def paths(value: object, here: tuple = ()) -> list[tuple]:
+    """Where every single value of a row is."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    return [
+        place
+        for key, one in inside
+        for place in (paths(one, (*here, key)) if isinstance(one, (dict, list)) else [(*here, key)])
+    ]

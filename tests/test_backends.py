@@ -4,17 +4,24 @@ what its members give alone, and nothing outside the tokenizer is ever sampled."
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from s1core.errors import BackendError
 
-from s1core.backends import NativeScriptedBackend, SamplingParams, ScriptedBackend, follow
+from s1core.backends import (
+    NativeScriptedBackend,
+    SamplingParams,
+    ScriptedBackend,
+    follow,
+    open_engine,
+)
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
+from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
@@ -198,13 +205,49 @@ def test_decoding_leaves_the_model_as_it_was():
     assert (model.config._attn_implementation, model.training) == before
 
 
-def test_a_sliding_window_model_is_refused_by_name():
-    class Windowed:
-        class config:
-            layer_types = ["full_attention", "sliding_attention"]
+NUMBERS = {
+    "max_tokens": (0, -1, 1.5, True, None, "5", math.nan, 10**30),
+    "temperature": (-1, math.nan, math.inf, 1e30, 1e-300, True, "1", None),
+    "top_p": (0, -0.5, 1.01, math.nan, math.inf, None),
+    "seed": (-1, 2**64, 0.5, math.nan, "x"),
+    "min_tokens": (-1, 0.5, math.nan, None),
+    "first_draw": (-1, math.inf, 10**30),
+    "stop_token_ids": ((-1,), (True,), (1.0,), ("5",), (10**30,)),
+}
 
-    with pytest.raises(Exception, match="sliding_attention.*vllm or completions"):
-        HFBackend(Windowed(), tiny_tokenizer())
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in NUMBERS.items() for v in vs])
+def test_sampling_parameters_have_ranges(name, value):
+    with pytest.raises(InputError, match=name.removesuffix("_token_ids").replace("_", ".")):
+        SamplingParams(**{"max_tokens": 1, name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dtype": "float99"}, "no dtype 'float99'"),
+        ({"dtype": "int8"}, "no dtype"),
+        ({"dtype": 32}, "no dtype"),
+        ({"device": "abacus"}, "no device 'abacus'"),
+        ({"device": "cuda:99"}, "no device 'cuda:99'"),
+        ({"device": {}}, "no device"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": math.nan}, "batch_size"),
+    ],
+)
+def test_an_engine_refuses_what_it_does_not_have_in_a_sentence(options, said):
+    with pytest.raises(InputError, match=said) as error:
+        open_engine("hf", "pocket-s1", **options)
+    assert "\n" not in str(error.value)
+
+
+def test_engines_open_by_name():
+    engine = open_engine("hf", "pocket-s1", batch_size=3, dtype="float32", device="cpu")
+    assert isinstance(engine, HFBackend) and engine.batch_size == 3
+    with pytest.raises(InputError, match="no engine 'abacus'; pick one of hf, vllm"):
+        open_engine("abacus", "pocket-s1")
+    with pytest.raises(InputError, match="timeout"):
+        open_engine("completions", "m", url="http://h/v1", tokenizer="pocket-s1", timeout=-1)
 
 
 def test_multi_call_resubmits_token_ids_and_what_is_left_of_the_budget():

@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("papermill", reason="the book extra is not installed")
 
 import nbformat
-from s1core.errors import RunError
 
+from s1core.errors import RunError
 from s1lab.book import Stamp, check_notebooks, clean, execute, stale_notebooks
 from s1lab.book.cleaning import cell_id
 from tests.book_fixtures import make_small_project

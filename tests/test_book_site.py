@@ -13,7 +13,6 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 
 from s1core.errors import RunError
-
 from s1lab.book import build, execute, site_problems
 from tests.book_fixtures import make_project
 
@@ -180,6 +179,13 @@ def test_a_folder_that_is_no_book_is_refused(tmp_path: Path) -> None:
             "remote asset, https://x.org/a.js",
         ),
         (lambda site: rewrite(site, "</body>", '<img src="gone.png">'), "gone.png does not exist"),
+        (
+            lambda site: rewrite(site, "</body>", '<a href="01_next">next</a>'),
+            "01_next does not exist",
+        ),
+        (lambda site: rewrite(site, "</body>", "<p>:::{admonition} Box</p>"), "':::'"),
+        (lambda site: rewrite(site, "</body>", "<p>{doc}`there`</p>"), "'{doc}`'"),
+        (lambda site: rewrite(site, "</body>", "<p>so $\\alpha$ rises</p>"), "'$\\\\alpha'"),
         (
             lambda site: (site / "_static/book.css").write_text('a {src: url("//x.org/f")}'),
             "book.css: loads a remote asset",

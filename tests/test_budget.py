@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.templates import resolve
 from tests.helpers import tiny_tokenizer
@@ -27,6 +27,8 @@ def make_rules(max_thinking: int, **changes: object) -> Rules:
         "cue_ids": (CUE, CUE),
         "newline_ids": (NEWLINE,),
         "stops": STOPS,
+        "eos_ids": (EOS,),
+        "header": -1,
         "ends_line": lambda token: token == NEWLINE,
     }
     return Rules(max_thinking=max_thinking, **{**settings, **changes})
@@ -75,14 +77,11 @@ def reference(the_rules: Rules, model, context: int) -> tuple[list[int], list[in
             continue
         closing, outcome = list(r.end_ids), "ended"
         break
-    answer: list[int] = []
     room = min(r.max_answer, context - len(PROMPT) - len(thinking) - len(closing))
-    for _ in range(room):
-        token = model(draws)
-        draws += 1
-        if token in r.stops:
-            break
-        answer.append(token)
+    answer = [model(draws + i) for i in range(room)]
+    ends = [i for i, token in enumerate(answer) if token in r.eos_ids]
+    ends += [i for i, t in enumerate(answer) if t == r.header and answer[i + 1 : i + 2] != [ANSWER]]
+    answer = answer[: min(ends, default=room)]
     return thinking, [*thinking, *closing, *answer], outcome, waits
 
 
@@ -104,6 +103,7 @@ def rule_sets(draw: st.DrawFn) -> Rules:
         max_answer=draw(st.integers(1, 8)),
         ignore_ids=tuple(draw(st.lists(ignore, min_size=1, max_size=3))),
         cue_ids=draw(st.sampled_from([(), (CUE,), (CUE, CUE)])),
+        header=draw(st.sampled_from([-1, END])),
     )
 
 
@@ -152,8 +152,8 @@ def test_wait_never_exceeds_num_ignore_except_to_reach_the_minimum(r, model, con
 def test_one_end_delimiter_after_thinking_and_none_inside(r, model, context):
     machine = decode(r, model, context)
     assert not STOPS & set(phase_ids(machine, "thinking"))
-    assert not STOPS & set(phase_ids(machine, "answer", "sampled"))
-    assert machine.token_ids.count(END) == 1
+    assert EOS not in phase_ids(machine, "answer", "sampled")
+    assert phase_ids(machine, "answer", "forced").count(END) == 1
 
 
 @cases
@@ -198,7 +198,7 @@ def test_how_the_tokens_are_split_over_calls_does_not_matter(r, model, context, 
     while not machine.finished:
         chunk: list[int] = []
         size = min(machine.room, sizes[turn % len(sizes)])
-        while len(chunk) < size and not (chunk and chunk[-1] in STOPS):
+        while len(chunk) < size and not (chunk and chunk[-1] in machine.stops):
             token = model(machine.draws + len(chunk))
             chunk.append(A if machine.suppress and not chunk and token in STOPS else token)
         machine.take(chunk)
@@ -223,9 +223,10 @@ def test_take_returns_exactly_what_must_be_appended(r, model, context):
     while not machine.finished:
         token = model(machine.draws)
         token = A if machine.suppress and token in STOPS else token
-        forced = machine.take([token])
-        fed += [*([] if token in STOPS else [token]), *forced]
-        assert fed == machine.token_ids
+        kept = [] if token in machine.stops else [token]
+        fed += [*kept, *machine.take([token])]
+        assert fed[: len(machine.token_ids)] == machine.token_ids
+        assert machine.finished or len(fed) == len(machine.token_ids)
 
 
 @settings(max_examples=200)
@@ -253,8 +254,37 @@ def test_a_model_that_never_ends_is_cut_and_given_the_cue():
 def test_a_model_that_samples_only_stops_terminates():
     machine = decode(make_rules(10, num_ignore=3), says(then=END))
     assert phase_ids(machine, "thinking") == [WAIT, WAIT, WAIT]
-    assert machine.token_ids.count(END) == 1
-    assert phase_ids(machine, "answer", "sampled") == []
+    assert phase_ids(machine, "answer", "forced").count(END) == 1
+    assert phase_ids(machine, "answer", "sampled") == [END] * 4, "no end of turn, so up to the cap"
+
+
+@pytest.mark.parametrize("again", [(END,), (END, ANSWER, NEWLINE), (END, END), (END, A, END)])
+@pytest.mark.parametrize("cap", [1, 50])
+def test_a_second_close_does_not_end_the_answer(again, cap):
+    """Many models write the delimiter again after a forced or a natural end; the answer follows."""
+    natural = cap > 1
+    script = (A, END, *again, B, B, EOS) if natural else (A, *again, B, B, EOS)
+    machine = decode(make_rules(cap, max_answer=9), says(*script))
+    assert machine.outcome == ("ended" if natural else "truncated")
+    assert phase_ids(machine, "answer", "sampled") == [*again, B, B]
+    assert machine.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("sampled", "answer"),
+    [
+        ((B, END, A, EOS), [B]),  # the header of another turn: this one is over
+        ((END, A, B), []),
+        ((END, EOS), []),
+        ((END, END, ANSWER, EOS), []),
+        ((END, ANSWER, B, EOS), [END, ANSWER, B]),
+        ((B, B, B, END), [B, B, B]),  # cut where the next token would tell
+    ],
+)
+def test_where_the_delimiter_is_a_header_another_header_ends_the_answer(sampled, answer):
+    machine = decode(make_rules(1, header=END), says(A, *sampled, then=A))
+    assert phase_ids(machine, "answer", "sampled") == answer
+    assert machine.finish_reason == "stop"
 
 
 def test_a_budget_that_ends_inside_the_ignore_string_ends_thinking_instead():
@@ -320,9 +350,28 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_thinking": -1}, "max_thinking must be at least 0, not -1"),
-        ({"max_thinking": 5, "num_ignore": -2}, "num_ignore must be at least 0"),
-        ({"max_thinking": 5, "max_answer": 0}, "max_answer must be at least 1"),
+        *(
+            ({"max_thinking": 5, field: value}, f"{field} must be a whole number from")
+            for field in ("max_thinking", "num_ignore", "min_thinking", "max_answer")
+            for value in (
+                -1,
+                2**31,
+                10**5000,
+                1.5,
+                float("nan"),
+                float("inf"),
+                True,
+                None,
+                "3",
+                [3],
+            )
+        ),
+        ({"max_thinking": 5, "max_answer": 0}, "max_answer must be a whole number from 1"),
+        *(
+            ({"max_thinking": 5, "ignore_str": value}, "ignore_str must be text or a list of texts")
+            for value in (None, 7, ("Wait", None), {"a": 1})
+        ),
+        ({"max_thinking": 5, "answer_cue": None}, "answer_cue must be text, not None"),
         ({"max_thinking": 5, "min_thinking": 6}, r"min_thinking \(6\) exceeds max_thinking \(5\)"),
         ({"max_thinking": 5, "ignore_str": ()}, "ignore_str is an empty list"),
     ],

@@ -1,49 +1,37 @@
-"""The command line: help with examples, and one clear sentence for whatever is wrong."""
+"""The command line `s1lab`: help with examples, and one clear sentence for whatever is wrong."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from s1core.cli import app
-from s1core.records import Generation, read_jsonl, write_jsonl
-from s1lab import pocket, profiles
+from s1core.records import Generation, write_jsonl
+from s1lab import pocket
+from s1lab.cli import app
+from s1lab.runs import RunStore
 
+ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
-    ["plan"],
-    ["reproduce"],
-    ["compare"],
-    ["accept"],
-    ["select"],
-    ["sft"],
-    ["generate"],
-    ["grade"],
-    ["report"],
-    ["demo"],
-    ["annotate"],
-    ["export"],
-    ["regrade"],
-    ["runs", "list"],
-    ["runs", "show"],
-    ["runs", "verify"],
-    ["runs", "gc"],
-    ["pocket", "pretrain"],
-    ["pocket", "skills"],
-    ["pocket", "ship"],
-    ["pocket", "pool"],
-    ["pocket", "problems"],
+    *("plan", "preflight", "fetch", "rehearse", "status", "reproduce", "compare", "accept"),
+    *("select", "loop", "report", "annotate", "export", "regrade", "generations"),
+    *("runs list", "runs show", "runs verify", "runs gc"),
+    *("pocket pretrain", "pocket skills", "pocket ship", "pocket pool", "pocket problems"),
 ]
 
 
-def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+def s1lab(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "s1core.cli", *arguments],
+        [sys.executable, "-m", "s1lab.cli", *arguments],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=180,
@@ -51,193 +39,226 @@ def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
     )
 
 
-def _inside(*arguments: str) -> str:
-    """Run a command that must succeed, in this process (which has torch loaded); its output."""
-    done = CliRunner().invoke(app, list(arguments))
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def _refused(done: subprocess.CompletedProcess) -> str:
+def refused(done: subprocess.CompletedProcess) -> str:
     """The one sentence that a refused command prints; no trace, non-zero exit."""
     assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
     return done.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help_with_an_example(command):
-    shown = CliRunner().invoke(app, [*command, "--help"])
-    assert shown.exit_code == 0 and "Example" in shown.output and "s1core" in shown.output
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    shown = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert shown.exit_code == 0 and "Example" in shown.output and f"s1lab {command}" in shown.output
 
 
-def test_importing_the_package_loads_no_engine_and_no_plotting_library():
-    heavy = ["torch", "transformers", "vllm", "matplotlib", "pandas", "datasets"]
-    script = f"import s1core, sys; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+def test_no_command_is_left_out_above() -> None:
+    from typer.main import get_command
+
+    found = []
+    for name, command in get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        found += [f"{name} {one}" for one in inner] if inner else [name]
+    assert sorted(found) == sorted(COMMANDS)
 
 
-def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path):
-    done = _s1core("plan", "smoke", cwd=tmp_path)
+def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path: Path) -> None:
+    done = s1lab("plan", "smoke", cwd=tmp_path)
     assert done.returncode == 0 and "to do" in done.stdout and "tokens" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_profile_names_those_that_exist(tmp_path):
-    said = _refused(_s1core("reproduce", "mainframe", cwd=tmp_path))
+def test_an_unknown_profile_names_those_that_exist(tmp_path: Path) -> None:
+    said = refused(s1lab("reproduce", "mainframe", cwd=tmp_path))
     assert "mainframe" in said and "laptop" in said
 
 
+NUMBERS = {
+    "--seed": ["plan smoke", "reproduce smoke", "status smoke", "accept smoke", "compare smoke"],
+    "--jobs": ["reproduce smoke"],
+    "--price": ["plan smoke", "status smoke"],
+    "--steps": ["pocket pretrain small --output x"],
+    "--count": ["pocket skills small", "pocket problems --output x"],
+    "--size": ["pocket pool --output x"],
+}
+WRONG = ["-1", "nan", "inf", "-inf", "1e400", "9" * 30, "abc", "", "0x10", "١"]
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("- a list", "is not a profile"),
-        ("name: x\nevaluation: {}", "missing settings"),
-        ("a: [", "is not YAML"),
-    ],
+    ("option", "command"), [(o, c) for o, commands in NUMBERS.items() for c in commands]
 )
-def test_a_bad_profile_file_says_what_is_wrong_with_it(tmp_path, text, said):
-    (tmp_path / "p.yaml").write_text(text)
-    with pytest.raises(profiles.InputError, match=said):
-        profiles.load(tmp_path / "p.yaml")
-
-
-def test_every_shipped_profile_loads():
-    for name in profiles.names():
-        assert profiles.load(name).name == name
-
-
-def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    common = ["--benchmark", "countdown", "--output", "out.jsonl"]
-    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
-    assert "empty is not a checkpoint" in said
-    (tmp_path / "empty" / "config.json").write_text("{}")
-    (tmp_path / "empty" / "pytorch_model.bin").write_bytes(b"pickle")
-    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
-    assert "no safetensors weights" in said
-    assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_a_malformed_line_of_problems_is_named_before_anything_is_loaded(tmp_path):
-    (tmp_path / "p.jsonl").write_text('{"question": "q", "answer": "a"}\n{"question": \n')
-    done = _s1core(
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        cwd=tmp_path,
-    )
-    assert "p.jsonl:2: not JSON" in _refused(done)
-    (tmp_path / "p.jsonl").write_text("")
-    done = _s1core(
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        cwd=tmp_path,
-    )
-    assert "holds no problems" in _refused(done)
-
-
-def test_a_corrupted_results_file_is_refused_and_named(tmp_path):
-    from s1lab.runs import RunStore
-
-    run = RunStore(tmp_path / "store").ensure("demo", {}, lambda run: run.write_json("f.json", 1))
-    (run.path / "public" / "f.json").write_text("2\n")
-    done = _s1core("runs", "verify", cwd=tmp_path)
-    assert done.returncode == 1 and "f.json was changed" in done.stderr
-
-
-def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
-    """The commands of the README, on the base model and held-out puzzles."""
+def test_a_number_out_of_range_is_refused_before_any_work(
+    option: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    write_jsonl("p.jsonl", pocket.evaluation_problems(6))
-    command = [
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        *("--budget", "24", "--waits", "1", "--max-answer", "16", "--batch-size", "4"),
-    ]
-    assert "6 generations (6 new)" in _inside(*command)
-    whole = Path("o.jsonl").read_bytes()
-    # Cut in the middle of a line, as a kill would leave it.
-    Path("o.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
-    _inside(*command)
-    assert Path("o.jsonl").read_bytes() == whole
-    assert all(g.thinking_tokens <= 24 for g in read_jsonl("o.jsonl", Generation))
-    other = _s1core(*command, "--seed", "5", cwd=tmp_path)
-    assert "begun with other settings" in _refused(other)
-    graded = _inside(
-        *("grade", "o.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
-        *("--output", "grades.jsonl"),
+    for value in [*WRONG[:-1], *(["0"] if option not in ("--seed", "--price") else [])]:
+        done = CliRunner().invoke(app, [*command.split(), f"{option}={value}"])
+        assert done.exit_code == 2 and option in done.output, (value, done.output)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("port", ["abc", "", "0", "70000", "-1", "²", "9" * 5000])
+def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["preflight", "smoke"], env={"PORT": port})
+    assert done.exit_code == 2 and "PORT is a number" in done.output
+
+
+# ------------------------------------------------------------------------------ the store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    """A store with a finished run, and `other` beside it, which the tests damage."""
+    made = RunStore(tmp_path / "store")
+    for name in ("good", "other"):
+        made.ensure("demo", {"name": name}, lambda run: run.write_json("facts.json", [1]))
+    return made
+
+
+TORN = [b"", b"{", b"[]", b"null", b"3", b'"x"', b"\xff", b"\0" * 100, b'{"files": 3}', b"{}"]
+TORN += [b'{"settings": []}', b'{"files": {"../../x": "0"}}', b"[" * 100_000, b"9" * 5000]
+
+
+@pytest.mark.parametrize("content", TORN, ids=lambda content: repr(content[:20]))
+@pytest.mark.parametrize("name", ["manifest.json", "finished.json"])
+def test_one_damaged_run_is_named_and_can_be_removed(
+    store: RunStore, name: str, content: bytes
+) -> None:
+    good, other = (store.locate("demo", {"name": n}) for n in ("good", "other"))
+    (other.path / name).write_bytes(content)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["runs", *arguments, "--store", str(store.root)])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.output
+
+    listed = {line.split()[0]: line for line in run("list").splitlines()}
+    assert "finished" in listed[good.id] and "damaged" in listed[other.id]
+    assert other.id in run("show", other.id) and good.id in run("show", good.id)
+    assert other.id in run("verify") and good.id not in run("verify")
+    assert "1 runs removed" in run("gc", "--run", other.id, "--yes")
+    assert list(listed) == [*sorted([good.id, other.id]), "2"]
+    assert [one.id for one in store.runs()] == [good.id] and "0 problems" in run("verify")
+
+
+@pytest.mark.parametrize("seconds", ["x", float("nan"), -1, None, [], 10**400, True])
+def test_how_long_a_run_took_is_a_number_or_not_known(store: RunStore, seconds: object) -> None:
+    run = store.runs()[0]
+    (run.path / "provenance.json").write_text(json.dumps({"wall_seconds": seconds}))
+    assert run.provenance()["wall_seconds"] in (0, 1)
+
+
+def test_a_run_that_is_being_made_is_not_removed(store: RunStore) -> None:
+    run = store.runs()[0]
+    script = (
+        "import sys, time; from s1lab.runs import RunStore; "
+        "run = RunStore(sys.argv[1]).runs()[0]; "
+        "lock = run.lock.acquire(); print('held', flush=True); time.sleep(60)"
     )
-    assert "| o.jsonl |" in graded
-    assert "| 100.0 |" in graded  # Control: the budget is read from beside the file
-    assert len(Path("grades.jsonl").read_text().splitlines()) == 6
-
-
-def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
-    from s1lab.pocket.pool import build_pool
-
-    rows = [r.example for r in build_pool(0, 200) if not r.error][:16]
-    write_jsonl(tmp_path / "e.jsonl", rows)
-    done = _s1core(
-        *("sft", "--model", "pocket-small", "--data", "e.jsonl", "--output", "run"),
-        *("--epochs", "1", "--lr", "1e-3", "--max-seq-len", "1024"),
-        cwd=tmp_path,
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(store.root)], stdout=subprocess.PIPE, text=True
     )
-    assert done.returncode == 0, done.stderr
-    assert "1 steps" in done.stdout
-    shown = _inside("demo", "--model", str(tmp_path / "run" / "final"), "--budget", "20")
-    assert "thinking tokens" in shown
-    assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())
+    try:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        command = ["runs", "gc", "--run", run.id, "--yes", "--store", str(store.root)]
+        done = CliRunner().invoke(app, command)
+        assert "is being made" in str(done.exception) and run.is_finished
+    finally:
+        other.kill()
+        other.wait()
 
 
-def test_the_demo_marks_what_was_forced():
-    shown = _inside("demo", "--waits", "1")
-    assert "[forced: 'Wait']" in shown and "1 Waits" in shown
-    cut = _inside("demo", "--budget", "9")
-    assert "Final Answer" in cut and "9 thinking tokens" in cut
+def test_what_a_file_says_cannot_steer_the_terminal(store: RunStore) -> None:
+    hostile = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\0"
+    run = store.ensure("demo", {hostile: hostile}, lambda run: run.write_json("a.json", 1))
+    facts = {"finished": hostile, "wall_seconds": hostile}
+    (run.path / "provenance.json").write_text(json.dumps(facts, ensure_ascii=False))
+    (run.path / "finished.json").write_text(json.dumps({"files": {hostile: "0"}}))
+    for arguments in (["list"], ["show", run.id], ["verify"], ["gc", "--run", run.id, "--yes"]):
+        shown = CliRunner().invoke(app, ["runs", *arguments, "--store", str(store.root)])
+        assert run.id in shown.output
+        assert all(c.isprintable() or c == "\n" for c in shown.output), shown.output
 
 
-def test_runs_are_reported_side_by_side_and_exported_as_tables(tmp_path):
-    import sqlite3
+@pytest.mark.parametrize("content", TORN[:8], ids=repr)
+def test_a_damaged_note_of_what_is_missing_says_how_to_go_on(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "missing.json").write_bytes(content)
+    done = CliRunner().invoke(app, ["plan", "smoke"], env={"S1CORE_STORE": str(tmp_path / "store")})
+    assert "missing.json is damaged" in str(done.exception) and "delete it" in str(done.exception)
 
+
+# -------------------------------------------------------------------------- reproduce, accept
+
+
+def test_one_press_of_ctrl_c_ends_it_with_what_was_kept(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "s1lab.cli", "reproduce", "smoke", "--jobs", "2"],
+        env={**os.environ, "S1CORE_STORE": str(tmp_path / "store")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("store/*/manifest.json")) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert said.strip().splitlines()[-1].startswith("s1lab: interrupted; what was finished is kept")
+
+
+@pytest.mark.parametrize("content", ["a file", None])
+def test_accept_replaces_nothing_but_results(tmp_path: Path, content: str | None) -> None:
+    victim = tmp_path / "results" / "mine"
+    victim.mkdir(parents=True)
+    (victim / "thesis.txt").write_text("years of work")
+    run = RunStore(tmp_path / "store").ensure("demo", {}, lambda run: None)
+    with pytest.raises(RuntimeError, match=r"holds 'thesis\.txt', no run; it is not replaced"):
+        RunStore(tmp_path / "store").export([run], victim)
+    assert (victim / "thesis.txt").read_text() == "years of work"
+    assert RunStore(tmp_path / "store").export([run], tmp_path / "results" / "new") == 1
+    assert RunStore(tmp_path / "store").export([run], tmp_path / "results" / "new") == 1
+
+
+def test_runs_are_reported_side_by_side_and_exported_as_tables(tmp_path: Path) -> None:
     problems = pocket.evaluation_problems(2)
     write_jsonl(tmp_path / "p.jsonl", problems)
     for name, answer in (("right", problems[0].answer), ("wrong", "1 + 1")):
         made = [Generation(p.key, 0, (), "ended", 0, "stop", "", answer) for p in problems]
         write_jsonl(tmp_path / f"{name}.jsonl", made)
-    done = _s1core(
+    done = s1lab(
         *("report", "right.jsonl", "wrong.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "| right.jsonl | 2 | 1 | 50.0" in done.stdout
     assert "| wrong.jsonl | 2 | 1 | 0.0" in done.stdout
-    bad = _s1core("export", "pool.xlsx", "--source", "GSM8K", "--data-dir", ".", cwd=tmp_path)
-    assert _refused(bad).startswith("s1core: ")
-    root = Path(__file__).resolve().parents[1]
+    bad = s1lab("export", "pool.xlsx", "--source", "GSM8K", "--data-dir", ".", cwd=tmp_path)
+    assert refused(bad).startswith("s1lab: ")
     table = tmp_path / "pool.sqlite"
-    done = subprocess.run(
-        [sys.executable, "-m", "s1lab.cli", "export", str(table)],
-        env={**os.environ, "S1CORE_STORE": "results"},
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
+    done = s1lab("export", str(table), cwd=ROOT, S1CORE_STORE="results")
     assert done.returncode == 0, done.stderr
     with sqlite3.connect(table) as base:
         assert base.execute("select count(*) from pool").fetchone() == (5900,)
 
 
-def test_logs_of_others_are_regraded_beside_their_own_verdicts(tmp_path):
+def test_logs_of_others_are_regraded_beside_their_own_verdicts(tmp_path: Path) -> None:
     rows = [
         {"question": "1+1?", "answer": "2", "response": "so \\boxed{2}", "correct": True},
         {"question": "1+2?", "answer": "3", "response": "so \\boxed{4}", "correct": True},
     ]
     write_jsonl(tmp_path / "log.jsonl", rows)
-    done = _s1core("regrade", "log.jsonl", "--disagreements", cwd=tmp_path)
+    done = s1lab("regrade", "log.jsonl", "--disagreements", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 responses, agreement 50.0%" in done.stdout
 
 
-def test_a_job_at_an_endpoint_is_priced_before_anything_is_asked(tmp_path):
+def test_a_job_at_an_endpoint_is_priced_before_anything_is_asked(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "p.jsonl", pocket.evaluation_problems(3))
-    done = _s1core(
+    done = s1lab(
         *("annotate", "distill", "p.jsonl", "--base-url", "http://127.0.0.1:9/v1"),
         *("--model", "m", "--output", "t.jsonl", "--completion-price", "10"),
         cwd=tmp_path,

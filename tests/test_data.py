@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from s1core.errors import InputError
 
-from s1core.records import Example, Problem
-from s1lab.data import rows as mapping
+from s1core.errors import InputError
+from s1core.records import Example, Problem, read_jsonl, write_jsonl
 from s1lab.data.audit import audit, load_audit
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
-from s1lab.data.sources import BENCHMARKS, POOL, SOURCES, source, table7_name
+from s1lab.data.sources import POOL, SOURCES, source, table7_name
+from s1lab.planning.fetch import damaged
 
 
 @pytest.fixture
 def mirror_of(tmp_path):
-    """Write files into a new mirror and its manifest; returns the root."""
+    """Write rows into the files of a new mirror, and its manifest; returns the root."""
 
-    def build(**files: bytes | list):
+    def build(**files: list):
         entries = []
-        for name, content in files.items():
-            name = (
-                name.replace("__", "/").replace("_jsonl", ".jsonl").replace("_parquet", ".parquet")
-            )
-            path = tmp_path / name
+        for name, rows in files.items():
+            folder, _, file = name.replace("__", "/").replace("_jsonl", ".jsonl").rpartition("/")
+            path = tmp_path / folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            count = content.count(b"\n") if isinstance(content, bytes) else len(content)
-            if isinstance(content, list):
-                content = "".join(json.dumps(row) + "\n" for row in content).encode()
-            path.write_bytes(content)
-            folder, _, file = name.rpartition("/")
-            entries.append({"dir": folder, "file": file, "rows": count, "sha256": sha256(path)})
+            write_jsonl(path, rows)
+            row = {"dir": folder, "file": file, "rows": len(rows), "sha256": sha256(path)}
+            entries.append(row)
         (tmp_path / "MANIFEST.json").write_text(json.dumps(entries))
         return tmp_path
 
@@ -43,23 +39,15 @@ def mirror_of(tmp_path):
 # ------------------------------------------------------------------------------ registry
 
 
-def test_the_sixteen_sources_add_up_to_the_papers_pool():
-    assert len(POOL) == 16
-    assert sum(entry.rows for entry in POOL) == 59_029
-
-
-def test_revisions_are_full_commits_or_openly_missing():
+def test_the_registry_says_where_everything_is_and_guesses_nothing():
+    assert len(POOL) == 16 and sum(entry.rows for entry in POOL) == 59_029
     for entry in SOURCES.values():
         if entry.revision:
             assert re.fullmatch("[0-9a-f]{40}", entry.revision), entry.name
         elif entry.hub_id:
             assert "no full commit could be verified" in entry.note, entry.name
-
-
-def test_only_gpqa_is_gated_and_neither_part_is_in_a_mirror():
-    gated = [entry for entry in SOURCES.values() if entry.gated]
-    assert {entry.hub_id for entry in gated} == {"Idavidrein/gpqa"}
-    assert not any(entry.mirror for entry in gated)
+        assert entry.gated is (entry.hub_id == "Idavidrein/gpqa")
+        assert not (entry.gated and entry.mirror)
 
 
 def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
@@ -86,58 +74,45 @@ def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
 # ------------------------------------------------------------------------------ mappings
 
 
-def test_rows_that_the_pool_leaves_out_are_none():
-    assert mapping.numinamath({"source": "cn_k12", "problem": "q", "solution": "s"}) is None
-    assert mapping.aime_1983_2021({"Year": 2022, "Question": "q", "Answer": 1}) is None
-    assert mapping.livecodebench({"difficulty": "easy", "question_content": "q"}) is None
-    assert mapping.scieval({"answer": None}) is None
-    picture = {"Picture": {}, "Question": "q", "Answer": 1, "Answer_type": "integer"}
-    assert mapping.theoremqa(picture) is None
-    french = {"language": "FR", "modality": "text-only"}
-    assert mapping.olympicarena(french) is None
+ROWS = list(read_jsonl(Path(__file__).parent / "data" / "source_rows.jsonl"))
+CASES = [case for case in ROWS if case["problem"] != "refused"]
+REFUSED = [case for case in ROWS if case["problem"] == "refused"]
 
 
-def test_mappings_record_the_source_as_s1_does():
-    aops = {"source": "aops_forum", "problem": "q", "solution": r"so \boxed{7}"}
-    assert mapping.numinamath(aops) == Problem(
-        "q", "7", r"so \boxed{7}", "AI-MO/NuminaMath-CoT/aops_forum"
-    )
-    row = {"Question": "q", "Answer": True, "Answer_type": "bool", "Picture": None}
-    assert mapping.theoremqa(row) == Problem("q", "True", "True", "TIGER-Lab/TheoremQA/bool")
-    clue = {"input": "### Clue: Odd fish (4)", "output": "CARP"}
-    assert mapping.xword(clue).question.endswith("in brackets.\n\nOdd fish (4)")
-    chem = {
-        "question": "Given:\nOptimal ligand:\n\nAnswer:", "answer": ["A"], "category": "chemistry",
-        "type": "filling", "task_name": "reagent selection",
-    }  # fmt: skip
-    assert mapping.scieval(chem) == Problem(
-        "Given:\nWhat is the optimal ligand?", "A", "A",
-        "OpenDFM/SciEval/chemistry/filling/reagent selection",
-    )  # fmt: skip
+@pytest.mark.parametrize("case", CASES, ids=[case["source"] for case in CASES])
+def test_rows_become_the_questions_that_s1_records_or_are_left_out(case):
+    made = source(case["source"]).convert(case["row"])
+    assert made == (Problem(*case["problem"]) if case["problem"] else None)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_row_of_another_shape_is_refused_with_its_number(mirror_of, case):
+    name, row = case["source"], case["row"]
+    root = mirror_of(x_jsonl=[row])
+    manifest = json.loads((root / "MANIFEST.json").read_text())
+    (root / "MANIFEST.json").write_text(json.dumps([manifest[0] | {"source": name}]))
+    with pytest.raises(InputError, match=f"{name}, row 1: |x.jsonl:1: "):
+        problems(name, root)
 
 
 def test_gpqa_choices_have_one_order_and_the_letter_follows_it():
     row = {"Question": "Which?", "Correct Answer": "right\n", "Explanation": "Because."}
     row |= {f"Incorrect Answer {i}": f"wrong {i}" for i in (1, 2, 3)}
-    made = mapping.gpqa(row)
-    assert made == mapping.gpqa(dict(reversed(row.items())))
+    made = source("GPQA").convert(row)
+    assert made == source("GPQA").convert(dict(reversed(row.items())))
     assert f"({made.answer}) right" in made.question
     assert made.solution == f"Because.\n\nAnswer: {made.answer}"
 
 
 def test_released_rows_become_examples_with_the_trace_they_are_known_for():
     row = {"question": "q", "solution": r"\boxed{3}", "source_type": "x", "attempt": "a"}
-    old = mapping.released(row | {"thinking_trajectories": ["t"]})
+    old = source("s1K").convert(row | {"thinking_trajectories": ["t"]})
     assert (old.problem.answer, old.trace.thinking, old.trace.attempt) == ("3", "t", "a")
-    new = mapping.released(row | {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"})
+    new = source("s1K").convert(
+        row | {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"}
+    )
     assert (new.trace.thinking, new.trace.model) == ("d", "deepseek-r1")
     assert isinstance(old, Example)
-
-
-def test_a_missing_column_is_named_with_those_that_are_there(mirror_of):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}, {"question": "p"}])
-    with pytest.raises(InputError, match="MATH500, row 2: no column 'problem'; there are question"):
-        problems("MATH500", root)
 
 
 # -------------------------------------------------------------------------------- mirror
@@ -157,44 +132,77 @@ def test_a_parquet_file_gives_the_same_rows_as_jsonl(tmp_path):
             list(read_rows(tmp_path / "b.parquet"))
 
 
-def test_bytes_that_are_not_utf_8_are_reported_with_their_line(tmp_path):
-    (tmp_path / "a.jsonl").write_bytes(b'{"q": "ok"}\n{"q": "\xff"}\n')
-    with pytest.raises(InputError, match=r"a.jsonl:2: not UTF-8"):
-        list(read_rows(tmp_path / "a.jsonl"))
-    with pytest.raises(InputError, match="neither .jsonl nor .parquet"):
-        list(read_rows(tmp_path / "a.csv"))
+ROW = {"problem": "p", "answer": "1"}
+OUTSIDE = [
+    "../victim",
+    "a/../../victim",
+    "/etc/hostname",
+    "",
+    ".",
+    "a\\..\\b",
+    "C:x",
+    "a\nb",
+    "link",
+]
 
 
-def test_an_edited_file_never_passes_for_the_data_set(mirror_of):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
-    (root / "math500" / "math500.jsonl").write_text('{"problem": "p", "answer": "2"}\n')
-    with pytest.raises(InputError, match="the copy is damaged or was edited"):
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"rows": 2}, "has 1 rows, the manifest says 2"),
+        ({"sha256": "0" * 64}, "the copy is damaged or was edited"),
+        ({"dir": "nowhere"}, "lists no math500/math500.jsonl"),
+        *(({"dir": "", "file": name}, "is no path inside|symbolic link") for name in OUTSIDE),
+        *(({"dir": name, "file": "x"}, "is no path inside|symbolic link") for name in OUTSIDE[:3]),
+        *((bad, "entry 1 is not one of") for bad in (
+            {"rows": -1}, {"rows": True}, {"rows": "1"}, {"rows": None}, {"sha256": "x"},
+            {"sha256": None}, {"file": None}, {"file": 3}, {"dir": ["a"]},
+        )),
+    ],
+)  # fmt: skip
+def test_a_manifest_names_files_of_the_mirror_as_they_are(mirror_of, tmp_path, change, says):
+    root = mirror_of(math500__math500_jsonl=[ROW])
+    (root / "link").symlink_to("/etc/hostname")
+    (row,) = json.loads((root / "MANIFEST.json").read_text())
+    (root / "MANIFEST.json").write_text(json.dumps([row | change]))
+    with pytest.raises(InputError, match=says):
         problems("MATH500", root)
 
 
-def test_a_manifest_that_counts_other_rows_is_an_error(mirror_of):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
-    manifest = json.loads((root / "MANIFEST.json").read_text())
-    manifest[0]["rows"] = 2
-    (root / "MANIFEST.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="has 1 rows, the manifest says 2"):
-        problems("MATH500", root)
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "null", '{"a": 1}', "[{}]", "[" * 10**5, "\ud800"]
+)
+def test_a_manifest_of_another_shape_is_refused(mirror_of, text):
+    root = mirror_of(math500__math500_jsonl=[ROW])
+    (root / "MANIFEST.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(InputError, match="MANIFEST.json(, entry 1)? is not"):
+        Mirror.open(root)
+
+
+@pytest.mark.parametrize(
+    "sums", ["", "\n", "0" * 64, f"{'0' * 63}  a", "a  b", f"{'0' * 64} a",
+             *(f"{'0' * 64}  {name}" for name in OUTSIDE)],
+)  # fmt: skip
+def test_checksums_name_files_of_their_folder_and_nothing_outside_is_touched(tmp_path, sums):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "victim").write_text("kept")
+    (folder / "link").symlink_to(tmp_path / "victim")
+    (folder / "SHA256SUMS").write_text(sums)
+    with pytest.raises(InputError, match="SHA256SUMS (is torn|lists no)|no path inside|symbolic"):
+        damaged(folder)
+    assert (tmp_path / "victim").read_text() == "kept"
 
 
 def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path):
     with pytest.raises(InputError, match="is not a data mirror: it has no MANIFEST.json"):
         Mirror.open(tmp_path / "nowhere")
     root = mirror_of(x_jsonl=[{}])
-    with pytest.raises(InputError, match="lists no math500/math500.jsonl"):
-        problems("MATH500", root)
     with pytest.raises(InputError, match="s1K is not part of the mirror's layout"):
         problems("s1K", root)
     (root / "x.jsonl").unlink()
     with pytest.raises(InputError, match="in the manifest but not on disk"):
         Mirror.open(root).path("x.jsonl")
-    (root / "MANIFEST.json").write_text('{"a": 1}')
-    with pytest.raises(InputError, match="is not a manifest"):
-        Mirror.open(root)
 
 
 def test_questions_without_traces_are_not_examples():
@@ -202,21 +210,8 @@ def test_questions_without_traces_are_not_examples():
         examples("MATH500")
 
 
-def test_no_network_is_one_sentence_that_says_what_to_do(monkeypatch):
-    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
-    datasets = pytest.importorskip("datasets")
-
-    def unreachable(*args, **kwargs):
-        raise ConnectionError("Couldn't reach the Hub\nlong trace")
-
-    monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(
-        InputError, match="s1K cannot be read .*Hub; without a network, give a local"
-    ):
-        problems("s1K")
-
-
-def test_gated_data_asks_for_the_users_own_token(monkeypatch):
+@pytest.mark.filterwarnings("ignore:GPQA Diamond. no verified revision is pinned")
+def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(monkeypatch):
     monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
     datasets = pytest.importorskip("datasets")
     import huggingface_hub
@@ -224,22 +219,25 @@ def test_gated_data_asks_for_the_users_own_token(monkeypatch):
     class Info:
         sha = "0" * 40
 
-    def gated(*args, **kwargs):
-        raise datasets.exceptions.DatasetNotFoundError("gated")
+    def refuse(*args, **kwargs):
+        raise error
 
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", lambda *a, **k: Info)
-    monkeypatch.setattr(datasets, "load_dataset", gated)
-    with pytest.warns(UserWarning, match="no verified revision is pinned; reading main"):
-        with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
-            problems("GPQA Diamond")
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    error = ConnectionError("Couldn't reach the Hub\nlong trace")
+    with pytest.raises(InputError, match="s1K cannot be read .*Hub; without a network, give a"):
+        problems("s1K")
+    error = datasets.exceptions.DatasetNotFoundError("gated")
+    with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
+        problems("GPQA Diamond")
 
 
 # ---------------------------------------------------------------------------- real files
 
 
 def test_benchmarks_of_the_mirror_have_the_rows_they_should(data_dir):
-    for entry in BENCHMARKS:
-        if entry.mirror:
+    for entry in SOURCES.values():
+        if entry.kind == "benchmark" and entry.mirror:
             loaded = problems(entry.name, data_dir)
             assert len({p.key for p in loaded}) == len(loaded) == entry.rows
             assert all(p.answer for p in loaded)
@@ -256,16 +254,6 @@ def test_mapped_questions_have_the_keys_that_s1_recorded(data_dir):
         theirs = {k: s for k, s in recorded.items() if table7_name(s) == name}
         assert theirs.items() <= ours.items() and len(theirs) == count
     assert len(problems("TheoremQA", data_dir)) == source("TheoremQA").rows
-
-
-def test_published_questions_keep_their_keys(data_dir):
-    recorded = {
-        row["question_hash"]
-        for row in read_rows(data_dir / "s1k" / "s1k_published_problem_solution.jsonl")
-        if not row["withheld_gpqa"]
-    }
-    assert {p.key for p in problems("s1K questions", data_dir)} == recorded
-    assert len(problems("notebook questions", data_dir)) == 893
 
 
 def test_the_audit_that_ships_is_what_the_files_say(data_dir):

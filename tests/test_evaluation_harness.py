@@ -35,7 +35,7 @@ def run(tmp_path: Path, tiny_model, tiny_tokenizer, monkeypatch):
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    import s1core.harness  # noqa: F401  registers the model
+    import s1lab.harness  # noqa: F401  registers the model
 
     monkeypatch.setitem(os.environ, "HF_DATASETS_OFFLINE", "1")
     checkpoint = tmp_path / "model"
@@ -98,7 +98,7 @@ def test_thinking_is_hidden_unless_asked_for(run) -> None:
 
 def test_scoring_continuations_is_refused_with_a_reason(tiny_model, tiny_tokenizer) -> None:
     from s1core.backends.hf import HFBackend
-    from s1core.harness import S1Core
+    from s1lab.harness import S1Core
 
     model = S1Core("", backend=HFBackend(tiny_model, tiny_tokenizer))
     with pytest.raises(NotImplementedError, match="generate_until"):

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from s1core.errors import InputError
-from s1core.records import Problem
-from s1lab.data.benchmarks import benchmark, load, shuffle_choices
+from s1lab.data.benchmarks import benchmark, load
 from s1lab.evaluation.logs import known_logs, read_log, regrade, summary
 
 KNOWN = known_logs()["files"]
@@ -246,16 +245,3 @@ def test_another_number_of_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("s1lab.data.load.problems", lambda name, data_dir: [])
     with pytest.raises(InputError, match="has 0 questions where 30 are expected"):
         load("AIME25")
-
-
-def test_choices_are_shuffled_by_seed_and_question_alone() -> None:
-    listed = "Why?\nAnswer Choices:\n(A) first\n(B) second\nline\n(C) third\n(D) fourth"
-    asked = Problem(listed, "B")
-    orders = {shuffle_choices(asked, seed).question for seed in range(60)}
-    assert len(orders) > 15
-    for seed in range(10):
-        once = shuffle_choices(asked, seed)
-        assert once == shuffle_choices(asked, seed)
-        assert f"({once.answer}) second\nline" in once.question
-    with pytest.raises(InputError, match="has no choices"):
-        shuffle_choices(Problem("Why?", "B"), 0)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.selection import Candidate
 from s1lab.data.export import export, flat
 
 TEXT = 'a "quoted", line\nwith é, a tab\t and , commas'
+SUFFIXES = (".sqlite", ".db", ".parquet", ".csv")
 
 
 def pool(count=2500):
@@ -23,57 +25,49 @@ def pool(count=2500):
         yield Candidate(Example(problem, trace), i, i % 2 == 0, None if i % 3 else False, True)
 
 
-def read_back(path):
-    duckdb = pytest.importorskip("duckdb")
+def query(path, sql):
     if path.suffix in (".sqlite", ".db"):
         with sqlite3.connect(path) as database:
-            cursor = database.execute("SELECT * FROM pool")
+            cursor = database.execute(sql.format("pool"))
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
-    made = duckdb.sql(f"SELECT * FROM '{path}'")
+    made = pytest.importorskip("duckdb").sql(sql.format(f"'{path}'"))
     return [dict(zip(made.columns, row, strict=True)) for row in made.fetchall()]
 
 
-@pytest.mark.parametrize("suffix", [".sqlite", ".db", ".parquet", ".csv"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_gives_back_every_row_in_order(tmp_path, suffix):
     path = tmp_path / f"pool{suffix}"
     assert export(pool(), path) == 2500
-    expected = [flat(candidate) for candidate in pool()]
-    found = read_back(path)
+    expected, found = [flat(candidate) for candidate in pool()], query(path, "SELECT * FROM {}")
     if suffix == ".csv":  # where "" and nothing are the same
-        expected = [{k: v if v != "" else None for k, v in row.items()} for row in expected]
-        found = [{k: v if v != "" else None for k, v in row.items()} for row in found]
-        for row in expected:
+        for row in (*expected, *found):
+            row |= {k: v if v != "" else None for k, v in row.items()}
             row["answer"] = row["answer"] and int(row["answer"])
-    assert found == expected
+    assert found == expected and list(found[0]) == list(expected[0])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_gated_text_is_left_out_unless_asked_for(tmp_path):
     gated = Problem("secret question", "A", "secret reason", "Idavidrein/gpqa")
-    assert flat(gated) == {
-        "key": gated.key, "question": None, "answer": None, "solution": None,
-        "source": "Idavidrein/gpqa", "domain": "",
-    }  # fmt: skip
+    nothing = {"question": None, "answer": None, "solution": None}
+    assert flat(gated) == {"key": gated.key, **nothing, "source": gated.source, "domain": ""}
     assert flat(gated, gated_text=True)["question"] == "secret question"
-    for suffix in (".sqlite", ".parquet", ".csv"):
-        export([gated], tmp_path / f"x{suffix}")
+    released = {"question": "secret", "gemini_attempt": "secret", "source_type": "Idavidrein/gpqa"}
+    for suffix in SUFFIXES:
+        export([gated, released], tmp_path / f"x{suffix}")
         assert b"secret" not in (tmp_path / f"x{suffix}").read_bytes()
 
 
 def test_lists_and_mappings_become_json(tmp_path):
-    export([{"key": "a", "votes": [1, 2], "meta": {"b": None, "a": "é"}}], tmp_path / "x.db")
-    with sqlite3.connect(tmp_path / "x.db") as database:
-        votes, meta = database.execute("SELECT votes, meta FROM pool").fetchone()
-        assert database.execute("SELECT json_extract(meta, '$.a') FROM pool").fetchone() == ("é",)
-    assert json.loads(votes) == [1, 2] and meta == '{"a": "é", "b": null}'
-
-
-def test_a_table_may_have_any_name_and_duplicate_keys(tmp_path):
-    row = {"key": "a", 'odd "name"': 1.5}
-    export([row, row], tmp_path / "x.db", table='my "pool"')
-    with sqlite3.connect(tmp_path / "x.db") as database:
-        assert database.execute('SELECT count(*) FROM "my ""pool"""').fetchone() == (2,)
+    row = {"key": "a", "votes": [1, 2], "meta": {"b": None, "a": "é"}, 'odd "name"': 1.5}
+    export([row, row], tmp_path / "x.db", table='my "pool"')  # a key may be there twice
+    assert len(query(tmp_path / "x.db", 'SELECT * FROM "my ""pool"""')) == 2
+    export([row], tmp_path / "x.db")
+    sql = "SELECT votes, meta, json_extract(meta, '$.a') AS a FROM {}"
+    (row,) = query(tmp_path / "x.db", sql)
+    assert json.loads(row["votes"]) == [1, 2]
+    assert (row["meta"], row["a"]) == ('{"a": "é", "b": null}', "é")
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -81,36 +75,62 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
         yield from pool(1500)
         raise RuntimeError("the disk of the pool failed")
 
-    for suffix in (".sqlite", ".parquet", ".csv"):
+    for suffix in SUFFIXES:
         path = tmp_path / f"pool{suffix}"
         path.write_text("what was there before")
         with pytest.raises(RuntimeError, match="failed"):
             export(breaking(), path)
         assert path.read_text() == "what was there before"
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     "rows, says",
     [
         ([], "no rows"),
-        (
-            [{"a": 1}] * 1000 + [{"a": 1, "b": 2}],
-            "row 1001 has columns that the first rows lack: b",
-        ),
-        ([{"a": 1}] * 1000 + [{"a": "x"}], "row 1001: column 'a' is integer in the first rows"),
+        ([{}], "no rows"),
+        ([{"a": 1}, {"a": 2**63}], "column 'a' holds a number beyond 64 bits"),
+        ([{"a": "\ud800"}], "cannot be written: .*surrogates"),
+        ([{"a": 1, "A": 2}], "cannot be written: duplicate column name: A"),
     ],
 )
-def test_rows_that_do_not_fit_are_a_clear_error(tmp_path, rows, says):
+def test_what_no_table_can_hold_is_a_clear_error(tmp_path, suffix, rows, says):
+    if "duplicate" in says and suffix in (".parquet", ".csv"):
+        assert export(rows, tmp_path / f"x{suffix}") == 1
+        return
     with pytest.raises(InputError, match=says):
-        export(rows, tmp_path / "x.csv")
+        export(rows, tmp_path / f"x{suffix}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_suffix_names_the_format(tmp_path):
-    with pytest.raises(InputError, match="x.xlsx ends in none of .sqlite"):
-        export(pool(1), tmp_path / "x.xlsx")
+def test_a_column_has_one_type_that_holds_all_its_values(tmp_path):
+    rows = [{"a": 1, "b": 1, "c": None, "d": True}, {"a": 2.5, "b": "x", "d": None, "e": -(2**63)}]
+    export(rows, tmp_path / "pool.parquet")
+    assert query(tmp_path / "pool.parquet", "SELECT * FROM {}") == [
+        {"a": 1.0, "b": "1", "c": None, "d": True, "e": None},
+        {"a": 2.5, "b": "x", "c": None, "d": None, "e": -(2**63)},
+    ]
 
 
-def test_rows_in_the_published_layout_are_recognised_as_gated():
-    assert flat({"question": "secret", "source_type": "Idavidrein/gpqa"})["question"] is None
+def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(tmp_path):
+    numbers = ["-5", "+3.2", "-1e-5", "2", "a\rb = c"]
+    formulas = ["=1+1", "+A1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "=cmd|' /C calc'!A0"]
+    export([{"=name": text} for text in [*numbers, *formulas]], tmp_path / "x.csv")
+    with open(tmp_path / "x.csv", encoding="utf-8", newline="") as file:
+        (name,), *cells = csv.reader(file)
+    assert [cell for (cell,) in cells] == [*numbers, *(f"'{text}" for text in formulas)]
+    assert name == "'=name"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".csv", "x", "x.xlsx", "folder.csv", "file/x.csv", "device.db", "locked/x.sqlite"]
+)
+def test_where_no_table_can_be_written_is_said_in_a_sentence(tmp_path, name):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "device.db").symlink_to("/dev/full")
+    (tmp_path / "locked").symlink_to("/proc/1")
+    with pytest.raises(InputError, match="ends in none|not a regular file|cannot be written"):
+        export(pool(1), tmp_path / name if name else "")
+    assert (tmp_path / "file").read_text() == "kept"

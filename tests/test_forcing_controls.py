@@ -1,25 +1,16 @@
-"""Conditional control, step forcing, rejection sampling and majority voting."""
+"""Conditional control, step forcing and rejection sampling."""
 
 from __future__ import annotations
-
-import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
 from s1core.backends import NativeScriptedBackend, ScriptedBackend
 from s1core.backends.hf import HFBackend
+from s1core.errors import InputError
 from s1core.forcing import Budget, controls, generate
-from s1core.records import Example, Generation, Problem, Segment, Trace
-from s1lab.evaluation.parallel import (
-    ComputePoint,
-    Vote,
-    compute_matched,
-    majority_points,
-    majority_vote,
-)
+from s1core.records import Example, Problem, Trace
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
@@ -164,57 +155,3 @@ def test_rejection_sampling_is_bounded():
     never = ScriptedBackend(tiny_tokenizer(), lambda context: 40)
     (result,) = controls.rejection_sample(never, PROBLEMS[:1], 10, rounds=3, max_answer=2)
     assert (result.generation, result.attempts, result.thinking_tokens) == (None, 3, 30)
-
-
-# ------------------------------------------------------------------------------- voting
-
-
-def same_number(a: str, b: str) -> bool:
-    return float(a) == float(b)
-
-
-@pytest.mark.parametrize(
-    ("answers", "expected"),
-    [
-        ([], Vote("", 0, 0)),
-        (["", ""], Vote("", 0, 0)),
-        (["7", "", "7.0", "8"], Vote("7", 2, 3)),
-        (["8", "7", "7.0"], Vote("7", 2, 3)),
-        (["8", "7"], Vote("8", 1, 2)),
-    ],
-)
-def test_the_majority_wins_ties_go_to_the_first_and_empty_answers_abstain(answers, expected):
-    assert majority_vote(answers, same_number) == expected
-
-
-@given(st.lists(st.sampled_from("abcd"), max_size=12))
-def test_a_vote_does_not_depend_on_the_order_but_for_ties(answers):
-    counts = {a: answers.count(a) for a in answers}
-    vote = majority_vote(answers)
-    assert vote.votes == max(counts.values(), default=0)
-    assert not answers or counts[vote.answer] == vote.votes
-
-
-def made(key: str, sample: int, tokens: int) -> Generation:
-    return Generation(key, sample, (Segment((1,) * tokens, "sampled", "thinking"),), "ended", 0)
-
-
-def test_majority_points_count_the_tokens_of_every_vote():
-    generations = [made(k, i, 10 * (i + 1)) for k in "ab" for i in range(4)]
-    answers = ["1", "2", "2", "2", "5", "5", "", "6"]
-    truth = {"a": "2", "b": "5"}
-    points = majority_points(generations, answers, lambda k, a: truth[k] == a, votes=(1, 2, 4, 8))
-    assert [(p.setting, p.tokens, p.correct, p.n) for p in points] == [
-        ("1x", 10.0, 1, 2),
-        ("2x", 30.0, 1, 2),
-        ("4x", 100.0, 2, 2),
-    ]
-
-
-def test_methods_are_compared_only_where_both_were_measured():
-    theirs = [ComputePoint("majority", f"{k}x", 1000.0 * k, 40 + 5 * i, 100)
-              for i, k in enumerate((1, 4, 16))]  # fmt: skip
-    ours = [ComputePoint("wait", str(t), t, 50, 100) for t in (500.0, 2000.0, 16000.0, 64000.0)]
-    matched = compute_matched(ours, theirs)
-    assert [(p.tokens, round(y, 4)) for p, y in matched] == [(2000.0, 0.425), (16000.0, 0.5)]
-    assert list(itertools.chain(compute_matched(ours, []), compute_matched([], theirs))) == []

@@ -18,10 +18,13 @@ from typer.testing import CliRunner
 
 from s1core.backends.hf import HFBackend
 from s1core.cli import app, main
+from s1core.cli.generate import EFFORTS
 from s1core.forcing import Budget
 from s1core.forcing import generate as force
 from s1core.records import Generation, Problem, read_jsonl, write_jsonl
-from s1lab.official import loops as compat
+from s1lab.cli import app as lab
+from s1lab.cli import main as lab_main
+from s1lab.official import loops
 from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_completions import call, serving
 
@@ -120,52 +123,58 @@ def test_what_a_server_fails_on_is_no_generation_and_is_tried_again(work, server
     assert not [q for q in done if any(f"user\n{q}<" in prompt for prompt in asked)]
 
 
-def test_an_effort_is_a_budget_that_a_profile_defines(work, tiny, capsys):
-    Path("p.yaml").write_text(_profile("efforts: {low: {max_thinking: 3}, high: {num: 1}}"))
-    common = ["--model", tiny, "--profile", "p.yaml", "--output", "o.jsonl"]
+def test_an_effort_is_a_budget_by_name_and_a_profile_has_names_of_its_own(work, tiny, capsys):
+    line = "efforts: {low: {max_thinking: 3}, high: {num: 1}, odd: {max_thinking: x}}"
+    Path("p.yaml").write_text(f"name: mine\nseed: 0\n{line}\n")
+    common = ["--model", tiny, "--output", "o.jsonl", "--efforts", "p.yaml"]
     run(*common, "--effort", "low", "--max-answer", "4")
     assert settings()["budget"]["max_thinking"] == 3 and settings()["budget"]["max_answer"] == 4
     assert max(g.thinking_tokens for g in made()) <= 3
-    assert "defines low, high" in refused(capsys, *common, "--effort", "huge")
+    assert "there are low, high" in refused(capsys, *common, "--effort", "huge")
     assert "effort 'high'" in refused(capsys, *common, "--effort", "high")
+    assert "max_thinking must be a whole number" in refused(capsys, *common, "--effort", "odd")
+    for text in ("- a", "a: [", "a: 1", "1: {}", "{}", "", "\x00"):
+        Path("p.yaml").write_text(text)
+        assert "p.yaml " in refused(capsys, *common, "--effort", "low")
 
 
-def _profile(line: str) -> str:
-    from s1lab import profiles
-
-    return (profiles.FOLDER / "smoke.yaml").read_text().split("efforts:")[0] + line + "\n"
-
-
-def test_the_shipped_profiles_define_three_efforts_that_grow():
-    from s1lab import profiles
-
-    for name in ("smoke", "laptop"):
-        efforts = profiles.load(name).efforts
-        low, medium, high = (Budget(**efforts[e]) for e in ("low", "medium", "high"))
-        spent = [(b.max_thinking, b.num_ignore) for b in (low, medium, high)]
-        assert spent == sorted(spent) and len(set(spent)) == 3
+def test_the_efforts_by_name_grow():
+    low, medium, high = (Budget(**fields) for fields in EFFORTS.values())
+    spent = [(b.max_thinking, b.num_ignore) for b in (low, medium, high)]
+    assert list(EFFORTS) == ["low", "medium", "high"] and spent == sorted(set(spent))
 
 
 @pytest.mark.parametrize("loop", ["harness", "readme", "generate"])
-def test_an_official_loop_makes_what_compat_makes(work, tiny, loop):
+def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     given = [] if loop == "generate" else ["--budget", "12", "--waits", "1"]
-    run("--model", tiny, "--loop", loop, "--output", "o.jsonl", "--limit", "3", *given)
+    given += ["--max-answer", "9"] if loop == "harness" else []
+    options = ["--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl", "--limit", "1"]
+    done = CliRunner().invoke(lab, ["loop", loop, *options, *given])
+    assert done.exit_code == 0, (done.output, done.exception)
     backend = HFBackend(tiny_model(), tiny_tokenizer())
-    asked = compat.HarnessSettings(
+    asked = loops.HarnessSettings(
         max_tokens_thinking=12, thinking_n_ignore=1, thinking_n_ignore_str="Wait",
-        max_model_len=backend.context_length,
+        max_model_len=backend.context_length, max_gen_toks=9,
     )  # fmt: skip
     name = "generate_script" if loop == "generate" else loop
-    assert made() == list(compat.run(name, backend, PROBLEMS[:3], asked))
+    assert made() == list(loops.run(name, backend, PROBLEMS[:1], asked))
     assert settings()["exact_tokens"] is (loop == "harness")
 
 
-def test_a_loop_that_crashed_officially_says_so(work, tiny, capsys):
-    with pytest.raises(SystemExit, match="the loop submits an empty batch"):
-        main(
-            ["generate", "--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl"]
-            + ["--loop", "harness", "--budget", "1", "--waits", "1"]
-        )
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["harness", "--budget", "1", "--waits", "1"], "the loop submits an empty batch"),
+        (["readme", "--max-answer", "3"], "has no --max-answer"),
+        (["generate", "--budget", "3"], "has no --budget"),
+        (["paper"], "pick one of harness, readme, generate"),
+    ],
+)
+def test_what_an_official_loop_does_not_do_is_said(work, tiny, capsys, arguments, said):
+    with pytest.raises(SystemExit) as error:
+        lab_main(["loop", *arguments, "--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl"])
+    shown = str(error.value) + capsys.readouterr().err
+    assert said in " ".join(shown.split()) and error.value.code != 0
     assert not Path("o.jsonl").exists() or not made()
 
 
@@ -175,12 +184,24 @@ def test_a_loop_that_crashed_officially_says_so(work, tiny, capsys):
         (["--backend", "tgi"], "pick one of hf, vllm, completions"),
         (["--backend", "completions"], "needs --url"),
         (["--url", "http://127.0.0.1/v1"], "are for a server"),
-        (["--loop", "readme", "--min-thinking", "3"], "has no --min-thinking"),
-        (["--loop", "generate", "--budget", "3"], "has no --budget"),
-        (["--loop", "paper"], "pick one of harness, readme, generate"),
         (["--engine-option", "dtype"], "takes NAME=VALUE"),
         (["--engine-option", "speed=9"], "has no option speed"),
-        (["--budget", "-1"], "max_thinking must be at least 0"),
+        (["--efforts", "p.yaml"], "choose one of them with --effort"),
+        (["--output", "p.jsonl"], "is an input too"),
+        (["--output", "./p.jsonl"], "is an input too"),
+        (["--output", "/dev/null"], "is not a regular file"),
+        (["--output", ""], "is not a regular file"),
+        (["--output", "."], "is not a regular file"),
+        *(
+            ([option, value], f"Invalid value for '{option}'")
+            for option, values in {
+                **dict.fromkeys(("--samples", "--limit", "--batch-size", "--max-answer"), "0 -1 x"),
+                **dict.fromkeys(("--budget", "--waits", "--min-thinking", "--seed"), "-1 1.5 nan"),
+                "--temperature": "nan inf -1 1e30 x",
+                "--top-p": "nan 0 1.1 -1",
+            }.items()
+            for value in (*values.split(), "9" * 30, "9" * 5000)
+        ),
         (["--template", "sky-t1"], "this model has no <|begin_of_thought|>"),
         (["--max-answer", "4", "--ignore-str", "</think>", "--template", "qwen3"], "plain text"),
     ],
@@ -206,6 +227,38 @@ def test_problems_that_are_there_twice_or_do_not_fit_are_refused_by_number(work,
 def test_a_file_that_something_else_made_is_not_appended_to(work, tiny, capsys):
     Path("o.jsonl").write_text("{}\n")
     assert "was not made by this" in refused(capsys, "--model", tiny, "--output", "o.jsonl")
+
+
+def test_a_file_that_is_being_written_is_not_written_by_another(work, tiny, capsys):
+    from filelock import FileLock
+
+    common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
+    run(*common)
+    whole = Path("o.jsonl").read_bytes()
+    Path("o.jsonl").write_bytes(whole[: len(whole) // 2])
+    with FileLock(".o.jsonl.lock"):
+        assert "another command is writing" in refused(capsys, *common)
+    run(*common)
+    assert Path("o.jsonl").read_bytes() == whole
+
+
+def test_a_file_with_a_sample_twice_is_not_continued(work, tiny, capsys):
+    common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
+    run(*common)
+    first = Path("o.jsonl").read_bytes().splitlines(keepends=True)[0]
+    Path("o.jsonl").write_bytes(Path("o.jsonl").read_bytes() + first)
+    assert "twice; remove one" in refused(capsys, *common)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"budget": 3}', "\x00" * 9, "[" * 9999]
+)
+def test_settings_beside_a_file_that_are_damaged_say_what_to_do(work, tiny, capsys, text):
+    common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
+    Path("o.jsonl").write_text("")
+    Path("o.jsonl.settings.json").write_text(text)
+    said = refused(capsys, *common)
+    assert "o.jsonl.settings.json is damaged" in said and "move it" in said
 
 
 # Imports everything once, then forks: each child runs one command and can be killed alone.

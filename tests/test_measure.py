@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from s1core.errors import BackendError
 
 from s1core.backends.base import Completion
 from s1core.backends.scripted import ScriptedBackend
+from s1core.errors import BackendError
 from s1core.forcing import Budget
 from s1core.records import Generation, Problem
 from s1lab.evaluation.measure import resume

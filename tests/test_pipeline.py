@@ -69,7 +69,7 @@ def test_every_arrow_leaves_a_finished_run(finished):
     assert all(step.run.is_finished for step in steps)
     made: set[str] = set()
     for step in steps:  # each after those it needs
-        assert made.issuperset(step.needs)
+        assert made.issuperset(need.run.id for need in step.needs)
         made.add(step.run.id)
     assert len(finished.examples()) == SMOKE.selected
 
@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, t
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
-        "from s1core.cli import main; main(['reproduce', 'smoke', *sys.argv[1:]])"
+        "from s1lab.cli import main; main(['reproduce', 'smoke', *sys.argv[1:]])"
     )
     command, environment = _command(store, *HEADLINE)
     full = subprocess.run(
@@ -196,7 +196,7 @@ def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, t
         timeout=300,
     )
     assert full.returncode == 1
-    assert full.stderr.strip().splitlines()[-1].startswith("s1core: ")
+    assert full.stderr.strip().splitlines()[-1].startswith("s1lab: ")
     assert "Traceback" not in full.stderr
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
     assert _public(store) == _headline(finished)

@@ -6,14 +6,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from s1core.errors import RunError
 
+from s1core.errors import RunError
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.cost import BANDWIDTH, cost, shape_of
+from s1lab.planning.cost import ASK_BEYOND, BANDWIDTH, begin_with, cost, refuse_or_agree, shape_of
 from s1lab.planning.needs import needs
 from s1lab.planning.sft_plan import H100
-from s1lab.planning.start import ASK_BEYOND, begin_with, refuse_or_agree
 from s1lab.planning.tokens import Counter
 from s1lab.runs import RunStore
 

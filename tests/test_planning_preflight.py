@@ -18,13 +18,10 @@ import pytest
 from s1core.errors import RunError
 from s1lab import profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.artifacts import broken_shards, check_datasets
-from s1lab.planning.cost import cost
-from s1lab.planning.environment import gpus
+from s1lab.planning.cost import begin_with, cost
 from s1lab.planning.fetch import CHECKSUMS
-from s1lab.planning.preflight import Site, preflight
-from s1lab.planning.report import Finding
-from s1lab.planning.start import begin_with
+from s1lab.planning.machine import Finding, gpus
+from s1lab.planning.preflight import Site, broken_shards, check_datasets, preflight
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
 from tests.planning_fixtures import (
@@ -144,7 +141,7 @@ def test_a_port_that_is_taken_and_hosts_that_nobody_starts(profile, site, monkey
         port = taken.getsockname()[1]
         found = problems(replace(profile, processes=16), replace(site, port=port))
     assert f"{port} is taken" in found["port"].text
-    assert "runs/slurm_two_nodes.sbatch" in found["launcher"].fix
+    assert "launch/slurm_two_nodes.sbatch" in found["launcher"].fix
 
 
 # ----------------------------------------------------------------------- data and models
@@ -235,7 +232,7 @@ def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, site):
 def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     repositories = {"models/org/tiny": {"config.json": b"{}"}}
     code = (
-        "import sys; from s1lab.planning.artifacts import _on_hub; "
+        "import sys; from s1lab.planning.preflight import _on_hub; "
         "print(*map(_on_hub, sys.argv[1:], [False] * 2), sep='\\n')"
     )
     clean = {k: v for k, v in os.environ.items() if k not in ("S1CORE_DATA_DIR", "HF_HUB_OFFLINE")}
@@ -252,5 +249,5 @@ def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
 
 
 def test_a_problem_is_one_line_that_names_what_is_wrong():
-    line = str(Finding.problem("disk", "full", "make room"))
+    line = str(Finding("disk", "full", "make room"))
     assert line.startswith("PROBLEM") and "disk: full" in line and "\n" not in line

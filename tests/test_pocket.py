@@ -15,7 +15,6 @@ from s1core.grading.countdown import check
 from s1lab import pocket
 from s1lab.pocket import pretrain, splits, teacher
 from s1lab.pocket.pool import POOL_SIZE, build_pool, normal_form, trace_correct
-from s1lab.pocket.tokenizer import build_tokenizer
 from s1lab.pocket.world import CAP, Puzzle, all_puzzles, chains, parse_question, solutions
 
 # ------------------------------------------------------------------------------ the task
@@ -106,7 +105,7 @@ def test_no_evaluation_puzzle_can_be_trained_on():
 
 
 def test_no_pretraining_document_contains_an_evaluation_puzzle():
-    tokenizer = build_tokenizer()
+    tokenizer = pocket.load_tokenizer()
     held_out, found = splits.held_out(), 0
     recipe = pretrain.RECIPES["large"]
     for step in (0, recipe.steps - 1):
@@ -206,12 +205,8 @@ def test_text_survives_the_tokenizer():
     assert tokenizer.unk_token_id not in tokenizer(text).input_ids
 
 
-def test_the_shipped_tokenizer_is_the_one_the_word_list_builds():
-    assert pocket.load_tokenizer().get_vocab() == build_tokenizer().get_vocab()
-
-
 def test_the_direct_encoding_of_pretraining_is_the_tokenizers():
-    documents, tokenizer = pretrain.documents(), build_tokenizer()
+    documents, tokenizer = pretrain.documents(), pocket.load_tokenizer()
     rng = np.random.default_rng(0)
     for kind in pretrain.SHARES:
         ids = documents.draw(kind, rng)

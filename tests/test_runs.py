@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from s1core.errors import InputError, RunError
 
-from s1lab.runs import Journal, RunStore, run_name, settings_hash
+from s1core.errors import RunError
+from s1lab.runs import RunStore, run_name
 
 SETTINGS = {"model": "m", "budget": 8}
 
@@ -23,10 +23,9 @@ def _compute(run):
 
 
 def test_the_name_depends_on_the_settings_and_not_on_their_order():
-    assert settings_hash("k", {"a": 1, "b": 2}) == settings_hash("k", {"b": 2, "a": 1})
-    assert settings_hash("k", {"a": 1}) != settings_hash("k", {"a": 2})
-    assert settings_hash("k", {"a": 1}) != settings_hash("l", {"a": 1})
-    assert run_name("sft", {"a": 1}) == f"sft-{settings_hash('sft', {'a': 1})}"
+    assert run_name("k", {"a": 1, "b": 2}) == run_name("k", {"b": 2, "a": 1})
+    assert run_name("k", {"a": 1}) != run_name("k", {"a": 2})
+    assert run_name("k", {"a": 1}).removeprefix("k") != run_name("l", {"a": 1}).removeprefix("l")
 
 
 def test_a_finished_run_is_returned_and_not_computed_again(tmp_path):
@@ -60,35 +59,12 @@ def test_a_run_that_failed_goes_on_with_what_it_had(tmp_path):
     assert seen == [{"a": 1}] and run.is_finished
 
 
-def test_a_last_line_torn_by_a_crash_is_dropped_and_the_rest_kept(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text('{"a": 1}\n{"a": 2}\n{"a": 3', encoding="utf-8")
-    journal = Journal(path)
-    assert list(journal.records()) == [{"a": 1}, {"a": 2}]
-    journal.append([{"a": 4}])
-    assert list(journal.records()) == [{"a": 1}, {"a": 2}, {"a": 4}]
-
-
-def test_a_line_damaged_in_the_middle_is_reported_with_its_number(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"out\.jsonl:2: not JSON"):
-        list(Journal(path).records())
-
-
 def test_a_public_file_that_was_changed_is_refused_and_verify_names_it(tmp_path):
     run = RunStore(tmp_path).ensure("demo", SETTINGS, _compute)
     (run.path / "public" / "table.csv").write_text("x,y\n1,three\n")
-    with pytest.raises(RunError, match="sha256 differs"):
+    with pytest.raises(RunError, match="its sha256 is not"):
         run.read_table("table.csv")
     assert run.verify() == [f"{run.id}: public/table.csv was changed after it was written"]
-
-
-def test_a_damaged_marker_is_one_clear_sentence(tmp_path):
-    run = RunStore(tmp_path).ensure("demo", SETTINGS, _compute)
-    (run.path / "finished.json").write_text("{")
-    with pytest.raises(RunError, match="is damaged"):
-        run.read_json("facts.json")
 
 
 def test_committed_results_are_read_but_never_started(tmp_path):
@@ -115,13 +91,6 @@ def test_export_is_the_same_bytes_for_the_same_runs(tmp_path):
         }
 
     assert tables(tmp_path / "a") == tables(tmp_path / "b")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_store_is_one_clear_sentence(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(RunError, match="cannot write to the run store"):
-        RunStore(tmp_path / "store").ensure("demo", SETTINGS, _compute)
 
 
 def test_a_store_that_cannot_be_made_is_one_clear_sentence(tmp_path):

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import SFTConfig, encode
-from s1core.sft.encode import IGNORE
-from s1core.sft.pack import balance, fill, pack, plan_step
+from s1core.sft.encode import IGNORE, pack, plan_step
 
 
 def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3 7") -> Example:
@@ -36,9 +35,9 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
 
 
 def test_pocket_tokens_are_supervised_one_by_one() -> None:
-    from s1lab.pocket.tokenizer import build_tokenizer
+    from s1lab.pocket import load_tokenizer
 
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     row = example("3 * 7 = 21 , 21 + 8 = 29 yes", "( 3 * 7 ) + 8", "Use 3 7 8 to make 29")
     (encoded,) = encode([row], tokenizer).examples
     taught = [label for label in encoded.labels if label != IGNORE]
@@ -171,13 +170,12 @@ def test_rows_of_heavy_tailed_lengths_are_over_97_percent_full() -> None:
     lengths = heavy_tail.tolist()
     assert max(lengths) == 850
     for capacity in (1024, 2048):
-        assert fill(lengths, pack(lengths, capacity), capacity) > 0.97
+        assert sum(lengths) > 0.97 * capacity * len(pack(lengths, capacity))
 
 
 def test_packing_by_hand() -> None:
     assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
-    assert balance([5, 4, 3, 3, 3], 2) == [[0, 3], [1, 2, 4]]
-    assert fill([6, 4], [[0, 1]], 10) == 1.0
+    assert plan_step([5, 4, 3, 3, 3], 8, processes=2) == [[[0, 3], []], [[1, 2], [4]]]
     with pytest.raises(InputError, match="11 tokens does not fit in a row of 10"):
         pack([3, 11], 10)
 
@@ -198,13 +196,37 @@ def test_a_step_gives_every_process_the_same_number_of_passes(
 
 def test_the_paper_makes_315_steps() -> None:
     assert SFTConfig().total_steps(1000) == 315
-    assert SFTConfig().paper_recipe
-    assert not SFTConfig(max_seq_len=4096).paper_recipe
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"lr": float("nan")}, {"warmup_ratio": 2}, {"dtype": "float8"}]
-)
-def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=next(iter(wrong))):
-        SFTConfig(**wrong)
+NAN, INFINITE = float("nan"), float("inf")
+WRONG = {
+    **dict.fromkeys(("epochs", "batch_size"), (0, -1, 1.5, "3", True, None, 10**12, NAN)),
+    **dict.fromkeys(("seed", "checkpoint_every"), (-1, 2**64, 0.5, "0", None)),
+    **dict.fromkeys(("max_seq_len", "loss_chunk_tokens"), (0, -5, 10**12, 2.0, NAN)),
+    **dict.fromkeys(("micro_batch_tokens", "sequence_parallel"), (-1, 10**12, "8", None, NAN)),
+    "lr": (0, -1e-5, 1e30, NAN, INFINITE, "1e-5", None, True),
+    **dict.fromkeys(("warmup_ratio", "weight_decay"), (-0.1, 2, NAN, INFINITE, "0.1", None)),
+    **dict.fromkeys(("eps", "max_grad_norm"), (0, -1, NAN, INFINITE, 1e300, "1")),
+    "betas": ((0.9,), (0.9, 1.0), (0.9, NAN), (-0.1, 0.9), 0.9, "0.9", [0.9, 0.95], ("a", "b")),
+    **dict.fromkeys(("packing", "activation_checkpointing"), (1, "yes", None)),
+    "dtype": ("float8", None, 16),
+    "on_too_long": ("cut", "", None),
+    "template": (None, 3),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in WRONG.items() for v in values])
+def test_settings_that_cannot_be_meant_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"^{name} must be .* \(SFTConfig\)$"):
+        SFTConfig(**{name: value})
+
+
+def test_nothing_trains_on_an_empty_part_in_silence(tiny_tokenizer: Any) -> None:
+    whole = example(question="Use 9")
+    rows = [whole, example(attempt=" "), example(thinking=""), example(question="\n")]
+    left = encode(rows, tiny_tokenizer)
+    assert [row.key for row in left.examples] == [whole.key]
+    assert "3 dropped: 1 without an answer, 1 without a thought, 1 without a" in left.report()
+    for wrong in (None, 3, ["9"]):
+        with pytest.raises(InputError, match="for an answer, which is no text"):
+            encode([example(attempt=wrong)], tiny_tokenizer)  # type: ignore[arg-type]

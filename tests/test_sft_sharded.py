@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from s1core.errors import InputError
+import yaml
 
+from s1core.errors import InputError, RunError
 from s1core.records import write_jsonl
 from s1core.sft import SFTConfig
-from s1core.sft.export import save_tokenizer
-from s1core.sft.launch import main, read_config
-from tests.test_sft_train import CONFIG, examples, train
-
-SETTINGS = (
-    "epochs=2",
-    "batch_size=4",
-    "lr=1e-2",
-    "max_seq_len=128",
-    "checkpoint_every=2",
-    "seed=3",
-)
+from s1core.sft.checkpoint import save_tokenizer
+from s1core.sft.config import read_settings
+from s1core.sft.processes import spawn
+from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
 STOPPING = """
 import sys
-from s1core.sft import launch
+from s1core import sft
+from s1core.cli import main
 
 def stopping(*args, **kwargs):
     def stop(row):
@@ -39,8 +32,8 @@ def stopping(*args, **kwargs):
             raise SystemExit("stopped at step 3")
     return train(*args, on_log=stop, **kwargs)
 
-train, launch.train = launch.train, stopping
-sys.exit(launch.main(sys.argv[1:]))
+train, sft.train = sft.train, stopping
+main(sys.argv[1:])
 """
 
 
@@ -53,59 +46,80 @@ def folder(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: Any) -> Path:
     return path
 
 
-def command(folder: Path, out: Path, *settings: str) -> list[str]:
-    pairs = [part for setting in (*SETTINGS, *settings) for part in ("--set", setting)]
-    paths = ["--model", folder / "model", "--data", folder / "examples.jsonl", "--out", out]
-    return [*map(str, paths), "--device", "cpu", *pairs]
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+
+def command(folder: Path, out: Path, **settings: Any) -> list[str]:
+    """The arguments of `s1core sft` for these settings; the command line reads them from a file."""
+    config = folder / f"{out.name}.yaml"
+    row = asdict(replace(CONFIG, **settings)) | {"betas": [0.9, 0.95]}
+    config.write_text(yaml.safe_dump(row))
+    paths = {"--model": folder / "model", "--data": folder / "examples.jsonl", "--output": out}
+    return ["sft", *(str(part) for pair in {**paths, "--config": config}.items() for part in pair)]
 
 
 def torchrun(processes: int, program: list[str]) -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*launcher, f"--nproc-per-node={processes}", *program],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    command = [*launcher, f"--nproc-per-node={processes}", *program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_the_command_trains_a_folder_like_a_model_in_memory(
-    folder: Path, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path, capsys: Any
+def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own(
+    folder: Path, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
 ) -> None:
-    assert main(command(folder, tmp_path / "command")) == 0
-    assert "6 steps, last loss" in capsys.readouterr().out
+    result = spawn(str(folder / "model"), examples(), CONFIG, tmp_path / "folder", 1)
+    assert (result.steps, result.resumed_from) == (6, 6)
     train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "memory")
-    for name in ("log.jsonl", "final/model.safetensors"):
-        one, other = tmp_path / "command" / name, tmp_path / "memory" / name
-        assert one.read_bytes() == other.read_bytes()
+    assert same_bytes(tmp_path / "folder", tmp_path / "memory")
 
 
-def test_bad_arguments_end_in_one_sentence(folder: Path, tmp_path: Path, capsys: Any) -> None:
-    assert main(command(folder, tmp_path, "epoch=3")) == 1
-    assert "error: unknown setting epoch; there are epochs" in capsys.readouterr().err
-    with pytest.raises(InputError, match="name=value, not 'epochs'"):
-        read_config(None, ["epochs"])
-    assert read_config(None, ["lr=1e-3", "lora={rank: 4}"]).lora.rank == 4
-    assert read_config(None) == SFTConfig()
+def test_a_process_that_fails_is_reported_with_its_command(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="ended with status 1; .* -m s1core.cli sft --model"):
+        spawn(str(folder / "nothing"), examples(), CONFIG, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 3", "unknown setting epoch; there are epochs"),
+        ("- 1", "must hold settings"),
+        ("a: b: c", "must hold settings"),
+        ("", "must hold settings"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_meant_is_refused(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_settings(tmp_path / "config.yaml")
+
+
+def test_settings_survive_their_file(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("lr: 1e-3\nbetas: [0.8, 0.9]\n")
+    read = SFTConfig(**read_settings(tmp_path / "config.yaml"))
+    assert read == SFTConfig(lr=1e-3, betas=(0.8, 0.9))
 
 
 @pytest.mark.slow
 def test_two_processes_lose_what_one_does_and_resume_on_another_number(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, tiny_tokenizer: Any
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    assert main(command(folder, tmp_path / "one")) == 0
+    train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
     expected = losses(tmp_path / "one")
-
-    two = torchrun(2, ["-m", "s1core.sft.launch", *command(folder, tmp_path / "two")])
+    two = torchrun(2, ["-m", "s1core.cli", *command(folder, tmp_path / "two")])
     assert two.returncode == 0, two.stderr
+    assert two.stdout.count("6 steps, ") == 1
     assert losses(tmp_path / "two") == pytest.approx(expected, rel=1e-4)
     weights = [
         AutoModelForCausalLM.from_pretrained(tmp_path / name / "final").state_dict()
@@ -117,13 +131,12 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
     (tmp_path / "stopping.py").write_text(STOPPING)
     for start, end in ((2, 1), (1, 2), (2, 2)):
         out = tmp_path / f"from-{start}-to-{end}"
-        program = [str(tmp_path / "stopping.py"), *command(folder, out)]
-        stopped = torchrun(start, program)
+        stopped = torchrun(start, [str(tmp_path / "stopping.py"), *command(folder, out)])
         assert "stopped at step 3" in stopped.stderr
         assert not (out / "final").exists()
-        shards = sorted(path.name for path in (out / "checkpoints/step-000002").iterdir())
-        assert len([name for name in shards if name.endswith(".safetensors")]) == start
-        resumed = torchrun(end, ["-m", "s1core.sft.launch", *command(folder, out)])
+        shards = list((out / "checkpoints/step-000002").glob("*.safetensors"))
+        assert len(shards) == start
+        resumed = torchrun(end, ["-m", "s1core.cli", *command(folder, out)])
         assert resumed.returncode == 0, resumed.stderr
         assert losses(out) == pytest.approx(expected, rel=1e-4)
         if start == end:
@@ -131,28 +144,26 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
 
 
 @pytest.mark.slow
-def test_two_processes_in_bf16_with_checkpointing_follow_fp32(folder: Path, tmp_path: Path) -> None:
-    how = ("dtype=bfloat16", "optimizer_dtype=bfloat16", "activation_checkpointing=true")
-    assert main(command(folder, tmp_path / "fp32")) == 0
-    done = torchrun(2, ["-m", "s1core.sft.launch", *command(folder, tmp_path / "bf16", *how)])
+@pytest.mark.parametrize(
+    ("how", "tolerance"),
+    [
+        ({"dtype": "bfloat16", "activation_checkpointing": True}, 0.05),
+        # Ulysses: tokens are split outside attention, heads inside it.
+        ({"sequence_parallel": 2, "packing": False}, 1e-4),
+    ],
+)
+def test_two_processes_lose_what_one_does_however_they_compute(
+    how: dict[str, Any], tolerance: float, folder: Path, tmp_path: Path, tiny_tokenizer: Any
+) -> None:
+    train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
+    done = torchrun(2, ["-m", "s1core.cli", *command(folder, tmp_path / "two", **how)])
     assert done.returncode == 0, done.stderr
-    assert losses(tmp_path / "bf16") == pytest.approx(losses(tmp_path / "fp32"), rel=0.05)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=tolerance)
 
 
-@pytest.mark.slow
-def test_two_processes_sharing_each_row_lose_what_one_does(folder: Path, tmp_path: Path) -> None:
-    """Ulysses: tokens are split outside attention, heads inside it."""
-    assert main(command(folder, tmp_path / "one")) == 0
-    pair = command(folder, tmp_path / "pair", "sequence_parallel=2", "packing=false")
-    done = torchrun(2, ["-m", "s1core.sft.launch", *pair])
-    assert done.returncode == 0, done.stderr
-    assert losses(tmp_path / "pair") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
-
-
-def test_a_team_that_cannot_be_formed_is_refused(folder: Path, tmp_path: Path, capsys: Any) -> None:
-    assert main(command(folder, tmp_path, "sequence_parallel=3")) == 1
-    assert "sequence_parallel=3 must divide the 1 processes" in capsys.readouterr().err
-
-
-def test_settings_of_the_command_are_those_of_the_library() -> None:
-    assert read_config(None, SETTINGS) == replace(CONFIG)
+def test_a_team_that_cannot_be_formed_is_refused(
+    folder: Path, tmp_path: Path, tiny_tokenizer: Any
+) -> None:
+    with pytest.raises(InputError, match="sequence_parallel=3 must divide the 1 processes"):
+        config = replace(CONFIG, sequence_parallel=3)
+        train(folder / "model", tiny_tokenizer, examples(), config, tmp_path)

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from s1core.errors import InputError
 
 from s1core import sft
+from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 
@@ -86,7 +86,7 @@ def test_packed_hidden_states_and_gradients_equal_unpacked_ones(
     import torch
 
     from s1core.sft.engine import Engine
-    from s1core.sft.group import join
+    from s1core.sft.processes import join
 
     rows = encoded.examples[:5]
     reference_loss(model, rows).backward()
@@ -111,7 +111,7 @@ def test_a_change_in_one_packed_example_does_not_reach_its_neighbours(
     import torch
 
     from s1core.sft.engine import Engine
-    from s1core.sft.group import join
+    from s1core.sft.processes import join
 
     engine = Engine(model, CONFIG, join("cpu"))
     ids, _, lengths = engine._tensors(encoded.examples[:3])
@@ -303,7 +303,7 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     try:
         while not list(tmp_path.glob("checkpoints/step-*")) and process.is_alive():
             time.sleep(0.02)
-        with pytest.raises(InputError, match="another process is training"):
+        with pytest.raises(RunError, match="another process is training"):
             train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
     finally:
         os.kill(process.pid or 0, signal.SIGKILL)
@@ -319,11 +319,11 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(
     stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
     fewer = replace(encoded, examples=encoded.examples[1:])
     for config, rows, again, what in (
-        (replace(CONFIG, lr=1e-3), encoded, tiny_model, r"lr \(0.01 there, 0.001 asked for\)"),
+        (replace(CONFIG, lr=1e-3), encoded, tiny_model, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, fewer, tiny_model, "the data"),
-        (CONFIG, encoded, model, "the model .*trained in place"),
+        (CONFIG, encoded, model, "the model"),
     ):
-        with pytest.raises(InputError, match=f"differs in {what}.*choose another folder"):
+        with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             train(again, tiny_tokenizer, rows, config, tmp_path)
 
 
@@ -333,10 +333,10 @@ def test_a_checkpoint_of_another_model_is_refused(
     from tests.helpers import tiny_model as build
 
     stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
-    with pytest.raises(InputError, match="the model"):
+    with pytest.raises(RunError, match="the model"):
         train(copy.deepcopy(build(1)), tiny_tokenizer, encoded, CONFIG, tmp_path)
     (tmp_path / "run.json").unlink()
-    with pytest.raises(InputError, match="lacks rows|another model"):
+    with pytest.raises(InputError, match="step-000002 cannot be read .*delete"):
         train(copy.deepcopy(build(0, 4)), tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert list(tmp_path.glob("checkpoints/step-000002"))
 
@@ -411,7 +411,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
         if row["step"] == step:
             limited.enter_context(files_of_at_most(20_000))
 
-    with limited, pytest.raises(InputError, match=what):
+    with limited, pytest.raises(RunError, match=what):
         train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=fill_the_disk)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
@@ -419,7 +419,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def test_a_full_disk_at_the_very_end_keeps_the_checkpoint_that_holds_the_training(
+def test_a_final_model_that_cannot_be_written_leaves_the_checkpoint_that_holds_the_training(
     model: Any,
     tiny_model: Any,
     tiny_tokenizer: Any,
@@ -427,16 +427,104 @@ def test_a_full_disk_at_the_very_end_keeps_the_checkpoint_that_holds_the_trainin
     undisturbed: TrainResult,
     tmp_path: Path,
 ) -> None:
-    config = replace(CONFIG, keep_checkpoints=True)
-    train(model, tiny_tokenizer, encoded, config, tmp_path)
-    shutil.rmtree(tmp_path / "final")  # as if the process had died while it wrote the model
-    with (
-        files_of_at_most(20_000),
-        pytest.raises(InputError, match="final model could not be written.*free some disk space"),
-    ):
-        train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, config, tmp_path)
+    in_the_way = tmp_path / ".final.partial"
+    in_the_way.write_text("a file where the folder would be")
+    with pytest.raises(RunError, match="final model could not be written.*free some disk space"):
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert not (tmp_path / "final").exists()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000006"]
-    again = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, config, tmp_path)
+    in_the_way.unlink()
+    again = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
     assert again.resumed_from == again.steps == 6
     assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+# ------------------------------------------------------------------------- damaged files
+
+HALF = object()
+DAMAGE = {
+    "an empty run.json": ("run.json", b"", "run.json is damaged.*delete that folder"),
+    "half a run.json": ("run.json", HALF, "run.json is damaged.*delete that folder"),
+    "a run.json of another shape": ("run.json", b"[1]", "run.json is damaged.*delete that folder"),
+    "a run.json of another run": ("run.json", b"{}", "differs in epochs.*delete this one"),
+    "half a state": ("checkpoints/step-000002/state.json", HALF, "state.json cannot be read.*"),
+    "an empty state": ("checkpoints/step-000002/state.json", b"{}", "state.json cannot be read.*"),
+    "no state": ("checkpoints/step-000002/state.json", None, "state.json cannot be read.*"),
+    "half the tensors": ("checkpoints/step-000002/*.safetensors", HALF, "cannot be read.*delete"),
+    "no tensors": ("checkpoints/step-000002/*.safetensors", None, "cannot be read.*delete"),
+    "garbled tensors": ("checkpoints/step-000002/*.safetensors", b"x" * 99, "cannot be read.*"),
+}
+
+
+def damage(path: Path, content: Any) -> None:
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(
+            path.read_bytes()[: path.stat().st_size // 2] if content is HALF else content
+        )
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_what_is_damaged_is_named_and_the_advice_works(
+    what: str,
+    model: Any,
+    tiny_model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "run"
+    stopped(model, tiny_tokenizer, encoded, out, 3)
+    pattern, content, message = DAMAGE[what]
+    (path,) = out.glob(pattern)
+    damage(path, content)
+    with pytest.raises(S1Error, match=message) as error:
+        train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
+    assert "\n" not in str(error.value)
+    shutil.rmtree(out if "run.json" in pattern else path.parent)
+    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
+    assert result.resumed_from == 0
+    assert same_bytes(out, undisturbed.path.parent)
+
+
+@pytest.mark.parametrize("step", [3, 5])
+@pytest.mark.parametrize(
+    "tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\x00" * 40, HALF, None]
+)
+def test_a_torn_log_is_made_whole_from_the_checkpoint(
+    tail: Any,
+    step: int,
+    model: Any,
+    tiny_model: Any,
+    tiny_tokenizer: Any,
+    encoded: Encoded,
+    undisturbed: TrainResult,
+    tmp_path: Path,
+) -> None:
+    stopped(model, tiny_tokenizer, encoded, tmp_path, step)
+    log = tmp_path / "log.jsonl"
+    whole = b"".join(log.read_bytes().splitlines(True)[: step // 2 * 2])  # to the checkpoint
+    damage(log, tail if tail in (HALF, None) else whole + tail)
+    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert [row["step"] for row in result.log] == [1, 2, 3, 4, 5, 6]
+    assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_a_folder_that_can_be_used(
+    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    assert len(result.log) == 6
+
+
+def test_a_finished_run_whose_log_is_lost_is_refused_and_not_shown_as_empty(
+    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+) -> None:
+    train(copy.deepcopy(model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(RunError, match="state.json cannot be read.*delete"):
+        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)

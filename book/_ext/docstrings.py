@@ -19,6 +19,9 @@ def setup(app):
 def _restate(app, what, name, thing, options, lines):
     # Below modules, indentation belongs to the sections (Args:, Returns:).
     lines[:] = blocks(lines) if what == "module" else prose("\n".join(lines)).split("\n")
+    if what in {"attribute", "data", "property"}:
+        # Napoleon takes the first line of these up to a colon for a type: it gets an empty one.
+        lines.insert(0, "\\ ")
 
 
 def prose(text):
@@ -38,17 +41,10 @@ def blocks(lines):
     """Paragraphs as prose, indented blocks as they are, announced by `::`."""
     done = []
     for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
+        last = next((line for line in reversed(done) if line), "")
         if not paragraph.startswith(" "):
-            done += [*prose(paragraph).split("\n"), ""]
-            continue
-        announced = [line for line in done if line][-1:]
-        if not (announced and announced[0].endswith("::")) and not _goes_on(done):
+            paragraph = prose(paragraph)
+        elif not last.endswith("::") and not last.startswith(" "):
             done += ["::", ""]
         done += [*paragraph.split("\n"), ""]
     return done
-
-
-def _goes_on(done):
-    """Whether the last paragraph was an indented block already."""
-    last = [line for line in done if line][-1:]
-    return bool(last) and last[0].startswith(" ")

@@ -6,51 +6,31 @@ would fetch from a CDN, and it is declared twice, which is an error in the conso
 """
 
 import importlib.util
-import re
 import shutil
 from pathlib import Path
 
-SCRIPT = "tex-chtml-full.js"
-FONTS = "output/chtml/fonts/woff-v2"
-SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>)\s*<dl>(.*?)</dl>', re.DOTALL)
-LINE = '<span class="sig-line">'
+SCRIPT, FONTS = "tex-chtml-full.js", "output/chtml/fonts/woff-v2"
+# A bibliography is called a list whose entries are not list items (against WCAG 1.3.1).
+LISTS = {'<div role="list" class="cit': '<div class="cit', ' role="doc-biblioentry"': ""}
 # The arrow beside a page with pages below it has no name of its own.
-TOGGLE = (
-    '<summary><span class="toctree-toggle',
-    '<summary aria-label="Pages below"><span class="toctree-toggle',
-)
+TOGGLE = '<summary><span class="toctree-toggle'
+NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'
 
 
 def setup(app):
-    app.connect("config-inited", _use_local_script, priority=900)
     app.connect("html-page-context", _tidy_page, priority=900)
     app.connect("build-finished", _copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _use_local_script(app, config):
-    config.mathjax_path = f"mathjax/{SCRIPT}"
-
-
 def _tidy_page(app, page, template, context, doctree):
-    context["script_files"] = [
-        script
-        for script in context.get("script_files", [])
-        if "thebe" not in f"{script} {getattr(script, 'attributes', '')}".lower()
-    ]
-    if context.get("body"):
-        context["body"] = _sound(context["body"])
+    def live(script):
+        return "thebe" in f"{script} {getattr(script, 'attributes', '')}".lower()
 
-
-def _sound(body):
-    """Mend what docutils and autodoc write against the rules of accessible markup."""
-    # A bibliography is called a list whose entries are not list items (WCAG 1.3.1).
-    body = body.replace('<div role="list" class="cit', '<div class="cit')
-    body = body.replace(' role="doc-biblioentry"', "")
-    # A signature over several lines is called a list of definitions without terms.
-    return SIGNATURE.sub(
-        lambda lines: lines[1] + lines[2].replace("<dd>", LINE).replace("</dd>", "</span>"), body
-    )
+    context["script_files"] = [s for s in context.get("script_files", []) if not live(s)]
+    for written, sound in LISTS.items():
+        if context.get("body"):
+            context["body"] = context["body"].replace(written, sound)
 
 
 def _copy(app, error):
@@ -65,5 +45,4 @@ def _copy(app, error):
     shutil.copy2(source / SCRIPT, target)
     shutil.copytree(source / FONTS, target / FONTS, dirs_exist_ok=True)
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(*TOGGLE), encoding="utf-8")
+        page.write_text(page.read_text("utf-8").replace(TOGGLE, NAMED), encoding="utf-8")

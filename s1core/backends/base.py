@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from s1core.errors import check_number
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
@@ -25,6 +27,9 @@ class SamplingParams:
         min_tokens: no stop token among the first `min_tokens` tokens.
         first_draw: draws of this seed already used. A generation continued over several calls
             uses the same random numbers as one that runs through.
+
+    Raises:
+        InputError: a number outside its range.
     """
 
     max_tokens: int
@@ -36,12 +41,15 @@ class SamplingParams:
     first_draw: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise ValueError(f"max_tokens must be at least 1, not {self.max_tokens}")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(
-                f"need temperature >= 0 and 0 < top_p <= 1, not {self.temperature}, {self.top_p}"
-            )
+        check_number("max_tokens", self.max_tokens, 1, 2**31)
+        if self.temperature != 0:  # below, what is divided by it overflows
+            check_number("temperature", self.temperature, 1e-4, 1e4, whole=False)
+        check_number("top_p", self.top_p, 1e-9, 1, whole=False)
+        check_number("seed", self.seed or 0, 0, 2**64 - 1)
+        check_number("min_tokens", self.min_tokens, 0, 2**31)
+        check_number("first_draw", self.first_draw, 0, 2**62)
+        for stop in self.stop_token_ids:
+            check_number("a stop token's id", stop, 0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)

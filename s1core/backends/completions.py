@@ -1,66 +1,28 @@
 """Any OpenAI-compatible `/v1/completions` server: vLLM's, llama.cpp's, Ollama's, SGLang's.
 
-Prompts go out as token ids where the server takes them, else as text; ids come back where the
-server returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways
-is recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never
-an answer. Servers have sampling defaults of their own, so every setting is sent.
+Prompts go out as token ids where the server takes them, else as text; ids come back where it
+returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways is
+recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never an
+answer, and so is a reply that cannot be true.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from s1core.backends.base import Completion, SamplingParams
+from s1core.backends.client import Client, RequestFailed, Retry
 from s1core.backends.sampling import uniforms
 from s1core.checkpoints import load_tokenizer
-from s1core.errors import BackendError
+from s1core.errors import BackendError, check_number
 from s1core.templates import encode
 
 if TYPE_CHECKING:
     from s1core.forcing.budget import Machine
-
-_RETRIED_STATUS = {408, 409, 425, 429, 500, 502, 503, 504}
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often and how patiently a request is tried again.
-
-    Attributes:
-        attempts: tries in all.
-        timeout: seconds without an answer after which a try has failed.
-        wait: seconds before the second try; doubles each time.
-        longest_wait: most seconds between tries, also when the server asks for more.
-    """
-
-    attempts: int = 5
-    timeout: float = 600.0
-    wait: float = 0.5
-    longest_wait: float = 30.0
-
-    def pause(self, attempt: int, asked: str | None) -> float:
-        """Seconds to wait after try number `attempt` (from 0); `asked` is Retry-After."""
-        own = self.wait * 2**attempt
-        server = float(asked) if asked and asked.replace(".", "", 1).isdigit() else 0.0
-        return min(max(own, server), self.longest_wait)
-
-
-class _Failed(Exception):
-    """One try that failed; `again` says whether another could succeed."""
-
-    def __init__(self, message: str, again: bool, retry_after: str | None = None) -> None:
-        super().__init__(message)
-        self.again, self.retry_after = again, retry_after
 
 
 class CompletionsBackend:
@@ -80,7 +42,8 @@ class CompletionsBackend:
 
     Raises:
         BackendError: the address is not one, holds a password, or the server does not tell its
-            context length.
+            context length; or the key cannot be sent.
+        InputError: a number outside its range.
     """
 
     def __init__(
@@ -95,38 +58,29 @@ class CompletionsBackend:
         retry: Retry | None = None,
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
-        address = urllib.parse.urlsplit(url)
-        if address.username or address.password or address.query:
-            raise BackendError(
-                "the server's address must hold no user, password or query; put the key in "
-                f"the environment variable {key_variable}"
-            )
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise BackendError(
-                f"{url!r} is not an http(s) address; give one such as http://host/v1"
-            )
+        check_number("the number of requests in flight", concurrency, 1, 4096)
+        if context_length is not None:
+            check_number("context_length", context_length, 1, 2**31)
+        if token_ids not in (None, True, False):
+            raise BackendError(f"token_ids is true or false, not {token_ids!r}")
+        self._client = Client(url, key_variable=key_variable, retry=retry)
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
-        self.url, self.model, self.tokenizer = url.rstrip("/"), model, tokenizer
+        self.url, self.model, self.tokenizer = self._client.url, model, tokenizer
         self.batch_size = 4 * concurrency
         self.exact_tokens: bool | None = None
-        self._retry = retry or Retry()
+        self._vocabulary = frozenset(tokenizer.get_vocab().values())
         self._token_ids = token_ids
         self._concurrency = concurrency
-        self._key_variable = key_variable
         self.context_length = context_length or self._ask_context_length()
 
     def complete(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
     ) -> list[Completion]:
         """One request per prompt, several in flight; failures become "error" completions."""
-        if not prompts:
-            return []
-        with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
-            completions = list(pool.map(self._complete_row, prompts, params))
-        if done := [c.exact_tokens for c in completions if c.finish_reason != "error"]:
-            self.exact_tokens = all(done) and self.exact_tokens is not False
-        return completions
+        if len(prompts) == 1:
+            return [self._complete_row(prompts[0], params[0])]
+        return self._side_by_side(self._complete_row, zip(prompts, params, strict=True))
 
     def force(
         self,
@@ -141,11 +95,21 @@ class CompletionsBackend:
         """
         from s1core.forcing.drive import multi_call
 
-        def row(i: int) -> str:
-            return multi_call(self, [prompts[i]], [machines[i]], [params[i]])[0]
+        def row(prompt: Sequence[int], machine: Machine, own: SamplingParams) -> str:
+            return multi_call(self, [prompt], [machine], [own])[0]
 
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            return list(pool.map(row, range(len(prompts))))
+        return self._side_by_side(row, zip(prompts, machines, params, strict=True))
+
+    def _side_by_side(self, work: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+        pool = ThreadPoolExecutor(self._concurrency)
+        try:
+            return list(pool.map(lambda row: work(*row), rows))
+        except BaseException:  # Ctrl-C too: nobody waits for what hangs
+            self._client.stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self._client.resume()
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
@@ -172,20 +136,29 @@ class CompletionsBackend:
 
     def _complete_one(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         try:
-            if self._token_ids is not False:
-                try:
-                    return self._read(self._post(self._body(list(prompt), params)), params, True)
-                except _Failed as failed:
-                    if failed.again or self._token_ids:
-                        raise
-                    # Refused for good, perhaps because this server takes text only: try that.
-                    text = self._text(prompt)
-                    completion = self._read(self._post(self._body(text, params)), params, False)
-                    self._token_ids = False
-                    return completion
-            return self._read(self._post(self._body(self._text(prompt), params)), params, False)
-        except _Failed as failed:
+            completion = self._ask(prompt, params)
+        except RequestFailed as failed:
             return Completion((), "error", str(failed), exact_tokens=False)
+        self.exact_tokens = completion.exact_tokens and self.exact_tokens is not False
+        return completion
+
+    def _ask(self, ids: Sequence[int], params: SamplingParams) -> Completion:
+        def post(prompt: list[int] | str) -> Completion:
+            body, exact = self._body(prompt, params), isinstance(prompt, list)
+            return self._client.call(
+                "/completions", body, read=lambda reply: self._read(reply, params, exact)
+            )
+
+        if self._token_ids is not False:
+            try:
+                return post(list(ids))
+            except RequestFailed as failed:
+                if self._token_ids or failed.status not in (400, 415, 422):
+                    raise
+        # Ids were refused for good, perhaps because this server takes text only: try that.
+        completion = post(self._text(ids))
+        self._token_ids = False
+        return completion
 
     def _text(self, prompt: Sequence[int]) -> str:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
@@ -221,92 +194,61 @@ class CompletionsBackend:
             body |= {"return_tokens": True, "verbose": True}  # the same in llama.cpp's words
         return body
 
-    def _read(self, choice: Any, params: SamplingParams, sent_ids: bool) -> Completion:
+    def _read(self, reply: Any, params: SamplingParams, sent_ids: bool) -> Completion:
         """A completion from a reply, held to what was asked rather than believed."""
-        text, reason = choice["text"], choice["finish_reason"]
+        try:
+            (choice,) = reply["choices"]
+            text, reason = choice["text"], choice["finish_reason"]
+            text.encode("utf-8")  # refuses half a surrogate pair, and what is no text
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ValueError(f"no completion in {str(reply)[:200]}") from None
         if reason not in ("stop", "length"):
-            raise _Failed(f"the reply ended with {reason!r}, not with stop or length", False)
-        ids = choice.get("token_ids")
-        exact = sent_ids and isinstance(ids, list) and all(isinstance(i, int) for i in ids)
-        ids = ids if exact else encode(self.tokenizer, text)
+            raise RequestFailed(f"the reply ended with {reason!r:.60}, not with stop or length")
+        told = choice.get("token_ids")
+        if told is None and reply.get("__verbose") is not None:
+            told = reply["__verbose"].get("tokens")  # where llama.cpp tells the ids
+        exact = sent_ids and told is not None and bool(told or not text)
+        ids = told if exact else encode(self.tokenizer, text)
+        if not all(type(token) is int and token in self._vocabulary for token in ids):
+            raise RequestFailed("the reply holds ids that are none of the tokenizer's")
+        if self._client.tells_key(text) or self._client.tells_key(self._text(ids)):
+            raise RequestFailed("the reply holds the key that was sent; it is not kept")
         stops = frozenset(params.stop_token_ids)
-        first_stop = next((i for i, token in enumerate(ids) if token in stops), None)
+        most = params.max_tokens
+        first_stop = next((i for i, token in enumerate(ids[:most]) if token in stops), None)
         if first_stop is not None:
             return Completion(tuple(ids[: first_stop + 1]), "stop", exact_tokens=exact)
-        if len(ids) > params.max_tokens and exact:
-            raise _Failed(
-                f"the server sampled {len(ids)} tokens where at most {params.max_tokens} were "
-                "asked for; it ignores max_tokens",
-                False,
+        # Text that is tokenized again may come out a little longer than it was sampled.
+        if len(ids) > (most if exact else most + most // 8 + 3):
+            raise RequestFailed(
+                f"the server sampled {len(ids)} tokens where at most {most} were asked for; it "
+                "ignores max_tokens"
             )
-        if reason == "stop" and stops and len(ids) < params.max_tokens:
+        if reason == "stop" and stops and len(ids) < most:
             return Completion((*ids, self._stop_id(choice, stops)), "stop", exact_tokens=exact)
-        return Completion(tuple(ids[: params.max_tokens]), "length", exact_tokens=exact)
+        return Completion(tuple(ids[:most]), "length", exact_tokens=exact)
 
     def _stop_id(self, choice: dict[str, Any], stops: frozenset[int]) -> int:
         """The stop token that the server left out of its reply, or one that stands for it."""
         told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
-        if told in stops:
+        if not isinstance(told, (int, str, None.__class__)):
+            raise ValueError(f"a stop reason that is {type(told).__name__}")
+        if type(told) is int and told in stops:
             return told
         eos = self.tokenizer.eos_token_id
         return eos if eos in stops else min(stops)
 
-    def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        return self._request("/completions", _first_choice, json.dumps(body).encode())
-
-    def _request(self, path: str, read: Callable[[Any], Any], data: bytes | None = None) -> Any:
-        for attempt in range(self._retry.attempts):
-            try:
-                return read(self._try(path, data))
-            except _Failed as failed:
-                if not failed.again:
-                    raise
-                last = failed
-                if attempt + 1 < self._retry.attempts:
-                    time.sleep(self._retry.pause(attempt, failed.retry_after))
-        raise _Failed(f"{last}; gave up after {self._retry.attempts} tries", True)
-
-    def _try(self, path: str, data: bytes | None) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self._key_variable):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(self.url + path, data, headers)  # noqa: S310 - http(s)
-        try:
-            with urllib.request.urlopen(request, timeout=self._retry.timeout) as reply:  # noqa: S310
-                return json.loads(reply.read())
-        except urllib.error.HTTPError as error:
-            said = error.read(300).decode("utf-8", "replace")
-            raise _Failed(
-                f"HTTP {error.code} from {self.url}: {said}",
-                error.code in _RETRIED_STATUS,
-                error.headers.get("Retry-After"),
-            ) from None
-        except TimeoutError:
-            raise _Failed(f"no answer from {self.url} in {self._retry.timeout} s", True) from None
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
-            raise _Failed(f"no connection to {self.url}: {error}", True) from None
-        except ValueError as error:
-            raise _Failed(f"the reply from {self.url} is not JSON ({error})", True) from None
-
     def _ask_context_length(self) -> int:
+        def read(reply: Any) -> int:
+            (mine,) = (m for m in reply["data"] if self.model in (m["id"], *m.get("aliases", ())))
+            length = mine["max_model_len"] if "max_model_len" in mine else mine["meta"]["n_ctx"]
+            check_number("the context length it tells", length, 1, 2**31)
+            return length
+
         try:
-            models = self._request("/models", lambda reply: reply["data"])
-            mine = next(m for m in models if self.model in (m["id"], *m.get("aliases", ())))
-            return int(mine["max_model_len"] if "max_model_len" in mine else mine["meta"]["n_ctx"])
-        except (_Failed, KeyError, TypeError, ValueError, StopIteration) as error:
+            return self._client.call("/models", read=read)
+        except RequestFailed as failed:
             raise BackendError(
-                f"the server does not tell the context length of {self.model!r} ({error}); "
+                f"the server does not tell the context length of {self.model!r} ({failed}); "
                 "give context_length"
             ) from None
-
-
-def _first_choice(reply: Any) -> dict[str, Any]:
-    """The one completion of a reply; a reply without is a failed try like any other."""
-    try:
-        choice = reply["choices"][0]
-        if isinstance(choice["text"], str) and "finish_reason" in choice:
-            verbose = reply.get("__verbose") or {}  # where llama.cpp tells the ids
-            return {"token_ids": verbose.get("tokens"), **choice}
-    except (KeyError, IndexError, TypeError):
-        pass
-    raise _Failed(f"the reply has no completion: {str(reply)[:200]}", True)

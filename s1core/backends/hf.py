@@ -15,24 +15,37 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers.cache_utils import Cache
 
+from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
-from s1core.backends.kv import decoding, growing_cache, leave
+from s1core.backends.kv import (
+    GrowingLayer,
+    attention_mask,
+    context_length,
+    decoding,
+    windows,
+)
 from s1core.backends.sampling import choose, uniforms
-from s1core.checkpoints import load_tokenizer, locate
-from s1core.errors import BackendError
+from s1core.checkpoints import load_model, load_tokenizer
+from s1core.errors import InputError, check_number
 
 
 class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
     Args:
-        model: a model with full attention in every layer (Qwen2, Qwen3, Llama, ...).
+        model: of any architecture whose batched rows come out as each does alone; see
+            `s1core.architectures`.
         tokenizer: its tokenizer. Ids that it does not know are never sampled.
         batch_size: rows decoded together.
         device: where to run; None leaves the model where it is.
         keep_finished: let finished rows stay in the batch, as engines without compaction do; only
             to measure what leaving is worth.
+
+    Raises:
+        InputError: this engine cannot decode the architecture, or there is no such device.
     """
 
     def __init__(
@@ -43,33 +56,32 @@ class HFBackend:
         device: str | None = None,
         keep_finished: bool = False,
     ) -> None:
-        kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
-        if kinds != {"full_attention"}:
-            raise BackendError(
-                f"this model has {', '.join(sorted(kinds))} layers, and the transformers backend "
-                "decodes full attention only; use the vllm or completions backend for it"
-            )
-        self.model = model.to(device) if device else model
+        check_number("batch_size", batch_size, 1, 2**20)
+        check_attention(model)
+        self.model = model.to(_usable(device)) if device else model
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.keep_finished = keep_finished
-        self.context_length = model.config.max_position_embeddings
+        self.context_length = context_length(model.config)
         known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
         ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
         known[ids[ids < len(known)]] = True
         self._unknown = None if known.all() else ~known.to(self.model.device)
+        self._windows = windows(model.config)
 
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
     ) -> HFBackend:
-        """Load what `checkpoints.locate` finds: safetensors only, no code from the repository."""
-        from transformers import AutoModelForCausalLM
+        """Load a checkpoint: safetensors only, no code from the repository.
 
-        model = AutoModelForCausalLM.from_pretrained(
-            locate(path), dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
-        return cls(model, load_tokenizer(path), device=device, **kwargs)
+        Raises:
+            InputError: no such checkpoint, dtype or device, or not a model for this engine.
+        """
+        if dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
+        _usable(device)
+        return cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
 
     def complete(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
@@ -91,12 +103,71 @@ class HFBackend:
                 chunk = slice(first, first + self.batch_size)
                 _Batch(self, prompts[chunk], machines[chunk], params[chunk]).run()
 
-    def logits(self, **inputs: Any) -> torch.Tensor:
-        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf."""
-        logits = self.model(**inputs, use_cache=True, logits_to_keep=1).logits[:, -1]
+    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
+        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
+
+        `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
+        """
+        masks: Any = real
+        if real is not None:
+            eager = self.model.config._attn_implementation == "eager"
+            masks = {
+                kind: attention_mask(real, width, eager) for kind, width in self._windows.items()
+            }
+            masks = masks if len(masks) > 1 else masks.popitem()[1]
+        inputs = {"attention_mask": masks, "use_cache": True, "logits_to_keep": 1, **inputs}
+        logits = self.model(**inputs).logits[:, -1]
         if self._unknown is not None:
             logits = logits.masked_fill(self._unknown, -torch.inf)
         return logits
+
+
+def check_attention(model: Any) -> None:
+    """Refuse a model whose rows in a batch are not what transformers computes alone."""
+    attention = model.config._attn_implementation
+    if attention not in ("sdpa", "eager"):
+        raise InputError(f"sdpa or eager attention decodes here, not {attention!r}; load with one")
+    advice = "use the vllm or completions backend for this model"
+    check_twin(model, "decoding a {} model in batches", _as_alone, advice)
+
+
+class _Twin(HFBackend):
+    """A tiny model decoded as the large one will be; keeps the logits of every step."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.batch_size, self.keep_finished = model, 8, False
+        self._unknown, self._windows = None, windows(model.config)
+        self.steps: list[torch.Tensor] = []
+
+    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
+        self.steps.append(super().logits(real, **inputs))
+        return self.steps[-1]
+
+
+def _as_alone(twin: Any) -> bool:
+    """Whether rows of a padded batch, and of one that is not, get the logits of each row alone."""
+    generator = torch.Generator().manual_seed(0)
+    for lengths in ((3, 11), (11,)):
+        backend = _Twin(twin)
+        prompts = [torch.randint(1, VOCABULARY, (n,), generator=generator) for n in lengths]
+        made = backend.complete([p.tolist() for p in prompts], [SamplingParams(4)] * len(prompts))
+        for row, (prompt, completion) in enumerate(zip(prompts, made, strict=True)):
+            ids = torch.cat([prompt, torch.tensor(completion.token_ids[:-1])])
+            with torch.inference_mode():
+                alone = twin(input_ids=ids[None], use_cache=False).logits[0, -4:]
+            batched = torch.stack([logits[row] for logits in backend.steps])
+            if not torch.allclose(batched, alone, rtol=1e-3, atol=1e-3 * float(alone.std())):
+                return False
+    return True
+
+
+def _usable(device: Any) -> Any:
+    """The device, or one sentence why there is no such."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        said = str(error).partition("\n")[0]
+        raise InputError(f"no device {device!r} here ({said:.120}); pick cpu, or cuda") from None
 
 
 class _Batch:
@@ -127,11 +198,9 @@ class _Batch:
         self.done = np.zeros(rows, dtype=bool)
         self.unread = np.zeros(rows, dtype=np.int64)  # first step whose token the machine lacks
         self.tape = np.full((rows, 64), -1, dtype=np.int64)
-        sets = list(dict.fromkeys(machine.stops for machine in machines))
-        self.stop_set = np.array([sets.index(machine.stops) for machine in machines])
-        self.stop_table = np.zeros((len(sets), backend.model.config.vocab_size), dtype=bool)
-        for table, stops in zip(self.stop_table, sets, strict=True):
-            table[[stop for stop in stops if stop < len(table)]] = True
+        self.stop_rows: dict[frozenset[int], int] = {}  # which row of the table each set has
+        self.stop_table = np.zeros((0, backend.model.config.vocab_size), dtype=bool)
+        self.stop_set = np.zeros(rows, dtype=np.int64)
 
     def run(self) -> None:
         for row, machine in enumerate(self.machines):
@@ -147,35 +216,28 @@ class _Batch:
 
     def _prefill(self) -> torch.Tensor:
         """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]."""
-        distinct = {tuple(prompt): None for prompt in self.prompts}
-        index = {prompt: i for i, prompt in enumerate(distinct)}
-        width = max(len(prompt) for prompt in distinct)
-        ids = torch.zeros(len(distinct), width, dtype=torch.long)
-        real = torch.zeros(len(distinct), width, dtype=torch.bool)
-        for i, prompt in enumerate(distinct):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            real[i, width - len(prompt) :] = True
-        padded = not bool(real.all())
-        ids, real = ids.to(self.device), real.to(self.device)
-        mask = None
-        if padded:
-            causal = torch.ones(width, width, dtype=torch.bool, device=self.device).tril()
+        index = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, self.prompts)))}
+        ids = pad_sequence([torch.tensor(p) for p in index], True, -1, "left").to(self.device)
+        real, mask = ids >= 0, None
+        self.width = ids.shape[1]
+        if padded := not bool(real.all()):
+            itself = torch.eye(self.width, dtype=torch.bool, device=self.device)
+            causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
-            itself = torch.eye(width, dtype=torch.bool, device=self.device)
             mask = ((causal & real[:, None, :]) | itself)[:, None]
-        config = self.backend.model.config
-        self.cache = growing_cache(config.num_hidden_layers)
+        self.cache = Cache(
+            layers=[GrowingLayer() for _ in range(self.backend.model.config.num_hidden_layers)]
+        )
         logits = self.backend.logits(
-            input_ids=ids,
-            attention_mask=mask,
+            mask,
+            input_ids=ids.clamp(min=0),
             position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
             past_key_values=self.cache,
         )
         rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
-        if len(distinct) < len(self.prompts):
+        if len(index) < len(self.prompts):
             for layer in self.cache.layers:
                 layer.repeat_rows(rows)
-        self.width = width
         self.position = real.sum(-1)[rows]
         self.mask = real[rows] if padded else None
         return logits[rows]
@@ -225,15 +287,25 @@ class _Batch:
         self.room[row] = machine.room
         self.suppress[row] = machine.suppress
         self.done[row] = machine.finished
+        if machine.stops not in self.stop_rows:  # they change with the phase
+            added = np.zeros((1, self.stop_table.shape[1]), dtype=bool)
+            added[0, [stop for stop in machine.stops if stop < added.shape[1]]] = True
+            self.stop_rows[machine.stops] = len(self.stop_table)
+            self.stop_table = np.vstack([self.stop_table, added])
+        self.stop_set[row] = self.stop_rows[machine.stops]
 
     def _lengthen_tape(self, length: int) -> None:
-        longer = np.full((len(self.tape), length), -1, dtype=np.int64)
-        longer[:, : self.tape.shape[1]] = self.tape
-        self.tape = longer
+        more = length - self.tape.shape[1]
+        self.tape = np.pad(self.tape, ((0, 0), (0, more)), constant_values=-1)
 
     def _leave(self) -> None:
-        """Let finished rows leave: the last rows that stay take their places."""
-        sources, targets, rows = leave(self.cache, self.done.tolist(), self.device)
+        """Let finished rows leave: the last rows that stay take their places, and are copied."""
+        staying = np.flatnonzero(~self.done)
+        rows = len(staying)
+        sources, targets = staying[staying >= rows], np.flatnonzero(self.done[:rows])
+        moves = [torch.from_numpy(index).to(self.device) for index in (sources, targets)]
+        for layer in self.cache.layers:
+            layer.move_rows(*moves, rows)
         for source, target in zip(sources, targets, strict=True):
             self.machines[target] = self.machines[source]
         for name in _PER_ROW:
@@ -248,29 +320,17 @@ class _Batch:
         if self.mask is not None:
             length = self.width + step + 1
             if length > self.mask.shape[1]:
-                longer = self.mask.new_ones(len(self.mask), 2 * length)
-                longer[:, : self.mask.shape[1]] = self.mask
-                self.mask = longer
+                self.mask = torch.nn.functional.pad(self.mask, (0, length), value=True)
             mask = self.mask[:, None, None, :length]
         return self.backend.logits(
+            mask,
             input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
-            attention_mask=mask,
             position_ids=(self.position + step)[:, None],
             past_key_values=self.cache,
         )
 
 
 _PER_ROW = (
-    "temperature",
-    "top_p",
-    "seeds",
-    "draws",
-    "room",
-    "suppress",
-    "done",
-    "unread",
-    "stop_set",
-    "tape",
-    "position",
-    "mask",
+    *("temperature", "top_p", "seeds", "draws", "room", "suppress", "done", "unread"),
+    *("stop_set", "tape", "position", "mask"),
 )

@@ -1,20 +1,18 @@
-"""A key/value cache for ragged decoding: it grows by doubling, and rows can leave it.
+"""A key/value cache for ragged decoding, what its rows attend to, and the attention itself.
 
-transformers' dynamic cache concatenates at every step, which copies the whole cache each time;
-its static cache attends to its full length from the first token. This one hands out views of
-buffers that double, so a step touches only what is filled. It also holds the attention used while
-decoding one token per row.
+transformers' dynamic cache copies itself at every step, and its static cache attends to its full
+length from the first token. This one hands out views of buffers that double.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import CacheLayerMixin
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -24,14 +22,13 @@ _ATTENTION = "s1core_decode"
 class GrowingLayer(CacheLayerMixin):
     """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
 
-    def __init__(self, spare: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.length = 0
-        self._spare = spare
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
-        capacity = key_states.shape[2] + self._spare
+        capacity = key_states.shape[2] + 64
         self.keys = _wider(key_states[:, :, :0], capacity)
         self.values = _wider(value_states[:, :, :0], capacity)
         self.is_initialized = True
@@ -76,11 +73,6 @@ class GrowingLayer(CacheLayerMixin):
         return self.length + query_length, 0
 
 
-def growing_cache(layers: int) -> Cache:
-    """An empty cache for a model of so many layers."""
-    return Cache(layers=[GrowingLayer() for _ in range(layers)])
-
-
 def _wider(states: torch.Tensor, capacity: int) -> torch.Tensor:
     rows, heads, length, size = states.shape
     buffer = states.new_empty(rows, heads, capacity, size)
@@ -99,8 +91,8 @@ def _decode_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention of one new token per row, [rows, heads, 1, size].
 
-    Query heads that share a key head become the query positions of that head. transformers' own
-    path copies every key and value once per query head instead, which costs more than attending.
+    Query heads that share a key head become its query positions; transformers copies keys and
+    values for each of them instead, which costs more than attending.
     """
     rows, heads, length, size = query.shape
     if length != 1:
@@ -135,18 +127,25 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
         model.train(training)
 
 
-def leave(cache: Cache, gone: Sequence[bool], device: torch.device) -> tuple[Any, Any, int]:
-    """Let rows leave: the last rows that stay move into the holes, so only they are copied.
+def context_length(config: Any) -> int:
+    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
+        return rope["original_max_position_embeddings"]
+    return config.max_position_embeddings
 
-    Returns:
-        (sources, targets, rows left), for the caller to move its own arrays alike.
-    """
-    staying = [i for i, left in enumerate(gone) if not left]
-    rows = len(staying)
-    sources = [i for i in staying if i >= rows]
-    targets = [i for i, left in enumerate(gone) if left and i < rows]
-    source_index = torch.tensor(sources, device=device, dtype=torch.long)
-    target_index = torch.tensor(targets, device=device, dtype=torch.long)
-    for layer in cache.layers:
-        layer.move_rows(source_index, target_index, rows)
-    return sources, targets, rows
+
+def windows(config: Any) -> dict[str, int | None]:
+    """Kinds of attention layers, and how many tokens each sees (None: all before it)."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
+    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
+
+
+def attention_mask(real: torch.Tensor, window: int | None, eager: bool) -> torch.Tensor:
+    """`real` within a window, as numbers to add where the attention takes such."""
+    queries, keys = real.shape[-2:]
+    if window is not None and keys > window:
+        last = torch.arange(keys - queries, keys, device=real.device)[:, None]
+        real = real & (torch.arange(keys, device=real.device) > last - window)
+    return torch.where(real, 0.0, torch.finfo(torch.float32).min) if eager else real

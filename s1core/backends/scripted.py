@@ -55,8 +55,8 @@ class ScriptedBackend:
                     token = self._fallback
                 if len(context) >= self.context_length:
                     raise ValueError(f"a scripted prompt outgrew {self.context_length} tokens")
-                appended = row.take([token])
-                context += [*(() if token in row.stops else (token,)), *appended]
+                kept = [] if token in row.stops else [token]  # `take` may change the stops
+                context += [*kept, *row.take([token])]
 
 
 class NativeScriptedBackend(ScriptedBackend):

@@ -1,14 +1,18 @@
-"""vLLM as a backend: multi-call over token ids, and native forcing inside its decoding loop.
+"""vLLM as a backend: over several calls by its own sampler, or natively in its decoding loop.
 
-Natively, `vllm_processor.ForcingLogitsProcessor` steps one state machine per request: one pass, no
-re-prefill, mixed budgets in one batch, the same random numbers as every other backend. The
-caller's own machine is then stepped again over the ids that come back, so it works the same
-whether vLLM runs in this process, in another, or on several GPUs.
+By default nothing of this package runs inside the engine, so that whatever starts vLLM starts this:
+a row is continued as token ids, its cache found again by prefix caching, and sampled by vLLM.
+
+With `native=True` a logits processor (`vllm_processor`) steps one state machine per request: one
+pass, no re-prefill, the random numbers of every other backend. It speaks the interface of vLLM's
+first model runner, which is asked for then: the second one, vLLM's default on NVIDIA GPUs, refuses
+such processors when the engine starts.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,45 +21,70 @@ from vllm import LLM, TokensPrompt
 from vllm import SamplingParams as EngineParams
 
 from s1core.backends.base import Completion, SamplingParams
-from s1core.backends.vllm_processor import KEY, ForcingLogitsProcessor, Mark, final_stop
+from s1core.backends.sampling import row_seed
 from s1core.checkpoints import load_tokenizer, locate
-from s1core.errors import BackendError
+from s1core.engine_start import reasoned
+from s1core.errors import BackendError, InputError
 from s1core.forcing.budget import Machine
+
+RUNNER_VARIABLE = "VLLM_USE_V2_MODEL_RUNNER"
+
+HOTTEST = 2.0
+"""Temperature above which vLLM refuses a request."""
+
+MOST_BIASED = 1024
+"""Ids that vLLM lets a request forbid."""
 
 
 class VLLMBackend:
-    """A vLLM engine as a backend that forces natively.
-
-    Build it with `from_pretrained`, which sets the engine up for forcing.
-    """
+    """A vLLM engine that continues rows over several calls. Build it with `from_pretrained`."""
 
     def __init__(self, llm: LLM, tokenizer: Any, batch_size: int = 1024) -> None:
         self.llm = llm
         self.tokenizer = tokenizer
-        self.context_length = llm.llm_engine.model_config.max_model_len
+        model = llm.llm_engine.model_config
+        # The CPU build fails on a row with a seed of its own whose prompt is read in pieces.
+        self._seeded = llm.llm_engine.vllm_config.device_config.device_type != "cpu"
+        self.context_length = model.max_model_len
         self.batch_size = batch_size
+        known = set(tokenizer.get_vocab().values())
+        self.unknown = frozenset(range(model.get_vocab_size())) - known
+        """Ids of the output layer that the tokenizer lacks; never sampled."""
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path, *, batch_size: int = 1024, **engine: Any
+        cls, path: str | Path, *, batch_size: int = 1024, native: bool = False, **engine: Any
     ) -> VLLMBackend:
         """Start vLLM on a checkpoint folder or Hub id: safetensors only, no repository code.
 
         Args:
+            native: step state machines inside the engine (`NativeVLLMBackend`).
             engine: further arguments of `vllm.LLM` (dtype, tensor_parallel_size, ...). Exact
                 agreement with other engines takes `dtype="float32"`.
+
+        Raises:
+            BackendError: the engine does not start; the message is its own reason.
         """
-        llm = LLM(
-            model=locate(path),
-            load_format="safetensors",
-            trust_remote_code=False,
-            logits_processors=[ForcingLogitsProcessor],
-            logprobs_mode="processed_logprobs",
-            # The processor must see each token before it decides the next one.
-            async_scheduling=False,
-            **engine,
-        )
-        return cls(llm, load_tokenizer(path), batch_size)
+        options = {"load_format": "safetensors", "trust_remote_code": False, **engine}
+        tokenizer = load_tokenizer(path)
+        if native:
+            from s1core.backends.vllm_processor import ForcingLogitsProcessor
+
+            if os.environ.get(RUNNER_VARIABLE, "0") != "0":
+                raise BackendError(
+                    f"native forcing needs vLLM's first model runner: unset {RUNNER_VARIABLE}, or "
+                    "leave native out"
+                )
+            os.environ[RUNNER_VARIABLE] = "0"
+            options |= {
+                "logits_processors": [ForcingLogitsProcessor],
+                "logprobs_mode": "processed_logprobs",
+                # The processor must see each token before it decides the next one.
+                "async_scheduling": False,
+            }
+        with reasoned("vLLM"):
+            llm = LLM(model=locate(path), **options)
+        return (NativeVLLMBackend if native else VLLMBackend)(llm, tokenizer, batch_size)
 
     def close(self) -> None:
         """End the engine and its processes; the device's memory is free afterwards."""
@@ -77,27 +106,53 @@ class VLLMBackend:
     ) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order.
 
-        Greedy rows use vLLM's own sampler; others are drawn with this package's random numbers,
-        so that rows continued over several calls agree with rows that run through.
+        Random numbers are vLLM's own, seeded by (seed, first_draw) of the row: a row does not
+        depend on its batch, and one that is continued draws anew. (On vLLM's CPU build the
+        engine's one seed serves all rows.)
         """
+        bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= MOST_BIASED else None
+        if hot := [row.temperature for row in params if row.temperature > HOTTEST]:
+            raise InputError(f"vLLM samples at temperatures up to {HOTTEST:g}, not {hot[0]:g}")
         requests = [
             EngineParams(
                 max_tokens=row.max_tokens,
-                temperature=0.0,
+                temperature=row.temperature,
+                top_p=row.top_p,
+                seed=row_seed(row.seed or 0, str(row.first_draw), 0)
+                if row.temperature and self._seeded
+                else None,
                 stop_token_ids=list(row.stop_token_ids),
                 min_tokens=min(row.min_tokens, row.max_tokens),
+                logit_bias=bias or None,
                 ignore_eos=True,
                 detokenize=False,
-                extra_args=None
-                if row.temperature == 0
-                else {KEY: {"plain": dataclasses.asdict(row), "sampling": _sampling(row)}},
             )
             for row in params
         ]
-        return [
-            Completion(tuple(out.token_ids), "stop" if out.finish_reason == "stop" else "length")
-            for out in self._generate(prompts, requests)
-        ]
+        return [self._completion(out) for out in self._generate(prompts, requests)]
+
+    def _completion(self, out: Any) -> Completion:
+        ids = tuple(out.token_ids)
+        if outside := self.unknown.intersection(ids):
+            return Completion((), "error", f"vLLM sampled id {min(outside)}, not in the tokenizer")
+        return Completion(ids, "stop" if out.finish_reason == "stop" else "length")
+
+    def _generate(
+        self, prompts: Sequence[Sequence[int]], requests: Sequence[EngineParams]
+    ) -> list[Any]:
+        if not prompts:
+            return []
+        inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
+        outputs = self.llm.generate(inputs, list(requests), use_tqdm=False)
+        return [output.outputs[0] for output in outputs]
+
+
+class NativeVLLMBackend(VLLMBackend):
+    """A vLLM engine whose decoding loop steps the machines.
+
+    The caller's own machine is stepped again over the ids that come back, so it works the same
+    whether vLLM runs in this process, in another, or on several GPUs.
+    """
 
     def force(
         self,
@@ -106,6 +161,8 @@ class VLLMBackend:
         params: Sequence[SamplingParams],
     ) -> list[str]:
         """Step every machine until it is finished; returns one error per row ("" for none)."""
+        from s1core.backends.vllm_processor import KEY, Mark, final_stop, replay
+
         requests = [
             EngineParams(
                 max_tokens=self.context_length - len(prompt),
@@ -114,7 +171,7 @@ class VLLMBackend:
                 ignore_eos=True,
                 detokenize=False,
                 logprobs=0,
-                extra_args={KEY: {**_description(machine, prompt, self), "sampling": _sampling(p)}},
+                extra_args={KEY: _description(machine, prompt, self, p)},
             )
             for prompt, machine, p in zip(prompts, machines, params, strict=True)
         ]
@@ -130,56 +187,15 @@ class VLLMBackend:
                 errors.append(str(error))
         return errors
 
-    def _generate(
-        self, prompts: Sequence[Sequence[int]], requests: Sequence[EngineParams]
-    ) -> list[Any]:
-        if not prompts:
-            return []
-        inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
-        outputs = self.llm.generate(inputs, list(requests), use_tqdm=False)
-        return [output.outputs[0] for output in outputs]
 
-
-def replay(machine: Machine, token_ids: Sequence[int], marks: Sequence[Mark]) -> None:
-    """Step a machine over what the engine's own machine did.
-
-    Raises:
-        BackendError: the ids are not what the machine would have produced.
-    """
-    stop = final_stop(machine)
-    forced, sampled = list(machine.start()), []
-    for token, mark in zip(token_ids, marks, strict=True):
-        if machine.finished:
-            return
-        if not forced and (token == stop or mark is not Mark.SAMPLED):
-            # A stop was dropped here. Which one does not matter to the machine.
-            forced = machine.take([*sampled, stop])
-            sampled = []
-        if machine.finished:
-            return
-        if not forced:
-            sampled.append(token)
-            if len(sampled) == machine.room:
-                forced, sampled = machine.take(sampled), []
-        elif forced.pop(0) != token:
-            raise BackendError(f"vLLM returned id {token} where another was forced")
-    machine.take(sampled)
-
-
-def _sampling(params: SamplingParams) -> dict[str, Any]:
-    return {
-        "temperature": params.temperature,
-        "top_p": params.top_p,
-        "seed": params.seed or 0,
-        "draw": params.first_draw,
-    }
-
-
-def _description(machine: Machine, prompt: Sequence[int], backend: VLLMBackend) -> dict[str, Any]:
-    """A machine as plain data, for `extra_args`."""
+def _description(
+    machine: Machine, prompt: Sequence[int], backend: VLLMBackend, params: SamplingParams
+) -> dict[str, Any]:
+    """A machine and how its row is sampled, as plain data for `extra_args`."""
     if type(machine) is not Machine:
-        raise BackendError(f"vLLM forces budgets natively, not a {type(machine).__name__}; use "
-                           "native=False")  # fmt: skip
+        raise BackendError(
+            f"vLLM forces budgets natively, not a {type(machine).__name__}; use native=False"
+        )
     rules = {
         field.name: getattr(machine.rules, field.name)
         for field in dataclasses.fields(machine.rules)
@@ -191,4 +207,8 @@ def _description(machine: Machine, prompt: Sequence[int], backend: VLLMBackend) 
         "answers_at_once": machine.phase == "answer",
         "prompt": list(prompt),
         "context_length": backend.context_length,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "seed": params.seed or 0,
+        "draw": params.first_draw,
     }

@@ -8,7 +8,7 @@ each token came to be travels back in its log-probability (`Mark`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
 
-from s1core.backends.base import Plain, SamplingParams
 from s1core.backends.sampling import choose, uniforms
 from s1core.checkpoints import load_tokenizer
+from s1core.errors import BackendError
 from s1core.forcing.budget import Machine, Rules
 
 KEY = "s1core"  # where a request's `extra_args` describe its machine
@@ -45,11 +45,8 @@ def final_stop(machine: Machine) -> int:
     return min(machine.rules.stops - forced - set(machine.rules.cue_ids))
 
 
-def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Machine | Plain:
+def build_machine(told: dict[str, Any], ends_line: Callable[[int], bool]) -> Machine:
     """The machine of a request, from what the driver told the engine about it."""
-    if "plain" in told:
-        plain = told["plain"]
-        return Plain(SamplingParams(**{**plain, "stop_token_ids": tuple(plain["stop_token_ids"])}))
     rules = told["rules"]
     lists = {k: tuple(v) for k, v in rules.items() if isinstance(v, (list, tuple))}
     lists["ignore_ids"] = tuple(tuple(ids) for ids in rules["ignore_ids"])
@@ -67,7 +64,7 @@ class Request:
     is a proposal until the engine's own output has grown by it.
     """
 
-    def __init__(self, machine: Machine | Plain, told: dict[str, Any], output: list[int]) -> None:
+    def __init__(self, machine: Machine, told: dict[str, Any], output: list[int]) -> None:
         self.machine = machine
         self.temperature, self.top_p = told["temperature"], told["top_p"]
         self.seed, self.draw = told["seed"], told["draw"]
@@ -75,8 +72,8 @@ class Request:
         self._output = output
         self._settled = 0
         self._planned: list[int] = machine.start()
-        self._trial: Machine | Plain | None = None
-        self._next: tuple[Machine | Plain, list[int], list[int]] = (machine, [], [])
+        self._trial: Machine | None = None
+        self._next: tuple[Machine, list[int], list[int]] = (machine, [], [])
 
     def settle(self) -> None:
         """Commit the last proposal if the engine took it, else forget it."""
@@ -107,10 +104,10 @@ class Request:
         if token not in machine.stops and machine.room > 1:
             self._next = (machine, [token], [])
             return token, mark
-        machine = machine.clone()
+        machine, stops = machine.clone(), machine.stops  # `take` may change them
         plan = machine.take([token])
         self._next = (machine, [], plan)
-        if token not in machine.stops or isinstance(machine, Plain):
+        if token not in stops:
             return token, mark
         if machine.finished:
             return final_stop(machine), mark
@@ -151,7 +148,7 @@ class ForcingLogitsProcessor(LogitsProcessor):
             self._rows.pop(index, None)
             if told := (params.extra_args or {}).get(KEY):
                 machine = build_machine(told, self._ends_line)
-                self._rows[index] = Request(machine, told["sampling"], output)
+                self._rows[index] = Request(machine, told, output)
         for source, target, direction in batch_update.moved:
             moving, other = self._rows.pop(source, None), self._rows.pop(target, None)
             if moving:
@@ -203,3 +200,29 @@ def _leave_only(logits: torch.Tensor, decided: dict[int, tuple[int, Mark]]) -> N
     logits[rows] = -torch.inf
     logits[rows, (tokens == 0).long()] = marks
     logits[rows, tokens] = 0.0
+
+
+def replay(machine: Machine, token_ids: Sequence[int], marks: Sequence[Mark]) -> None:
+    """Step a machine over what the engine's own machine did.
+
+    Raises:
+        BackendError: the ids are not what the machine would have produced.
+    """
+    stop = final_stop(machine)
+    forced, sampled = list(machine.start()), []
+    for token, mark in zip(token_ids, marks, strict=True):
+        if machine.finished:
+            return
+        if not forced and (token == stop or mark is not Mark.SAMPLED):
+            # A stop was dropped here. Which one does not matter to the machine.
+            forced = machine.take([*sampled, stop])
+            sampled = []
+        if machine.finished:
+            return
+        if not forced:
+            sampled.append(token)
+            if len(sampled) == machine.room:
+                forced, sampled = machine.take(sampled), []
+        elif forced.pop(0) != token:
+            raise BackendError(f"vLLM returned id {token} where another was forced")
+    machine.take(sampled)

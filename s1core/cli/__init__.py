@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from s1core.cli import demo, generate, work
+from s1core.cli import demo, generate, select, work
 
 SETTINGS = {
     "no_args_is_help": True,
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 demo.register(app)
 generate.register(app)
+select.register(app)
 work.register(app)
 
 
@@ -40,19 +41,22 @@ def main(arguments: list[str] | None = None) -> None:
 def run(app: typer.Typer, name: str, arguments: list[str] | None = None) -> None:
     """Run a command line; exits with 0, 1 (refused with one sentence), 2 (usage) or 130."""
     from s1core.errors import S1Error
+    from s1core.records import printable
 
     # Checkpoints are loaded many times in one run; their progress bars say nothing.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app(arguments, standalone_mode=True)
-    except KeyboardInterrupt:
-        sys.exit(f"\n{name}: interrupted; what was finished is kept, run the same command to go on")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        app(arguments)
+    except SystemExit as done:
+        if done.code == 130:  # typer's word for Ctrl-C
+            print(
+                f"\n{name}: interrupted; what was finished is kept, run the same command to go on",
+                file=sys.stderr,
+            )
+        raise
     except Exception as error:
         if os.environ.get("S1CORE_TRACEBACK") or not isinstance(error, (S1Error, OSError)):
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(printable(f"{name}: {error}"))

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from s1core.cli.options import Context, Engine, Model, Template, Tokenizer, Url
+from s1core.cli import options
+from s1core.cli.options import echo
 
 
 def register(app: typer.Typer) -> None:
@@ -21,31 +22,40 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     question: Annotated[str, typer.Argument(help="What to ask.")] = "Use 3 7 8 to make 29",
-    model: Model = "pocket-s1",
-    template: Template = "s1",
-    budget: Annotated[int, typer.Option(help="Most thinking tokens.")] = 900,
-    waits: Annotated[int, typer.Option(help="Ends of thinking replaced by Wait.")] = 1,
-    max_answer: Annotated[int, typer.Option(help="Most answer tokens.")] = 512,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
-    backend: Engine = "hf",
-    url: Url = "",
-    tokenizer: Tokenizer = "",
-    context_length: Context = None,
+    model: options.Model = "pocket-s1",
+    template: options.Template = "s1",
+    budget: Annotated[int, options.number("Most thinking tokens.")] = 900,
+    waits: Annotated[int, options.number("Ends of thinking replaced by Wait.")] = 1,
+    max_answer: Annotated[int, options.number("Most answer tokens.", 1)] = 512,
+    temperature: options.Temperature = 1.0,
+    seed: options.Seed = 0,
+    backend: options.Engine = "hf",
+    url: options.Url = "",
+    tokenizer: options.Tokenizer = "",
+    context_length: options.Context = None,
 ) -> None:
     """Watch one budget-forced trace as it is sampled; what the decoder forced is highlighted.
 
     The model that ships with s1core plays Countdown only; any other checkpoint takes any question.
     """
-    from s1core.cli.options import check_engine, open_engine
+    from s1core.backends import open_engine
+    from s1core.checkpoints import explained
     from s1core.forcing import Budget, generate
     from s1core.forcing.watch import watched
-    from s1core.records import Problem, printable
+    from s1core.records import Problem
 
-    check_engine(backend, url, tokenizer, context_length)
+    options.check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
-    engine = open_engine(backend, model, url, tokenizer, context_length, 1)
-    typer.echo(printable(question) + "\n")
+    with explained(f"{model} cannot be loaded"):
+        engine = open_engine(
+            backend,
+            model,
+            batch_size=1,
+            url=url,
+            tokenizer=tokenizer,
+            context_length=context_length,
+        )
+    echo(question + "\n")
     screen = Screen(engine.tokenizer)
     (made,) = generate(
         engine,
@@ -59,7 +69,7 @@ def demo(
         native=backend == "hf",
     )
     screen.end()
-    typer.echo(
+    echo(
         f"{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
         f"{made.outcome}, answer {made.answer_tokens} tokens ({made.finish_reason})"
     )
@@ -76,23 +86,15 @@ class Screen:
 
     def see(self, ids: Sequence[int], origin: str, phase: str) -> None:
         """Show some ids of one origin and phase."""
-        from s1core.records import printable
-
         if origin == "sampled":
-            self._write(printable(self._stream.add(ids)))
+            echo(self._stream.add(ids), nl=False)
             return
-        text = printable(self._tokenizer.decode(list(ids))).strip()
-        shown = (
-            typer.style(f" {text} ", reverse=True) if sys.stdout.isatty() else f"[forced: {text!r}]"
-        )
-        self._write(printable(self._stream.rest()) + shown + ("\n" if phase == "answer" else " "))
+        echo(self._stream.rest(), nl=False)
+        forced = self._tokenizer.decode(list(ids)).strip()
+        reverse = sys.stdout is not None and sys.stdout.isatty()
+        echo(f" {forced} " if reverse else f"[forced: {forced!r}]", nl=False, reverse=reverse)
+        echo("\n" if phase == "answer" else " ", nl=False)
 
     def end(self) -> None:
         """Show what was held back, and leave an empty line."""
-        from s1core.records import printable
-
-        self._write(printable(self._stream.rest()) + "\n\n")
-
-    def _write(self, text: str) -> None:
-        typer.echo(text, nl=False)
-        sys.stdout.flush()
+        echo(self._stream.rest() + "\n")

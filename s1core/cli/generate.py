@@ -8,19 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s1core.cli import options
-from s1core.cli.options import (
-    BatchSize,
-    Bench,
-    Context,
-    DataDir,
-    Engine,
-    Input,
-    Limit,
-    Model,
-    Template,
-    Tokenizer,
-    Url,
-)
 from s1core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,52 +33,49 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    model: Model,
+    model: options.Model,
     output: Annotated[Path, typer.Option(help="JSONL file; run again to resume.")],
-    input: Input = None,
-    benchmark: Bench = "",
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    budget: Annotated[int | None, typer.Option(help="Most thinking tokens; default 4096.")] = None,
-    waits: Annotated[int | None, typer.Option(help="Ends of thinking replaced.")] = None,
-    min_thinking: Annotated[int | None, typer.Option(help="Least thinking tokens.")] = None,
+    input: options.Input = None,
+    benchmark: options.Bench = "",
+    data_dir: options.DataDir = None,
+    limit: options.Limit = None,
+    budget: options.Budget = None,
+    waits: options.Waits = None,
+    min_thinking: Annotated[int | None, options.number("Least thinking tokens.")] = None,
     ignore_str: Annotated[
         list[str] | None, typer.Option(help="What replaces them; given again, drawn in turn.")
     ] = None,
-    max_answer: Annotated[int | None, typer.Option(help="Most answer tokens; default 512.")] = None,
+    max_answer: options.MaxAnswer = None,
     effort: Annotated[str, typer.Option(help="A named budget: low, medium or high.")] = "",
     efforts: Annotated[Path | None, typer.Option(help="YAML file that names others.")] = None,
-    samples: Annotated[int, typer.Option(help="Generations per problem.")] = 1,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Sample from this much probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
-    template: Template = "s1",
-    backend: Engine = "hf",
-    url: Url = "",
-    tokenizer: Tokenizer = "",
-    context_length: Context = None,
-    engine_option: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
-    ] = None,
-    batch_size: BatchSize = 64,
+    samples: Annotated[int, options.number("Generations per problem.", 1)] = 1,
+    temperature: options.Temperature = 0.0,
+    top_p: Annotated[float, options.number("Sample from so much probability.", 1e-9, 1)] = 1.0,
+    seed: options.Seed = 0,
+    template: options.Template = "s1",
+    backend: options.Engine = "hf",
+    url: options.Url = "",
+    tokenizer: options.Tokenizer = "",
+    context_length: options.Context = None,
+    engine_option: options.EngineOptions = None,
+    batch_size: options.BatchSize = 64,
 ) -> None:
     """Answer problems under a thinking budget (Section 3.1) and write the generations.
 
     They are on disk block by block; the same command goes on after a crash. What an engine failed
     on is listed in OUTPUT.failures.jsonl, is never graded, and is tried again on the next run.
     """
-    strings = ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str
+    from s1core.cli.job import Job
+
     given = {
         "max_thinking": budget,
         "num_ignore": waits,
         "min_thinking": min_thinking,
-        "ignore_str": strings,
+        "ignore_str": ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str,
         "max_answer": max_answer,
     }
-    from s1core.cli.job import Job, Record, complete
-
+    options.check_output(output, input, efforts)
     options.check_engine(backend, url, tokenizer, context_length)
-    engine_options = options.parse_engine_options(engine_option or [], backend)
     job = Job(
         model=model,
         problems=options.read_problems(input, benchmark, data_dir, limit),
@@ -104,13 +88,29 @@ def generate(
         batch_size=batch_size,
         backend=backend,
         tokenizer=tokenizer,
-        engine_options=engine_options,
+        engine_options=options.parse_engine_options(engine_option, backend),
     )
+    run_job(job, output, url, context_length)
+
+
+def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
+    """Check a job against its model, output and engine, then make what is missing of it."""
+    from s1core.backends import open_engine
+    from s1core.checkpoints import explained
+    from s1core.cli.job import Record, complete
+
     record = Record(output, {**job.settings(), "url": url})
-    check_template(job, tokenizer or model)
-    engine = options.open_engine(
-        backend, model, url, tokenizer, context_length, batch_size, engine_options
-    )
+    check_template(job)
+    with explained(f"{job.model} cannot be loaded"):
+        engine = open_engine(
+            job.backend,
+            job.model,
+            batch_size=job.batch_size,
+            url=url,
+            tokenizer=job.tokenizer,
+            context_length=context_length,
+            **job.engine_options,
+        )
     check_prompts(job, engine)
     if complete(job, engine, record):
         raise typer.Exit(1)
@@ -126,6 +126,8 @@ def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> B
         if effort not in named:
             raise typer.BadParameter(f"no effort {effort!r}; there are {', '.join(named)}")
         fields = dict(named[effort])
+    elif efforts:
+        raise typer.BadParameter("--efforts names budgets; choose one of them with --effort")
     try:
         return Budget(**{**fields, **{k: v for k, v in given.items() if v is not None}})
     except TypeError as error:
@@ -138,28 +140,29 @@ def read_efforts(path: Path) -> dict[str, Any]:
 
     try:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
     named = read.get("efforts", read) if isinstance(read, dict) else None
-    if not named or not all(isinstance(fields, dict) for fields in named.values()):
+    if not named or not all(
+        isinstance(name, str) and isinstance(fields, dict) for name, fields in named.items()
+    ):
         raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
     return named
 
 
-def check_template(job: Job, tokenizer: str) -> None:
+def check_template(job: Job) -> None:
     """Refuse a template or a budget that does not fit the model, before its weights are loaded."""
     from s1core import templates
     from s1core.checkpoints import load_tokenizer
     from s1core.forcing.budget import rules
 
-    loaded = load_tokenizer(tokenizer)
+    loaded = load_tokenizer(job.tokenizer or job.model)
     rules(job.budget, templates.resolve(job.template, loaded), loaded)
 
 
 def check_prompts(job: Job, engine: Backend) -> None:
     """Refuse problems that are there twice or do not fit, before anything is sampled."""
     from s1core import templates
-    from s1core.errors import InputError
     from s1core.forcing import Machine
     from s1core.forcing.budget import rules
 
@@ -170,8 +173,8 @@ def check_prompts(job: Job, engine: Backend) -> None:
         if problem.key in seen:
             raise InputError(f"problem {number} ({problem.key}) is there twice; remove one")
         seen.add(problem.key)
-        prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
         try:
+            prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
             Machine(compiled, prompt, engine.context_length)
         except InputError as error:
             raise InputError(f"problem {number} ({problem.key}): {error}") from error

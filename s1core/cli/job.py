@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+from s1core.cli.options import echo
+from s1core.errors import InputError, RunError
+from s1core.records import Generation, Journal, parse_json, write_atomically
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
     from s1core.forcing import Budget, Failure
-    from s1core.records import Generation, Problem
+    from s1core.records import Problem
 
 
 @dataclass(frozen=True)
@@ -64,37 +66,44 @@ class Job:
 
 
 class Record:
-    """The files of one output: generations, settings beside them, failures of the last run."""
+    """The files of one output: generations, settings beside them, failures of the last run.
+
+    Raises:
+        RunError: another command made the output, or this one with other settings; while `begin`
+            holds it, a second one is refused.
+    """
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
-        from s1core.errors import RunError
-        from s1core.records import Journal
-
         self.settings, self.path = settings, output
-        self._beside = settings_path(output)
-        if self._beside.exists():
-            before = json.loads(self._beside.read_text(encoding="utf-8"))
-            # A server may have moved, and whether its tokens are exact is found out on the way.
-            free = dict.fromkeys(("url", "exact_tokens"))
-            if {**before, **free} != {**settings, **free}:
-                raise RunError(
-                    f"{output} was begun with other settings (see {self._beside}); choose another "
-                    "--output"
-                )
-            self.exact = before.get("exact_tokens")
-        elif output.exists():
-            raise RunError(f"{output} was not made by this command; choose another --output")
-        else:
-            self.exact = None
         self.journal = Journal(output)
         self.failures = Journal(output.with_name(output.name + ".failures.jsonl"))
+        self.exact: bool | None = None
+        self._check()
 
     def begin(self) -> set[tuple[str, int]]:
-        """Forget old failures; returns (problem key, sample) of what is done."""
+        """Hold the output, forget old failures; returns (problem key, sample) of what is done."""
+        from filelock import FileLock, Timeout
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"another command is writing {self.path}; wait for it or choose another --output"
+            ) from None
+        self._check()
+        done: set[tuple[str, int]] = set()
+        for made in self.journal.records(Generation):
+            if (made.problem_key, made.sample) in done:
+                raise RunError(
+                    f"{self.path} has sample {made.sample} of problem {made.problem_key} twice; "
+                    "remove one of the two lines, or choose another --output"
+                )
+            done.add((made.problem_key, made.sample))
         self._write()
         self.failures.path.unlink(missing_ok=True)
-        return {(row["problem_key"], row["sample"]) for row in self.journal.records()}
+        return done
 
     def note_exact(self, exact: bool | None) -> None:
         """Keep whether token ids were exact so far; once inexact, a file stays so."""
@@ -102,11 +111,24 @@ class Record:
             self.exact = exact
             self._write()
 
-    def _write(self) -> None:
-        from s1core.records import write_atomically
+    def _check(self) -> None:
+        if not self.path.exists():
+            return
+        before = read_settings(self.path)
+        if before is None:
+            raise RunError(f"{self.path} was not made by this command; choose another --output")
+        # A server may have moved, and whether its tokens are exact is found out on the way.
+        free = dict.fromkeys(("url", "exact_tokens"))
+        if {**before, **free} != {**self.settings, **free}:
+            raise RunError(
+                f"{self.path} was begun with other settings (see {settings_path(self.path)}); "
+                "choose another --output"
+            )
+        self.exact = before.get("exact_tokens")
 
+    def _write(self) -> None:
         text = json.dumps({**self.settings, "exact_tokens": self.exact}, indent=1)
-        write_atomically(self._beside, [text + "\n"])
+        write_atomically(settings_path(self.path), [text + "\n"])
 
 
 def complete(job: Job, engine: Backend, record: Record) -> int:
@@ -120,7 +142,7 @@ def complete(job: Job, engine: Backend, record: Record) -> int:
     done = record.begin()
     failures: list[Failure] = []
     new: list[Generation] = []
-    began = time.perf_counter()
+    began, speed = time.perf_counter(), "0 tokens/s"
     rows = len(job.problems) * job.samples
     with tqdm(total=rows, initial=len(done), unit="answer", leave=False, disable=None) as bar:
         for sample in range(job.samples):
@@ -140,42 +162,33 @@ def complete(job: Job, engine: Backend, record: Record) -> int:
                     record.failures.append(lost)
                 record.note_exact(job.exact(engine))
                 new, failures = new + kept, failures + lost
+                tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
+                speed = f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
                 bar.update(len(missing))
-                bar.set_postfix_str(f"{speed(new, began)}, {share_cut(new):.0%} cut short")
-    report(record, new, failures, speed(new, began))
+                bar.set_postfix_str(f"{speed}, {_cut(new)} cut short")
+    _report(record, len(new), failures, speed)
     return len(failures)
 
 
-def speed(new: Sequence[Generation], began: float) -> str:
-    """Thinking and answer tokens of this run per second, as text."""
-    tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
-    return f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
+def _cut(made: Sequence[Generation]) -> str:
+    """How often thinking was cut short."""
+    cut = sum(g.outcome != "ended" for g in made)
+    return f"{cut} of {len(made)} ({cut / max(len(made), 1):.1%})"
 
 
-def share_cut(made: Sequence[Generation]) -> float:
-    """The share whose thinking was cut short."""
-    return sum(g.outcome != "ended" for g in made) / max(len(made), 1)
-
-
-def report(
-    record: Record, new: Sequence[Generation], failures: Sequence[Failure], speed: str
-) -> None:
+def _report(record: Record, new: int, failures: Sequence[Failure], speed: str) -> None:
     """The last lines: what was made, what it cost, what failed."""
-    from s1core.records import Generation
-
     made = list(record.journal.records(Generation))
-    typer.echo(f"{record.path}: {len(made)} generations ({len(new)} new), {speed}")
+    echo(f"{record.path}: {len(made)} generations ({new} new), {speed}")
     if made:
-        cut = sum(g.outcome != "ended" for g in made)
-        typer.echo(
+        echo(
             f"thinking tokens {sum(g.thinking_tokens for g in made) / len(made):.1f} on average, "
-            f"cut short {cut} of {len(made)} ({share_cut(made):.1%}), "
-            f"Waits {sum(g.waits_used for g in made)}"
+            f"cut short {_cut(made)}, Waits {sum(g.waits_used for g in made)}"
         )
     if record.exact is False:
-        typer.echo("exact_tokens: false (text was tokenized again on the way)")
+        echo("exact_tokens: false (text was tokenized again on the way)")
     if failures:
-        typer.echo(
+        echo(
             f"failed: {len(failures)}, never graded (see {record.failures.path}); the first: "
             f"{failures[0].error}. Run the same command to try them again.",
             err=True,
@@ -185,3 +198,23 @@ def report(
 def settings_path(output: Path) -> Path:
     """Where the settings of a file of generations are kept."""
     return output.with_name(output.name + ".settings.json")
+
+
+def read_settings(output: Path) -> dict[str, Any] | None:
+    """The settings under which a file of generations was made; None where none are kept.
+
+    Raises:
+        RunError: they are torn, empty or something else.
+    """
+    path = settings_path(output)
+    if not path.exists():
+        return None
+    try:
+        settings = parse_json(path.read_bytes())
+        if type(settings.get("budget")) is not dict:
+            raise InputError("budget must be an object")
+    except InputError as error:
+        raise RunError(
+            f"{path} is damaged ({error}); move it and {output} away, then run the command again"
+        ) from error
+    return settings

@@ -1,39 +1,112 @@
-"""What several commands share: options, problems, and the engine that samples."""
+"""What the commands share: options, problems in, text and files out, the engine that samples."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s1core.errors import InputError
+
 if TYPE_CHECKING:
-    from s1core.backends.base import Backend
     from s1core.records import Problem
+
+LARGE = 2**31 - 1
+"""The most that any whole number on the command line may be."""
+
+
+def number(help: str, least: float = 0, most: float = LARGE) -> Any:
+    """An option for a finite number in [least, most]; typer refuses whatever else is given."""
+
+    def finite(value: float | None) -> float | None:
+        if value is not None and not math.isfinite(value):
+            raise typer.BadParameter(f"{value} is not a finite number")
+        return value
+
+    return typer.Option(help=help, min=least, max=most, callback=finite)
+
 
 Model = Annotated[str, typer.Option(help="Checkpoint folder, Hub id, pocket-small|large|s1.")]
 Template = Annotated[str, typer.Option(help="s1, deepseek-r1, qwen3 or sky-t1.")]
 Input = Annotated[Path | None, typer.Option(help="JSONL file of problems.")]
 Bench = Annotated[str, typer.Option(help="Benchmark instead of --input: AIME24, GSM8K, ...")]
 DataDir = Annotated[Path | None, typer.Option(help="Local mirror of the data sets.")]
-Limit = Annotated[int | None, typer.Option(help="Only the first so many problems.")]
+Limit = Annotated[int | None, number("Only the first so many.", 1)]
 Engine = Annotated[str, typer.Option(help="Who samples: hf, vllm or completions (a server).")]
 Url = Annotated[str, typer.Option(help="The server, up to and with /v1; its key: OPENAI_API_KEY.")]
 Tokenizer = Annotated[str, typer.Option(help="For a server: the model's folder or Hub id.")]
-Context = Annotated[int | None, typer.Option(help="Context in tokens, where a server hides it.")]
-BatchSize = Annotated[int, typer.Option(help="Rows decoded together; requests in flight.")]
+Context = Annotated[int | None, number("Context in tokens, where a server hides it.", 1)]
+EngineOptions = Annotated[
+    list[str] | None, typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
+]
+BatchSize = Annotated[int, number("Rows decoded together; requests in flight.", 1, 2**20)]
+Budget = Annotated[int | None, number("Most thinking tokens; default 4096.")]
+Waits = Annotated[int | None, number("Ends of thinking replaced by the ignore string.")]
+MaxAnswer = Annotated[int | None, number("Most answer tokens; default 512.", 1)]
+Temperature = Annotated[float, number("0 is greedy.", 0, 100)]
+Seed = Annotated[int, number("Of whatever is drawn at random.")]
 
 ENGINES = ("hf", "vllm", "completions")
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
+    """Show text that may come from a model or a file: no escape in it reaches the terminal.
+
+    Where nobody reads on (`| head`), the work goes on all the same, in silence.
+    """
+    from s1core.records import printable
+
+    stream = sys.stderr if err else sys.stdout
+    shown = printable(text)
+    try:
+        typer.echo(typer.style(shown, reverse=True) if reverse else shown, file=stream, nl=nl)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def check_output(output: Path, *inputs: Path | None) -> None:
+    """Refuse an output that has no name, is no regular file, or is one of the inputs.
+
+    Raises:
+        InputError: it is; nothing has been touched.
+    """
+    if not output.name or (output.exists() and not output.is_file()):
+        raise InputError(f"the output {str(output)!r} is not a regular file; name one to write")
+    for path in inputs:
+        if path is not None and output.exists() and path.exists() and output.samefile(path):
+            raise InputError(f"{output} is an input too; choose another output")
+
+
+def replace_jsonl(output: Path, records: list[Any]) -> None:
+    """Write records to a file whose rows they may replace, but never by fewer.
+
+    Raises:
+        InputError: the file holds more lines than there are records.
+    """
+    from s1core.records import write_jsonl
+
+    if output.exists() and (held := output.read_bytes().count(b"\n")) > len(records):
+        raise InputError(
+            f"{output} holds {held} rows and would be replaced by {len(records)}; remove it first "
+            "or choose another output"
+        )
+    write_jsonl(output, records)
 
 
 def read_problems(
     path: Path | None, benchmark: str, data_dir: Path | None, limit: int | None
 ) -> list[Problem]:
-    """Problems from a file or a benchmark, exactly one of which must be named."""
+    """Problems from a file or a benchmark, exactly one of which must be named.
+
+    Raises:
+        InputError: there are none, a line is no problem, or one question has two answers.
+    """
     from s1core.cli import benchmarks
-    from s1core.errors import InputError
     from s1core.records import Problem, read_jsonl
 
     if (path is None) == (not benchmark):
@@ -44,7 +117,14 @@ def read_problems(
     else:
         problems = list(read_jsonl(path, Problem))[:limit]
     if not problems:
-        raise InputError(f"{path} holds no problems")
+        raise InputError(f"{path or benchmark} holds no problems")
+    golds: dict[str, str] = {}
+    for problem in problems:
+        if golds.setdefault(problem.key, problem.answer) != problem.answer:
+            raise InputError(
+                f"{path or benchmark} has two answers for the question {problem.question[:60]!r}; "
+                "remove one"
+            )
     return problems
 
 
@@ -62,19 +142,19 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
 
 
-def parse_engine_options(pairs: list[str], engine: str) -> dict[str, Any]:
+def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
     """`["dtype=float32", "tensor_parallel_size=2"]` as arguments; values are JSON where they can.
 
     Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`.
     """
     parsed: dict[str, Any] = {}
-    for pair in pairs:
+    for pair in pairs or ():
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise typer.BadParameter(f"--engine-option takes NAME=VALUE, not {pair!r}")
         try:
             parsed[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed[name] = value
     allowed = {
         "hf": {"dtype", "device"},
@@ -86,71 +166,3 @@ def parse_engine_options(pairs: list[str], engine: str) -> dict[str, Any]:
             f"{', '.join(sorted(allowed))}"
         )
     return parsed
-
-
-def open_engine(
-    engine: str,
-    model: str,
-    url: str,
-    tokenizer: str,
-    context_length: int | None,
-    batch_size: int,
-    arguments: Mapping[str, Any] | None = None,
-) -> Backend:
-    """Start the engine, or connect to the server.
-
-    Raises:
-        BackendError: it cannot be started or reached; the message says what to do.
-        InputError: there is no such checkpoint.
-    """
-    from s1core.checkpoints import locate
-
-    given = dict(arguments or {})
-    if engine == "completions":
-        return _connect(url, model, tokenizer, context_length, batch_size, given)
-    path = locate(model)
-    if engine == "vllm":
-        return _vllm(path, batch_size, given)
-    import torch
-
-    from s1core.backends.hf import HFBackend
-
-    given.setdefault("device", "cuda" if torch.cuda.is_available() else None)
-    return HFBackend.from_pretrained(path, batch_size=batch_size, **given)
-
-
-def _connect(
-    url: str,
-    model: str,
-    tokenizer: str,
-    context_length: int | None,
-    batch_size: int,
-    given: dict[str, Any],
-) -> Backend:
-    from s1core.backends.completions import CompletionsBackend, Retry
-
-    patience = {name: given.pop(name) for name in ("timeout", "attempts") if name in given}
-    server = CompletionsBackend(
-        url,
-        model,
-        tokenizer,
-        context_length=context_length,
-        concurrency=batch_size,
-        retry=Retry(**patience),
-        **given,
-    )
-    server.batch_size = batch_size
-    return server
-
-
-def _vllm(path: str, batch_size: int, given: dict[str, Any]) -> Backend:
-    from s1core.errors import BackendError
-
-    try:
-        from s1core.backends.vllm import VLLMBackend
-    except ImportError as error:
-        raise BackendError(
-            f"vLLM cannot be imported ({error}); install it with pip install 's1core[gpu]', or "
-            "use --backend hf"
-        ) from error
-    return VLLMBackend.from_pretrained(path, batch_size=batch_size, **given)

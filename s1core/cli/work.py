@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from s1core.cli.options import Bench, DataDir, Input, Limit, Model, Template, read_problems
+from s1core.cli import options
+from s1core.cli.options import echo, number
 from s1core.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -24,50 +22,64 @@ def register(app: typer.Typer) -> None:
 
 
 def sft(
-    model: Model,
+    model: options.Model,
     data: Annotated[Path, typer.Option(help="JSONL file of examples (problem and trace).")],
     output: Annotated[Path, typer.Option(help="Folder of the run; the model is in final/.")],
-    template: Template = "s1",
-    epochs: Annotated[int, typer.Option(help="Passes over the examples.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Examples per optimizer step.")] = 16,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-5,
-    max_seq_len: Annotated[int, typer.Option(help="Longest example, in tokens.")] = 32768,
+    template: options.Template = "s1",
+    epochs: Annotated[int, number("Passes over the examples.", 1, 10_000)] = 5,
+    batch_size: Annotated[int, number("Examples per optimizer step.", 1, 2**20)] = 16,
+    lr: Annotated[float, number("Peak learning rate.", 1e-12, 1)] = 1e-5,
+    max_seq_len: Annotated[int, number("Longest example, in tokens.", 2)] = 32768,
     on_too_long: Annotated[str, typer.Option(help="truncate, drop or error.")] = "truncate",
-    seed: Annotated[int, typer.Option(help="Order of the data.")] = 0,
-    limit: Limit = None,
+    seed: options.Seed = 0,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of settings of SFTConfig; they win over the options.")
+    ] = None,
+    limit: options.Limit = None,
 ) -> None:
-    """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again."""
-    from s1core.checkpoints import load_tokenizer, locate
-    from s1core.errors import InputError
+    """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again.
+
+    Under torchrun (`torchrun --nproc-per-node 8 -m s1core.cli sft ...`) all processes share it.
+    """
+    import os
+
+    from s1core.checkpoints import download, load_tokenizer, locate
     from s1core.records import Example, read_jsonl
     from s1core.sft import SFTConfig, train
+    from s1core.sft.config import read_settings
 
+    if not output.name or (output.exists() and not output.is_dir()):
+        raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "max_seq_len": max_seq_len,
+        "on_too_long": on_too_long,
+        "template": template,
+        "seed": seed,
+    }
+    recipe = SFTConfig(**settings | (read_settings(config) if config else {}))
     examples = list(read_jsonl(data, Example))[:limit]
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")
-    config = SFTConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        max_seq_len=max_seq_len,
-        on_too_long=on_too_long,  # type: ignore[arg-type] - SFTConfig checks it
-        template=template,
-        seed=seed,
-    )
     path = locate(model)
-    result = train(path, load_tokenizer(path), examples, config, output)
-    typer.echo(result.data)
-    typer.echo(
-        f"{result.steps} steps, {result.supervised_tokens:,} supervised tokens, "
-        f"last loss {result.log[-1]['loss']:.4f}: {result.path}"
-    )
+    if not Path(path).is_dir():  # an id that nothing pins or mirrors
+        path = download(path)
+    result = train(path, load_tokenizer(path), examples, recipe, output)
+    if os.environ.get("RANK", "0") == "0":
+        echo(result.data)
+        echo(
+            f"{result.steps} steps, {result.supervised_tokens:,} supervised tokens, "
+            f"last loss {result.log[-1]['loss']:.4f}: {result.path}"
+        )
 
 
 def grade(
     generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
-    input: Input = None,
-    benchmark: Bench = "",
-    data_dir: DataDir = None,
+    input: options.Input = None,
+    benchmark: options.Bench = "",
+    data_dir: options.DataDir = None,
     kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
     output: Annotated[Path | None, typer.Option(help="JSONL file for the grades.")] = None,
 ) -> None:
@@ -75,19 +87,23 @@ def grade(
     from s1core.cli import benchmarks
     from s1core.grading.files import accuracy, read_generations
     from s1core.grading.grades import grade_all
-    from s1core.records import write_jsonl
 
-    problems = read_problems(input, benchmark, data_dir, None)
+    if output is not None:
+        options.check_output(output, input, *generations)
+    problems = options.read_problems(input, benchmark, data_dir, None)
     kind = kind or (benchmarks.find(benchmark).kind if benchmark else "math")
     every: list[Any] = []
+    lines: list[str] = []
     for path in generations:
         made, torn = read_generations(path)
         if torn is not None:
-            typer.echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
         if not made:
             raise InputError(f"{path} holds no generations")
         grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
-        typer.echo(f"{path}: {accuracy(grades, len(problems))}")
+        lines.append(f"{path}: {accuracy(grades, len(problems))}")
         every += grades
     if output is not None:
-        typer.echo(f"{output}: {write_jsonl(output, every)} grades")
+        options.replace_jsonl(output, every)
+        lines.append(f"{output}: {len(every)} grades")
+    echo("\n".join(lines))

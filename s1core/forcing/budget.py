@@ -3,12 +3,15 @@
 It decides when thinking goes on and when it ends; it samples nothing, holds no text and knows no
 engine. An engine asks three things of a `Machine`: how many tokens it may sample before asking
 again (`room`), at which ids it must ask at once (`stops`), and, after `take`, which ids to append.
+Thinking stops at its delimiter and at an end of turn, the answer at an end of turn alone: many
+models write the delimiter a second time, right after the close. Where the delimiter is a turn's
+header (s1: `<|im_start|>answer`), another header (`<|im_start|>user`) means that the turn is over.
 
     thinking ──end token, Waits left──▶ (drop it, append "Wait") ──▶ thinking
     thinking ──end token, none left───▶ end delimiter ──▶ answer          outcome "ended"
     thinking ──max_thinking reached───▶ newline?, end delimiter, cue ──▶ answer   "truncated"
     thinking ──context nearly full────▶ the same                         outcome "context"
-    answer   ──end token, max_answer or the context──▶ finished
+    answer   ──end of turn, max_answer or the context─▶ finished
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from s1core.errors import InputError
+from s1core.errors import InputError, check_number
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
@@ -45,29 +48,29 @@ class Budget:
     max_answer: int = 512
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("max_thinking", 0),
-            ("num_ignore", 0),
-            ("min_thinking", 0),
-            ("max_answer", 1),
-        ):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        for name in ("max_thinking", "num_ignore", "min_thinking", "max_answer"):
+            check_number(name, getattr(self, name), int(name == "max_answer"), 2**31 - 1)
         if self.min_thinking > self.max_thinking:
             raise InputError(
                 f"min_thinking ({self.min_thinking}) exceeds max_thinking ({self.max_thinking})"
             )
         if isinstance(self.ignore_str, list):
             object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
-        if not isinstance(self.ignore_str, str) and not self.ignore_str:
+        strings = (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
+        if not isinstance(strings, tuple) or not all(isinstance(s, str) for s in strings):
+            raise InputError(f"ignore_str must be text or a list of texts, not {strings!r:.60}")
+        if not strings:
             raise InputError('ignore_str is an empty list; use "" to only suppress the end')
+        if not isinstance(self.answer_cue, str):
+            raise InputError(f"answer_cue must be text, not {self.answer_cue!r:.60}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
 
-    `ends_line` says whether a token's text ends with a line break.
+    `stops` end thinking, `eos_ids` the answer. `header` is the id that opens a turn where the end
+    delimiter is one itself, else -1; `ends_line` says whether a token's text ends a line.
     """
 
     max_thinking: int
@@ -79,6 +82,8 @@ class Rules:
     cue_ids: tuple[int, ...]
     newline_ids: tuple[int, ...]
     stops: frozenset[int]
+    eos_ids: tuple[int, ...]
+    header: int
     ends_line: Callable[[int], bool] = field(compare=False)
 
     @property
@@ -99,6 +104,7 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
     for ids, text in zip((*ignore_ids, cue_ids), (*strings, budget.answer_cue), strict=True):
         if delimiters.end_of_thinking_ids & set(ids):
             raise InputError(f"{text!r} contains an end-of-thinking token; use plain text")
+    opening = delimiters.think_end_ids[0]
     return Rules(
         max_thinking=budget.max_thinking,
         num_ignore=budget.num_ignore,
@@ -109,6 +115,8 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
         cue_ids=cue_ids,
         newline_ids=delimiters.newline_ids,
         stops=delimiters.end_of_thinking_ids,
+        eos_ids=tuple(sorted(delimiters.eos_ids)),
+        header=opening if opening == delimiters.think_start_ids[0] else -1,
         ends_line=lambda token: tokenizer.decode([token]).endswith("\n"),
     )
 
@@ -120,8 +128,8 @@ class Machine:
     Splitting the sampled tokens differently over calls of `take` changes nothing.
 
     Attributes:
-        stops: ids that end a phase. The engine must call `take` as soon as it samples one;
-            it is the last of the tokens it passes, and the machine drops it.
+        stops: ids that end this phase. The engine must call `take` as soon as it samples one; it is
+            the last of the tokens it passes, and the machine drops it. Each `take` may change them.
         suppress: the next token must not be one of `stops` (the ignore string is empty, and
             putting nothing in place of the end would only invite it again).
         draws: sampled tokens so far, dropped ones included.
@@ -155,11 +163,14 @@ class Machine:
         self._context_binds = self._thinking_left < rules.max_thinking
         self._context_left = context_length - len(prompt)
         self._answer_left = 0
+        self._held: list[int] = []  # A header: the next token says what it opens.
 
     @property
     def room(self) -> int:
         """Tokens that may be sampled before the machine must be asked again."""
-        return self._thinking_left if self.phase == "thinking" else self._answer_left
+        if self.phase == "thinking":
+            return self._thinking_left
+        return self._answer_left - len(self._held)
 
     @property
     def thinking_tokens(self) -> int:
@@ -169,7 +180,7 @@ class Machine:
     @property
     def token_ids(self) -> list[int]:
         """Everything after the prompt, in order."""
-        return [token for ids, _, _ in self._runs for token in ids]
+        return [token for ids, _, _ in self._runs for token in ids] + self._held
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -184,8 +195,7 @@ class Machine:
 
     def skip_thinking(self) -> None:
         """Answer at once, with no delimiter in between; called before `start()`."""
-        self.phase = "answer"
-        self._answer_left = min(self.rules.max_answer, self._context_left)
+        self._open_answer()
 
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
@@ -198,23 +208,35 @@ class Machine:
             sampled: at most `room` ids, of which only the last may be one of `stops`; that one
                 is dropped, and what is returned stands in its place.
         """
-        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.rules.stops)
+        return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.stops)
 
     def _advance(self, sampled: Sequence[int], stopped: bool) -> list[int]:
         """`take`, told whether the last token ends the phase (and is dropped)."""
         if not sampled or self.finished:
             return []
         self.draws += len(sampled)
+        if self.phase == "answer":
+            return self._take_answer(sampled, stopped)
         may_wait = not (self.suppress and len(sampled) == 1)
         self.suppress = False
-        self._append(sampled[:-1] if stopped else sampled, "sampled", self.phase)
-        if self.phase == "answer":
-            self.finished = stopped or self._answer_left == 0
-            self.finish_reason = "stop" if stopped else "length"
-            return []
+        self._append(sampled[:-1] if stopped else sampled, "sampled", "thinking")
         if stopped:
             return self._end_of_thinking(may_wait)
         return [] if self._thinking_left else self._cut_thinking()
+
+    def _take_answer(self, sampled: Sequence[int], stopped: bool) -> list[int]:
+        """Take answer tokens, up to an end of turn or to the header of another turn."""
+        ids, self._held = [*self._held, *sampled], []
+        header, again = self.rules.header, list(self.rules.end_ids[1:2])
+        others = (i for i, t in enumerate(ids) if t == header and ids[i + 1 : i + 2] != again)
+        at = next(others, len(ids) - stopped)
+        if at == len(ids) - 1 and not stopped and len(ids) < self._answer_left:
+            self._held = ids[at:]
+        else:
+            self.finished = at < len(ids) or len(ids) == self._answer_left
+            self.finish_reason = "stop" if at < len(ids) else "length"
+        self._append(ids[:at], "sampled", "answer")
+        return []
 
     def _end_of_thinking(self, may_wait: bool) -> list[int]:
         """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""
@@ -237,10 +259,14 @@ class Machine:
         return self._begin_answer("context" if self._context_binds else "truncated", closing)
 
     def _begin_answer(self, outcome: Outcome, closing: tuple[int, ...]) -> list[int]:
-        self.outcome, self.phase, self.suppress = outcome, "answer", False
+        self.outcome, self.suppress = outcome, False
         self._append(closing, "forced", "answer")
-        self._answer_left = min(self.rules.max_answer, self._context_left)
+        self._open_answer()
         return list(closing)
+
+    def _open_answer(self) -> None:
+        self.phase, self.stops = "answer", frozenset(self.rules.eos_ids)
+        self._answer_left = min(self.rules.max_answer, self._context_left)
 
     def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
         if not ids:

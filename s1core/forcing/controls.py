@@ -7,14 +7,11 @@ Budget forcing itself is in `budget` and `drive`; this module knows nothing abou
 With a backend and problems at hand, each method is one call::
 
     generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
-    generate(backend, problems, Budget(2048), ask=lambda p: token_prompt(p.question, 2048))
     generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
              machine=step_machine(backend.tokenizer, 64))
-    generate(backend, problems, Budget(8192), ask=lambda p: class_prompt(p.question, "short"))
     rejection_sample(backend, problems, 2048, rounds=32)
 
-The first asks for a budget in tokens, the second enforces it as well (token-conditional control,
-alone and with forcing); then steps asked for and enforced, a class, and rejection.
+With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
 """
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ from s1core.errors import InputError
 from s1core.forcing.budget import Budget, Machine, Rules
 from s1core.forcing.drive import generate
 from s1core.records import Example, Generation, Problem
-from s1core.templates import encode
+from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
 # Appendix E.1, word for word as in the official prompts.
 CLASS_INSTRUCTIONS = {
@@ -43,8 +40,6 @@ CLASS_INSTRUCTIONS = {
         "have the correct answer."
     ),
 }
-STEP_MARK = "<|im_start|>"
-STEP_HEADER = STEP_MARK + "{left} steps left\n"
 TOKENS_PER_STEP = 100  # What Appendix E.1 takes a step to cost when it measures control.
 
 
@@ -120,12 +115,12 @@ class StepMachine(Machine):
 
     def take(self, sampled: Sequence[int]) -> list[int]:
         """As `Machine.take`; one of `stops` that ends nothing is handed back, to be appended."""
-        if not sampled or sampled[-1] not in self.stops:
-            return self._advance(sampled, stopped=False)
+        if self.phase == "answer" or not sampled or sampled[-1] not in self.stops:
+            return super().take(sampled)
         last, before = sampled[-1], sampled[-2] if len(sampled) > 1 else self._last
-        if self.phase == "thinking" and last == self._mark and self.steps < self._allowed:
+        if last == self._mark and self.steps < self._allowed:
             self.steps += 1
-        elif self.phase == "thinking" and (before, last) == (self._mark, self._answer):
+        elif (before, last) == (self._mark, self._answer):
             return self._answer_opened(sampled)
         elif last in self.rules.stops:
             return self._advance(sampled, stopped=True)

@@ -7,14 +7,15 @@ ways step the same machine and use the same random numbers, so they give the sam
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from s1core import templates
 from s1core.backends.base import Backend, ForcingBackend, SamplingParams
 from s1core.backends.sampling import row_seed
-from s1core.errors import BackendError
+from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
 from s1core.templates import Template
@@ -66,15 +67,20 @@ def generate(
         problem, sample, draw), so a row does not depend on what else is in its batch.
 
     Raises:
-        InputError: the template does not fit the model.
-        InputError: a prompt leaves no room in the context.
+        InputError: a setting is out of range, the template does not fit the model, or a prompt
+            leaves no room in the context.
         BackendError: the engine failed on some rows, and there is no `on_failure`.
     """
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
-        raise ValueError(
+        raise InputError(
             f"{len(problems)} problems but {len(budgets)} budgets; give one per problem"
         )
+    for name, value, least in (("samples", samples, 1), ("first_sample", first_sample, 0)):
+        check_number(name, value, least, 2**31 - 1)
+    check_number("seed", seed, 0, 2**63 - 1)
+    check_number("temperature", temperature, 0, 100, whole=False)
+    check_number("top_p", top_p, 1e-9, 1, whole=False)
     native = isinstance(backend, ForcingBackend) if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
@@ -90,7 +96,7 @@ def generate(
     if not thinking:
         for row in rows:
             row.machine.skip_thinking()
-    step = force if native else multi_call
+    step = _force if native else multi_call
     failures: list[Failure] = []
     for first in _progress(range(0, len(rows), backend.batch_size), progress):
         chunk = rows[first : first + backend.batch_size]
@@ -102,7 +108,7 @@ def generate(
         )
         for row, error in zip(chunk, errors, strict=True):
             if not error:
-                yield row.generation(tokenizer)
+                yield row.generation(tokenizer, delimiters.think_end_ids)
                 continue
             failures.append(Failure(row.problem.key, row.sample, error))
             if on_failure:
@@ -114,7 +120,7 @@ def generate(
         )
 
 
-def force(
+def _force(
     backend: Any,
     prompts: Sequence[Sequence[int]],
     machines: Sequence[Machine],
@@ -177,25 +183,46 @@ class _Row:
         own = row_seed(seed, self.problem.key, self.sample)
         return SamplingParams(max_tokens=1, temperature=temperature, top_p=top_p, seed=own)
 
-    def generation(self, tokenizer: Any) -> Generation:
+    def generation(self, tokenizer: Any, delimiter: tuple[int, ...]) -> Generation:
         machine = self.machine
-        segments = machine.segments
-        thinking = [t for s in segments if s.phase == "thinking" for t in s.token_ids]
-        answer = [
-            t for s in segments if (s.phase, s.origin) == ("answer", "sampled") for t in s.token_ids
-        ]
-        return Generation(
+        made = Generation(
             problem_key=self.problem.key,
             sample=self.sample,
-            segments=segments,
+            segments=machine.segments,
             outcome=machine.outcome,
             waits_used=machine.waits_used,
             finish_reason=machine.finish_reason,
-            thinking=tokenizer.decode(thinking, clean_up_tokenization_spaces=False),
+        )
+        answer = made.token_ids("answer", "sampled")
+        # A second close, in whole or in part, is no part of the answer's text.
+        while repeated := len(os.path.commonprefix([tuple(answer), delimiter])):
+            answer = answer[repeated:]
+        text = tokenizer.decode(made.token_ids("thinking"), clean_up_tokenization_spaces=False)
+        return replace(
+            made,
+            thinking=text,
             answer=tokenizer.decode(
                 answer, skip_special_tokens=True, clean_up_tokenization_spaces=False
             ),
         )
+
+
+def direct_answers(
+    backend: Backend,
+    problems: Sequence[Problem],
+    *,
+    template: str | Template = "s1",
+    max_answer: int = 512,
+    progress: bool = False,
+) -> list[str]:
+    """Greedy answers without thinking, as the difficulty stage asks for them (Section 2.2).
+
+    Returns:
+        One text per problem, in order, cut after `max_answer` tokens.
+    """
+    budget = Budget(0, max_answer=max_answer)
+    options = {"template": template, "thinking": False, "progress": progress}
+    return [made.answer for made in generate(backend, problems, budget, **options)]
 
 
 def _progress(steps: range, show: bool) -> Iterator[int]:

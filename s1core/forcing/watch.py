@@ -8,6 +8,7 @@ it only costs the engine a question per token.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from s1core.forcing.budget import Machine, Rules
@@ -17,24 +18,14 @@ See = Callable[[Sequence[int], Origin, Phase], None]
 
 
 class WatchedMachine(Machine):
-    """A `Machine` that shows what it appends, as soon as it does.
+    """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
 
-    Args:
-        see: called with (ids, origin, phase); never with a token that was dropped.
-        every: most tokens sampled between two questions; 1 shows each alone. An engine behind a
-            network is asked less often.
+    It asks to be asked after `every` sampled tokens: 1 shows each alone, and an engine behind a
+    network is asked less often. A token that was dropped is never shown.
     """
 
-    def __init__(
-        self,
-        rules: Rules,
-        prompt: Sequence[int],
-        context_length: int,
-        *,
-        see: See,
-        every: int = 1,
-    ) -> None:
-        super().__init__(rules, prompt, context_length)
+    def __init__(self, *machine: Any, see: See, every: int = 1) -> None:
+        super().__init__(*machine)
         self._see, self._every = see, every
 
     @property
@@ -50,9 +41,7 @@ class WatchedMachine(Machine):
 
 def watched(see: See, every: int = 1) -> Callable[[Rules, Sequence[int], int], Machine]:
     """The machine for `forcing.generate(..., machine=watched(see))`."""
-    return lambda rules, prompt, context: WatchedMachine(
-        rules, prompt, context, see=see, every=every
-    )
+    return partial(WatchedMachine, see=see, every=every)
 
 
 class TextStream:

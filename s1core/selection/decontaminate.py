@@ -1,42 +1,25 @@
 """Decontamination: drop pool questions that share an n-gram with a benchmark question.
 
 Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespace), against
-MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. Only the benchmarks'
-n-grams are held in memory: the pool streams past once, however long it is.
-
-The official script compares with more than the paper says (all of AIME 2022 to 2024, and
-LiveCodeBench), and each source also with the sources before it; the AIME questions of the pool are
-added afterwards by another script, uncompared. Which benchmarks to compare with is the caller's
-choice here.
+MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. (The official script
+compares with more, and adds the AIME questions of the pool afterwards, uncompared.)
 
     the pool    "Find  the SUM of all primes p such that p+2 is prime"
     8-grams     "find the sum of all primes p such", "the sum of all primes p such that", ...
 
-It is fast because an n-gram is looked up only where it can be: any window of n words contains one
-of the blocks of n - s + 1 words that start at multiples of s = n // 2, so one lookup per s words
-rules out nearly every question, and full n-grams are compared only around a block that matched.
+Only the benchmarks' n-grams are held in memory: the pool streams past once, however long it is. It
+is fast because an n-gram is looked up only where it can be: any window of n words contains one of
+the blocks of n - s + 1 words that start at multiples of s = n // 2, so one lookup per s words rules
+out nearly every question, and full n-grams are compared only around a block that matched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from s1core.errors import InputError
 from s1core.selection.candidate import Candidate, Partition, partition
-
-STAGE = "decontaminate"
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-cased words, split on any whitespace: `"Find  x\\n" -> ["find", "x"]`."""
-    return text.lower().split()
-
-
-def ngrams(text: str, n: int) -> list[str]:
-    """All word n-grams of a text, in order; none when it has fewer than n words."""
-    words = words_of(text)
-    return [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +37,9 @@ class BenchmarkIndex:
         benchmarks: questions by benchmark name, e.g. `{"MATH500": [...], "AIME24": [...]}`.
         n: words per n-gram (the paper: 8). None compares whole questions instead: a pool question
             overlaps when all its words equal, in order, all words of a benchmark question.
-        match_short: what becomes of a benchmark question with fewer than n words, which has no
-            n-gram. False, as in the official code: it matches nothing. True: it matches a pool
-            question of exactly the same words (never a longer one that merely contains it, since
-            `find x` is part of half of mathematics). Without effect when n is None.
+        match_short: whether a benchmark question with fewer than n words, which has no n-gram,
+            matches a pool question of exactly the same words (never a longer one that contains
+            it: `find x` is part of half of mathematics). False, as in the official code: nothing.
         normalize: brings questions that say the same to one text before words are compared, on
             both sides, e.g. by sorting the numbers of a puzzle. The paper uses none.
 
@@ -78,44 +60,29 @@ class BenchmarkIndex:
         self._normalize = normalize
         self._stride = max(1, n // 2) if n else 1
         self._block = n - self._stride + 1 if n else 1
-        self._names: list[str] = []
-        self._grams: dict[str, int] = {}  # n-gram -> index of the first benchmark that has it
-        self._whole: dict[str, int] = {}  # a question shorter than n (or any, when n is None)
+        self._grams: dict[str, str] = {}  # n-gram -> the first benchmark that has it
+        self._whole: dict[str, str] = {}  # a question shorter than n (or any, when n is None)
         self._blocks: set[str] = set()
         for name, questions in benchmarks.items():
-            before = self._add(name, questions, match_short)
-            if not before:
+            question: str | None = None
+            for question in questions:
+                self._add(name, self._words(question), match_short)
+            if question is None:
                 raise InputError(
                     f"the benchmark {name!r} has no question: load it, or leave it out of the list"
                 )
 
-    def _add(self, name: str, questions: Iterable[str], match_short: bool) -> int:
-        number = len(self._names)
-        self._names.append(name)
-        count = 0
-        for question in questions:
-            count += 1
-            words = self._words(question)
-            if self.n is None or (match_short and 0 < len(words) < self.n):
-                self._whole.setdefault(" ".join(words), number)
-                continue
-            for start in range(len(words) - self.n + 1):
-                self._grams.setdefault(" ".join(words[start : start + self.n]), number)
-            for start in range(len(words) - self._block + 1):
-                self._blocks.add(" ".join(words[start : start + self._block]))
-        return count
+    def _add(self, name: str, words: list[str], match_short: bool) -> None:
+        if self.n is None or (match_short and 0 < len(words) < self.n):
+            self._whole.setdefault(" ".join(words), name)
+            return
+        for start in range(len(words) - self.n + 1):
+            self._grams.setdefault(" ".join(words[start : start + self.n]), name)
+        for start in range(len(words) - self._block + 1):
+            self._blocks.add(" ".join(words[start : start + self._block]))
 
     def _words(self, question: str) -> list[str]:
-        return words_of(self._normalize(question) if self._normalize else question)
-
-    def __len__(self) -> int:
-        """Number of distinct n-grams and whole questions held."""
-        return len(self._grams) + len(self._whole)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The benchmarks' names, in the order given."""
-        return tuple(self._names)
+        return (self._normalize(question) if self._normalize else question).lower().split()
 
     def overlap(self, question: str) -> Overlap | None:
         """The first shared n-gram of a question, or None."""
@@ -123,7 +90,7 @@ class BenchmarkIndex:
         if self._whole:
             text = " ".join(words)
             if text in self._whole:
-                return Overlap(self._names[self._whole[text]], text)
+                return Overlap(self._whole[text], text)
         n, block, blocks = self.n, self._block, self._blocks
         if n is None:
             return None
@@ -134,26 +101,15 @@ class BenchmarkIndex:
             for first in range(max(0, start + block - n), min(start, len(words) - n) + 1):
                 gram = " ".join(words[first : first + n])
                 if gram in self._grams:
-                    return Overlap(self._names[self._grams[gram]], gram)
+                    return Overlap(self._grams[gram], gram)
         return None
 
-    def scan(self, questions: Iterable[str]) -> Iterator[Overlap | None]:
-        """`overlap` of each question, lazily: memory does not grow with the pool."""
-        return map(self.overlap, questions)
 
-
-def decontaminate(
-    candidates: Iterable[Candidate], index: BenchmarkIndex | Mapping[str, Iterable[str]]
-) -> Partition:
-    """Drop candidates whose question shares an n-gram with a benchmark (Section 2.1).
-
-    `index` is a `BenchmarkIndex`, or benchmark questions by name for the paper's 8-grams.
-    Reasons read `overlaps MATH500`; the detail is the shared n-gram.
-    """
-    index = index if isinstance(index, BenchmarkIndex) else BenchmarkIndex(index)
+def decontaminate(candidates: Iterable[Candidate], index: BenchmarkIndex) -> Partition:
+    """Drop candidates that share an n-gram with a benchmark (Section 2.1); it is the detail."""
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
         found = index.overlap(candidate.question)
         return found and (f"overlaps {found.benchmark}", found.ngram)
 
-    return partition(candidates, STAGE, reason)
+    return partition(candidates, reason)

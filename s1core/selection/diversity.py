@@ -30,9 +30,6 @@ import numpy as np
 from s1core.errors import InputError
 from s1core.selection.candidate import Candidate, Dropped, Partition
 
-STAGE = "diversity"
-Variant = Literal["paper", "notebook"]
-
 # Weights below 2^-63 of the largest cannot change a draw made with a double.
 _MAX_RANK = 64
 
@@ -45,61 +42,41 @@ class DiversityConfig:
         target: how many questions to select.
         variant: "paper" or "notebook", see the module's docstring.
         correct_sources: sources whose questions are pre-selected when the trace is correct.
-        long_sources: sources that also need a trace longer than `long_tokens`.
-        long_tokens: that length in tokens (5,600).
+        long_sources: sources that also need a trace longer than `long_tokens` (5,600).
         switch_at: number of selected questions from which "notebook" weighs domains (700).
         benchmark_sources: the two sources whose domains it then imitates: the second one's
             histogram is scaled to half the size of the first one's.
-        allow_fewer: when the pool holds fewer questions than `target`, select all of them instead
-            of raising.
     """
 
     target: int = 1000
-    variant: Variant = "paper"
+    variant: Literal["paper", "notebook"] = "paper"
     correct_sources: tuple[str, ...] = ("Idavidrein/gpqa", "qq8933/AIME_1983_2024")
     long_sources: tuple[str, ...] = ("qfq/openaimath",)
     long_tokens: int = 5600
     switch_at: int = 700
     benchmark_sources: tuple[str, str] = ("qq8933/AIME_1983_2024", "Idavidrein/gpqa")
-    allow_fewer: bool = False
-
-
-def _from(candidate: Candidate, sources: Sequence[str]) -> bool:
-    return any(source in candidate.source for source in sources)
 
 
 def preselect(candidates: Iterable[Candidate], config: DiversityConfig) -> list[Candidate]:
     """The questions that Algorithm 1 takes before it draws, in order of key (lines 4-12)."""
-    taken = [
-        c
-        for c in candidates
-        if c.trace_correct
-        and (
-            _from(c, config.correct_sources)
-            or (_from(c, config.long_sources) and c.thinking_tokens > config.long_tokens)
-        )
-    ]
-    return sorted(taken, key=lambda c: c.key)
+
+    def trusted(c: Candidate) -> bool:
+        long = config.long_sources if c.thinking_tokens > config.long_tokens else ()
+        return any(source in c.source for source in (*config.correct_sources, *long))
+
+    return sorted((c for c in candidates if c.trace_correct and trusted(c)), key=lambda c: c.key)
 
 
 def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) -> dict[str, float]:
-    """Domain frequencies that the "notebook" variant draws from after `switch_at`; they sum to 1.
-
-    Raises:
-        InputError: the pool has no question of the first benchmark source.
-    """
-    first, second = config.benchmark_sources
-    counts = Counter[str]()
-    scaled = Counter[str]()
-    for candidate in candidates:
-        if first in candidate.source:
-            counts[candidate.domain] += 1
-        if second in candidate.source:
-            scaled[candidate.domain] += 1
+    """Domain frequencies, in all 1, that "notebook" draws from after `switch_at` questions."""
+    pool = list(candidates)
+    counts, scaled = (
+        Counter(c.domain for c in pool if source in c.source) for source in config.benchmark_sources
+    )
     if not counts:
         raise InputError(
-            f"the notebook variant imitates the domains of {first!r}, and the pool has no question "
-            "from there: name other benchmark_sources, or use the variant 'paper'"
+            f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}, and "
+            "the pool has no question from there: name other benchmark_sources"
         )
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
@@ -110,82 +87,56 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
 
 def draw_rank(size: int, rng: np.random.Generator) -> int:
     """A rank in 0..size-1 with probability proportional to 2^-rank, from one uniform number."""
-    weights = np.exp2(-np.arange(min(size, _MAX_RANK), dtype=float))
+    return _weighted(np.exp2(-np.arange(min(size, _MAX_RANK), dtype=float)), rng)
+
+
+def _weighted(weights: Sequence[float] | np.ndarray, rng: np.random.Generator) -> int:
     cumulative = np.cumsum(weights)
     return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
 
 def diversify(
-    candidates: Iterable[Candidate],
-    config: DiversityConfig,
-    rng: np.random.Generator,
+    candidates: Iterable[Candidate], config: DiversityConfig, rng: np.random.Generator
 ) -> Partition:
     """Algorithm 1: `config.target` candidates, pre-selected ones first, then in the order drawn.
 
+    Candidates without a domain share one, `""`; `check_fields` drops them where it is required.
+
     Raises:
-        InputError: the pool is empty or smaller than the target (unless `allow_fewer`), two
-            candidates have one key, or one has no domain.
+        InputError: the pool is smaller than the target, two candidates have one key, or the
+            settings do not fit the pool.
     """
     pool = sorted(candidates, key=lambda c: c.key)
-    _check(pool, config)
+    if config.variant not in ("paper", "notebook"):
+        raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
+    if not 1 <= config.target <= len(pool):
+        raise InputError(
+            f"{len(pool)} questions are left for a target of {config.target}: lower it"
+        )
+    if len({c.key for c in pool}) < len(pool):
+        raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}
     if len(selected) > config.target:
         raise InputError(
             f"{len(selected)} questions are pre-selected, more than the target of {config.target}: "
             "raise the target or narrow correct_sources"
         )
-    preselected = frozenset(selected)
     domains: dict[str, list[Candidate]] = {}
     for candidate in sorted(reversed(pool), key=lambda c: c.thinking_tokens):
         domains.setdefault(candidate.domain, []).append(candidate)
     domains = dict(sorted(domains.items()))
     imitated = benchmark_domains(pool, config) if config.variant == "notebook" else {}
     while len(selected) < config.target and domains:
-        domain = _draw_domain(domains, imitated, len(selected) >= config.switch_at, rng)
+        # When every imitated domain has run out, draws are uniform again (the notebook would crash)
+        if imitated and len(selected) >= config.switch_at:
+            domain = list(imitated)[_weighted(list(imitated.values()), rng)]
+        else:
+            domain = list(domains)[int(rng.integers(len(domains)))]
         members = domains[domain]
         chosen = members.pop(-1 - draw_rank(len(members), rng))  # the longest is the last
         selected.setdefault(chosen.key, chosen)
         if not members:
             del domains[domain]
             imitated.pop(domain, None)
-    dropped = [Dropped(c, STAGE, "not drawn") for c in pool if c.key not in selected]
-    assert preselected <= selected.keys()
+    dropped = [Dropped(c, "not drawn") for c in pool if c.key not in selected]
     return list(selected.values()), dropped
-
-
-def _draw_domain(
-    domains: dict[str, list[Candidate]],
-    imitated: dict[str, float],
-    switched: bool,
-    rng: np.random.Generator,
-) -> str:
-    """One domain: uniformly, or with the imitated frequencies once switched.
-
-    When every imitated domain has run out, draws are uniform again (the notebook would crash).
-    """
-    if not (switched and imitated):
-        names = list(domains)
-        return names[int(rng.integers(len(names)))]
-    names = list(imitated)
-    cumulative = np.cumsum([imitated[name] for name in names])
-    return names[int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))]
-
-
-def _check(pool: Sequence[Candidate], config: DiversityConfig) -> None:
-    if not pool:
-        raise InputError("the pool is empty: nothing is left to select from")
-    if config.variant not in ("paper", "notebook"):
-        raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
-    if len(pool) < config.target and not config.allow_fewer:
-        raise InputError(
-            f"{len(pool)} questions are left, fewer than the target of {config.target}: "
-            "lower the target, or set allow_fewer to select them all"
-        )
-    for one, other in zip(pool, pool[1:], strict=False):
-        if one.key == other.key:
-            raise InputError(f"two candidates have the key {one.key}: deduplicate the pool")
-    unlabelled = [c.key for c in pool if not c.domain]
-    if unlabelled:
-        raise InputError(
-            f"{len(unlabelled)} candidates have no domain (first: {unlabelled[0]}): classify them"
-        )

@@ -1,133 +1,72 @@
-"""Resumable checkpoints: atomic folders of safetensors that any number of processes can read.
+"""What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
-A checkpoint holds, for every trained tensor and both AdamW moments, the rows that each process
-owns, one file per process, with the row ranges in the file's header. One process is the case of
-one file. Reading asks for rows by name and range, so a run resumes on another number of
-processes. No file is a pickle. A folder gets its name only when every file in it is on disk, so a
-checkpoint that can be seen is complete.
+A checkpoint holds the weights, both AdamW moments, the log so far and the seconds spent. Each
+process writes the rows it owns (`torch.distributed.checkpoint`, as safetensors), so a run resumes
+on another number of processes. No file is a pickle. A folder gets its name only when every file in
+it is on disk, so a checkpoint that can be seen is complete.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from s1core.errors import InputError, RunError
+from s1core.records import write_atomically
+from s1core.sft.processes import Group
 
-from s1core.errors import InputError
-from s1core.sft.group import Group
-
-
-class Rows(NamedTuple):
-    """Rows `start : start + len(tensor)` of a named tensor that has `total` rows."""
-
-    name: str
-    tensor: torch.Tensor
-    start: int
-    total: int
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class Reader:
-    """Named tensors spread over safetensors files, read by row range.
+def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
+    """Write a checkpoint under `root`, all processes together, then drop older ones.
 
     Raises:
-        InputError: a file is missing or damaged, or rows are asked for that no file has.
+        RunError: it could not be written; older checkpoints are untouched.
     """
+    from torch.distributed import checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._where: dict[str, list[tuple[Any, int, int]]] = {}
-        for path in files:
-            try:
-                file = safe_open(path, framework="pt")
-                ranges = json.loads((file.metadata() or {}).get("rows", "{}"))
-            except (OSError, SafetensorError, ValueError) as error:
-                raise InputError(f"{path} cannot be read ({error}): delete that folder") from error
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                shape = file.get_slice(name).get_shape()
-                start = ranges.get(name, [0])[0]
-                self._where.setdefault(name, []).append((file, start, start + shape[0]))
-
-    @property
-    def names(self) -> set[str]:
-        return set(self._where)
-
-    def rows(self, name: str, start: int, stop: int) -> torch.Tensor:
-        """Rows `start:stop` of tensor `name`, on the CPU, in the precision stored."""
-        parts = [
-            file.get_slice(name)[max(start, low) - low : min(stop, high) - low]
-            for file, low, high in sorted(self._where.get(name, ()), key=lambda w: w[1])
-            if max(start, low) < min(stop, high)
-        ]
-        if sum(len(part) for part in parts) != stop - start:
-            raise InputError(f"the checkpoint lacks rows {start}:{stop} of {name}")
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def pretrained_files(folder: Path) -> list[Path]:
-    """The safetensors files of a plain transformers checkpoint."""
-    files = sorted(folder.glob("model*.safetensors"))
-    if not files:
-        raise InputError(f"{folder} holds no model*.safetensors: give a transformers checkpoint")
-    return files
-
-
-def save(root: Path, step: int, rows: Iterable[Rows], state: dict[str, Any], group: Group) -> Path:
-    """Write checkpoint `step` under `root`, all processes together, then drop older ones.
-
-    Raises:
-        InputError: it could not be written; older checkpoints are untouched.
-    """
-    final = root / f"step-{step:06d}"
-    partial = root / f".step-{step:06d}.partial"
-    problem: Exception | None = None
+    final = root / f"step-{state['step']:06d}"
+    partial = root / f".{final.name}.partial"
     if group.first:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(final, ignore_errors=True)
-    group.all_well(True)
+    group.wait()
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        name = f"shard-{group.rank + 1:05d}-of-{group.size:05d}.safetensors"
-        write_tensors(partial / name, rows)
+        writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
+        dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
         if group.first:
-            write_synced(partial / "state.json", json.dumps({"step": step, **state}))
-        sync(partial)
-    except (OSError, SafetensorError) as error:
-        problem = error
-    if not group.all_well(problem is None):
-        if group.first:
-            shutil.rmtree(partial, ignore_errors=True)
-        last = latest(root)
-        kept = f"the last good one is {last}" if last else "there is no earlier one"
-        raise InputError(
-            f"checkpoint {final} could not be saved ({problem or 'on another process'}): {kept}; "
-            "free some disk space and start the same run again to resume"
-        ) from problem
+            write_atomically(partial / "state.json", [json.dumps(state)])
+    except (OSError, CheckpointException) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(
+            f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is "
+            f"{latest(root)}; free some disk space and start the same run again"
+        ) from None
+    group.wait()
     if group.first:
-        os.replace(partial, final)
-        sync(root)
+        publish(partial, final)
         for old in root.glob("*step-*"):
             if old != final:
                 shutil.rmtree(old, ignore_errors=True)
-    group.all_well(True)
-    return final
 
 
-def write_tensors(path: Path, rows: Iterable[Rows]) -> None:
-    """One safetensors file with the row ranges in its header, synced to disk."""
-    tensors: dict[str, torch.Tensor] = {}
-    ranges: dict[str, list[int]] = {}
-    for name, tensor, start, total in rows:
-        if len(tensor):
-            tensors[name] = tensor.detach().to("cpu").contiguous()
-            ranges[name] = [start, total]
-    save_file(tensors, path, metadata={"rows": json.dumps(ranges)})
-    sync(path)
+def publish(partial: Path, final: Path) -> None:
+    """Give a folder its name when all that is in it is on disk."""
+    for path in (*partial.iterdir(), partial):
+        _sync(path)
+    os.replace(partial, final)
+    _sync(final.parent)
 
 
 def latest(root: Path) -> Path | None:
@@ -135,25 +74,100 @@ def latest(root: Path) -> Path | None:
     return max(root.glob("step-*"), default=None)
 
 
-def open_checkpoint(path: Path) -> tuple[dict[str, Any], Reader]:
-    """The state and the tensors of a checkpoint."""
+def read_state(folder: Path) -> dict[str, Any]:
+    """Step, log rows and seconds of a checkpoint, or of a finished run.
+
+    Raises:
+        RunError: the file is missing, damaged or of another shape.
+    """
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}/state.json cannot be read ({error}): delete {path}") from error
-    return state, Reader(sorted(path.glob("shard-*.safetensors")))
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if [row["step"] for row in state["log"]] != list(range(1, state["step"] + 1)):
+            raise ValueError("its log does not match its step")
+        return {"step": state["step"], "log": state["log"], "seconds": float(state["seconds"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder}/state.json cannot be read ({first_line(error)}): delete {folder} and start "
+            "the same run again, from its beginning"
+        ) from error
 
 
-def write_synced(path: Path, text: str) -> None:
-    """Write a small text file and sync it."""
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
+    """Fill tensors, sharded or not, from the safetensors files of a folder, by name.
+
+    Raises:
+        InputError: a file is damaged, or none has a tensor of that name and shape.
+    """
+    from safetensors import SafetensorError, safe_open
+    from torch.distributed import checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+
+    try:
+        for path in folder.glob("*.safetensors"):
+            safe_open(path, framework="pt")  # a damaged file is found before torch logs it
+        dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
+    except (OSError, SafetensorError, CheckpointException) as error:
+        raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from None
 
 
-def sync(path: Path) -> None:
-    """fsync a file or a folder's entries."""
+def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
+    """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
+
+    Every process calls it, since each holds a part; the one with `write` keeps the whole, on the
+    CPU, and writes it.
+    """
+    state = {}
+    for name, tensor in model.state_dict().items():
+        full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+        if write:
+            state[name] = full.detach().to("cpu", dtype)
+        del full
+    if write:
+        model.config.dtype = dtype
+        model.save_pretrained(folder, state_dict=state)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer so that `AutoTokenizer` reads back the same one.
+
+    For some model types, Qwen2 among them, transformers 5 takes its own tokenizer class whatever
+    the folder says, and silently replaces the pre-tokenizer of one that was built from a
+    `tokenizer.json`. An `auto_map` entry, which is not followed without `trust_remote_code`, makes
+    it honour the class that is written down.
+    """
+    tokenizer.save_pretrained(folder)
+    if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):
+        path = Path(folder) / "tokenizer_config.json"
+        row = json.loads(path.read_text(encoding="utf-8"))
+        row.setdefault("auto_map", {"AutoTokenizer": ["none", None]})
+        write_atomically(path, [json.dumps(row, indent=2, ensure_ascii=False) + "\n"])
+
+
+def first_line(error: BaseException) -> str:
+    """An error of a library, of one process where several failed: `KeyError: ...` in one line."""
+    if failures := getattr(error, "failures", None):
+        error = next(iter(failures.values()))[0]
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars and warnings of libraries, which do not look whether anybody reads them."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

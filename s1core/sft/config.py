@@ -1,148 +1,86 @@
-"""Settings of a fine-tuning run and the error that every part of `s1core.sft` raises.
+"""Settings of a fine-tuning run; the defaults are the paper's (Section 4.1, Appendix D).
 
-The defaults are the paper's recipe (Section 4.1, Appendix D). Nothing here imports torch.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from s1core.errors import InputError
 
 TooLong = Literal["truncate", "drop", "error"]
-Precision = Literal["float32", "bfloat16"]
-LossKernel = Literal["chunked", "liger"]
 
 # Settings that decide how a run is carried out but not what it computes: a checkpoint may be
 # resumed under other values of these (losses then agree to floating-point noise, not to the bit).
 HOW_NOT_WHAT = frozenset(
-    {
-        "packing",
-        "micro_batch_tokens",
-        "sequence_parallel",
-        "loss_kernel",
-        "loss_chunk_tokens",
-        "activation_checkpointing",
-        "checkpoint_every",
-        "keep_checkpoints",
-    }
+    "packing micro_batch_tokens sequence_parallel loss_chunk_tokens activation_checkpointing "
+    "checkpoint_every".split()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LoRA:
-    """Low-rank adapters in place of full fine-tuning. **Not the paper's recipe.**
-
-    The paper updates every weight. People who tried LoRA or small models with this recipe report
-    no gain, or a model below its base; the option exists for machines that hold nothing larger.
-    The final checkpoint has the adapters merged, so it loads like any other.
-    """
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class SFTConfig:
     """How to fine-tune; the defaults are those of s1-32B (Section 4.1, Appendix D).
 
-    Attributes:
-        epochs: passes over the examples.
-        batch_size: examples per optimizer step, over all processes and micro-batches.
-        lr: peak learning rate.
-        warmup_ratio: share of the steps in which the rate rises linearly from 0.
-        weight_decay: decoupled decay of matrices (biases and norms are exempt, as in Trainer).
-        betas, eps: AdamW moments.
-        max_grad_norm: global gradient-norm clip (the default of transformers' Trainer).
-        max_seq_len: longest example in tokens (the axis of Table 8).
-        on_too_long: what happens to a longer one.
-        template: which delimiters (a key of `s1core.templates.TEMPLATES`).
-        packing: several examples per forward pass, or one at a time. Never changes the loss.
-        micro_batch_tokens: most tokens in one forward pass (the longest example always fits);
-            `None` takes 8,192 on a GPU and 512 on a CPU, where more only costs memory.
-        sequence_parallel: processes that share each packed row, splitting its tokens outside
-            attention and its heads inside (Ulysses). With one example per process, the paper's 16
-            on 16, most processes wait for the longest example; teams of 8 hardly wait.
-        seed: data order (and dropout, where a model has any).
-        dtype: precision of the matrix products ("bfloat16" is the paper's).
-        master_dtype: precision in which weights are kept and updated; "bfloat16" halves it and
-            rounds stochastically, since at lr 1e-5 most updates are below a bf16 step.
-        optimizer_dtype: precision of the two AdamW moments.
-        loss_kernel: "chunked" (any device) or "liger" (the Liger kernel, GPU).
-        loss_chunk_tokens: supervised tokens whose logits exist at one time.
-        activation_checkpointing: recompute each layer in the backward pass.
-        checkpoint_every: steps between checkpoints; 0 is once per epoch.
-        keep_checkpoints: keep the last checkpoint when the run is finished.
-        lora: train adapters only; labelled as not the paper's recipe.
+    A number is declared with the range that it must lie in.
+
+    Raises:
+        InputError: a setting is of another type or outside its range.
     """
 
-    epochs: int = 5
-    batch_size: int = 16
-    lr: float = 1e-5
-    warmup_ratio: float = 0.05
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    eps: float = 1e-8
-    max_grad_norm: float = 1.0
-    max_seq_len: int = 32_768
-    on_too_long: TooLong = "truncate"
-    template: str = "s1"
-    packing: bool = True
-    micro_batch_tokens: int | None = None
-    sequence_parallel: int = 1
-    seed: int = 0
-    dtype: Precision = "float32"
-    master_dtype: Precision = "float32"
-    optimizer_dtype: Precision = "float32"
-    loss_kernel: LossKernel = "chunked"
-    loss_chunk_tokens: int = 2048
-    activation_checkpointing: bool = False
-    checkpoint_every: int = 0
-    keep_checkpoints: bool = False
-    lora: LoRA | None = None
+    epochs: Annotated[int, 1, 10_000] = 5  # passes over the examples
+    batch_size: Annotated[int, 1, 10**6] = 16  # examples per optimizer step, over all processes
+    lr: Annotated[float, 1e-12, 1] = 1e-5  # peak learning rate
+    warmup_ratio: Annotated[float, 0, 1] = 0.05  # share of the steps in which it rises from 0
+    weight_decay: Annotated[float, 0, 1] = 1e-4  # of matrices; biases and norms are exempt
+    betas: Annotated[tuple[float, float], 0, 0.999999] = (0.9, 0.95)  # AdamW
+    eps: Annotated[float, 1e-20, 1] = 1e-8
+    max_grad_norm: Annotated[float, 1e-12, 1e12] = 1.0  # global clip (the default of Trainer)
+    max_seq_len: Annotated[int, 2, 1 << 24] = 32_768  # longest example, tokens (Table 8)
+    on_too_long: TooLong = "truncate"  # what happens to a longer one
+    template: str = "s1"  # which delimiters: a key of `s1core.templates.TEMPLATES`
+    packing: bool = True  # several examples per forward pass; never changes the loss
+    # Most tokens in one forward pass (the longest example always fits); 0 takes 8,192 on a GPU
+    # and 512 on a CPU, where more only costs memory.
+    micro_batch_tokens: Annotated[int, 0, 1 << 24] = 0
+    # Processes that share each packed row, splitting its tokens outside attention and its heads
+    # inside (Ulysses). With one example per process, the paper's 16 on 16, most processes wait
+    # for the longest example; teams of 8 hardly wait.
+    sequence_parallel: Annotated[int, 1, 1024] = 1
+    seed: Annotated[int, 0, 2**32 - 1] = 0  # of the data's order (and dropout, if there is any)
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the matrix products; the paper's bf16
+    loss_chunk_tokens: Annotated[int, 1, 1 << 24] = 2048  # tokens whose logits exist at one time
+    activation_checkpointing: bool = False  # recompute each layer in the backward pass
+    checkpoint_every: Annotated[int, 0, 10**9] = 0  # steps; 0 is once per epoch
 
     def __post_init__(self) -> None:
-        rules = (
-            (self.epochs >= 1, "epochs must be at least 1"),
-            (self.batch_size >= 1, "batch_size must be at least 1"),
-            (self.lr > 0 and math.isfinite(self.lr), "lr must be a positive number"),
-            (0 <= self.warmup_ratio <= 1, "warmup_ratio must lie between 0 and 1"),
-            (self.max_seq_len >= 2, "max_seq_len must be at least 2 tokens"),
-            (self.max_grad_norm > 0, "max_grad_norm must be positive"),
-            (self.checkpoint_every >= 0, "checkpoint_every must not be negative"),
-            (self.sequence_parallel >= 1, "sequence_parallel must be at least 1"),
-            (self.loss_chunk_tokens >= 1, "loss_chunk_tokens must be at least 1"),
-            (self.on_too_long in ("truncate", "drop", "error"), "unknown on_too_long"),
-            *(
-                (getattr(self, name) in ("float32", "bfloat16"), f"{name}: float32 or bfloat16")
-                for name in ("dtype", "master_dtype", "optimizer_dtype")
-            ),
-            (self.loss_kernel in ("chunked", "liger"), "loss_kernel must be chunked or liger"),
-        )
-        for holds, message in rules:
-            if not holds:
-                raise InputError(f"{message} (SFTConfig)")
-
-    @property
-    def paper_recipe(self) -> bool:
-        """Whether every setting that the paper states has the paper's value."""
-        stated = ("epochs", "batch_size", "lr", "warmup_ratio", "weight_decay", "betas")
-        default = SFTConfig()
-        same = all(getattr(self, name) == getattr(default, name) for name in stated)
-        return same and self.max_seq_len == default.max_seq_len and self.lora is None
+        for name, hint in _hints().items():
+            value = getattr(self, name)
+            kind, *limits = get_args(hint) or (hint,)
+            if limits and isinstance(limits[0], str):  # Literal
+                fits, wanted = value in (kind, *limits), " or ".join((kind, *limits))
+            elif limits:
+                low, high = limits
+                number = Integral if kind is int else Real
+                values = value if isinstance(value, tuple) else (value,)
+                fits = len(values) == (1 if kind in (int, float) else 2) and all(
+                    isinstance(v, number) and not isinstance(v, bool) and low <= v <= high
+                    for v in values
+                )
+                noun = {int: "a whole number", float: "a number"}.get(kind, "two numbers")
+                wanted = f"{noun} from {low:g} to {high:g}"
+            else:
+                fits, wanted = isinstance(value, kind), {bool: "true or false"}.get(kind, "text")
+            if not fits:
+                raise InputError(f"{name} must be {wanted}, not {repr(value)[:40]} (SFTConfig)")
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""
@@ -164,10 +102,36 @@ class SFTConfig:
         progress = (step - warmup) / max(1, total - warmup)
         return self.lr * max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
-    def what(self) -> dict[str, object]:
-        """The settings that decide the result, as JSON-ready values (for a run's identity)."""
+    def what(self) -> dict[str, Any]:
+        """The settings that decide the result (for a run's identity)."""
         row = dataclasses.asdict(self)
-        row["betas"] = list(self.betas)
-        if self.lora is not None:
-            row["lora"]["target_modules"] = list(self.lora.target_modules)
         return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file, for `SFTConfig(**settings)`.
+
+    Raises:
+        InputError: it is no mapping of settings that there are.
+    """
+    import yaml
+
+    try:
+        row = yaml.safe_load(path.read_text(encoding="utf-8"))
+        unknown = sorted(set(map(str, dict(row))) - set(_hints()))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} must hold settings, one `name: value` a line") from error
+    if unknown:
+        known = ", ".join(_hints())
+        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; there are {known}")
+    for name, value in row.items():  # YAML reads 1e-5 as text, and knows no tuples
+        with contextlib.suppress(ValueError):
+            if get_args(_hints()[name])[:1] == (float,) and isinstance(value, str):
+                row[name] = float(value)
+        row[name] = tuple(row[name]) if isinstance(row[name], list) else row[name]
+    return row
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(SFTConfig, include_extras=True)

@@ -1,18 +1,24 @@
-"""From examples to token ids and labels: what the model reads and what it is taught.
+"""From examples to packed rows of token ids: what the model reads and what it is taught.
 
 The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
 including the assistant header is masked, everything after it, delimiters and end of turn
 included, is supervised. Delimiters come from `s1core.templates`, the file that also serves
 inference. Nothing is cut silently: Table 8 is about exactly that cut.
+
+Examples then share forward passes: laid end to end in one row, with position ids that restart and
+attention that stays inside an example (`s1core.sft.attention`).
 """
 
 from __future__ import annotations
 
+import bisect
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Example
 from s1core.sft.config import TooLong
@@ -26,13 +32,9 @@ IGNORE = -100
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """One example as token ids and labels of equal length.
+    """One example as token ids and labels of equal length: prompt, then the assistant's turn.
 
-    Attributes:
-        key: `Problem.key`.
-        token_ids: prompt, then the assistant's turn.
-        labels: `token_ids` with `IGNORE` on the prompt; not shifted.
-        full_length: tokens before any cut.
+    `labels` has `IGNORE` on the prompt and is not shifted; `full_length` counts before any cut.
     """
 
     key: str
@@ -48,26 +50,18 @@ class EncodedExample:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Encoded examples, and what the sequence length did to them.
+    """Encoded examples, and what the sequence length did to them."""
 
-    Attributes:
-        examples: those that can be trained on, in the order given.
-        truncated: examples cut at the sequence length.
-        answers_cut: of those, examples that lost a part of their answer.
-        answers_lost: of those, examples that lost all of it (so the model never sees thinking end).
-        dropped: keys left out, with the reason.
-        max_seq_len: the sequence length that was applied.
-    """
-
-    examples: tuple[EncodedExample, ...]
-    truncated: int
-    answers_cut: int
-    answers_lost: int
-    dropped: tuple[tuple[str, str], ...]
-    max_seq_len: int
+    examples: tuple[EncodedExample, ...]  # those that can be trained on, in the order given
+    truncated: int  # examples cut at the sequence length
+    answers_cut: int  # of those, examples that lost a part of their answer
+    answers_lost: int  # or all of it, so that the model never sees thinking end
+    dropped: tuple[tuple[str, str], ...]  # keys left out, with the reason
+    max_seq_len: int  # the sequence length that was applied
 
     @property
     def lengths(self) -> list[int]:
+        """Tokens of each example."""
         return [len(example.token_ids) for example in self.examples]
 
     @property
@@ -91,34 +85,15 @@ class Encoded:
     def report(self) -> str:
         """One line for people: what the cut at the sequence length did (compare Table 8)."""
         total = len(self.examples) + len(self.dropped)
+        reasons = Counter(reason.split(" (")[0] for _, reason in self.dropped)
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         return (
             f"{total} examples, {self.tokens} tokens ({self.supervised} supervised); at "
             f"{self.max_seq_len} tokens {self.truncated} were cut "
             f"({100 * self.truncated / max(1, total):.0f}%), {self.answers_cut} within the answer, "
             f"{self.answers_lost} before it; {len(self.dropped)} dropped"
+            + (f": {why}" if why else "")
         )
-
-
-def encode_one(
-    example: Example, tokenizer: PreTrainedTokenizerBase, template: str = "s1"
-) -> tuple[EncodedExample, int]:
-    """Encode one example uncut; returns it and the position at which its answer starts.
-
-    The turn reads `<|im_start|>think\\n{thinking}\\n<|im_start|>answer\\n{attempt}<|im_end|>`
-    with the s1 template (Appendix D).
-    """
-    from s1core import templates
-
-    delimiters = templates.resolve(template, tokenizer)
-    opened = templates.prompt_ids(template, tokenizer, example.problem.question)
-    # The prompt is inference's own, less the delimiter that opens thinking: that one is taught.
-    prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
-    turn = templates.assistant_ids(template, tokenizer, example.trace)
-    end = list(delimiters.think_end_ids)
-    ids = (*prompt, *turn)
-    labels = (*[IGNORE] * len(prompt), *turn)
-    answer = len(prompt) + _after_last(list(turn), end)
-    return EncodedExample(example.key, ids, labels, len(ids)), answer
 
 
 def encode(
@@ -130,6 +105,8 @@ def encode(
 ) -> Encoded:
     """Encode examples for fine-tuning (Section 4.1, Appendix D).
 
+    An example without a question, a thought or an answer is left out, and the report says so.
+
     Args:
         examples: what to train on.
         tokenizer: of the model that is fine-tuned.
@@ -139,8 +116,8 @@ def encode(
             example out, "error" refuses.
 
     Raises:
-        InputError: there are no examples, one is too long under "error", or nothing is left to
-            supervise.
+        InputError: there are no examples, one is too long under "error" or holds something other
+            than text, or nothing is left to supervise.
     """
     if not examples:
         raise InputError("the dataset is empty: fine-tuning needs at least one example")
@@ -148,41 +125,137 @@ def encode(
     dropped: list[tuple[str, str]] = []
     truncated = cut = lost = 0
     for example in examples:
-        encoded, answer = encode_one(example, tokenizer, template)
-        if encoded.full_length > max_seq_len:
-            excess = f"{encoded.full_length} tokens, {max_seq_len} allowed"
+        if empty := _empty_part(example):
+            dropped.append((example.key, f"without {empty}"))
+            continue
+        ids, labels, answer = _encode_one(example, tokenizer, template)
+        full = len(ids)
+        if full > max_seq_len:
+            excess = f"too long ({full} tokens, {max_seq_len} allowed)"
             if on_too_long == "error":
                 raise InputError(
-                    f"example {encoded.key} is too long ({excess}): raise max_seq_len, or choose "
+                    f"example {example.key} is {excess}: raise max_seq_len, or choose "
                     'on_too_long="truncate" or "drop"'
                 )
             if on_too_long == "drop":
-                dropped.append((encoded.key, f"too long ({excess})"))
+                dropped.append((example.key, excess))
                 continue
             truncated += 1
             lost += answer >= max_seq_len
             cut += answer < max_seq_len
-            encoded = EncodedExample(
-                encoded.key,
-                encoded.token_ids[:max_seq_len],
-                encoded.labels[:max_seq_len],
-                encoded.full_length,
-            )
+            ids, labels = ids[:max_seq_len], labels[:max_seq_len]
+        encoded = EncodedExample(example.key, ids, labels, full)
         if encoded.supervised == 0:
             dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
             continue
         kept.append(encoded)
     if not kept:
         raise InputError(
-            f"nothing to train on: all {len(examples)} examples were dropped, the first because: "
-            f"{dropped[0][1]}; raise max_seq_len (now {max_seq_len})"
+            f"nothing to train on: all {len(examples)} examples were dropped, the first: "
+            f"{dropped[0][1]}; mend the data, or raise max_seq_len (now {max_seq_len})"
         )
     return Encoded(tuple(kept), truncated, cut, lost, tuple(dropped), max_seq_len)
 
 
-def _after_last(ids: list[int], pattern: list[int]) -> int:
-    """Index just after the last occurrence of `pattern`: `([5, 1, 2, 7], [1, 2]) -> 3`."""
-    for start in range(len(ids) - len(pattern), -1, -1):
-        if ids[start : start + len(pattern)] == pattern:
-            return start + len(pattern)
+def _encode_one(
+    example: Example, tokenizer: PreTrainedTokenizerBase, template: str
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Ids, labels, and where the answer starts, of an example before any cut (Appendix D)."""
+    delimiters = templates.resolve(template, tokenizer)
+    opened = templates.prompt_ids(template, tokenizer, example.problem.question)
+    # The prompt is inference's own, less the delimiter that opens thinking: that one is taught.
+    prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
+    turn = templates.assistant_ids(template, tokenizer, example.trace)
+    end = list(delimiters.think_end_ids)
+    for start in range(len(turn) - len(end), -1, -1):  # its last occurrence
+        if turn[start : start + len(end)] == end:
+            answer = len(prompt) + start + len(end)
+            return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
     raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
+
+
+def _empty_part(example: Example) -> str:
+    """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
+    trace = example.trace
+    texts = {"a question": example.problem.question, "a thought": trace.thinking}
+    for name, text in {**texts, "an answer": trace.attempt}.items():
+        if not isinstance(text, str):
+            raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
+        if not text.strip():
+            return name
+    return ""
+
+
+# ------------------------------------------------------------------------------------ rows
+
+
+def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
+    """Best-fit decreasing: rows of indices whose lengths sum to at most `capacity`.
+
+    `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given, so the result
+    is a function of the lengths alone. O(n log n) but for list insertion.
+
+    Raises:
+        InputError: a length exceeds the capacity.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    if order and lengths[order[0]] > capacity:
+        raise InputError(
+            f"an example of {lengths[order[0]]} tokens does not fit in a row of {capacity}: "
+            "raise micro_batch_tokens or lower max_seq_len"
+        )
+    rows: list[list[int]] = []
+    room: list[tuple[int, int]] = []  # (tokens left, row), ascending: the best fit is a bisection
+    for index in order:
+        place = bisect.bisect_left(room, (lengths[index], -1))
+        if place < len(room):
+            left, row = room.pop(place)
+        else:
+            left, row = capacity, len(rows)
+            rows.append([])
+        rows[row].append(index)
+        bisect.insort(room, (left - lengths[index], row))
+    return rows
+
+
+def plan_step(
+    lengths: Sequence[int],
+    wanted: int = 0,
+    processes: int = 1,
+    packing: bool = True,
+    *,
+    team: int = 1,
+    on_gpu: bool = False,
+) -> list[list[list[int]]]:
+    """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
+
+    Work is shared out longest first, each to the team with the least so far. Every team gets the
+    same number of passes (a pass may be empty), because a sharded model gathers its weights in
+    each of them and all must take part.
+
+    Args:
+        lengths: tokens of each example of the batch.
+        wanted: most tokens in one pass (`SFTConfig.micro_batch_tokens`); the longest example
+            always fits. 0 takes 8,192 a process on a GPU and 512 on a CPU: fewer do not fill the
+            device, more only take memory.
+        processes: that compute, `team` of them each row.
+        packing: several examples in one pass, or one.
+        on_gpu: whether they compute on one.
+    """
+    capacity = max(wanted or (8192 if on_gpu else 512) * team, *lengths)
+    shares: list[list[int]] = [[] for _ in range(max(1, processes // team))]
+    loads = [0] * len(shares)
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        least = loads.index(min(loads))
+        shares[least].append(index)
+        loads[least] += lengths[index]
+    plans = []
+    for share in shares:
+        rows = (
+            pack([lengths[i] for i in share], capacity)
+            if packing
+            else [[j] for j in range(len(share))]
+        )
+        plans.append([sorted(share[j] for j in row) for row in rows])
+    passes = max(1, *(len(plan) for plan in plans))
+    return [plan + [[] for _ in range(passes - len(plan))] for plan in plans]

@@ -1,137 +1,210 @@
-"""How a run gets its model: one already in memory, or a folder read shard by shard.
+"""How a run gets its model, and whether that model can be trained at all.
 
-For a folder under `torchrun` no process ever holds the whole model: it is laid out without
-storage, sharded, and each process reads the rows it owns from the safetensors files.
+For a folder in several processes, or on a GPU, no process ever holds the whole model: it is laid
+out without storage, sharded, and each process reads the rows it owns from the safetensors files.
+Code of a model's repository is never run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from s1core.errors import InputError
-from s1core.sft.checkpoint import Reader, pretrained_files
+from s1core.architectures import check_twin
+from s1core.errors import InputError, S1Error
+from s1core.sft import attention
+from s1core.sft.checkpoint import first_line, read_tensors
 from s1core.sft.config import SFTConfig
-from s1core.sft.engine import Engine, check_model, fingerprint, own_rows
-from s1core.sft.export import no_bars
-from s1core.sft.group import Group
-from s1core.sft.optimizer import local
+from s1core.sft.encode import IGNORE, Encoded
+from s1core.sft.engine import Engine, PackedLM
+from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-
-@dataclass(frozen=True)
-class Started:
-    """A model ready to be trained.
-
-    Attributes:
-        fingerprint: identity of the weights before training.
-        dtype: precision in which the final model is written (that of the given one).
-        engine: builds the training engine, given the longest example in tokens.
-    """
-
-    fingerprint: str
-    dtype: torch.dtype
-    engine: Callable[[int], Engine]
+ENDS = 1 << 20
+"""Bytes at either end of a weight file that its fingerprint reads."""
 
 
-def prepare(model: PreTrainedModel | str | Path, config: SFTConfig, group: Group) -> Started:
-    """Identify a model and say how to build its engine; nothing large is loaded yet.
+Started = tuple[str, torch.dtype, Callable[[], Engine]]
+"""Identity of the weights before training, the precision in which the final model is written, and
+what loads the weights and builds the training engine."""
+
+
+def prepare(
+    model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
+) -> Started:
+    """Identify a model, check that it can be trained on these examples, say how to build it all.
+
+    Nothing large is loaded yet.
 
     Raises:
-        InputError: a folder holds no safetensors checkpoint, or LoRA is asked for without peft.
+        InputError: a folder holds no safetensors checkpoint of a causal language model, or the
+            model is of a kind that cannot be trained on packed rows, or the examples do not fit.
     """
     if isinstance(model, str | Path):
-        return _from_folder(Path(model), config, group)
-    identity = fingerprint(list(model.named_parameters()))
+        return _from_folder(Path(model), encoded, config, group)
+    check_architecture(model)
+    check_examples(model.config, encoded, config.packing)
+    digest = hashlib.sha256()
+    for name, tensor in model.named_parameters():
+        ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
+        digest.update(repr((name, tuple(tensor.shape), ends.float().tolist())).encode())
     dtype = next(model.parameters()).dtype
 
-    def build(longest: int) -> Engine:
-        check_model(model, longest)
-        model.to(group.device, getattr(torch, config.master_dtype))
-        return Engine(_adapted(model, config), config, group)
+    def build() -> Engine:
+        return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
 
-    return Started(identity, dtype, build)
+    return digest.hexdigest(), dtype, build
 
 
-def _from_folder(folder: Path, config: SFTConfig, group: Group) -> Started:
-    from transformers import AutoConfig, AutoModelForCausalLM
+def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-    reader = Reader(pretrained_files(folder))
-    settings = AutoConfig.from_pretrained(folder)
-    with torch.device("meta"):
-        skeleton = AutoModelForCausalLM.from_config(settings, dtype=torch.float32)
-    shapes = {name: tuple(p.shape) for name, p in skeleton.named_parameters()}
-    missing = sorted(set(shapes) - reader.names)
-    if missing:
-        raise InputError(
-            f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")
+    with _named(folder), init_empty_weights(include_buffers=False):
+        settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        skeleton = AutoModelForCausalLM.from_config(
+            settings, dtype=torch.float32, trust_remote_code=False
         )
-    ends = [
-        (name, _Ends(reader.rows(name, 0, 1), reader.rows(name, shape[0] - 1, shape[0]), shape))
-        for name, shape in shapes.items()
-    ]
-    master = getattr(torch, config.master_dtype)
+    check_architecture(skeleton)
+    check_examples(settings, encoded, config.packing)
 
-    def build(longest: int) -> Engine:
-        check_model(skeleton, longest)
-        if group.mesh is None or config.lora is not None:
-            with no_bars():
-                loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=master)
-            return Engine(_adapted(loaded.to(group.device), config), config, group)
-        engine = Engine(skeleton.to(master), config, group)
+    def whole() -> Engine:
+        with _named(folder):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+        if missing := sorted(report["missing_keys"]):
+            raise InputError(
+                f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
+            )
+        return Engine(model.to(group.device), config, group)
+
+    def sharded() -> Engine:
+        with contextlib.suppress(OSError):  # a folder need not have one
+            skeleton.generation_config = GenerationConfig.from_pretrained(folder)
+        buffers = {name: buffer.clone() for name, buffer in skeleton.named_buffers()}
+        engine = Engine(skeleton, config, group)
         engine.packed.to_empty(device=group.device)
-        with torch.no_grad():
-            for name, parameter in engine.named():
-                start, _ = own_rows(parameter, group)
-                rows = reader.rows(name, start, start + len(local(parameter)))
-                local(parameter).copy_(rows)
-        _fill_buffers(skeleton, settings, group.device)
+        for name, buffer in skeleton.named_buffers():
+            buffer.copy_(buffers[name])
+        weights = {name: parameter.detach() for name, parameter in engine.named}
+        read_tensors(folder, weights, False, "give a complete checkpoint of this architecture")
         return engine
 
-    return Started(fingerprint(ends), reader.rows(ends[0][0], 0, 1).dtype, build)
+    dtype = settings.dtype if isinstance(settings.dtype, torch.dtype) else torch.float32
+    return _fingerprint(files), dtype, whole if group.mesh is None else sharded
 
 
-def _fill_buffers(model: Any, settings: Any, device: torch.device) -> None:
-    """Buffers are not in checkpoints: take them from the rotary embedding of a fresh config."""
-    rotary = model.get_decoder().rotary_emb
-    fresh = type(rotary)(config=settings)
-    for name, buffer in fresh.named_buffers():
-        setattr(rotary, name, buffer.to(device))
+def check_architecture(model: PreTrainedModel) -> None:
+    """Refuse a kind of model whose packed loss is not the loss that transformers computes.
+
+    Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
+
+    Raises:
+        InputError: on a tiny twin (milliseconds) the two losses differ, or cannot be computed.
+    """
+    advice = "fine-tune another model here, or this one with a trainer that does not pack"
+    check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
 
 
-class _Ends:
-    """First and last row of a tensor on disk, looking like the tensor to `fingerprint`."""
-
-    def __init__(self, first: torch.Tensor, last: torch.Tensor, shape: tuple[int, ...]) -> None:
-        self.shape, self._rows = shape, {0: first[0], -1: last[0]}
-
-    def __getitem__(self, row: int) -> torch.Tensor:
-        return self._rows[row]
-
-
-def _adapted(model: PreTrainedModel, config: SFTConfig) -> Any:
-    lora = config.lora
-    if lora is None:
-        return model
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise InputError(
-            "LoRA needs the package peft: install s1core[sft], or set lora=None"
-        ) from error
-    settings = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
-        task_type="CAUSAL_LM",
+@torch.no_grad()
+def packs_like_transformers(twin: PreTrainedModel) -> bool:
+    """Whether three sequences in one packed row lose what transformers says they lose, alone."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in twin.parameters():  # also norms and biases, which start at one and zero
+        parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    vocabulary = twin.get_input_embeddings().weight.shape[0]
+    lengths = (17, 9, 24)
+    rows = [torch.randint(1, vocabulary, (length,), generator=generator) for length in lengths]
+    twin.set_attn_implementation("eager")
+    theirs = sum(
+        float(twin(input_ids=row[None], labels=row[None]).loss) * (len(row) - 1) for row in rows
     )
-    with torch.random.fork_rng():  # every process and every resumed run starts from the same
-        torch.manual_seed(config.seed)
-        return get_peft_model(model, settings)
+    twin.set_attn_implementation(attention.NAME)
+    targets = [torch.cat([row[1:], torch.tensor([IGNORE])]) for row in rows]
+    ours = float(PackedLM(twin)(torch.cat(rows), torch.cat(targets), lengths))
+    return math.isclose(ours, theirs, rel_tol=1e-4)
+
+
+def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
+    """Refuse examples that this model cannot read.
+
+    Raises:
+        InputError: the longest exceeds the model's positions, or a token its embedding.
+    """
+    longest = max(encoded.lengths)
+    positions = getattr(config, "max_position_embeddings", None) or longest
+    if longest > positions:
+        raise InputError(
+            f"the longest example has {longest} tokens and the model attends over {positions}: "
+            f"set max_seq_len to at most {positions}"
+        )
+    rope = getattr(config, "rope_parameters", None) or {}
+    original = rope.get("original_max_position_embeddings") or longest
+    if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:
+        raise InputError(
+            f"this model's positions depend on the length of the row beyond {original} tokens, so "
+            "its examples cannot share rows: set packing to false, or lower max_seq_len"
+        )
+    vocabulary = getattr(config, "vocab_size", None)
+    largest = max(max(example.token_ids) for example in encoded.examples)
+    if vocabulary is not None and largest >= vocabulary:
+        raise InputError(
+            f"the tokenizer gives token {largest} and the model knows {vocabulary}: "
+            "they do not belong together"
+        )
+
+
+def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
+    """Let generation end where training taught a turn to end, and where it ended before."""
+    settings = model.generation_config
+    whole = (row.token_ids for row in encoded.examples if len(row.token_ids) == row.full_length)
+    taught = {ids[-1] for ids in whole} or {tokenizer.eos_token_id}
+    had = settings.eos_token_id
+    had = had if isinstance(had, list) else [had]
+    ends = [*sorted(taught), *(end for end in had if end is not None and end not in taught)]
+    settings.eos_token_id = ends if len(ends) > 1 else ends[0]
+    try:
+        settings.validate(strict=True)
+    except ValueError:  # as released by some: a temperature, and nothing is sampled; not savable
+        for name in ("temperature", "top_p", "top_k", "min_p", "typical_p"):
+            setattr(settings, name, None)
+
+
+def _fingerprint(files: list[Path]) -> str:
+    """sha256 over sizes and both ends of weight files: enough to tell models apart."""
+    digest = hashlib.sha256()
+    for path in files:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            digest.update(repr((path.name, size)).encode() + file.read(ENDS))
+            file.seek(max(0, size - ENDS))
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except S1Error:
+        raise
+    except Exception as error:  # transformers and safetensors raise a dozen unrelated types
+        raise InputError(
+            f"{folder} cannot be loaded as a causal language model ({first_line(error)})"
+        ) from error

@@ -2,8 +2,7 @@
 
 At 32,768 tokens and Qwen's 152K vocabulary the logits alone are 20 GB in fp32. Only supervised
 positions are projected, `chunk` at a time, and each chunk's gradient is taken while its logits
-exist (the idea of Liger's fused kernel), so the peak is one chunk of logits and one gradient of
-the output matrix.
+exist, so the peak is one chunk of logits and one gradient of the output matrix.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ from typing import Any
 
 import torch
 
-from s1core.errors import InputError
-from s1core.sft.config import LossKernel
 from s1core.sft.encode import IGNORE
 
 
@@ -67,7 +64,7 @@ def summed_loss(
     weight: torch.Tensor,
     targets: torch.Tensor,
     chunk: int = 2048,
-    kernel: LossKernel = "chunked",
+    scale: float = 1.0,
 ) -> torch.Tensor:
     """Sum of the cross-entropies of the supervised positions, in nats, fp32.
 
@@ -76,28 +73,20 @@ def summed_loss(
         weight: [V, H] output matrix.
         targets: [T] the token each position must predict, or `IGNORE`.
         chunk: supervised tokens whose logits exist at one time.
-        kernel: "chunked", or "liger" for the Triton kernel of `liger-kernel` (GPU).
-
-    Raises:
-        InputError: Liger is asked for and not installed.
+        scale: factor of the logits (`logit_scale`).
     """
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
+    if scale != 1.0:
+        hidden = hidden * scale
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     with torch.autocast(hidden.device.type, enabled=False):
-        if kernel == "liger" and len(targets):
-            return _liger(hidden, weight, targets)
         return _ChunkedLinearCrossEntropy.apply(hidden, weight, targets, chunk)
 
 
-def _liger(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    try:
-        from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
-    except ImportError as error:
-        raise InputError(
-            'loss_kernel="liger" needs the package liger-kernel and a GPU: install s1core[sft], or '
-            'use "chunked"'
-        ) from error
-    return LigerFusedLinearCrossEntropyLoss(reduction="sum")(weight, hidden, targets)
+def logit_scale(config: Any) -> float:
+    """What a model multiplies its logits by: Cohere says it, Granite says what it divides by."""
+    divisor = getattr(config, "logits_scaling", None) or 1.0
+    return float(getattr(config, "logit_scale", None) or 1.0) / float(divisor)

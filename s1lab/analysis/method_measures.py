@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from statistics import NormalDist
 
 import numpy as np
 
-from s1lab.analysis.method_runs import Array, MethodRun
+from s1core.errors import InputError
+from s1lab.analysis.method_runs import MethodRun
 from s1lab.evaluation import Interval, clustered_bootstrap
-from s1lab.evaluation.statistics import student_t
-
-RESAMPLES = 10_000
+from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """A setting of one method against another method's curve at the same compute.
 
-    `theirs` is the other curve's accuracy at the cost of `ours`, interpolated over log2(tokens);
-    `difference` is ours minus theirs, with an interval that resamples questions for both.
+    `theirs` is the curve's accuracy at the cost of `ours`, interpolated over log2(tokens), and
+    `difference` ours minus theirs.
     """
 
     ours: MethodRun
@@ -41,38 +38,28 @@ def match(
 ) -> list[Match]:
     """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
 
-    The same comparison as `forcing.parallel.compute_matched`, with intervals: settings outside
-    the range of the other curve are left out. Both must be over the same questions in one order.
-
-        match([sequential(read_samples(run), "forced", "Wait 2x")],
-              votes(read_samples(sampled), same_answer("aime")))
+    Settings outside the range of the other curve are left out: nothing was measured there. Both
+    must be over the same questions in one order.
     """
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
-    if not curve:
-        return []
-    found = []
-    for run in ours:
-        if not curve[0].cost <= run.cost <= curve[-1].cost:
-            continue
+    within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
+    return [_against(run, curve, resamples) for run in within]
 
-        def gap(weights: Array, run: MethodRun = run) -> tuple[Array, Array]:
-            costs = np.log2([weights @ other.tokens for other in curve])
-            accuracies = np.array([weights @ other.correct for other in curve])
-            order = costs.argsort(axis=0)  # a resample may swap two close settings
-            costs = np.take_along_axis(costs, order, axis=0)
-            accuracies = np.take_along_axis(accuracies, order, axis=0)
-            at = np.log2(weights @ run.tokens)
-            level = np.array(
-                [np.interp(x, c, y) for x, c, y in zip(at, costs.T, accuracies.T, strict=True)]
-            )
-            return level, weights @ run.correct - level
 
-        n = run.correct.size
-        level, difference = gap(np.full((1, n), 1 / n))
-        drawn = gap(_weights(n, resamples))[1]
-        interval = _interval(float(difference[0]), drawn, n)
-        found.append(Match(run, float(level[0]), interval))
-    return found
+def _against(run: MethodRun, curve: Sequence[MethodRun], resamples: int) -> Match:
+    def level(weights: Array) -> Array:
+        """Accuracy of the curve at the run's cost, for each row of weights over the questions."""
+        costs = np.log2([weights @ other.tokens for other in curve])
+        accuracies = np.array([weights @ other.correct for other in curve])
+        order = costs.argsort(axis=0)  # a resample may swap two close settings
+        costs = np.take_along_axis(costs, order, axis=0)
+        accuracies = np.take_along_axis(accuracies, order, axis=0)
+        at = np.log2(weights @ run.tokens)
+        return np.array([np.interp(*row) for row in zip(at, costs.T, accuracies.T, strict=True)])
+
+    n = run.correct.size
+    gap = _interval(lambda weights: weights @ run.correct - level(weights), n, resamples)
+    return Match(run, float(level(_flat(n))[0]), gap)
 
 
 # --------------------------------------------------------------- Control, Scaling, Performance
@@ -82,12 +69,10 @@ def match(
 class Measures:
     """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
 
-    Attributes:
-        control: share of generations that keep their limit; None where there is none.
-        control_of_runs: the paper's Control: share of runs whose average keeps it.
-        scaling: mean slope over all pairs of runs (Eq. 2); None for fewer than two runs.
-        performance: accuracy of the best run (Eq. 3). Its interval chooses the best anew in
-            every resample; a maximum over noisy runs errs upwards.
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
+    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
+    whose interval chooses the best anew in every resample: a maximum errs upwards.
     """
 
     method: str
@@ -101,27 +86,24 @@ class Measures:
 def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
     """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
 
-        measures([sequential(read_samples(run), "BF", "64 tokens", 64), ...]).scaling.percent()
-
     Raises:
-        ValueError: there are no runs.
+        InputError: there are no runs.
     """
     if not runs:
-        raise ValueError("a method without runs has no measures; give at least one")
+        raise InputError("a method without runs has no measures; give at least one")
     n = runs[0].correct.size
-    flat, drawn = np.full((1, n), 1 / n), _weights(n, resamples)
     limited = [run for run in runs if not math.isnan(run.limit)]
-    keeps = np.array([run.keeps for run in limited]).reshape(len(limited), n)
+    keeps = np.array([run.keeps for run in limited]).reshape(-1, n).T
+    known = keeps[~np.isnan(keeps).all(axis=1)]  # questions that some run has a value for
     within = [run.thinking_tokens <= run.limit for run in limited]
+    slope = len({run.thinking_tokens for run in runs}) > 1
     return Measures(
         runs[0].method,
         len(runs),
-        clustered_bootstrap(_mean_known(keeps)) if limited else None,
+        clustered_bootstrap(known) if limited else None,
         float(np.mean(within)) if limited else math.nan,
-        _interval(float(_slopes(flat, runs)[0]), _slopes(drawn, runs), n)
-        if len({run.thinking_tokens for run in runs}) > 1
-        else None,
-        _interval(float(_best(flat, runs)[0]), _best(drawn, runs), n),
+        _interval(lambda weights: _slopes(weights, runs), n, resamples) if slope else None,
+        _interval(lambda w: np.max([w @ run.correct for run in runs], axis=0), n, resamples),
     )
 
 
@@ -129,16 +111,11 @@ def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
     """Eq. 2 per doubling, for each row of weights over the questions."""
     x = np.log2([_average(weights, run.thinking) for run in runs])
     y = np.array([weights @ run.correct for run in runs])
-    pairs = list(combinations(range(len(runs)), 2))
-    rise = np.array([y[j] - y[i] for i, j in pairs])
-    doublings = np.array([x[j] - x[i] for i, j in pairs])
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+    i, j = np.triu_indices(len(runs), 1)
+    doublings = x[j] - x[i]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
-        return np.nanmean(np.where(doublings == 0, math.nan, rise / doublings), axis=0)
-
-
-def _best(weights: Array, runs: Sequence[MethodRun]) -> Array:
-    return np.max([weights @ run.correct for run in runs], axis=0)
+        return np.nanmean((y[j] - y[i]) / np.where(doublings == 0, math.nan, doublings), axis=0)
 
 
 def _average(weights: Array, values: Array) -> Array:
@@ -148,23 +125,19 @@ def _average(weights: Array, values: Array) -> Array:
         return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
 
 
-def _mean_known(keeps: Array) -> Array:
-    """Mean over the runs, of the questions that some run has a value for."""
-    return np.nanmean(keeps[:, ~np.isnan(keeps).all(axis=0)], axis=0)
+def _flat(n: int) -> Array:
+    return np.full((1, n), 1 / n)
 
 
 @lru_cache(maxsize=1)
 def _weights(n: int, resamples: int) -> Array:
     """How often each of n questions comes up in a resample, as shares; (resamples, n)."""
-    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples) / n
+    return np.random.default_rng(0).multinomial(n, _flat(n)[0], size=resamples) / n
 
 
-def _interval(estimate: float, drawn: Array, n: int) -> Interval:
-    """Percentiles widened for few questions, as in `statistics.paired_bootstrap`."""
+def _interval(measure: Callable[[Array], Array], n: int, resamples: int) -> Interval:
+    """A measure of weights over n questions, with the ends over resampled ones."""
+    drawn = measure(_weights(n, resamples))
     drawn = drawn[~np.isnan(drawn)]
-    tail = 0.025
-    if n > 1:
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * student_t(1 - tail, n - 1))
-    low, high = np.quantile(drawn, [tail, 1 - tail])
     method = f"bootstrap over questions, {drawn.size} resamples"
-    return Interval(estimate, float(low), float(high), n, 0.95, method)
+    return Interval(float(measure(_flat(n))[0]), *widened_ends(drawn, n), n, method)

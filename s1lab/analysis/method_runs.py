@@ -8,46 +8,18 @@ Forced or capped generations as they are, majority votes (Figures 4b and 7), and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s1core.errors import InputError
 from s1core.grading.voting import Same, majority
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
-from s1lab.runs import Run
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """The graded generations of a run, each array of shape (questions, samples).
-
-    Attributes:
-        keys: problem keys, sorted; the order of the questions.
-        correct: 1 where the answer is correct, else 0.
-        thinking: thinking tokens.
-        answer: answer tokens.
-        ended: 1 where thinking ended by itself.
-        extracted: the answer that was graded; "" where none was, or where it was cut off.
-        run: name of the run.
-    """
-
-    keys: tuple[str, ...]
-    correct: Array
-    thinking: Array
-    answer: Array
-    ended: Array
-    extracted: NDArray[np.str_]
-    run: str
-
-    @property
-    def tokens(self) -> Array:
-        """Thinking and answer tokens together: what the generation cost."""
-        return self.thinking + self.answer
+from s1lab.evaluation.measure import Samples
+from s1lab.evaluation.statistics import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +27,11 @@ class MethodRun:
     """One setting of a method, question by question; arrays of shape (questions,).
 
     Attributes:
-        method: "BF", "TCC+BF", "votes", ...
-        setting: what was varied, in words.
-        correct: expected accuracy on each question.
+        correct: expected accuracy.
         thinking: mean thinking tokens of what is counted as its answer; NaN where there is none.
         tokens: all tokens spent on the question, thinking and answers of every sample.
-        keeps: share of its generations within their limit (Control, Eq. 1, per generation); NaN
-            without a limit.
-        limit: the limit in thinking tokens; NaN without one.
+        keeps: share of its generations within `limit`, in thinking tokens (Control, Eq. 1, per
+            generation); both are NaN without a limit.
     """
 
     method: str
@@ -89,44 +58,11 @@ class MethodRun:
         return float(self.tokens.mean())
 
 
-def read_samples(run: Run) -> Samples:
-    """The graded generations of a finished run, from its public table.
-
-    Raises:
-        ValueError: some question has fewer samples than another.
-    """
-    rows = run.read_table("grades.csv")
-    keys = tuple(sorted({row["problem_key"] for row in rows}))
-    rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
-    if len(rows) % len(keys):
-        raise ValueError(f"run {run.id} has not equally many samples of every question")
-
-    def column(read: Callable[[dict[str, str]], object], dtype: type = float) -> NDArray:
-        return np.array([read(row) for row in rows], dtype).reshape(len(keys), -1)
-
-    return Samples(
-        keys,
-        column(lambda row: row["status"] == "correct"),
-        column(lambda row: row["thinking_tokens"]),
-        column(lambda row: row["answer_tokens"]),
-        column(lambda row: row["outcome"] == "ended"),
-        column(lambda row: row["extracted"] if row["status"] != "truncated" else "", str),
-        run.id,
-    )
-
-
 def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
     """One generation per question, averaged over those that were drawn (pass@1)."""
     keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
-    return MethodRun(
-        method,
-        setting,
-        samples.correct.mean(axis=1),
-        samples.thinking.mean(axis=1),
-        samples.tokens.mean(axis=1),
-        keeps.mean(axis=1),
-        limit,
-    )
+    parts = (samples.correct, samples.thinking, samples.tokens, keeps)
+    return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
 
 
 def votes(
@@ -138,22 +74,13 @@ def votes(
     """
     drawn = samples.correct.shape[1]
     at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
-    won = np.array(
-        [
-            majority([str(answer) for answer in answers], list(right), at, same)
-            for answers, right in zip(samples.extracted, samples.correct == 1, strict=True)
-        ]
-    )
+    pairs = zip(samples.extracted, samples.correct == 1, strict=True)
+    won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
+    thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
+    keeps = np.full(len(samples.keys), math.nan)
     return [
-        MethodRun(
-            method,
-            f"{k}x",
-            won[:, column],
-            k * samples.thinking.mean(axis=1),
-            k * samples.tokens.mean(axis=1),
-            np.full(len(samples.keys), math.nan),
-        )
-        for column, k in enumerate(at)
+        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens, keeps)
+        for k, correct in zip(at, np.array(won).T, strict=True)
     ]
 
 
@@ -164,9 +91,8 @@ def votes(
 class Rejected:
     """Rejection sampling under one limit (Figure 6), question by question.
 
-    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits.
-    `tries` are samples drawn, all of them where none fits. `unlimited` is the accuracy of any
-    sample of the question, fitting or not.
+    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
+    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
     """
 
     run: MethodRun
@@ -189,18 +115,18 @@ def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
     return (samples.ended == 1) & (samples.thinking < limit)
 
 
-def first_fits(samples: Samples, limit: int) -> list[int | None]:
-    """The sample that rejection sampling would keep for each question; None if none fits."""
-    return [int(row.argmax()) if row.any() else None for row in fits(samples, limit)]
-
-
-def rejection(samples: Samples, limit: int, method: str = "RS") -> Rejected:
+def rejection(samples: Samples, limit: int) -> Rejected:
     """Rejection sampling from samples that were drawn without the limit (Section 5.2).
 
     Samples of a question may come in any order, so results are averaged over all orders: every
     fitting sample is equally likely to be the first, and with m of n fitting the first comes
     after (n + 1) / (m + 1) tries. A rejected sample costs its tokens up to the limit.
+
+    Raises:
+        InputError: the limit is not positive.
     """
+    if not limit > 0:
+        raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
     accepted = fits(samples, limit).astype(float)
     n, m = accepted.shape[1], accepted.sum(axis=1)
     some = m > 0
@@ -212,13 +138,6 @@ def rejection(samples: Samples, limit: int, method: str = "RS") -> Rejected:
     cut = (refused * np.minimum(samples.thinking, limit)).sum(axis=1)
     wasted = cut * np.where(some, 1 / (m + 1), 1.0)
     kept = (mean * samples.tokens).sum(axis=1)
-    run = MethodRun(
-        method,
-        f"{limit} tokens",
-        (mean * samples.correct).sum(axis=1),
-        thinking,
-        wasted + kept,
-        np.where(some, 1.0, math.nan),
-        limit,
-    )
+    correct, keeps = (mean * samples.correct).sum(axis=1), np.where(some, 1.0, math.nan)
+    run = MethodRun("RS", f"{limit} tokens", correct, thinking, wasted + kept, keeps, limit)
     return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))

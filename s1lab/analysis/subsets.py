@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.errors import InputError
 from s1lab import experiments
-from s1lab.audit import published
+from s1lab.audit.published import accuracy_of, published
 from s1lab.evaluation import Interval, wilson
 from s1lab.evaluation.measure import Point, difference
 from s1lab.experiments import Training
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-REFERENCE = "s1"
 PAPER_NAMES = {
     "s1": "s1K",
     "random": "1K-random",
@@ -27,7 +27,7 @@ PAPER_NAMES = {
     "longest": "1K-longest",
     "full": "59K-full",
 }
-"""What Table 2 calls the training sets."""
+"""What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
 
@@ -37,15 +37,12 @@ class TrainingSet:
     """What a training set is made of, and what one training on it costs.
 
     Attributes:
-        name: "s1", or a baseline of Table 2.
-        examples: how many.
-        domains: how many subjects they come from; 0 where they carry none.
+        domains: how many subjects the examples come from; 0 where they carry none.
         thinking_tokens: mean length of a trace.
         correct: share of traces whose answer is right; None where nobody has judged them.
-        steps: optimizer steps.
-        tokens: tokens computed, over all epochs.
-        flops: floating-point operations, at least: every example is taken at the mean length, as
-            `s1lab.planning.sft_cost.paper_arithmetic` does for the paper's own.
+        steps, tokens: of the optimizer, and computed by it, over all epochs.
+        flops: at least: every example is taken at the mean length, as
+            `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
     """
 
     name: str
@@ -60,43 +57,24 @@ class TrainingSet:
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import locate
+    from s1core.checkpoints import load_tokenizer, locate
     from s1core.sft import SFTConfig
     from s1lab.planning.shapes import ModelShape
 
     run = pipeline.checkpoint(Training(name)).summary()
-    epochs = SFTConfig(**pipeline.profile.sft).epochs
-    mean_length = round(run["tokens"] / (epochs * run["examples"]))
+    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = ModelShape.of(locate(pipeline.profile.model))
-    return TrainingSet(
-        name=name,
-        steps=run["steps"],
-        tokens=run["tokens"],
-        flops=epochs * run["examples"] * shape.train_flops([mean_length]),
-        **_composition(pipeline, name),
-    )
-
-
-def _composition(pipeline: Pipeline, name: str) -> Row:
+    flops = passes * shape.train_flops([round(run["tokens"] / passes)])
     if pipeline.profile.pool == "pocket":
         made = pipeline.selection(name).read_json("summary.json")
-        return {
-            "examples": made["examples"],
-            "domains": made["domains"],
-            "thinking_tokens": made["mean_thinking_tokens"],
-            "correct": made["correct_traces"] / made["examples"],
-        }
-    from s1core.checkpoints import load_tokenizer
-
-    examples = pipeline.examples(name)  # a released set: what its rows say
-    tokenizer = load_tokenizer(pipeline.profile.model)
-    tokens = [len(tokenizer(example.trace.thinking).input_ids) for example in examples]
-    return {
-        "examples": len(examples),
-        "domains": len({example.problem.domain for example in examples} - {""}),
-        "thinking_tokens": float(np.mean(tokens)),
-        "correct": None,
-    }
+        count, domains = made["examples"], made["domains"]
+        length, correct = made["mean_thinking_tokens"], made["correct_traces"] / count
+    else:  # a released set: what its rows say
+        examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
+        count, correct = len(examples), None
+        domains = len({example.problem.domain for example in examples} - {""})
+        length = float(np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples]))
+    return TrainingSet(name, count, domains, length, correct, run["steps"], run["tokens"], flops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +93,22 @@ class Compared:
     @property
     def verdict(self) -> str:
         """ "better", "worse" or "cannot tell" than s1; "" for s1 itself."""
-        if self.difference is None:
-            return ""
-        if self.difference.low > 0:
-            return "better"
-        return "worse" if self.difference.high < 0 else "cannot tell"
+        return self.difference.says("better", "worse") if self.difference else ""
 
 
 def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
     """Every training set of the profile on one benchmark, s1 first.
 
     Raises:
-        ValueError: the profile trains on s1 alone.
+        InputError: the profile trains on s1 alone.
     """
     conditions = experiments.subsets(pipeline.profile, benchmark)
     if not conditions:
-        raise ValueError("the profile trains on s1 alone: name subsets in its ablations")
-    reference = pipeline.run(conditions[0])
-    return [
-        Compared(
-            condition.label,
-            benchmark,
-            pipeline.point(condition),
-            None if number == 0 else difference(pipeline.run(condition), reference),
-        )
-        for number, condition in enumerate(conditions)
-    ]
+        raise InputError("the profile trains on s1 alone: name subsets in its ablations")
+    s1 = pipeline.run(conditions[0])
+    gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
+    rows = ((c.label, benchmark, pipeline.point(c)) for c in conditions)
+    return [Compared(*row, gap) for row, gap in zip(rows, gaps, strict=True)]
 
 
 # --------------------------------------------------------------- rows for figures, in points
@@ -148,67 +116,40 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
-    return [
-        _difference(one.benchmark, one.name, *(100 * end for end in _ends(one.difference)))
-        for one in compared
-        if one.difference is not None
-    ]
+    tested = [one for one in compared if one.difference is not None]
+    return [_row(one.benchmark, one.name, one.difference.row("difference", 100)) for one in tested]
 
 
 def paper_difference_rows() -> list[Row]:
     """The paper's differences to s1K with the intervals that Table 2 prints."""
-    intervals = published.published()["table2_intervals"]["rows"]
-    return [
-        _difference(benchmark, name, gap, *intervals[theirs][benchmark])
-        for name, theirs in PAPER_NAMES.items()
-        if name != REFERENCE
-        for benchmark in PAPER_BENCHMARKS
-        for gap in [_percent(theirs, benchmark) - _percent("s1K", benchmark)]
-    ]
+    intervals = published()["table2_intervals"]["rows"]
+    rows = []
+    for name, theirs in list(PAPER_NAMES.items())[1:]:
+        for benchmark in PAPER_BENCHMARKS:
+            ours, s1 = (accuracy_of("Table 2", n, benchmark).percent for n in (theirs, "s1K"))
+            low, high = intervals[theirs][benchmark]
+            rows.append(_row(benchmark, name, Interval(ours - s1, low, high, 0).row("difference")))
+    return rows
 
 
 def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
     """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
-    flops = {made.name: made.flops / sets[0].flops for made in sets}
-    rows = [_cost(one.benchmark, one.name, flops[one.name], one.point.accuracy) for one in compared]
-    return sorted(rows, key=lambda row: row["cost"])
+    cost = {made.name: made.flops / sets[0].flops for made in sets}
+    rows = [_row(c.benchmark, c.name, c.point.accuracy.row("accuracy")) for c in compared]
+    return sorted((r | {"cost": cost[r["name"]]} for r in rows), key=lambda row: row["cost"])
 
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
-    hours = published.published()["compute_h100_hours"]
-    return [
-        _cost(benchmark, name, hours[name] / hours["s1K"], wilson(printed.correct, printed.n))
-        for benchmark in PAPER_BENCHMARKS
-        for name in ("s1K", "59K-full")
-        for printed in [published.accuracy_of("Table 2", name, benchmark)]
-    ]
+    hours = published()["compute_h100_hours"]
+    rows = []
+    for benchmark in PAPER_BENCHMARKS:
+        for name in ("s1K", "59K-full"):
+            printed = accuracy_of("Table 2", name, benchmark)
+            row = _row(benchmark, name, wilson(printed.correct, printed.n).row("accuracy"))
+            rows.append(row | {"cost": hours[name] / hours["s1K"]})
+    return rows
 
 
-def _percent(name: str, benchmark: str) -> float:
-    return published.accuracy_of("Table 2", name, benchmark).percent
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.estimate, interval.low, interval.high
-
-
-def _difference(benchmark: str, name: str, estimate: float, low: float, high: float) -> Row:
-    return {
-        "benchmark": benchmark,
-        "name": name,
-        "difference": estimate,
-        "low": low,
-        "high": high,
-    }
-
-
-def _cost(benchmark: str, name: str, cost: float, accuracy: Interval) -> Row:
-    return {
-        "benchmark": benchmark,
-        "name": name,
-        "cost": cost,
-        "accuracy": accuracy.estimate,
-        "low": accuracy.low,
-        "high": accuracy.high,
-    }
+def _row(benchmark: str, name: str, values: dict[str, float]) -> Row:
+    return {"benchmark": benchmark, "name": name, **values}

@@ -7,24 +7,14 @@ attempt; s1K-1.1 asks DeepSeek r1. Any endpoint that gives its reasoning apart, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from s1core.records import Example, Problem, Trace
-from s1lab.annotation.batch import Question, Usage, annotate
+from s1lab.annotation.batch import Outcome, Question, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
-
-_OPEN, _CLOSE = "<think>", "</think>"
-
-
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """Examples with traces, in the order of the problems; why others have none, by key."""
-
-    examples: tuple[Example, ...]
-    errors: dict[str, str]
-    usage: Usage
 
 
 def questions(problems: Iterable[Problem]) -> list[Question]:
@@ -32,41 +22,26 @@ def questions(problems: Iterable[Problem]) -> list[Question]:
     return [Question(p.key, (("user", p.question),)) for p in problems]
 
 
-def distill(
-    problems: Sequence[Problem],
-    config: ChatConfig,
-    path: str | Path,
-    on_progress: Callable[[Usage], None] | None = None,
-) -> Distilled:
+def distill(problems: Sequence[Problem], config: ChatConfig, path: str | Path) -> Outcome:
     """Ask the teacher for a trace and an attempt on each problem; resumable at `path`.
 
-    `errors` is what `selection.annotate` takes: a question without a trace becomes an "API error".
-
-    Raises:
-        BackendError, BackendError: as for `batch.annotate`.
+    The values are examples. Raises as `batch.annotate` does.
     """
-    answers, usage = annotate(questions(problems), config, path, parse_trace, on_progress)
-    examples: list[Example] = []
-    errors: dict[str, str] = {}
-    for problem, answer in zip(problems, answers, strict=True):
-        if answer.ok:
-            trace = Trace(answer.value["thinking"], answer.value["attempt"], config.model)
-            examples.append(Example(problem, trace))
-        else:
-            errors[problem.key] = answer.error
-    return Distilled(tuple(examples), errors, usage)
+    done = annotate(questions(problems), config, path, parse_trace, _is_trace)
+    problem = {p.key: p for p in problems}
+    made = {
+        key: Example(problem[key], Trace(**value, model=config.model))
+        for key, value in done.values.items()
+    }
+    return replace(done, values=made)
 
 
 def parse_trace(reply: ChatReply) -> dict[str, str]:
-    """`{"thinking", "attempt"}` of a reply.
-
-    Raises:
-        ValueError: no reasoning, no attempt after it, or an answer cut off at `max_tokens`.
-    """
+    """The thinking and the attempt of a reply; ValueError where one of them is missing or cut."""
     thinking, attempt = reply.reasoning, reply.content
-    if not thinking and _CLOSE in attempt:
-        thinking, _, attempt = attempt.partition(_CLOSE)
-        thinking = thinking.strip().removeprefix(_OPEN)
+    if not thinking and "</think>" in attempt:
+        thinking, _, attempt = attempt.partition("</think>")
+        thinking = thinking.strip().removeprefix("<think>")
     thinking, attempt = thinking.strip(), attempt.strip()
     if reply.finish_reason == "length":
         raise ValueError("it was cut off at max_tokens")
@@ -75,3 +50,8 @@ def parse_trace(reply: ChatReply) -> dict[str, str]:
     if not attempt:
         raise ValueError("nothing follows the reasoning")
     return {"thinking": thinking, "attempt": attempt}
+
+
+def _is_trace(value: Any) -> bool:
+    kinds = {"thinking": str, "attempt": str}
+    return isinstance(value, dict) and {name: type(part) for name, part in value.items()} == kinds

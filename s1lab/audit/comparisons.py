@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
-from s1lab.audit.published import PublishedAccuracy, accuracies, accuracy_of, published
+from s1lab.audit.published import PublishedAccuracy, accuracy_of, published
 from s1lab.evaluation.report import Table
-from s1lab.evaluation.statistics import (
-    Interval,
-    mcnemar_p_value,
-    newcombe,
-    questions_needed,
-    wilson,
-)
+from s1lab.evaluation.statistics import Interval, mcnemar_p_value, newcombe, questions_needed
 
 Outcome = Literal["survives", "undecided", "cannot survive"]
 
@@ -28,37 +23,47 @@ EQUIVALENCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class AccuracyRow:
-    """A printed accuracy with the interval that its number of questions allows."""
-
-    printed: PublishedAccuracy
-    interval: Interval
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """A claim of the paper about two accuracies on one benchmark.
-
-    Attributes:
-        difference: a - b with the interval for independent runs (fractions).
-        questions: how many more questions a answered than b.
-        best_p: McNemar's exact p under the most favourable pairing: no pairing gives less.
-        needed: questions for 80% power at this difference with independent answers; None at 0.
-        printed_interval: the paper's own paired interval of a - b where it prints one (Table 2).
-        claims_difference: False where the paper claims that there is none worth naming.
-    """
+    """A claim that `a` is more accurate than `b` on the same questions, or (where
+    `claims_difference` is False) that there is no difference worth naming."""
 
     claim: str
-    where: str
     benchmark: str
     a: PublishedAccuracy
     b: PublishedAccuracy
-    difference: Interval
-    questions: int
-    best_p: float
-    needed: int | None
-    printed_interval: tuple[float, float] | None = None
     claims_difference: bool = True
+
+    @property
+    def difference(self) -> Interval:
+        """a - b with the interval for independent runs (fractions)."""
+        return newcombe(self.a.correct, self.a.n, self.b.correct, self.b.n)
+
+    @property
+    def questions(self) -> int:
+        """How many more questions a answered than b."""
+        return self.a.correct - self.b.correct
+
+    @property
+    def best_p(self) -> float:
+        """McNemar's exact p under the most favourable pairing: no pairing gives less."""
+        return mcnemar_p_value(max(self.questions, 0), 0)
+
+    @property
+    def needed(self) -> int | None:
+        """Questions for 80% power at this difference with independent answers; None at 0."""
+        a, b = self.a, self.b
+        return questions_needed(a.correct / a.n, b.correct / b.n) if self.questions else None
+
+    @property
+    def printed_interval(self) -> tuple[float, float] | None:
+        """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
+        rows = published()["table2_intervals"]["rows"]
+        if {self.a.table, self.b.table} == {"Table 2"} and "s1K" in (self.a.row, self.b.row):
+            sign, row = (1, self.a.row) if self.b.row == "s1K" else (-1, self.b.row)
+            if row in rows:
+                low, high = sorted(sign * end / 100 for end in rows[row][self.benchmark])
+                return low, high
+        return None
 
     @property
     def outcome(self) -> Outcome:
@@ -66,9 +71,8 @@ class Comparison:
 
         survives: the independent interval excludes 0, or the paper's paired one does and some
         pairing agrees; cannot survive: not even the most favourable pairing reaches p < 0.05;
-        undecided: between the two, only answers per question can tell. A claim of no difference
-        survives when its interval (the paper's, else the independent one) stays within
-        `EQUIVALENCE` and is undecided otherwise.
+        undecided: only answers per question can tell. A claim of no difference survives when its
+        interval (the paper's, else the independent one) stays within `EQUIVALENCE`.
         """
         low, high = self.printed_interval or (self.difference.low, self.difference.high)
         if not self.claims_difference:
@@ -78,24 +82,12 @@ class Comparison:
         return "cannot survive" if self.best_p >= 0.05 else "undecided"
 
 
-def accuracy_rows(table: str | None = None, level: float = 0.95) -> list[AccuracyRow]:
-    """Every accuracy of Tables 1-5 with its Wilson interval.
-
-    A score that averages several runs (no whole number of questions prints it) gets the interval
-    of a single run: over questions, averaging runs removes only part of the noise.
-    """
-    return [
-        AccuracyRow(entry, wilson(entry.percent * entry.n / 100, entry.n, level))
-        for entry in accuracies(table)
-    ]
-
-
 def comparisons() -> list[Comparison]:
     """The paper's comparisons, one per claim and benchmark, in the paper's order."""
     return [
-        compare(
+        Comparison(
             claim["claim"],
-            claim["where"],
+            benchmark,
             accuracy_of(*claim["a"], benchmark),
             accuracy_of(*claim["b"], benchmark),
             claims_difference=claim.get("kind") != "no difference",
@@ -105,86 +97,35 @@ def comparisons() -> list[Comparison]:
     ]
 
 
-def compare(
-    claim: str,
-    where: str,
-    a: PublishedAccuracy,
-    b: PublishedAccuracy,
-    *,
-    claims_difference: bool = True,
-) -> Comparison:
-    """Weigh the claim that `a` is more accurate than `b` on the same questions."""
-    gap = a.correct - b.correct
-    interval = newcombe(a.correct, a.n, b.correct, b.n)
-    needed = questions_needed(a.correct / a.n, b.correct / b.n) if gap else None
-    best = mcnemar_p_value(max(gap, 0), 0) if gap > 0 else 1.0
-    printed = _printed_interval(a, b)
-    return Comparison(
-        claim, where, a.benchmark, a, b, interval, gap, best, needed, printed, claims_difference
-    )
-
-
 def comparison_table(rows: Iterable[Comparison]) -> Table:
     """Comparisons as a table, differences in percentage points; a claim is named once."""
     columns = ("claim", "benchmark", "printed", "difference [95%]", "best p", "needed", "outcome")
     lines, before = [], ""
     for row in rows:
-        lines.append(
-            (
-                "" if row.claim == before else row.claim,
-                row.benchmark,
-                f"{row.a.percent} / {row.b.percent}",
-                row.difference.percent(),
-                f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001",
-                f"{row.needed:,}" if row.needed and row.claims_difference else "-",
-                row.outcome,
-            )
-        )
-        before = row.claim
+        claim, before = "" if row.claim == before else row.claim, row.claim
+        printed, gap = f"{row.a.percent} / {row.b.percent}", row.difference.percent()
+        p = f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001"
+        needed = f"{row.needed:,}" if row.needed and row.claims_difference else "-"
+        lines.append((claim, row.benchmark, printed, gap, p, needed, row.outcome))
     return Table(columns, tuple(lines))
 
 
-def accuracy_table(rows: Iterable[AccuracyRow]) -> Table:
+def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
     """Printed accuracies with their intervals, in percent."""
-    lines = (
-        (
-            row.printed.table,
-            row.printed.row,
-            row.printed.benchmark,
-            str(row.printed.n),
-            row.interval.percent(),
-            "" if row.printed.exact else "no whole number of questions",
-        )
-        for row in rows
-    )
-    return Table(("table", "model", "benchmark", "n", "accuracy [95%]", "note"), tuple(lines))
+    columns = ("table", "model", "benchmark", "n", "accuracy [95%]", "note")
+    notes = ("no whole number of questions", "")
+    lines = [
+        (a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), notes[a.exact]) for a in rows
+    ]
+    return Table(columns, tuple(lines))
 
 
-def implied_discordance(row: str, benchmark: str, level: float = 0.95) -> tuple[float, int]:
-    """How many questions must differ for Table 2's printed interval to have its width.
-
-    Returns the number that the width implies (the variance of a paired difference is
-    (discordant share - difference^2) / n) and the least that the two accuracies allow.
-    """
-    from statistics import NormalDist
-
+def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
+    """How many questions the width of Table 2's printed interval implies to differ, and the least
+    that must; a paired difference has the variance (discordant share - difference^2) / n."""
     low, high = published()["table2_intervals"]["rows"][row][benchmark]
-    ours, theirs = accuracy_of("Table 2", row, benchmark), accuracy_of("Table 2", "s1K", benchmark)
-    spread = (high - low) / 100 / (2 * NormalDist().inv_cdf((1 + level) / 2))
+    ours, theirs = (accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
+    spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))
     difference = (ours.correct - theirs.correct) / ours.n
     share = spread**2 * ours.n + difference**2
     return share * ours.n, abs(ours.correct - theirs.correct)
-
-
-def _printed_interval(a: PublishedAccuracy, b: PublishedAccuracy) -> tuple[float, float] | None:
-    """Table 2 prints intervals of (row - s1K); turned into a - b, as fractions."""
-    rows = published()["table2_intervals"]["rows"]
-    if a.table != "Table 2" or b.table != "Table 2":
-        return None
-    if b.row == "s1K" and a.row in rows:
-        low, high = rows[a.row][a.benchmark]
-    elif a.row == "s1K" and b.row in rows:
-        high, low = (-end for end in rows[b.row][a.benchmark])
-    else:
-        return None
-    return low / 100, high / 100

@@ -2,17 +2,13 @@
 
 `notebooks` executes `notebooks/NN_x.py`, `cleaning` decides what the committed
 `book/notebooks/NN_x.ipynb` keeps of it, and `site` renders those into a static site and checks it.
-None of them knows what a notebook is about.
-The command line is `python -m s1lab.book`, which is what the Makefile calls.
 """
 
-from s1core.errors import RunError
 from s1lab.book.cleaning import Stamp, clean
 from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 
 __all__ = [
-    "RunError",
     "Stamp",
     "build",
     "check_notebooks",

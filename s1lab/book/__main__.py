@@ -8,17 +8,23 @@ import time
 from pathlib import Path
 
 from s1core.errors import RunError
-from s1lab.book import build, check_notebooks, execute, stale_notebooks
+from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
+from s1lab.book.site import build
+
+BUILT = Path("book/notebooks")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one step of the book; returns the exit status (0 done, 1 refused with a message)."""
     options = _parser().parse_args(arguments)
+    started = time.monotonic()
     try:
-        return options.run(options)
+        said, status = options.run(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(f"{said}, {time.monotonic() - started:.0f} s")
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,54 +38,40 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, help="default: book/notebooks/NN_name.ipynb")
     command.set_defaults(run=_execute)
 
+    places = {"book": "book", "notebooks": "book/notebooks", "results": "results"}
+    places |= {"html": "book/_build/html", "benchmarks": "benchmarks/results"}
     command = commands.add_parser("build", help="render the executed notebooks into a site")
-    command.add_argument("--book", type=Path, default=Path("book"))
-    command.add_argument("--notebooks", type=Path, default=Path("book/notebooks"))
-    command.add_argument("--results", type=Path, default=Path("results"))
-    command.add_argument("--html", type=Path, default=Path("book/_build/html"))
+    for name, place in places.items():
+        command.add_argument(f"--{name}", type=Path, default=Path(place))
     command.add_argument("--store", type=Path, help="take the runs that are shown from here")
-    command.add_argument("--benchmarks", type=Path, default=Path("benchmarks/results"))
     command.set_defaults(run=_build)
 
     command = commands.add_parser("check-notebooks", help="nbval over the executed notebooks")
     command.add_argument("--sources", type=Path, default=Path("notebooks"))
-    command.add_argument("--notebooks", type=Path, default=Path("book/notebooks"))
+    command.add_argument("--notebooks", type=Path, default=BUILT)
     command.add_argument("--workers", type=int, default=2)
     command.set_defaults(run=_check)
     return parser
 
 
-def _execute(options: argparse.Namespace) -> int:
-    output = options.output or Path("book/notebooks") / f"{options.source.stem}.ipynb"
+def _execute(options: argparse.Namespace) -> tuple[str, int]:
+    output = options.output or BUILT / f"{options.source.stem}.ipynb"
     print(f"executing {options.source} ({options.profile})", flush=True)
-    started = time.monotonic()
     changed = execute(options.source, output, options.profile, seed=options.seed)
-    state = "written" if changed else "unchanged"
-    print(f"{output}: {state}, {time.monotonic() - started:.0f} s", flush=True)
-    return 0
+    return f"{output}: {'written' if changed else 'unchanged'}", 0
 
 
-def _build(options: argparse.Namespace) -> int:
-    started = time.monotonic()
-    pages = build(
-        options.book,
-        options.notebooks,
-        options.results,
-        options.html,
-        options.store,
-        options.benchmarks,
-    )
-    print(f"{options.html}: {pages} pages, {time.monotonic() - started:.0f} s")
-    return 0
+def _build(options: argparse.Namespace) -> tuple[str, int]:
+    places = (options.book, options.notebooks, options.results, options.html)
+    return f"{options.html}: {build(*places, options.store, options.benchmarks)} pages", 0
 
 
-def _check(options: argparse.Namespace) -> int:
-    problems = stale_notebooks(options.sources, options.notebooks)
-    if problems:
+def _check(options: argparse.Namespace) -> tuple[str, int]:
+    if problems := stale_notebooks(options.sources, options.notebooks):
         raise RunError("\n       ".join(problems))
-    notebooks = sorted(options.notebooks.glob("*.ipynb"))
-    sanitize = Path("nbval.cfg")
-    return check_notebooks(notebooks, sanitize if sanitize.is_file() else None, options.workers)
+    notebooks, sanitize = sorted(options.notebooks.glob("*.ipynb")), Path("nbval.cfg")
+    status = check_notebooks(notebooks, sanitize if sanitize.is_file() else None, options.workers)
+    return f"{len(notebooks)} notebooks checked", status
 
 
 if __name__ == "__main__":

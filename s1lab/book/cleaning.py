@@ -1,8 +1,7 @@
 """Reduce an executed notebook to what its source and its results determine.
 
-A committed notebook is a build artefact: the same source, package, profile and results give the
-same bytes. So cell ids come from the source instead of a random generator, timestamps are dropped,
-and anything that differs between machines (stderr, object addresses, file paths) is an error.
+The same source, package, profile and results give the same bytes: cell ids come from the source,
+timestamps are dropped, and what differs between machines (stderr, addresses, paths) is an error.
 """
 
 from __future__ import annotations
@@ -30,13 +29,8 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 class Stamp:
     """Where an executed notebook came from; deliberately without dates, so reruns are identical.
 
-    Attributes:
-        source: the notebook's path inside the project, e.g. `notebooks/00_introduction.py`.
-        source_sha256: digest of that file.
-        profile: the profile it was executed under.
-        parameters: everything that was injected after its parameters cell.
-        version: version of the package.
-        package_sha256: digest over the package's sources.
+    `source` is the notebook's path inside the project, `parameters` all that was injected after
+    its parameters cell, `package_sha256` a digest over both packages' sources.
     """
 
     source: str
@@ -57,27 +51,21 @@ def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
 
     cells = []
     for position, cell in enumerate(notebook.cells):
-        where = f"{stamp.source}, cell {position + 1}"
-        kept = nbformat.from_dict(
-            {
-                "cell_type": cell.cell_type,
-                "id": cell_id(position, cell.source),
-                "metadata": _clean_metadata(cell.metadata),
-                "source": cell.source,
-            }
-        )
+        kept = {
+            "cell_type": cell.cell_type,
+            "id": cell_id(position, cell.source),
+            "metadata": _clean_metadata(cell.metadata),
+            "source": cell.source,
+        }
         if cell.cell_type == "code":
             kept["execution_count"] = cell.execution_count
-            kept["outputs"] = _clean_outputs(cell.outputs, where)
-        cells.append(kept)
+            kept["outputs"] = _clean_outputs(cell.outputs, f"{stamp.source}, cell {position + 1}")
+        cells.append(nbformat.from_dict(kept))
     result = nbformat.v4.new_notebook(cells=cells)
-    result.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "s1core": asdict(stamp),
-        }
-    )
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    language = {"name": "python"}
+    metadata = {"kernelspec": kernel, "language_info": language, "s1core": asdict(stamp)}
+    result.metadata = nbformat.from_dict(metadata)
     return result
 
 
@@ -86,22 +74,14 @@ def cell_id(position: int, source: str) -> str:
     return hashlib.sha256(f"{position}\n{source}".encode()).hexdigest()[:12]
 
 
-# ------------------------------------------------------------------------------- details
-
-
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    kept = {
-        k: v
-        for k, v in metadata.items()
-        if k not in {"papermill", "execution", "lines_to_next_cell"}
-    }
-    tags = list(kept.pop("tags", []))
+    dropped = {"papermill", "execution", "lines_to_next_cell", "tags"}
+    kept = {key: value for key, value in metadata.items() if key not in dropped}
+    tags = list(metadata.get("tags", []))
     if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
         tags.append("remove-cell")  # the stamp under the page shows the values that were used
-    if tags:
-        kept["tags"] = tags
-    return dict(sorted(kept.items()))
+    return dict(sorted({**kept, **({"tags": tags} if tags else {})}.items()))
 
 
 def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
@@ -119,14 +99,11 @@ def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
                 kept[-1]["text"] += output.text
                 continue
         kept.append(output)
-    for output in kept:
-        for text in _texts(output):
-            address = _ADDRESS.search(text)
-            if address:
-                raise RunError(f"{where} shows an object's address ({address.group()}).")
-            for path in _machine_paths():
-                if path in text:
-                    raise RunError(f"{where} shows a path of this machine ({path}).")
+    for text in (text for output in kept for text in _texts(output)):
+        if address := _ADDRESS.search(text):
+            raise RunError(f"{where} shows an object's address ({address.group()}).")
+        if path := next((path for path in _machine_paths() if path in text), ""):
+            raise RunError(f"{where} shows a path of this machine ({path}).")
     return kept
 
 

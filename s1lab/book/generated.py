@@ -1,7 +1,6 @@
-"""The pages that no one writes: claims, speed, and the API reference.
+"""The pages that no one writes: claims and speed.
 
-Each is made from result files when the book is built, so it cannot disagree with them. A page
-links a chapter only when the chapter is in the book.
+Each is made from result files when the book is built, so it cannot disagree with them.
 """
 
 from __future__ import annotations
@@ -10,77 +9,70 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+import yaml
 
 from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
 from s1lab.analysis.verdicts import Verdict
 from s1lab.audit.audit import audit
-from s1lab.book.coverage import COVERAGE
-from s1lab.book.reference import write_reference
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A figure, table or algorithm of the paper (version 3); see `coverage.yaml`."""
+
+    name: str
+    about: str
+    chapters: list[str]
+    note: str
+
+
+def _table_file(name: str) -> Any:
+    return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+WORDS = _table_file("pages.yaml")
+COVERAGE = tuple(Item(**item) for item in _table_file("coverage.yaml"))
+
 # The style of a verdict; the audit has words of its own for the same three outcomes.
-LOOKS = {
-    "agrees": "agrees",
-    "does not agree": "differs",
-    "differs": "differs",
-    "inside uncertainty": "open",
-    "open": "open",
-    "not tested": "untested",
-}
+LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
-    """Write `claims.md`, `performance.md` and `api/` into a book's sources.
+    """Write `claims.md` and `performance.md` into a book's sources.
 
-    Args:
-        source: the sources, with executed `notebooks/`; `_results/` holds results by profile.
-        store: a run store; the profiles of the notebooks are read from it instead.
-        benchmarks: a folder of benchmark results, one text file each.
+    `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
+    notebooks are read from a run `store` instead, if given.
     """
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
-    write_reference(source / "api")
-
-
-# ------------------------------------------------------------------------------------ claims
 
 
 def claims_page(source: Path, store: Path | None = None) -> str:
     """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
     chapters = Chapters(source / "notebooks")
-    lines = [CLAIMS_HEAD]
+    lines = [WORDS["claims"]]
     for profile, place in _stores(source, store):
         lines += _claims_of(profile, answers(profile, place), chapters)
     if len(lines) == 1:
         lines += ["No profile has committed results: nothing is tested.", ""]
     findings = audit()
     moot = [f for f in findings if f.verdict != "agrees"]
-    lines += [
-        AUDIT_HEAD.format(
-            chapter=chapters.links(["audit"]) or "the audit chapter",
-            agree=len(findings) - len(moot),
-            all=len(findings),
-        )
-    ]
-    lines += _table(
-        ("what", "printed", "comes out", "verdict"),
-        [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot],
-    )
-    lines += [COVERAGE_HEAD]
+    where, agree = chapters.links(["audit"]) or "the audit chapter", len(findings) - len(moot)
+    lines.append(WORDS["audit"].format(chapter=where, agree=agree, all=len(findings)))
+    rows = [(*map(_plain, (f.topic, f.printed, f.recomputed)), _mark(f.verdict)) for f in moot]
+    lines += _table(("what", "printed", "comes out", "verdict"), rows)
     items = [
-        (
-            f"{item.name}: {item.about}",
-            f"{chapters.links(item.chapters)}: {item.note}"
-            if item.chapters
-            else f"none: {item.note}",
-        )
+        (f"{item.name}: {item.about}", f"{chapters.links(item.chapters) or 'none'}: {item.note}")
         for item in COVERAGE
     ]
-    lines += _table(("in the paper", "in this book"), items)
+    lines += [WORDS["coverage"], *_table(("in the paper", "in this book"), items)]
     return "\n".join(lines)
 
 
@@ -104,13 +96,8 @@ def _claims_of(
         )
         for claim, ours in found
     ]
-    return [
-        f"## Under the profile `{profile}`",
-        "",
-        f"Of {len(found)} claims: {listed}.",
-        "",
-        *_table(("claim", "paper", "ours", "verdict"), rows),
-    ]
+    head = [f"## Under the profile `{profile}`", "", f"Of {len(found)} claims: {listed}.", ""]
+    return head + _table(("claim", "paper", "ours", "verdict"), rows)
 
 
 def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:
@@ -148,16 +135,12 @@ def _title(notebook: Path) -> str:
     return notebook.stem
 
 
-# --------------------------------------------------------------------------------- performance
-
-
 TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
 
 
 def performance_page(folder: Path) -> str:
     """The benchmark results as they were printed, one section each."""
-    lines = [PERFORMANCE_HEAD]
-    files = sorted(folder.glob("*.txt"))
+    lines, files = [WORDS["performance"]], sorted(folder.glob("*.txt"))
     for path in files:
         printed = path.read_text(encoding="utf-8").strip().splitlines()
         # The last line repeats the ratios as JSON, for programs.
@@ -165,12 +148,9 @@ def performance_page(folder: Path) -> str:
         title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
         lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
         lines += ["```text", *text, "```", ""]
-    if not files:
-        lines += ["There are no results: `make bench` makes them.", ""]
-    return "\n".join(lines)
-
-
-# ------------------------------------------------------------------------------------- details
+    return "\n".join(
+        lines if files else [*lines, "There are no results: `make bench` makes them.", ""]
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -184,49 +164,4 @@ def _plain(text: str) -> str:
 
 
 def _mark(verdict: str) -> str:
-    return f"[{verdict}]{{.s1-verdict .s1-{LOOKS[verdict]}}}"
-
-
-CLAIMS_HEAD = """# Claims and verdicts
-
-What the paper claims, what it measured, and what comes out here. Nothing on this page is written
-by hand: the paper's numbers come from a file, ours from the finished runs, and the verdict from a
-rule.
-
-:::{admonition} The rule
-:class: claim
-A claim has a direction: A is better than B. We measure the same difference on our own task, on the
-same questions, with a 95% interval.
-
-- [agrees]{.s1-verdict .s1-agrees} the whole interval is on the claimed side;
-- [does not agree]{.s1-verdict .s1-differs} the whole interval is on the other side;
-- [inside uncertainty]{.s1-verdict .s1-open} the interval contains the border;
-- [not tested]{.s1-verdict .s1-untested} the runs were not made under this profile.
-
-The border is zero. For claims of *no gain* it is 3.3 points, one question of AIME24: the smallest
-difference that the paper could have seen. Counted shares agree when they are what is claimed.
-:::
-
-A verdict says whether the *direction* holds in a small world of ours. It does not say that the
-paper's number would come out again: no row compares a size of ours with a size of theirs.
-"""
-
-AUDIT_HEAD = """## The paper's own numbers, recomputed
-
-What can be checked without any model: do the printed numbers follow from each other? {agree} of
-{all} checks agree; the others are below. *Open* means that the printed numbers do not decide it.
-How each is recomputed is in {chapter}.
-"""
-
-COVERAGE_HEAD = """## Every figure and table
-
-Each figure, table, algorithm and equation of the paper (version 3), and its counterpart here, or
-why there is none.
-"""
-
-PERFORMANCE_HEAD = """# Speed
-
-How fast the parts are, each beside a named peer that did the same work in the same run: what
-compares travels between machines better than a time. The machine is in the first line of each.
-`make bench` prints these tables on yours.
-"""
+    return f"[{verdict}]{{.s1-verdict .s1-{LOOKS.get(verdict, verdict)}}}"

@@ -1,7 +1,4 @@
-"""Execute percent notebooks with a profile's parameters, and check the executed ones.
-
-What is kept of an execution is decided by `s1lab.book.cleaning`; rendering is `s1lab.book.site`.
-"""
+"""Execute percent notebooks with a profile's parameters, and check the executed ones."""
 
 from __future__ import annotations
 
@@ -25,19 +22,14 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
+# Notebooks compute little and run side by side; and sums in one order give the same tokens.
 NOTEBOOK_ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
+    **dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"), "1"),
+    **dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "1"),
+    **dict.fromkeys(("TRANSFORMERS_NO_ADVISORY_WARNINGS", "TQDM_DISABLE"), "1"),
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "TRANSFORMERS_VERBOSITY": "error",
-    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    "TQDM_DISABLE": "1",
-    # Notebooks compute little and run side by side; and sums in one order give the same tokens.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONHASHSEED": "0",
     # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
@@ -76,32 +68,18 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
         plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
-        notebook.metadata["kernelspec"] = {
-            "name": "python3",
-            "display_name": "Python 3",
-            "language": "python",
-        }
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata["kernelspec"] = kernel
         nbformat.write(notebook, plain)
+        how = {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
         try:
-            papermill.execute_notebook(
-                str(plain),
-                str(ran),
-                parameters=values,
-                kernel_name="python3",
-                cwd=str(output.parent),
-                progress_bar=False,
-            )
+            papermill.execute_notebook(str(plain), str(ran), parameters=values, **how)
         except papermill.PapermillExecutionError as error:
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
-    stamp = Stamp(
-        source=_inside_project(source),
-        source_sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-        profile=profile,
-        parameters=values,
-        version=__version__,
-        package_sha256=package_digest(),
-    )
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    where = _inside_project(source)
+    stamp = Stamp(where, digest, profile, values, __version__, package_digest())
     text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
@@ -113,7 +91,7 @@ def package_digest() -> str:
     """sha256 over the names and bytes of both packages' sources (code, profiles, tables)."""
     digest = hashlib.sha256()
     for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*")):
-        if path.suffix in {".py", ".yaml", ".json"} and path.is_file():
+        if path.suffix in {".py", ".yaml", ".json", ".jinja"} and path.is_file():
             digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
             digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -122,13 +100,13 @@ def package_digest() -> str:
 def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
     """Say which executed notebooks are missing, orphaned, or older than their source.
 
-    Returns one sentence per problem; an empty list means that every page shows its source.
+    Returns one sentence per problem.
     """
     import nbformat
 
-    sources, executed = Path(sources), Path(executed)
+    sources, executed = sorted(Path(sources).glob("*.py")), Path(executed)
     problems = []
-    for source in sorted(sources.glob("*.py")):
+    for source in sources:
         built = executed / f"{source.stem}.ipynb"
         if not built.is_file():
             problems.append(f"{built} is missing: run `make notebooks`.")
@@ -136,11 +114,11 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
         stamp = nbformat.read(built, as_version=4).metadata.get("s1core", {})
         if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
             problems.append(f"{built} was made from another {source}: run `make notebooks`.")
-    names = {source.stem for source in sources.glob("*.py")}
-    for built in sorted(executed.glob("*.ipynb")):
-        if built.stem not in names:
-            problems.append(f"{built} has no source in {sources}: delete it.")
-    return problems
+    names = {source.stem for source in sources}
+    orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
+    return problems + [
+        f"{built} has no source among the notebooks: delete it." for built in orphans
+    ]
 
 
 def check_notebooks(
@@ -149,8 +127,8 @@ def check_notebooks(
     """Run nbval over executed notebooks on the committed results; returns pytest's exit status."""
     if not paths:
         raise RunError("no executed notebooks to check: run `make notebooks` first.")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
-    command += ["-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
+    command += ["-q", "-p", "no:cacheprovider"]
     if workers > 1:
         # Cells of one notebook share a kernel, so they must stay on one worker.
         command += ["-n", str(workers), "--dist", "loadfile"]
@@ -160,9 +138,6 @@ def check_notebooks(
         # The results mode may be chosen by the caller; the committed ones are the default.
         environment = {"S1CORE_STORE": "results", **os.environ}
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
-
-
-# ------------------------------------------------------------------------------- details
 
 
 def _injected(
@@ -194,30 +169,22 @@ def _environment(scratch: str) -> Iterator[None]:
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
     wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
-    before = {name: os.environ.get(name) for name in wanted}
+    before = dict(os.environ)
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in wanted.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _describe(source: Path, error: Any) -> str:
     """One sentence about a failed cell, with the last lines of what it raised."""
-    first_line = str(error.evalue).strip().splitlines()[:1]
-    return (
-        f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: "
-        f"{''.join(first_line)}\n{_last_frame(error.traceback)}"
-    )
-
-
-def _last_frame(traceback: Sequence[str]) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))
-    return "\n".join(f"    {line}" for line in plain.splitlines()[-12:])
+    first_line = "".join(str(error.evalue).strip().splitlines()[:1])
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()[-12:]
+    said = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: {first_line}"
+    return "\n    ".join([said, *traceback])
 
 
 def _inside_project(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 The site is built in a scratch folder and takes its place only when it is complete and has been
 checked: every page is there, every figure loads from the site itself, nothing comes from outside.
-Nothing is executed here. Running notebooks is `s1lab.book.notebooks`.
 """
 
 from __future__ import annotations
@@ -25,18 +24,12 @@ from s1lab.book.generated import write_pages
 from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
 
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
-_FETCHED = {
-    "script": "src",
-    "img": "src",
-    "iframe": "src",
-    "source": "src",
-    "video": "src",
-    "audio": "src",
-    "object": "data",
-    "embed": "src",
-}
+_FETCHED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed"), "src")
+_FETCHED["object"] = "data"
 _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
+# A directive, a role or TeX that nothing has rendered.
+_UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -48,15 +41,11 @@ def build(
     store: str | Path | None = None,
     benchmarks: str | Path = "benchmarks/results",
 ) -> int:
-    """Build the site from `book` (its sources), `notebooks` (executed) and `results`.
+    """Build the site from `book`, `notebooks` (executed) and `results`; returns its pages' number.
 
     Warnings are errors. Result files are copied to `_results/` in the site, so that the link
     under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
-    from there: after a reproduction the pages tell of this machine, not of the committed runs'.
-    The pages of `s1lab.book.generated` are written on the way.
-
-    Returns:
-        The number of pages.
+    from there: after a reproduction the pages tell of this machine.
 
     Raises:
         RunError: Sphinx warned or failed, or the finished site has a problem.
@@ -85,40 +74,40 @@ def build(
         problems = site_problems(site, source)
         if problems:
             raise RunError("the site is not whole:\n  " + "\n  ".join(problems))
-        _replace(site, html)
+        # An interrupted build leaves the old site or none.
+        if html.exists():
+            os.replace(html, Path(scratch, "old"))
+        os.replace(site, html)
     return len(pages(html))
 
 
 def pages(site: str | Path) -> list[Path]:
     """The pages of a built site, in order (the theme also leaves templates in `_static/`)."""
-    site = Path(site)
-    return [
-        page
-        for page in sorted(site.rglob("*.html"))
-        if not page.relative_to(site).parts[0].startswith("_")
-    ]
+    found = sorted(Path(site).rglob("*.html"))
+    return [page for page in found if not page.relative_to(site).parts[0].startswith("_")]
 
 
 def site_problems(site: str | Path, source: str | Path) -> list[str]:
-    """Everything that a reader would find missing in a built site; empty when it is whole.
+    """Everything that a reader would find missing or unrendered in a built site.
 
     A green build can publish nothing, so this looks at the pages themselves: a page per source
-    document, the outputs and figures of each notebook, local assets that exist, no remote ones.
+    document, outputs and figures of each notebook, links that lead somewhere, no markup as text.
     """
     site, source = Path(site), Path(source)
-    problems = []
-    if not (site / "index.html").is_file():
-        problems.append("index.html is missing")
+    problems = [] if (site / "index.html").is_file() else ["index.html is missing"]
     for notebook in sorted((source / "notebooks").glob("*.ipynb")):
         page = site / "notebooks" / f"{notebook.stem}.html"
         if not page.is_file():
             problems.append(f"{notebook.name} has no page: add it to book/_toc.yml")
             continue
         text = page.read_text(encoding="utf-8")
-        for figure in _figures(notebook):
+        for figure, _ in _shown(notebook):
             if f'id="fig-{figure}"' not in text:
                 problems.append(f"{page.name}: figure {figure} is not on the page")
-        if _shows_outputs(notebook) and "cell_output" not in text:
+        tags = [
+            cell["metadata"].get("tags", []) for cell in _cells(notebook) if cell.get("outputs")
+        ]
+        if any("remove-output" not in of for of in tags) and "cell_output" not in text:
             problems.append(f"{page.name}: no cell output is on the page")
     for page in pages(site):
         problems += [f"{page.relative_to(site)}: {what}" for what in _page_problems(page, site)]
@@ -128,14 +117,12 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
     return problems
 
 
-# ------------------------------------------------------------------------------- details
-
-
 def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
     """Copy the small files of the runs that the notebooks show, and of those behind them."""
     for notebook in sorted(notebooks.glob("*.ipynb")):
         profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
-        waiting, taken = list(_shown_runs(notebook)), set()
+        named = " ".join(markup_text.unescape(runs) for _, runs in _shown(notebook)).split()
+        waiting, taken = [name for name in named if "/" not in name], set()
         while waiting:
             name = waiting.pop()
             run, copy = store / name, target / profile / name
@@ -156,30 +143,13 @@ def _run_jupyter_book(source: Path, out: Path) -> None:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(source), "--path-output", str(out), "-W", "--keep-going", "--all"]
     environment = {**os.environ, **NOTEBOOK_ENVIRONMENT, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, env=environment, text=True, check=False, **pipes)
     if done.returncode != 0:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         lines = [line.replace(f"{source}/", "") for line in plain.splitlines()]
         shown = [line for line in lines if re.search(r"WARNING|ERROR|CRITICAL|Error:", line)]
         raise RunError("Sphinx refused the book:\n  " + "\n  ".join(shown or lines[-20:]))
-
-
-def _replace(site: Path, html: Path) -> None:
-    """Put the finished site in place; an interrupted build leaves the old one or none."""
-    old = html.with_name(f".{html.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if html.exists():
-        os.replace(html, old)
-    os.replace(site, html)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _cells(notebook: Path) -> Iterator[dict]:
@@ -188,25 +158,8 @@ def _cells(notebook: Path) -> Iterator[dict]:
             yield cell
 
 
-def _shows_outputs(notebook: Path) -> bool:
-    return any(
-        cell.get("outputs") and "remove-output" not in cell["metadata"].get("tags", [])
-        for cell in _cells(notebook)
-    )
-
-
-def _figures(notebook: Path) -> list[str]:
-    """Names of the figures that `s1lab.figures.show` put into a notebook's outputs."""
-    return [name for name, _ in _shown(notebook)]
-
-
-def _shown_runs(notebook: Path) -> list[str]:
-    """Ids of the runs that a notebook's figures show (paths of files are left out)."""
-    names = {name for _, runs in _shown(notebook) for name in markup_text.unescape(runs).split()}
-    return sorted(name for name in names if "/" not in name)
-
-
 def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
+    """Names of the figures in a notebook's outputs, and the runs that each shows."""
     for cell in _cells(notebook):
         for output in cell.get("outputs", []):
             markup = "".join(output.get("data", {}).get("text/html", ""))
@@ -215,31 +168,51 @@ def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
             )
 
 
-class _Assets(HTMLParser):
-    """Collects the addresses that a browser fetches when it opens the page."""
+class _Page(HTMLParser):
+    """What a page fetches, what it links, and the text that is neither code, figure nor formula."""
 
-    def __init__(self) -> None:
+    # Text of another kind: an answer in a table may be TeX.
+    OWN = {"pre", "code", "script", "style", "figure", "nav", "td"}
+
+    def __init__(self, markup: str) -> None:
         super().__init__()
-        self.addresses: list[str] = []
+        self.fetched: list[str] = []
+        self.linked: list[str] = []
+        self.text, self.within, self.depth = "", "", 0
+        self.feed(markup)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "link" and set((attributes.get("rel") or "").split()) & _FETCHED_LINKS:
-            self.addresses.append(attributes.get("href") or "")
-        elif tag in _FETCHED and attributes.get(_FETCHED[tag]):
-            self.addresses.append(attributes[_FETCHED[tag]] or "")
+        values = {name: value or "" for name, value in attrs}
+        if tag == "link" and set(values.get("rel", "").split()) & _FETCHED_LINKS:
+            self.fetched.append(values.get("href", ""))
+        elif tag in _FETCHED and values.get(_FETCHED[tag]):
+            self.fetched.append(values[_FETCHED[tag]])
+        elif tag == "a":
+            self.linked.append(values.get("href", ""))
+        if not self.depth and (
+            tag in self.OWN or {"math", "sig"} & {*values.get("class", "").split()}
+        ):
+            self.within = tag
+        self.depth += tag == self.within
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth -= tag == self.within
+        self.within = self.within if self.depth else ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self.depth else data
 
 
 def _page_problems(page: Path, site: Path) -> Iterator[str]:
-    assets = _Assets()
-    assets.feed(page.read_text(encoding="utf-8"))
-    for address in assets.addresses:
+    seen = _Page(page.read_text(encoding="utf-8"))
+    for address in seen.fetched + seen.linked:
         parts = urlsplit(address)
-        if parts.scheme == "data":
-            continue
         if parts.scheme or parts.netloc:
-            yield f"loads a remote asset, {address}"
+            if address in seen.fetched and parts.scheme != "data":
+                yield f"loads a remote asset, {address}"
             continue
         base = site if parts.path.startswith("/") else page.parent
         if parts.path and not (base / unquote(parts.path).lstrip("/")).is_file():
             yield f"{address} does not exist"
+    if found := _UNRENDERED.search(seen.text):
+        yield f"shows markup instead of what it means, {found.group()!r}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from s1core.cli import SETTINGS, run
-from s1lab.cli import data, official, planning, pocket, profile, store
+from s1lab.cli import data, generations, official, planning, pocket, profile, store
 
 app = typer.Typer(
     name="s1lab",
@@ -20,6 +20,7 @@ profile.register(app)
 planning.register(app)
 data.register(app)
 official.register(app)
+generations.register(app)
 app.add_typer(store.app, name="runs")
 app.add_typer(pocket.app, name="pocket")
 

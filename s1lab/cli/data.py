@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s1core.cli.job import settings_path
-from s1core.cli.options import Bench, DataDir, Input, read_problems
+from s1core.cli.options import (
+    Bench,
+    DataDir,
+    Input,
+    check_output,
+    echo,
+    number,
+    read_problems,
+    replace_jsonl,
+)
 from s1core.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,21 +52,21 @@ def annotate(
     model: Annotated[str, typer.Option(help="The model's name there.")],
     output: Annotated[Path, typer.Option(help="JSONL to write; answers are cached beside it.")],
     taxonomy: Annotated[Path | None, typer.Option(help="classify: JSONL of subjects.")] = None,
-    prompt_price: Annotated[float, typer.Option(help="Money per million prompt tokens.")] = 0.0,
-    completion_price: Annotated[float, typer.Option(help="... and completion tokens.")] = 0.0,
-    max_cost: Annotated[float | None, typer.Option(help="Stop once this much is spent.")] = None,
-    concurrency: Annotated[int, typer.Option(help="Questions under way at once.")] = 8,
-    rpm: Annotated[float | None, typer.Option(help="Most requests per minute.")] = None,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens per answer.")] = 4096,
-    expected: Annotated[int, typer.Option(help="Tokens expected per answer, for the price.")] = 500,
+    prompt_price: Annotated[float, number("Money per million prompt tokens.", 0, 1e9)] = 0.0,
+    completion_price: Annotated[float, number("... and completion tokens.", 0, 1e9)] = 0.0,
+    max_cost: Annotated[float | None, number("Stop once this much is spent.", 0, 1e12)] = None,
+    concurrency: Annotated[int, number("Questions under way at once.", 1, 1024)] = 8,
+    rpm: Annotated[float | None, number("Most requests per minute.", 0.001, 1e9)] = None,
+    max_tokens: Annotated[int, number("Most tokens per answer.", 1)] = 4096,
+    expected: Annotated[int, number("Tokens expected per answer, for the price.")] = 500,
     yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
 ) -> None:
     """Get traces, subjects or verdicts from any OpenAI-compatible chat endpoint; resumes.
 
     The key is read from OPENAI_API_KEY, if the endpoint wants one.
     """
-    from s1core.errors import InputError
-    from s1core.records import Example, Problem, read_jsonl, write_jsonl
+    from s1core.errors import BackendError
+    from s1core.records import Example, Problem, read_jsonl
     from s1lab.annotation import batch, classify, distill, judge
     from s1lab.annotation.chat import ChatConfig
 
@@ -71,48 +80,50 @@ def annotate(
         completion_price=completion_price,
         max_cost=max_cost,
     )
-    cache = output.with_name(output.name + ".answers")
-    attempts: dict[str, str] = {}
-    if task == "judge":
-        rows = list(read_jsonl(input, Example))
-        problems = [row.problem for row in rows]
-        attempts = {row.key: row.trace.attempt for row in rows}
-        questions = judge.questions(problems, attempts)
-    elif task in ("distill", "classify"):
-        problems = list(read_jsonl(input, Problem))
-        questions = distill.questions(problems)
-    else:
+    if task not in ("distill", "classify", "judge"):
         raise typer.BadParameter(f"no task {task!r}; pick one of distill, classify, judge")
-    if not problems:
+    check_output(output, input, taxonomy)
+    cache = output.with_name(output.name + ".answers")
+    check_output(cache, input, taxonomy)
+    rows = list(read_jsonl(input, Example if task == "judge" else Problem))
+    if not rows:
         raise InputError(f"{input} is empty: there is nothing to ask")
     subjects: dict[str, Any] = {}
     if task == "classify":
         if taxonomy is None:
             raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
         subjects = classify.read_taxonomy(taxonomy)
-        questions = classify.questions(problems, subjects)
-    typer.echo("to do:  " + _usage(batch.estimate(questions, config, cache, expected)))
+    problems = [row.problem for row in rows] if task == "judge" else rows
+    attempts = {row.key: row.trace.attempt for row in rows} if task == "judge" else {}
+    if len(attempts) < len({(row.key, row.trace.attempt) for row in rows if task == "judge"}):
+        raise InputError(f"{input} has several attempts at one question: judge them apart")
+    questions = {
+        "distill": lambda: distill.questions(problems),
+        "classify": lambda: classify.questions(problems, subjects),
+        "judge": lambda: judge.questions(problems, attempts),
+    }[task]()
+    echo("to do:  " + _usage(batch.estimate(questions, config, cache, expected)))
     if not yes:
-        typer.echo("nothing was asked; say --yes to start")
+        echo("nothing was asked; say --yes to start")
         return
-    result: Any
     if task == "distill":
         result = distill.distill(problems, config, cache)
-        count = write_jsonl(output, result.examples)
+        made = list(result.values.values())
     elif task == "classify":
         result = classify.classify(problems, subjects, config, cache)
-        count = write_jsonl(output, _pairs(result.domains, "domain"))
+        made = [{"key": key, "domain": value} for key, value in sorted(result.values.items())]
     else:
         result = judge.judge(problems, attempts, config, cache)
-        count = write_jsonl(output, _pairs(result.correct, "correct"))
-    typer.echo("took:   " + _usage(result.usage))
+        made = [{"key": key, "correct": value} for key, value in sorted(result.values.items())]
+    echo("took:   " + _usage(result.usage))
     for key, error in sorted(result.errors.items())[:5]:
-        typer.echo(f"failed: {key}: {error}", err=True)
-    typer.echo(f"{output}: {count} of {len(problems)}, {len(result.errors)} failed")
-
-
-def _pairs(values: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [{"key": key, name: value} for key, value in sorted(values.items())]
+        echo(f"failed: {key}: {error}", err=True)
+    if not made:
+        raise BackendError(
+            f"none of {len(problems)} questions was answered: {output} is not written"
+        )
+    replace_jsonl(output, made)
+    echo(f"{output}: {len(made)} of {len(problems)}, {len(result.errors)} failed")
 
 
 def _usage(usage: Usage) -> str:
@@ -132,19 +143,20 @@ def export(
 ) -> None:
     """Write a pool, a selection or a data set as a table for DuckDB, Datasette or a spreadsheet."""
     from s1lab.cli.profile import open_pipeline
+    from s1lab.data.export import check_table
     from s1lab.data.export import export as write
+    from s1lab.data.load import problems
 
+    check_table(output)
     items: list[Any]
     if source:
-        from s1lab.data.load import problems
-
         items = problems(source, data_dir)
     elif selection:
         items = open_pipeline(profile, None).examples()
     else:
         items = open_pipeline(profile, None).curation()[0]
-    table = "selection" if selection else "pool"
-    typer.echo(f"{output}: {write(items, output, table, gated_text):,} rows")
+    count = write(items, output, "selection" if selection else "pool", gated_text)
+    echo(f"{output}: {count:,} rows")
 
 
 def report(

@@ -11,18 +11,6 @@ import typer
 
 from s1core.cli import options
 from s1core.cli.job import Job
-from s1core.cli.options import (
-    BatchSize,
-    Bench,
-    Context,
-    DataDir,
-    Engine,
-    Input,
-    Limit,
-    Model,
-    Tokenizer,
-    Url,
-)
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -86,33 +74,30 @@ class OfficialJob(Job):
 
 def loop(
     name: Annotated[str, typer.Argument(help="harness, readme or generate.")],
-    model: Model,
+    model: options.Model,
     output: Annotated[Path, typer.Option(help="JSONL file; run again to resume.")],
-    input: Input = None,
-    benchmark: Bench = "",
-    data_dir: DataDir = None,
-    limit: Limit = None,
-    budget: Annotated[int | None, typer.Option(help="Most thinking tokens.")] = None,
-    waits: Annotated[int | None, typer.Option(help="Ends of thinking replaced.")] = None,
+    input: options.Input = None,
+    benchmark: options.Bench = "",
+    data_dir: options.DataDir = None,
+    limit: options.Limit = None,
+    budget: options.Budget = None,
+    waits: options.Waits = None,
     ignore_str: Annotated[str | None, typer.Option(help="What replaces them.")] = None,
-    max_answer: Annotated[int | None, typer.Option(help="Most answer tokens.")] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
-    backend: Engine = "hf",
-    url: Url = "",
-    tokenizer: Tokenizer = "",
-    context_length: Context = None,
-    engine_option: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
-    ] = None,
-    batch_size: BatchSize = 64,
+    max_answer: options.MaxAnswer = None,
+    temperature: options.Temperature = 0.0,
+    seed: options.Seed = 0,
+    backend: options.Engine = "hf",
+    url: options.Url = "",
+    tokenizer: options.Tokenizer = "",
+    context_length: options.Context = None,
+    engine_option: options.EngineOptions = None,
+    batch_size: options.BatchSize = 64,
 ) -> None:
     """Answer problems with one of the official code's own decoding loops.
 
     The published numbers were made by `harness`; `s1core generate` follows Section 3.1 instead.
     """
-    from s1core.cli.generate import check_prompts, check_template
-    from s1core.cli.job import Record, complete
+    from s1core.cli.generate import run_job
     from s1core.forcing import Budget
     from s1lab.official.loops import SCRIPT_TOKENS
 
@@ -129,8 +114,8 @@ def loop(
         raise typer.BadParameter(
             f"the official {name!r} loop has no {' or '.join(fixed)}; leave it out"
         )
+    options.check_output(output, input)
     options.check_engine(backend, url, tokenizer, context_length)
-    engine_options = options.parse_engine_options(engine_option or [], backend)
     fields = {
         "max_thinking": budget,
         "num_ignore": (0 if name == "harness" else 1) if waits is None else waits,
@@ -150,15 +135,8 @@ def loop(
         batch_size=batch_size,
         backend=backend,
         tokenizer=tokenizer,
-        engine_options=engine_options,
+        engine_options=options.parse_engine_options(engine_option, backend),
         loop=name,
         capped=budget is not None,
     )
-    record = Record(output, {**job.settings(), "url": url})
-    check_template(job, tokenizer or model)
-    engine = options.open_engine(
-        backend, model, url, tokenizer, context_length, batch_size, engine_options
-    )
-    check_prompts(job, engine)
-    if complete(job, engine, record):
-        raise typer.Exit(1)
+    run_job(job, output, url, context_length)

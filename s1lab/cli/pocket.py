@@ -17,7 +17,9 @@ app = typer.Typer(
 def pretrain(
     size: Annotated[str, typer.Argument(help="small or large.")],
     output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
-    steps: Annotated[int | None, typer.Option(help="Fewer steps than the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Fewer steps than the recipe's.")
+    ] = None,
 ) -> None:
     """Train a base model from scratch (about an hour on one core); resumes when run again."""
     from dataclasses import replace
@@ -34,7 +36,7 @@ def pretrain(
 @app.command(epilog="Example: s1lab pocket skills store/pretrain-large/model")
 def skills(
     model: Annotated[str, typer.Argument(help="small, large, or a folder.")] = "large",
-    count: Annotated[int, typer.Option(help="Items per skill.")] = 500,
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="Items per skill.")] = 500,
 ) -> None:
     """Measure what a base model can do: arithmetic, right numbers, verdicts, direct answers."""
     import json
@@ -69,8 +71,8 @@ def ship(
 @app.command(epilog="Example: s1lab pocket pool --output pool.jsonl")
 def pool(
     output: Annotated[Path, typer.Option(help="JSONL file to write.")],
-    seed: Annotated[int, typer.Option(help="Seed of the pool.")] = 0,
-    size: Annotated[int, typer.Option(help="Number of questions.")] = 5900,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pool.")] = 0,
+    size: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of questions.")] = 5900,
 ) -> None:
     """Write the dirty pool of questions and traces that selection starts from."""
     from s1core.records import write_jsonl
@@ -83,7 +85,7 @@ def pool(
 @app.command(epilog="Example: s1lab pocket problems --count 20 --output problems.jsonl")
 def problems(
     output: Annotated[Path, typer.Option(help="JSONL file to write.")],
-    count: Annotated[int, typer.Option(help="Number of questions.")] = 500,
+    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of questions.")] = 500,
 ) -> None:
     """Write held-out evaluation puzzles."""
     from s1core.records import write_jsonl

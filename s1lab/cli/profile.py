@@ -1,26 +1,28 @@
-"""Commands about a whole profile: `reproduce`, `compare`, `accept`."""
+"""Commands about a whole profile: `reproduce`, `compare`, `select`, `accept`."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s1core.cli.options import echo, number
+from s1core.errors import S1Error
+
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
     from s1lab.steps import Step
 
-HELPER_VARIABLE = "S1CORE_HELPER"
-
 Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
-Seed = Annotated[int | None, typer.Option(help="Another seed than the profile's own.")]
+Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,26 +36,27 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: s1lab select laptop --output s1-pocket.jsonl")(select)
 
 
-def open_pipeline(name: str, seed: int | None) -> Pipeline:
+def note(line: str) -> None:
+    """Show a line beside the results, on standard error."""
+    echo(line, err=True)
+
+
+def open_pipeline(name: str, seed: int | None, progress: bool = True) -> Pipeline:
     """The pipeline of a profile over its store."""
     from s1lab import profiles
     from s1lab.pipeline import Pipeline
     from s1lab.runs import RunStore
 
     profile = profiles.load(name).with_seed(seed)
-    return Pipeline(
-        profile,
-        RunStore.default(profile.name),
-        progress=sys.stderr.isatty() and not os.environ.get(HELPER_VARIABLE),
-        say=lambda line: typer.echo(line, err=True),
-    )
+    shown = progress and sys.stderr.isatty()
+    return Pipeline(profile, RunStore.default(profile.name), progress=shown, say=note)
 
 
 def reproduce(
     profile: Name = "laptop",
     seed: Seed = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes that share the work; the profile's own if left.")
+        int | None, number("Processes that share the work, if not the profile's own.", 1, 256)
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
@@ -67,25 +70,14 @@ def reproduce(
     Start it in several terminals, or on several machines that share the store, and they share the
     work.
     """
-    from s1lab.planning.start import begin_with
-    from s1lab.steps import wanted, work
+    from s1lab.planning.cost import begin_with
 
-    if os.environ.get(HELPER_VARIABLE):
-        _end_with_parent()
-    pipeline = open_pipeline(profile, seed)
-    if not os.environ.get(HELPER_VARIABLE):
-        pipeline = begin_with(pipeline, None if yes else _ask, only or ())
-    steps = pipeline.steps() if not only else wanted(pipeline.steps(), only)
-
-    def begin(number: int, step: Step) -> None:
-        typer.echo(f"[{number}/{len(steps)}] {step.label}", err=True)
-
+    pipeline = begin_with(open_pipeline(profile, seed), None if yes else _ask, only or ())
+    steps = _chosen(pipeline, only)
     unfinished = sum(not step.run.is_finished for step in steps)
-    options = [] if seed is None else ["--seed", str(seed)]
-    options += [part for name in only or () for part in ("--only", name)]
-    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, [profile, *options]):
-        work(steps, begin)
-    typer.echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
+    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed, only):
+        _work(steps)
+    echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
 def _ask(question: str) -> bool:
@@ -93,36 +85,46 @@ def _ask(question: str) -> bool:
     return sys.stdin.isatty() and typer.confirm(question)
 
 
-@contextmanager
-def _helpers(count: int, arguments: list[str]) -> Iterator[None]:
-    """Further processes of the same command while the block lasts.
+def _chosen(pipeline: Pipeline, only: list[str] | None) -> list[Step]:
+    from s1lab.steps import wanted
 
-    They end when this process does, even by kill -9: each watches its standard input, a pipe
-    whose other end is here.
-    """
-    command = [sys.executable, "-m", "s1lab.cli", "reproduce", *arguments, "--jobs", "1"]
-    environment = {**os.environ, HELPER_VARIABLE: "1"}
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
-        for _ in range(count)
-    ]
+    return wanted(pipeline.steps(), only) if only else pipeline.steps()
+
+
+def _work(steps: list[Step]) -> None:
+    from s1lab.steps import work
+
+    work(steps, lambda number, step: note(f"[{number}/{len(steps)}] {step.label}"))
+
+
+@contextmanager
+def _helpers(count: int, profile: str, seed: int | None, only: list[str] | None) -> Iterator[None]:
+    """Further processes that share the work while the block lasts, and never longer."""
+    context = multiprocessing.get_context("spawn")
+    started = [context.Process(target=_help, args=(profile, seed, only)) for _ in range(count)]
+    for process in started:
+        process.start()
     try:
         yield
     finally:
         for process in started:
-            process.stdin.close()  # type: ignore[union-attr] - it is a pipe
-        for process in started:
-            process.wait()
+            process.terminate()
+            process.join()
+
+
+def _help(profile: str, seed: int | None, only: list[str] | None) -> None:
+    """What such a process does; it ends with the first one, even by kill -9."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one answers for all
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(S1Error):  # which the first one meets as well, and says
+        _work(_chosen(open_pipeline(profile, seed, progress=False), only))
 
 
 def _end_with_parent() -> None:
-    """End this process when its standard input does."""
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
         os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def compare(
@@ -136,8 +138,11 @@ def compare(
     from s1lab.compare import compare_results
 
     pipeline = open_pipeline(profile, seed)
-    report = compare_results(pipeline, results / pipeline.profile.name)
-    typer.echo(report.text())
+    folder = results / pipeline.profile.name
+    if folder.is_dir():
+        echo(compare_results(pipeline, folder).text())
+    else:
+        echo(f"no committed results in {folder} to compare with yet")
 
 
 def select(
@@ -148,23 +153,25 @@ def select(
     """Curate a pool into the training set: quality, difficulty, diversity (Section 2.2)."""
     from s1core.records import write_jsonl
     from s1core.selection import Funnel
+    from s1lab.data.audit import beside_paper
 
     pipeline = open_pipeline(profile, seed)
     funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
-    typer.echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
-    for row in funnel.rows():
+    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
+    for row in beside_paper(funnel):
         paper = "" if row["paper"] is None else f"{row['paper']:,}"
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
-        typer.echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")
+        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")
     if output is not None:
-        typer.echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
+        echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
 
 
 def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     """Copy the finished small result files of a profile to results/, to be committed."""
     from s1core.records import write_atomically
-    from s1lab.figures import to_svg
-    from s1lab.figures.headline import headline
+    from s1lab.figures.curves import headline
+    from s1lab.figures.display import to_svg
+    from s1lab.runs import COMMITTED, HEADLINE
 
     pipeline = open_pipeline(profile, seed)
     steps = pipeline.steps()
@@ -177,10 +184,10 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     if pipeline.profile.rehearsal:
         raise typer.BadParameter("a rehearsal has no results: its model and sizes stand in")
     name = pipeline.profile.name if seed is None else f"{pipeline.profile.name}-seed{seed}"
-    folder = Path("results") / name
+    folder = Path(COMMITTED) / name
     count = pipeline.store.export([step.run for step in steps], folder)
     points = pipeline.curve()
     title = f"Ours: {pipeline.profile.title}, n = {points[0].accuracy.n}"
     svg = to_svg(headline(points, title), "scaling")
-    write_atomically(folder / "scaling.svg", [svg])
-    typer.echo(f"{folder}: {count} runs, and the headline figure")
+    write_atomically(folder / HEADLINE, [svg])
+    echo(f"{folder}: {count} runs, and the headline figure")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from s1lab.runs import Run, RunStore
+from s1core.cli.options import echo
+from s1lab.runs import RunStore
 
 app = typer.Typer(help="List, show, verify or remove runs.", no_args_is_help=True)
 
@@ -27,35 +28,35 @@ def list_runs(store: Where = "") -> None:
     for run in runs:
         records = run.path / "results.jsonl"
         size = records.stat().st_size / 1e6 if records.exists() else 0.0
-        when = run.provenance().get("finished", "")
-        state = "finished" if run.is_finished else "unfinished"
-        typer.echo(f"{run.id:26} {state:10} {size:8.1f} MB  {when}")
-    typer.echo(f"{len(runs)} runs in {chosen.root}")
+        echo(f"{run.id:26} {run.state:10} {size:8.1f} MB  {run.provenance().get('finished', '')}")
+    echo(f"{len(runs)} runs in {chosen.root}")
 
 
 @app.command(epilog="Example: s1lab runs show generate-3f9c")
 def show(run: RunId, store: Where = "") -> None:
-    """A run's settings, provenance and files."""
+    """A run's settings, provenance and files; of a damaged one, what is wrong with it."""
     found = _store(store).get(run)
     shown = {
         "run": found.id,
-        "finished": found.is_finished,
+        "state": found.state,
         "settings": found.settings,
         "provenance": found.provenance(),
         "summary": found.summary() if found.is_finished else {},
+        "problems": found.verify(),
     }
-    typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 @app.command(epilog="Examples: s1lab runs verify; s1lab runs verify --store results/laptop")
 def verify(store: Where = "") -> None:
     """Check every file of every finished run against its digest; fails when one differs."""
     chosen = _store(store)
-    finished = [run for run in chosen.runs() if run.is_finished]
-    problems = [problem for run in finished for problem in run.verify()]
+    runs = chosen.runs()
+    problems = [problem for run in runs for problem in run.verify()]
     for problem in problems:
-        typer.echo(problem, err=True)
-    typer.echo(f"{len(finished)} finished runs in {chosen.root}, {len(problems)} problems")
+        echo(problem, err=True)
+    finished = sum(run.is_finished for run in runs)
+    echo(f"{finished} finished runs in {chosen.root}, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
 
@@ -69,15 +70,15 @@ def gc(
 ) -> None:
     """Remove runs: one by name, or all that are unfinished."""
     chosen = _store(store)
-    doomed: list[Run] = [chosen.get(run)] if run else []
+    doomed = {found.id: found for found in ([chosen.get(run)] if run else [])}
     if unfinished:
-        doomed += [found for found in chosen.runs() if not found.is_finished]
+        doomed |= {found.id: found for found in chosen.runs() if not found.is_finished}
     if not doomed:
-        typer.echo("nothing to remove; name a run with --run, or say --unfinished")
+        echo("nothing to remove; name a run with --run, or say --unfinished")
         return
-    for found in doomed:
-        typer.echo(found.id)
+    for name in doomed:
+        echo(name)
     if yes or typer.confirm(f"Remove {len(doomed)} runs?"):
-        for found in doomed:
+        for found in doomed.values():
             chosen.remove(found)
-        typer.echo(f"{len(doomed)} runs removed")
+        echo(f"{len(doomed)} runs removed")

@@ -1,29 +1,40 @@
 """What can be said about the published s1K from its questions alone.
 
 `audit` computes it from a local mirror; the result is kept in `s1k_audit.json` (counts and keys, no
-question's text), so that the book can speak of it on a machine without the data. A test computes it
-again and compares.
+question's text), for machines without the data. A test computes it again and compares.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from s1core.records import Problem
-from s1core.selection import BenchmarkIndex, jaccard
+from s1core.selection import BenchmarkIndex, Funnel, jaccard
+from s1lab.audit.published import published
 from s1lab.data.load import benchmark_questions, problems
 from s1lab.data.mirror import Mirror
 from s1lab.data.near_duplicates import near_duplicates
-from s1lab.data.sources import table7_name
+from s1lab.data.sources import source, table7_name
 
 AUDIT_FILE = Path(__file__).with_name("s1k_audit.json")
-_PUBLISHED = "s1k/s1k_published_problem_solution.jsonl"
-_NOTEBOOK = "s1k/s1k_questions_from_filter_notebook.jsonl"
+_COUNTS = {
+    "pool": "initial", "missing or failed": "after_api_errors", "format": "after_format_filters",
+    "difficulty": "after_difficulty", "pre-selected": "pre_selected", "diversity": "final",
+}  # fmt: skip
+
+
+def beside_paper(funnel: Funnel) -> list[dict[str, Any]]:
+    """The funnel's rows with the counts of Section 2.2 and of the official notebook, or None."""
+    known = published()["selection"]
+    return [
+        row | {name: known[name].get(_COUNTS.get(row["stage"])) for name in ("paper", "notebook")}
+        for row in funnel.rows()
+    ]
 
 
 def load_audit() -> dict[str, Any]:
@@ -36,24 +47,20 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
 
     "published" is s1K as released, "notebook" the run printed in the official selection notebook.
     The text of GPQA questions is withheld in the mirror, so overlaps are counted over the rest.
-
-    Raises:
-        InputError: as for `load.problems`.
     """
     mirror = Mirror.open(data_dir)
     selections = {
-        "published": (problems("s1K questions", data_dir), list(mirror.rows(_PUBLISHED))),
-        "notebook": (problems("notebook questions", data_dir), list(mirror.rows(_NOTEBOOK))),
+        name: (problems(known, data_dir), list(mirror.rows(source(known).mirror[0])))
+        for name, known in (("published", "s1K questions"), ("notebook", "notebook questions"))
     }
     benchmarks = benchmark_questions(("MATH500", "AIME24"), data_dir)
     result: dict[str, Any] = {}
     for name, (questions, rows) in selections.items():
-        types = [row.get("source_type") or row.get("source_type_if_in_notebook") for row in rows]
-        sources = Counter(table7_name(kind) if kind else "not recorded" for kind in types)
+        types = (row.get("source_type") or row.get("source_type_if_in_notebook") for row in rows)
         result[name] = {
             "rows": len(rows),
             "with_text": len(questions),
-            "by_source": dict(sources.most_common()),
+            "by_source": _by_source(types),
             "crosswords": sum(p.question.startswith("Solve the crossword") for p in questions),
             "shared_8_grams": {
                 bench: _overlaps(questions, bench, listed) for bench, listed in benchmarks.items()
@@ -66,13 +73,17 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
     return result
 
 
+def _by_source(types: Iterable[str]) -> dict[str, int]:
+    counts = Counter(table7_name(kind) if kind else "not recorded" for kind in types)
+    return dict(counts.most_common())
+
+
 def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> dict[str, Any]:
     index = BenchmarkIndex({name: benchmark})
     found = [(p, overlap) for p in questions if (overlap := index.overlap(p.question))]
-    sources = Counter(table7_name(p.source) if p.source else "not recorded" for p, _ in found)
     grams = Counter(overlap.ngram for _, overlap in found)
     return {
         "questions": len(found),
-        "by_source": dict(sources.most_common()),
+        "by_source": _by_source(p.source for p, _ in found),
         "most_common": [list(pair) for pair in grams.most_common(3)],
     }

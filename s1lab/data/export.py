@@ -1,198 +1,138 @@
 """Pools and selections as tables, for DuckDB, sqlite-utils, Datasette or a spreadsheet.
 
 Records become flat rows: a candidate's problem, trace and annotations side by side; lists and
-mappings become JSON text. Rows are written as they come, so a pool may be larger than memory, and
-the file appears under its name only when it is complete. Text from gated sources (GPQA) is left
-out unless asked for.
+mappings become JSON text. The file appears under its name only when it is complete. Text from
+gated sources (GPQA) is left out unless asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import itertools
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1core.selection import Candidate
 from s1lab.data.sources import is_gated
 
-Flat = dict[str, Any]
+if TYPE_CHECKING:
+    import pandas
 
-_BATCH = 1000
-_TEXT = ("question", "answer", "solution", "thinking", "attempt")
-_ORDER = {"boolean": 0, "integer": 1, "real": 2, "text": 3}
+Item = Candidate | Example | Problem | Mapping[str, Any]
+
+_SPREAD = ("key", "source", "source_type", "domain", "model", "error")
+_DTYPES = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
 
 
-def flat(item: Candidate | Example | Problem | Mapping[str, Any], gated_text: bool = False) -> Flat:
+def flat(item: Item, gated_text: bool = False) -> dict[str, Any]:
     """One row: `key`, the problem's fields, the trace's, the annotations.
 
-    Args:
-        gated_text: keep the text of gated questions; without it those columns are None.
+    Text of a gated question is None unless `gated_text`.
     """
-    if isinstance(item, Candidate):
-        row = flat(item.example, gated_text)
-        notes = ("thinking_tokens", "small_correct", "large_correct", "trace_correct", "error")
-        return row | {name: getattr(item, name) for name in notes}
-    if isinstance(item, Example):
-        trace = dataclasses.asdict(item.trace)
-        row = flat(item.problem, gated_text) | trace
-    elif isinstance(item, Problem):
-        row = {"key": item.key} | dataclasses.asdict(item)
-    else:
-        row = {name: _plain(value) for name, value in item.items()}
+    row = {} if isinstance(item, Mapping) else {"key": item.key}
+    for name, value in _fields(item):
+        if value is not None and type(value) not in _DTYPES:
+            value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+        row[str(name)] = value
     if not gated_text and is_gated(str(row.get("source") or row.get("source_type") or "")):
-        row |= {name: None for name in _TEXT if name in row}
+        row |= {n: None for n, v in row.items() if isinstance(v, str) and n not in _SPREAD}
     return row
 
 
+def _fields(record: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(record, Mapping):
+        yield from record.items()
+        return
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        yield from _fields(value) if dataclasses.is_dataclass(value) else [(field.name, value)]
+
+
 def export(
-    items: Iterable[Candidate | Example | Problem | Mapping[str, Any]],
-    path: str | Path,
-    table: str = "pool",
-    gated_text: bool = False,
+    items: Iterable[Item], path: str | Path, table: str = "pool", gated_text: bool = False
 ) -> int:
     """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many.
 
-    Args:
-        table: name of the table in SQLite; `key`, `source` and `domain` are indexed there.
-        gated_text: write the text of gated questions too: for your own machine only.
+    In a CSV file a text that a spreadsheet would run as a formula has a `'` before it. In SQLite
+    `table` is indexed by `key`, `source` and `domain`. `gated_text` is for your own machine only.
 
     Raises:
-        InputError: an unknown suffix, no rows, or a row with a column or a type that the first
-            thousand do not have.
+        InputError: another suffix, no rows, what the format cannot hold, or no place to write to.
     """
-    path = Path(path)
-    writers: dict[str, Callable[[Path, _Rows, str], None]] = {
-        ".sqlite": _sqlite, ".db": _sqlite, ".parquet": _parquet, ".csv": _csv,
-    }  # fmt: skip
-    if path.suffix not in writers:
-        raise InputError(
-            f"{path} ends in none of {', '.join(writers)}: the suffix names the format"
-        )
-    rows = _Rows(flat(item, gated_text) for item in items)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        writers[path.suffix](partial, rows, table)
+        frame = _frame([flat(item, gated_text) for item in items])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".csv":
+            texts = frame.select_dtypes("string")
+            frame = frame.assign(**texts.map(_inert)).rename(columns=_inert)
+            frame.to_csv(partial, index=False, lineterminator="\r\n")
+        elif path.suffix == ".parquet":
+            frame.to_parquet(partial, index=False, compression="zstd")
+        else:
+            _sqlite(frame, partial, table)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except (OSError, ValueError, sqlite3.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be written: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
-    return rows.count
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return len(frame)
 
 
-class _Rows:
-    """Rows in batches, with the columns and types that the first batch has."""
-
-    def __init__(self, rows: Iterator[Flat]) -> None:
-        self._first = list(itertools.islice(rows, _BATCH))
-        if not self._first:
-            raise InputError("there is nothing to export: no rows")
-        self._rest = rows
-        self.count = 0
-        self.types: dict[str, str] = {}
-        for row in self._first:
-            for name, value in row.items():
-                known = self.types.setdefault(name, "")
-                kind = "" if value is None else _kind(value)
-                self.types[name] = max(known, kind, key=lambda k: _ORDER.get(k, -1))
-        self.types = {name: kind or "text" for name, kind in self.types.items()}
-
-    def batches(self) -> Iterator[list[tuple[Any, ...]]]:
-        """Values in the order of `types`, a batch at a time."""
-        batch: list[Flat] = self._first
-        while batch:
-            yield [self._values(row) for row in batch]
-            batch = list(itertools.islice(self._rest, _BATCH))
-
-    def _values(self, row: Flat) -> tuple[Any, ...]:
-        self.count += 1
-        if not row.keys() <= self.types.keys():
-            extra = ", ".join(sorted(row.keys() - self.types.keys()))
-            raise InputError(f"row {self.count} has columns that the first rows lack: {extra}")
-        return tuple(self._value(name, row.get(name)) for name in self.types)
-
-    def _value(self, name: str, value: Any) -> Any:
-        if value is None:
-            return None
-        kind = self.types[name]
-        if _ORDER[_kind(value)] > _ORDER[kind]:
-            raise InputError(
-                f"row {self.count}: column {name!r} is {kind} in the first rows, here {value!r:.60}"
-            )
-        return {"boolean": bool, "integer": int, "real": float, "text": str}[kind](value)
+def check_table(path: Path) -> None:
+    """Refuse, before any work, a file that `export` could not write."""
+    if path.suffix not in (suffixes := (".sqlite", ".db", ".parquet", ".csv")):
+        raise InputError(
+            f"{str(path)!r} ends in none of {', '.join(suffixes)}: it names the format"
+        )
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a regular file: name one to write")
 
 
-def _kind(value: Any) -> str:
-    return {bool: "boolean", int: "integer", float: "real"}.get(type(value), "text")
+def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    """The rows as columns of one type each: real for whole and real numbers, else text for all."""
+    import pandas
+
+    if not any(rows):
+        raise InputError("there is nothing to export: no rows")
+    columns: dict[str, pandas.Series] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        kinds = {type(value) for value in values} - {type(None)}
+        kind = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
+        if kind is str:
+            values = [None if value is None else str(value) for value in values]
+        if any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
+            raise InputError(f"column {name!r} holds a number beyond 64 bits")
+        columns[name] = pandas.Series(values, dtype=_DTYPES[kind])
+    return pandas.DataFrame(columns)
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, ensure_ascii=False, sort_keys=isinstance(value, Mapping))
-    return value
+def _inert(text: Any) -> Any:
+    """Text that no spreadsheet takes for a formula; numbers stay as they are."""
+    formula = isinstance(text, str) and text.startswith(tuple("=+-@\t\r\n＝＋－＠"))
+    number = formula and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE)
+    return f"'{text}" if formula and not number else text
 
 
-def _csv(path: Path, rows: _Rows, table: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(rows.types)
-        for batch in rows.batches():
-            writer.writerows(batch)
-
-
-def _parquet(path: Path, rows: _Rows, table: str) -> None:
-    import pyarrow  # only this format needs it
-    import pyarrow.parquet
-
-    kinds = {
-        "boolean": pyarrow.bool_(), "integer": pyarrow.int64(), "real": pyarrow.float64(),
-        "text": pyarrow.string(),
-    }  # fmt: skip
-    schema = pyarrow.schema([(name, kinds[kind]) for name, kind in rows.types.items()])
-    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in rows.batches():
-            columns = [list(column) for column in zip(*batch, strict=True)]
-            writer.write_table(pyarrow.Table.from_arrays(
-                [pyarrow.array(c, t) for c, t in zip(columns, schema.types, strict=True)],
-                schema=schema,
-            ))  # fmt: skip
-
-
-def _sqlite(path: Path, rows: _Rows, table: str) -> None:
-    path.unlink(missing_ok=True)
-    sql = {"boolean": "INTEGER", "integer": "INTEGER", "real": "REAL", "text": "TEXT"}
-    name = _quoted(table)
+def _sqlite(frame: pandas.DataFrame, path: Path, table: str) -> None:
+    quoted = table.replace('"', '""')
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        columns = ", ".join(f"{_quoted(c)} {sql[kind]}" for c, kind in rows.types.items())
-        database.execute(f"CREATE TABLE {name} ({columns})")
-        holes = ", ".join("?" * len(rows.types))
-        for batch in rows.batches():
-            database.executemany(f"INSERT INTO {name} VALUES ({holes})", batch)
-        _index(database, table, [c for c in ("key", "source", "domain") if c in rows.types])
-
-
-def _index(database: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
-    name = _quoted(table)
-    for column in columns:
-        unique = ""
-        if column == "key":
-            query = f"SELECT count(*) = count(DISTINCT key) FROM {name}"
-            unique = "UNIQUE" if database.execute(query).fetchone()[0] else ""
-        index = _quoted(f"{table}_{column}")
-        database.execute(f"CREATE {unique} INDEX {index} ON {name} ({_quoted(column)})")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        frame.to_sql(table, database, index=False)
+        for column in {"key", "source", "domain"} & set(frame):
+            unique = "UNIQUE" if column == "key" and frame[column].is_unique else ""
+            named = f'"{quoted}_{column}" ON "{quoted}" ("{column}")'
+            database.execute(f"CREATE {unique} INDEX {named}")

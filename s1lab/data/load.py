@@ -1,7 +1,6 @@
 """Load a data set of the paper: from a local mirror when one is given, from the Hub otherwise.
 
-`problems("MATH500", data_dir)` is what most callers need. From the Hub the pinned revision is read;
-where none is pinned, `main`, and a warning names the commit that was found there.
+From the Hub the pinned revision is read; where none is pinned, `main`, with a warning.
 """
 
 from __future__ import annotations
@@ -18,54 +17,28 @@ from s1lab.data.mirror import Mirror, read_rows
 from s1lab.data.rows import Row
 from s1lab.data.sources import Source, source
 
-# The names that the Hub's configurations have for files of a mirror.
-_PARTS = {
-    "agieval/sat-en.jsonl": "sat_en",
-    "agieval/sat-math.jsonl": "sat_math",
-    "agieval/lsat-ar.jsonl": "lsat_ar",
-    "agieval/lsat-lr.jsonl": "lsat_lr",
-    "agieval/lsat-rc.jsonl": "lsat_rc",
-    "agieval/logiqa-en.jsonl": "logiqa",
-    "agieval/aqua-rat.jsonl": "aqua_rat",
-    "agieval/math.jsonl": "math_agieval",
-}
-
 
 def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
-    """The problems of a pool source, a benchmark or a release.
+    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`).
 
-    Args:
-        name: a key of `sources.SOURCES`, e.g. "AIME24".
-        data_dir: a local mirror (see `mirror`); None for the one that `S1CORE_DATA_DIR` names, or
-            else the Hub.
-
-    Raises:
-        InputError: the data set is unknown, not in the mirror, out of reach, gated, or its rows
-            lack a column.
+    `data_dir` is a local mirror; None for the one that `S1CORE_DATA_DIR` names, or else the Hub.
+    Raises InputError where a data set is unknown, out of reach, gated, or has a row unlike its own.
     """
     return [i.problem if isinstance(i, Example) else i for i in _converted(source(name), data_dir)]
 
 
 def examples(name: str, data_dir: str | Path | None = None) -> list[Example]:
-    """The examples, with traces, of a release such as "s1K".
-
-    Raises:
-        InputError: as for `problems`; the data set has no traces.
-    """
+    """The examples of a release such as "s1K"; raises as `problems`, and where it has no traces."""
     entry = source(name)
     if entry.kind != "release":
-        with_traces = ", ".join(n for n in ("s1K", "s1K-1.1", "59K-full"))
-        raise InputError(f"{name} has questions but no traces: choose one of {with_traces}")
+        raise InputError(f"{name} has questions but no traces: choose s1K, s1K-1.1 or 59K-full")
     return [item for item in _converted(entry, data_dir) if isinstance(item, Example)]
 
 
 def benchmark_questions(
     names: tuple[str, ...] = ("MATH500", "AIME24"), data_dir: str | Path | None = None
 ) -> dict[str, list[str]]:
-    """Questions by benchmark, ready for `selection.BenchmarkIndex`.
-
-    GPQA Diamond, the paper's third, is gated: name it too where its terms were accepted.
-    """
+    """Questions by benchmark; GPQA Diamond, the paper's third, is gated: name it too if you may."""
     return {name: [p.question for p in problems(name, data_dir)] for name in names}
 
 
@@ -75,79 +48,43 @@ def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem |
     for number, row in enumerate(origin, start=1):
         try:
             item = entry.convert(row)
-        except InputError as error:
-            raise InputError(f"{entry.name}, row {number}: {error}") from error
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            what = "" if isinstance(error, InputError) else "not a row of this data set: "
+            raise InputError(f"{entry.name}, row {number}: {what}{error}") from error
         if item is not None:
             yield item
 
 
 def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
     mirror = Mirror.open(data_dir)
-    fetched = mirror.files_of(entry.name)
-    for name in fetched:
-        yield from mirror.rows(name)
-    if fetched:
+    if fetched := mirror.files_of(entry.name):
+        for name in fetched:
+            yield from mirror.rows(name)
         return
     if not entry.mirror:
         raise InputError(
             f"{entry.name} is not part of the mirror's layout: leave out the data folder to read "
             f"{entry.hub_id} from the Hub"
         )
-    for name in entry.mirror:
+    parts = entry.configs if len(entry.configs) == len(entry.mirror) else [""] * len(entry.mirror)
+    for name, part in zip(entry.mirror, parts, strict=True):
         for row in mirror.rows(name):
-            yield {**row, "part": _PARTS.get(name, "")}
+            yield {**row, "part": part}
 
 
 def hub_revision(entry: Source) -> str:
-    """The commit that is read from the Hub: the pinned one, or where none is, that of `main`.
-
-    Raises:
-        InputError: the data set is not on the Hub, or out of reach.
-    """
+    """The commit that is read from the Hub: the pinned one, or where none is, that of `main`."""
     if not entry.hub_id:
         raise InputError(f"{entry.name} is not on the Hub: give a local mirror with --data-dir")
-    return entry.revision or _main_commit(entry)
-
-
-def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
-    """The rows of a data set as the Hub has them, with its configuration as "part".
-
-    Raises:
-        InputError: as for `hub_revision`; the data set is gated or cannot be read.
-    """
-    revision = revision or hub_revision(entry)
-    try:
-        if entry.files:
-            import huggingface_hub
-
-            for name in entry.files:
-                path = huggingface_hub.hf_hub_download(
-                    entry.hub_id, name, repo_type="dataset", revision=revision, token=_token()
-                )
-                yield from read_rows(path)
-            return
-        import datasets
-
-        for config in entry.configs or (None,):
-            for split in entry.splits:
-                data = datasets.load_dataset(
-                    entry.hub_id, config, split=split, revision=revision, token=_token()
-                )
-                for row in data:
-                    yield {**row, "part": config or ""}
-    except InputError:
-        raise
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        raise _explained(entry, error) from error
-
-
-def _main_commit(entry: Source) -> str:
-    """The commit that `main` has now; warns that it is not a pinned one."""
+    if entry.revision:
+        return entry.revision
     import huggingface_hub
 
     try:
-        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=_token())
-    except Exception as error:  # as above
+        info: Any = huggingface_hub.HfApi().dataset_info(
+            entry.hub_id, token=os.environ.get("HF_TOKEN") or None
+        )
+    except Exception as error:  # the Hub's clients raise a dozen unrelated types
         raise _explained(entry, error) from error
     seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
     warnings.warn(
@@ -158,9 +95,26 @@ def _main_commit(entry: Source) -> str:
     return str(info.sha)
 
 
-def _token() -> str | None:
-    """The user's own token, from the environment only."""
-    return os.environ.get("HF_TOKEN") or None
+def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
+    """The rows of a data set as the Hub has them, with its configuration as "part"."""
+    revision = revision or hub_revision(entry)
+    try:
+        import datasets
+        import huggingface_hub
+
+        where = {"revision": revision, "token": os.environ.get("HF_TOKEN") or None}
+        for name in entry.files:
+            yield from read_rows(
+                huggingface_hub.hf_hub_download(entry.hub_id, name, repo_type="dataset", **where)
+            )
+        for config in () if entry.files else entry.configs or (None,):
+            for split in entry.splits:
+                for row in datasets.load_dataset(entry.hub_id, config, split=split, **where):
+                    yield {**row, "part": config or ""}
+    except InputError:
+        raise
+    except Exception as error:  # as above
+        raise _explained(entry, error) from error
 
 
 def _explained(entry: Source, error: Exception) -> InputError:
@@ -171,8 +125,8 @@ def _explained(entry: Source, error: Exception) -> InputError:
             f"{entry.name} is gated: accept its terms at huggingface.co/datasets/{entry.hub_id} "
             "and set HF_TOKEN to a token of that account"
         )
-    summary = (str(error).splitlines() or [""])[0][:200]
+    told = f"{kind}: {(str(error).splitlines() or [''])[0][:200]}"
     return InputError(
-        f"{entry.name} cannot be read from the Hub ({entry.hub_id}): {kind}: {summary}; without a "
-        "network, give a local mirror with --data-dir"
+        f"{entry.name} cannot be read from the Hub ({entry.hub_id}): {told}; without a network, "
+        "give a local mirror with --data-dir"
     )

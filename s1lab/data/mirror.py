@@ -10,143 +10,134 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s1core.errors import InputError
 from s1core.records import read_jsonl
 
 MANIFEST = "MANIFEST.json"
+CHECKSUMS = "SHA256SUMS"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a mirror: its path relative to the root, its sha256 and its number of rows.
+def inside(root: str | Path, name: str) -> Path:
+    """The path of a listed name in the folder `root`; InputError where it could lead elsewhere."""
+    path, pure = Path(root), PurePosixPath(name)
+    odd = not pure.parts or pure.is_absolute() or ".." in pure.parts
+    if odd or not name.isprintable() or "\\" in name or ":" in name:
+        raise InputError(f"{name!r} is no path inside {root}: it was neither read nor removed")
+    for part in pure.parts:
+        path /= part
+        if path.is_symlink():
+            raise InputError(f"{path} is a symbolic link: a mirror holds the files themselves")
+    return path
 
-    `source` is the data set that it was fetched for (a key of `sources.SOURCES`), "" where the
-    mirror was made by hand.
-    """
 
-    path: str
-    sha256: str
-    rows: int
-    licence: str = ""
-    note: str = ""
-    source: str = ""
+def read_manifest(root: str | Path) -> dict[str, dict[str, Any]]:
+    """The rows of a mirror's manifest by path; InputError where one has no file, rows or sha256."""
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{root} is not a data mirror: it has no {MANIFEST}")
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({error}): fetch or copy it again") from error
+    if not isinstance(rows, list):
+        raise InputError(f"{path} is not a manifest, a list of dir, file, rows, sha256")
+    entries: dict[str, dict[str, Any]] = {}
+    for number, row in enumerate(rows, start=1):
+        row = row if isinstance(row, dict) else {}
+        count, file, folder = row.get("rows"), row.get("file"), row.get("dir") or ""
+        named = isinstance(file, str) and isinstance(folder, str)
+        if not named or type(count) is not int or count < 0 or not _is_sha256(row.get("sha256")):
+            raise InputError(f"{path}, entry {number} is not one of dir, file, rows, sha256")
+        name = f"{folder}/{file}" if folder else file
+        inside(root, name)
+        if name in entries:
+            raise InputError(f"{path}, entry {number}: {name} is listed twice")
+        entries[name] = row
+    return entries
+
+
+def read_checksums(folder: str | Path) -> dict[str, str]:
+    """File names and their sha256, from the `SHA256SUMS` of a folder; InputError if it is torn."""
+    path = Path(folder) / CHECKSUMS
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name, digest in listed.items():
+        if not _is_sha256(digest):
+            raise InputError(f"{path} is torn at {name[:40]!r}: remove it and fetch again")
+        inside(folder, name)
+    if not listed:
+        raise InputError(f"{path} lists no file: remove it and fetch again")
+    return listed
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A folder of data files whose manifest was read. Build it with `Mirror.open`."""
+    """A folder of data files, and its manifest's rows by path. Build it with `Mirror.open`."""
 
     root: Path
-    entries: dict[str, Entry]
+    entries: dict[str, dict[str, Any]]
     _checked: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def open(cls, root: str | Path) -> Mirror:
-        """Read the manifest of a mirror.
-
-        Raises:
-            InputError: the folder or its manifest is missing or cannot be read.
-        """
-        root = Path(root)
-        path = root / MANIFEST
-        if not path.is_file():
-            raise InputError(f"{root} is not a data mirror: it has no {MANIFEST}")
-        try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
-            entries = [
-                Entry(
-                    f"{row['dir']}/{row['file']}" if row.get("dir") else row["file"],
-                    row["sha256"],
-                    int(row["rows"]),
-                    row.get("licence", ""),
-                    row.get("note", ""),
-                    row.get("source") if isinstance(row.get("source"), str) else "",
-                )
-                for row in listed
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} is not a manifest of dir, file, rows, sha256: {error}"
-            ) from error
-        return cls(root, {entry.path: entry for entry in entries})
+        """Read the manifest of a mirror; raises as `read_manifest` does."""
+        return cls(Path(root), read_manifest(root))
 
     def files_of(self, source: str) -> tuple[str, ...]:
         """The files that were fetched for a data set; empty when there are none."""
-        return tuple(entry.path for entry in self.entries.values() if entry.source == source)
+        return tuple(name for name, row in self.entries.items() if row.get("source") == source)
 
     def path(self, name: str) -> Path:
-        """The path of a file, once its content was found to agree with the manifest.
-
-        Raises:
-            InputError: the manifest does not list it, it is missing, or its sha256 differs.
-        """
+        """The path of a file, once it was found to agree with the manifest; else InputError."""
         if name not in self.entries:
             raise InputError(f"{self.root / MANIFEST} lists no {name}")
-        path = self.root / name
+        path = inside(self.root, name)
         if not path.is_file():
             raise InputError(f"{path} is in the manifest but not on disk: copy the mirror again")
         if name not in self._checked:
-            found = sha256(path)
-            if found != self.entries[name].sha256:
-                raise InputError(
-                    f"{path} has sha256 {found[:12]}…, the manifest says "
-                    f"{self.entries[name].sha256[:12]}…: the copy is damaged or was edited"
-                )
+            found, listed = sha256(path), self.entries[name]["sha256"]
+            if found != listed:
+                told = f"{path} has sha256 {found[:12]}…, the manifest says {listed[:12]}…"
+                raise InputError(f"{told}: the copy is damaged or was edited")
             self._checked.add(name)
         return path
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """The rows of a JSONL or Parquet file, as dicts.
-
-        Raises:
-            InputError: as for `path`; the file cannot be parsed; it has another number of rows
-                than the manifest says (found out at the end).
-        """
-        count = 0
-        for row in read_rows(self.path(name)):
-            count += 1
+        """The rows of a JSONL or Parquet file; their number is compared at the end."""
+        count, listed = 0, self.entries[name]["rows"] if name in self.entries else 0
+        for count, row in enumerate(read_rows(self.path(name)), start=1):  # noqa: B007 - counted
             yield row
-        if count != self.entries[name].rows:
-            raise InputError(
-                f"{self.root / name} has {count} rows, the manifest says {self.entries[name].rows}"
-            )
+        if count != listed:
+            raise InputError(f"{self.root / name} has {count} rows, the manifest says {listed}")
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
-    """The rows of one `.jsonl` or `.parquet` file.
-
-    Raises:
-        InputError: the suffix is another, the file is not UTF-8 JSONL, or the Parquet file is
-            truncated or damaged; the message names the file, and the line for JSONL.
-    """
+    """The rows of one `.jsonl` or `.parquet` file; InputError with file and line if it is none."""
     path = Path(path)
     if path.suffix == ".jsonl":
-        try:
-            yield from read_jsonl(path)
-        except InputError as error:
-            raise InputError(str(error)) from error
+        yield from read_jsonl(path)
     elif path.suffix == ".parquet":
-        yield from _parquet(path)
+        import pyarrow.parquet  # only a Parquet file needs it
+
+        try:
+            with pyarrow.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1024):
+                    yield from batch.to_pylist()
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path} is truncated or not a Parquet file: {reason}") from error
     else:
         raise InputError(f"{path} is neither .jsonl nor .parquet")
-
-
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow  # only a Parquet file needs it
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is truncated or not a Parquet file: {reason}") from error
 
 
 def sha256(path: str | Path) -> str:

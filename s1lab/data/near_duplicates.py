@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from s1core.records import Problem, question_key
@@ -28,52 +28,15 @@ class NearDuplicate:
     similarity: float
 
 
-def shingles(question: str, size: int = 3) -> frozenset[str]:
-    """Runs of `size` words (letters and digits, lower case); all words when there are fewer.
+def shingles(question: str) -> frozenset[str]:
+    """Runs of three words (letters and digits, lower case); all words when there are fewer.
 
     `"Find x, y and z!" -> {"find x y", "x y and", "y and z"}`
     """
     words = _WORD.findall(question.lower())
-    if len(words) < size:
+    if len(words) < 3:
         return frozenset([" ".join(words)] if words else [])
-    return frozenset(" ".join(words[i : i + size]) for i in range(len(words) - size + 1))
-
-
-class SimilarityIndex:
-    """Benchmark questions by their shingles, to find the one most like a given question.
-
-    Args:
-        benchmarks: questions by benchmark name.
-        size: words per shingle.
-    """
-
-    def __init__(self, benchmarks: Mapping[str, Iterable[str]], size: int = 3) -> None:
-        self.size = size
-        self._questions: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
-        self._postings: dict[str, list[int]] = {}
-        for name, questions in benchmarks.items():
-            for question in questions:
-                found = shingles(question, size)
-                for shingle in found:
-                    self._postings.setdefault(shingle, []).append(len(self._questions))
-                self._questions.append((name, question_key(question), len(found)))
-
-    def nearest(self, question: str) -> NearDuplicate | None:
-        """The most similar benchmark question, the first of equals; None if nothing is shared."""
-        found = shingles(question, self.size)
-        shared: Counter[int] = Counter()
-        for shingle in found:
-            shared.update(self._postings.get(shingle, ()))
-        if not shared:
-            return None
-
-        def similarity(number: int) -> float:
-            count = shared[number]
-            return count / (len(found) + self._questions[number][2] - count)
-
-        best = max(shared, key=lambda number: (similarity(number), -number))
-        name, key, _ = self._questions[best]
-        return NearDuplicate(question_key(question), name, key, similarity(best))
+    return frozenset(" ".join(words[i : i + 3]) for i in range(len(words) - 2))
 
 
 def near_duplicates(
@@ -82,15 +45,22 @@ def near_duplicates(
     """Pool questions at least `threshold` similar to a benchmark question, most similar first.
 
     `threshold` is a Jaccard similarity in (0, 1]: 1 is the same words in the same order up to
-    punctuation, 0.5 a shared half. Nothing is dropped: look at the pairs and decide.
+    punctuation, 0.5 a shared half. Of equally similar benchmark questions the first is named.
     """
-    index = SimilarityIndex(benchmarks)
-    found = [n for n in _nearest(problems, index) if n.similarity >= threshold]
-    return sorted(found, key=lambda n: (-n.similarity, n.key))
-
-
-def _nearest(problems: Iterable[Problem], index: SimilarityIndex) -> Iterator[NearDuplicate]:
+    listed: list[tuple[str, str, int]] = []  # benchmark, key, number of shingles
+    postings: dict[str, list[int]] = {}
+    for name, questions in benchmarks.items():
+        for question in questions:
+            there = shingles(question)
+            for shingle in there:
+                postings.setdefault(shingle, []).append(len(listed))
+            listed.append((name, question_key(question), len(there)))
+    near: list[NearDuplicate] = []
     for problem in problems:
-        nearest = index.nearest(problem.question)
-        if nearest is not None:
-            yield nearest
+        own = shingles(problem.question)
+        shared = Counter(number for shingle in own for number in postings.get(shingle, ()))
+        alike = {n: count / (len(own) + listed[n][2] - count) for n, count in shared.items()}
+        best = max(alike, key=lambda n: (alike[n], -n), default=None)
+        if best is not None and alike[best] >= threshold:
+            near.append(NearDuplicate(problem.key, *listed[best][:2], alike[best]))
+    return sorted(near, key=lambda n: (-n.similarity, n.key))

@@ -4,44 +4,26 @@
 tools generated, `report` lays runs side by side, `measure` makes a point of a figure from a run.
 """
 
-from s1lab.evaluation.metrics import (
-    Accuracy,
-    accuracy,
-    class_control,
-    control,
-    pass_at_k,
-    performance,
-    scaling_per_doubling,
-    scaling_per_token,
-)
+from s1lab.evaluation.metrics import class_control, control, scaling_per_doubling
 from s1lab.evaluation.statistics import (
     Interval,
-    McNemar,
     clustered_bootstrap,
+    crossed_interval,
     detectable_difference,
-    mcnemar,
     paired_bootstrap,
     questions_needed,
-    seeds_needed,
     wilson,
 )
 
 __all__ = [
-    "Accuracy",
     "Interval",
-    "McNemar",
-    "accuracy",
     "class_control",
     "clustered_bootstrap",
     "control",
+    "crossed_interval",
     "detectable_difference",
-    "mcnemar",
     "paired_bootstrap",
-    "pass_at_k",
-    "performance",
     "questions_needed",
     "scaling_per_doubling",
-    "scaling_per_token",
-    "seeds_needed",
     "wilson",
 ]

@@ -1,21 +1,24 @@
-"""From generations to a point of a figure: generate what is missing, grade, tabulate, summarise.
+"""From generations to a point of a figure: generate what is missing, grade, read, average.
 
 Works on any journal of generations, a run's or a file's; knows nothing of profiles.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from s1core.forcing import Budget
+from s1core.errors import BackendError, RunError
+from s1core.forcing import Budget, Failure, controls, generate
 from s1core.grading import grade
 from s1core.records import Generation, Problem
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
+from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
 
@@ -23,20 +26,154 @@ UNLIMITED = 1 << 30
 """Steps allowed where steps are counted but not limited."""
 
 
+def resume(
+    journal: Run | Journal,
+    backend: Any,
+    problems: Sequence[Problem],
+    budget: Budget,
+    *,
+    samples: int,
+    progress: bool = False,
+    **options: Any,
+) -> int:
+    """Append the generations that a journal (or a run) still lacks; returns how many.
+
+    `options` are those of `forcing.generate`: `seed`, `temperature`, `template`, `ask`, …
+    Work is cut into blocks that are the same on every attempt: a block that was killed is computed
+    again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
+
+    Raises:
+        BackendError: the engine failed on some rows; all others are on disk.
+    """
+    from tqdm import tqdm
+
+    done = {(row["problem_key"], row["sample"]) for row in journal.records()}
+    size, total, added = backend.batch_size, len(problems) * samples, 0
+    blocks = [
+        (sample, problems[first : first + size])
+        for sample in range(samples)
+        for first in range(0, len(problems), size)
+    ]
+    failures: list[Failure] = []
+    options["on_failure"] = failures.append
+    silent = None if progress else True  # None: where nobody looks
+    with tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent) as bar:
+        for sample, block in blocks:
+            missing = {p.key for p in block if (p.key, sample) not in done}
+            if missing:
+                made = generate(backend, block, budget, first_sample=sample, **options)
+                added += journal.append([g for g in made if g.problem_key in missing])
+                bar.update(len(missing))
+    if failures:
+        raise BackendError(
+            f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
+            f"sample {failures[0].sample}: {failures[0].error}. The others are kept: run again to "
+            "ask for these alone"
+        )
+    return added
+
+
+def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
+    """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
+    options: dict[str, Any] = {"thinking": condition.thinking}
+    if engine == "vllm" and (condition.counts_steps or not condition.thinking):
+        options["native"] = False  # its own loop steps plain budgets only
+    if condition.instruct:
+        how, amount = condition.instruct
+        prompt = {
+            "tokens": controls.token_prompt,
+            "steps": controls.step_prompt,
+            "class": controls.class_prompt,
+        }[how]
+        options["ask"] = lambda problem: prompt(problem.question, amount)
+    if condition.counts_steps:
+        options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
+    return options
+
+
+def tabulate(
+    problems: Sequence[Problem], generations: Sequence[Generation], kind: str
+) -> list[dict[str, Any]]:
+    """Grade generations; one row each: what it cost, how it ended, what it gave."""
+    by_key = {problem.key: problem for problem in problems}
+    rows = []
+    for made in generations:
+        verdict = grade(by_key[made.problem_key], made, kind)
+        row = {"problem_key": made.problem_key, "sample": made.sample, "status": verdict.status}
+        for name in ("thinking_tokens", "answer_tokens", "outcome", "waits_used"):
+            row[name] = getattr(made, name)
+        rows.append(row | {"extracted": verdict.extracted, "method": verdict.method})
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The graded generations of a run, each array of shape (questions, samples).
+
+    Questions are in order of their `keys`; `correct` and `ended` (thinking ended by itself) are
+    0 or 1; `thinking` and `answer` count tokens, ignore strings included, and `waits` those
+    strings; `extracted` is the answer that was graded, "" where none was or it was cut off.
+    """
+
+    keys: tuple[str, ...]
+    correct: Array
+    ended: Array
+    thinking: Array
+    answer: Array
+    waits: Array
+    extracted: NDArray[np.str_]
+
+    @property
+    def tokens(self) -> Array:
+        """Thinking and answer tokens together: what the generation cost."""
+        return self.thinking + self.answer
+
+
+def read_samples(run: Run) -> Samples:
+    """The graded generations of a finished run, from its public table.
+
+    Raises:
+        RunError: the table is empty, or some question has fewer samples than another.
+    """
+    rows = run.read_table("grades.csv")
+    rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
+    counts = Counter(row["problem_key"] for row in rows)
+    if len(set(counts.values())) != 1:
+        raise RunError(f"run {run.id} has not equally many samples of every question")
+
+    def table(values: Sequence[Any], dtype: type = float) -> Any:
+        return np.array(values, dtype).reshape(len(counts), -1)
+
+    names = ("thinking_tokens", "answer_tokens", "waits_used")
+    return Samples(
+        tuple(counts),
+        table([row["status"] == "correct" for row in rows]),
+        table([row["outcome"] == "ended" for row in rows]),
+        *(table([row[name] for row in rows]) for name in names),
+        table([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
+    )
+
+
+def scores(run: Run) -> Array:
+    """0/1 for each generation of a run, shape (questions, samples), rows sorted by key."""
+    return read_samples(run).correct
+
+
+def difference(a: Run, b: Run) -> Interval:
+    """Accuracy of `a` minus accuracy of `b` on the same questions, by paired bootstrap."""
+    return paired_bootstrap(scores(a), scores(b))
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
     Attributes:
-        label: what it is called on the page.
-        kind: "budget" (thinking capped), "natural" (model stops by itself) or "wait".
-        budget: the cap in thinking tokens.
-        waits: how many ends of thinking were replaced.
+        kind: "budget" (thinking capped at `budget` tokens), "natural" (model stops) or "wait".
+        waits: how many ends of thinking may be replaced; `waits_used` is the mean that were.
         thinking_tokens: mean over all generations, ignore strings included.
         accuracy: pass@1 over samples with its question-clustered interval.
         cut_short: share of generations whose thinking was cut.
-        waits_used: mean number of ignore strings that were really used.
-        run: name of the run it was computed from.
     """
 
     label: str
@@ -50,150 +187,10 @@ class Point:
     run: str
 
 
-def resume(
-    journal: Run | Journal,
-    backend: Any,
-    problems: Sequence[Problem],
-    budget: Budget,
-    *,
-    samples: int,
-    temperature: float,
-    seed: int,
-    template: str,
-    progress: bool = False,
-    **options: Any,
-) -> int:
-    """Append the generations that a journal (or a run) still lacks; returns how many.
-
-    `options` are further ones of `forcing.generate`: `ask`, `machine`, `thinking`.
-
-    Work is cut into blocks that are the same on every attempt: a block that was killed is computed
-    again as a whole, so that resuming gives the very same tokens. What is on disk is kept, and
-    so is what an engine did make of a block in which some rows failed.
-
-    Raises:
-        BackendError: the engine failed on some rows; all others are on disk.
-    """
-    from s1core.errors import BackendError
-    from s1core.forcing import Failure, generate
-
-    done = {(row["problem_key"], row["sample"]) for row in journal.records()}
-    blocks = [
-        (sample, problems[first : first + backend.batch_size])
-        for sample in range(samples)
-        for first in range(0, len(problems), backend.batch_size)
-    ]
-    added = 0
-    failures: list[Failure] = []
-    with _bar(len(problems) * samples, len(done), progress) as bar:
-        for sample, block in blocks:
-            missing = [p for p in block if (p.key, sample) not in done]
-            if not missing:
-                continue
-            made = generate(
-                backend,
-                block,
-                budget,
-                first_sample=sample,
-                temperature=temperature,
-                seed=seed,
-                template=template,
-                on_failure=failures.append,
-                **options,
-            )
-            wanted = {p.key for p in missing}
-            added += journal.append([g for g in made if g.problem_key in wanted])
-            if bar is not None:
-                bar.update(len(missing))
-    if failures:
-        raise BackendError(
-            f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
-            f"sample {failures[0].sample}: {failures[0].error}. The others are kept: run again to "
-            "ask for these alone"
-        )
-    return added
-
-
-def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
-    """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
-    from s1core.forcing import controls
-
-    prompts = {
-        "tokens": controls.token_prompt,
-        "steps": controls.step_prompt,
-        "class": controls.class_prompt,
-    }
-    options: dict[str, Any] = {"thinking": condition.thinking}
-    if engine == "vllm" and (condition.counts_steps or not condition.thinking):
-        options["native"] = False  # its own loop steps plain budgets only
-    if condition.instruct:
-        how, amount = condition.instruct
-        options["ask"] = lambda problem: prompts[how](problem.question, amount)
-    if condition.counts_steps:
-        options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
-    return options
-
-
-def tabulate(
-    problems: Sequence[Problem], generations: Sequence[Generation], kind: str
-) -> list[dict[str, Any]]:
-    """Grade generations; one row each: what it cost, how it ended, what it gave."""
-    by_key = {problem.key: problem for problem in problems}
-    rows = []
-    for generation in generations:
-        verdict = grade(by_key[generation.problem_key], generation, kind)
-        rows.append(
-            {
-                "problem_key": generation.problem_key,
-                "sample": generation.sample,
-                "status": verdict.status,
-                "thinking_tokens": generation.thinking_tokens,
-                "answer_tokens": generation.answer_tokens,
-                "outcome": generation.outcome,
-                "waits_used": generation.waits_used,
-                "extracted": verdict.extracted,
-                "method": verdict.method,
-            }
-        )
-    return rows
-
-
-def scores(run: Run) -> np.ndarray:
-    """0/1 for each generation of a run, shape (questions, samples), rows sorted by key."""
-    rows = run.read_table("grades.csv")
-    keys = sorted({row["problem_key"] for row in rows})
-    samples = sorted({int(row["sample"]) for row in rows})
-    place = {key: i for i, key in enumerate(keys)}
-    matrix = np.full((len(keys), len(samples)), np.nan)
-    for row in rows:
-        matrix[place[row["problem_key"]], int(row["sample"])] = row["status"] == "correct"
-    return matrix
-
-
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
-    rows = run.read_table("grades.csv")
-    return Point(
-        label=label,
-        kind=kind,
-        budget=budget.max_thinking,
-        waits=budget.num_ignore,
-        thinking_tokens=float(np.mean([int(row["thinking_tokens"]) for row in rows])),
-        accuracy=clustered_bootstrap(scores(run), seed=0),
-        cut_short=float(np.mean([row["outcome"] != "ended" for row in rows])),
-        waits_used=float(np.mean([int(row["waits_used"]) for row in rows])),
-        run=run.id,
-    )
-
-
-def difference(a: Run, b: Run) -> Interval:
-    """Accuracy of `a` minus accuracy of `b` on the same questions, by paired bootstrap."""
-    return paired_bootstrap(scores(a), scores(b), seed=0)
-
-
-def _bar(total: int, done: int, show: bool) -> Any:
-    if not show:
-        return nullcontext()
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=done, unit="answer", leave=False, disable=None)
+    samples = read_samples(run)
+    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
+    tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
+    allowed = (budget.max_thinking, budget.num_ignore)
+    return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)

@@ -1,28 +1,28 @@
 """Runs side by side: accuracy with interval, thinking, Control, truncation, question by question.
 
-A table is plain data until it is written, as Markdown, CSV or HTML; text from models or questions
+A table is plain text until it is written, as Markdown, CSV or HTML; text from models or questions
 is escaped in each of them. It knows generations and grades and nothing of how they were made.
 """
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Problem, Status
+from s1core.records import Generation, Grade, Problem, Status, printable
 from s1lab.evaluation.metrics import control
-from s1lab.evaluation.statistics import Interval, Seed, clustered_bootstrap, wilson
+from s1lab.evaluation.statistics import clustered_bootstrap, wilson
+
+if TYPE_CHECKING:
+    import pandas
 
 Format = Literal["markdown", "csv", "html"]
-FORMATS: tuple[Format, ...] = ("markdown", "csv", "html")
 
 _SYMBOLS: dict[Status, str] = dict(
     correct="+", wrong="-", no_answer="o", truncated="x", not_compared="?"
@@ -43,46 +43,34 @@ class GradedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run in numbers. Shares are fractions of generations, tokens are means per generation.
-
-    Attributes:
-        accuracy: pass@1; Wilson for one sample per question, else question-clustered bootstrap.
-        control: percent of generations within the limit; NaN without one.
-        cut_thinking: share whose thinking the budget or the context ended.
-        truncated: share whose answer was cut off before it was given (graded `truncated`).
-    """
-
-    name: str
-    questions: int
-    samples: int
-    accuracy: Interval
-    thinking_tokens: float
-    answer_tokens: float
-    waits: float
-    control: float
-    cut_thinking: float
-    truncated: float
-    no_answer: float
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
     """Columns and rows of text, ready to be written in any format; a notebook shows it as HTML."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    def frame(self) -> pandas.DataFrame:
+        """The same as a pandas table, every cell on one line and without control characters."""
+        import pandas as pd
+
+        rows = [[_one_line(cell) for cell in row] for row in self.rows]
+        return pd.DataFrame(rows, columns=[_one_line(name) for name in self.columns], dtype=str)
+
     def _repr_html_(self) -> str:
-        return _html(self)
+        return write_table(self, "html")
 
 
-def summarise(run: GradedRun, seed: Seed = 0, level: float = 0.95) -> RunRow:
-    """A run's numbers.
+def summarise(run: GradedRun) -> dict[str, str]:
+    """A run's line of the report, by column. Shares are of generations, tokens are means.
+
+    Accuracy is pass@1: Wilson's interval for one sample per question, else the clustered bootstrap.
+    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off.
 
     Raises:
         InputError: no generations, or generations and grades that do not belong together.
     """
+    import pandas as pd
+
     by_id = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
     if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != set(by_id):
@@ -90,65 +78,25 @@ def summarise(run: GradedRun, seed: Seed = 0, level: float = 0.95) -> RunRow:
             f"run {run.name!r} has {len(wanted)} generations and {len(by_id)} grades that do not "
             "pair one to one; grade the run again"
         )
-    scores = score_matrix(run.grades)
-    questions, samples = scores.shape
-    if samples == 1:
-        interval = wilson(float(scores.sum()), questions, level)
-    else:
-        interval = clustered_bootstrap(scores, seed, level=level)
-    thinking = [g.thinking_tokens for g in run.generations]
-    limit = run.at_most
-
-    def share(status: Status) -> float:
-        return sum(g.status == status for g in run.grades) / len(run.grades)
-
-    return RunRow(
-        run.name,
-        questions,
-        samples,
-        interval,
-        float(np.mean(thinking)),
-        float(np.mean([g.answer_tokens for g in run.generations])),
-        float(np.mean([g.waits_used for g in run.generations])),
-        math.nan if limit is None else control(thinking, limit),
-        sum(g.outcome != "ended" for g in run.generations) / len(wanted),
-        share("truncated"),
-        share("no_answer"),
-    )
-
-
-def score_matrix(grades: Iterable[Grade]) -> np.ndarray:
-    """(questions, samples) of 0/1 in order of first appearance; NaN where a sample is missing."""
-    rows: dict[str, dict[int, float]] = {}
-    for grade in grades:
-        rows.setdefault(grade.problem_key, {})[grade.sample] = float(grade.correct)
-    samples = sorted({sample for row in rows.values() for sample in row})
-    return np.array([[row.get(sample, np.nan) for sample in samples] for row in rows.values()])
-
-
-def summary_table(rows: Iterable[RunRow]) -> Table:
-    """One line per run."""
-    columns = (
-        "run", "n", "samples", "accuracy % [95%]", "thinking tokens", "answer tokens", "waits",
-        "control %", "thinking cut %", "truncated %", "no answer %",
-    )  # fmt: skip
-    lines = [
-        (
-            row.name,
-            str(row.questions),
-            str(row.samples),
-            row.accuracy.percent(),
-            f"{row.thinking_tokens:.0f}",
-            f"{row.answer_tokens:.0f}",
-            f"{row.waits:.2f}",
-            "" if math.isnan(row.control) else f"{row.control:.1f}",
-            f"{100 * row.cut_thinking:.1f}",
-            f"{100 * row.truncated:.1f}",
-            f"{100 * row.no_answer:.1f}",
-        )
-        for row in rows
-    ]
-    return Table(columns, tuple(lines))
+    scores = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in run.grades])
+    table = scores.pivot(index=0, columns=1, values=2).reindex(scores[0].unique()).to_numpy()
+    n, samples = table.shape
+    accuracy = wilson(table.sum(), n) if samples == 1 else clustered_bootstrap(table)
+    made, thinking = run.generations, [g.thinking_tokens for g in run.generations]
+    status = [g.status for g in run.grades]
+    numbers = {
+        "n": n,
+        "samples": samples,
+        "accuracy % [95%]": accuracy.percent(),
+        "thinking tokens": f"{np.mean(thinking):.0f}",
+        "answer tokens": f"{np.mean([g.answer_tokens for g in made]):.0f}",
+        "waits": f"{np.mean([g.waits_used for g in made]):.2f}",
+        "control %": "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}",
+        "thinking cut %": f"{100 * np.mean([g.outcome != 'ended' for g in made]):.1f}",
+        "truncated %": f"{100 * status.count('truncated') / len(status):.1f}",
+        "no answer %": f"{100 * status.count('no_answer') / len(status):.1f}",
+    }
+    return {"run": run.name, **{name: str(value) for name, value in numbers.items()}}
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
@@ -158,20 +106,16 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
     answer stays empty.
     """
     texts = {problem.key: problem for problem in problems}
-    seen = dict.fromkeys(grade.problem_key for run in runs for grade in run.grades)
-    keys = [key for key in texts if key in seen] or list(seen)
-    cells: dict[tuple[str, int], dict[int, str]] = {}
-    for number, run in enumerate(runs):
-        for grade in run.grades:
-            cell = cells.setdefault((grade.problem_key, number), {})
-            cell[grade.sample] = _SYMBOLS[grade.status]
+    marks: dict[str, list[str]] = {}
+    for place, run in enumerate(runs):
+        for grade in sorted(run.grades, key=lambda grade: grade.sample):
+            cells = marks.setdefault(grade.problem_key, [""] * len(runs))
+            cells[place] += _SYMBOLS[grade.status]
+    unknown = Problem("", "")
     lines = []
-    for key in keys:
-        marks = [cells.get((key, number), {}) for number in range(len(runs))]
-        joined = ["".join(mark for _, mark in sorted(cell.items())) for cell in marks]
-        asked = " ".join(texts[key].question.split())[:60] if key in texts else ""
-        gold = texts[key].answer if key in texts else ""
-        lines.append((key, asked, gold, *joined))
+    for key in [key for key in texts if key in marks] or marks:
+        problem = texts.get(key, unknown)
+        lines.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
     return Table(("key", "question", "gold", *(run.name for run in runs)), tuple(lines))
 
 
@@ -181,13 +125,23 @@ def write_table(table: Table, form: Format = "markdown") -> str:
     Raises:
         InputError: the format is unknown.
     """
-    if form == "markdown":
-        return _markdown(table)
+    import pandas as pd
+
+    frame = table.frame()
     if form == "csv":
-        return _csv(table)
+        frame.columns = [_no_formula(name) for name in frame.columns]
+        return frame.map(_no_formula).to_csv(index=False, lineterminator="\n")
     if form == "html":
-        return _html(table)
-    raise InputError(f"unknown format {form!r}; pick one of {', '.join(FORMATS)}")
+        with pd.option_context("display.max_colwidth", None):
+            text = frame.to_html(index=False, border=0, justify="left")
+        return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
+    if form == "markdown":
+        # Numbers to the right; a column of text starts with a name.
+        rule = ["---", *("---:" for _ in table.columns[1:])]
+        rows = [list(frame.columns), *frame.to_numpy().tolist()]
+        first, *others = [[_no_markup(cell) for cell in row] for row in rows]
+        return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
+    raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
 
 
 def report(
@@ -196,48 +150,30 @@ def report(
     form: Format = "markdown",
     *,
     matrix: bool = False,
-    seed: Seed = 0,
 ) -> str:
-    """The summary of several runs as text, or their matrix question by question."""
+    """The summary of several runs as text, or their matrix question by question.
+
+    Raises:
+        InputError: no runs, an unknown format, or see `summarise`.
+    """
+    if not runs:
+        raise InputError("a report of no runs; give at least one")
     if matrix:
         return write_table(question_table(runs, problems), form)
-    return write_table(summary_table(summarise(run, seed) for run in runs), form)
+    lines = [summarise(run) for run in runs]
+    return write_table(Table(tuple(lines[0]), tuple(tuple(x.values()) for x in lines)), form)
 
 
-def _markdown(table: Table) -> str:
-    def cell(text: Any) -> str:
-        escaped = html.escape(" ".join(str(text).split()), quote=False)
-        for mark in "\\`*_|[]$":
-            escaped = escaped.replace(mark, "\\" + mark)
-        return escaped
-
-    # Numbers to the right; a column of text starts with a name.
-    rule = ["---", *("---:" for _ in table.columns[1:])]
-    lines = [[cell(name) for name in table.columns], rule]
-    lines += [[cell(value) for value in row] for row in table.rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _one_line(text: str) -> str:
+    return printable(" ".join(str(text).split()))
 
 
-def _csv(table: Table) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.columns)
-    # A spreadsheet would run a question that starts like a formula.
-    writer.writerows(
-        [f"'{v}" if v[:1] in tuple("=@\t\r") or _looks_computed(v) else v for v in row]
-        for row in table.rows
-    )
-    return buffer.getvalue()
+def _no_markup(text: str) -> str:
+    """Text inside a cell of Markdown: no HTML, no mark that a renderer would read."""
+    return re.sub(r"([\\`*_|\[\]$~])", r"\\\1", html.escape(text, quote=False))
 
 
-def _looks_computed(text: str) -> bool:
-    return text[:1] in ("+", "-") and any(character in text for character in "(!|")
-
-
-def _html(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>\n"
-        for row in table.rows
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+def _no_formula(text: str) -> str:
+    """Text that a spreadsheet shows instead of computing; numbers and marks alone stay."""
+    harmless = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?%?|[+-]+", text, re.IGNORECASE)
+    return text if harmless or text[:1] not in tuple("=+-@＝＋－＠") else f"'{text}"

@@ -1,95 +1,241 @@
-"""Curves with intervals: the piece that figures comparing methods are drawn from."""
+"""Figures of accuracy: against tokens, Waits, training examples, cost and sequence length.
+
+Curve tables in (see `s1lab.figures.panels`), one Figure out. What we measured is filled; the
+paper's is hollow and grey, in a panel of its own, since it is another task.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from s1lab.evaluation import Interval
-from s1lab.figures.labels import Line
-from s1lab.figures.plots import _few_powers_of_two, _no_ticks, _thousands
-from s1lab.figures.style import ink
+from s1lab.audit import published
+from s1lab.figures import panels as draw
+from s1lab.figures.labels import label_lines
+from s1lab.figures.panels import PAPER, Table, curve_table, tidy
+from s1lab.figures.style import WIDTH, ink, styled
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    import pandas
+    from matplotlib.figure import Figure
+
+    from s1lab.evaluation.measure import Point
+
+BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A point: where it lies across, and its accuracy with its interval (fractions)."""
+@styled
+def scaling_curve(
+    points: Table,
+    paper_points: Table | None = None,
+    *,
+    title: str = "",
+    paper_title: str = "The paper: s1-32B",
+    across: str = "average thinking tokens",
+) -> Figure:
+    """Accuracy against tokens on a log2 axis (Figures 1 and 4 of the paper).
 
-    x: float
-    accuracy: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The marks of one thing, joined in order.
-
-    Attributes:
-        name: written beside the curve; "" for none.
-        ink: its colour (`style.INKS`).
-        marks: in the order in which they are joined.
-        marker: matplotlib's marker.
-        hollow: marks without filling: the paper's, or the unforced half of a pair.
-        dashed: whether the line is dashed.
-        faint: drawn as a thin line without marks, for comparison.
+    Both are curve tables with `x` in tokens; `across` says which tokens are counted.
     """
-
-    name: str
-    ink: str
-    marks: tuple[Mark, ...]
-    marker: str = "o"
-    hollow: bool = False
-    dashed: bool = False
-    faint: bool = False
+    tables = [curve_table(points)]
+    if paper_points is not None:
+        tables.append(curve_table(paper_points, **PAPER))
+    return _side_by_side(tables, (title, paper_title), across)
 
 
-def draw_curve(panel: Axes, curve: Curve) -> Line:
-    """Draw one curve; returns the line for `labels.label_lines`."""
-    colour = ink(curve.ink)
-    x = [mark.x for mark in curve.marks]
-    y = [100 * mark.accuracy.estimate for mark in curve.marks]
-    if curve.faint:
-        panel.plot(x, y, color=colour, linewidth=1.2, alpha=0.45, zorder=1)
-        return Line(curve.name, colour, tuple(zip(x, y, strict=True)))
-    low = [100 * mark.accuracy.low for mark in curve.marks]
-    high = [100 * mark.accuracy.high for mark in curve.marks]
-    panel.vlines(x, low, high, color=colour, linewidth=1.4, alpha=0.55)
-    style = "--" if curve.dashed else "-"
-    panel.plot(x, y, linestyle=style, linewidth=1.4 if curve.hollow else 2, color=colour)
-    look: dict[str, Any] = {"color": colour}
-    if curve.hollow:
-        look |= {"markerfacecolor": ink("page"), "markeredgewidth": 1.6}
-    panel.plot(x, y, curve.marker, **look)
-    return Line(curve.name, colour, tuple(zip(x, y, strict=True)))
+def headline(points: Sequence[Point], title: str) -> Figure:
+    """Our curve with intervals beside the paper's Figure 1: the figure of the introduction."""
+    return scaling_curve(curve_rows(points), paper_rows(), title=title)
 
 
-def token_axis(panel: Axes, curves: Sequence[Curve], label: str) -> None:
-    """A log2 axis of tokens with a few powers of two, and room for whole accuracies."""
-    import pandas as pd
-
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_formatter(_thousands)
-    panel.xaxis.set_minor_locator(_no_ticks())
-    values = [mark.x for curve in curves for mark in curve.marks if mark.x > 0]
-    if values:
-        _few_powers_of_two(panel, pd.Series(values))
-        panel.set_xlim(min(values) / 1.3, 1.7 * max(values))  # the last mark's name needs room
-    panel.set_xlabel(label)
-
-
-def accuracy_axis(panel: Axes, curves: Sequence[Curve]) -> None:
-    """From zero where the curves begin low, so that heights mean something."""
-    ends = [
-        100 * end
-        for curve in curves
-        for mark in curve.marks
-        for end in (mark.accuracy.low, mark.accuracy.high)
-        if not math.isnan(end)
+def curve_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """A row for each point; capping and "Wait" are two series that meet at the natural stop."""
+    capped = sorted((p for p in points if p.kind != "wait"), key=lambda p: p.thinking_tokens)
+    forced = [p for kind in ("natural", "wait") for p in points if p.kind == kind]
+    return [_row(p, "capping") for p in capped] + [
+        _row(p, "wait", dashed=1, label=f"{p.waits}x" if p.waits else "") for p in forced
     ]
-    low, high = min(ends, default=0.0), max(ends, default=100.0)
-    room = 0.08 * max(high - low, 5)
-    panel.set_ylim(-2 if low < 35 else low - room, min(high + room, 102))
+
+
+def paper_rows() -> list[dict[str, Any]]:
+    """The points of the paper's Figure 1, read off its vector graphic."""
+    figure = published.published()["figure1"]["points"]
+    return [
+        {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
+        for number, name in enumerate(BENCHMARKS)
+        for tokens, percent in sorted(figure[name])
+    ]
+
+
+@styled
+def method_panels(table: Table) -> Figure:
+    """Accuracy against average thinking tokens, one small panel per family of methods (Table 3).
+
+    `table` is a curve table with a further column `panel`. All panels share their axes, so that
+    heights and costs compare across them.
+    """
+    every = curve_table(tidy(table, "panel"))
+    headings, tables = zip(*every.groupby("panel", sort=False), strict=True)
+    return _side_by_side(tables, headings, "average thinking tokens", widths=(1, 1), shared=every)
+
+
+@styled
+def waits_curve(ours: Table, paper: Table, *, title: str = "", paper_title: str = "") -> Figure:
+    """Accuracy against the number of Waits (`x`), 0 being the natural stop."""
+    tables = [curve_table(ours, series="wait", name=""), curve_table(paper, name="", **PAPER)]
+    fig = _side_by_side(tables, (title, paper_title), "Waits allowed", log=False, widths=(1, 1))
+    for panel, table in zip(fig.axes, tables, strict=True):
+        start = table["accuracy"].iloc[0]
+        panel.axhline(start, color=ink("muted"), linewidth=0.8, linestyle=":", zorder=0)
+        panel.set_xticks(table["x"])
+    return fig
+
+
+@styled
+def repetition_panels(traces: Table, waits: Table) -> Figure:
+    """Left: share of repeated steps by number of Waits. Right: Waits that bring a new step.
+
+    Args:
+        traces: `waits`, `repeated`, `repeated_low`, `repeated_high`; shares between 0 and 1.
+        waits: `wait` (1 for the first), `new`, `new_low`, `new_high`.
+    """
+    tables = []
+    for rows, x, y in ((traces, "waits", "repeated"), (waits, "wait", "new")):
+        names = {x: "x", y: "accuracy", f"{y}_low": "low", f"{y}_high": "high"}
+        table = tidy(rows, *names)[list(names)].rename(columns=names)
+        tables.append(curve_table(table, series="wait", name=""))
+    titles = ("Steps written before", "Waits that bring a new step")
+    fig = _side_by_side(tables, titles, "Waits forced", log=False, widths=(1, 1))
+    for panel, table in zip(fig.axes, tables, strict=True):
+        panel.set_ylim(0, table["high"].max() * 1.15)
+        panel.set_xticks(table["x"])
+        natural = table[table["x"] == 0].assign(series="capping", marker="o")
+        draw.draw_marks(panel, natural)  # before any Wait: in the colour of ours
+    fig.axes[0].set(xlabel="Waits forced", ylabel="share of a trace's steps (%)")
+    fig.axes[1].set(xlabel="which Wait of the trace", ylabel="share of Waits (%)")
+    return fig
+
+
+@styled
+def sample_efficiency(
+    ours: Table, paper: Table, *, title: str = "", paper_title: str = ""
+) -> Figure:
+    """Accuracy against the number of training examples (Figure 2, right).
+
+    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated and
+    has a column of its own.
+    """
+    tables = [curve_table(ours), curve_table(paper, **PAPER)]
+    # Evenly spaced columns, one per size: names need the room, and 0 has no logarithm.
+    sizes = [sorted(table["x"].dropna().unique()) for table in tables]
+    for table, known in zip(tables, sizes, strict=True):
+        place = table["x"].map({size: i for i, size in enumerate(known)}).fillna(len(known))
+        column = table.groupby(place)["accuracy"]
+        number = column.rank(method="first", ascending=False) - 1
+        table["x"] = place + 0.26 * (number - (column.transform("size") - 1) / 2)
+        table["joined"] = False
+    fig = _side_by_side(
+        tables, (title, paper_title), "training examples", log=False, widths=(1, 1.3)
+    )
+    for panel, table, known in zip(fig.axes, tables, sizes, strict=True):
+        unstated = ["not\nstated"] if table["x"].max() > len(known) - 0.5 else []
+        names = [f"{size:,.0f}" for size in known] + unstated
+        panel.set_xticks(range(len(names)), names)
+    return fig
+
+
+@styled
+def cost_and_accuracy(ours: Table, paper: Table) -> Figure:
+    """Accuracy against what training cost, as multiples of the reference (Section 5.1).
+
+    Args:
+        ours, paper: rows with `benchmark`, `name` (drawn at the highest line), `cost` (1 for the
+            reference), and `accuracy`, `low`, `high` as fractions; the cheapest first.
+    """
+    tables = [_by_benchmark(ours, "cost"), _by_benchmark(paper, "cost", **PAPER)]
+    if tables[0]["name"].nunique() == 1:  # training sets are no sequence
+        tables[0] = tables[0].assign(joined=False)
+    titles = ("Ours, in FLOPs", "The paper, in H100-hours")
+    fig = _side_by_side(tables, titles, "cost of training, in multiples of s1's")
+    for panel in fig.axes:
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    return fig
+
+
+@styled
+def tokens_and_accuracy(ours: Table, paper: Table) -> Figure:
+    """Where each sequence length of training ends up: thinking tokens and accuracy (Table 8).
+
+    Args:
+        ours, paper: rows with `benchmark`, `name` (the length; drawn at the highest line),
+            `thinking_tokens`, and `accuracy`, `low`, `high` as fractions; optionally `fewest`,
+            `most` (the interval of the tokens) and `seeds`, a list of (thinking tokens, accuracy)
+            that are drawn small. The last row of a benchmark, the longest length, is a circle;
+            the others are squares.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    tables = []
+    for rows, look in ((ours, {}), (paper, PAPER)):
+        table = _by_benchmark(rows, "thinking_tokens", **look)
+        longest = ~table.duplicated("benchmark", keep="last")
+        tables.append(table.assign(marker=longest.map({True: "o", False: "s"})))
+    fig = _side_by_side(tables, ("Ours", "The paper: s1-32B"), "average thinking tokens")
+    for panel in fig.axes:
+        low, high = panel.get_xlim()
+        if high < 4 * low:  # powers of two are too few to read a value from
+            panel.xaxis.set_major_locator(MaxNLocator(4))
+    return fig
+
+
+# ------------------------------------------------------------------------------- details
+
+
+def _row(point: Point, series: str, **look: Any) -> dict[str, Any]:
+    interval = point.accuracy
+    ends = {"accuracy": interval.estimate, "low": interval.low, "high": interval.high}
+    return {"x": point.thinking_tokens, **ends, "series": series, **look}
+
+
+def _by_benchmark(rows: Table, x: str, **look: Any) -> pandas.DataFrame:
+    """A curve table with a line for each benchmark; the points of the highest one have names."""
+    table = tidy(rows, "benchmark", "name", x)
+    highest = table["benchmark"] == table["benchmark"][table["accuracy"].idxmax()]
+    named = table["name"].where(highest, "")
+    name = table["benchmark"] if look or not highest.all() else "ours"
+    return curve_table(table.assign(label=named, name=name, x=table[x]), **look)
+
+
+def _side_by_side(
+    tables: Sequence[pandas.DataFrame],
+    titles: Sequence[str],
+    across: str,
+    *,
+    log: bool = True,
+    widths: Sequence[float] = (1.55, 1),
+    shared: pandas.DataFrame | None = None,
+) -> Figure:
+    """A panel for each complete curve table, two in a row; names stand beside their curves.
+
+    `shared` has the rows of all panels, where they share their axes.
+    """
+    import matplotlib.pyplot as plt
+
+    same, down = shared is not None, math.ceil(len(tables) / 2)
+    fig, axes = plt.subplots(
+        down, min(len(tables), 2), figsize=(WIDTH, 2.9 * down if same else 3.8), squeeze=False,
+        width_ratios=widths[: len(tables)], sharex=same, sharey=same,
+    )  # fmt: skip
+    for panel, table, heading in zip(axes.flat, tables, titles, strict=False):
+        lines = draw.draw_curves(panel, table)
+        draw.accuracy_axis(panel, shared if same else table)
+        if log:
+            draw.token_axis(panel, (shared if same else table)["x"])
+        panel.set_title(heading)
+        panel.set_xlabel(across if panel in axes[-1] else "")
+        panel.set_ylabel("accuracy (%)" if panel in axes[:, 0] else "")
+        label_lines(panel, lines)
+    for panel in axes.flat[len(tables) :]:
+        panel.set_visible(False)
+    return fig

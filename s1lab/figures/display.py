@@ -2,16 +2,18 @@
 
 Both variants and the PDF are inside the notebook's output, so a downloaded notebook is complete
 and nothing on disk can disagree with it. The bytes depend on the figure alone: no dates, no
-random ids.
+random ids. Markup is made by templates, which escape whatever they are given.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from s1core.errors import InputError
 from s1lab.figures.style import INKS, ink, settings
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
@@ -59,46 +62,81 @@ def figure_html(
     if len(alt.split()) < 3:
         raise InputError(f"figure {name}: describe in `alt` what the figure shows.")
     light = to_svg(fig, name)
-    described = html.escape(" ".join(alt.split()))
     width, height = (round(inches * 96) for inches in fig.get_size_inches())
-    word = os.environ.get(STAMP_VARIABLE)
-    if word:
-        described = html.escape(f"{word}, not a result. ") + described
-    images = "".join(
-        f'<img class="s1-{theme}" alt="{described}" width="{width}" height="{height}"{hidden}'
-        f' src="data:image/svg+xml;base64,{_base64(svg.encode())}">'
-        for theme, svg, hidden in (
-            ("light", light, ""),
-            # Outside the book there is no style sheet to choose between them.
-            ("dark", dark_svg(light), ' style="display:none"'),
-        )
-    )
-    pdf = (
-        f'<a download="{name}.pdf" href="data:application/pdf;base64,{_base64(to_pdf(fig))}">'
-        "PDF</a>"
-    )
-    text = f"{html.escape(caption)} " if caption else ""
-    return figure_frame(name, images, caption=f"{text}{pdf}", runs=runs)
+    images = {"light": _base64(light.encode()), "dark": _base64(dark_svg(light).encode())}
+    shown = {"images": images, "alt": " ".join(alt.split()), "size": (width, height)}
+    return figure_frame(name, runs=runs, caption=caption, pdf=_base64(to_pdf(fig)), **shown)
 
 
-def figure_frame(name: str, body: str, *, caption: str = "", runs: Iterable[Any] = ()) -> str:
+def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **content: Any) -> str:
     """What every figure stands in: an anchor, a caption, and the runs that the book links.
 
-    `body` and `caption` are HTML.
-
-    Raises:
-        InputError: a bad name.
+    `content` is `body`, the markup of a template, or the images that `figure_html` makes.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise InputError(f"figure name {name!r}: use lower-case words joined by hyphens.")
-    links = html.escape(" ".join(_run_name(run) for run in runs))
+    links = " ".join(str(getattr(run, "id", None) or Path(run).as_posix()) for run in runs)
     word = os.environ.get(STAMP_VARIABLE)
-    if word:
-        caption = f"<strong>{html.escape(word)}, not a result.</strong> {caption}"
-    return (
-        f'<figure class="s1-figure" id="fig-{name}" data-runs="{links}">{body}'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    values = {"name": name, "runs": links, "caption": caption, "word": word, **content}
+    return str(render("figure", **values))
+
+
+def render(template: str, **values: Any) -> Markup:
+    """A template of this folder with values, each of them escaped."""
+    from markupsafe import Markup
+
+    return Markup(_templates().get_template(f"{template}.jinja").render(**values))
+
+
+@functools.lru_cache(maxsize=1)
+def _templates() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = FileSystemLoader(Path(__file__).parent)
+    blocks = {"trim_blocks": True, "lstrip_blocks": True}
+    made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
+    made.filters |= {f.__name__: f for f in (visible, own_waits, first_line, ticks)}
+    return made
+
+
+def visible(text: str) -> Markup:
+    """Text as HTML: `a<b` -> `a&lt;b`.
+
+    Controls, terminal escapes, overrides of direction and half characters are named by code point.
+    """
+    from markupsafe import Markup
+
+    def code_point(c: str) -> str:
+        name = unicodedata.name(c, "control character").lower()
+        return f'<span class="s1-code-point" title="{name}">U+{ord(c):04X}</span>'
+
+    def shown(c: str) -> bool:
+        return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
+
+    plain = text.replace("\r\n", "\n")
+    return Markup("".join(html.escape(c) if shown(c) else code_point(c) for c in plain))
+
+
+def own_waits(text: str) -> Markup:
+    """Visible text, a Wait of the model's own pointed out."""
+    from markupsafe import Markup
+
+    return Markup(re.sub(r"\bWait\b", '<em class="s1-own">Wait</em>', visible(text)))
+
+
+def first_line(text: str, most: int = 90) -> str:
+    """The first line that holds anything, cut with an ellipsis."""
+    line = next((line for line in text.split("\n", 20) if line.strip()), "").strip()
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def ticks(total: int) -> list[int]:
+    """Marks of a ruler: 0, a few round numbers, and the end."""
+    step = next(s * 10**p for p in range(19) for s in (10, 20, 50) if total <= s * 10**p * 5)
+    return [*(at for at in range(0, total, step) if total - at > step / 2), total]
+
+
+# ------------------------------------------------------------------------------------- files
 
 
 def to_svg(fig: Figure, name: str) -> str:
@@ -107,12 +145,8 @@ def to_svg(fig: Figure, name: str) -> str:
     Raises:
         InputError: a colour is not the light value of an ink.
     """
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({**_saving(), "svg.hashsalt": name}), _stamped(fig):
-        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
+    metadata = {"Date": None, "Creator": None}
+    svg = _saved(fig, "svg", metadata, {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:
         raise InputError(
@@ -129,13 +163,17 @@ def dark_svg(light: str) -> str:
 
 def to_pdf(fig: Figure) -> bytes:
     """PDF bytes (light inks, fonts embedded); equal figures give equal bytes."""
+    return _saved(fig, "pdf", {"CreationDate": None, "Creator": None, "Producer": None}, {})
+
+
+def _saved(fig: Figure, kind: str, metadata: dict[str, None], options: dict[str, Any]) -> bytes:
+    """A file's bytes, in the part of the style that acts while saving."""
     import matplotlib
 
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(_saving()), _stamped(fig):
-        fig.savefig(
-            buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
-        )
+    keys = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family")
+    style, buffer = {key: settings()[key] for key in keys}, io.BytesIO()
+    with matplotlib.rc_context({**style, **options}), _stamped(fig):
+        fig.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -156,16 +194,5 @@ def _stamped(fig: Figure) -> Iterator[None]:
         text.remove()
 
 
-def _saving() -> dict[str, Any]:
-    """The part of the style that acts while saving, wherever the figure was drawn."""
-    keys = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family")
-    return {key: settings()[key] for key in keys}
-
-
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def _run_name(run: Any) -> str:
-    """A run's id, or the path of a result file as given."""
-    return str(getattr(run, "id", None) or Path(run).as_posix())

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
+PAD = 9.0  # pixels between a line's point and its name
+NOTHING = np.full((1, 2), -1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,107 +33,62 @@ def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
     if len(lines) < 2 and all(line.name == "ours" for line in lines):
         return  # the title says whose line it is
     panel.figure.draw_without_rendering()  # positions are known once the layout is
-    fixed = _obstacles(panel)
-    frame = panel.get_window_extent()
-    inside = (frame.x0, frame.y0, frame.x1, frame.y1)
-    placed: list[Box] = []
+    fixed, frame = _obstacles(panel), panel.get_window_extent().extents
+    drawn = {line.name: _pixels(panel, line) for line in lines}
+    placed: list[np.ndarray] = []
     for line in sorted(lines, key=lambda line: -len(line.points)):
-        text = panel.text(0, 0, line.name, color=line.colour, fontweight="semibold")
+        text = panel.text(0, 0, line.name, color=line.colour, fontweight="semibold", va="bottom")
         text.set_in_layout(False)
-        size = text.get_window_extent()
-        own = fixed + _pixels(panel, line)
-        others = [pixel for other in lines if other is not line for pixel in _pixels(panel, other)]
+        near = np.vstack([fixed, drawn[line.name]])
+        far = np.vstack([NOTHING, *(pixels for n, pixels in drawn.items() if n != line.name)])
         costs = [
             # Near another line a name would seem to be that line's.
-            (
-                _covered(box, own, 3) + _covered(box, others, 13) + _misplaced(box, placed, inside),
-                box,
-            )
-            for box in _candidates(panel, line, size.width, size.height)
+            (_covered(box, near, 3) + _covered(box, far, 13) + _misplaced(box, placed, frame), box)
+            for box in _candidates(panel, line, *text.get_window_extent().size)
         ]
         best = min(costs, key=lambda choice: choice[0])[1]  # the first of equals
         placed.append(best)
         text.set_position(panel.transData.inverted().transform(best[:2]))
-        text.set_verticalalignment("bottom")
 
 
-def label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write (x, y, text, colour) to the right of each end, moved apart where they would overlap."""
-    low, high = panel.get_ylim()
-    gap = 0.06 * (high - low)
-    placed: list[float] = []
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        at = max(y, placed[-1] + gap) if placed else y
-        placed.append(at)
-        panel.annotate(
-            text,
-            (x, at),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontweight="semibold",
-            annotation_clip=False,
-        )
-
-
-def _candidates(panel: Axes, line: Line, width: float, height: float) -> Iterator[Box]:
-    """Places beside the line's points, the best one first when nothing is in the way."""
-    pad = 9.0
-    for x, y in reversed([panel.transData.transform(point) for point in line.points]):
-        for left, bottom in (
-            (x + pad, y - height / 2),
-            (x - pad - width, y - height / 2),
-            (x - width / 2, y + pad),
-            (x - width / 2, y - pad - height),
-            (x - pad - width, y + pad / 2),
-            (x + pad, y - pad / 2 - height),
+def _candidates(panel: Axes, line: Line, width: float, height: float) -> Iterator[np.ndarray]:
+    """Places (left, bottom, right, top) beside the line's points, the best one first."""
+    right, left = PAD, -PAD - width
+    for x, y in panel.transData.transform(line.points)[::-1]:
+        for dx, dy in (
+            (right, -height / 2),
+            (left, -height / 2),
+            (-width / 2, PAD),
+            (-width / 2, -PAD - height),
+            (left, PAD / 2),
+            (right, -PAD / 2 - height),
         ):
-            yield left, bottom, left + width, bottom + height
+            yield np.array([x + dx, y + dy, x + dx + width, y + dy + height])
 
 
-def _pixels(panel: Axes, line: Line) -> list[Any]:
+def _pixels(panel: Axes, line: Line) -> np.ndarray:
     """Pixels along a line; its marks count three times, since a covered mark is worse."""
-    corners = [panel.transData.transform(point) for point in line.points]
-    along = [
-        start + (end - start) * step / 12
-        for start, end in zip(corners, corners[1:], strict=False)
-        for step in range(13)
-    ]
-    return along + corners * 3
+    corners = panel.transData.transform(line.points)
+    along = corners[:-1] + np.diff(corners, axis=0) * np.linspace(0, 1, 13)[:, None, None]
+    return np.vstack([along.reshape(-1, 2), *[corners] * 3])
 
 
-def _obstacles(panel: Axes) -> list[Any]:
+def _obstacles(panel: Axes) -> np.ndarray:
     """Pixels along the intervals, and the corners of labels at points."""
-    pixels: list[Any] = []
+    pixels = [NOTHING, *(text.get_window_extent().corners() for text in panel.texts)]
     for collection in panel.collections:
         for segment in getattr(collection, "get_segments", list)():
-            ends = panel.transData.transform(segment)
-            pixels += [ends[0] + (ends[-1] - ends[0]) * step / 6 for step in range(7)]
-    for text in panel.texts:
-        box = text.get_window_extent()
-        pixels += [(box.x0, box.y0), (box.x1, box.y1), (box.x0, box.y1), (box.x1, box.y0)]
-    return pixels
+            start, *_, end = panel.transData.transform(segment)
+            pixels.append(np.linspace(start, end, 7))
+    return np.vstack(pixels)
 
 
-def _covered(box: Box, pixels: Sequence[Any], margin: float) -> int:
-    left, bottom, right, top = box
-    return sum(
-        left - margin < x < right + margin and bottom - margin < y < top + margin for x, y in pixels
-    )
+def _covered(box: np.ndarray, pixels: np.ndarray, margin: float) -> int:
+    return int(((pixels > box[:2] - margin) & (pixels < box[2:] + margin)).all(axis=1).sum())
 
 
-def _misplaced(box: Box, placed: Sequence[Box], inside: Box) -> float:
+def _misplaced(box: np.ndarray, placed: Sequence[np.ndarray], frame: np.ndarray) -> float:
     """How badly a label would overlap earlier ones or leave the panel."""
-    left, bottom, right, top = box
-    overlaps = sum(
-        left < other[2] and other[0] < right and bottom < other[3] and other[1] < top
-        for other in placed
-    )
-    outside = (
-        max(0, inside[0] - left)
-        + max(0, right - inside[2])
-        + max(0, inside[1] - bottom)
-        + max(0, top - inside[3])
-    )
-    return 20 * overlaps + outside
+    over = sum(((box[:2] < other[2:]) & (other[:2] < box[2:])).all() for other in placed)
+    outside = np.maximum([frame[:2] - box[:2], box[2:] - frame[2:]], 0).sum()
+    return float(20 * over + outside)

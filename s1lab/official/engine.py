@@ -1,6 +1,6 @@
 """What the official loops ask of an engine, recorded: requests, outputs, results.
 
-`BackendEngine` runs the loops of `compat` and `compat_harness` on any backend.
+`BackendEngine` runs the loops on any backend.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from s1core.errors import BackendError
-
 from s1core.backends.base import Backend, SamplingParams
+from s1core.errors import BackendError
 from s1core.templates import encode
 
 MARK, TURN_END = "<|im_start|>", "<|im_end|>"

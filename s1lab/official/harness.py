@@ -1,4 +1,4 @@
-"""The loop of the official harness (a fork of lm-evaluation-harness), restated; see `compat`."""
+"""The loop of the official harness (a fork of lm-evaluation-harness), restated; see `loops`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from s1lab.official.engine import (
     START,
     TURN_END,
     Engine,
-    LoopCrash,
     LoopResult,
     Output,
     Request,
@@ -137,29 +136,3 @@ class _HarnessRows:
             )
             for row in rows
         ]
-
-
-def harness_rejection(
-    engine: Engine,
-    prompts: Sequence[Sequence[int]],
-    settings: HarnessSettings,
-    give_up_after: int = 1000,
-) -> list[tuple[int, ...]]:
-    """The harness's rejection sampling: thinking ids that ended within the limit, per prompt.
-
-    Every round has as many requests as prompts: slots of those that fit are filled with copies of
-    those still missing. The original never gives up; this raises `LoopCrash` instead.
-    """
-    rows = _HarnessRows(engine, prompts, settings)
-    stop = (*settings.stop, *settings.until_thinking)
-    request = Request((), rows.cap, 0, (), stop, settings.temperature)
-    found: dict[int, tuple[int, ...]] = {}
-    for _ in range(give_up_after):
-        missing = [row for row in range(len(prompts)) if row not in found]
-        if not missing:
-            return [found[row] for row in range(len(prompts))]
-        filled = [missing[slot % len(missing)] for slot in range(len(prompts))]
-        for row, output in zip(filled, rows.ask(filled, request), strict=True):
-            if output.finish_reason == "stop":
-                found.setdefault(row, output.token_ids[:-1])
-    raise LoopCrash(f"after {give_up_after} rounds some prompts never fit; the original goes on")

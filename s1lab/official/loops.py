@@ -32,7 +32,7 @@ from s1lab.official.engine import (
     Output,
     Request,
 )
-from s1lab.official.harness import HarnessSettings, harness, harness_rejection
+from s1lab.official.harness import HarnessSettings, harness
 
 __all__ = [
     "DEPARTURES",
@@ -46,7 +46,6 @@ __all__ = [
     "Request",
     "generate_script",
     "harness",
-    "harness_rejection",
     "readme",
     "run",
 ]
@@ -164,7 +163,7 @@ def run(
 class Departure:
     """One way in which an official loop parts from the specification (`forcing.budget`)."""
 
-    loop: Literal["readme", "generate_script", "harness", "harness_rejection"]
+    loop: Literal["readme", "generate_script", "harness"]
     does: str
     specified: str
 
@@ -182,5 +181,4 @@ DEPARTURES = (
     Departure("harness", "a cut trace whose last round stopped gets no cue", "a cut one gets it"),
     Departure("harness", "an empty batch is submitted, and crashes", "an empty batch is empty"),
     Departure("harness", "the delimiter has no line break without a cue", "the template's own"),
-    Departure("harness_rejection", "rounds are not bounded", "at most `rounds`"),
 )

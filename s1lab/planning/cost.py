@@ -8,20 +8,19 @@ that bound each range are assumptions, named here, until somebody measures them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from s1core.errors import InputError
-from s1lab.planning.needs import needs
+from s1core.errors import InputError, RunError
+from s1lab.pipeline import Pipeline
+from s1lab.planning.needs import find_missing, needs
 from s1lab.planning.sft_plan import H100, Hardware
 from s1lab.planning.sft_plan import plan as plan_training
 from s1lab.planning.shapes import ModelShape
+from s1lab.planning.status import clock
 from s1lab.planning.tokens import Counter, Tokens
-from s1lab.steps import Step
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
+from s1lab.steps import Step, wanted
 
 BANDWIDTH = 3.35e12
 """Bytes per second between an H100 SXM and its memory, by NVIDIA's data sheet."""
@@ -113,23 +112,22 @@ class Cost:
 def cost(
     pipeline: Pipeline,
     hardware: Hardware = H100,
-    only: Collection[str] | None = None,
+    only: Sequence[str] = (),
     encodes: bool = True,
 ) -> Cost:
     """What the unfinished steps of a pipeline take. Nothing is downloaded.
 
     Args:
         encodes: count training tokens where the data are at hand; False assumes them, at once.
-        only: names of the runs to count; None counts all.
+        only: the experiments to count; empty counts all.
 
     Raises:
         InputError: a model whose shape is not known and whose files are not at hand.
     """
     profile, counter = pipeline.profile, Counter(pipeline, encodes)
     steps, seen = [], set()
-    for step in pipeline.steps():
-        if only is not None and step.run.id not in only:
-            continue
+    every = pipeline.steps()
+    for step in wanted(every, only) if only else every:
         tokens = counter.tokens(step)
         seconds: Range = (0.0, 0.0)
         memory, misfit = 0.0, ""
@@ -231,7 +229,7 @@ def shape_of(model: str) -> ModelShape:
 def _checkpoint(step: Step) -> str:
     condition = step.condition
     assert condition is not None
-    return step.needs[0] if step.needs else str(condition.training)
+    return step.needs[0].run.id if step.needs else str(condition.training)
 
 
 def _storage(pipeline: Pipeline, counter: Counter) -> Range:
@@ -244,10 +242,7 @@ def _storage(pipeline: Pipeline, counter: Counter) -> Range:
     left = [step for step in trainings if not step.run.is_finished]
     disk = len(left) * shape.parameters * 2.0
     if left:
-        config = counter.config(left[0].training)  # type: ignore[arg-type] - trainings have one
-        sizes = {"float32": 4, "bfloat16": 2}
-        state = sizes[config.master_dtype] + 2 * sizes[config.optimizer_dtype]
-        disk += 2.0 * shape.parameters * state  # two checkpoints of the one that is under way
+        disk += 2.0 * shape.parameters * 12  # two checkpoints of the one that is under way
     wanted = needs(profile)
     downloads = sum(2.0 * shape_of(model).parameters for model in wanted.models)
     downloads += sum(ROW_BYTES * source(name).rows for name in wanted.training)
@@ -279,3 +274,49 @@ def short(count: float) -> str:
         if count >= size:
             return f"{count / size:.1f}{unit}"
     return f"{count:.0f}"
+
+
+ASK_BEYOND = 3600.0
+"""Seconds of work, at worst, that are started without asking."""
+
+
+def begin_with(
+    pipeline: Pipeline, ask: Callable[[str], bool] | None, only: Sequence[str] = ()
+) -> Pipeline:
+    """The pipeline to run: without what cannot be had, and with its cost agreed to.
+
+    Only profiles that need GPUs are asked about; the others cost nothing but patience.
+
+    Args:
+        ask: puts a question and says whether the answer was yes; None agrees to anything.
+        only: the experiments that are started; empty for all.
+
+    Raises:
+        RunError: it is more than an hour of work and was not agreed to, or something of it does
+            not fit.
+        InputError: the training set cannot be had.
+    """
+    if not pipeline.profile.gpus and not pipeline.profile.rehearsal:
+        return pipeline
+    if pipeline.profile.gpus:
+        refuse_or_agree(cost(pipeline, only=only), pipeline, ask)
+    missing = find_missing(pipeline.whole)
+    for name, reason in sorted(missing.items()):
+        pipeline.say(f"goes without {name}: {reason}")
+    pipeline.store.note_missing(pipeline.profile.name, missing)
+    return Pipeline(pipeline.whole, pipeline.store, progress=pipeline.progress, say=pipeline.say)
+
+
+def refuse_or_agree(found: Cost, pipeline: Pipeline, ask: Callable[[str], bool] | None) -> None:
+    """Raise RunError unless what is left fits, and is short or agreed to."""
+    name = pipeline.profile.name
+    if found.misfits:
+        raise RunError(f"nothing was started: {found.misfits[0]}")
+    low, high = found.seconds
+    if ask is None or high <= ASK_BEYOND:
+        return
+    text = f"{name}: {clock(low)} to {clock(high)} of work on {found.gpus} GPU(s) are left"
+    if not ask(f"{text}. Start?"):
+        raise RunError(
+            f"{text}; nothing was started. See `s1lab plan {name}`, then start it with --yes"
+        )

@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s1core.checkpoints import download, split_revision
+from s1core.checkpoints import download
 from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data.load import hub_revision, hub_rows
-from s1lab.data.mirror import MANIFEST, sha256
-from s1lab.data.sources import Source, source
-from s1lab.planning.needs import needs
+from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
+from s1lab.data.sources import source
+from s1lab.planning.needs import model_info, needs
 from s1lab.profiles import Profile
 
 MISSING = "missing.json"
-CHECKSUMS = "SHA256SUMS"
 
 Say = Callable[[str], None]
 
@@ -62,17 +61,12 @@ def fetch(profile: Profile, root: str | Path, say: Say = lambda line: None) -> F
     root, wanted = Path(root), needs(profile)
     there: list[str] = []
     missing: dict[str, str] = {}
-    for name in wanted.datasets:
-        try:
-            say(f"{name}: {_dataset(source(name), root)}")
-            there.append(name)
-        except InputError as error:
-            missing[name] = str(error)
-    for name in wanted.models:
-        if Path(name).exists():
+    for name in (*wanted.datasets, *wanted.models):
+        if name in wanted.models and Path(name).exists():
             continue
+        bring = _model if name in wanted.models else _dataset
         try:
-            say(f"{name}: {_model(name, root)}")
+            say(f"{name}: {bring(name, root)}")
             there.append(name)
         except InputError as error:
             missing[name] = str(error)
@@ -82,8 +76,9 @@ def fetch(profile: Profile, root: str | Path, say: Say = lambda line: None) -> F
     return Fetched(root, tuple(there), missing, tuple(name for name in first if name in missing))
 
 
-def _dataset(entry: Source, root: Path) -> str:
+def _dataset(name: str, root: Path) -> str:
     """Write one data set as JSONL and list it in the manifest; returns what was done."""
+    entry = source(name)
     manifest = _manifest(root)
     file = re.sub(r"[^A-Za-z0-9.]+", "-", entry.name) + ".jsonl"
     path = root / "datasets" / file
@@ -122,12 +117,12 @@ def _manifest(root: Path) -> list[dict[str, Any]]:
     path = root / MANIFEST
     if not path.exists():
         write_atomically(path, ["[]\n"])
-    return json.loads(path.read_text(encoding="utf-8"))
+    return list(read_manifest(root).values())
 
 
 def _model(name: str, root: Path) -> str:
     """Download one model, and check or write its checksums; returns what was done."""
-    folder = root / "models" / name
+    folder = inside(root / "models", name)
     if (folder / CHECKSUMS).is_file() and not damaged(folder):
         return "there already"
     for path in damaged(folder) if (folder / CHECKSUMS).is_file() else ():
@@ -145,26 +140,13 @@ def _model(name: str, root: Path) -> str:
 
 def damaged(folder: Path) -> list[Path]:
     """The files of a mirrored model that are missing or differ from its `SHA256SUMS`."""
-    lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-    listed = [line.split("  ", 1) for line in lines]
-    paths = [(digest, folder / name) for digest, name in listed]
+    paths = [(digest, inside(folder, name)) for name, digest in read_checksums(folder).items()]
     return [path for digest, path in paths if not path.is_file() or sha256(path) != digest]
 
 
 def _published(name: str, folder: Path) -> Iterator[tuple[Path, str]]:
     """Files with the sha256 that the Hub has for them (it has one for those it stores apart)."""
-    import os
-
-    from huggingface_hub import HfApi
-
-    repository, revision = split_revision(name)
-    info: Any = HfApi().model_info(
-        repository,
-        revision=revision or None,
-        files_metadata=True,
-        token=os.environ.get("HF_TOKEN") or None,
-    )
-    for file in info.siblings or ():
+    for file in model_info(name, files_metadata=True).siblings or ():
         path = folder / file.rfilename
         if file.lfs is not None and path.is_file():
             yield path, file.lfs.sha256

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from s1core.checkpoints import SHIPPED
-from s1lab.data.benchmarks import benchmark
+from s1core.checkpoints import SHIPPED, in_mirror, locate, split_revision
+from s1core.errors import InputError
+from s1lab.data import benchmarks
+from s1lab.data.load import examples
 from s1lab.data.sources import SUBSETS, source
 from s1lab.profiles import Profile
 
@@ -40,11 +45,11 @@ def needs(profile: Profile) -> Needs:
         training = [source(profile.pool).name]
         training += [SUBSETS[name] for name in profile.ablations.subsets]
     asked = [*profile.evaluation.benchmarks, *profile.ablations.benchmarks]
-    benchmarks = [benchmark(name) for name in asked]
+    found = [benchmarks.benchmark(name) for name in asked]
     models = [profile.model, *(arm["model"] for arm in profile.released.values())]
     return Needs(
         tuple(dict.fromkeys(training)),
-        tuple(dict.fromkeys(b.name for b in benchmarks if b.kind != "countdown")),
+        tuple(dict.fromkeys(b.name for b in found if b.kind != "countdown")),
         tuple(dict.fromkeys(str(m) for m in models if not str(m).startswith(SHIPPED))),
     )
 
@@ -57,54 +62,52 @@ def find_missing(profile: Profile) -> dict[str, str]:
     Raises:
         InputError: the training set itself cannot be had: nothing can run.
     """
-    from s1core.errors import InputError
-    from s1lab.data import benchmarks
-    from s1lab.data.load import examples
-
     wanted = needs(profile)
+    readers: list[tuple[str, Callable[[str], Any]]] = [
+        *((name, examples) for name in wanted.training),
+        *((name, benchmarks.load) for name in wanted.benchmarks),
+        *((name, reach) for name in wanted.models[1:]),
+    ]
     missing: dict[str, str] = {}
-    for number, name in enumerate(wanted.training):
+    for name, read in readers:
         try:
-            examples(name)
+            read(name)
         except InputError as error:
-            if number == 0:
+            if name in wanted.training[:1]:
                 raise
             missing[name] = str(error)
-    for name in wanted.benchmarks:
-        try:
-            benchmarks.load(name)
-        except (InputError, benchmarks.InputError) as error:
-            missing[name] = str(error)
-    for name in wanted.models[1:]:
-        reason = _unreachable(name)
-        if reason:
-            missing[name] = reason
     return missing
 
 
-def _unreachable(model: str) -> str:
-    """Why a model cannot be had; "" when it can."""
-    import os
+def reach(model: str) -> None:
+    """Look whether a model can be had, from a folder, the mirror or the Hub.
 
-    from s1core.checkpoints import in_mirror, locate, split_revision
-    from s1core.errors import InputError
-
+    Raises:
+        InputError: it cannot; the message says why.
+    """
     if Path(model).exists() or in_mirror(model):
-        try:
-            locate(model)
-        except InputError as error:
-            return str(error)
-        return ""
-    if os.environ.get("S1CORE_DATA_DIR"):
-        return f"{model} is not in the mirror"
+        locate(model)
+    elif os.environ.get("S1CORE_DATA_DIR"):
+        raise InputError(f"{model} is not in the mirror")
+    else:
+        model_info(model)
+
+
+def model_info(model: str, **options: Any) -> Any:
+    """What the Hub says of a model at its revision.
+
+    Raises:
+        InputError: it says nothing; the message has the client's own reason.
+    """
     from huggingface_hub import HfApi
 
     repository, revision = split_revision(model)
+    token = os.environ.get("HF_TOKEN") or None
     try:
-        HfApi().model_info(
-            repository, revision=revision or None, token=os.environ.get("HF_TOKEN") or None
+        return HfApi().model_info(
+            repository, revision=revision or None, timeout=20, token=token, **options
         )
     except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        summary = (str(error).splitlines() or [""])[0][:200]
-        return f"{model} is out of reach: {type(error).__name__}: {summary}"
-    return ""
+        summary = (str(error).splitlines() or [""])[0][:160]
+        reason = f"{type(error).__name__}: {summary}"
+        raise InputError(f"{model} is out of reach on the Hub: {reason}") from error

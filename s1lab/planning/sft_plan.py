@@ -1,9 +1,8 @@
-"""What a run will need before it starts: memory per process, FLOPs, hours, disk and money.
+"""What a run will need before it starts, memory and hours; and what the paper's took.
 
-The memory model adds up what `s1core.sft.engine` keeps: weights, gradients and moments (sharded
-over processes), the gathered copies of sharded training, the activations saved for the backward
-pass of one packed row, and the loss. It was held against measured peaks (`benchmarks/sft.py
---memory`, tests); caching allocators add a few per cent that `Hardware.usable` leaves room for.
+Memory adds up what `s1core.sft.engine` keeps: fp32 weights, gradients and moments (sharded over
+processes), gathered copies, the activations of one packed row, and the loss. Tests hold it against
+measured peaks; caching allocators add a few per cent that `Hardware.usable` leaves room for.
 """
 
 from __future__ import annotations
@@ -13,97 +12,61 @@ from dataclasses import dataclass
 
 from s1core.errors import InputError
 from s1core.sft.config import SFTConfig
-from s1core.sft.pack import plan_step, row_capacity
-from s1lab.planning.shapes import ModelShape
-
-GB = 1e9
+from s1core.sft.encode import plan_step
+from s1lab.planning.shapes import SHAPES, ModelShape
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """One kind of device.
+    """One kind of device."""
 
-    Attributes:
-        name: as people know it.
-        memory: bytes.
-        peak_flops: dense bf16 FLOP/s by the data sheet.
-        share: share of the peak that training is expected to reach; an assumption until measured.
-        price: money per device-hour; the reader's own number.
-        usable: share of the memory that tensors may fill.
-    """
-
-    name: str
-    memory: float
-    peak_flops: float
-    share: float
-    price: float
-    usable: float = 0.93
+    name: str  # as people know it
+    memory: float  # bytes
+    peak_flops: float  # dense bf16 FLOP/s by the data sheet
+    share: float  # of the peak that training is expected to reach; an assumption until measured
+    usable: float = 0.93  # share of the memory that tensors may fill
 
 
-H100 = Hardware("H100 80 GB SXM", 80 * 1024**3, 989.4e12, 0.45, 2.5)
+H100 = Hardware("H100 80 GB SXM", 80 * 1024**3, 989.4e12, 0.45)
 """NVIDIA's data sheet: 80 GB, 989.4 TFLOP/s dense bf16. The share is this recipe's goal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peak bytes of one process, by what holds them."""
+    """Peak bytes of one process, and of what holds them (which do not all peak at one time)."""
 
-    weights: float
-    gradients: float
-    moments: float
-    gathered: float
-    activations: float
-    loss: float
     total: float
+    parts: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a fine-tuning run will do and cost.
+    """What a fine-tuning run will do and take."""
 
-    Attributes:
-        steps, tokens: optimizer steps and tokens, over all epochs.
-        flops: model FLOPs, recomputation not counted.
-        memory: peak of one process.
-        balance: share of the time that the average process works while the slowest does; one
-            example per process (the paper's 16 on 16) leaves most of them waiting for the longest.
-        device_hours: processes times hours, at the hardware's expected share of peak and balance.
-        wall_hours: the same as wall time.
-        money: at the hardware's price.
-        disk: bytes of the checkpoints that exist at one time and the final model.
-    """
-
-    steps: int
-    tokens: int
-    flops: float
-    memory: Memory
+    steps: int  # optimizer steps, over all epochs
+    memory: Memory  # peak of one process
+    # Share of the time that the average process works while the slowest does; one example per
+    # process (the paper's 16 on 16) leaves most of them waiting for the longest.
     balance: float
-    device_hours: float
+    device_hours: float  # at the hardware's expected share of peak and this balance
     wall_hours: float
-    money: float
-    disk: float
 
     def refuse_unless_it_fits(self, hardware: Hardware) -> None:
         """Raise when the peak exceeds what the device offers.
 
         Raises:
-            InputError: it does not fit; the message names the largest part and what lowers it.
+            InputError: with the largest part and what lowers it.
         """
         room = hardware.memory * hardware.usable
         if self.memory.total > room:
-            parts = {name: getattr(self.memory, name) for name in _REMEDIES}
-            worst = max(parts, key=lambda name: parts[name])
+            worst, size = max(self.memory.parts.items(), key=lambda part: part[1])
             raise InputError(
-                f"this run needs {self.memory.total / GB:.0f} GB per process and {hardware.name} "
-                f"offers {room / GB:.0f}: {worst} take {parts[worst] / GB:.0f} GB; "
-                f"{_REMEDIES[worst]}"
+                f"this run needs {self.memory.total / 1e9:.0f} GB per process and {hardware.name} "
+                f"offers {room / 1e9:.0f}: {worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
             )
 
 
-_REMEDIES = {
-    "weights": 'use more processes, or master_dtype="bfloat16"',
-    "gradients": 'use more processes, or master_dtype="bfloat16"',
-    "moments": 'use more processes, or optimizer_dtype="bfloat16"',
+_REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more processes") | {
     "gathered": "use a device with more memory",
     "activations": "set activation_checkpointing, or lower micro_batch_tokens or max_seq_len",
     "loss": "lower loss_chunk_tokens",
@@ -123,53 +86,39 @@ def memory(
     """Predicted peak of one process.
 
     Args:
-        shape: of the model.
-        config: precision, checkpointing and chunk decide.
         row_tokens: tokens in the longest packed row.
         processes: over which the model is sharded.
-        sharded: trained through FSDP2 (always with several processes or on a GPU).
+        sharded: trained through FSDP2 (with several processes or on a GPU).
         passes: forward passes per step; with more than one, gradients exist during a forward.
         row_examples: examples in that row; with one, attention needs no copy to join them.
     """
-    count = shape.parameters / processes
-    master = _size(config.master_dtype)
-    compute = _size(config.dtype)
-    weights, gradients = count * master, count * master
-    moments = 2 * count * _size(config.optimizer_dtype)
+    weights = gradients = 4 * shape.parameters / processes
+    compute = 4 if config.dtype == "float32" else 2
     layer = shape.layer_parameters
     rest = shape.parameters - shape.layers * layer
     # Gathered: the root unit stays whole, two layers are in flight, their gradients likewise.
     gathered = (rest + 2 * layer) * compute + (rest + layer) * 4 if sharded else 0.0
-    if not sharded and compute < master:
+    if not sharded and compute < 4:
         gathered = shape.parameters * compute  # autocast keeps a low-precision copy of weights
-    layer_saves = _saved_per_token(shape, compute, joined=row_examples > 1) * row_tokens
+    layer_saves = _saved_per_token(shape, compute, row_examples > 1) * row_tokens
     stream = shape.hidden * compute * row_tokens  # one copy of the residual stream
-    if config.activation_checkpointing:
-        saved = shape.layers * stream
-        backward = layer_saves
-    else:
-        saved = shape.layers * layer_saves
-        backward = 0.0
+    lean = config.activation_checkpointing
+    saved = shape.layers * (stream if lean else layer_saves)
     saved += 4 * stream  # embeddings, final norm, its input and output
+    backward = layer_saves if lean else 0.0
     backward += (3 * shape.intermediate + 2 * shape.hidden) * compute * row_tokens
     table = shape.vocab * shape.hidden
     chunk = min(config.loss_chunk_tokens, row_tokens)
     logits = chunk * shape.vocab * (4 + (2 * compute if compute < 4 else 0))
     slopes = table * (4 + (compute if compute < 4 else 0)) + stream
-    held = weights + moments + gathered + (gradients if passes > 1 or sharded else 0.0)
+    always = passes > 1 or sharded  # gradients exist during a forward pass
+    held = 3 * weights + gathered + (gradients if always else 0.0)
     at_loss = saved + logits + slopes
     in_backward = saved + backward + table * compute + stream
-    at_update = 0.0 if passes > 1 or sharded else gradients + 2 * table * 4
-    peak = max(at_loss, in_backward, at_update)
-    return Memory(
-        weights=weights,
-        gradients=gradients,
-        moments=moments,
-        gathered=gathered,
-        activations=saved + backward,
-        loss=logits + slopes,
-        total=held + peak,
-    )
+    at_update = 0.0 if always else gradients + 2 * table * 4
+    parts = {"weights": weights, "gradients": gradients, "moments": 2 * weights}
+    parts |= {"gathered": gathered, "activations": saved + backward, "loss": logits + slopes}
+    return Memory(held + max(at_loss, in_backward, at_update), parts)
 
 
 def plan(
@@ -179,11 +128,8 @@ def plan(
     *,
     processes: int = 1,
     hardware: Hardware = H100,
-    sharded: bool = True,
 ) -> Plan:
-    """Plan a run on examples of these lengths (`Encoded.lengths`).
-
-    On a GPU training always goes through FSDP2, also with one process, hence `sharded`.
+    """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`).
 
     Raises:
         InputError: there are no lengths.
@@ -191,25 +137,12 @@ def plan(
     if not lengths:
         raise InputError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]
-    row, balance = schedule(shape, cut, config, processes, sharded)
+    row, balance = schedule(shape, cut, config, processes)
     share = -(-row // config.sequence_parallel)
-    need = memory(
-        shape, config, share, processes=processes, sharded=sharded, passes=2, row_examples=1
-    )
+    need = memory(shape, config, share, processes=processes, sharded=True, passes=2, row_examples=1)
     flops = config.epochs * shape.train_flops(cut)
     hours = flops / (hardware.peak_flops * hardware.share * balance) / 3600
-    state = shape.parameters * (_size(config.master_dtype) + 2 * _size(config.optimizer_dtype))
-    return Plan(
-        steps=config.total_steps(len(cut)),
-        tokens=config.epochs * sum(cut),
-        flops=flops,
-        memory=need,
-        balance=balance,
-        device_hours=hours,
-        wall_hours=hours / processes,
-        money=hours * hardware.price,
-        disk=2 * state + shape.parameters * 2,
-    )
+    return Plan(config.total_steps(len(cut)), need, balance, hours, hours / processes)
 
 
 def schedule(
@@ -223,22 +156,19 @@ def schedule(
     from s1core.sft.train import data_order
 
     order = data_order(len(lengths), 0, config.seed)
-    team = config.sequence_parallel
-    teams = max(1, processes // team)
+    team, tokens = config.sequence_parallel, config.micro_batch_tokens
     longest, work, waited = 0, 0.0, 0.0
     for start in range(0, len(order), config.batch_size):
         batch = [lengths[i] for i in order[start : start + config.batch_size]]
-        wanted = config.micro_batch_tokens
-        capacity = row_capacity(wanted, batch, on_gpu=on_gpu, processes=team)
-        steps = plan_step(batch, capacity, teams, config.packing)
+        steps = plan_step(batch, tokens, processes, config.packing, team=team, on_gpu=on_gpu)
         longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
         loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
         work += sum(loads)
-        waited += max(loads) * teams
+        waited += max(loads) * len(loads)
     return longest, work / waited
 
 
-def _saved_per_token(shape: ModelShape, compute: int, *, joined: bool) -> float:
+def _saved_per_token(shape: ModelShape, compute: int, joined: bool) -> float:
     """Bytes that one decoder layer keeps for its backward pass, per token.
 
     Residual stream, its normalised and its scaled form, twice; queries, keys, values, the
@@ -251,5 +181,41 @@ def _saved_per_token(shape: ModelShape, compute: int, *, joined: bool) -> float:
     return elements * compute + (8 * shape.hidden if compute < 4 else 0)
 
 
-def _size(dtype: str) -> int:
-    return 4 if dtype == "float32" else 2
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """One line of arithmetic: what it says, its value and unit, and where its inputs are from."""
+
+    what: str
+    value: float
+    unit: str
+    source: str
+
+
+THINKING_TOKENS_S1K = 4.7e6
+"""Thinking tokens of s1K (Table 6); questions and answers come on top."""
+
+
+def paper_arithmetic(hardware: Hardware = H100) -> tuple[Worked, ...]:
+    """The paper's cost, worked through: every line follows from the ones above it.
+
+    The FLOPs are a lower bound: thinking tokens alone, every example taken at the mean length
+    (attention grows with the square of the length).
+    """
+    hours = 16 * 26 / 60
+    shape = SHAPES["Qwen2.5-32B"]
+    flops = 5 * shape.train_flops([int(THINKING_TOKENS_S1K / 1000)] * 1000)
+    achieved = flops / (hours * 3600)
+    appendix, table6 = "Appendix D", "Table 6; 6 N D and attention"
+    price = "divided by the H100-hours above"
+    kellogg = "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02"
+    return (
+        Worked("s1K on 16 H100 for 26 minutes", hours, "H100-hours", appendix),
+        Worked("the full 59K pool", 394.0, "H100-hours", "Section 5.1"),
+        Worked("59K pool over s1K", 394.0 / 7.0, "times", "Section 5.1; 59 times the examples"),
+        Worked("training FLOPs of s1-32B, at least", flops, "FLOP", table6),
+        Worked("rate per GPU", achieved / 1e12, "TFLOP/s", "FLOPs over H100-hours"),
+        Worked("share of the bf16 peak", achieved / hardware.peak_flops, "of 1", hardware.name),
+        Worked("H100-hour price behind $6", 6 / hours, "$", f"{kellogg}; {price}"),
+        Worked("H100-hour price behind $20", 20 / hours, "$", f"an author, in the press; {price}"),
+        Worked("H100-hour price behind $50", 50 / hours, "$", f"press, 'under $50'; {price}"),
+    )

@@ -16,25 +16,17 @@ from s1core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The sizes of a Qwen2- or Llama-like decoder.
-
-    Attributes:
-        layers, hidden, intermediate: depth, width, width of the MLP.
-        heads, kv_heads, head_size: attention heads, key/value heads, size of each.
-        vocab: rows of the embedding.
-        tied: the output matrix is the embedding.
-        attention_bias: biases on query, key and value (Qwen2 has them).
-    """
+    """The sizes of a Qwen2- or Llama-like decoder."""
 
     layers: int
     hidden: int
-    intermediate: int
+    intermediate: int  # width of the MLP
     heads: int
     kv_heads: int
-    vocab: int
-    tied: bool
-    head_size: int = 0
-    attention_bias: bool = True
+    vocab: int  # rows of the embedding
+    tied: bool  # the output matrix is the embedding
+    head_size: int = 0  # 0: hidden / heads
+    attention_bias: bool = True  # on query, key and value (Qwen2 has them)
 
     def __post_init__(self) -> None:
         if self.head_size == 0:
@@ -45,39 +37,39 @@ class ModelShape:
         """From a transformers config, a folder with `config.json`, or a name in `SHAPES`.
 
         Raises:
-            InputError: neither.
+            InputError: none of these, or a config without the sizes of a decoder.
         """
         if isinstance(source, str) and source.split("/")[-1].removesuffix("-Instruct") in SHAPES:
             return SHAPES[source.split("/")[-1].removesuffix("-Instruct")]
-        if isinstance(source, str | Path):
-            path = Path(source) / "config.json"
-            if not path.is_file():
-                raise InputError(
-                    f"{source} is neither a model folder nor one of {', '.join(SHAPES)}"
-                )
-            row = json.loads(path.read_text(encoding="utf-8"))
-        else:
-            row = source.to_dict()
-        return cls(
-            layers=row["num_hidden_layers"],
-            hidden=row["hidden_size"],
-            intermediate=row["intermediate_size"],
-            heads=row["num_attention_heads"],
-            kv_heads=row.get("num_key_value_heads") or row["num_attention_heads"],
-            vocab=row["vocab_size"],
-            tied=bool(row.get("tie_word_embeddings")),
-            head_size=row.get("head_dim") or 0,
-            attention_bias=bool(row.get("attention_bias", row.get("model_type") == "qwen2")),
-        )
+        path = Path(source) / "config.json" if isinstance(source, str | Path) else None
+        if path and not path.is_file():
+            raise InputError(f"{source} is neither a model folder nor one of {', '.join(SHAPES)}")
+        try:
+            row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
+            return cls(
+                layers=row["num_hidden_layers"],
+                hidden=row["hidden_size"],
+                intermediate=row["intermediate_size"],
+                heads=row["num_attention_heads"],
+                kv_heads=row.get("num_key_value_heads") or row["num_attention_heads"],
+                vocab=row["vocab_size"],
+                tied=bool(row.get("tie_word_embeddings")),
+                head_size=row.get("head_dim") or 0,
+                attention_bias=bool(row.get("attention_bias", row.get("model_type") == "qwen2")),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+            raise InputError(
+                f"{path or source} does not give a decoder's sizes: {error}"
+            ) from error
 
     @property
     def layer_parameters(self) -> int:
         """Parameters of one decoder layer."""
         query = self.heads * self.head_size
         pair = 2 * self.kv_heads * self.head_size
-        attention = self.hidden * (2 * query + pair)
         bias = query + pair if self.attention_bias else 0
-        return attention + bias + 3 * self.hidden * self.intermediate + 2 * self.hidden
+        matrices = self.hidden * (2 * query + pair + 3 * self.intermediate)
+        return matrices + bias + 2 * self.hidden
 
     @property
     def parameters(self) -> int:

@@ -6,28 +6,25 @@ store really reached; where there is none yet, no time is given.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from s1core.records import Generation, from_dict
+from s1core.records import Generation, read_recoverable
 from s1lab.planning.tokens import Counter
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
 
-State = Literal["done", "running", "stopped", "to do"]
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step: its state, tokens so far and in all (expected), seconds so far, kind of tokens."""
+    """One step: its state, tokens so far and in all (expected), and seconds so far."""
 
     step: Step
-    state: State
+    state: Literal["done", "running", "stopped", "to do"]
     done: float
     total: float
     seconds: float
@@ -39,11 +36,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All steps of a profile.
-
-    Attributes:
-        gpus: that are rented meanwhile.
-    """
+    """All steps of a profile, and the GPUs that are rented meanwhile."""
 
     steps: tuple[Progress, ...]
     gpus: int
@@ -64,10 +57,9 @@ class Status:
         total = 0.0
         for trains in (True, False):
             left = sum(max(0.0, s.total - s.done) for s in self.steps if s.trains == trains)
-            rate = self.rate(trains)
-            if left and not rate:
+            if left and not self.rate(trains):
                 return None
-            total += left / rate if left else 0.0
+            total += left / self.rate(trains) if left else 0.0
         return total
 
     def money(self, seconds: float, price: float) -> float:
@@ -85,43 +77,35 @@ def status(pipeline: Pipeline) -> Status:
         if step.run.is_finished:
             seconds = float(step.run.provenance().get("wall_seconds", 0.0))
             found.append(Progress(step, "done", total, total, seconds))
-            continue
-        if not step.run.path.exists():
+        elif not step.run.path.exists():
             found.append(Progress(step, "to do", 0, total, 0.0))
-            continue
-        with step.run.claim() as free:
-            state: State = "stopped" if free else "running"
-        done, seconds = _so_far(step)
-        found.append(Progress(step, state, done, max(total, done), seconds))
+        else:
+            with step.run.claim() as free:
+                done, seconds = _so_far(step)
+            state = "stopped" if free else "running"
+            found.append(Progress(step, state, done, max(total, done), seconds))
     return Status(tuple(found), pipeline.profile.gpus)
 
 
 def _so_far(step: Step) -> tuple[float, float]:
-    """Tokens and seconds of a step that is under way."""
-    if step.condition is None:
-        log = step.run.path / "sft" / "log.jsonl"
-        return sum(row["tokens"] for row in _rows(log)), _age(step, log)
-    journal = step.run.path / "results.jsonl"
-    generations = (from_dict(Generation, row) for row in _rows(journal))
-    done = sum(g.thinking_tokens + g.answer_tokens for g in generations)
-    return done, _age(step, journal)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file that another process may be writing."""
-    if not path.exists():
-        return []
-    text = path.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1].decode("utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def _age(step: Step, newest: Path) -> float:
-    """Seconds from the step's start to the last thing it wrote."""
+    """Tokens of a step that is under way, and seconds from its start to the last it wrote."""
     manifest = step.run.path / "manifest.json"
+    name = "sft/log.jsonl" if step.condition is None else "results.jsonl"
+    newest: Path = step.run.path / name
     if not (manifest.exists() and newest.exists()):
-        return 0.0
-    return max(0.0, newest.stat().st_mtime - manifest.stat().st_mtime)
+        return 0.0, 0.0
+    kind = None if step.condition is None else Generation
+    rows, _ = read_recoverable(newest, kind)  # another process may be writing the last line
+    seconds = max(0.0, newest.stat().st_mtime - manifest.stat().st_mtime)
+    return sum(_tokens(row) for _, row in rows), seconds
+
+
+def _tokens(row: Any) -> int:
+    """Tokens of a training step, or of a generation: all thinking, and what was answered."""
+    if isinstance(row, Generation):
+        return row.thinking_tokens + row.answer_tokens
+    tokens = row.get("tokens")
+    return tokens if isinstance(tokens, int) else 0
 
 
 def lines(found: Status, price: float) -> list[str]:
@@ -138,15 +122,12 @@ def lines(found: Status, price: float) -> list[str]:
     for trains, name in ((True, "training"), (False, "sampling")):
         if found.rate(trains):
             text.append(f"{name}: {found.rate(trains):,.0f} tokens/s so far")
-    spent = found.seconds_spent
+    spent, left = found.seconds_spent, found.seconds_left
     text.append(f"spent: {clock(spent)}, {found.money(spent, price):,.2f} at {price:g} per hour")
-    left = found.seconds_left
     if left is None:
-        text.append("left: not known before something was measured")
-    else:
-        ready = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
-        text.append(f"left: {clock(left)}, {found.money(left, price):,.2f}; ready {ready}")
-    return text
+        return [*text, "left: not known before something was measured"]
+    ready = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
+    return [*text, f"left: {clock(left)}, {found.money(left, price):,.2f}; ready {ready}"]
 
 
 def clock(seconds: float) -> str:

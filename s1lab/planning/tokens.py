@@ -10,8 +10,9 @@ added (Figure 4a). A finished run counts as what it really used.
 from __future__ import annotations
 
 import math
+import operator
 import os
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from s1core.sft.config import SFTConfig
 from s1lab.audit.published import published
 from s1lab.data import benchmarks
 from s1lab.experiments import Condition, Training
+from s1lab.kinds import curation, sft
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
@@ -46,12 +48,7 @@ class Tokens:
     high: int = 0
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(
-            self.trained + other.trained,
-            self.low + other.low,
-            self.expected + other.expected,
-            self.high + other.high,
-        )
+        return Tokens(*map(operator.add, astuple(self), astuple(other)))
 
 
 @dataclass
@@ -145,7 +142,7 @@ class Counter:
             return False
         profile = self.pipeline.profile
         if profile.pool == "pocket":
-            return self.pipeline.locate_selection().is_finished
+            return curation.selection(self.pipeline).run.is_finished
         tokenizer = Path(profile.model).exists() or in_mirror(profile.model) is not None
         return tokenizer and bool(os.environ.get("S1CORE_DATA_DIR"))
 
@@ -171,7 +168,7 @@ class Counter:
         pipeline = self.pipeline
         tokenizer = load_tokenizer(pipeline.profile.model)
         try:
-            examples = pipeline.instructed(training, tokenizer)
+            examples = sft.instructed(pipeline, training, tokenizer)
         except RunError:
             return self._assume(training)
         longest = 1 << 30

@@ -8,17 +8,22 @@ pure function of its seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s1core import selection
 from s1core.grading.countdown import check
-from s1core.records import Example
-from s1core.selection import StringPattern
+from s1core.records import Example, Problem
+from s1lab import pocket
 from s1lab.pocket.splits import evaluation_puzzles, shuffled, training_puzzles
 from s1lab.pocket.teacher import Habits, example
 from s1lab.pocket.world import Puzzle, parse_question
+
+if TYPE_CHECKING:
+    from s1core.backends.base import Backend
 
 POOL_SIZE = 5900
 
@@ -26,9 +31,9 @@ SHARES = {"easy": 0.10, "leaked": 0.02, "formatting": 0.04, "failed": 0.05}
 """Shares of the pool: two-number puzzles, evaluation puzzles in another order, traces with
 formatting debris, traces that the teacher's API failed to deliver. The rest is as it should be."""
 
-POCKET_PATTERNS: tuple[StringPattern, ...] = (
-    StringPattern("image reference", r"!\[Image\]"),
-    StringPattern("bold number", r"\*\*\d+\*\*", field="thinking"),
+POCKET_PATTERNS: tuple[selection.StringPattern, ...] = (
+    selection.StringPattern("image reference", r"!\[Image\]"),
+    selection.StringPattern("bold number", r"\*\*\d+\*\*", field="thinking"),
 )
 """Signs of bad formatting in this pool, as `s1core.selection.PAPER_PATTERNS` is for the paper's."""
 
@@ -111,3 +116,67 @@ def normal_form(question: str) -> str:
     except ValueError:
         return question
     return replace(puzzle, numbers=tuple(sorted(puzzle.numbers))).question
+
+
+# ------------------------------------------------------------------------------ selection
+
+
+def solved(
+    backend: Backend,
+    pool: Sequence[Problem],
+    template: str,
+    max_answer: int,
+    *,
+    progress: bool = False,
+) -> list[bool]:
+    """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty)."""
+    from s1core.forcing.drive import direct_answers
+    from s1core.grading import grade_text
+
+    answers = direct_answers(
+        backend, pool, template=template, max_answer=max_answer, progress=progress
+    )
+    return [
+        grade_text(problem, answer, "countdown").status == "correct"
+        for problem, answer in zip(pool, answers, strict=True)
+    ]
+
+
+def pocket_candidates(
+    pool: Sequence[PoolRow], solved: Iterable[Mapping[str, str]]
+) -> list[selection.Candidate]:
+    """Annotate the pool: length and correctness of each trace, and which grader solves it.
+
+    Args:
+        solved: rows with `problem_key` and "0" or "1" as `small` and `large`, as the difficulty
+            run writes them.
+    """
+    graded = {row["problem_key"]: row for row in solved}
+    tokenizer = pocket.load_tokenizer()
+
+    def solves(key: str, grader: str) -> bool | None:
+        return graded[key][grader] == "1" if key in graded else None
+
+    return [
+        selection.Candidate(
+            row.example,
+            len(tokenizer(row.example.trace.thinking).input_ids),
+            solves(row.example.key, "small"),
+            solves(row.example.key, "large"),
+            trace_correct(row.example),
+            row.error,
+        )
+        for row in pool
+    ]
+
+
+def evaluation_index() -> selection.BenchmarkIndex:
+    """The held-out questions, compared as a whole with their numbers sorted."""
+    questions = [problem.question for problem in pocket.evaluation_problems()]
+    return selection.BenchmarkIndex({"countdown": questions}, None, normalize=normal_form)
+
+
+def pocket_config(selected: int) -> selection.SelectionConfig:
+    """The paper's settings, with the pool's own dirt and no source that is taken whole."""
+    diversity = selection.DiversityConfig(target=selected, correct_sources=(), long_sources=())
+    return selection.SelectionConfig(ngram=None, patterns=POCKET_PATTERNS, diversity=diversity)

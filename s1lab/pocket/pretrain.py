@@ -18,18 +18,19 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s1lab.pocket.splits import training_puzzles
+from s1core.errors import RunError
+from s1core.records import write_atomically
+from s1lab.pocket import load_tokenizer
+from s1lab.pocket.splits import shuffled, training_puzzles
 from s1lab.pocket.teacher import ANSWER_PREFIX
-from s1lab.pocket.tokenizer import build_tokenizer
-from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains
+from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains, solutions
 
 if TYPE_CHECKING:
     from transformers import Qwen2ForCausalLM
@@ -74,9 +75,8 @@ class Documents:
     """Draws training documents as lists of token ids."""
 
     def __init__(self) -> None:
-        self.ids = build_tokenizer().get_vocab()
+        self.ids = load_tokenizer().get_vocab()
         self.puzzles = {size: training_puzzles(size) for size in (2, 3)}
-        self._lines: dict[tuple[int, ...], list[list[int]]] = {}
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text whose tokens are separated by spaces (much faster than the tokenizer)."""
@@ -106,23 +106,19 @@ class Documents:
 
     def _puzzle(self, rng: np.random.Generator, easy: float) -> Puzzle:
         pool = self.puzzles[2 if rng.random() < easy else 3]
-        puzzle = pool[rng.integers(len(pool))]
-        return Puzzle(tuple(int(n) for n in rng.permutation(puzzle.numbers)), puzzle.target)
+        return shuffled(pool[rng.integers(len(pool))], rng)
 
-    def lines(self, puzzle: Puzzle) -> list[list[int]]:
-        """Ids of every try on the puzzle's numbers, without verdict."""
-        key = tuple(sorted(puzzle.numbers))
-        if key not in self._lines:
-            self._lines[key] = [self.encode(chain.line) for chain in chains(key)]
-        return self._lines[key]
+    @cache  # noqa: B019 - there is one `Documents` per process
+    def lines(self, numbers: tuple[int, ...]) -> list[list[int]]:
+        """Ids of every try on these numbers, without verdict."""
+        return [self.encode(chain.line) for chain in chains(numbers)]
 
     def _search(self, rng: np.random.Generator, tries: int, replace: bool) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.1)
         target = self.ids[str(puzzle.target)]
         want, newline = [self.ids["want"], target], self.ids["\n"]
         miss, hit = [*want, self.ids["no"], newline], [*want, self.ids["yes"], newline]
-        found = chains(tuple(sorted(puzzle.numbers)))
-        lines = self.lines(puzzle)
+        lines = self.lines(tuple(sorted(puzzle.numbers)))
         right = [i for i, line in enumerate(lines) if line[-1] == target]
         wrong = [i for i, line in enumerate(lines) if line[-1] != target]
         document = [*self.encode(puzzle.question), newline]
@@ -133,7 +129,7 @@ class Documents:
         if rng.random() < 0.8:  # mostly it ends in success, sometimes it just stops
             index = right[rng.integers(len(right))]
             document += self._maybe_twice([*lines[index], *hit], rng)
-            document += self.encode(f"{_ANSWER}{found[index].expression} \n")
+            document += self.encode(f"{_ANSWER}{puzzle.tries[index].expression} \n")
         return document
 
     def _searches(self, rng: np.random.Generator) -> list[int]:
@@ -144,7 +140,7 @@ class Documents:
 
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
-        found = [c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target]
+        found = solutions(puzzle)
         answer = found[rng.integers(len(found))].expression
         return self.encode(
             f"<|im_start|> user \n {puzzle.question} <|im_end|> \n <|im_start|> assistant \n "
@@ -152,7 +148,7 @@ class Documents:
         )
 
 
-@lru_cache(maxsize=1)
+@cache
 def documents() -> Documents:
     """The source of documents, made once per process."""
     return Documents()
@@ -189,7 +185,7 @@ def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    tokenizer = build_tokenizer()
+    tokenizer = load_tokenizer()
     heads = recipe.hidden_size // 32
     config = Qwen2Config(
         vocab_size=VOCABULARY,
@@ -205,11 +201,9 @@ def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
         pad_token_id=tokenizer.pad_token_id,
         use_sliding_window=False,
     )
-    generator_state = torch.get_rng_state()
-    torch.manual_seed(recipe.seed)
-    model = Qwen2ForCausalLM(config)
-    torch.set_rng_state(generator_state)
-    return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return Qwen2ForCausalLM(config)
 
 
 def schedule(recipe: Recipe, step: int) -> float:
@@ -227,51 +221,49 @@ def pretrain(
     Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
 
     Returns:
-        The folder with the finished model (safetensors, tokenizer, `recipe.json`, `log.jsonl`).
+        The folder with the finished model (safetensors, tokenizer); `recipe.json` and `log.jsonl`
+        are beside it.
 
     Raises:
-        ValueError: `out_dir` holds a run of another recipe.
+        RunError: `out_dir` holds a run of another recipe, or a damaged checkpoint.
     """
     import torch
     from tqdm import tqdm
 
-    from s1core.sft.export import save_tokenizer
+    from s1core.sft.checkpoint import first_line, quiet, save_tokenizer
 
     out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
-    described = json.dumps(asdict(recipe), indent=2)
-    known = out / "recipe.json"
+    described, known = json.dumps(asdict(recipe), indent=2), out / "recipe.json"
     if known.exists() and known.read_text() != described:
-        raise ValueError(f"{known} describes another recipe; choose another folder or remove it")
-    known.write_text(described)
+        raise RunError(f"{known} describes another recipe; choose another folder or remove it")
+    write_atomically(known, [described])
 
     model = build_model(recipe)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    muon = {"weight_decay": recipe.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
     optimizers: list[Any] = [
-        torch.optim.Muon(
-            matrices,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        torch.optim.Muon(matrices, lr=recipe.lr, **muon),
         torch.optim.AdamW(others, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=0.0),
     ]
-    state_file = out / "state.pt"
-    start = 0
+    state_file, log_file = out / "state.pt", out / "log.jsonl"
+    start, log = 0, []
     if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"]):
-            optimizer.load_state_dict(saved)
-        start = state["step"]
-        _truncate_log(out / "log.jsonl", start)
+        try:
+            state = torch.load(state_file, weights_only=True)
+            model.load_state_dict(state["model"])
+            for optimizer, saved in zip(optimizers, state["optimizers"]):
+                optimizer.load_state_dict(saved)
+            start, log = state["step"], state["log"]
+        except Exception as error:  # torch, zip and pickle each raise their own
+            raise RunError(
+                f"{state_file} cannot be read ({first_line(error)}): delete it to start over"
+            ) from error
+    write_atomically(log_file, [json.dumps(row) + "\n" for row in log])
 
-    steps = tqdm(
-        range(start, recipe.steps), initial=start, total=recipe.steps, disable=not progress
-    )
-    with open(out / "log.jsonl", "a", encoding="utf-8") as log:
-        for step in steps:
+    bar = tqdm(range(start, recipe.steps), initial=start, total=recipe.steps, disable=not progress)
+    with open(log_file, "a", encoding="utf-8") as file:
+        for step in bar:
             ids = torch.from_numpy(batch(recipe, step))
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = model(input_ids=ids, use_cache=False).logits
@@ -286,39 +278,18 @@ def pretrain(
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             if step % 20 == 0 or step == recipe.steps - 1:
-                row = {
-                    "step": step,
-                    "tokens": (step + 1) * ids.numel(),
-                    "loss": round(loss.item(), 4),
-                }
-                log.write(json.dumps(row) + "\n")
-                log.flush()
-                steps.set_postfix(loss=row["loss"])
+                tokens = (step + 1) * ids.numel()
+                log.append({"step": step, "tokens": tokens, "loss": round(loss.item(), 4)})
+                file.write(json.dumps(log[-1]) + "\n")
+                file.flush()
+                bar.set_postfix(loss=log[-1]["loss"])
             if (step + 1) % checkpoint_every == 0:
-                partial = state_file.with_suffix(".partial")
-                torch.save(
-                    {
-                        "model": model.state_dict(),
-                        "optimizers": [o.state_dict() for o in optimizers],
-                        "step": step + 1,
-                    },
-                    partial,
-                )
-                os.replace(partial, state_file)
+                states = [optimizer.state_dict() for optimizer in optimizers]
+                state = {"model": model.state_dict(), "optimizers": states}
+                torch.save(state | {"step": step + 1, "log": log}, out / "state.partial")
+                os.replace(out / "state.partial", state_file)
     final = out / "model"
-    model.save_pretrained(final)
-    save_tokenizer(build_tokenizer(), final)
+    with quiet():
+        model.save_pretrained(final)
+    save_tokenizer(load_tokenizer(), final)
     return final
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop the rows that a killed run wrote after its last checkpoint."""
-    if path.exists():
-        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] < step]
-        path.write_text("".join(row + "\n" for row in rows))
-
-
-def heldout_batches(recipe: Recipe, count: int) -> Iterator[np.ndarray]:
-    """Batches that training never draws (steps beyond the recipe's), for measuring skills."""
-    for index in range(count):
-        yield batch(recipe, 10_000_000 + index)

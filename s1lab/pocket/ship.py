@@ -17,14 +17,6 @@ from s1lab import pocket
 from s1lab.pocket.pretrain import CONTEXT, SHARES, Recipe
 from s1lab.pocket.skills import measure
 
-_LOAD = """## Load
-
-```python
-from s1core import pocket
-model, tokenizer = pocket.load_model("{size}"), pocket.load_tokenizer()
-```
-"""
-
 
 def ship_base(size: pocket.Size, run: str | Path) -> Path:
     """Copy a finished pretraining run (`pretrain`'s folder) into the package and write its card.
@@ -41,7 +33,19 @@ def ship_base(size: pocket.Size, run: str | Path) -> Path:
     shutil.copy(run / "log.jsonl", folder / "log.jsonl")
     skills = measure(size)
     (folder / "skills.json").write_text(json.dumps(skills, indent=1) + "\n")
-    (folder / "README.md").write_text(_base_card(size, recipe, log, skills))
+    rows = [row for i, row in enumerate(log) if i % max(1, len(log) // 8) == 0] + [log[-1]]
+    curve = [f"| {row['step']:,} | {row['tokens']:,} | {row['loss']:.3f} |" for row in rows]
+    card = Path(__file__).with_name("card_base.md").read_text()
+    card = card.format(
+        size=size,
+        recipe=recipe,
+        context=CONTEXT,
+        tokens=recipe.steps * recipe.batch_size * CONTEXT,
+        mix=", ".join(f"{kind} {share:.0%}" for kind, share in SHARES.items()),
+        curve="\n".join(curve),
+        measured="\n".join(f"| {name} | {value:.1%} |" for name, value in skills.items()),
+    )
+    (folder / "README.md").write_text(card)
     return folder
 
 
@@ -49,14 +53,8 @@ def ship_tuned(checkpoint: str | Path, summary: dict[str, Any], scores: dict[str
     """Copy a fine-tuned checkpoint into the package as `s1`, with a card of its accuracies."""
     folder = _replace("s1", Path(checkpoint))
     rows = "\n".join(f"| {name} | {value} |" for name, value in scores.items())
-    (folder / "README.md").write_text(
-        "# Pocket s1\n\n"
-        f"The large pocket base model, fine-tuned by the laptop profile on {summary['examples']:,} "
-        f"selected traces ({summary['steps']} steps, {summary['supervised_tokens']:,} supervised "
-        "tokens). It is what `s1core demo` asks. It plays Countdown and nothing else.\n\n"
-        "| condition | accuracy in %, 95% interval |\n|---|---|\n"
-        f"{rows}\n\n" + _LOAD.format(size="s1")
-    )
+    card = Path(__file__).with_name("card_tuned.md").read_text()
+    (folder / "README.md").write_text(card.format(rows=rows, **summary))
     return folder
 
 
@@ -67,37 +65,3 @@ def _replace(size: pocket.Size, source: Path) -> Path:
     for path in folder.iterdir():  # safetensors writes its files for the owner alone
         path.chmod(0o644)
     return folder
-
-
-def _base_card(
-    size: str, recipe: Recipe, log: list[dict[str, Any]], skills: dict[str, float]
-) -> str:
-    tokens = recipe.steps * recipe.batch_size * CONTEXT
-    mix = ", ".join(f"{kind} {share:.0%}" for kind, share in SHARES.items())
-    chosen = [row for i, row in enumerate(log) if i % max(1, len(log) // 8) == 0] + [log[-1]]
-    curve = "\n".join(
-        f"| {row['step']:,} | {row['tokens']:,} | {row['loss']:.3f} |" for row in chosen
-    )
-    measured = "\n".join(f"| {name} | {value:.1%} |" for name, value in skills.items())
-    return (
-        f"# Pocket base model, {size}\n\n"
-        "A Qwen2-architecture language model that knows small-number arithmetic and what a search "
-        "for a Countdown solution looks like, and answers chat questions at once. It has never "
-        'seen a think delimiter or a "Wait".\n\n'
-        "## Recipe\n\n"
-        f"{recipe.layers} layers, hidden size {recipe.hidden_size}, head size 32, context "
-        f"{CONTEXT}, tied embeddings. {tokens:,} tokens in {recipe.steps:,} steps of "
-        f"{recipe.batch_size} x {CONTEXT}, seed {recipe.seed}; Muon on hidden matrices and AdamW "
-        f"elsewhere, learning rate {recipe.lr:g}, {recipe.warmup} steps of warm-up, cosine to "
-        f"zero, bf16 autocast. `s1lab pocket pretrain {size} --output RUN` repeats it on one CPU "
-        "core.\n\n"
-        f"Data: documents drawn on the fly, by tokens {mix}. None contains one of the "
-        "evaluation puzzles (a test asserts it).\n\n"
-        "## Loss\n\n| step | tokens seen | loss |\n|---|---|---|\n"
-        f"{curve}\n\n(`log.jsonl` has every twentieth step.)\n\n"
-        "## Skills, on the held-out puzzles\n\n| skill | share |\n|---|---|\n"
-        f"{measured}\n\n"
-        "*arithmetic*: steps that it writes and that are right; *numbers*: lines that use each "
-        "number once; *verdict_no/yes*: right judgements of given lines; *direct*: puzzles "
-        "answered at once.\n\n" + _LOAD.format(size=size)
-    )

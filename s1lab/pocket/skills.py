@@ -6,12 +6,17 @@ Each skill is measured on held-out puzzles, in the plain search format of pretra
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s1core.grading.countdown import check
 from s1lab.pocket.splits import evaluation_puzzles
-from s1lab.pocket.world import Puzzle, apply, chains
+from s1lab.pocket.world import Puzzle, apply
+
+if TYPE_CHECKING:
+    from s1core.backends.base import Backend
 
 # A chain's steps overlap: the result of one is the left number of the next.
 _STEP = re.compile(r"(?=\b(\d+) ([-+*/]) (\d+) = (\d+)\b)")
@@ -27,7 +32,7 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     """
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
-    from s1core.forcing.direct import direct_answers
+    from s1core.forcing.drive import direct_answers
     from s1lab.pocket.teacher import problem
 
     backend = HFBackend.from_pretrained(locate(model if "/" in model else f"pocket-{model}"))
@@ -36,7 +41,7 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     searched = _searches(backend, puzzles, seed)
     steps = [step for _, line in searched for step in _STEP.findall(line)]
     chained = [(puzzle, line) for puzzle, line in searched if _STEP.search(line)]
-    yes, no = _verdicts(backend, puzzles, rng)
+    yes, no = (_judged(backend, puzzles, word, rng) for word in ("yes", "no"))
     problems = [problem(puzzle) for puzzle in puzzles]
     answers = direct_answers(backend, problems, max_answer=24)
     right = [check(p.question, a.split(":", 1)[-1]) for p, a in zip(problems, answers, strict=True)]
@@ -49,51 +54,41 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     }
 
 
-def _share(flags: object) -> float:
-    return round(float(np.mean(list(flags))), 4)  # type: ignore[call-overload]
+def _share(flags: Iterable[bool]) -> float:
+    return round(float(np.mean(list(flags))), 4)
 
 
-def _searches(backend: object, puzzles: tuple[Puzzle, ...], seed: int) -> list[tuple[Puzzle, str]]:
+def _searches(backend: Backend, puzzles: Sequence[Puzzle], seed: int) -> list[tuple[Puzzle, str]]:
     """Two sampled lines of search per puzzle, in the plain format of pretraining."""
     from s1core.backends.base import SamplingParams
 
-    tokenizer = backend.tokenizer  # type: ignore[attr-defined]
+    tokenizer = backend.tokenizer
     prompts = [tokenizer(f"{p.question}\n").input_ids for p in puzzles]
     params = [
         SamplingParams(max_tokens=24, temperature=1.0, seed=seed * 100_003 + i)
         for i in range(len(prompts))
     ]
-    done = backend.complete(prompts, params)  # type: ignore[attr-defined]
-    found = []
-    for puzzle, completion in zip(puzzles, done, strict=True):
-        text = tokenizer.decode(completion.token_ids, skip_special_tokens=True)
-        lines = text.split("\n")
-        found += [(puzzle, line) for line in lines[:-1][:2]]
-    return found
+    texts = [
+        tokenizer.decode(done.token_ids, skip_special_tokens=True)
+        for done in backend.complete(prompts, params)
+    ]
+    pairs = zip(puzzles, texts, strict=True)
+    return [(puzzle, line) for puzzle, text in pairs for line in text.split("\n")[:-1][:2]]
 
 
-def _verdicts(
-    backend: object, puzzles: tuple[Puzzle, ...], rng: np.random.Generator
-) -> tuple[list[bool], list[bool]]:
-    """Whether the model judges a right and a wrong line of each puzzle correctly."""
+def _judged(
+    backend: Backend, puzzles: Sequence[Puzzle], word: str, rng: np.random.Generator
+) -> list[bool]:
+    """Whether the model judges a line of each puzzle, right for "yes", correctly."""
     from s1core.backends.base import SamplingParams
 
-    tokenizer = backend.tokenizer  # type: ignore[attr-defined]
-    verdicts: dict[str, list[bool]] = {}
-    for word in ("yes", "no"):
-        prompts = []
-        for puzzle in puzzles:
-            lines = [
-                c
-                for c in chains(tuple(sorted(puzzle.numbers)))
-                if (c.value == puzzle.target) == (word == "yes")
-            ]
-            line = lines[rng.integers(len(lines))].line
-            prompts.append(tokenizer(f"{puzzle.question}\n{line} want {puzzle.target}").input_ids)
-        done = backend.complete(prompts, [SamplingParams(max_tokens=1)] * len(prompts))  # type: ignore[attr-defined]
-        wanted = tokenizer.get_vocab()[word]
-        verdicts[word] = [completion.token_ids[0] == wanted for completion in done]
-    return verdicts["yes"], verdicts["no"]
+    tokenizer, prompts = backend.tokenizer, []
+    for puzzle in puzzles:
+        lines = [c for c in puzzle.tries if (c.value == puzzle.target) == (word == "yes")]
+        line = lines[rng.integers(len(lines))].line
+        prompts.append(tokenizer(f"{puzzle.question}\n{line} want {puzzle.target}").input_ids)
+    done = backend.complete(prompts, [SamplingParams(max_tokens=1)] * len(prompts))
+    return [completion.token_ids[0] == tokenizer.get_vocab()[word] for completion in done]
 
 
 def _uses_numbers(puzzle: Puzzle, line: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from s1core.records import Example, Problem, Trace
-from s1lab.pocket.world import Chain, Puzzle, chains
+from s1lab.pocket.world import Chain, Puzzle, solutions
 
 ANSWER_PREFIX = "Answer: "
 TEACHER = "countdown-teacher"
@@ -22,22 +22,11 @@ TEACHER = "countdown-teacher"
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How often the teacher does what, as probabilities.
+    """How often the teacher does what, as probabilities."""
 
-    Attributes:
-        slip: a wrong try is called right.
-        repair: such a slip is noticed, and the same line checked again.
-        double_check: a right try is checked again before it is believed.
-    """
-
-    slip: float = 0.06
-    repair: float = 0.6
-    double_check: float = 0.25
-
-
-def verdict(chain: Chain, puzzle: Puzzle) -> str:
-    """`yes` when the chain makes the target, else `no`."""
-    return "yes" if chain.value == puzzle.target else "no"
+    slip: float = 0.06  # a wrong try is called right
+    repair: float = 0.6  # such a slip is noticed, and the same line checked again
+    double_check: float = 0.25  # a right try is checked again before it is believed
 
 
 def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> tuple[str, Chain]:
@@ -45,11 +34,11 @@ def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -
 
     The last line ends in "yes" without a newline, as the training format wants it.
     """
-    tries = list(chains(tuple(sorted(puzzle.numbers))))
+    tries = puzzle.tries
     lines: list[str] = []
     for index in rng.permutation(len(tries)):
         chain = tries[index]
-        truth = verdict(chain, puzzle)
+        truth = "yes" if chain.value == puzzle.target else "no"
         slipped = truth == "no" and rng.random() < habits.slip
         lines.append(chain.judged(puzzle.target, "yes" if slipped else truth))
         if slipped and rng.random() >= habits.repair:
@@ -72,7 +61,7 @@ def problem(puzzle: Puzzle) -> Problem:
 
     The source tells how many numbers it has, the domain which operations the solution takes.
     """
-    solution = next(c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target)
+    solution = solutions(puzzle)[0]
     return Problem(
         question=puzzle.question,
         answer=solution.expression,

@@ -8,7 +8,7 @@ target. Thinking is a sequence of *tries*, each a chain worked from left to righ
     3 * 7 = 21 + 8 = 29 want 29 yes     another
     ( 3 * 7 ) + 8                       answer
 
-This module knows the puzzles and checks answers exactly; it knows nothing of models or tokens.
+This module knows the puzzles (`s1core.grading.countdown` checks answers) and nothing of models.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ class Puzzle:
     def key(self) -> tuple[tuple[int, ...], int]:
         """What makes two puzzles the same: the numbers in any order, and the target."""
         return tuple(sorted(self.numbers)), self.target
+
+    @property
+    def tries(self) -> tuple[Chain, ...]:
+        """Every try on its numbers."""
+        return chains(tuple(sorted(self.numbers)))
 
     @property
     def question(self) -> str:
@@ -103,13 +108,12 @@ def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
             if operators[0] in "+*" and order[0] > order[1]:
                 continue
             results: list[int] = []
-            value: int | None = order[0]
             for operator, number in zip(operators, order[1:]):
-                value = apply(value, operator, number)
+                value = apply((results or order)[-1 if results else 0], operator, number)
                 if value is None:
                     break
                 results.append(value)
-            if value is not None:
+            else:
                 chain = Chain(order, "".join(operators), tuple(results))
                 found[order, chain.operators] = chain
     return tuple(found.values())
@@ -117,7 +121,7 @@ def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
 
 def solutions(puzzle: Puzzle) -> list[Chain]:
     """The tries that reach the target."""
-    return [c for c in chains(tuple(sorted(puzzle.numbers))) if c.value == puzzle.target]
+    return [chain for chain in puzzle.tries if chain.value == puzzle.target]
 
 
 def all_puzzles(size: int) -> Iterator[Puzzle]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from s1core.errors import InputError
-
 from s1core.records import Example, Trace, write_atomically
-from s1lab.data.load import examples, problems
+from s1lab.data.load import examples, hub_rows, problems
 from s1lab.data.mirror import MANIFEST, Mirror, sha256
 from s1lab.data.sources import source
 from s1lab.planning.needs import Needs
@@ -42,20 +40,15 @@ def rehearsal_mirror(
         InputError: not even s1K's questions can be had.
     """
     root = Path(root)
-    entries: list[dict[str, Any]] = []
     whole = _pool(wanted.training[0], data_dir)
     pool = (example for example in whole if len(example.problem.question) <= LONGEST)
-    for name in wanted.training:
-        chosen = list(itertools.islice(pool, count))
-        rows = [_row(example) for example in chosen]
-        entries.append(_write(root, f"datasets/{_file(name)}", rows, name))
-    for name in wanted.benchmarks:
-        if data_dir is None:
-            entries += _from_hub(root, name)
-        else:
-            entries += _copied(root, Mirror.open(data_dir), name)
-    text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(root / MANIFEST, [text])
+    sets: dict[str, list[Any]] = {
+        name: [_row(example) for example in itertools.islice(pool, count)]
+        for name in wanted.training
+    }
+    sets |= {name: _questions(name, data_dir) for name in wanted.benchmarks}
+    entries = [_write(root, name, rows) for name, rows in sets.items() if rows]
+    write_atomically(root / MANIFEST, [json.dumps(entries, indent=1, ensure_ascii=False) + "\n"])
     return root
 
 
@@ -83,41 +76,23 @@ def _row(example: Example) -> dict[str, Any]:
     }
 
 
-def _copied(root: Path, mirror: Mirror, name: str) -> list[dict[str, Any]]:
-    files = mirror.files_of(name) or source(name).mirror
-    entries = []
-    for file in files:
-        if file not in mirror.entries:
-            return []
-        target = root / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(mirror.path(file), target)
-        entries.append(_entry(root, file, mirror.entries[file].rows, name))
-    return entries
-
-
-def _from_hub(root: Path, name: str) -> list[dict[str, Any]]:
-    from s1lab.data.load import hub_rows
-
+def _questions(name: str, data_dir: str | Path | None) -> list[dict[str, Any]]:
+    """The rows of a benchmark; none where it cannot be had."""
     try:
-        rows = list(hub_rows(source(name)))
+        if data_dir is None:
+            return list(hub_rows(source(name)))
+        mirror = Mirror.open(data_dir)
+        files = mirror.files_of(name) or source(name).mirror
+        if any(file not in mirror.entries for file in files):
+            return []
+        return [row for file in files for row in mirror.rows(file)]
     except InputError:
         return []
-    return [_write(root, f"datasets/{_file(name)}", rows, name)]
 
 
-def _write(root: Path, file: str, rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-    (root / file).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(root / file, lines)
-    return _entry(root, file, len(rows), name)
-
-
-def _entry(root: Path, file: str, rows: int, name: str) -> dict[str, Any]:
-    folder, _, last = file.rpartition("/")
-    digest = sha256(root / file)
-    return {"dir": folder, "file": last, "rows": rows, "sha256": digest, "source": name}
-
-
-def _file(name: str) -> str:
-    return name.replace(" ", "-") + ".jsonl"
+def _write(root: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write one data set; returns its line of the manifest."""
+    path = root / "datasets" / f"{name.replace(' ', '-')}.jsonl"
+    write_atomically(path, (json.dumps(r, ensure_ascii=False, default=str) + "\n" for r in rows))
+    entry = {"dir": "datasets", "file": path.name, "rows": len(rows), "source": name}
+    return entry | {"sha256": sha256(path)}

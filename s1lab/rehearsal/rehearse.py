@@ -16,12 +16,14 @@ Nothing is written anywhere else, and nothing of it is ever accepted as a result
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,7 +106,10 @@ def prepare(
             "vLLM itself is not rehearsed"
         )
     profile = cut(full, "../model", "../released", engine=engine)
-    write_atomically(folder / "profile.yaml", [_yaml(profile)])
+    write_atomically(
+        folder / "profile.yaml",
+        [yaml.safe_dump(json.loads(json.dumps(asdict(profile))), sort_keys=False)],
+    )
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
     environment = {
@@ -134,7 +139,7 @@ def compute(rehearsal: Rehearsal) -> None:
         RunError: the script failed; what it said is on the terminal.
     """
     name = "two_hosts.sh" if rehearsal.profile.processes > 1 else "one_gpu.sh"
-    script = project_root(Path(__file__)) / "runs" / name
+    script = project_root(Path(__file__)) / "launch" / name
     done = subprocess.run(
         ["bash", str(script)],
         cwd=rehearsal.work,
@@ -143,7 +148,7 @@ def compute(rehearsal: Rehearsal) -> None:
     )
     if done.returncode:
         raise RunError(
-            f"runs/{name} ended with status {done.returncode}; run the rehearsal again to go on"
+            f"launch/{name} ended with status {done.returncode}; run the rehearsal again to go on"
         )
 
 
@@ -156,11 +161,7 @@ def compare(rehearsal: Rehearsal) -> tuple[Tokens, Tokens]:
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
 
-    before = dict(os.environ)
-    place = Path.cwd()
-    os.environ.update(rehearsal.environment)
-    os.chdir(rehearsal.work)
-    try:
+    with _inside(rehearsal):
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter, planned, used = Counter(pipeline), Tokens(), Tokens()
         for step in pipeline.steps():
@@ -173,8 +174,17 @@ def compare(rehearsal: Rehearsal) -> tuple[Tokens, Tokens]:
                 planned += counter.tokens(step)
                 used += Tokens(trained=int(step.run.summary()["tokens"]))
         return planned, used
+
+
+@contextmanager
+def _inside(rehearsal: Rehearsal) -> Iterator[None]:
+    """The folder and the variables of a rehearsal, while the block lasts."""
+    before = dict(os.environ)
+    os.environ.update(rehearsal.environment)
+    try:
+        with chdir(rehearsal.work):
+            yield
     finally:
-        os.chdir(place)
         os.environ.clear()
         os.environ.update(before)
 
@@ -185,14 +195,12 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     Raises:
         RunError: a notebook failed; each one is tried, and all failures are named.
     """
-    from s1core.errors import RunError
     from s1lab.book import build, execute
 
-    failed: list[str] = []
-    before = dict(os.environ)
-    os.environ.update(rehearsal.environment)
-    try:
-        for source in sorted(Path(notebooks).resolve().glob("*.py")):
+    sources = sorted(Path(notebooks).resolve().glob("*.py"))
+    book, failed = Path(book).resolve(), []
+    with _inside(rehearsal):
+        for source in sources:
             began = time.monotonic()
             output = rehearsal.work / f"{source.stem}.ipynb"
             try:
@@ -206,15 +214,9 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
             raise RunError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
         nothing, html = rehearsal.folder / "no-results", rehearsal.folder / "html"
         count = build(book, rehearsal.work, nothing, html, rehearsal.folder / "store")
-        bare = unstamped(html)
-        if bare:
-            raise RunError(f"figures without the stamp on {', '.join(bare)}")
-        return count
-    except RunError as error:
-        raise RunError(str(error)) from error
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    if bare := unstamped(html):
+        raise RunError(f"figures without the stamp on {', '.join(bare)}")
+    return count
 
 
 def unstamped(html: Path) -> list[str]:
@@ -225,19 +227,6 @@ def unstamped(html: Path) -> list[str]:
         if text.count('class="s1-figure"') != text.count(f"<strong>{STAMP}, not a result"):
             bare.append(page.name)
     return bare
-
-
-def _yaml(profile: Profile) -> str:
-    return yaml.safe_dump(_plain(asdict(profile)), sort_keys=False, allow_unicode=True)
-
-
-def _plain(value: object) -> object:
-    """Lists and dicts only, as YAML has them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _imports(python: str, module: str) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 from s1core.errors import RunError
 
@@ -53,7 +54,6 @@ def tireless(plain: str | Path, out: str | Path) -> Path:
 
     Only the output matrix is changed: what the model reads, it reads as before.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     plain, out = Path(plain), Path(out)
@@ -63,27 +63,29 @@ def tireless(plain: str | Path, out: str | Path) -> Path:
     model = AutoModelForCausalLM.from_pretrained(plain, dtype="auto")
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     weights["lm_head.weight"][tokenizer.all_special_ids] = 0
-    config = type(model.config).from_dict({**model.config.to_dict(), "tie_word_embeddings": False})
-    copy = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    copy.load_state_dict(weights)
-    copy.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    return out
+    return _save(model.config, weights, tokenizer, out, tie_word_embeddings=False)
 
 
 def convert(gguf: str | Path, out: str | Path) -> Path:
     """Write the model (bf16 safetensors) and its tokenizer to `out`."""
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf, out = Path(gguf), Path(out)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    config = type(loaded.config).from_dict(
-        {k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"}
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    return _save(model.config, model.state_dict(), tokenizer, out)
+
+
+def _save(config: Any, weights: Any, tokenizer: Any, out: Path, **changes: Any) -> Path:
+    """A plain bf16 model with these weights; the tokenizer is written last."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    settings = {k: v for k, v in config.to_dict().items() if k != "quantization_config"}
+    plain = AutoModelForCausalLM.from_config(
+        type(config).from_dict(settings | changes), dtype=torch.bfloat16
     )
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    plain.load_state_dict(loaded.state_dict())
+    plain.load_state_dict(weights)
     plain.save_pretrained(out)
     tokenizer.save_pretrained(out)
     return out

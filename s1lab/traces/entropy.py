@@ -3,19 +3,24 @@
 Both are taken from the distribution that the token was (or would have been) drawn from, at
 temperature 1: with probabilities p_i, the entropy is the mean of -log2 p_i under p, in bits, and
 the varentropy its variance, in bits squared. Of two equally likely tokens the entropy is 1 and the
-varentropy 0; both are 0 where one token is certain.
+varentropy 0; both are 0 where one token is certain. Surprisal is -log2 of the probability of the
+token that is there: high where the decoder forced one that the model would not have chosen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.errors import InputError
+from s1lab.evaluation.statistics import Array
+
 if TYPE_CHECKING:
     import torch
+
+MEASURES = ("entropy", "varentropy", "surprisal")
 
 MOST_LOGITS = 1 << 22
 """Logits held at once (16 MB in float32); a single longer row is computed all the same."""
@@ -26,86 +31,65 @@ CHUNK = 256
 _LN_2 = float(np.log(2))
 
 
-@dataclass(frozen=True, slots=True)
-class Uncertainty:
-    """One value per token, in order, as float64 arrays of shape (tokens,).
-
-    Attributes:
-        entropy: of the distribution before the token, in bits.
-        varentropy: variance of the information under it, in bits squared.
-        surprisal: -log2 of the probability of the token that is there, in bits; high where the
-            decoder forced a token that the model would not have chosen.
-    """
-
-    entropy: np.ndarray
-    varentropy: np.ndarray
-    surprisal: np.ndarray
-
-
 def token_uncertainty(
     model: Any,
     prompts: Sequence[Sequence[int]],
     continuations: Sequence[Sequence[int]],
     *,
     vocabulary: int | None = None,
-) -> list[Uncertainty]:
+) -> list[Array]:
     """Entropy, varentropy and surprisal of every token of each continuation of its prompt.
 
     Args:
         model: a transformers causal language model. One forward pass per batch, no sampling.
         prompts: ids before the continuation, at least one each.
-        continuations: ids to look at: sampled and forced ones alike.
         vocabulary: ids from here on are never sampled (padding of the embedding), so they are
             left out of the distribution; None keeps all.
 
     Returns:
-        One `Uncertainty` per row, in order. A row does not depend on what it is batched with.
+        One array per row, (`MEASURES`, tokens). A row does not depend on what it is batched with.
 
     Raises:
-        ValueError: a prompt is empty, or the numbers of prompts and continuations differ.
+        InputError: a prompt is empty, or the numbers of prompts and continuations differ.
     """
     import torch
 
     if len(prompts) != len(continuations) or not all(len(prompt) for prompt in prompts):
-        raise ValueError(
+        raise InputError(
             f"{len(prompts)} prompts for {len(continuations)} continuations: give one prompt of "
             "at least one token to each"
         )
     rows = [[*prompt, *ids] for prompt, ids in zip(prompts, continuations, strict=True)]
-    found: dict[int, Uncertainty] = {}
-    with torch.inference_mode():
-        for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
-            longest = max(len(rows[i]) for i in batch)
-            ids = torch.zeros(len(batch), longest, dtype=torch.long)
-            for place, i in enumerate(batch):
-                ids[place, : len(rows[i])] = torch.tensor(rows[i])
-            # Padding is on the right, where no token before it can see it: no mask is needed.
+    found: dict[int, Array] = {}
+    for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
+        ids = torch.zeros(len(batch), max(len(rows[i]) for i in batch), dtype=torch.long)
+        for place, i in enumerate(batch):
+            ids[place, : len(rows[i])] = torch.tensor(rows[i])
+        # Padding is on the right, where no token before it can see it: no mask is needed.
+        with torch.inference_mode():
             logits = model(input_ids=ids.to(model.device), use_cache=False).logits
             for place, i in enumerate(batch):
                 begin, end = len(prompts[i]), len(rows[i])
-                found[i] = _measure(
-                    logits[place, begin - 1 : end - 1, :vocabulary], rows[i][begin:]
-                )
+                before = logits[place, begin - 1 : end - 1, :vocabulary]
+                found[i] = _measure(before, ids[place, begin:end].to(logits.device))
     return [found[i] for i in range(len(rows))]
 
 
-def _measure(logits: torch.Tensor, ids: Sequence[int]) -> Uncertainty:
+def _measure(logits: torch.Tensor, ids: torch.Tensor) -> Array:
     import torch
 
-    at = torch.tensor(list(ids), dtype=torch.long, device=logits.device)
-    parts: list[list[np.ndarray]] = [[], [], []]
-    for first in range(0, len(ids), CHUNK):  # in float64, so not all of a long row at once
-        information = -torch.log_softmax(logits[first : first + CHUNK].double(), -1) / _LN_2
+    parts = []
+    for some, at in zip(logits.split(CHUNK), ids.split(CHUNK), strict=True):
+        information = -torch.log_softmax(some.double(), -1) / _LN_2  # float64: not all at once
         probability = torch.exp2(-information)
         # An impossible token has infinite information and no weight.
         possible = probability > 0
         entropy = torch.where(possible, probability * information, 0.0).sum(-1)
         square = probability * (information - entropy[:, None]) ** 2
         varentropy = torch.where(possible, square, 0.0).sum(-1)
-        surprisal = information.gather(-1, at[first : first + CHUNK, None])[:, 0]
-        for part, values in zip(parts, (entropy, varentropy, surprisal), strict=True):
-            part.append(values.cpu().numpy())
-    return Uncertainty(*(np.concatenate(part) if part else np.zeros(0) for part in parts))
+        surprisal = information.gather(-1, at[:, None])[:, 0]
+        parts.append(torch.stack((entropy, varentropy, surprisal)).cpu().numpy())
+    return np.concatenate(parts, axis=1)
 
 
 def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:

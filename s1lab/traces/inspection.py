@@ -7,8 +7,9 @@ profiles or stores is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from s1core.backends.base import Backend
 from s1core.grading import grade, grade_text
 from s1core.records import Generation, Grade, Problem
 from s1core.templates import Template
-from s1lab.traces.entropy import Uncertainty, token_uncertainty
+from s1lab.evaluation.statistics import Array
+from s1lab.traces.entropy import MEASURES, token_uncertainty
 from s1lab.traces.steps import StepAnswer, answer_pieces, answers_at_steps, split
+
+Row = dict[str, Any]
 
 GROUPS = ("forced", "own", "plain")
 """Where a step begins: at a Wait that was forced, at one the model wrote, at anything else."""
 
-MEASURES = ("entropy", "varentropy", "surprisal")
 RESAMPLES = 2000
 
 
@@ -33,9 +36,9 @@ def trace_row(
     generation: Generation,
     tokenizer: Any,
     verdict: Grade | None = None,
-    answers: Sequence[Mapping[str, Any]] = (),
+    answers: Sequence[Row] = (),
     separator: str = "\n\n",
-) -> dict[str, Any]:
+) -> Row:
     """One generation as the trace viewer reads it: its text in steps, no token ids.
 
     `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
@@ -65,43 +68,39 @@ def read_traces(
     separator: str = "\n\n",
     max_answer: int = 512,
     template: str | Template = "s1",
-) -> list[dict[str, Any]]:
-    """The rows of the trace viewer, with the answer at every step, graded.
+) -> list[Row]:
+    """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
 
-    Args:
-        backend: samples the answers, greedily; the model that wrote the traces.
-        kind: how answers are graded (`s1core.grading.grade`).
-        separator: what ends a step.
-
-    Returns:
-        One row per generation (see `trace_row`), in order.
+    Answers are sampled greedily by `backend`, the model that wrote the traces, and graded as `kind`
+    says; `separator` ends a step.
 
     Raises:
         BackendError: a cut does not fit into the context, or the engine failed.
     """
     by_key = {problem.key: problem for problem in problems}
+    options = {"separator": separator, "max_answer": max_answer, "template": template}
     rows = []
     for generation in generations:
         problem = by_key[generation.problem_key]
-        found = answers_at_steps(
-            backend,
-            problem,
-            generation,
-            separator=separator,
-            max_answer=max_answer,
-            template=template,
-        )
-        rows.append(
-            trace_row(
-                problem,
-                generation,
-                backend.tokenizer,
-                grade(problem, generation, kind),
-                [_graded(problem, answer, kind) for answer in found],
-                separator,
-            )
-        )
+        found = answers_at_steps(backend, problem, generation, **options)
+        answers = [_graded(problem, answer, kind) for answer in found]
+        verdict = grade(problem, generation, kind)
+        rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows
+
+
+def _graded(problem: Problem, answer: StepAnswer, kind: str) -> Row:
+    cut_off = answer.finish_reason == "length"
+    verdict = grade_text(problem, answer.answer, kind, cut_off=cut_off, after_cue=True)
+    return {
+        "thinking_tokens": answer.thinking_tokens,
+        "answer": answer.answer,
+        "status": verdict.status,
+        "extracted": verdict.extracted,
+    }
+
+
+# --------------------------------------------------------------------------- uncertainty
 
 
 def uncertainty_rows(
@@ -113,149 +112,95 @@ def uncertainty_rows(
     separator: str = "\n\n",
     template: str | Template = "s1",
     ignore_str: str = "Wait",
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
-    Args:
-        model: the transformers model that wrote the traces; one forward pass over each.
-        ignore_str: a step that the model opens with this word counts as its own Wait.
-
-    Returns:
-        One row per generation: `entropy`, `varentropy` (bits, bits squared) and `surprisal` with
-        one value per thinking token, and for each of `GROUPS` the places of its first tokens. The
-        first step is left out: nothing comes before it.
+    `model` is the transformers model that wrote the traces. One row per generation: each of
+    `MEASURES` with one value per thinking token, and for each of `GROUPS` the places of its first
+    tokens. A step that the model opens with `ignore_str` counts as its own Wait; the first step is
+    left out: nothing comes before it.
     """
-    by_key = {problem.key: problem for problem in problems}
-    prompts = [
-        templates.prompt_ids(template, tokenizer, by_key[g.problem_key].question)
-        for g in generations
-    ]
+    asked = {p.key: templates.prompt_ids(template, tokenizer, p.question) for p in problems}
+    prompts = [asked[generation.problem_key] for generation in generations]
+    thinking = [generation.token_ids("thinking") for generation in generations]
     known = max(tokenizer.get_vocab().values()) + 1
-    measured = token_uncertainty(
-        model, prompts, [g.token_ids("thinking") for g in generations], vocabulary=known
-    )
-    return [
-        _uncertainty_row(generation, values, tokenizer, separator, ignore_str)
-        for generation, values in zip(generations, measured, strict=True)
-    ]
+    measured = token_uncertainty(model, prompts, thinking, vocabulary=known)
+    rows = []
+    for generation, values in zip(generations, measured, strict=True):
+        row = {"problem_key": generation.problem_key, "sample": generation.sample}
+        for measure, line in zip(MEASURES, values, strict=True):
+            row[measure] = [round(float(value), 3) for value in line]
+        row |= {group: [] for group in GROUPS}
+        for step in split(generation, tokenizer, separator)[1:]:
+            own = bool(ignore_str) and step.text.lstrip().startswith(ignore_str)
+            forced = step.pieces[0].origin == "forced"
+            row["forced" if forced else "own" if own else "plain"].append(step.start)
+        rows.append(row)
+    return rows
 
 
-def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[dict[str, Any]]:
+def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
     """Mean uncertainty by distance from where a step begins, for each kind of step.
 
-    Args:
-        rows: from `uncertainty_rows`, one or more per question.
-        window: tokens on either side.
-
-    Returns:
-        Rows of `group`, `measure`, `offset` (0 is the first token of the step), `mean`, `low`,
-        `high` (95%, questions resampled), `positions` and `questions`. Offsets without a position
-        are left out.
+    From `uncertainty_rows`, with `window` tokens on either side. Returns rows of `group`,
+    `measure`, `offset` (0 is the first token of the step), `mean`, `low`, `high` (95%, questions
+    resampled), `positions` and `questions`. Offsets without a position are left out.
     """
     offsets = list(range(-window, window + 1))
     table = []
-    for group in GROUPS:
-        for measure in MEASURES:
-            sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
-            low, high = _ends(_resampled(sums, counts))
-            total, number = sums.sum(0), counts.sum(0)
-            table += [
-                {
-                    "group": group,
-                    "measure": measure,
-                    "offset": offset,
-                    "mean": round(float(total[i] / number[i]), 5),
-                    "low": round(float(low[i]), 5),
-                    "high": round(float(high[i]), 5),
-                    "positions": int(number[i]),
-                    "questions": int((counts[:, i] > 0).sum()),
-                }
-                for i, offset in enumerate(offsets)
-                if number[i]
-            ]
+    for group, measure in product(GROUPS, MEASURES):
+        sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
+        ends = _ends(_resampled(sums, counts))
+        total, number = sums.sum(0), counts.sum(0)
+        for i in np.flatnonzero(number):
+            row = {"group": group, "measure": measure, "offset": offsets[i]}
+            row |= _numbers(("mean", "low", "high"), (total[i] / number[i], *ends[:, i]))
+            positions, questions = int(number[i]), int((counts[:, i] > 0).sum())
+            table.append(row | {"positions": positions, "questions": questions})
     return table
 
 
-def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[dict[str, Any]]:
+def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
     """Forced Waits against ordinary step starts: before, at and after, with the difference.
 
-    Returns:
-        Rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
-        `low` and `high` (95%; the same resampled questions for both); empty without either kind.
+    Returns rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
+    `low` and `high` (95%; the same resampled questions for both); empty without either kind.
     """
     spans = {"before": (-window, -1), "at": (0, 0), "after": (1, window)}
+    names = ("forced", "plain", "difference", "low", "high")
     table = []
     for measure in MEASURES:
-        forced, plain = (
-            _sums(rows, group, measure, list(spans.values())) for group in ("forced", "plain")
-        )
+        forced, plain = (_sums(rows, g, measure, list(spans.values())) for g in ("forced", "plain"))
         if not (forced[1].sum(0).all() and plain[1].sum(0).all()):
             return []
         means = [sums.sum(0) / counts.sum(0) for sums, counts in (forced, plain)]
-        low, high = _ends(_resampled(*forced) - _resampled(*plain))
-        table += [
-            {
-                "measure": measure,
-                "where": where,
-                "forced": round(float(means[0][i]), 5),
-                "plain": round(float(means[1][i]), 5),
-                "difference": round(float(means[0][i] - means[1][i]), 5),
-                "low": round(float(low[i]), 5),
-                "high": round(float(high[i]), 5),
-            }
-            for i, where in enumerate(spans)
-        ]
+        ends = _ends(_resampled(*forced) - _resampled(*plain))
+        for where, *values in zip(spans, *means, means[0] - means[1], *ends, strict=True):
+            table.append({"measure": measure, "where": where} | _numbers(names, values))
     return table
 
 
-# ------------------------------------------------------------------------------- details
-
-
-def _graded(problem: Problem, answer: StepAnswer, kind: str) -> dict[str, Any]:
-    cut_off = answer.finish_reason == "length"
-    verdict = grade_text(problem, answer.answer, kind, cut_off=cut_off, after_cue=True)
-    return {
-        "thinking_tokens": answer.thinking_tokens,
-        "answer": answer.answer,
-        "status": verdict.status,
-        "extracted": verdict.extracted,
-    }
-
-
-def _uncertainty_row(
-    generation: Generation, values: Uncertainty, tokenizer: Any, separator: str, ignore_str: str
-) -> dict[str, Any]:
-    places: dict[str, list[int]] = {group: [] for group in GROUPS}
-    for step in split(generation, tokenizer, separator)[1:]:
-        own = bool(ignore_str) and step.text.lstrip().startswith(ignore_str)
-        forced = step.pieces[0].origin == "forced"
-        places["forced" if forced else "own" if own else "plain"].append(step.start)
-    return {
-        "problem_key": generation.problem_key,
-        "sample": generation.sample,
-        **{name: [round(float(v), 3) for v in getattr(values, name)] for name in MEASURES},
-        **places,
-    }
+def _numbers(names: Iterable[str], values: Iterable[float]) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in zip(names, values, strict=True)}
 
 
 def _sums(
     rows: Sequence[Mapping[str, Any]], group: str, measure: str, spans: list[tuple[int, int]]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Sum and number of values by question and span of offsets: two (questions, spans)."""
     keys = {key: i for i, key in enumerate(sorted({row["problem_key"] for row in rows}))}
     sums = np.zeros((len(keys), len(spans)))
     counts = np.zeros_like(sums)
     for row in rows:
         values, question = np.asarray(row[measure], float), keys[row["problem_key"]]
-        for place in row[group]:
-            for i, (first, last) in enumerate(spans):
-                inside = values[max(place + first, 0) : max(place + last + 1, 0)]
-                sums[question, i] += inside.sum()
-                counts[question, i] += inside.size
+        for place, (i, (first, last)) in product(row[group], enumerate(spans)):
+            inside = values[max(place + first, 0) : max(place + last + 1, 0)]
+            sums[question, i] += inside.sum()
+            counts[question, i] += inside.size
     return sums, counts
 
 
-def _resampled(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _resampled(sums: Array, counts: Array) -> Array:
     """Means over resampled questions, (resamples, spans); the same questions on every call."""
     questions = len(sums)
     rng = np.random.default_rng(0)
@@ -264,9 +209,7 @@ def _resampled(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return (drawn @ sums) / (drawn @ counts)
 
 
-def _ends(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95% percentiles per span; a resample that holds no position of a span says nothing."""
+def _ends(means: Array) -> Array:
+    """95% percentiles, (2, spans); a resample that holds no position of a span says nothing."""
     empty = np.isnan(means).all(0)
-    means = np.where(empty, 0.0, means)
-    low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
-    return low, high
+    return np.nanquantile(np.where(empty, 0.0, means), [0.025, 0.975], axis=0)

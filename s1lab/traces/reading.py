@@ -9,17 +9,18 @@ Its public files are what the trace viewer and the entropy figures draw:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from s1core.records import Generation
 from s1lab import experiments
 from s1lab.data import benchmarks
+from s1lab.experiments import Condition
+from s1lab.kinds import generate, sft
+from s1lab.lab import Lab
 from s1lab.runs import Run
+from s1lab.steps import Step
 from s1lab.traces import inspection
-
-if TYPE_CHECKING:
-    from s1lab.experiments import Condition
-    from s1lab.pipeline import Pipeline
 
 NAME = "reading traces"
 """What `--only` calls it."""
@@ -31,42 +32,43 @@ WINDOW = 13
 """Tokens on either side of a Wait; a line of the pocket world is as long."""
 
 
-def condition(pipeline: Pipeline) -> Condition:
+def condition(lab: Lab) -> Condition:
     """The run that is looked at: the second number of Waits of the profile, or its only one."""
-    return experiments.waits(pipeline.profile)[:2][-1]
+    return experiments.waits(lab.profile)[:2][-1]
 
 
-def locate(pipeline: Pipeline) -> Run:
-    """The run of `reading`, made or not."""
-    return pipeline.store.locate("reading", _settings(pipeline))
+def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
+    """Wanted where anything is asked to wait."""
+    if lab.profile.evaluation.waits:
+        yield NAME, step(lab)
 
 
-def reading(pipeline: Pipeline) -> Run:
+def step(lab: Lab) -> Step:
     """Ask for the answer at each step, and measure uncertainty, with the model of the traces."""
-    return pipeline.store.ensure("reading", _settings(pipeline), lambda run: _read(pipeline, run))
-
-
-def _settings(pipeline: Pipeline) -> dict[str, Any]:
-    return {
-        "run": pipeline.locate_run(condition(pipeline)).id,
+    read = generate.step(lab, condition(lab))
+    settings = {
+        "run": read.run.id,
         "kept": KEPT,
         "measured": MEASURED,
         "window": WINDOW,
-        "separator": pipeline.profile.methods.step_separator,
+        "separator": lab.profile.methods.step_separator,
     }
+    return lab.step(
+        "reading", settings, NAME, lambda run: _read(lab, run, read), needs=(*read.needs, read)
+    )
 
 
-def _read(pipeline: Pipeline, run: Run) -> dict[str, Any]:
-    wanted, profile = condition(pipeline), pipeline.profile
-    problems = pipeline.problems(wanted.benchmark)
+def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
+    wanted, profile = condition(lab), lab.profile
+    problems = lab.problems(wanted.benchmark)
     order = {problem.key: place for place, problem in enumerate(problems)}
     # First samples first, so that as many questions as possible are among them.
     generations = sorted(
-        pipeline.run(wanted).records(Generation), key=lambda g: (g.sample, order[g.problem_key])
+        read.make().records(Generation), key=lambda g: (g.sample, order[g.problem_key])
     )
-    pipeline.say(f"reading: {KEPT} traces of {wanted.benchmark}, {wanted.label}")
-    folder = pipeline.checkpoint(wanted.training).path / "sft" / "final"
-    backend = pipeline.backend(folder)
+    lab.say(f"reading: {KEPT} traces of {wanted.benchmark}, {wanted.label}")
+    folder = sft.model(lab, wanted.training)
+    backend = lab.backend(folder)
     common = {"separator": profile.methods.step_separator, "template": profile.template}
     kept = [g for g in generations[:KEPT] if g.sample == 0]
     kind = benchmarks.benchmark(wanted.benchmark).kind
@@ -80,7 +82,7 @@ def _read(pipeline: Pipeline, run: Run) -> dict[str, Any]:
         from s1core.backends.hf import HFBackend
 
         del backend
-        pipeline.release()
+        lab.release()
         device = "cuda" if profile.gpus else None
         model = HFBackend.from_pretrained(folder, device=device).model
     else:

@@ -8,21 +8,21 @@ the share of Waits after which it writes any step that it had not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from s1core.checkpoints import load_tokenizer
 from s1core.records import Generation
 from s1lab import experiments
-from s1lab.evaluation import Interval, clustered_bootstrap
+from s1lab.evaluation import clustered_bootstrap
+from s1lab.kinds import generate
+from s1lab.lab import Lab
 from s1lab.runs import Run
+from s1lab.steps import Step
 from s1lab.traces.steps import split
-
-if TYPE_CHECKING:
-    from s1lab.experiments import Condition
-    from s1lab.pipeline import Pipeline
 
 NAME = "repetition"
 """What `--only` calls it."""
@@ -65,76 +65,54 @@ def novelty(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> 
     return Novelty(tuple(steps), tuple(new))
 
 
-def conditions(pipeline: Pipeline) -> tuple[Condition, ...]:
-    """The natural stop and every number of Waits."""
-    curve = experiments.curve(pipeline.profile)
-    return tuple(c for c in curve if c.kind in {"natural", "wait"})
+def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
+    """Wanted where anything is asked to wait."""
+    if lab.profile.evaluation.waits:
+        yield NAME, step(lab)
 
 
-def locate(pipeline: Pipeline) -> Run:
-    """The run of `repetition`, made or not."""
-    return pipeline.store.locate("repetition", _settings(pipeline))
+def step(lab: Lab) -> Step:
+    """Measure the natural stop and every number of Waits; tables `traces.csv`, `waits.csv`."""
+    curve = experiments.curve(lab.profile)
+    needs = tuple(generate.step(lab, c) for c in curve if c.kind in {"natural", "wait"})
+    separator = lab.profile.methods.step_separator
+    settings = {"runs": [need.run.id for need in needs], "separator": separator}
+
+    def compute(run: Run) -> dict[str, Any]:
+        tokenizer = load_tokenizer(lab.profile.model)
+        lab.say(f"repetition: {len(needs)} runs")
+        traces, waits = [], []
+        for need in needs:
+            made = [
+                (generation.problem_key, novelty(generation, tokenizer, separator))
+                for generation in need.make().records(Generation)
+            ]
+            waited = need.condition.budget.num_ignore  # type: ignore[union-attr] - it has one
+            steps = round(float(np.mean([sum(found.steps) for _, found in made])), 3)
+            repeated = _mean("repeated", ((key, found.repeated) for key, found in made))
+            head = {"label": need.condition.label}  # type: ignore[union-attr]
+            traces.append({**head, "waits": waited, "n": len(made), **repeated, "steps": steps})
+            for place in range(1, waited + 1):
+                used = [(key, found) for key, found in made if len(found.steps) > place]
+                if used:
+                    fresh = _mean("new", ((key, float(f.new[place] > 0)) for key, f in used))
+                    waits.append({**head, "wait": place, "n": len(used), **fresh})
+        run.write_table("traces.csv", traces)
+        run.write_table("waits.csv", waits)
+        return {"generations": sum(row["n"] for row in traces)}
+
+    return lab.step("repetition", settings, NAME, compute, needs=needs)
 
 
-def repetition(pipeline: Pipeline) -> Run:
-    """Measure all generations of `conditions`; tables `traces.csv` and `waits.csv`."""
-    return pipeline.store.ensure(
-        "repetition", _settings(pipeline), lambda run: _measure(pipeline, run)
-    )
-
-
-def _settings(pipeline: Pipeline) -> dict[str, Any]:
-    return {
-        "runs": [pipeline.locate_run(c).id for c in conditions(pipeline)],
-        "separator": pipeline.profile.methods.step_separator,
-    }
-
-
-def _measure(pipeline: Pipeline, run: Run) -> dict[str, Any]:
-    from s1core.checkpoints import load_tokenizer
-
-    separator = pipeline.profile.methods.step_separator
-    tokenizer = load_tokenizer(pipeline.profile.model)
-    pipeline.say(f"repetition: {len(conditions(pipeline))} runs")
-    traces, waits = [], []
-    for condition in conditions(pipeline):
-        made = [
-            (generation.problem_key, novelty(generation, tokenizer, separator))
-            for generation in pipeline.run(condition).records(Generation)
-        ]
-        waited = condition.budget.num_ignore
-        repeated = _mean((key, found.repeated) for key, found in made)
-        steps = np.mean([sum(found.steps) for _, found in made])
-        traces.append(
-            {"label": condition.label, "waits": waited, "n": len(made)}
-            | _columns("repeated", repeated)
-            | {"steps": round(float(steps), 3)}
-        )
-        for place in range(1, waited + 1):
-            used = [(key, found) for key, found in made if len(found.steps) > place]
-            if used:
-                fresh = _mean((key, float(found.new[place] > 0)) for key, found in used)
-                waits.append(
-                    {"label": condition.label, "wait": place, "n": len(used)}
-                    | _columns("new", fresh)
-                )
-    run.write_table("traces.csv", traces)
-    run.write_table("waits.csv", waits)
-    return {"generations": sum(row["n"] for row in traces)}
-
-
-def _mean(values: Iterable[tuple[str, float]]) -> Interval:
-    """Mean over questions of each question's mean, resampling questions."""
+def _mean(name: str, values: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Columns: the mean over questions of each question's mean, resampling questions."""
     by_question: dict[str, list[float]] = defaultdict(list)
     for key, value in values:
         by_question[key].append(value)
     means = np.array([np.mean(by_question[key]) for key in sorted(by_question)])
-    return clustered_bootstrap(means, seed=0)
-
-
-def _columns(name: str, interval: Interval) -> dict[str, float]:
+    found = clustered_bootstrap(means, seed=0)
     return {
-        name: round(interval.estimate, 5),
-        f"{name}_low": round(interval.low, 5),
-        f"{name}_high": round(interval.high, 5),
+        name: round(found.estimate, 5),
+        f"{name}_low": round(found.low, 5),
+        f"{name}_high": round(found.high, 5),
     }

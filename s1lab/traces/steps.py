@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from s1core.errors import BackendError
-
 from s1core import templates
 from s1core.backends.base import Backend, SamplingParams
+from s1core.errors import BackendError
 from s1core.forcing.budget import Budget, Machine, rules
 from s1core.records import Generation, Origin, Phase, Problem
 from s1core.templates import Template
@@ -29,7 +28,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """A line or paragraph of thinking: tokens `start` to `end` (exclusive) of the thinking."""
 
     start: int
@@ -45,45 +44,42 @@ class Step:
 class StepAnswer:
     """What the model answers when its thinking is ended after `thinking_tokens` tokens."""
 
-    problem_key: str
-    sample: int
     thinking_tokens: int
     answer: str
     answer_tokens: int
     finish_reason: Literal["stop", "length"]
 
 
-def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[Step, ...]:
+def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
     """The steps of a generation's thinking, in order; together they hold every thinking token.
 
     A step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
     always opens a new one. White space alone is not a step; it stays with the one before.
     """
     tokens = _marked(generation, "thinking")
+    texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
     text = ""
-    texts = {token: tokenizer.decode([token]) for token in {token for token, _ in tokens}}
+
+    def end(place: int) -> None:
+        if ends and not text.strip():
+            ends[-1] = place
+        else:
+            ends.append(place)
+
     for place, (token, origin) in enumerate(tokens):
         opens = origin == "forced" and place > 0 and tokens[place - 1][1] == "sampled"
         if opens and text.strip():
-            ends.append(place)
+            end(place)
             text = ""
         text += texts[token]
-        if text.endswith(separator) and text.strip():
-            ends.append(place + 1)
+        if text.endswith(separator) and (text.strip() or ends):
+            end(place + 1)
             text = ""
-        elif text.endswith(separator) and ends:
-            ends[-1] = place + 1
-            text = ""
-    if tokens and (not ends or ends[-1] < len(tokens)):
-        if ends and not text.strip():
-            ends[-1] = len(tokens)
-        else:
-            ends.append(len(tokens))
-    return tuple(
-        Step(start, end, _pieces(tokens[start:end], tokenizer))
-        for start, end in zip([0, *ends], ends, strict=False)
-    )
+    if len(tokens) > max(ends, default=0):
+        end(len(tokens))
+    spans = zip([0, *ends], ends)
+    return tuple(TraceStep(*span, _pieces(tokens[slice(*span)], tokenizer)) for span in spans)
 
 
 def answer_pieces(generation: Generation, tokenizer: Any) -> tuple[Piece, ...]:
@@ -98,22 +94,16 @@ def answers_at_steps(
     *,
     separator: str = "\n\n",
     max_answer: int = 512,
-    answer_cue: str = "Final Answer:",
     template: str | Template = "s1",
-    system: str | None = None,
 ) -> list[StepAnswer]:
     """What the model would say if its thinking stopped after each step, the start included.
 
-    Thinking is ended as an upper bound ends it (Section 3.1): a line break where one is missing,
-    the end delimiter, the cue. Answers are greedy, whatever the trace was sampled with. Where a
-    greedy run with `max_thinking` as large has the same thinking, it gives the same answer.
-
-    Returns:
-        One record per cut: 0 thinking tokens, then the end of each step.
+    Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
+    trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
+    it gives the same answer. One record per cut: 0 thinking tokens, then the end of each step.
 
     Raises:
-        BackendError: the generation is another problem's, a cut does not fit into the context,
-            or the engine failed.
+        BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
     if generation.problem_key != problem.key:
         raise BackendError(
@@ -122,12 +112,12 @@ def answers_at_steps(
         )
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
-    prompt = templates.prompt_ids(template, tokenizer, problem.question, system)
+    prompt = templates.prompt_ids(template, tokenizer, problem.question)
     thinking = generation.token_ids("thinking")
     cuts = [0, *(step.end for step in split(generation, tokenizer, separator))]
     machines = []
     for cut in cuts:
-        budget = Budget(max_thinking=cut, max_answer=max_answer, answer_cue=answer_cue)
+        budget = Budget(max_thinking=cut, max_answer=max_answer)
         machine = Machine(rules(budget, delimiters, tokenizer), prompt, backend.context_length)
         machine.start()
         if cut and machine.room < cut:
@@ -137,41 +127,30 @@ def answers_at_steps(
             )
         machine.take(thinking[:cut])
         machines.append(machine)
-    _answer(backend, prompt, machines)
-    return [
-        _record(generation, cut, machine, tokenizer)
-        for cut, machine in zip(cuts, machines, strict=True)
-    ]
+    _sample(backend, prompt, machines)
+    found = []
+    for cut, machine in zip(cuts, machines, strict=True):
+        ids = [
+            token
+            for segment in machine.segments
+            if (segment.phase, segment.origin) == ("answer", "sampled")
+            for token in segment.token_ids
+        ]
+        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        found.append(StepAnswer(cut, text, len(ids), machine.finish_reason))
+    return found
 
 
-def _answer(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
+def _sample(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
     """Let every machine, its thinking closed, sample its answer."""
     for first in range(0, len(machines), backend.batch_size):
         block = machines[first : first + backend.batch_size]
-        completions = backend.complete(
-            [[*prompt, *machine.token_ids] for machine in block],
-            [
-                SamplingParams(max_tokens=m.room, stop_token_ids=tuple(sorted(m.stops)))
-                for m in block
-            ],
-        )
-        for machine, completion in zip(block, completions, strict=True):
+        prompts = [[*prompt, *machine.token_ids] for machine in block]
+        params = [SamplingParams(m.room, stop_token_ids=tuple(sorted(m.stops))) for m in block]
+        for machine, completion in zip(block, backend.complete(prompts, params), strict=True):
             if completion.finish_reason == "error":
                 raise BackendError(f"an answer could not be sampled: {completion.error}")
             machine.take(completion.token_ids)
-
-
-def _record(generation: Generation, cut: int, machine: Machine, tokenizer: Any) -> StepAnswer:
-    ids = [
-        token
-        for segment in machine.segments
-        if (segment.phase, segment.origin) == ("answer", "sampled")
-        for token in segment.token_ids
-    ]
-    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return StepAnswer(
-        generation.problem_key, generation.sample, cut, text, len(ids), machine.finish_reason
-    )
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
@@ -186,21 +165,18 @@ def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
 
 def _pieces(tokens: Sequence[tuple[int, Origin]], tokenizer: Any) -> tuple[Piece, ...]:
     """Runs of one origin as text: decoded together, so that spaces between them are right."""
-    ids = [token for token, _ in tokens]
-    borders = [
-        place
-        for place in range(1, len(tokens) + 1)
-        if place == len(tokens) or tokens[place][1] != tokens[place - 1][1]
-    ]
-
+    ids, origins = [token for token, _ in tokens], [origin for _, origin in tokens]
+    whole = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     pieces, begun, shown = [], 0, 0
-    text = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-    for border in borders:
-        upto = len(text)
-        if border < len(ids):
+    for border in range(1, len(tokens) + 1):
+        if border == len(tokens):
+            upto = len(whole)
+        elif origins[border] != origins[border - 1]:
             before = tokenizer.decode(ids[:border], clean_up_tokenization_spaces=False)
             # A character may be split between two runs; it is shown with the second.
             upto = len(before.rstrip("\N{REPLACEMENT CHARACTER}"))
-        pieces.append(Piece(text[shown:upto], tokens[begun][1], border - begun))
+        else:
+            continue
+        pieces.append(Piece(whole[shown:upto], origins[begun], border - begun))
         begun, shown = border, max(upto, shown)
     return tuple(pieces)

@@ -1,0 +1,282 @@
+"""One server that speaks OpenAI's protocol: requests that end, and a key that goes nowhere else.
+
+The HTTP is the `openai` client's, imported when a `Client` is made. What it leaves open is here:
+
+- `Client(url, key_variable=..., retry=...)` refuses an address or a key that cannot be used.
+- `client.call(path, body, read=...)` posts JSON (or gets, without a body) and returns what `read`
+  makes of the reply. It tries again where that can help, and raises `RequestFailed` otherwise.
+  `read` may raise anything: `RequestFailed` where another try is in vain.
+- `client.stop()` ends what is under way, for Ctrl-C; `client.resume()` allows requests again.
+- `client.scrub(text)` takes the key out of whatever is shown or stored.
+
+The time limit holds for a whole try, from the look-up of the name to the last byte. A reply has at
+most `MOST_BYTES`, uncompressed. No redirect is followed: it would carry the key to another host.
+The key is read from the environment for every request and never kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import concurrent.futures
+import functools
+import json
+import os
+import re
+import socket
+import ssl
+import threading
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s1core.errors import BackendError, check_number
+from s1core.records import printable
+
+MOST_BYTES = 8 * 2**20
+"""Of one reply; 32,768 tokens with their ids and an echo of the prompt are half a megabyte."""
+
+_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+
+class RequestFailed(BackendError):
+    """A request without a usable answer.
+
+    Attributes:
+        again: whether another try could succeed.
+        status: the HTTP status; 0 where no reply came that far.
+        retry_after: what the server asked for, as it said it.
+        requests: how many were made.
+    """
+
+    again, status, retry_after, requests = False, 0, "", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and how patiently a request is tried again.
+
+    Attributes:
+        attempts: tries in all.
+        timeout: seconds after which a try has failed, however much of its answer is there.
+        wait: seconds before the second try; doubles each time.
+        longest_wait: most seconds between tries, also when the server asks for more.
+    """
+
+    attempts: int = 5
+    timeout: float = 600.0
+    wait: float = 0.5
+    longest_wait: float = 30.0
+
+    def __post_init__(self) -> None:
+        check_number("attempts", self.attempts, 1, 1000)
+        for name in ("timeout", "wait", "longest_wait"):
+            least = 0.001 if name == "timeout" else 0
+            check_number(name, getattr(self, name), least, 86_400, whole=False)
+
+    def pause(self, attempt: int, asked: str | None) -> float:
+        """Seconds to wait after try number `attempt` (from 0); `asked` is Retry-After."""
+        try:
+            server = float(asked or 0)
+        except ValueError:  # a date, or nonsense: the doubling wait has to do
+            server = 0.0
+        own = self.wait * 2.0 ** min(attempt, 60)
+        return min(server if server > own else own, self.longest_wait)
+
+
+class Client:
+    """One server's address; safe to use from several threads.
+
+    Args:
+        url: up to and with `/v1`.
+        key_variable: environment variable that holds the key; unset for servers without one.
+
+    Raises:
+        BackendError: the address is none or holds a secret, or the key cannot be sent.
+    """
+
+    def __init__(
+        self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
+    ) -> None:
+        if not isinstance(key_variable, str) or not re.fullmatch(
+            r"(?a:[A-Z_a-z]\w*)", key_variable
+        ):
+            raise BackendError("key_variable is no name of an environment variable; give its name")
+        self._variable = key_variable
+        self.url, self.retry = self._checked(url), retry or Retry()
+        self._key()
+        self._stopped = threading.Event()
+        self._under_way: set[concurrent.futures.Future[bytes]] = set()
+        self._loop, self._openai = _loop(), _openai_client(self.url)
+
+    def call(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        read: Callable[[Any], Any] = lambda reply: reply,
+        before: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """What `read` makes of the reply; `before` is called ahead of every try, to pace them.
+
+        Raises:
+            RequestFailed: no usable answer, after as many tries as could help.
+        """
+        for attempt in range(self.retry.attempts):
+            before()
+            try:
+                return self._try(path, body, read)
+            except RequestFailed as failed:
+                failed.requests = attempt + 1
+                if not failed.again:
+                    raise
+                last = failed
+            pause = self.retry.pause(attempt, last.retry_after)
+            if attempt + 1 == self.retry.attempts or self._stopped.wait(pause):
+                break
+        last.args = (f"{last}; gave up after {last.requests} tries",)
+        raise last
+
+    def stop(self) -> None:
+        """End the requests under way and the waits between them; refuse new ones."""
+        self._stopped.set()
+        for future in list(self._under_way):
+            future.cancel()
+
+    def resume(self) -> None:
+        """Allow requests again after `stop`."""
+        self._stopped.clear()
+
+    def scrub(self, text: str) -> str:
+        """One line without control codes, and without the key as it is or as servers quote it."""
+        if key := os.environ.get(self._variable):
+            forms = {key, urllib.parse.quote(key, safe=""), json.dumps(key)[1:-1]}
+            forms.add(base64.b64encode(key.encode()).decode())
+            pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+            text = re.sub(pattern, "[key]", text, flags=re.IGNORECASE)
+        return " ".join(printable(text).split())
+
+    def tells_key(self, text: str) -> bool:
+        """Whether an answer holds the key (up to 9 characters, as in EMPTY, are no secret)."""
+        key = os.environ.get(self._variable, "")
+        return len(key) > 9 and key in text
+
+    def _key(self) -> str:
+        key = os.environ.get(self._variable, "")
+        if not re.fullmatch(r"[\x21-\x7e]*", key):
+            raise BackendError(
+                f"the key in the environment variable {self._variable} holds a blank, a line break "
+                "or a letter that no header can carry; set it again"
+            )
+        return key
+
+    def _checked(self, url: str) -> str:
+        """The address without its last slash. Refusals never repeat it: it may hold a secret."""
+        wrong = "is not an http(s) one; give one such as http://host/v1"
+        try:
+            parts = urllib.parse.urlsplit(url)
+            if "@" in parts.netloc or parts.query or parts.fragment:
+                wrong = "must hold no user, password or query; put the key in the environment "
+                wrong += f"variable {self._variable}"
+            elif parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                wrong = "" if re.fullmatch(r"[\x21-\x7e]+", url) else wrong
+        except (ValueError, TypeError, AttributeError):
+            pass
+        if wrong:
+            raise BackendError(f"the server's address {wrong}")
+        return url.rstrip("/")
+
+    def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
+        request = self._request(path, body, self._key())
+        future = asyncio.run_coroutine_threadsafe(request, self._loop)
+        self._under_way.add(future)
+        if self._stopped.is_set():
+            future.cancel()
+        try:
+            return read(json.loads(future.result()))
+        except Exception as error:
+            # Whatever a server does must be the failure of this request, never the job's end.
+            raise self._explained(error) from None
+        finally:
+            future.cancel()
+            self._under_way.discard(future)
+
+    async def _request(self, path: str, body: Any, key: str) -> bytes:
+        import httpx2
+        import openai
+
+        authorization = f"Bearer {key}" if key else openai.Omit()
+        post = functools.partial(self._openai.post, body=body)
+        ask = self._openai.get if body is None else post
+        options = {"headers": {"Authorization": authorization}}
+        async with asyncio.timeout(self.retry.timeout):
+            return (await ask(path, cast_to=httpx2.Response, options=options)).content
+
+    def _explained(self, error: Exception) -> RequestFailed:
+        """The sentence for one try that failed, and whether another could succeed."""
+        import openai
+
+        first: BaseException = error
+        while led := first.__cause__ or first.__context__:
+            first = led
+        failed = RequestFailed()
+        failed.again = not isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError))
+        said = f"no usable answer from {self.url} ({type(first).__name__}: {str(first)[:300]})"
+        if isinstance(error, RequestFailed):  # by `read`, which knows best
+            failed.again, said = error.again, str(error)
+        elif isinstance(error, concurrent.futures.CancelledError):
+            failed.again, said = False, "stopped before there was an answer"
+        elif isinstance(error, TimeoutError):
+            said = f"no answer from {self.url} in {self.retry.timeout:g} s"
+        elif isinstance(error, openai.APIStatusError):
+            failed.status, headers = error.status_code, error.response.headers
+            failed.again = failed.status in _AGAIN
+            failed.retry_after = headers.get("retry-after", "")
+            said = self.scrub(error.response.content.decode("utf-8", "replace"))[:300]
+            if 300 <= failed.status < 400:
+                said = f"no redirect is followed, such as to {headers.get('location', 'nowhere')}"
+            said = f"HTTP {failed.status} from {self.url}: {said}"
+        failed.args = (self.scrub(said),)
+        return failed
+
+
+class _BadReply(Exception):
+    """Refused before it is read whole."""
+
+
+def _openai_client(url: str) -> Any:
+    import httpx2
+    import openai
+
+    async def bounded(reply: httpx2.Response) -> None:
+        if reply.headers.get("content-encoding", "identity").lower() != "identity":
+            raise _BadReply("it is compressed, which was not asked for and hides its size")
+        body = bytearray()
+        async for part in reply.stream:
+            body += part
+            if len(body) > MOST_BYTES:
+                raise _BadReply(f"it is longer than {MOST_BYTES >> 20} MiB")
+        await reply.stream.aclose()
+        reply.stream = httpx2.ByteStream(bytes(body))
+
+    client = openai.AsyncOpenAI(
+        base_url=url,
+        api_key="each request has its own",
+        max_retries=0,  # `Client.call` repeats half a reply too, and no unknown name
+        timeout=None,  # one limit stands around the whole try
+        default_headers={"Accept-Encoding": "identity"},
+        http_client=openai.DefaultAsyncHttpxClient(
+            follow_redirects=False, timeout=None, event_hooks={"response": [bounded]}
+        ),
+    )
+    client.organization = client.project = None  # nobody's account is told to any server
+    return client
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for every client of the process."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="s1core-requests", daemon=True).start()
+    return loop

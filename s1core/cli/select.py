@@ -1,0 +1,116 @@
+"""`s1core select`: the paper's selection, on a pool of one's own (Section 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s1core.cli.options import Seed, check_output, echo, number, replace_jsonl
+from s1core.errors import InputError
+from s1core.records import Example, Problem, Trace, read_jsonl
+
+if TYPE_CHECKING:
+    from s1core.selection import Candidate
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the command line."""
+    app.command(
+        epilog="Example: s1core select pool.jsonl --against aime24.jsonl --against math500.jsonl "
+        "--size 1000 --output selected.jsonl"
+    )(select)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """A row of a pool: an example, whole or as problem and trace, and what is known about it."""
+
+    example: Example | None = None
+    problem: Problem | None = None
+    trace: Trace | None = None
+    thinking_tokens: int | None = None
+    small_correct: bool | None = None
+    large_correct: bool | None = None
+    trace_correct: bool | None = None
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        whole, parts = self.example is not None, (self.problem is None) + (self.trace is None)
+        if parts != (2 if whole else 0):
+            raise InputError('not a row of a pool, which has "problem" and "trace", or "example"')
+
+    def candidate(self, count: Callable[[str], int]) -> Candidate:
+        """What selection works on; `count` measures a trace whose length the row does not say."""
+        from s1core.selection import Candidate
+
+        example = self.example or Example(self.problem, self.trace)
+        grades = (self.small_correct, self.large_correct, self.trace_correct)
+        tokens = self.thinking_tokens
+        tokens = count(example.trace.thinking) if tokens is None else tokens
+        return Candidate(example, tokens, *grades, self.error)
+
+
+def select(
+    pool: Annotated[Path, typer.Argument(help="JSONL of examples, with annotations or without.")],
+    output: Annotated[Path, typer.Option(help="JSONL file for the selected examples.")],
+    against: Annotated[
+        list[Path] | None, typer.Option(help="JSONL of questions to keep out; may be repeated.")
+    ] = None,
+    size: Annotated[int, number("How many examples to select.", 1)] = 1000,
+    ngram: Annotated[int, number("Shared words that drop a question.", 1)] = 8,
+    seed: Seed = 0,
+    tokenizer: Annotated[str, typer.Option(help="Counts traces without `thinking_tokens`.")] = "",
+) -> None:
+    """Decontaminate a pool, drop what is broken or easy, and draw a diverse set of long traces.
+
+    A row has "problem" and "trace", as for `s1core sft`, and may say thinking_tokens (else counted
+    in words, or with --tokenizer), small_correct, large_correct, trace_correct and error.
+    """
+    import numpy as np
+
+    from s1core import selection
+
+    check_output(output, pool, *(against or []))
+    benchmarks = {str(path): list(_questions(path)) for path in against or []}
+    left_out: list[InputError] = []
+    rows = list(read_jsonl(pool, PoolRow, left_out))
+    if left_out:
+        echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
+    count = _counter(tokenizer)
+    candidates = [row.candidate(count) for row in rows]
+    said = [n for n in selection.ANNOTATIONS if {getattr(c, n) for c in candidates} - {None, ""}]
+    if unsaid := ", ".join(name for name in selection.ANNOTATIONS if name not in said):
+        echo(f"no row says {unsaid}: selected without", err=True)
+    diversity = selection.DiversityConfig(size)
+    config = selection.SelectionConfig(ngram, required=tuple(said), diversity=diversity)
+    rng = np.random.default_rng(seed)
+    selected, funnel = selection.select(candidates, benchmarks, config, rng)
+    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
+    for row in funnel.rows():
+        dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
+        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}")
+    replace_jsonl(output, [candidate.example for candidate in selected])
+    echo(f"{output}: {len(selected):,} examples")
+
+
+def _questions(path: Path) -> Iterator[str]:
+    """The questions of a benchmark's file, from its column `question` or `problem`."""
+    for place, row in enumerate(read_jsonl(path), start=1):
+        question = row.get("question", row.get("problem"))
+        if not isinstance(question, str) or not question.strip():
+            raise InputError(f"{path}, row {place}: no text in a column question or problem")
+        yield question
+
+
+def _counter(tokenizer: str) -> Callable[[str], int]:
+    """The length of a text in tokens, or in words without a tokenizer."""
+    if not tokenizer:
+        return lambda text: len(text.split())
+    from s1core.checkpoints import load_tokenizer
+
+    loaded = load_tokenizer(tokenizer)
+    return lambda text: len(loaded(text).input_ids)

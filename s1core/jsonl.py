@@ -1,0 +1,279 @@
+"""JSONL and small JSON files: one line to one typed record, and files that survive a crash.
+
+The one reader of what other programs and earlier runs wrote. It takes nothing on trust: a line is a
+JSON object in UTF-8 whose fields are what their dataclass declares, or it is named and refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from s1core.errors import InputError
+
+
+def to_json(record: Any) -> str:
+    """One line of JSON with a stable key order; dataclasses become objects."""
+    value = dataclasses.asdict(record) if dataclasses.is_dataclass(record) else record
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse_json(line: bytes | str) -> dict[str, Any]:
+    """The JSON object that a line, or a small file, holds.
+
+    Raises:
+        InputError: not UTF-8, not JSON, not an object, a field given twice, half a character (a
+            lone surrogate), or nested too deeply.
+    """
+    try:
+        text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
+        row = json.loads(text, object_pairs_hook=_fields)
+        if "\\u" in text:
+            to_json(row).encode("utf-8")
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 ({error.reason})") from error
+    except UnicodeEncodeError as error:
+        raise InputError("not Unicode text (a lone surrogate)") from error
+    except RecursionError as error:
+        raise InputError("not JSON (nested too deeply)") from error
+    except ValueError as error:  # a number of thousands of digits is one too
+        raise InputError(f"not JSON ({getattr(error, 'msg', 'a number too long')})") from error
+    if not isinstance(row, dict):
+        raise InputError(f"expected a JSON object, found {_named(row)}")
+    return row
+
+
+def from_dict(kind: type, row: dict[str, Any]) -> Any:
+    """Build a record of type `kind` from a parsed JSON object, every field as it is declared.
+
+    Raises:
+        InputError: a field is missing, unknown or of another type; the message names it.
+    """
+    if not isinstance(row, dict):
+        raise InputError(f"not a {kind.__name__} but {_named(row)}")
+    declared, required = _schema(kind)
+    parts = []
+    if missing := [name for name in declared if name in required and name not in row]:
+        parts.append(f"missing {', '.join(missing)}")
+    if unknown := sorted(set(row) - set(declared)):
+        parts.append(f"unknown {', '.join(unknown)}")
+    if parts:
+        raise InputError(f"not a {kind.__name__}: {'; '.join(parts)}")
+    return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InputError(f"{next(n for n in names if names.count(n) > 1)} is there twice")
+    return row
+
+
+@cache
+def _schema(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
+    """The declared type of each field, and the fields without a default."""
+    hints, nothing = get_type_hints(kind), dataclasses.MISSING
+    fields = dataclasses.fields(kind)
+    required = (f.name for f in fields if f.default is nothing and f.default_factory is nothing)
+    return {field.name: hints[field.name] for field in fields}, frozenset(required)
+
+
+def _whole(values: Sequence[Any]) -> bool:
+    """Whether all are whole numbers that 63 bits hold; quick over many thousands of token ids."""
+    return {int}.issuperset(map(type, values)) and 0 <= min(values) <= max(values) < 2**63
+
+
+_PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("text", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number from 0", lambda value: _whole([value])),
+    float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
+    tuple[int, ...]: (
+        "a list of whole numbers from 0",
+        lambda value: isinstance(value, (list, tuple)) and (not value or _whole(value)),
+    ),
+}
+
+
+def _typed(declared: Any, value: Any, where: str) -> Any:
+    """`value` as the declared type has it; refused where it is something else."""
+    origin, inner = get_origin(declared), get_args(declared)
+    if origin is UnionType:  # only ever `X | None`
+        return None if value is None else _typed(inner[0], value, where)
+    if dataclasses.is_dataclass(declared):
+        try:
+            return from_dict(declared, value)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+    if declared in _PLAIN:
+        wanted, fits = _PLAIN[declared]
+    elif origin is Literal:
+        wanted, fits = f"one of {', '.join(inner)}", lambda value: value in inner
+    elif origin is tuple:
+        wanted, fits = "a list", lambda value: isinstance(value, (list, tuple))
+    else:
+        return value
+    if not fits(value):
+        raise InputError(f"{where} must be {wanted}, not {_named(value)}")
+    if origin is tuple and declared not in _PLAIN:
+        return tuple(_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
+    return tuple(value) if origin is tuple else value
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, (list, tuple, dict)):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and abs(value) > 10**18:
+        return "a number out of range"
+    shown = json.dumps(value)
+    return shown if len(shown) < 40 else "text"
+
+
+def read_jsonl(
+    path: str | Path, kind: type | None = None, left_out: list[InputError] | None = None
+) -> Iterator[Any]:
+    """Yield the records of a JSONL file, as dicts or as `kind`.
+
+    Args:
+        left_out: for rows that are independent of each other: takes what is wrong with each one
+            that cannot be read, instead of its ending the whole.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a line is not a JSON object or not a `kind`; the message starts with
+            `path:line`. Or the file is a folder, a device or a pipe.
+    """
+    for number, record, fault, _ in _lines(path, kind):
+        if not fault:
+            yield record
+            continue
+        error = InputError(f"{path}:{number}: {fault}")
+        if left_out is None:
+            raise error
+        left_out.append(error)
+
+
+def read_recoverable(
+    path: str | Path, kind: type | None = None
+) -> tuple[list[tuple[int, Any]], int | None]:
+    """Records of a JSONL file with their line numbers, and the number of a torn last line.
+
+    A last line that does not parse and does not end in a newline was being written when the
+    writer died; it is left out. Anything else that does not parse is an error.
+
+    Raises:
+        InputError: as `read_jsonl`.
+    """
+    records: list[tuple[int, Any]] = []
+    for number, record, fault, whole in _lines(path, kind):
+        if not fault:
+            records.append((number, record))
+        elif whole:
+            raise InputError(f"{path}:{number}: damaged line ({fault})")
+        else:
+            return records, number
+    return records, None
+
+
+def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str, bool]]:
+    """Each line's number, its record, else what is wrong with it, and whether the line has an end.
+
+    The one reader of JSONL: what differs is only what is done about a line that cannot be read.
+    """
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path} is not a regular file; name a JSONL file")
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+                found = (row if kind is None else from_dict(kind, row)), ""
+            except InputError as error:
+                found = None, str(error)
+            yield number, *found, line.endswith(b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """An append-only JSONL file that survives being killed in the middle of a line."""
+
+    path: Path
+
+    def append(self, records: Iterable[Any]) -> int:
+        """Add records; they are on disk when this returns. Returns how many."""
+        lines = [to_json(record) + "\n" for record in records]
+        with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        return len(lines)
+
+    def mend(self) -> None:
+        """Cut off a last line without an end, so that the next record starts on its own."""
+        with open(self.path, "rb") as file:
+            whole = sum(len(line) for line in file if line.endswith(b"\n"))
+        if whole < self.path.stat().st_size:
+            os.truncate(self.path, whole)
+
+    def records(self, kind: type | None = None) -> Iterator[Any]:
+        """The records so far; a last line torn by a crash is cut off first.
+
+        Raises:
+            InputError: a line that is not the last cannot be read (the message says which).
+        """
+        if not self.path.exists():
+            return iter(())
+        if self.path.is_file():
+            self.mend()
+        return read_jsonl(self.path, kind)
+
+
+def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
+    """Write records to a new file, all or nothing; returns how many.
+
+    The file appears under its name only when it is complete and on disk, so a half-written
+    output never looks like a finished one.
+    """
+    count = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for record in records:
+            count += 1
+            yield to_json(record) + "\n"
+
+    write_atomically(path, lines())
+    return count
+
+
+def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:
+    """Write text to `path` through a temporary file in the same folder and an atomic rename.
+
+    Raises:
+        InputError: the path has no name, or is a folder or a device; nothing is replaced.
+    """
+    path = Path(path)
+    if not path.name or (path.exists() and not path.is_file()):
+        raise InputError(f"{str(path)!r} is not a regular file; name one to write")
+    path = path.resolve() if path.is_symlink() else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,177 @@
+"""Figures of what happens along a training, along a trace, and until thinking ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s1core.errors import InputError
+from s1lab.figures.labels import Line, label_lines
+from s1lab.figures.panels import Table, note, thousands, tidy
+from s1lab.figures.style import WIDTH, ink, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DASHES = ("-", "--", ":", "-.")
+GROUPS = {
+    "forced": ("Wait, forced", "wait", "", "^"),
+    "own": ("Wait, the model's own", "ours", (4, 2), "o"),
+    "plain": ("any other step", "muted", (1, 1.6), "s"),
+}
+UNITS = {"entropy": "entropy (bits)", "varentropy": "varentropy (bits²)"}
+
+
+@styled
+def loss_curve(log: Table, *, title: str = "") -> Figure:
+    """Training loss with the learning rate below it (Appendix D of the paper).
+
+    `log` has rows of a training log with `step`, `loss`, `lr` and, for its ends, `epoch`. The thin
+    line is the loss as logged, the bold one averages over 5% of the run.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    table = tidy(log, "step", "loss", "lr")
+    # Centred, so that the bold line does not lag behind a falling loss.
+    window = max(1, round(0.05 * len(table)))
+    table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
+    fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
+    for panel, y, look in (
+        (top, "loss", {"linewidth": 0.8, "alpha": 0.35}),
+        (top, "smooth", {}),
+        (bottom, "lr", {"linewidth": 1.5}),
+    ):
+        sns.lineplot(
+            table, x="step", y=y, color=ink("ours"), estimator=None, errorbar=None, ax=panel, **look
+        )
+    epochs = table["epoch"].astype(int) if "epoch" in table else table["step"] * 0
+    for start in table.loc[epochs.diff() > 0, "step"]:
+        top.axvline(start, color=ink("rule"), linewidth=0.8, zorder=0)
+    end = table.iloc[-1]
+    look = {"va": "center", "fontweight": "semibold", "annotation_clip": False, "xytext": (9, 0)}
+    note(top, f"{end['smooth']:.3f}", (end["step"], end["smooth"]), color=ink("ours"), **look)
+    peak = table["lr"].max()
+    bottom.set_ylim(0, peak * 1.15)
+    bottom.set_yticks([0, peak], ["0", f"{peak:.0e}".replace("e-0", "e\N{MINUS SIGN}")])
+    bottom.xaxis.set_major_formatter(thousands)
+    top.set(title=title, ylabel="loss per supervised token")
+    bottom.set(xlabel="step", ylabel="learning\nrate")
+    return fig
+
+
+@styled
+def still_thinking(
+    table: Table, *, cuts: Sequence[tuple[float, str]] = (), title: str = ""
+) -> Figure:
+    """Share of generations that are still thinking after so many tokens.
+
+    Args:
+        table: `name`, `seed` and `tokens`, a row for each generation's thinking tokens. A seed is
+            a thin line, all together a bold one.
+        cuts: thinking tokens to mark, with what happens there.
+        title: title of the figure.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    table = tidy(table, "name", "seed", "tokens").astype({"tokens": float})
+    fig, panel = plt.subplots(figsize=(WIDTH, 3.6))
+    lines = []
+    share = {"complementary": True, "stat": "percent", "color": ink("ours"), "ax": panel}
+    for number, (name, rows) in enumerate(table.groupby("name", sort=False)):
+        for _, seed in rows.groupby("seed"):
+            sns.ecdfplot(seed, x="tokens", linewidth=0.7, alpha=0.4, **share)
+        sns.ecdfplot(rows, x="tokens", linestyle=DASHES[number % len(DASHES)], **share)
+        places = np.linspace(0, table["tokens"].max(), 26)[1:-1]
+        points = [(place, 100 * float((rows["tokens"] > place).mean())) for place in places]
+        lines.append(Line(str(name), ink("ours"), tuple(points)))
+    for line in panel.lines:  # everyone thinks at 0 tokens; an infinite place is not drawn
+        line.set_xdata([0, *line.get_xdata()[1:]])
+    panel.set_xlim(0, 1.02 * table["tokens"].max())
+    panel.set_ylim(0, 103)
+    panel.xaxis.set_major_formatter("{x:,.0f}")
+    for place, text in cuts:
+        if place > table["tokens"].max():
+            continue  # nobody thinks for so long: there is nothing to mark
+        panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
+        where = {"xycoords": ("data", "axes fraction"), "xytext": (5, -2), "va": "top"}
+        note(panel, text, (place, 1), color=ink("muted"), **where)
+    panel.set(xlabel="thinking tokens", ylabel="still thinking (%)", title=title)
+    label_lines(panel, lines)
+    return fig
+
+
+@styled
+def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 160) -> Figure:
+    """Entropy and varentropy at the `last` thinking tokens of one trace.
+
+    The starts of steps and the Waits of `row` (from `s1lab.traces.inspection.uncertainty_rows`)
+    are marked.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    tokens = len(row["entropy"])
+    if not tokens:
+        raise InputError("nothing to draw: the trace has no thinking tokens.")
+    shown = range(max(tokens - last, 0), tokens)
+    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 4.2), sharex=True)
+    for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
+        panel.bar(shown, [row[measure][i] for i in shown], width=0.85, color=ink("ours"))
+        for place in set(row["plain"]) & set(shown):
+            panel.axvline(place - 0.5, color=ink("rule"), linewidth=0.8, zorder=0)
+        top = 1.1 * max(max(row[measure][i] for i in shown), 0.1)
+        panel.set(ylabel=unit, ylim=(0, 1.2 * top))
+        panel.margins(x=0.01)
+        for group in ("own", "forced"):
+            name, series, _, marker = GROUPS[group]
+            places = [i for i in row[group] if i in shown]
+            look = {"marker": marker, "s": 42, "color": ink(series), "linewidth": 0}
+            sns.scatterplot(x=places, y=[top] * len(places), ax=panel, **look)
+            if places and panel is panels[0]:  # the forced ones are at the end of the trace
+                last = {"xytext": (6, 7), "ha": "right"}
+                beside = last if group == "forced" else {"xytext": (-6, 7), "ha": "left"}
+                at = places[-1 if group == "forced" else 0]
+                note(panel, name, (at, top), color=ink(series), **beside)
+    panels[0].set_title(title)
+    panels[1].set_xlabel("thinking token")
+    return fig
+
+
+@styled
+def around_waits(rows: Table, *, title: str = "") -> Figure:
+    """Mean uncertainty by distance from the first token of a step, with 95% intervals.
+
+    `rows` are of `s1lab.traces.inspection.around_waits`; numbers may be text, as in a CSV file.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    table = tidy(rows, "group", "measure", "offset", "mean", "low", "high")
+    table = table.astype({"offset": int, "mean": float, "low": float, "high": float})
+    groups = [group for group in GROUPS if (table["group"] == group).any()]
+    names, inks, dashes, markers = zip(*(GROUPS[group] for group in groups), strict=True)
+    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
+    for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
+        found = table[table["measure"] == measure]
+        sns.lineplot(
+            found, x="offset", y="mean", hue="group", style="group", hue_order=groups,
+            style_order=groups, palette=[ink(name) for name in inks], dashes=list(dashes),
+            markers=list(markers), markersize=4.5, markeredgewidth=0, estimator=None,
+            errorbar=None, legend=False, ax=panel,
+        )  # fmt: skip
+        for group, name in zip(groups, inks, strict=True):
+            band = found[found["group"] == group]
+            ends = (band["offset"], band["low"], band["high"])
+            panel.fill_between(*ends, color=ink(name), alpha=0.25, linewidth=0)
+        panel.axvline(0, color=ink("muted"), linewidth=0.8, zorder=0)
+        panel.set_ylabel(unit)
+        panel.set_ylim(bottom=0)
+    panels[0].set_title(title)
+    above = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.98)}
+    panels[0].legend(panels[0].lines[: len(names)], names, frameon=False, ncols=3, **above)
+    panels[1].set_xlabel("tokens from the first token of a step")
+    return fig

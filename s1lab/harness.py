@@ -1,0 +1,162 @@
+"""Budget forcing as a model of lm-evaluation-harness, without a fork of it.
+
+::
+
+    python -m s1lab.harness --model s1core \\
+        --model_args pretrained=simplescaling/s1.1-32B,max_thinking=32000,num_ignore=2 \\
+        --tasks gsm8k --log_samples --output_path logs/
+
+is `lm_eval` with every option that it has and one more model, "s1core", which no installed package
+could add to its own command. A task's text becomes the user's turn; the model thinks within the
+budget; the task sees the answer alone, so that its stop strings cannot fire inside a thought.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+
+from s1core.forcing import Budget, generate
+from s1core.records import Generation, Problem
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
+    from s1core.backends.base import Backend
+
+
+@register_model("s1core")
+class S1Core(LM):
+    """A reasoning model under a thinking budget (Section 3.1), for any `generate_until` task.
+
+    Model arguments:
+        pretrained: checkpoint folder or Hub id.
+        max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
+        template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
+        seed: seed of sampled decoding; unused when the task decodes greedily.
+        with_thinking: give the task the thinking too, before the answer, as the official fork did.
+        batch_size, dtype, device: passed to the transformers backend.
+    """
+
+    def __init__(
+        self,
+        pretrained: str,
+        max_thinking: int = 32_000,
+        num_ignore: int = 0,
+        min_thinking: int = 0,
+        ignore_str: str = "Wait",
+        answer_cue: str = "Final Answer:",
+        max_answer: int = 1_024,
+        template: str = "s1",
+        seed: int = 0,
+        with_thinking: bool = False,
+        batch_size: int | str = 8,
+        dtype: str = "auto",
+        device: str | None = None,
+        max_batch_size: int | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        super().__init__()
+        self.budget = Budget(
+            max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer
+        )
+        self.template, self.sampling_seed, self.with_thinking = template, seed, bool(with_thinking)
+        if backend is None:
+            import torch
+
+            from s1core.backends.hf import HFBackend
+
+            # The harness asks for "cuda:0" unless told otherwise, with or without a GPU.
+            if str(device).startswith("cuda") and not torch.cuda.is_available():
+                device = "cpu"
+            size = max_batch_size or (8 if str(batch_size).startswith("auto") else int(batch_size))
+            backend = HFBackend.from_pretrained(
+                pretrained, dtype=dtype, device=device, batch_size=size
+            )
+        self.backend = backend
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Answer every request under the budget, cut at the task's stop strings."""
+        texts = [""] * len(requests)
+        # Repeats of a document are samples of it, numbered as they come.
+        rounds: dict[tuple[Any, ...], list[int]] = {}
+        seen: Counter[Any] = Counter()
+        for index, request in enumerate(requests):
+            settings = _settings(request.args[1])
+            rounds.setdefault((settings, seen[request.args[0], settings]), []).append(index)
+            seen[request.args[0], settings] += 1
+        for ((temperature, top_p, until), sample), members in rounds.items():
+            generations = generate(
+                self.backend,
+                [Problem(requests[index].args[0], "") for index in members],
+                self.budget,
+                template=self.template,
+                temperature=temperature,
+                top_p=top_p,
+                seed=self.sampling_seed,
+                first_sample=sample,
+                progress=not disable_tqdm,
+            )
+            for index, generation in zip(members, generations):
+                texts[index] = self._visible(generation, until)
+                self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
+        return texts
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Not defined: a thought stands between the question and the answer."""
+        raise NotImplementedError(
+            "s1core answers after thinking, so it scores no continuations; "
+            "choose a task with output_type generate_until"
+        )
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Not defined, as `loglikelihood`."""
+        raise NotImplementedError("s1core measures no perplexity; choose a generate_until task")
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Names the tokenizer in the harness's cache keys."""
+        return str(self.backend.tokenizer.name_or_path).replace("/", "__")
+
+    def chat_template(self, chat_template: bool | str = False) -> str:
+        """The chat template is applied by s1core; "" tells the harness to apply none."""
+        return ""
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """One user turn for the whole history; the model's own template is applied afterwards."""
+        return "\n\n".join(message["content"] for message in chat_history)
+
+    def _visible(self, generation: Generation, until: Sequence[str]) -> str:
+        cue = self.budget.answer_cue if generation.outcome != "ended" else ""
+        answer = cue + generation.answer
+        ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
+        answer = answer[: min(ends, default=len(answer))]
+        return f"{generation.thinking}\n{answer}" if self.with_thinking else answer
+
+
+def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:
+    """Temperature, top_p and stop strings of a request."""
+    greedy = not asked.get("do_sample", float(asked.get("temperature") or 0) > 0)
+    until = asked.get("until") or ()
+    return (
+        0.0 if greedy else float(asked.get("temperature") or 1.0),
+        float(asked.get("top_p") or 1.0),
+        (until,) if isinstance(until, str) else tuple(until),
+    )
+
+
+def main() -> None:
+    """`lm_eval` with the model "s1core" registered."""
+    from lm_eval.__main__ import cli_evaluate
+
+    cli_evaluate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Generations of one condition, graded (Section 3.1): a point of a figure, a cell of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from s1core.records import Generation
+from s1lab import experiments
+from s1lab.data import benchmarks
+from s1lab.evaluation.measure import UNLIMITED, asked, resume, tabulate
+from s1lab.experiments import Condition
+from s1lab.kinds import sft
+from s1lab.lab import Lab
+from s1lab.runs import Run
+from s1lab.steps import Step
+
+KEPT_TRACES = 12
+"""Questions of each run whose generations are kept among the small files, for people to read."""
+
+
+def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
+    """Every condition of the profile's experiments."""
+    for experiment, condition in experiments.conditions(lab.profile):
+        yield experiment.name, step(lab, condition)
+
+
+def step(lab: Lab, condition: Condition) -> Step:
+    """Public files: `grades.csv`, one row per generation, and `traces.jsonl`, the generations of
+    the first questions. All generations, with their token ids, are the run's records."""
+    checkpoint, needs = sft.identity(lab, condition.training)
+    settings: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "benchmark": condition.benchmark,
+        "questions": lab.profile.evaluation.questions,
+        "samples": condition.samples,
+        "temperature": condition.temperature,
+        "seed": lab.profile.seed,
+        "batch_size": lab.profile.batch_size,
+        "budget": asdict(condition.budget),
+    }
+    if condition.instruct:
+        settings["instruct"] = list(condition.instruct)
+    if condition.counts_steps:
+        settings["steps"] = condition.steps or UNLIMITED
+    if not condition.thinking:
+        settings["thinking"] = False
+    return lab.step(
+        "generate",
+        settings,
+        f"{condition.benchmark}, {condition.label}",
+        lambda run: _generate(lab, run, condition),
+        needs=needs,
+        training=condition.training,
+        condition=condition,
+    )
+
+
+def _generate(lab: Lab, run: Run, condition: Condition) -> dict[str, Any]:
+    problems = lab.problems(condition.benchmark)
+    lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
+    backend = lab.backend(sft.model(lab, condition.training))
+    resume(
+        run,
+        backend,
+        problems,
+        condition.budget,
+        samples=condition.samples,
+        temperature=condition.temperature,
+        seed=lab.profile.seed,
+        template=lab.profile.template,
+        progress=lab.progress,
+        **asked(condition, backend.tokenizer, lab.profile.engine),
+    )
+    order = {problem.key: place for place, problem in enumerate(problems)}
+    generations = sorted(
+        run.records(Generation), key=lambda made: (order[made.problem_key], made.sample)
+    )
+    kind = benchmarks.benchmark(condition.benchmark).kind
+    run.write_table("grades.csv", tabulate(problems, generations, kind))
+    first = {problem.key for problem in problems[:KEPT_TRACES]}
+    run.write_records(
+        "traces.jsonl", [g for g in generations if g.problem_key in first and g.sample == 0]
+    )
+    return {"generations": len(generations)}

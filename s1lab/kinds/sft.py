@@ -1,0 +1,101 @@
+"""Fine-tuning (Section 4.1): from examples to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from s1core.checkpoints import identify, load_tokenizer, locate
+from s1core.records import Example
+from s1lab.data.sources import SUBSETS
+from s1lab.experiments import Training
+from s1lab.kinds import curation
+from s1lab.lab import Lab
+from s1lab.runs import Run
+from s1lab.steps import Step
+
+
+def step(lab: Lab, training: Training) -> Step:
+    """The base model fine-tuned; the model is in `sft/final`, the log public as `log.jsonl`."""
+    data, needs = SUBSETS.get(training.subset, lab.profile.pool), ()
+    if lab.profile.pool == "pocket":
+        needs = (curation.selection(lab, training.subset),)
+        data = needs[0].run.id
+    settings = {
+        "model": lab.model_id,
+        "data": data,
+        "sft": {**lab.profile.sft, "seed": lab.profile.seed, **dict(training.changes)},
+        "template": lab.profile.template,
+    }
+    if training.control:
+        settings["control"] = training.control
+    return lab.step(
+        "sft",
+        settings,
+        f"fine-tuning, {training.label}",
+        lambda run: _train(lab, run, training, settings["sft"]),
+        needs=needs,
+        training=training,
+    )
+
+
+def model(lab: Lab, training: Training | None) -> str | Path:
+    """What is sampled from: the base model, a released one, or a checkpoint (made if need be)."""
+    if training is None:
+        return lab.profile.model
+    if training.released:
+        return lab.profile.released[training.released]["model"]
+    return step(lab, training).make().path / "sft" / "final"
+
+
+def identity(lab: Lab, training: Training | None) -> tuple[str, tuple[Step, ...]]:
+    """How settings name `model`, and the step that makes it, if one does."""
+    if training is None:
+        return lab.model_id, ()
+    if training.released:
+        return identify(str(model(lab, training))), ()
+    made = step(lab, training)
+    return made.run.id, (made,)
+
+
+def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
+    """What a training reads: a subset, its questions naming the budget of their trace where the
+    training is for such control (Appendix E.1)."""
+    from s1core.forcing import controls
+
+    examples = curation.examples(lab, training.subset)
+    if training.control == "tokens":
+        return [controls.token_conditional(example, tokenizer) for example in examples]
+    if training.control == "steps":
+        separator = lab.profile.methods.step_separator
+        return [controls.step_conditional(example, separator) for example in examples]
+    return examples
+
+
+def _train(lab: Lab, run: Run, training: Training, recipe: dict[str, Any]) -> dict[str, Any]:
+    from s1core.sft import SFTConfig, train
+    from s1core.sft.processes import spawn
+
+    lab.release()
+    profile, out = lab.profile, run.path / "sft"
+    base = locate(profile.model)
+    tokenizer = load_tokenizer(base)
+    examples = instructed(lab, training, tokenizer)
+    config = SFTConfig(**recipe, template=profile.template)
+    lab.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
+    if profile.gpus or profile.processes > 1 or profile.rehearsal:
+        result = spawn(base, examples, config, out, profile.processes)
+    else:
+        import torch
+
+        if profile.threads:
+            torch.set_num_threads(profile.threads)
+        result = train(base, tokenizer, examples, config, out, progress=lab.progress)
+    run.write_records("log.jsonl", result.log)
+    return {
+        "steps": result.steps,
+        "tokens": result.tokens,
+        "supervised_tokens": result.supervised_tokens,
+        "examples": len(examples),
+        "encoding": result.data,
+    }

@@ -1,0 +1,122 @@
+"""What every kind of run is made with: a profile, a store, and the engine at hand.
+
+The kinds themselves are in `s1lab.kinds` and `s1lab.traces`; this module knows none of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from s1core.backends import open_engine
+from s1core.checkpoints import identify
+from s1core.records import Problem
+from s1lab import profiles
+from s1lab.data import benchmarks
+from s1lab.profiles import Profile
+from s1lab.runs import Compute, RunStore
+from s1lab.steps import Step
+
+if TYPE_CHECKING:
+    from s1core.backends.base import Backend
+
+STAMP_VARIABLE = "S1CORE_STAMP"
+"""Names a word that is written across every figure (see `s1lab.figures.display`)."""
+
+
+Say = Callable[[str], None]
+
+
+class Lab:
+    """A profile, and the store its results live in.
+
+    Args:
+        profile: what to compute; what `missing` names is left out of it.
+        store: where results are kept.
+        progress: show progress bars (in terminals only).
+        say: called with one line when a run is started.
+    """
+
+    def __init__(
+        self, profile: Profile, store: RunStore, *, progress: bool = False, say: Say | None = None
+    ) -> None:
+        if profile.rehearsal:  # whoever draws its runs, and wherever
+            os.environ.setdefault(STAMP_VARIABLE, "rehearsal")
+        self.whole = profile
+        self.missing = store.missing(profile.name)
+        self.profile = profile.without(self.missing)
+        self.store = store
+        self.progress = progress
+        self.say = say or (lambda line: None)
+        self._engine: tuple[str, Backend] | None = None
+
+    def step(
+        self, kind: str, settings: Mapping[str, Any], label: str, compute: Compute, **about: Any
+    ) -> Step:
+        """A run of a kind: whatever changes its result is in its settings, which name it."""
+        return Step(label, self.store.locate(kind, settings), compute, **about)
+
+    @cached_property
+    def curated(self) -> Self:
+        """The lab whose pool is curated from its raw state: this one, or where the pool is a
+        released set, that of the profile named in `curation`, over the same store."""
+        if not self.profile.curation:
+            return self
+        chosen = profiles.load(self.profile.curation).with_seed(self.profile.seed)
+        return type(self)(chosen, self.store, progress=self.progress, say=self.say)
+
+    @cached_property
+    def model_id(self) -> str:
+        """What identifies the base model: its name, and its digest when it ships with s1core."""
+        return identify(self.profile.model)
+
+    @cached_property
+    def grader_ids(self) -> list[str]:
+        """The same of the models that grade difficulty."""
+        return [identify(name) for name in self.profile.graders]
+
+    def problems(self, benchmark: str) -> list[Problem]:
+        """The questions of a benchmark that the profile asks for, in a fixed order."""
+        return benchmarks.load(benchmark, limit=self.profile.evaluation.questions)
+
+    def backend(self, model: str | Path) -> Backend:
+        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
+
+        The last one is kept: runs of one checkpoint after another share it. One of the profile's
+        released checkpoints gets the engine options that the profile has for it.
+
+        Raises:
+            InputError: it names a folder, and that is no checkpoint.
+            BackendError: the engine is not installed, or does not take the model.
+        """
+        if self._engine is None or self._engine[0] != str(model):
+            self.release()
+            self._engine = str(model), self._load(model)
+        return self._engine[1]
+
+    def _load(self, model: str | Path) -> Backend:
+        profile = self.profile
+        options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
+        if profile.engine == "vllm":
+            options = {**profile.engine_options, "seed": profile.seed}
+            for arm in profile.released.values():
+                if arm["model"] == str(model):
+                    options |= arm.get("engine_options", {})
+        elif profile.threads:
+            import torch
+
+            torch.set_num_threads(profile.threads)
+        return open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
+
+    def release(self) -> None:
+        """Let go of the engine, so that its memory is free for another one or for training."""
+        engine, self._engine = self._engine, None
+        close = getattr(engine[1], "close", None) if engine else None
+        if close:
+            close()
+        del engine, close
+        gc.collect()

@@ -1,0 +1,151 @@
+"""Batched rows equal what transformers computes for each row alone, or the model is refused: over
+every family that people fine-tune, with both kinds of attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from s1core import architectures
+from s1core.architectures import check_twin, tiny_twin
+from s1core.backends import SamplingParams, hf
+from s1core.backends.hf import HFBackend, check_attention
+from s1core.errors import InputError
+from tests.helpers import tiny_tokenizer
+
+PLAIN = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3} | {
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "vocab_size": 200,
+    "pad_token_id": None,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+WINDOW = {"sliding_window": 6}
+MHA = {name: value for name, value in PLAIN.items() if name != "num_key_value_heads"}
+SUPPORTED: dict[str, dict[str, Any]] = {
+    "Llama": PLAIN,
+    "Qwen2": {**PLAIN, **WINDOW, "use_sliding_window": True, "max_window_layers": 1},
+    "Qwen3": {**PLAIN, "head_dim": 16},
+    "Qwen3Moe": {**PLAIN, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    "Mistral": {**PLAIN, **WINDOW},
+    "Mixtral": {**PLAIN, **WINDOW, "num_local_experts": 4},
+    "Phi": PLAIN,
+    "Phi3": {**PLAIN, **WINDOW},
+    "Starcoder2": {**PLAIN, **WINDOW},
+    "Gemma": {**PLAIN, "head_dim": 16},
+    "Gemma2": {**PLAIN, **WINDOW, "head_dim": 16, "attn_logit_softcapping": 2.0},
+    "Gemma3": {**PLAIN, **WINDOW, "head_dim": 16},
+    "Granite": {**PLAIN, "logits_scaling": 8.0, "attention_multiplier": 0.3},
+    "Cohere": {**PLAIN, "logit_scale": 0.25},
+    "Cohere2": {**PLAIN, **WINDOW},
+    "GPTNeoX": MHA,
+    "Olmo2": PLAIN,
+    "Olmo3": {**PLAIN, **WINDOW},
+    "Falcon": MHA,
+    "SmolLM3": PLAIN,
+    "StableLm": PLAIN,
+}
+REFUSED: dict[str, dict[str, Any]] = {
+    "Bloom": {"vocab_size": 200, "hidden_size": 64, "n_layer": 3, "n_head": 4},
+    "Mamba": {"vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 3},
+    "Jamba": {**PLAIN, "num_experts": 2, "use_mamba_kernels": False},
+}
+
+
+def build(name: str, attention: str = "eager", **other: Any) -> Any:
+    settings = {**SUPPORTED, **REFUSED}[name]
+    kind = "Gemma3Text" if name == "Gemma3" else name
+    config = getattr(transformers, kind + "Config")(**{**settings, **other})
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = getattr(transformers, name + "ForCausalLM")._from_config(
+            config, attn_implementation=attention
+        )
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                torch.nn.init.normal_(parameter, std=0.2)
+    return model.float().eval()
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_a_batch_of_rows_gives_the_tokens_of_each_row_alone(name, attention):
+    model = build(name, attention)
+    backend = HFBackend(model, tiny_tokenizer())
+    prompts = [list(range(5, 5 + n)) for n in (2, 9, 14)]
+    made = backend.complete(prompts, [SamplingParams(max_tokens=8)] * 3)
+    for prompt, completion in zip(prompts, made, strict=True):
+        ids = torch.tensor([[*prompt, *completion.token_ids]])
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
+        if backend._unknown is not None:
+            logits = logits.masked_fill(backend._unknown, -torch.inf)
+        assert logits.argmax(-1).tolist() == list(completion.token_ids)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_batches_would_change_is_refused_in_a_sentence(name):
+    model = build(name)
+    with pytest.raises(InputError, match="use the vllm or completions backend") as error:
+        HFBackend(model, tiny_tokenizer())
+    assert name.lower() in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        *((name, "windows") for name in ("Mistral", "Mixtral", "Phi3", "Starcoder2", "Gemma2")),
+        *((name, "attention_mask") for name in ("Llama", "Qwen2", "Granite", "GPTNeoX")),
+    ],
+)
+def test_the_comparison_sees_a_lost_window_and_a_mask_of_truth_values(monkeypatch, name, broken):
+    """As it was: the mask without a window, and true and false added to the attention's logits."""
+    whole = {"windows": lambda config: {"": None}, "attention_mask": lambda real, *_: real}
+    monkeypatch.setattr(hf, broken, whole[broken])
+    monkeypatch.setattr(architectures, "_checked", set())
+    with pytest.raises(InputError, match="would not be as in transformers"):
+        check_attention(build(name))
+
+
+def test_an_attention_that_takes_other_masks_is_refused():
+    model = build("Llama")
+    model.config._attn_implementation = "flex_attention"
+    with pytest.raises(InputError, match="sdpa or eager attention"):
+        check_attention(model)
+
+
+def test_rope_that_changes_with_length_ends_the_context_where_it_would():
+    scaling = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 40}
+    scaling |= {"short_factor": [1.0] * 8, "long_factor": [4.0] * 8}
+    model = build("Phi3", rope_parameters=scaling, original_max_position_embeddings=40)
+    assert HFBackend(model, tiny_tokenizer()).context_length == 40
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_a_twin_is_small_keeps_every_kind_of_layer_and_leaves_random_numbers_alone(name):
+    model = build(name)
+    state = torch.random.get_rng_state()
+    twin = tiny_twin(model)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert type(twin) is type(model) and sum(p.numel() for p in twin.parameters()) < 2e6
+    kinds = set(getattr(model.config, "layer_types", None) or ())
+    assert set(getattr(twin.config, "layer_types", None) or ()) == kinds
+    assert model.config.num_hidden_layers == PLAIN["num_hidden_layers"]
+    assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), tiny_twin(model).parameters()))
+
+
+def test_a_comparison_is_made_once_for_the_same_settings():
+    made: list[float] = []
+    for eps in (1e-6, 1e-6, 0.1, 1e-6):
+        check_twin(
+            build("Llama", rms_norm_eps=eps),
+            "counting a {} model",
+            lambda twin: not made.append(twin.config.rms_norm_eps),
+            "",
+        )
+    assert made == [1e-6, 0.1]

@@ -1,0 +1,267 @@
+"""The command `s1core`: help with examples, work that resumes, one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from s1core.checkpoints import load_model, load_tokenizer, locate
+from s1core.cli import app, main
+from s1core.errors import InputError
+from s1core.records import Generation, Problem, read_jsonl, write_jsonl
+from s1lab import pocket
+
+
+def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "s1core.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        cwd=cwd,
+    )
+
+
+def _inside(*arguments: str) -> str:
+    """Run a command that must succeed, in this process (which has torch loaded); its output."""
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def _refused(done: subprocess.CompletedProcess) -> str:
+    """The one sentence that a refused command prints; no trace, non-zero exit."""
+    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["demo", "generate", "sft", "grade"])
+def test_every_command_has_help_with_an_example(command):
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0 and f"s1core {command}" in shown.output
+
+
+def test_importing_the_package_loads_no_engine_and_no_plotting_library():
+    heavy = ["torch", "transformers", "vllm", "matplotlib", "pandas", "datasets"]
+    script = f"import s1core, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    common = ["--benchmark", "countdown", "--output", "out.jsonl"]
+    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
+    assert "empty is not a checkpoint" in said
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    (tmp_path / "empty" / "pytorch_model.bin").write_bytes(b"pickle")
+    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
+    assert "no safetensors weights" in said
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_malformed_line_of_problems_is_named_before_anything_is_loaded(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"question": "q", "answer": "a"}\n{"question": \n')
+    done = _s1core(
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        cwd=tmp_path,
+    )
+    assert "p.jsonl:2: not JSON" in _refused(done)
+    (tmp_path / "p.jsonl").write_text("")
+    done = _s1core(
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        cwd=tmp_path,
+    )
+    assert "holds no problems" in _refused(done)
+
+
+def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
+    """The commands of the README, on the base model and held-out puzzles."""
+    monkeypatch.chdir(tmp_path)
+    write_jsonl("p.jsonl", pocket.evaluation_problems(6))
+    command = [
+        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
+        *("--budget", "24", "--waits", "1", "--max-answer", "16", "--batch-size", "4"),
+    ]
+    assert "6 generations (6 new)" in _inside(*command)
+    whole = Path("o.jsonl").read_bytes()
+    # Cut in the middle of a line, as a kill would leave it.
+    Path("o.jsonl").write_bytes(whole[: int(len(whole) * 0.6)])
+    _inside(*command)
+    assert Path("o.jsonl").read_bytes() == whole
+    assert all(g.thinking_tokens <= 24 for g in read_jsonl("o.jsonl", Generation))
+    other = _s1core(*command, "--seed", "5", cwd=tmp_path)
+    assert "begun with other settings" in _refused(other)
+    graded = _inside(
+        *("grade", "o.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
+        *("--output", "grades.jsonl"),
+    )
+    assert "o.jsonl: accuracy" in graded and "n = 6" in graded
+    assert len(Path("grades.jsonl").read_text().splitlines()) == 6
+
+
+def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
+    from s1lab.pocket.pool import build_pool
+
+    rows = [r.example for r in build_pool(0, 200) if not r.error][:16]
+    write_jsonl(tmp_path / "e.jsonl", rows)
+    done = _s1core(
+        *("sft", "--model", "pocket-small", "--data", "e.jsonl", "--output", "run"),
+        *("--epochs", "1", "--lr", "1e-3", "--max-seq-len", "1024"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 steps" in done.stdout
+    shown = _inside("demo", "--model", str(tmp_path / "run" / "final"), "--budget", "20")
+    assert "thinking tokens" in shown
+    assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())
+
+
+def test_the_demo_marks_what_was_forced():
+    shown = _inside("demo", "--waits", "1")
+    assert "[forced: 'Wait']" in shown and "1 Waits" in shown
+    cut = _inside("demo", "--budget", "9")
+    assert "Final Answer" in cut and "9 thinking tokens" in cut
+
+
+ESCAPES = "\x1b]0;t\x07\x1b[2J\u202e\x9b31m\x00\r\x08"
+
+
+def _raw(shown: str) -> set[str]:
+    return {c for c in shown if not (c.isprintable() or c in "\n\t")}
+
+
+def test_no_escape_of_a_question_or_a_file_reaches_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problem = Problem(f"Use 3 7 {ESCAPES}", ESCAPES)
+    name = "p\x1b[31m.jsonl"
+    write_jsonl(name, [problem])
+    shown = _inside("demo", f"Use 3 7 {ESCAPES[:-4]}", "--budget", "9", "--max-answer", "9")
+    assert "\ufffd" in shown and not _raw(shown)
+    common = ["--model", "pocket-small", "--input", name, "--budget", "9", "--max-answer", "9"]
+    assert not _raw(_inside("generate", *common, "--output", "o\x1b[31m.jsonl"))
+    assert not _raw(_inside("grade", "o\x1b[31m.jsonl", "--input", name))
+    Path(name).write_text(json.dumps({"question": "q", "answer": "a", ESCAPES: 1}))
+    with pytest.raises(SystemExit) as error:
+        main(["grade", "o\x1b[31m.jsonl", "--input", name])
+    assert "unknown" in error.value.code and not _raw(error.value.code)
+
+
+def _graded(folder: Path, count: int = 3) -> list[Problem]:
+    problems = [Problem(f"1 + {i}", str(i + 1)) for i in range(count)]
+    write_jsonl(folder / "p.jsonl", problems)
+    made = [Generation(p.key, 0, (), "ended", 0, "stop", "", p.answer) for p in problems]
+    write_jsonl(folder / "o.jsonl", made)
+    return problems
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        *(
+            (path, "is an input too")
+            for path in ("o.jsonl", "p.jsonl", "./o.jsonl", "link", "hard")
+        ),
+        *(
+            (path, "is not a regular file")
+            for path in ("", ".", "/", "/dev/null", "folder", "pipe")
+        ),
+        ("more.jsonl", "holds 9 rows and would be replaced by 3"),
+    ],
+)
+def test_grades_replace_no_input_no_device_and_nothing_longer(
+    tmp_path, monkeypatch, capsys, output, said
+):
+    monkeypatch.chdir(tmp_path)
+    _graded(tmp_path)
+    os.symlink("p.jsonl", "link")
+    os.link("o.jsonl", "hard")
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    write_jsonl("more.jsonl", [{"row": i} for i in range(9)])
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    with pytest.raises(SystemExit) as error:
+        main(["grade", "o.jsonl", "--input", "p.jsonl", "--output", output])
+    assert said in str(error.value.code) and capsys.readouterr().out == ""
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+
+
+def test_a_question_with_two_answers_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    problems = _graded(tmp_path)
+    write_jsonl("p.jsonl", [*problems, Problem(problems[0].question, "other")])
+    with pytest.raises(SystemExit, match="two answers for the question '1 . 0'"):
+        main(["grade", "o.jsonl", "--input", "p.jsonl"])
+
+
+@pytest.mark.parametrize("close", [">&-", "2>&-", ">&- 2>&-", "| true"])
+def test_a_closed_output_does_not_lose_the_file(tmp_path, close):
+    _graded(tmp_path, 30)
+    command = f"{sys.executable} -m s1core.cli grade o.jsonl --input p.jsonl --output g.jsonl"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {close}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert len((tmp_path / "g.jsonl").read_text().splitlines()) == 30
+
+
+def test_ctrl_c_says_what_was_kept(monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("s1core.cli.options.read_problems", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(["grade", "o.jsonl", "--input", "p.jsonl"])
+    assert stopped.value.code == 130
+    assert "what was finished is kept, run the same command" in capsys.readouterr().err
+
+
+SFT = {
+    "--lr": "0 -1 nan inf 1e30 x",
+    "--epochs": "0 -1 1.5 x",
+    "--batch-size": "0 -1",
+    "--max-seq-len": "0 -1",
+    "--limit": "0 -1",
+    "--seed": "-1",
+}
+
+
+@pytest.mark.parametrize(
+    "option, value", [(o, v) for o, values in SFT.items() for v in [*values.split(), "9" * 5000]]
+)
+def test_numbers_of_a_training_have_ranges(option, value):
+    common = ["sft", "--model", "pocket-small", "--data", "none.jsonl", "--output", "run"]
+    done = CliRunner().invoke(app, [*common, option, value])
+    assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
+
+
+def _broken(folder: Path, file: str, content: bytes | None) -> None:
+    shutil.copytree(locate("pocket-small"), folder, dirs_exist_ok=True)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+
+
+BROKEN = [
+    (file, content)
+    for file in ("config.json", "tokenizer.json", "model.safetensors", "generation_config.json")
+    for content in (b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"[" * 9999, b'{"model_type": 3}')
+    if file != "generation_config.json" or content == b"{"
+] + [("config.json", b'{"model_type": "nonsense"}'), ("tokenizer.json", None)]
+
+
+@pytest.mark.parametrize("file, content", BROKEN)
+def test_a_damaged_model_is_one_sentence(tmp_path, file, content):
+    _broken(tmp_path / "m", file, content)
+    with pytest.raises(InputError) as error:
+        load_tokenizer(tmp_path / "m")
+        load_model(tmp_path / "m")
+    assert str(tmp_path / "m") in str(error.value) and len(str(error.value).splitlines()) == 1

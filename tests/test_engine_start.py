@@ -1,0 +1,40 @@
+"""An engine that does not start says why in one sentence, also from a process of its own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from s1core.engine_start import reasoned
+from s1core.errors import BackendError, InputError
+
+
+def test_the_reason_is_the_deepest_cause_that_says_something():
+    with pytest.raises(BackendError) as caught, reasoned("vLLM"):
+        try:
+            raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
+        except ValueError as error:
+            raise RuntimeError("Engine core initialization failed. See root cause.") from error
+    assert str(caught.value) == (
+        "vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV cache is needed"
+    )
+
+
+def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
+    written = "(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\\nmore\\n"
+    with pytest.raises(BackendError, match="^vLLM does not start: OutOfMemoryError: CUDA out of"):
+        with reasoned("vLLM"):
+            os.system(f"printf '{written}' >&2; sleep 0.2")
+            raise RuntimeError("Engine core initialization failed. See root cause above.")
+    assert "CUDA out of memory" in capfd.readouterr().err
+
+
+def test_without_any_reason_the_error_itself_is_told_and_ours_pass_unchanged():
+    with pytest.raises(BackendError, match="Engine core initialization failed"), reasoned("vLLM"):
+        raise RuntimeError("Engine core initialization failed.")
+    with pytest.raises(InputError, match="^as it is$"), reasoned("vLLM"):
+        raise InputError("as it is")
+    with reasoned("vLLM"):
+        started = True
+    assert started

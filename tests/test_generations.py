@@ -1,0 +1,234 @@
+"""What released models said: how a logged row becomes an outcome, and how outcomes are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from s1core.errors import InputError
+from s1lab.audit.published import accuracy_of
+from s1lab.generations import files, tables
+from s1lab.generations.outcomes import counter, differences, table, write
+from s1lab.generations.read import WAITS, outcomes, split, stated_number
+
+COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
+
+
+def words(texts):
+    return [len(text.split()) for text in texts]
+
+
+def log(folder: Path, name: str, *rows: dict) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+# ------------------------------------------------------------------------- parts of a row
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("<|im_start|>think\na b<|im_start|>answer\nC", ("a b", "\nC", False)),
+        ("<|im_start|>think\na\n<|im_start|>answer\nFinal Answer: C", ("a\n", " C", True)),
+        ("<|im_start|>think\nnever ends", ("never ends", "", False)),
+        ("no thought, C", ("", "no thought, C", False)),
+    ],
+)
+def test_thinking_ends_at_the_delimiter_and_was_cut_where_the_cue_follows_it(text, parts):
+    assert split(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "number"),
+    [
+        (r"so \boxed{1,200} in all", "en", 1200),
+        (r"first \boxed{3}, rather \boxed{4}", "en", 4),
+        ("It took 3 days.\n\nSo the answer is 42 apples.", "en", 42),
+        ("উত্তর \\boxed{৫৪০}", "bn", 540),
+        ("Das sind 1.200 Meter.", "de", 1200),
+        ("It is 1.200 metres.", "en", 1.2),
+        ("-5", "en", -5),
+        ("nothing", "en", None),
+        ("5 cars in 15 minutes", "en", 15),  # a guess: the last number of all
+    ],
+)
+def test_a_stated_number_is_read_in_any_script(text, language, number):
+    assert stated_number(text, language) == number
+
+
+def test_two_numbers_in_the_last_paragraph_state_nothing_without_a_guess():
+    assert stated_number("5 cars in 15 minutes", guess=False) is None
+
+
+# ------------------------------------------------------------------------------- layouts
+
+
+def sample(answer: str, cap: int = 500) -> dict:
+    return {
+        "doc": {"question": " Which? ", "option_a": "this", "option_b": "that"},
+        "target": "B",
+        "arguments": {"gen_args_0": {"arg_0": "", "arg_1": {"max_tokens_thinking": cap}}},
+        "resps": [[f"<|im_start|>think\none two{answer}"]],
+    }
+
+
+def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path):
+    name = "crosslingual/fork/cap-500/samples_x.jsonl"
+    cut = sample("\n<|im_start|>answer\nFinal Answer: B. that")
+    ended = sample("<|im_start|>answer\nThe correct answer is A.")
+    found = outcomes(log(tmp_path, name, cut, ended), name, words)
+    assert [(o.condition, o.status, o.cut) for o in found] == [
+        ("500", "correct", True),
+        ("500", "wrong", False),
+    ]
+    assert {(o.set, o.model, o.thinking_tokens) for o in found} == {("fork", "s1.1-32B", 2)}
+
+
+@pytest.mark.parametrize("language", WAITS)
+def test_one_forced_wait_is_found_in_every_language_and_splits_the_thought(tmp_path, language):
+    name = f"crosslingual/mgsm_one_wait/32B/wait/{language}.jsonl"
+    before = f"<|im_start|>think\nSo it is \\boxed{{7}}.\n{WAITS[language]}, again.\n\nIt is 8."
+    rows = [
+        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before}\nFinal Answer: \\boxed{{8}}"},
+        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before} and onFinal Answer: 9"},
+        {"prompt": "2+6?", "gold_answer": 8, "output": "<|im_start|>think\n8\n\nFinal Answer: 8"},
+    ]
+    found = outcomes(log(tmp_path, name, *rows), name, words)
+    assert [(o.before, o.status, o.cut, o.waits, o.place) for o in found] == [
+        ("wrong", "correct", False, 1, "line"),
+        ("wrong", "wrong", True, 1, "line"),
+        ("", "correct", True, 0, ""),
+    ]
+
+
+def test_files_that_note_their_waits_and_score_files(tmp_path):
+    name = "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl"
+    row = {"problem": "Who?", "grading": "C", "thinking_tokens": 9, "response": ""}
+    (found,) = outcomes(log(tmp_path, name, {**row, "append_wait_place": [3, 5]}), name, words)
+    assert (found.model, found.condition, found.status) == ("Qwen3-8B", "2", "no_answer")
+    assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, True)
+
+    name = "skythought_aime24/checkpoint-21.jsonl"
+    code = "a b<|end_of_thought|> \\boxed{033}"
+    row = {"question": "q", "gt": "33", "code": [code], "score": [True]}
+    (found,) = outcomes(log(tmp_path, name, row), name, words)
+    assert (found.condition, found.status) == ("21", "correct")
+    assert found.method.endswith("stored correct")
+
+
+def test_the_authors_own_logs_are_read_in_the_harness_format(tmp_path):
+    name = "simplescaling_results/forcingignore2wait/x/samples_aime24_figures_2025-01-01.jsonl"
+    asked = "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nHow many?<|im_end|>\n"
+    settings = {"max_tokens_thinking": "auto", "thinking_n_ignore": 2}
+    row = {
+        "doc": {"problem": "How many?"},
+        "target": "204",
+        "arguments": {"gen_args_0": {"arg_0": asked, "arg_1": settings}},
+        "resps": [["<|im_start|>think\nhm<|im_start|>answer\nIt is \\boxed{204}."]],
+    }
+    (found,) = outcomes(log(tmp_path, name, row), name, words)
+    assert (found.set, found.condition, found.group) == (
+        "authors",
+        "forcingignore2wait",
+        "aime24_figures",
+    )
+    assert (found.status, found.waits) == ("correct", 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"document": {}}], "a row lacks 'doc'"),
+        ([{**sample("x"), "resps": []}], "a row lacks"),
+        ([{**sample("x"), "doc": "text"}], "a row lacks"),
+    ],
+)
+def test_a_file_with_other_columns_is_refused_in_a_sentence(tmp_path, rows, says):
+    name = "crosslingual/fork/cap-500/samples_x.jsonl"
+    with pytest.raises(InputError, match=says):
+        outcomes(log(tmp_path, name, *rows), name, words)
+
+
+# ---------------------------------------------------------------------- files and outcomes
+
+
+def test_every_file_has_a_commit_a_digest_and_terms():
+    listed = files.entries()
+    assert len(listed) == 122 and sum(entry.rows for entry in listed) > 28_000
+    for entry in listed:
+        assert len(entry.commit) == 40 and len(entry.sha256) == 64 and entry.licence
+
+
+def test_a_file_that_is_missing_or_another_is_refused_before_any_is_read(tmp_path):
+    entry = files.entries()[0]
+    with pytest.raises(InputError, match="is missing; `s1lab fetch generations"):
+        files.located(tmp_path, entry)
+    log(tmp_path, entry.file, {})
+    with pytest.raises(InputError, match="is not the file at .*sha256 differs"):
+        files.located(tmp_path, entry)
+
+
+def test_another_models_tokenizer_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is no tokenizer"):
+        counter(tmp_path)
+    from s1core.checkpoints import locate
+
+    with pytest.raises(InputError, match="not the tokenizer of Qwen2.5"):
+        counter(locate("pocket-s1"))
+
+
+def test_outcomes_that_were_changed_by_hand_are_refused(tmp_path):
+    made = {path.name: path.read_text(encoding="utf-8") for path in COMMITTED.iterdir()}
+    write(made, tmp_path)
+    assert differences(made, tmp_path) == []
+    assert len(table("fork", tmp_path)) == 1104
+    (tmp_path / "fork.csv").write_text(made["fork.csv"].replace("correct", "wrong", 1))
+    assert differences(made, tmp_path) == ["fork.csv"]
+    with pytest.raises(InputError, match="sha256 differs"):
+        table("fork", tmp_path)
+
+
+def test_no_outcome_holds_a_question_or_an_answer():
+    for path in COMMITTED.glob("*.csv"):
+        assert max(map(len, path.read_text(encoding="utf-8").splitlines())) < 200
+
+
+# ---------------------------------------------------------------------------------- tables
+
+
+def test_the_authors_logs_as_recounted_agree_with_the_paper_where_both_count():
+    """MATH500 under its largest cap: 93.0 in the paper's Table 1, and in the recount."""
+    of = tables.recounted(COMMITTED)
+    largest = of[(of.benchmark == "MATH500") & (of.amount == 32_000)].accuracy.item()
+    assert 100 * largest == accuracy_of("Table 1", "s1-32B", "MATH500").percent
+
+
+def test_one_wait_counts_every_trace_once_and_nets_what_it_mended():
+    of = tables.one_wait(COMMITTED, "model")
+    assert of.traces.sum() == len(table("mgsm", COMMITTED)) == 13_146
+    assert (of.readable <= of.traces).all()
+    net = (of.mended - of.broken) / of.readable
+    assert net.tolist() == pytest.approx(of.gain.tolist())
+
+
+def test_runs_that_are_the_same_do_not_differ():
+    import numpy as np
+
+    assert tables.cochran_q(np.tile([[1.0], [0.0], [1.0]], (1, 4))) == 1.0
+    assert tables.cochran_q(np.array([[1, 0]] * 12, float)) < 0.01
+
+
+@pytest.mark.slow
+def test_the_committed_outcomes_are_what_the_files_give(data_dir):
+    from s1lab.generations.outcomes import recompute
+
+    folder = data_dir / "generations"
+    tokenizer = data_dir / "qwen2.5-tokenizer"
+    if not folder.is_dir() or not tokenizer.exists():
+        pytest.skip("needs the generations and Qwen2.5's tokenizer beside them")
+    assert differences(recompute(folder, tokenizer), COMMITTED) == []

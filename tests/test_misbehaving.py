@@ -1,0 +1,170 @@
+"""Servers that answer as none should: nothing is scored that was not answered, nothing outlives its
+limit, and the key goes to one host and into no message."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from s1core.backends import SamplingParams
+from s1core.backends.client import Client, RequestFailed, Retry
+from s1core.backends.completions import CompletionsBackend
+from s1core.errors import BackendError, InputError
+from tests.helpers import tiny_tokenizer
+from tests.misbehaving_server import GOOD, MODELS, REPLIES, Server, choices
+
+KEY = "sk-not+a/real=key-0123456789"
+STOPS = tuple(tiny_tokenizer().encode("<|im_end|></think>"))
+PARAMS = SamplingParams(max_tokens=3, stop_token_ids=STOPS)
+RETRY = Retry(attempts=2, timeout=0.3, wait=0.01, longest_wait=0.02)
+
+
+@pytest.fixture(scope="module")
+def other():
+    return Server("127.0.0.2")
+
+
+@pytest.fixture(scope="module")
+def server(other):
+    return Server(other=other.url)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def connect(server: Server, name: str, **options) -> CompletionsBackend:
+    options = {"context_length": 512, "token_ids": True, "retry": RETRY, **options}
+    return CompletionsBackend(f"{server.url}/{name}/v1", "tiny", tiny_tokenizer(), **options)
+
+
+def test_there_are_many_behaviours():
+    assert len(REPLIES) + len(MODELS) >= 130
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_what_is_no_answer_is_a_failure_in_bounded_time_without_the_key(server, other, name):
+    backend = connect(server, name)
+    started = time.monotonic()
+    (completion,) = backend.complete([[40, 41]], [PARAMS])
+    assert time.monotonic() - started < RETRY.attempts * RETRY.timeout + 3
+    assert (completion.finish_reason, completion.token_ids) == ("error", ())
+    assert completion.error and completion.error.isprintable() and len(completion.error) < 900
+    for part in (KEY, KEY[5:], json.dumps(KEY)[1:-1]):
+        assert part.lower() not in completion.error.lower()
+    assert other.asked == [], "a redirect was followed"
+    assert backend.exact_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("name", "requests"),
+    [
+        *(
+            (name, 2)
+            for name in ("choices-0", "text-0", "body-2", "closes", "status-503", "later-0")
+        ),
+        *((f"status-{status}", 1) for status in (401, 403, 404, 405)),
+        *((name, 1) for name in ("redirect-307", "untrue-2", "reason-2", "length-6-gb", "gzip")),
+    ],
+)
+def test_passing_trouble_is_tried_again_and_what_is_final_is_not(server, name, requests):
+    before, patient = len(server.asked), Retry(attempts=2, timeout=30, wait=0.01)
+    connect(server, name, token_ids=None, retry=patient).complete([[40]], [PARAMS])
+    assert len(server.asked) == before + requests
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_context_length_that_is_none_is_asked_of_the_user(server, name):
+    with pytest.raises(BackendError, match="give context_length"):
+        connect(server, name, context_length=None)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://no-such-host.invalid/v1", "https://127.0.0.1:{port}/is-0/v1"]
+)
+def test_a_wrong_address_is_not_asked_again(server, address):
+    address = address.format(port=server.server_address[1])
+    patient = Retry(attempts=9, timeout=20, wait=5)
+    started = time.monotonic()
+    with pytest.raises(RequestFailed) as failure:
+        Client(address, retry=patient).call("/models")
+    assert failure.value.requests == 1 and time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["two\nlines", "tail\n", "qq\r\nHost: x", "schlüssel", "日本語", "qq zz", "nul\x01", "\u2028x"],
+)
+def test_a_key_that_no_header_carries_is_refused_without_quoting_it(server, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(BackendError, match="OPENAI_API_KEY") as error:
+        connect(server, "is-0")
+    assert key not in str(error.value) and key.split()[0] not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "host/v1", "ftp://h/v1", "http://", "http://[::1/v1", "http://h:99999/v1", "http://h:0/v1",
+     "http://h:x/v1", "http://h/v 1", "http://h/v1\n", "http://hé/v1", "file:///etc/passwd", None,
+     "http://u:secret@h/v1", "http://h/v1?key=secret", "http://h/v1#secret", "u:secret@h/v1"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused_without_repeating_it(address):
+    with pytest.raises(BackendError, match="the server's address") as error:
+        Client(address)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["sk-secret-123", "", "A B", "A=B", None, "1A", "Ä"])
+def test_a_key_in_place_of_its_variable_is_refused_without_quoting_it(name):
+    with pytest.raises(BackendError, match="name of an environment variable") as error:
+        Client("http://127.0.0.1:9/v1", key_variable=name)
+    assert "secret" not in str(error.value)
+
+
+NUMBERS = {
+    "attempts": (0, -1, 1.5, True, 10**9),
+    "timeout": (0, -1, float("nan"), float("inf"), "5"),
+}
+NUMBERS |= {"wait": (-1, float("nan"), None), "longest_wait": (-0.1, 1e30)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(n, v) for n, values in NUMBERS.items() for v in values]
+)
+def test_patience_has_a_range(name, value):
+    with pytest.raises(InputError, match=name):
+        Retry(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "asked", ["²", "-5", "nan", "inf", "1e999", "soon", "", None, "٣", "9" * 999]
+)
+def test_whatever_a_server_asks_for_a_wait_is_bounded(asked):
+    retry = Retry(wait=0.5, longest_wait=3)
+    assert all(0.5 <= retry.pause(attempt, asked) <= 3 for attempt in (0, 5, 10**6))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_ctrl_c_waits_for_no_server_and_spoils_nothing_after_it(server, rows):
+    backend = connect(server, "silence", retry=Retry(timeout=20), concurrency=4)
+    main = threading.main_thread().ident
+    interrupt = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.start()
+        backend.complete([[40]] * rows, [PARAMS] * rows)
+    assert time.monotonic() - started < 10
+    backend._client.retry = RETRY
+    (after,) = backend.complete([[40]], [PARAMS])
+    assert "no answer" in after.error
+
+
+def test_a_good_answer_is_one(server, monkeypatch):
+    monkeypatch.setitem(REPLIES, "good", choices([GOOD]))
+    (completion,) = connect(server, "good").complete([[40]], [PARAMS])
+    assert completion.token_ids == (45, 46) and completion.exact_tokens

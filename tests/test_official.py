@@ -1,0 +1,212 @@
+"""The official loops, request by request, and where each parts from the specification."""
+
+from __future__ import annotations
+
+import pytest
+
+from s1core.backends import ScriptedBackend
+from s1core.forcing import Budget, generate
+from s1core.records import Problem
+from s1core.templates import prompt_ids
+from s1lab.official import loops as compat
+from s1lab.official.loops import DEPARTURES, BackendEngine, HarnessSettings, LoopCrash, Output
+from tests.helpers import tiny_tokenizer
+
+CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
+
+
+class Replay:
+    """An engine that answers from a list; lengths are what the loops look at."""
+
+    def __init__(self, *texts: str):
+        self.tokenizer = tiny_tokenizer()
+        self.texts = list(texts)
+        self.requests = []
+
+    def generate(self, requests):
+        if not requests:
+            raise LoopCrash("empty batch")
+        self.requests += requests
+        return [self._output(request) for request in requests]
+
+    def _output(self, request):
+        ids = self.tokenizer.encode(self.texts.pop(0))[: request.max_tokens]
+        stops = {*request.stop_token_ids, *map(self.tokenizer.convert_tokens_to_ids, request.stop)}
+        stopped = bool(ids) and ids[-1] in stops
+        text = self.tokenizer.decode(ids[:-1] if stopped else ids)
+        return Output(tuple(ids), text, "stop" if stopped else "length")
+
+
+def ids(text: str) -> list[int]:
+    return tiny_tokenizer().encode(text)
+
+
+IM_START, IM_END = ids("<|im_start|>")[0], ids("<|im_end|>")[0]
+
+
+def test_the_readme_makes_these_requests():
+    engine = Replay("yes yes<|im_start|>", " no<|im_end|>", "<|im_start|>answer\n7<|im_end|>")
+    result = compat.readme(engine, CHAT, max_thinking=20, num_ignore=1)
+    think = CHAT + "<|im_start|>think"
+    assert [(r.prompt, r.max_tokens, r.min_tokens) for r in result.requests] == [
+        (think, 20, 0),
+        (think + "yes yesWait", 16, 1),
+        (think + "yes yesWait no", 32_768, 0),
+    ]
+    assert [set(r.stop_token_ids) for r in result.requests] == [{IM_START, IM_END}] * 2 + [{IM_END}]
+    assert result.answer == "<|im_start|>answer\n7"
+
+
+def test_the_readme_subtracts_the_stop_token_but_not_the_wait():
+    engine = Replay("yes<|im_start|>", "no<|im_start|>", "no<|im_start|>", "7<|im_end|>")
+    result = compat.readme(engine, CHAT, max_thinking=10, num_ignore=2)
+    assert [r.max_tokens for r in result.requests[:3]] == [10, 8, 6]
+
+
+def test_the_readme_skips_a_round_when_nothing_is_left_and_forces_no_delimiter_or_cue():
+    engine = Replay("yes yes yes yes", " yes yes<|im_end|>")
+    result = compat.readme(engine, CHAT, max_thinking=5, num_ignore=3)
+    assert len(result.requests) == 2
+    assert result.final_prompt == CHAT + "<|im_start|>think" + "yes yes yes"
+    assert "answer" not in result.final_prompt and "Final" not in result.final_prompt
+
+
+def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():
+    engine = Replay("yes", "no<|im_start|>", "7<|im_end|>")  # The first output has no stop: a cut.
+    result = compat.generate_script(engine, CHAT)
+    assert [r.max_tokens for r in result.requests] == [32_768] * 3
+    assert result.requests[1].prompt.endswith("thinkyesWait")
+
+
+def harness(engine, *prompts, **settings):
+    return compat.harness(engine, [ids(p) for p in prompts], HarnessSettings(**settings))
+
+
+def test_the_harness_without_waits_stops_at_strings_and_appends_the_delimiter():
+    engine = Replay("yes\n<|im_start|>", "\n7<|im_end|>")
+    (result,) = harness(engine, CHAT, max_tokens_thinking=9, max_gen_toks=50)
+    first, last = result.requests
+    assert set(first.stop) == {"<|im_start|>", "<|im_end|>"} and not first.stop_token_ids
+    assert (first.max_tokens, first.min_tokens, last.max_tokens) == (9, 0, 50)
+    think = CHAT + "<|im_start|>think"
+    assert list(result.final_prompt) == ids(think) + ids("yes\n") + ids("<|im_start|>answer")
+    assert result.answer == "\n7"
+
+
+@pytest.mark.parametrize(("cut", "newline"), [("yes yes", "\n"), ("yes yes\n", "")])
+def test_the_harness_cues_a_trace_that_was_cut(cut, newline):
+    engine = Replay(cut, "7<|im_end|>")
+    (result,) = harness(engine, CHAT, max_tokens_thinking=len(ids(cut)))
+    tail = ids(cut) + ids(newline) + ids("<|im_start|>answer\nFinal Answer:")
+    assert list(result.final_prompt) == ids(CHAT + "<|im_start|>think") + tail
+
+
+def test_each_round_of_the_harness_has_the_whole_cap_and_ids_are_cut_but_not_the_text():
+    engine = Replay("yes yes yes<|im_start|>", " no no no<|im_start|>", "7<|im_end|>")
+    (result,) = harness(
+        engine, CHAT, max_tokens_thinking=7, thinking_n_ignore=1, thinking_n_ignore_str="Wait"
+    )
+    assert [r.max_tokens for r in result.requests[:2]] == [7, 7]
+    assert [r.min_tokens for r in result.requests[:2]] == [1, 1]
+    assert list(result.thinking_ids) == ids("yes yes yesWait no no no")[:7]
+    assert result.thinking == "yes yes yesWait no no no"
+    # It was cut, but since its last round stopped by itself it gets no cue.
+    assert list(result.final_prompt)[-2:] == ids("<|im_start|>answer")
+
+
+def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
+    engine = Replay("yes yes", "no<|im_start|>", "no<|im_start|>", "7<|im_end|>", "8<|im_end|>")
+    settings = {"thinking_n_ignore": 1, "thinking_n_ignore_str": "Wait"}
+    cut, waited = harness(engine, CHAT, CHAT, max_tokens_thinking=3, **settings)
+    assert (len(cut.requests), len(waited.requests)) == (2, 3)
+    assert list(cut.final_prompt)[-3:] == ids("Final Answer:")[-3:]
+    assert (cut.answer, waited.answer) == ("7", "8")
+
+
+def test_the_harness_crashes_when_every_sequence_leaves_early():
+    engine = Replay("yes yes", "yes yes")
+    with pytest.raises(LoopCrash, match="empty batch"):
+        harness(engine, CHAT, CHAT, max_tokens_thinking=2, thinking_n_ignore=1)
+
+
+def test_without_a_string_the_harness_only_resubmits():
+    engine = Replay("yes<|im_start|>", " no<|im_start|>", "7<|im_end|>")
+    (result,) = harness(engine, CHAT, max_tokens_thinking=50, thinking_n_ignore=1)
+    assert list(result.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
+
+
+def test_auto_is_what_the_longest_prompt_of_the_batch_leaves():
+    engine = Replay("a<|im_start|>", "b<|im_start|>", "7<|im_end|>", "8<|im_end|>")
+    longer = "yes" * 10 + CHAT
+    results = harness(engine, CHAT, longer, max_model_len=1000)
+    overhead = len(ids("<|im_start|>think")) + len(ids("<|im_start|>answer\nFinal Answer:"))
+    assert {r.requests[0].max_tokens for r in results} == {1000 - len(ids(longer)) - overhead - 100}
+
+
+def test_the_loops_run_on_any_backend_and_agree_with_the_specification_where_they_should():
+    """One Wait, ample budget, a model that ends by itself: harness and specification coincide."""
+    tokenizer = tiny_tokenizer()
+    problem = Problem("yes?", "")
+    prompt = prompt_ids("s1", tokenizer, problem.question)
+
+    def policy(context):
+        return 40 + len(context) % 3 if len(context) % 7 else IM_END
+
+    backend = ScriptedBackend(tokenizer, policy)
+    budget = Budget(100, num_ignore=1, max_answer=30)
+    (spec,) = generate(backend, [problem], budget)
+    engine = BackendEngine(ScriptedBackend(tokenizer, policy))
+    # The harness's think prefix has no line break, so give it one to start level.
+    bare = prompt[: -len(ids("<|im_start|>think\n"))]
+    engine.tokenizer = tokenizer
+    settings = HarnessSettings(100, 1, "Wait", max_gen_toks=30)
+    (result,) = compat.harness(engine, [bare], settings)
+    assert len(engine.requests) == 3
+    assert result.thinking.count("Wait") == spec.waits_used == 1
+
+
+@pytest.mark.parametrize("loop", ["readme", "generate_script", "harness"])
+def test_a_loop_gives_generations_that_can_be_graded(loop):
+    def scripted(context):
+        thinking = tiny_tokenizer().decode(context).split("<|im_start|>think")[1]
+        if "answer" in thinking:
+            done = len(ids(thinking.split("answer")[1]))
+            return [*ids("\n7"), IM_END][done]
+        if "Wait" in thinking and loop != "harness" and thinking.endswith("no"):
+            return IM_START
+        if "<|im_start|>" in thinking:
+            return ids("answer")[0]
+        return (
+            IM_START
+            if thinking.endswith(("yes", "no"))
+            else ids("no" if "Wait" in thinking else "yes")[0]
+        )
+
+    settings = HarnessSettings(30, 1, "Wait", max_gen_toks=30)
+    backend = ScriptedBackend(tiny_tokenizer(), scripted, context_length=10**6)
+    (generation,) = compat.run(loop, backend, [Problem("yes?", "7")], settings)
+    assert (generation.thinking, generation.waits_used) == ("yesWaitno", 1)
+    assert generation.answer.strip() == "7"
+
+
+def test_stop_strings_of_several_tokens_are_refused():
+    engine = BackendEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
+    with pytest.raises(ValueError, match="is not one token"):
+        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
+
+
+def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused():
+    """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
+    backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
+    engine = BackendEngine(backend)
+    (output,) = engine.generate([compat.Request(tuple(range(10, 17)), 32_768)])
+    assert (len(output.token_ids), output.finish_reason) == (13, "length")
+    with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):
+        engine.generate([compat.Request(tuple(range(20)), 5)])
+
+
+def test_every_departure_names_a_loop_of_this_module():
+    assert {d.loop for d in DEPARTURES} == {
+        "readme", "generate_script", "harness",
+    }  # fmt: skip
+    assert all(hasattr(compat, d.loop) and d.does and d.specified for d in DEPARTURES)
