@@ -52,6 +52,8 @@ from s1lab.evaluation.logs import known_logs
 from s1lab.evaluation.report import Table
 from s1lab.figures.display import show
 from s1lab.figures.forests import comparison
+from s1lab.generations.tables import checkpoints
+from s1lab.runs import project_root
 
 findings = audit.audit()
 verdicts = Counter(finding.verdict for finding in findings)
@@ -110,6 +112,39 @@ accuracy_table(accuracies())
 
 # %%
 findings_table(audit.rounding())
+
+# %% [markdown]
+# What that width looks like: AIME24 as answered by eleven checkpoints of *one* fine-tuning run of a
+# 32B model, published by NovaSky {cite}`skythought` and graded again. Nothing in their order
+# foretells which comes out ahead.
+
+# %% tags=["hide-input"]
+steps, chance = checkpoints(project_root() / "results" / "generations")
+glue("audit_noise_low", f"{100 * steps.accuracy.min():.1f}", display=False)
+glue("audit_noise_high", f"{100 * steps.accuracy.max():.1f}", display=False)
+glue("audit_noise_p", f"{chance:.2f}", display=False)
+wandering = steps.assign(name=[f"step {step}" for step in steps.step])
+show(
+    comparison(
+        wandering.assign(series="base"),
+        metric="AIME24 accuracy",
+        title="Eleven checkpoints of one run",
+    ),
+    "audit-noise",
+    alt="AIME24 accuracy of eleven checkpoints with 95% intervals: "
+    + ", ".join(
+        f"{row.name} {100 * row.accuracy:.1f}"
+        for row in wandering.itertuples(index=False)
+    )
+    + " percent.",
+    caption="Thirty questions, eleven checkpoints, 95% intervals. Logs: "
+    "NovaSky-AI/SkyThought at 9a750c72 (Apache-2.0).",
+)
+
+# %% [markdown]
+# From {glue:text}`audit_noise_low` to {glue:text}`audit_noise_high` percent; over the same thirty
+# questions the eleven do not differ by more than chance (Cochran's Q,
+# p = {glue:text}`audit_noise_p`).
 
 # %% [markdown]
 # ## The abstract's two numbers
