@@ -1,0 +1,217 @@
+"""Whatever is wrong with an option or a file is one sentence, before any work, and loses nothing.
+
+Options are found in the command lines themselves, so a new one is tried as soon as it exists.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from s1core import cli as core
+from s1lab import cli as lab
+
+APPS = {"s1core": core, "s1lab": lab}
+HUGE = "9" * 40
+
+GOOD = {
+    "problems.jsonl": '{"question": "What is 1 + 1?", "answer": "2"}\n',
+    "generations.jsonl": "",
+    "examples.jsonl": json.dumps(
+        {
+            "problem": {"question": "What is 1 + 1?", "answer": "2"},
+            "trace": {"thinking": "One and one.", "attempt": "2"},
+        }
+    )
+    + "\n",
+}
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command of a command line, by its words."""
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+def commands() -> list[tuple[str, str, Any]]:
+    return [
+        (app, words, command)
+        for app, module in APPS.items()
+        for words, command in leaves(typer.main.get_command(module.app))
+    ]
+
+
+def bad_numbers() -> Iterator[tuple[str, str, str, str]]:
+    """(app, command, option, value) for every option that takes a number."""
+    for app, words, command in commands():
+        for option in command.params:
+            kind = option.type_descriptor.annotation
+            if kind not in (int, float):
+                continue
+            values = ["-1", "nan", "inf", "-inf", "1e400", HUGE, f"-{HUGE}", "two", "", "0x10"]
+            values += ["1.5"] if kind is int else []
+            for value in values:
+                yield app, words, option.opts[0], value
+
+
+def arguments(words: str, command: Any) -> list[str]:
+    """The least that a command needs, with names of files that are there."""
+    given = words.split()
+    for option in command.params:
+        if not option.required:
+            continue
+        name = option.name
+        value = {"data": "examples.jsonl", "output": "out.jsonl", "tokenizer": "."}.get(
+            name, "problems.jsonl"
+        )
+        value = {"model": "pocket-small", "base_url": "http://127.0.0.1:9/v1"}.get(name, value)
+        value = {"task": "distill", "name": "harness", "size": "small"}.get(name, value)
+        given += [option.opts[0], value] if option.opts[0].startswith("-") else [value]
+    return given
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("S1CORE_DATA_DIR", raising=False)
+    for name, text in GOOD.items():
+        Path(name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
+
+
+def refused(app: str, given: list[str], capsys: pytest.CaptureFixture[str], place: Path) -> str:
+    """Run a command line that must refuse; returns what it said."""
+    before = files(place)
+    with pytest.raises(SystemExit) as ended:
+        core.run(APPS[app].app, app, given)
+    said = capsys.readouterr()
+    text = said.out + said.err
+    if isinstance(ended.value.code, str):
+        text += ended.value.code
+    assert ended.value.code not in (0, None), text
+    assert "Traceback" not in text and len(text) < 4_000
+    assert {k: v for k, v in files(place).items() if k in before} == before
+    return text
+
+
+NUMBERS = sorted(set(bad_numbers()))
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_number_out_of_its_range_is_refused_before_any_work(app, place, capsys):
+    """Some hundreds of cases in one test a command line, so that they take seconds."""
+    tried = 0
+    known = {words: command for name, words, command in commands() if name == app}
+    for name, words, option, value in NUMBERS:
+        if name != app:
+            continue
+        given = [*arguments(words, known[words]), f"{option}={value}"]
+        text = refused(app, given, capsys, place)
+        assert option.strip("-") in text or "Usage" in text, (given, text)
+        tried += 1
+    assert tried > 100, tried
+    assert "torch" not in sys.modules or tried  # nothing is loaded for a number
+
+
+FILES = {
+    "missing": None,
+    "a folder": "folder",
+    "empty": b"",
+    "blank lines": b"\n\n\n",
+    "binary": bytes(range(256)) * 4,
+    "not UTF-8": b'{"question": "\xff\xfe", "answer": "2"}\n',
+    "not JSON": b"question,answer\n1,2\n",
+    "a list": b'[{"question": "q", "answer": "1"}]\n',
+    "a number": b"7\n",
+    "null": b"null\n",
+    "torn": b'{"question": "What is 1 + 1?", "ans',
+    "no question": b'{"answer": "2"}\n',
+    "a question that is a number": b'{"question": 7, "answer": "2"}\n',
+    "a question that is null": b'{"question": null, "answer": "2"}\n',
+    "an answer that is a list": b'{"question": "q", "answer": ["2"]}\n',
+    "nested 100,000 deep": b'{"question": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+    "a number of 5,000 digits": b'{"question": "q", "answer": "2", "n": ' + b"9" * 5000 + b"}\n",
+    "half a character": b'{"question": "\\ud800", "answer": "2"}\n',
+    "NaN": b'{"question": NaN, "answer": "2"}\n',
+    "an unknown field": b'{"question": "q", "answer": "2", "nonsense": 1}\n',
+    "a field given twice": b'{"question": "q", "question": "r", "answer": "2"}\n',
+}
+READERS = {
+    "s1core generate": "--model pocket-small --output out.jsonl --input FILE",
+    "s1core grade": "FILE --input problems.jsonl",
+    "s1core grade problems": "generations.jsonl --input FILE",
+    "s1core select": "FILE --against problems.jsonl --output out.jsonl --size 1",
+    "s1core select against": "examples.jsonl --against FILE --output out.jsonl --size 1",
+    "s1core sft": "--model pocket-small --data FILE --output run",
+    "s1lab annotate distill": "FILE --base-url http://127.0.0.1:9/v1 --model m --output o.jsonl",
+    "s1lab annotate judge": "FILE --base-url http://127.0.0.1:9/v1 --model m --output o.jsonl",
+    "s1lab report": "FILE --input problems.jsonl",
+    "s1lab regrade": "FILE",
+    "s1lab loop harness": "--model pocket-small --output out.jsonl --input FILE",
+}
+KNOWN = ("generate", "grade", "select", "sft", "annotate", "report", "regrade", "loop")
+TASKS = ("distill", "judge", "harness")
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("content", FILES)
+def test_a_file_that_is_not_what_it_should_be_is_one_sentence(content, reader, place, capsys):
+    app, *words = reader.split()
+    if "against" in reader and content in ("an answer that is a list", "an unknown field"):
+        pytest.skip("a benchmark's file may have any other columns")
+    if FILES[content] == "folder":
+        (place / "bad.jsonl").mkdir()
+    elif FILES[content] is not None:
+        (place / "bad.jsonl").write_bytes(FILES[content])
+    given = [word for word in words if word in (*KNOWN, *TASKS)]
+    given += READERS[reader].replace("FILE", "bad.jsonl").split()
+    text = refused(app, given, capsys, place)
+    assert "bad.jsonl" in text or "generations.jsonl" in text, text
+    assert not (place / "out.jsonl").exists() and not (place / "o.jsonl").exists()
+
+
+PROFILES = ("", "..", "../victim", "/etc/passwd", "nope", "a/b", "missing.yaml", "CON\x00", "~")
+BAD_PROFILES = {
+    "empty": "",
+    "a list": "- 1\n",
+    "not YAML": "a: [1\n",
+    "unknown settings": "nonsense: 1\n",
+    "aliases": "a: &a [1, 1]\nb: &b [*a, *a]\n",
+    "binary": "\x00\x01",
+    "a name outside": None,
+}
+WITH_PROFILE = ("reproduce", "compare", "accept", "select", "plan", "preflight", "fetch", "status")
+
+
+@pytest.mark.parametrize("command", WITH_PROFILE)
+@pytest.mark.parametrize("name", [*PROFILES, *BAD_PROFILES])
+def test_a_profile_that_is_none_is_refused_by_every_command(name, command, place, capsys):
+    given = name
+    if name in BAD_PROFILES:
+        text = BAD_PROFILES[name]
+        if text is None:
+            shipped = Path(lab.__file__).parents[1] / "profiles" / "smoke.yaml"
+            text = shipped.read_text().replace("name: smoke", "name: ../../victim")
+        (place / "p.yaml").write_text(text)
+        given = "p.yaml"
+    refused("s1lab", [command, given], capsys, place)
+    assert not (place / "results").exists()

@@ -1,0 +1,140 @@
+"""Damaged files, at random: a reader raises the project's own errors and nothing else.
+
+`FUZZ_SECONDS=120 python -m pytest -m slow tests/test_fuzz.py` is what a release is tried with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s1core.errors import S1Error
+from s1core.grading.files import read_generations
+from s1core.records import (
+    Example,
+    Generation,
+    Grade,
+    Problem,
+    Segment,
+    Trace,
+    read_jsonl,
+    read_recoverable,
+    to_json,
+)
+from s1lab import profiles
+from s1lab.data.mirror import Mirror
+from s1lab.evaluation.logs import read_log
+from s1lab.runs import RunStore
+
+PROBLEM = Problem("What is 1 + 1?", "2")
+MADE = Generation(
+    PROBLEM.key,
+    0,
+    (Segment((1, 2), "sampled", "thinking"), Segment((3,), "forced", "answer")),
+    "ended",
+    0,
+    answer="2",
+)
+SAMPLE = {
+    "doc": {"question": "q", "answer": "2"},
+    "target": "2",
+    "resps": [["<|im_start|>think\nx<|im_start|>answer\n2"]],
+    "arguments": {"gen_args_0": {"arg_0": "q", "arg_1": {"max_tokens_thinking": 5}}},
+}
+ENTRY = {"dir": "d", "file": "a.jsonl", "rows": 1, "sha256": "0" * 64, "source": "AIME24"}
+PIECES = [b"null", b"NaN", b"-1", b"9" * 400, b"[" * 3000, b'"', b"{", b"}", b"\\ud800", b"\x00"]
+PIECES += [b"\xff", b"\n", b"..", b"/etc", b"true", b"1e999", b": ", b"*a", b"&a [*a]", b"\\"]
+
+
+def store(path: Path) -> None:
+    """Everything that looks at a store's small files."""
+    opened = RunStore(path.parent)
+    for run in opened.runs():
+        run.verify()
+    opened.missing("laptop")
+
+
+READERS: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
+    "problems": ("p.jsonl", to_json(PROBLEM).encode(), lambda p: list(read_jsonl(p, Problem))),
+    "examples": (
+        "e.jsonl",
+        to_json(Example(PROBLEM, Trace("t", "2"))).encode(),
+        lambda p: list(read_jsonl(p, Example)),
+    ),
+    "grades": (
+        "g.jsonl",
+        to_json(Grade(PROBLEM.key, 0, "correct", "2", "m")).encode(),
+        lambda p: list(read_jsonl(p, Grade)),
+    ),
+    "generations": ("o.jsonl", to_json(MADE).encode() + b"\n", read_generations),
+    "journal": ("j.jsonl", to_json(MADE).encode() + b"\n", read_recoverable),
+    "log": ("s.jsonl", json.dumps(SAMPLE).encode() + b"\n", read_log),
+    "profile": ("smoke.yaml", (profiles.FOLDER / "smoke.yaml").read_bytes(), profiles.load),
+    "mirror": (
+        "MANIFEST.json",
+        json.dumps([ENTRY]).encode(),
+        lambda p: list(Mirror.open(p.parent).entries),
+    ),
+    "missing": ("missing.json", b'{"laptop": {"AIME24": "gone"}}', store),
+    "manifest": (
+        "sft-0123456789ab/manifest.json",
+        b'{"layout": 1, "kind": "sft", "settings": {"a": 1}}',
+        lambda p: store(p.parent),
+    ),
+    "finished": (
+        "sft-0123456789ab/finished.json",
+        b'{"files": {"log.jsonl": "00"}, "steps": 1}',
+        lambda p: store(p.parent),
+    ),
+}
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """The content with a few random changes."""
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(content) + 1)
+        upto = min(len(content), at + rng.choice((0, 1, 1, 2, 8, 64)))
+        piece = rng.choice((b"", rng.choice(PIECES), bytes([rng.randrange(256)])))
+        content = content[:at] + piece + content[upto:]
+    return content
+
+
+def fuzz(reader: str, folder: Path, seconds: float, seed: int) -> int:
+    """Read damaged files for so long; returns how many were tried."""
+    name, whole, read = READERS[reader]
+    path, rng, tried = folder / name, random.Random(f"{reader}:{seed}"), 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if reader == "finished":
+        beside = path.with_name("manifest.json")
+        beside.write_bytes(READERS["manifest"][1])
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        content = damaged(whole, rng)
+        path.write_bytes(content)
+        try:
+            read(path)
+        except (S1Error, OSError) as error:
+            assert str(error) and len(str(error)) < 3_000
+        except Exception as error:
+            raise AssertionError(f"{reader}: {content[:2000]!r} gave {error!r}") from error
+        tried += 1
+    return tried
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_file_raises_our_errors_alone(reader, tmp_path):
+    assert fuzz(reader, tmp_path, 0.5, seed=0) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS)
+def test_for_longer(reader, tmp_path):
+    seconds = float(os.environ.get("FUZZ_SECONDS", "120")) / len(READERS)
+    assert fuzz(reader, tmp_path, seconds, seed=time.time_ns()) > 100
