@@ -199,7 +199,7 @@ BAD_PROFILES = {
     "binary": "\x00\x01",
     "a name outside": None,
 }
-WITH_PROFILE = ("reproduce", "compare", "accept", "select", "plan", "preflight", "fetch", "status")
+WITH_PROFILE = ("reproduce", "compare", "accept", "plan", "preflight", "fetch", "status")
 
 
 @pytest.mark.parametrize("command", WITH_PROFILE)
