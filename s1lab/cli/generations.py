@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from s1lab.cli.profile import note, say
+from s1core.cli.options import echo
+from s1lab.cli.profile import note
 
 RESULTS = Path("results/generations")
 
@@ -33,4 +34,4 @@ def generations(
         outcomes.write(made, output)
     elif changed := outcomes.differences(made, output):
         raise RunError(f"{output}: {', '.join(changed)} differ from what was computed here")
-    say(f"{output}: {len(made)} files, {'as' if check else ''} computed from {folder}")
+    echo(f"{output}: {len(made)} files, {'as' if check else ''} computed from {folder}")

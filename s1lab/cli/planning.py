@@ -125,9 +125,9 @@ def fetch(
     if profile == "generations":
         from s1lab.generations import files
 
-        say(f"{to}: {files.fetch(to, note)} files brought")
+        echo(f"{to}: {files.fetch(to, note)} files brought")
         if hub:
-            say(f"{files.fetch_authors(to)}: the authors' own logs")
+            echo(f"{files.fetch_authors(to)}: the authors' own logs")
         return
     done = bring(profiles.load(profile), to, note)
     for name, reason in sorted(done.missing.items()):
