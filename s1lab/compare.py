@@ -16,28 +16,12 @@ from s1lab.runs import RunStore
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One condition: ours beside the committed one."""
-
-    label: str
-    here: Point
-    committed: Point
-
-    @property
-    def verdict(self) -> str:
-        if replace(self.here, run="") == replace(self.committed, run=""):
-            return "identical"
-        inside = self.here.accuracy.overlaps(self.committed.accuracy)
-        return "inside the intervals" if inside else "MOVED"
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
-    """The comparison: how many runs have identical files, and the others point by point."""
+    """How many runs have identical files; where not all have, each condition here and committed."""
 
     identical: int
     runs: int
-    rows: tuple[Row, ...] = ()
+    rows: dict[tuple[str, str], tuple[Point, Point]]
 
     def text(self) -> str:
         """The report as plain text."""
@@ -45,13 +29,17 @@ class Report:
         if self.identical == self.runs:
             return lines[0]
         lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
-        for row in self.rows:
-            ours, theirs = row.here, row.committed
+        moved = 0
+        for (label, _), (ours, theirs) in self.rows.items():
+            verdict = "inside the intervals"
+            if replace(ours, run="") == replace(theirs, run=""):
+                verdict = "identical"
+            elif not ours.accuracy.overlaps(theirs.accuracy):
+                verdict, moved = "MOVED", moved + 1
             lines.append(
-                f"{row.label:28} {ours.accuracy.percent():>20} {theirs.accuracy.percent():>20}   "
-                f"{ours.thinking_tokens:.1f} / {theirs.thinking_tokens:.1f}  {row.verdict}"
+                f"{label:28} {ours.accuracy.percent():>20} {theirs.accuracy.percent():>20}   "
+                f"{ours.thinking_tokens:.1f} / {theirs.thinking_tokens:.1f}  {verdict}"
             )
-        moved = sum(row.verdict == "MOVED" for row in self.rows)
         return "\n".join([*lines, f"{moved} of {len(self.rows)} conditions moved"])
 
 
@@ -68,23 +56,15 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
     theirs = {run.id: run for run in store.runs()}
     if not theirs:
         raise RunError(f"no committed results in {committed} to compare with yet")
-    steps = pipeline.steps()
-    same = sum(
-        step.run.id in theirs
-        and step.run.is_finished
-        and step.run.summary()["files"] == theirs[step.run.id].summary()["files"]
-        for step in steps
-    )
-    if same == len(steps):
-        return Report(same, len(steps))
+    runs = [step.run for step in pipeline.steps()]
+    known = [run for run in runs if run.id in theirs and run.is_finished]
+    same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)
+    if same == len(runs):
+        return Report(same, len(runs), {})
     seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
     before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
-    rows = (
-        Row(name[0], made, before[name])
-        for name, made in _points(pipeline).items()
-        if name in before
-    )
-    return Report(same, len(steps), tuple(rows))
+    here = _points(pipeline)
+    return Report(same, len(runs), {n: (here[n], before[n]) for n in here if n in before})
 
 
 def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:

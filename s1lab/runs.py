@@ -4,13 +4,12 @@
 
     store/generate-3f9c1a2b7d10/
         manifest.json      kind and settings: what was asked for (the same on every machine)
-        results.jsonl      append-only records, on disk before `append` returns
+        results.jsonl      append-only records (`Journal`)
         public/            the small files that figures and tables are made from
         finished.json      written last: counts, and a sha256 for each public file
         provenance.json    when, where, how long, with which versions (differs between machines)
 
-The committed `results/<profile>/` has the same layout without `results.jsonl`, and is opened
-read-only. This module knows nothing about models or grading.
+The committed `results/<profile>/` has the same layout without `results.jsonl`, read-only.
 """
 
 from __future__ import annotations
@@ -45,7 +44,6 @@ DEFAULT_STORE, COMMITTED = "store", "results"
 COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
 MISSING, HEADLINE = "missing.json", "scaling.svg"
 """What is committed of a run; beside runs, what could not be had, and the headline figure."""
-
 
 Compute = Callable[["Run"], Mapping[str, Any] | None]
 """Makes or continues a run in its folder; returns facts for its summary, if there are any."""
@@ -112,10 +110,6 @@ class Run:
                 ours = not isinstance(error, Timeout)
             yield ours
 
-    def append(self, records: Iterable[Any]) -> int:
-        """Add records; they are on disk when this returns. Returns how many."""
-        return Journal(self.path / "results.jsonl").append(records)
-
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far (see `Journal.records`)."""
         return Journal(self.path / "results.jsonl").records(kind)
@@ -145,9 +139,8 @@ class Run:
         return list(csv.DictReader(io.StringIO(self._public(name))))
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
-        """A public JSONL file, checked against its digest."""
-        lines = self._public(name).split("\n")  # no other line break ends a record
-        return self._rows(name, filter(None, lines))
+        """A public JSONL file, checked against its digest; only "\\n" ends a record."""
+        return self._rows(name, filter(None, self._public(name).split("\n")))
 
     def summary(self) -> dict[str, Any]:
         """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
@@ -215,11 +208,15 @@ class Run:
                 f"{self.path.parent} holds no finished run {self.id}. It has committed results "
                 f"only: compute it with `make reproduce`, or unset {STORE_VARIABLE}."
             )
+        manifest = json_text({"layout": LAYOUT, "kind": self.kind, "settings": self.settings})
+        path = self.path / "manifest.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with self.lock:
                 if not self.is_finished:
-                    self._start()
+                    # One that a full disk left behind is written again.
+                    if not path.exists() or path.read_bytes() != manifest.encode():
+                        write_atomically(path, [manifest])
                     began = time.perf_counter()
                     extra = compute(self) or {}
                     note(self.path / "provenance.json", time.perf_counter() - began)
@@ -233,13 +230,6 @@ class Run:
                 f"{STORE_VARIABLE}, then run again."
             ) from error
         return self
-
-    def _start(self) -> None:
-        """Say what was asked for; a manifest that a full disk left behind is written again."""
-        manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
-        path, text = self.path / "manifest.json", json_text(manifest)
-        if not path.exists() or path.read_bytes() != text.encode():
-            write_atomically(path, [text])
 
     def finish(self, **extra: Any) -> None:
         """Mark the run finished: digests of its public files, and `extra` facts about it."""
@@ -331,19 +321,18 @@ class RunStore:
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
+
+        def bulky(_: str, names: list[str]) -> set[str]:  # nothing of what is inside `COPIED`
+            return set(names) - COPIED if "manifest.json" in names else set()
+
         paths = [run.path for run in runs]
         for path in paths:
-            shutil.copytree(path, fresh / path.name, ignore=_bulky)
+            shutil.copytree(path, fresh / path.name, ignore=bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         return len(paths)
-
-
-def _bulky(folder: str, names: list[str]) -> set[str]:
-    """What is not copied: all but a few files of a run, nothing of what is inside those."""
-    return set(names) - COPIED if "manifest.json" in names else set()
 
 
 def _sha256(path: Path) -> str:

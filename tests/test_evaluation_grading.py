@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from s1core.errors import InputError
 
+from s1core.errors import InputError
 from s1core.grading import grade, grade_all, grade_text
 from s1core.grading import verifier as verifier_module
 from s1core.grading.equivalence import equivalent, normalise

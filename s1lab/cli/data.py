@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,30 +19,20 @@ from s1core.cli.options import (
     read_problems,
     replace_jsonl,
 )
-from s1core.errors import InputError
+from s1core.errors import BackendError, InputError
 
-if TYPE_CHECKING:
-    from s1lab.annotation.batch import Usage
+app = typer.Typer()
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    app.command(
-        epilog="Example: s1lab annotate distill problems.jsonl --base-url "
-        "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
-    )(annotate)
-    app.command(
-        epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
-        "s1lab export selection.csv --selection"
-    )(export)
-    app.command(
-        epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv"
-    )(report)
-    app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")(
-        regrade
-    )
+ANSWERS = {"distill": "", "classify": "domain", "judge": "correct"}
+"""What a chat model can be asked for, and what the answer is called; of `distill`, an example."""
+LENGTH = 500
+"""Tokens expected per answer, where a job is priced before it is begun."""
 
 
+@app.command(
+    epilog="Example: s1lab annotate distill problems.jsonl --base-url "
+    "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
+)
 def annotate(
     task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
     input: Annotated[
@@ -58,85 +48,64 @@ def annotate(
     concurrency: Annotated[int, number("Questions under way at once.", 1, 1024)] = 8,
     rpm: Annotated[float | None, number("Most requests per minute.", 0.001, 1e9)] = None,
     max_tokens: Annotated[int, number("Most tokens per answer.", 1)] = 4096,
-    expected: Annotated[int, number("Tokens expected per answer, for the price.")] = 500,
     yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
 ) -> None:
     """Get traces, subjects or verdicts from any OpenAI-compatible chat endpoint; resumes.
 
     The key is read from OPENAI_API_KEY, if the endpoint wants one.
     """
-    from s1core.errors import BackendError
     from s1core.records import Example, Problem, read_jsonl
-    from s1lab.annotation import batch, classify, distill, judge
+    from s1lab.annotation import batch, tasks
     from s1lab.annotation.chat import ChatConfig
 
-    config = ChatConfig(
-        base_url,
-        model,
-        max_tokens=max_tokens,
-        concurrency=concurrency,
-        requests_per_minute=rpm,
-        prompt_price=prompt_price,
-        completion_price=completion_price,
-        max_cost=max_cost,
-    )
-    if task not in ("distill", "classify", "judge"):
-        raise typer.BadParameter(f"no task {task!r}; pick one of distill, classify, judge")
+    prices = {"prompt_price": prompt_price, "completion_price": completion_price}
+    speed = {"concurrency": concurrency, "requests_per_minute": rpm}
+    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost, **prices, **speed}
+    config = ChatConfig(base_url, model, **limits)
+    if task not in ANSWERS:
+        raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(ANSWERS)}")
     check_output(output, input, taxonomy)
     cache = output.with_name(output.name + ".answers")
     check_output(cache, input, taxonomy)
     rows = list(read_jsonl(input, Example if task == "judge" else Problem))
     if not rows:
         raise InputError(f"{input} is empty: there is nothing to ask")
-    subjects: dict[str, Any] = {}
-    if task == "classify":
-        if taxonomy is None:
-            raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
-        subjects = classify.read_taxonomy(taxonomy)
-    problems = [row.problem for row in rows] if task == "judge" else rows
-    attempts = {row.key: row.trace.attempt for row in rows} if task == "judge" else {}
-    if len(attempts) < len({(row.key, row.trace.attempt) for row in rows if task == "judge"}):
-        raise InputError(f"{input} has several attempts at one question: judge them apart")
-    questions = {
-        "distill": lambda: distill.questions(problems),
-        "classify": lambda: classify.questions(problems, subjects),
-        "judge": lambda: judge.questions(problems, attempts),
-    }[task]()
-    echo("to do:  " + _usage(batch.estimate(questions, config, cache, expected)))
+    if task == "judge":
+        attempts = {row.key: row.trace.attempt for row in rows}
+        if any(attempts[row.key] != row.trace.attempt for row in rows):
+            raise InputError(f"{input} has several attempts at one question: judge them apart")
+        job = tasks.judge([row.problem for row in rows], attempts)
+    elif task == "distill":
+        job = tasks.distill(rows, model)
+    elif taxonomy is None:
+        raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
+    else:
+        job = tasks.classify(rows, tasks.read_taxonomy(taxonomy))
+    echo(f"to do:  {batch.estimate(job.questions, config, cache, LENGTH)}")
     if not yes:
         echo("nothing was asked; say --yes to start")
         return
-    if task == "distill":
-        result = distill.distill(problems, config, cache)
-        made = list(result.values.values())
-    elif task == "classify":
-        result = classify.classify(problems, subjects, config, cache)
-        made = [{"key": key, "domain": value} for key, value in sorted(result.values.items())]
-    else:
-        result = judge.judge(problems, attempts, config, cache)
-        made = [{"key": key, "correct": value} for key, value in sorted(result.values.items())]
-    echo("took:   " + _usage(result.usage))
+    result = job.run(config, cache)
+    echo(f"took:   {result.usage}")
     for key, error in sorted(result.errors.items())[:5]:
         echo(f"failed: {key}: {error}", err=True)
-    if not made:
-        raise BackendError(
-            f"none of {len(problems)} questions was answered: {output} is not written"
-        )
+    if not result.values:
+        raise BackendError(f"none of {len(rows)} questions was answered: {output} is not written")
+    made = list(result.values.values())
+    if name := ANSWERS[task]:
+        made = [{"key": key, name: value} for key, value in sorted(result.values.items())]
     replace_jsonl(output, made)
-    echo(f"{output}: {len(made)} of {len(problems)}, {len(result.errors)} failed")
+    echo(f"{output}: {len(made)} of {len(rows)}, {len(result.errors)} failed")
 
 
-def _usage(usage: Usage) -> str:
-    return (
-        f"{usage.questions} questions, {usage.cached} known, {usage.requests} requests, "
-        f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens, cost {usage.cost:.2f}"
-    )
-
-
+@app.command(
+    epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
+    "s1lab export selection.csv --selection"
+)
 def export(
     output: Annotated[Path, typer.Argument(help="A .sqlite, .db, .parquet or .csv file.")],
     source: Annotated[str, typer.Option(help="A data set, e.g. s1K; else the profile's.")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Local mirror of the data sets.")] = None,
+    data_dir: DataDir = None,
     profile: Annotated[str, typer.Option(help="Profile whose pool is meant.")] = "laptop",
     selection: Annotated[bool, typer.Option(help="The selected examples, not the pool.")] = False,
     gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
@@ -152,13 +121,14 @@ def export(
     if source:
         items = problems(source, data_dir)
     elif selection:
-        items = open_pipeline(profile, None).examples()
+        items = open_pipeline(profile).examples()
     else:
-        items = open_pipeline(profile, None).curation()[0]
+        items = open_pipeline(profile).curation()[0]
     count = write(items, output, "selection" if selection else "pool", gated_text)
     echo(f"{output}: {count:,} rows")
 
 
+@app.command(epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv")
 def report(
     generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
     input: Input = None,
@@ -181,21 +151,19 @@ def report(
     for path in generations:
         made, torn = read_generations(path)
         if torn is not None:
-            typer.echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
         if not made:
             raise InputError(f"{path} holds no generations")
         grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades), _limit(path)))
+        beside, limit = settings_path(path), None
+        if beside.exists():  # `generate` made it
+            limit = json.loads(beside.read_text())["budget"]["max_thinking"]
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades), limit))
     for matrix in (False, True):
-        typer.echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+        echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
 
 
-def _limit(path: Path) -> int | None:
-    """The thinking budget that `generate` wrote beside a file; None when it did not make it."""
-    beside = settings_path(path)
-    return json.loads(beside.read_text())["budget"]["max_thinking"] if beside.exists() else None
-
-
+@app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")
 def regrade(
     logs: Annotated[
         list[Path], typer.Argument(help="lm-evaluation-harness samples, or other JSONL logs.")
@@ -206,35 +174,31 @@ def regrade(
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
-    from s1core.grading.grades import KINDS
     from s1lab.evaluation.logs import read_log, summary
     from s1lab.evaluation.logs import regrade as grade_again
 
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     for path in logs:
         log = read_log(path, verdict=verdict or None)
-        if log.torn is not None:
-            typer.echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
-        for line in log.left_out[:5]:
-            typer.echo(f"left out: {line}", err=True)
-        done = grade_again(log, kind)  # type: ignore[arg-type] - checked above
+        done = grade_again(log, kind)  # type: ignore[arg-type] - checked there
         found = summary(done)
+        if log.torn is not None:
+            echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
+        for line in log.left_out[:5]:
+            echo(f"left out: {line}", err=True)
         if as_json:
             found |= {"left_out": list(log.left_out), "torn": log.torn}
-            typer.echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
+            echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
             continue
         agreement = "no stored verdicts"
         if done.agreement is not None:
             agreement = f"agreement {100 * done.agreement:.1f}%"
-        rest = f", {len(log.left_out)} rows left out" if log.left_out else ""
-        budgets = {r.budget for r in log.responses}
-        budget = f", budget {budgets.pop()}" if len(budgets) == 1 and None not in budgets else ""
-        typer.echo(
-            f"{path} ({log.layout}{budget}): {len(done.results)} responses, {agreement}, "
-            f"{done.truncated} truncated{rest}"
+        budgets = {response.budget for response in log.responses}
+        known = f", budget {budgets.pop()}" if len(budgets) == 1 and None not in budgets else ""
+        echo(
+            f"{path} ({log.layout}{known}): {len(done.results)} responses, {agreement}, "
+            f"{done.truncated} truncated, {len(log.left_out)} rows left out"
         )
         for pair, count in found["confusion"].items():
-            typer.echo(f"  {count:6} {pair}")
+            echo(f"  {count:6} {pair}")
         for row in found["disagreements"] if disagreements else ():
-            typer.echo(f"  {json.dumps(row, ensure_ascii=False)}")
+            echo(f"  {json.dumps(row, ensure_ascii=False)}")

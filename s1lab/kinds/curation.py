@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.checkpoints import identify
 from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
@@ -32,7 +33,7 @@ def difficulty(lab: Lab) -> Step:
         "pool": profile.pool,
         "pool_size": profile.pool_size,
         "seed": profile.seed,
-        "graders": lab.grader_ids,
+        "graders": [identify(name) for name in profile.graders],
         "max_answer": profile.evaluation.max_answer,
     }
 
