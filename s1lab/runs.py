@@ -110,6 +110,10 @@ class Run:
                 ours = not isinstance(error, Timeout)
             yield ours
 
+    def append(self, records: Iterable[Any]) -> int:
+        """Add records; they are on disk when this returns. Returns how many."""
+        return Journal(self.path / "results.jsonl").append(records)
+
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far (see `Journal.records`)."""
         return Journal(self.path / "results.jsonl").records(kind)

@@ -10,18 +10,13 @@ from pathlib import Path
 import pytest
 
 from s1core.errors import RunError
-from s1core.records import Journal
-from s1lab.runs import Run, RunStore, run_name
+from s1lab.runs import RunStore, run_name
 
 SETTINGS = {"model": "m", "budget": 8}
 
 
-def journal(run: Run) -> Journal:
-    return Journal(run.path / "results.jsonl")
-
-
 def _compute(run):
-    journal(run).append([{"a": 1}, {"a": 2}])
+    run.append([{"a": 1}, {"a": 2}])
     run.write_table("table.csv", [{"x": 1, "y": "two"}])
     run.write_json("facts.json", {"n": 2})
     return {"records": 2}
@@ -53,7 +48,7 @@ def test_a_run_that_failed_goes_on_with_what_it_had(tmp_path):
     store = RunStore(tmp_path)
 
     def fails(run):
-        journal(run).append([{"a": 1}])
+        run.append([{"a": 1}])
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -106,7 +101,7 @@ def test_a_store_that_cannot_be_made_is_one_clear_sentence(tmp_path):
 
 def _racer(root: str, results) -> None:
     def compute(run):
-        journal(run).append([{"pid": os.getpid()}])
+        run.append([{"pid": os.getpid()}])
 
     run = RunStore(root).ensure("demo", SETTINGS, compute)
     results.put([row["pid"] for row in run.records()])
