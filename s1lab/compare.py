@@ -6,7 +6,7 @@ floating-point noise can turn a sampled token, and the accuracies should agree w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from s1core.errors import RunError
@@ -15,36 +15,8 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How many runs have identical files; where not all have, each condition here and committed."""
-
-    identical: int
-    runs: int
-    rows: dict[tuple[str, str], tuple[Point, Point]]
-
-    def text(self) -> str:
-        """The report as plain text."""
-        lines = [f"{self.identical} of {self.runs} runs are identical to the committed ones"]
-        if self.identical == self.runs:
-            return lines[0]
-        lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
-        moved = 0
-        for (label, _), (ours, theirs) in self.rows.items():
-            verdict = "inside the intervals"
-            if replace(ours, run="") == replace(theirs, run=""):
-                verdict = "identical"
-            elif not ours.accuracy.overlaps(theirs.accuracy):
-                verdict, moved = "MOVED", moved + 1
-            lines.append(
-                f"{label:28} {ours.accuracy.percent():>20} {theirs.accuracy.percent():>20}   "
-                f"{ours.thinking_tokens:.1f} / {theirs.thinking_tokens:.1f}  {verdict}"
-            )
-        return "\n".join([*lines, f"{moved} of {len(self.rows)} conditions moved"])
-
-
-def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
-    """Compare the finished runs of a pipeline with the committed results in a folder.
+def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
+    """How many finished runs are as in a folder of committed results; if not all, each condition.
 
     Runs are matched by name (their settings) and compared by the digests of their files; the
     conditions of another seed are matched with those of the committed one.
@@ -59,12 +31,23 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
     runs = [step.run for step in pipeline.steps()]
     known = [run for run in runs if run.id in theirs and run.is_finished]
     same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)
+    lines = [f"{same} of {len(runs)} runs are identical to the committed ones"]
     if same == len(runs):
-        return Report(same, len(runs), {})
+        return lines[0]
     seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
     before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
-    here = _points(pipeline)
-    return Report(same, len(runs), {n: (here[n], before[n]) for n in here if n in before})
+    both = [(n[0], p, before[n]) for n, p in _points(pipeline).items() if n in before]
+    lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
+    for label, ours, their in both:
+        verdict = "inside the intervals" if ours.accuracy.overlaps(their.accuracy) else "MOVED"
+        if replace(ours, run="") == replace(their, run=""):
+            verdict = "identical"
+        lines.append(
+            f"{label:28} {ours.accuracy.percent():>20} {their.accuracy.percent():>20}   "
+            f"{ours.thinking_tokens:.1f} / {their.thinking_tokens:.1f}  {verdict}"
+        )
+    moved = sum(line.endswith("MOVED") for line in lines)
+    return "\n".join([*lines, f"{moved} of {len(both)} conditions moved"])
 
 
 def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:

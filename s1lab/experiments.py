@@ -23,9 +23,8 @@ class Training:
 
     Attributes:
         subset: the examples: "s1", or a baseline of Table 2 (random, diverse, longest, full).
-        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's; "seed" too.
-        control: whether training questions name their trace's budget in "tokens" or "steps"
-            (Appendix E.1); "" for plain questions.
+        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's.
+        control: what training questions name their trace's budget in, if at all (Appendix E.1).
         released: one of the profile's `released` checkpoints, taken as it is; the rest is unused.
     """
 
@@ -55,8 +54,7 @@ class Condition:
         budget: what the decoder enforces (Section 3.1).
         samples, temperature: generations per question; 0 is greedy.
         training: the checkpoint; None is the base model, not fine-tuned.
-        instruct: a budget named in the prompt (Appendix E.1): ("tokens", 64), ("steps", 8) or
-            ("class", "short").
+        instruct: a budget named in the prompt (Appendix E.1), such as ("class", "short").
         steps: most steps the decoder allows; None does not count them.
         thinking: False asks for the answer at once, without a thinking phase.
     """
@@ -265,10 +263,8 @@ EXPERIMENTS = (
 
 
 def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
-    """Every condition of a profile with the experiment that wants it.
-
-    One condition may be wanted twice, under different labels; it is one run all the same.
-    """
+    """Every condition of a profile with the experiment that wants it; two of them may be one run,
+    under different labels."""
     every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks or ()
     for experiment in EXPERIMENTS:
         whole = not ablated or experiment.conditions in (curve, released)

@@ -67,9 +67,8 @@ class S1Core(LM):
             if str(device).startswith("cuda") and not torch.cuda.is_available():
                 device = "cpu"
             size = max_batch_size or (8 if str(batch_size).startswith("auto") else int(batch_size))
-            backend = HFBackend.from_pretrained(
-                pretrained, dtype=dtype, device=device, batch_size=size
-            )
+            options: Any = {"dtype": dtype, "device": device, "batch_size": size}
+            backend = HFBackend.from_pretrained(pretrained, **options)
         self.backend = backend
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:

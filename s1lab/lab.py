@@ -57,8 +57,7 @@ class Lab:
 
     @cached_property
     def curated(self) -> Self:
-        """The lab whose pool is curated from its raw state: this one, or where the pool is a
-        released set, that of the profile named in `curation`, over the same store."""
+        """This lab, or where its pool is a released set, that of the profile in `curation`."""
         if not self.profile.curation:
             return self
         chosen = profiles.load(self.profile.curation).with_seed(self.profile.seed)
@@ -76,9 +75,8 @@ class Lab:
     def backend(self, model: str | Path) -> Backend:
         """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
 
-        The last one is kept: runs of one checkpoint after another share it. One of the profile's
-        released checkpoints gets the engine options that the profile has for it. Raises as
-        `s1core.backends.open_engine` does.
+        The last one is kept: runs of one checkpoint share it. Released checkpoints have engine
+        options of their own. Raises as `s1core.backends.open_engine` does.
         """
         if self._engine and self._engine[0] == str(model):
             return self._engine[1]

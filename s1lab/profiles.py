@@ -266,14 +266,17 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    for name in ("sft", "efforts", "released", "engine_options"):
+    for name in ("efforts", "released", "engine_options"):
         if not isinstance(getattr(profile, name), Mapping):
             raise InputError(f"{name} should hold settings by name")
-    _arguments("sft", SFTConfig, profile.sft)
-    for name, effort in profile.efforts.items():
-        _arguments(f"efforts.{name}", Budget, effort)
-    for name, arm in profile.released.items():
-        _arguments(f"released.{name}", _Released, arm)
+    settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
+    settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
+    settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}
+    for name, (kind, values) in settings.items():
+        try:
+            from_dict(kind, values)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +287,3 @@ class _Released(_Ranged):
     budgets: tuple[Tokens, ...] = ()
     waits: tuple[Waits, ...] = ()
     engine_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _arguments(name: str, kind: type, values: Any) -> None:
-    try:
-        from_dict(kind, values) if kind is _Released else kind(**values)
-    except (TypeError, ValueError) as error:
-        said = str(error).replace(f"{kind.__name__}.__init__()", "it")
-        raise InputError(f"{name}: {said}") from error

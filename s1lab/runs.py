@@ -102,10 +102,10 @@ class Run:
         from filelock import Timeout
 
         with ExitStack() as held:
+            ours = True
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 held.enter_context(self.lock.acquire(timeout=0))
-                ours = True
             except OSError as error:  # where nothing can be written, making the run says so
                 ours = not isinstance(error, Timeout)
             yield ours
@@ -198,20 +198,17 @@ class Run:
     def ensure(self, compute: Compute) -> Run:
         """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
 
-        Processes that ask for the same run at once wait for the first.
-
-        Raises:
-            RunError: the store is read-only and does not hold the run, or cannot be written.
+        Of processes that ask at once, one makes it. Raises RunError where the store is read-only
+        and does not hold the run, or cannot be written.
         """
         if self.is_finished:
             return self
         if self.read_only:
             if (self.path / "finished.json").exists():
                 self.summary()  # says what is wrong with it
-            raise RunError(
-                f"{self.path.parent} holds no finished run {self.id}. It has committed results "
-                f"only: compute it with `make reproduce`, or unset {STORE_VARIABLE}."
-            )
+            told = f"compute it with `make reproduce`, or unset {STORE_VARIABLE}"
+            where = f"{self.path.parent} holds no finished run {self.id}"
+            raise RunError(f"{where}. It has committed results only: {told}.")
         manifest = json_text({"layout": LAYOUT, "kind": self.kind, "settings": self.settings})
         path = self.path / "manifest.json"
         try:
@@ -228,10 +225,10 @@ class Run:
         except OSError as error:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
+            where = f"the run store at {error.filename or self.path}: {error.strerror}"
+            told = f"make room or name another folder in {STORE_VARIABLE}, then run again"
             raise RunError(
-                f"cannot write to the run store at {error.filename or self.path}: {error.strerror}"
-                ". What was finished is kept; make room or name another folder in "
-                f"{STORE_VARIABLE}, then run again."
+                f"cannot write to {where}. What was finished is kept; {told}."
             ) from error
         return self
 
@@ -252,10 +249,8 @@ class RunStore:
 
     @classmethod
     def default(cls, profile: str) -> RunStore:
-        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
-
-        Both lie in the checkout that the working directory belongs to; without one, in that.
-        """
+        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`, both
+        in the checkout that the working directory belongs to; without one, in that."""
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
             return cls(project_root() / COMMITTED / profile, read_only=True)
@@ -314,10 +309,8 @@ class RunStore:
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
-        """Copy finished runs, without their bulky parts, to `folder`; returns how many.
-
-        The folder is replaced as a whole; RunError if it holds something else than runs.
-        """
+        """Copy finished runs, without their bulky parts, to `folder`; returns how many. It is
+        replaced as a whole; RunError if it holds something else than runs."""
         folder = Path(folder)
         for path in sorted(folder.iterdir() if folder.exists() else ()):
             if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):

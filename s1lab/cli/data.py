@@ -171,7 +171,6 @@ def regrade(
     kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
     verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
     disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
     from s1lab.evaluation.logs import read_log, summary
@@ -185,10 +184,6 @@ def regrade(
             echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
         for line in log.left_out[:5]:
             echo(f"left out: {line}", err=True)
-        if as_json:
-            found |= {"left_out": list(log.left_out), "torn": log.torn}
-            echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
-            continue
         agreement = "no stored verdicts"
         if done.agreement is not None:
             agreement = f"agreement {100 * done.agreement:.1f}%"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,17 +30,6 @@ def pretrain(
     if size not in RECIPES:
         raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")
     echo(f"model: {train(RECIPES[size], output, progress=sys.stderr.isatty())}")
-
-
-@app.command(epilog="Example: s1lab pocket skills store/pretrain-large/model")
-def skills(
-    model: Annotated[str, typer.Argument(help="small, large, or a folder.")] = "large",
-    count: Annotated[int, number("Items per skill.", 1, 100_000)] = 500,
-) -> None:
-    """Measure what a base model can do: arithmetic, right numbers, verdicts, direct answers."""
-    from s1lab.pocket.skills import measure
-
-    echo(json.dumps(measure(model, count), indent=2))
 
 
 @app.command(epilog="Examples: s1lab pocket ship large --run store/pretrain-large; ... ship s1")

@@ -1,4 +1,4 @@
-"""Commands about a whole profile: `reproduce`, `compare`, `select`, `accept`."""
+"""Commands about a whole profile: `reproduce`, `compare`, `accept`."""
 
 from __future__ import annotations
 
@@ -129,31 +129,9 @@ def compare(
     pipeline = open_pipeline(profile, seed)
     folder = results / pipeline.profile.name
     if folder.is_dir():
-        echo(compare_results(pipeline, folder).text())
+        echo(compare_results(pipeline, folder))
     else:
         echo(f"no committed results in {folder} to compare with yet")
-
-
-@app.command(epilog="Example: s1lab select laptop --output s1-pocket.jsonl")
-def select(
-    profile: Name = "laptop",
-    output: Annotated[Path | None, typer.Option(help="JSONL file for the examples.")] = None,
-    seed: Seed = None,
-) -> None:
-    """Curate a pool into the training set: quality, difficulty, diversity (Section 2.2)."""
-    from s1core.records import write_jsonl
-    from s1core.selection import Funnel
-    from s1lab.data.audit import beside_paper
-
-    pipeline = open_pipeline(profile, seed)
-    funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
-    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
-    for row in beside_paper(funnel):
-        counts = (row["kept"], row["dropped"], row["paper"])
-        kept, dropped, paper = ("" if count is None else f"{count:,}" for count in counts)
-        echo(f"{row['stage']:20} {kept:>8} {dropped:>8}   {paper}")
-    if output is not None:
-        echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
 
 
 @app.command(epilog="Example: s1lab accept laptop")
