@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from s1core.errors import RunError
 from s1lab.evaluation.measure import Point
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -20,14 +19,11 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
 
     Runs are matched by name (their settings) and compared by the digests of their files; the
     conditions of another seed are matched with those of the committed one.
-
-    Raises:
-        RunError: there are no committed results to compare with.
     """
     store = RunStore(committed, read_only=True)
     theirs = {run.id: run for run in store.runs()}
     if not theirs:
-        raise RunError(f"no committed results in {committed} to compare with yet")
+        return f"no committed results in {committed} to compare with yet"
     runs = [step.run for step in pipeline.steps()]
     known = [run for run in runs if run.id in theirs and run.is_finished]
     same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)

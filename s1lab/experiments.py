@@ -81,24 +81,17 @@ Conditions = tuple[Condition, ...]
 
 
 def condition(
-    profile: Profile,
-    label: str,
-    kind: str,
-    *,
-    benchmark: str | None = None,
-    **fields: Any,
+    profile: Profile, label: str, kind: str, *, benchmark: str | None = None, **fields: Any
 ) -> Condition:
-    """A condition with the profile's own values for whatever is not given.
-
-    `fields` are those of a `Condition`, and `max_thinking`, `num_ignore`, `ignore_str` of its
-    budget.
-    """
+    """A condition with the profile's own values for whatever is not given: `fields` are those of a
+    `Condition`, and `max_thinking`, `num_ignore`, `ignore_str` of its budget."""
     asked = profile.evaluation
     budget = {"max_thinking": asked.max_thinking, "max_answer": asked.max_answer}
     for name in ("max_thinking", "num_ignore", "ignore_str"):
         if name in fields:
             budget[name] = fields.pop(name)
-    fields = {"samples": asked.samples, "temperature": asked.temperature, **fields}
+    fields = {"temperature": asked.temperature, **fields}
+    fields["samples"] = fields.get("samples") or asked.samples
     return Condition(label, kind, benchmark or asked.benchmarks[0], Budget(**budget), **fields)
 
 
@@ -170,8 +163,9 @@ def step_conditional(profile: Profile) -> Conditions:
 
 def class_conditional(profile: Profile) -> Conditions:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
+    samples = profile.methods.samples
     asked = [
-        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), **_samples(profile))
+        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), samples=samples)
         for name in profile.methods.classes
     ]
     return (*asked, natural(profile)) if asked else ()
@@ -180,18 +174,12 @@ def class_conditional(profile: Profile) -> Conditions:
 def _named(
     profile: Profile, unit: Any, kind: str, limits: tuple[int, ...], enforced: str
 ) -> Conditions:
-    common, found = {"training": Training(control=unit), **_samples(profile)}, []
+    common, found = {"training": Training(control=unit), "samples": profile.methods.samples}, []
     for word, mark in (("", ""), (", forced", "+BF")):
         for limit in limits:
             fields = {**common, "instruct": (unit, limit), **({enforced: limit} if mark else {})}
             found.append(condition(profile, f"{limit} {unit}{word}", kind + mark, **fields))
     return tuple(found)
-
-
-def _samples(profile: Profile) -> dict[str, Any]:
-    """Of the prompts that name a budget: the methods' own number, if there is one."""
-    own = profile.methods.samples
-    return {} if own is None else {"samples": own}
 
 
 def voting(profile: Profile) -> Conditions:

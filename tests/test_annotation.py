@@ -36,8 +36,8 @@ from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "secret-key-0123"
 TAXONOMY = {
-    "05": Subject("05", "Combinatorics", ("Graph theory",)),
-    "11": Subject("11", "Number theory", ("Primes",)),
+    "05": Subject("Combinatorics", ["Graph theory"]),
+    "11": Subject("Number theory", ["Primes"]),
 }
 
 

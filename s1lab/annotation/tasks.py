@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -78,13 +78,11 @@ def parse_trace(reply: ChatReply) -> dict[str, str]:
     return {"thinking": thinking, "attempt": attempt}
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A subject of the classification: `Subject("05", "Combinatorics", ("Graph theory", …))`."""
+class Subject(NamedTuple):
+    """A subject of the classification: `Subject("Combinatorics", ["Graph theory", …])`."""
 
-    code: str
     title: str
-    topics: tuple[str, ...]
+    topics: list[str]
 
 
 def read_taxonomy(path: str | Path) -> dict[str, Subject]:
@@ -99,7 +97,7 @@ def read_taxonomy(path: str | Path) -> dict[str, Subject]:
         if not all(isinstance(text, str) for text in texts) or len(code) != 2 or code in subjects:
             needs = "a code of two digits of its own, a title and descriptions"
             raise InputError(f"{path}, row {number}: not a subject, which has {needs}")
-        subjects[code] = Subject(code, title, tuple(topic.strip() for topic in topics))
+        subjects[code] = Subject(title, [topic.strip() for topic in topics])
     if not subjects:
         raise InputError(f"{path} lists no subject")
     return subjects
@@ -109,8 +107,8 @@ def classify(problems: Sequence[Problem], taxonomy: Mapping[str, Subject]) -> Ta
     """Ask for one of the 61 upper-level subjects of the Mathematics Subject Classification
     (Section 2.2, Diversity); values are their titles."""
     rubrics = "\n\n".join(
-        f"### {subject.title}\n* Code: {subject.code}\n* Description: {'; '.join(subject.topics)}"
-        for subject in taxonomy.values()
+        f"### {subject.title}\n* Code: {code}\n* Description: {'; '.join(subject.topics)}"
+        for code, subject in taxonomy.items()
     )
     questions = [_shown("classify", p.key, p.question, rubrics) for p in problems]
 

@@ -127,11 +127,7 @@ def compare(
     from s1lab.compare import compare_results
 
     pipeline = open_pipeline(profile, seed)
-    folder = results / pipeline.profile.name
-    if folder.is_dir():
-        echo(compare_results(pipeline, folder))
-    else:
-        echo(f"no committed results in {folder} to compare with yet")
+    echo(compare_results(pipeline, results / pipeline.profile.name))
 
 
 @app.command(epilog="Example: s1lab accept laptop")

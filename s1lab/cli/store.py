@@ -38,12 +38,9 @@ def show(
     """A run's settings, provenance and files; of a damaged one, what is wrong with it."""
     found = _store(store).get(run)
     shown = {
-        "run": found.id,
-        "state": found.state,
-        "settings": found.settings,
-        "provenance": found.provenance(),
+        **{"run": found.id, "state": found.state, "settings": found.settings},
+        **{"provenance": found.provenance(), "problems": found.verify()},
         "summary": found.summary() if found.is_finished else {},
-        "problems": found.verify(),
     }
     echo(json.dumps(shown, indent=2, ensure_ascii=False))
 

@@ -80,9 +80,8 @@ def plain(name: str) -> str:
 
 def source(name: str) -> Source:
     """The data set of this name (`"gpqa-diamond"` will do); InputError lists them otherwise."""
-    for known, entry in SOURCES.items():
-        if plain(known) == plain(name):
-            return entry
+    if found := [entry for known, entry in SOURCES.items() if plain(known) == plain(name)]:
+        return found[0]
     raise InputError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
 
 
@@ -91,10 +90,8 @@ def table7_name(source_type: str) -> str:
 
     `"qfq/openaimath/Algebra" -> "MATH"`
     """
-    for entry in POOL:
-        if source_type.startswith(entry.source_types):
-            return entry.name
-    return source_type
+    found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
+    return next(found, source_type)
 
 
 def is_gated(source_type: str) -> bool:
