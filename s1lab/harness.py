@@ -37,7 +37,7 @@ class S1Core(LM):
         pretrained: checkpoint folder or Hub id.
         max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
         template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
-        seed: seed of sampled decoding; unused when the task decodes greedily.
+        seed: of sampled decoding.
         with_thinking: give the task the thinking too, before the answer, as the official fork did.
         batch_size, dtype, device: passed to the transformers backend.
     """
@@ -135,12 +135,7 @@ def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:
     )
 
 
-def main() -> None:
-    """`lm_eval` with the model "s1core" registered."""
+if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate
 
     cli_evaluate()
-
-
-if __name__ == "__main__":
-    main()

@@ -60,10 +60,9 @@ class Usage:
     cost: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.questions} questions, {self.cached} known, {self.requests} requests, "
-            f"{self.prompt_tokens:,} + {self.completion_tokens:,} tokens, cost {self.cost:.2f}"
-        )
+        asked = f"{self.questions} questions, {self.cached} known, {self.requests} requests"
+        tokens = f"{self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
+        return f"{asked}, {tokens}, cost {self.cost:.2f}"
 
 
 @dataclass(frozen=True, slots=True)

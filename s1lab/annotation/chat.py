@@ -88,13 +88,9 @@ class ChatClient:
         Raises RequestFailed where this question got no usable answer, and another BackendError
         where no question would (401 to 404, a redirect).
         """
-        body = {
-            "model": self.config.model,
-            "messages": [{"role": role, "content": content} for role, content in messages],
-            "temperature": self.config.temperature,
-            "max_tokens": self.config.max_tokens,
-            "seed": seed,
-        }
+        config, written = self.config, [{"role": r, "content": text} for r, text in messages]
+        body = {"model": config.model, "messages": written, "seed": seed}
+        body |= {"temperature": config.temperature, "max_tokens": config.max_tokens}
         asked = sum(len(content) for _, content in messages)
         try:
             return self._client.call(

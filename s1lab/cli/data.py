@@ -8,25 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from s1core.cli import options
 from s1core.cli.job import settings_path
-from s1core.cli.options import (
-    Bench,
-    DataDir,
-    Input,
-    check_output,
-    echo,
-    number,
-    read_problems,
-    replace_jsonl,
-)
+from s1core.cli.options import DataDir, check_output, echo, number
 from s1core.errors import BackendError, InputError
 
 app = typer.Typer()
 
 ANSWERS = {"distill": "", "classify": "domain", "judge": "correct"}
 """What a chat model can be asked for, and what the answer is called; of `distill`, an example."""
-LENGTH = 500
-"""Tokens expected per answer, where a job is priced before it is begun."""
+LENGTH = 500  # tokens expected per answer, where a job is priced before it is begun
 
 
 @app.command(
@@ -58,9 +49,9 @@ def annotate(
     from s1lab.annotation import batch, tasks
     from s1lab.annotation.chat import ChatConfig
 
-    prices = {"prompt_price": prompt_price, "completion_price": completion_price}
-    speed = {"concurrency": concurrency, "requests_per_minute": rpm}
-    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost, **prices, **speed}
+    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost}
+    limits |= {"prompt_price": prompt_price, "completion_price": completion_price}
+    limits |= {"concurrency": concurrency, "requests_per_minute": rpm}
     config = ChatConfig(base_url, model, **limits)
     if task not in ANSWERS:
         raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(ANSWERS)}")
@@ -94,7 +85,7 @@ def annotate(
     made = list(result.values.values())
     if name := ANSWERS[task]:
         made = [{"key": key, name: value} for key, value in sorted(result.values.items())]
-    replace_jsonl(output, made)
+    options.replace_jsonl(output, made)
     echo(f"{output}: {len(made)} of {len(rows)}, {len(result.errors)} failed")
 
 
@@ -117,13 +108,10 @@ def export(
     from s1lab.data.load import problems
 
     check_table(output)
-    items: list[Any]
-    if source:
-        items = problems(source, data_dir)
-    elif selection:
-        items = open_pipeline(profile).examples()
-    else:
-        items = open_pipeline(profile).curation()[0]
+    items: list[Any] = problems(source, data_dir) if source else []
+    if not source:
+        pipeline = open_pipeline(profile)
+        items = pipeline.examples() if selection else pipeline.curation()[0]
     count = write(items, output, "selection" if selection else "pool", gated_text)
     echo(f"{output}: {count:,} rows")
 
@@ -131,8 +119,8 @@ def export(
 @app.command(epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv")
 def report(
     generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
-    input: Input = None,
-    benchmark: Bench = "",
+    input: options.Input = None,
+    benchmark: options.Bench = "",
     data_dir: DataDir = None,
     kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
     form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
@@ -146,7 +134,7 @@ def report(
 
     if not kind:
         kind = benchmarks.benchmark(benchmark).kind if benchmark else "math"
-    problems = read_problems(input, benchmark, data_dir, None)
+    problems = options.read_problems(input, benchmark, data_dir, None)
     runs = []
     for path in generations:
         made, torn = read_generations(path)
@@ -189,10 +177,8 @@ def regrade(
             agreement = f"agreement {100 * done.agreement:.1f}%"
         budgets = {response.budget for response in log.responses}
         known = f", budget {budgets.pop()}" if len(budgets) == 1 and None not in budgets else ""
-        echo(
-            f"{path} ({log.layout}{known}): {len(done.results)} responses, {agreement}, "
-            f"{done.truncated} truncated, {len(log.left_out)} rows left out"
-        )
+        what = f"{len(done.results)} responses, {agreement}, {done.truncated} truncated"
+        echo(f"{path} ({log.layout}{known}): {what}, {len(log.left_out)} rows left out")
         for pair, count in found["confusion"].items():
             echo(f"  {count:6} {pair}")
         for row in found["disagreements"] if disagreements else ():

@@ -60,8 +60,7 @@ def reproduce(
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 
-    Start it in several terminals, or on several machines that share the store, and they share the
-    work.
+    Started several times, also on several machines that share the store, they share the work.
     """
     from s1lab.planning.cost import begin_with
 
@@ -141,10 +140,8 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     pipeline = open_pipeline(profile, seed)
     steps, chosen = pipeline.steps(), pipeline.profile
     if missing := [step.label for step in steps if not step.run.is_finished]:
-        raise typer.BadParameter(
-            f"{len(missing)} runs are not finished ({missing[0]}, ...): "
-            f"run `s1lab reproduce {profile}` first"
-        )
+        told = f"{len(missing)} runs are not finished ({missing[0]}, ...)"
+        raise typer.BadParameter(f"{told}: run `s1lab reproduce {profile}` first")
     if chosen.rehearsal:
         raise typer.BadParameter("a rehearsal has no results: its model and sizes stand in")
     folder = Path(COMMITTED) / (chosen.name if seed is None else f"{chosen.name}-seed{seed}")

@@ -61,8 +61,6 @@ def load(
 
         problems = load_problems(entry.name, data_dir)
     if len(problems) != entry.rows:
-        raise InputError(
-            f"{entry.name} has {len(problems)} questions where {entry.rows} are expected; "
-            "check the revision or the mirror before comparing any number"
-        )
+        told = f"{entry.name} has {len(problems)} questions where {entry.rows} are expected"
+        raise InputError(f"{told}; check the revision or the mirror before comparing any number")
     return problems[:limit]

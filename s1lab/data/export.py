@@ -74,7 +74,8 @@ def export(
         elif path.suffix == ".parquet":
             frame.to_parquet(partial, index=False, compression="zstd")
         else:
-            _sqlite(frame, partial, table)
+            with contextlib.closing(sqlite3.connect(partial)) as database, database:
+                frame.to_sql(table, database, index=False)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -120,13 +121,3 @@ def _inert(text: Any) -> Any:
     formula = isinstance(text, str) and text.startswith(tuple("=+-@\t\r\n＝＋－＠"))
     number = formula and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE)
     return f"'{text}" if formula and not number else text
-
-
-def _sqlite(frame: pandas.DataFrame, path: Path, table: str) -> None:
-    quoted = table.replace('"', '""')
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
-        frame.to_sql(table, database, index=False)
-        for column in {"key", "source", "domain"} & set(frame):
-            unique = "UNIQUE" if column == "key" and frame[column].is_unique else ""
-            named = f'"{quoted}_{column}" ON "{quoted}" ("{column}")'
-            database.execute(f"CREATE {unique} INDEX {named}")

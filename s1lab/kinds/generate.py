@@ -54,11 +54,10 @@ def _generate(lab: Lab, condition: Condition, run: Run) -> dict[str, Any]:
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
     backend = lab.backend(sft.model(lab, condition.training))
-    settings: dict[str, Any] = {
-        **{"samples": condition.samples, "temperature": condition.temperature},
-        **{"seed": lab.profile.seed, "template": lab.profile.template, "progress": lab.progress},
-        **asked(condition, backend.tokenizer, lab.profile.engine),
-    }
+    settings: dict[str, Any] = asked(condition, backend.tokenizer, lab.profile.engine)
+    settings |= {"samples": condition.samples, "temperature": condition.temperature}
+    settings |= {"seed": lab.profile.seed, "template": lab.profile.template}
+    settings["progress"] = lab.progress
     resume(run, backend, problems, condition.budget, **settings)
     order = {problem.key: place for place, problem in enumerate(problems)}
     generations = list(run.records(Generation))

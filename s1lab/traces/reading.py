@@ -1,7 +1,5 @@
 """The run behind the chapter on reading traces: one Wait run looked at from inside.
 
-Its public files are what the trace viewer and the entropy figures draw:
-
 - `traces.jsonl`: the kept generations in steps, with the answer at each step;
 - `uncertainty.jsonl`: entropy, varentropy and surprisal of every thinking token of the same;
 - `around_waits.csv`, `contrasts.csv`: the same over many traces, around forced Waits.
