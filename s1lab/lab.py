@@ -1,7 +1,4 @@
-"""What every kind of run is made with: a profile, a store, and the engine at hand.
-
-The kinds themselves are in `s1lab.kinds` and `s1lab.traces`; this module knows none of them.
-"""
+"""What every kind of run is made with: a profile, a store, and the engine at hand."""
 
 from __future__ import annotations
 

@@ -33,10 +33,9 @@ def read_object(path: Path, advice: str) -> dict[str, Any]:
 
 def recorded(path: Path) -> dict[str, Any]:
     """The same where nothing depends on it: empty when there is none, or none that can be read."""
-    try:
+    with suppress(RunError):
         return read_object(path, "")
-    except RunError:
-        return {}
+    return {}
 
 
 def json_text(value: Any, **options: Any) -> str:

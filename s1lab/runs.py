@@ -160,20 +160,18 @@ class Run:
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems, files = [], {}
+        problems, public = [], self.path / "public"
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
-        if (self.path / "finished.json").exists():
-            try:
-                files = self.summary()["files"]
-            except RunError as error:
-                problems.append(str(error))
-        for name, digest in files.items():
-            path = self.path / "public" / name
-            if not path.is_file():
-                problems.append(f"{self.id}: public/{name} is missing")
-            elif _sha256(path) != digest:
-                problems.append(f"{self.id}: public/{name} was changed after it was written")
+        try:
+            marked = (self.path / "finished.json").exists()
+            for name, digest in self.summary()["files"].items() if marked else ():
+                if not (public / name).is_file():
+                    problems.append(f"{self.id}: public/{name} is missing")
+                elif _sha256(public / name) != digest:
+                    problems.append(f"{self.id}: public/{name} was changed after it was written")
+        except RunError as error:
+            problems.append(str(error))
         return problems
 
     @property
@@ -215,9 +213,8 @@ class Run:
             self.path.mkdir(parents=True, exist_ok=True)
             with self.lock:
                 if not self.is_finished:
-                    # One that a full disk left behind is written again.
                     if not path.exists() or path.read_bytes() != manifest.encode():
-                        write_atomically(path, [manifest])
+                        write_atomically(path, [manifest])  # also what a full disk left behind
                     began = time.perf_counter()
                     extra = compute(self) or {}
                     note(self.path / "provenance.json", time.perf_counter() - began)

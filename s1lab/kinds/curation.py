@@ -41,13 +41,11 @@ def difficulty(lab: Lab) -> Step:
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
         common: Any = (pool, profile.template, profile.evaluation.max_answer)
-        columns = [
-            solved(lab.backend(name), *common, progress=lab.progress) for name in profile.graders
-        ]
-        rows = (
-            {"problem_key": problem.key, "small": int(small), "large": int(large)}
-            for problem, small, large in zip(pool, *columns, strict=True)
-        )
+        rows: list[dict[str, Any]] = [{"problem_key": problem.key} for problem in pool]
+        for column, name in zip(("small", "large"), profile.graders, strict=True):
+            right = solved(lab.backend(name), *common, progress=lab.progress)
+            for row, one in zip(rows, right, strict=True):
+                row[column] = int(one)
         run.write_table("solved.csv", rows)
 
     return lab.step("difficulty", settings, "difficulty of the pool", compute)
@@ -102,10 +100,9 @@ def examples(lab: Lab, subset: str = "s1") -> list[Example]:
         from s1lab.data import examples as released
 
         return released(SUBSETS.get(subset, lab.profile.pool))
-    run = selection(lab, subset).make()
-    path = run.path / "examples.jsonl"
-    if not path.exists():  # committed results hold what people read
-        path = run.path / "public" / "examples.jsonl"
+    folder = selection(lab, subset).make().path
+    if not (path := folder / "examples.jsonl").exists():  # committed results: what people read
+        path = folder / "public" / "examples.jsonl"
     return list(read_jsonl(path, Example))
 
 
