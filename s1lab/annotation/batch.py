@@ -66,7 +66,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answers:
     """What a job gave: values by problem key, why others have none, and what this call took."""
 
     values: dict[str, Any]
@@ -109,7 +109,7 @@ def annotate(
     path: str | Path,
     parse: Parse,
     valid: Valid | None = None,
-) -> Outcome:
+) -> Answers:
     """Ask all questions that have no answer in the file at `path` yet, or none that is `valid`.
 
     Raises:
@@ -148,7 +148,7 @@ def annotate(
         found = {key: values[request] for key, request in order if request in values}
         failed = {key: errors[request] for key, request in order if request in errors}
         took = (chat.requests, prompt, completion, cost)
-        return Outcome(found, failed, Usage(len(order), cached, len(errors), *took))
+        return Answers(found, failed, Usage(len(order), cached, len(errors), *took))
 
 
 def _ask_all(

@@ -15,7 +15,7 @@ import yaml
 
 from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
-from s1lab.annotation.batch import Outcome, Parse, Question, Valid, annotate
+from s1lab.annotation.batch import Answers, Parse, Question, Valid, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
 from s1lab.data.mirror import read_rows
 
@@ -32,7 +32,7 @@ class Task:
     value: Callable[[str, Any], Any]
     lacks: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, config: ChatConfig, path: str | Path) -> Outcome:
+    def run(self, config: ChatConfig, path: str | Path) -> Answers:
         """Ask all; resumable at `path`. Raises as `batch.annotate` does."""
         done = annotate(self.questions, config, path, self.parse, self.valid)
         values = {key: self.value(key, kept) for key, kept in done.values.items()}
