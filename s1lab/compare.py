@@ -6,85 +6,44 @@ floating-point noise can turn a sampled token, and the accuracies should agree w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from s1core.errors import RunError
 from s1lab.evaluation.measure import Point
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One condition: ours beside the committed one."""
-
-    label: str
-    here: Point
-    committed: Point
-
-    @property
-    def verdict(self) -> str:
-        if replace(self.here, run="") == replace(self.committed, run=""):
-            return "identical"
-        inside = self.here.accuracy.overlaps(self.committed.accuracy)
-        return "inside the intervals" if inside else "MOVED"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The comparison: how many runs have identical files, and the others point by point."""
-
-    identical: int
-    runs: int
-    rows: tuple[Row, ...] = ()
-
-    def text(self) -> str:
-        """The report as plain text."""
-        lines = [f"{self.identical} of {self.runs} runs are identical to the committed ones"]
-        if self.identical == self.runs:
-            return lines[0]
-        lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
-        for row in self.rows:
-            ours, theirs = row.here, row.committed
-            lines.append(
-                f"{row.label:28} {ours.accuracy.percent():>20} {theirs.accuracy.percent():>20}   "
-                f"{ours.thinking_tokens:.1f} / {theirs.thinking_tokens:.1f}  {row.verdict}"
-            )
-        moved = sum(row.verdict == "MOVED" for row in self.rows)
-        return "\n".join([*lines, f"{moved} of {len(self.rows)} conditions moved"])
-
-
-def compare_results(pipeline: Pipeline, committed: str | Path) -> Report:
-    """Compare the finished runs of a pipeline with the committed results in a folder.
+def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
+    """How many finished runs are as in a folder of committed results; if not all, each condition.
 
     Runs are matched by name (their settings) and compared by the digests of their files; the
     conditions of another seed are matched with those of the committed one.
-
-    Raises:
-        RunError: there are no committed results to compare with.
     """
     store = RunStore(committed, read_only=True)
     theirs = {run.id: run for run in store.runs()}
     if not theirs:
-        raise RunError(f"no committed results in {committed} to compare with yet")
-    steps = pipeline.steps()
-    same = sum(
-        step.run.id in theirs
-        and step.run.is_finished
-        and step.run.summary()["files"] == theirs[step.run.id].summary()["files"]
-        for step in steps
-    )
-    if same == len(steps):
-        return Report(same, len(steps))
+        return f"no committed results in {committed} to compare with yet"
+    runs = [step.run for step in pipeline.steps()]
+    known = [run for run in runs if run.id in theirs and run.is_finished]
+    same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)
+    lines = [f"{same} of {len(runs)} runs are identical to the committed ones"]
+    if same == len(runs):
+        return lines[0]
     seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
     before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
-    rows = (
-        Row(name[0], made, before[name])
-        for name, made in _points(pipeline).items()
-        if name in before
-    )
-    return Report(same, len(steps), tuple(rows))
+    both = [(n[0], p, before[n]) for n, p in _points(pipeline).items() if n in before]
+    lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
+    for label, ours, their in both:
+        verdict = "inside the intervals" if ours.accuracy.overlaps(their.accuracy) else "MOVED"
+        if replace(ours, run="") == replace(their, run=""):
+            verdict = "identical"
+        lines.append(
+            f"{label:28} {ours.accuracy.percent():>20} {their.accuracy.percent():>20}   "
+            f"{ours.thinking_tokens:.1f} / {their.thinking_tokens:.1f}  {verdict}"
+        )
+    moved = sum(line.endswith("MOVED") for line in lines)
+    return "\n".join([*lines, f"{moved} of {len(both)} conditions moved"])
 
 
 def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:

@@ -1,8 +1,7 @@
 """Everything the paper measures, as conditions: which checkpoint, asked how, under which budget.
 
-Pure descriptions made from a profile. `Pipeline` turns a condition into a run; a notebook asks for
-the conditions of its table or figure and for nothing else, so the list of runs of a profile and
-the pages of the book cannot part.
+Pure descriptions made from a profile; `Pipeline` turns a condition into a run. Notebooks ask for
+the conditions of their tables here too, so the runs of a profile and the book cannot part.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ class Training:
 
     Attributes:
         subset: the examples: "s1", or a baseline of Table 2 (random, diverse, longest, full).
-        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's; "seed" too.
-        control: whether training questions name their trace's budget in "tokens" or "steps"
-            (Appendix E.1); "" for plain questions.
+        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's.
+        control: what training questions name their trace's budget in, if at all (Appendix E.1).
         released: one of the profile's `released` checkpoints, taken as it is; the rest is unused.
     """
 
@@ -54,11 +52,9 @@ class Condition:
         kind: the series it belongs to: "budget", "natural", "wait", a subset's name, ...
         benchmark: whose questions.
         budget: what the decoder enforces (Section 3.1).
-        samples: generations per question.
-        temperature: 0 is greedy.
+        samples, temperature: generations per question; 0 is greedy.
         training: the checkpoint; None is the base model, not fine-tuned.
-        instruct: a budget named in the prompt (Appendix E.1): ("tokens", 64), ("steps", 8) or
-            ("class", "short").
+        instruct: a budget named in the prompt (Appendix E.1), such as ("class", "short").
         steps: most steps the decoder allows; None does not count them.
         thinking: False asks for the answer at once, without a thinking phase.
     """
@@ -85,31 +81,18 @@ Conditions = tuple[Condition, ...]
 
 
 def condition(
-    profile: Profile,
-    label: str,
-    kind: str,
-    *,
-    max_thinking: int | None = None,
-    num_ignore: int = 0,
-    ignore_str: str | tuple[str, ...] = "Wait",
-    benchmark: str | None = None,
-    **fields: Any,
+    profile: Profile, label: str, kind: str, *, benchmark: str | None = None, **fields: Any
 ) -> Condition:
-    """A condition with the profile's own values for whatever is not given."""
-    evaluation = profile.evaluation
-    budget = Budget(
-        max_thinking=evaluation.max_thinking if max_thinking is None else max_thinking,
-        num_ignore=num_ignore,
-        ignore_str=ignore_str,
-        max_answer=evaluation.max_answer,
-    )
-    return Condition(
-        label=label,
-        kind=kind,
-        benchmark=benchmark or evaluation.benchmarks[0],
-        budget=budget,
-        **{"samples": evaluation.samples, "temperature": evaluation.temperature, **fields},
-    )
+    """A condition with the profile's own values for whatever is not given: `fields` are those of a
+    `Condition`, and `max_thinking`, `num_ignore`, `ignore_str` of its budget."""
+    asked = profile.evaluation
+    budget = {"max_thinking": asked.max_thinking, "max_answer": asked.max_answer}
+    for name in ("max_thinking", "num_ignore", "ignore_str"):
+        if name in fields:
+            budget[name] = fields.pop(name)
+    fields = {"temperature": asked.temperature, **fields}
+    fields["samples"] = fields.get("samples") or asked.samples
+    return Condition(label, kind, benchmark or asked.benchmarks[0], Budget(**budget), **fields)
 
 
 def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Condition:
@@ -136,13 +119,13 @@ def waits(profile: Profile, benchmark: str | None = None) -> Conditions:
 
 def extrapolation(profile: Profile, benchmark: str | None = None) -> Conditions:
     """Table 4: what is put in the place of the end of thinking."""
-    n, found = profile.methods.num_ignore, []
+    n = profile.methods.num_ignore
+    found = [replace(natural(profile, benchmark), label="No extrapolation")]
     for text in profile.methods.ignore_strs:
         label = f'{n}x "{text}"' if text else f"{n}x without string"
         fields: dict[str, Any] = {"num_ignore": n, "ignore_str": text, "benchmark": benchmark}
         found.append(condition(profile, label, text or "without string", **fields))
-    plain = replace(natural(profile, benchmark), label="No extrapolation")
-    return (plain, *found) if found else ()
+    return tuple(found) if len(found) > 1 else ()
 
 
 def subsets(profile: Profile, benchmark: str | None = None) -> Conditions:
@@ -180,8 +163,9 @@ def step_conditional(profile: Profile) -> Conditions:
 
 def class_conditional(profile: Profile) -> Conditions:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
+    samples = profile.methods.samples
     asked = [
-        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), **_samples(profile))
+        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), samples=samples)
         for name in profile.methods.classes
     ]
     return (*asked, natural(profile)) if asked else ()
@@ -190,58 +174,43 @@ def class_conditional(profile: Profile) -> Conditions:
 def _named(
     profile: Profile, unit: Any, kind: str, limits: tuple[int, ...], enforced: str
 ) -> Conditions:
-    found = []
-    for forced in (False, True):
+    common, found = {"training": Training(control=unit), "samples": profile.methods.samples}, []
+    for word, mark in (("", ""), (", forced", "+BF")):
         for limit in limits:
-            label, fields = f"{limit} {unit}", {"instruct": (unit, limit), **_samples(profile)}
-            if forced:
-                label, fields = f"{label}, forced", {**fields, enforced: limit}
-            name = f"{kind}+BF" if forced else kind
-            fields["training"] = Training(control=unit)
-            found.append(condition(profile, label, name, **fields))
+            fields = {**common, "instruct": (unit, limit), **({enforced: limit} if mark else {})}
+            found.append(condition(profile, f"{limit} {unit}{word}", kind + mark, **fields))
     return tuple(found)
-
-
-def _samples(profile: Profile) -> dict[str, Any]:
-    """Of the prompts that name a budget: the methods' own number, if there is one."""
-    own = profile.methods.samples
-    return {} if own is None else {"samples": own}
 
 
 def voting(profile: Profile) -> Conditions:
     """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one.
 
-    The samples of the fine-tuned model that stops by itself are what rejection sampling
-    (Figure 6) draws from, too.
+    Rejection sampling (Figure 6) draws from those of the fine-tuned model that stops by itself.
     """
     methods = profile.methods
     if methods.votes < 2:
         return ()
     sampled = {"samples": methods.votes, "temperature": methods.vote_temperature}
+    base: dict[str, Any] = {"training": None, "thinking": False, **sampled}
     capped = (
         condition(profile, f"votes at {cap} tokens", "majority", max_thinking=cap, **sampled)
         for cap in methods.vote_budgets
     )
-    base = condition(
-        profile, "votes, base model", "majority, base", training=None, thinking=False, **sampled
+    return (
+        condition(profile, "votes, base model", "majority, base", **base),
+        *capped,
+        replace(natural(profile, **sampled), label="votes, no budget"),
     )
-    return (base, *capped, replace(natural(profile, **sampled), label="votes, no budget"))
 
 
 def arms(profile: Profile) -> Conditions:
     """Forcing without fine-tuning, and fine-tuning without forcing: two by two."""
-    n = profile.methods.num_ignore
-    return tuple(
-        condition(
-            profile,
-            f"{name}, {f'Wait {waited}x' if waited else 'no Wait'}",
-            name,
-            num_ignore=waited,
-            training=training,
-        )
-        for name, training in (("base model", None), ("fine-tuned", Training()))
-        for waited in ((0, n) if profile.methods.ignore_strs else ())
-    )
+    found = []
+    for name, training in (("base model", None), ("fine-tuned", Training())):
+        for n in (0, profile.methods.num_ignore) if profile.methods.ignore_strs else ():
+            label = f"{name}, {f'Wait {n}x' if n else 'no Wait'}"
+            found.append(condition(profile, label, name, num_ignore=n, training=training))
+    return tuple(found)
 
 
 def released(profile: Profile, benchmark: str | None = None) -> Conditions:
@@ -258,14 +227,8 @@ def released(profile: Profile, benchmark: str | None = None) -> Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A table or figure of the paper, and how to list its conditions.
-
-    Attributes:
-        name: in short; a notebook and a plan name it so.
-        paper: where the paper has it.
-        conditions: of a profile, on one benchmark.
-        per_benchmark: whether it is measured on each of the profile's benchmarks.
-    """
+    """A table or figure of the paper, where it is there, and its conditions under a profile: on one
+    benchmark, or (`per_benchmark`) on each of the profile's."""
 
     name: str
     paper: str
@@ -288,10 +251,8 @@ EXPERIMENTS = (
 
 
 def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
-    """Every condition of a profile with the experiment that wants it.
-
-    One condition may be wanted twice, under different labels; it is one run all the same.
-    """
+    """Every condition of a profile with the experiment that wants it; two of them may be one run,
+    under different labels."""
     every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks or ()
     for experiment in EXPERIMENTS:
         whole = not ablated or experiment.conditions in (curve, released)

@@ -6,9 +6,9 @@
         --model_args pretrained=simplescaling/s1.1-32B,max_thinking=32000,num_ignore=2 \\
         --tasks gsm8k --log_samples --output_path logs/
 
-is `lm_eval` with every option that it has and one more model, "s1core", which no installed package
-could add to its own command. A task's text becomes the user's turn; the model thinks within the
-budget; the task sees the answer alone, so that its stop strings cannot fire inside a thought.
+is `lm_eval` with one more model, "s1core". A task's text becomes the user's turn; the model thinks
+within the budget; the task sees the answer alone, so that its stop strings cannot fire inside a
+thought.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class S1Core(LM):
         pretrained: checkpoint folder or Hub id.
         max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
         template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
-        seed: seed of sampled decoding; unused when the task decodes greedily.
+        seed: of sampled decoding.
         with_thinking: give the task the thinking too, before the answer, as the official fork did.
         batch_size, dtype, device: passed to the transformers backend.
     """
@@ -45,12 +45,6 @@ class S1Core(LM):
     def __init__(
         self,
         pretrained: str,
-        max_thinking: int = 32_000,
-        num_ignore: int = 0,
-        min_thinking: int = 0,
-        ignore_str: str = "Wait",
-        answer_cue: str = "Final Answer:",
-        max_answer: int = 1_024,
         template: str = "s1",
         seed: int = 0,
         with_thinking: bool = False,
@@ -59,11 +53,10 @@ class S1Core(LM):
         device: str | None = None,
         max_batch_size: int | None = None,
         backend: Backend | None = None,
+        **budget: Any,
     ) -> None:
         super().__init__()
-        self.budget = Budget(
-            max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer
-        )
+        self.budget = Budget(**{"max_thinking": 32_000, "max_answer": 1_024, **budget})
         self.template, self.sampling_seed, self.with_thinking = template, seed, bool(with_thinking)
         if backend is None:
             import torch
@@ -74,9 +67,8 @@ class S1Core(LM):
             if str(device).startswith("cuda") and not torch.cuda.is_available():
                 device = "cpu"
             size = max_batch_size or (8 if str(batch_size).startswith("auto") else int(batch_size))
-            backend = HFBackend.from_pretrained(
-                pretrained, dtype=dtype, device=device, batch_size=size
-            )
+            options: Any = {"dtype": dtype, "device": device, "batch_size": size}
+            backend = HFBackend.from_pretrained(pretrained, **options)
         self.backend = backend
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
@@ -89,33 +81,25 @@ class S1Core(LM):
             settings = _settings(request.args[1])
             rounds.setdefault((settings, seen[request.args[0], settings]), []).append(index)
             seen[request.args[0], settings] += 1
+        common: Any = {"template": self.template, "seed": self.sampling_seed}
+        common["progress"] = not disable_tqdm
         for ((temperature, top_p, until), sample), members in rounds.items():
-            generations = generate(
-                self.backend,
-                [Problem(requests[index].args[0], "") for index in members],
-                self.budget,
-                template=self.template,
-                temperature=temperature,
-                top_p=top_p,
-                seed=self.sampling_seed,
-                first_sample=sample,
-                progress=not disable_tqdm,
-            )
+            problems = [Problem(requests[index].args[0], "") for index in members]
+            sampling = {"temperature": temperature, "top_p": top_p, "first_sample": sample}
+            generations = generate(self.backend, problems, self.budget, **common, **sampling)
             for index, generation in zip(members, generations):
                 texts[index] = self._visible(generation, until)
                 self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
         return texts
 
-    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: list[Instance]) -> list[Any]:
         """Not defined: a thought stands between the question and the answer."""
         raise NotImplementedError(
             "s1core answers after thinking, so it scores no continuations; "
             "choose a task with output_type generate_until"
         )
 
-    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Not defined, as `loglikelihood`."""
-        raise NotImplementedError("s1core measures no perplexity; choose a generate_until task")
+    loglikelihood_rolling = loglikelihood
 
     @property
     def tokenizer_name(self) -> str:
@@ -151,12 +135,7 @@ def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:
     )
 
 
-def main() -> None:
-    """`lm_eval` with the model "s1core" registered."""
+if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate
 
     cli_evaluate()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,4 @@
-"""What every kind of run is made with: a profile, a store, and the engine at hand.
-
-The kinds themselves are in `s1lab.kinds` and `s1lab.traces`; this module knows none of them.
-"""
+"""What every kind of run is made with: a profile, a store, and the engine at hand."""
 
 from __future__ import annotations
 
@@ -27,18 +24,13 @@ if TYPE_CHECKING:
 STAMP_VARIABLE = "S1CORE_STAMP"
 """Names a word that is written across every figure (see `s1lab.figures.display`)."""
 
-
 Say = Callable[[str], None]
 
 
 class Lab:
-    """A profile, and the store its results live in.
+    """A profile, without what its store knows to be missing, and the store its results live in.
 
-    Args:
-        profile: what to compute; what `missing` names is left out of it.
-        store: where results are kept.
-        progress: show progress bars (in terminals only).
-        say: called with one line when a run is started.
+    `progress` shows progress bars; `say` is called with one line when a run is started.
     """
 
     def __init__(
@@ -62,8 +54,7 @@ class Lab:
 
     @cached_property
     def curated(self) -> Self:
-        """The lab whose pool is curated from its raw state: this one, or where the pool is a
-        released set, that of the profile named in `curation`, over the same store."""
+        """This lab, or where its pool is a released set, that of the profile in `curation`."""
         if not self.profile.curation:
             return self
         chosen = profiles.load(self.profile.curation).with_seed(self.profile.seed)
@@ -74,11 +65,6 @@ class Lab:
         """What identifies the base model: its name, and its digest when it ships with s1core."""
         return identify(self.profile.model)
 
-    @cached_property
-    def grader_ids(self) -> list[str]:
-        """The same of the models that grade difficulty."""
-        return [identify(name) for name in self.profile.graders]
-
     def problems(self, benchmark: str) -> list[Problem]:
         """The questions of a benchmark that the profile asks for, in a fixed order."""
         return benchmarks.load(benchmark, limit=self.profile.evaluation.questions)
@@ -86,19 +72,12 @@ class Lab:
     def backend(self, model: str | Path) -> Backend:
         """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
 
-        The last one is kept: runs of one checkpoint after another share it. One of the profile's
-        released checkpoints gets the engine options that the profile has for it.
-
-        Raises:
-            InputError: it names a folder, and that is no checkpoint.
-            BackendError: the engine is not installed, or does not take the model.
+        The last one is kept: runs of one checkpoint share it. Released checkpoints have engine
+        options of their own. Raises as `s1core.backends.open_engine` does.
         """
-        if self._engine is None or self._engine[0] != str(model):
-            self.release()
-            self._engine = str(model), self._load(model)
-        return self._engine[1]
-
-    def _load(self, model: str | Path) -> Backend:
+        if self._engine and self._engine[0] == str(model):
+            return self._engine[1]
+        self.release()
         profile = self.profile
         options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
         if profile.engine == "vllm":
@@ -110,13 +89,14 @@ class Lab:
             import torch
 
             torch.set_num_threads(profile.threads)
-        return open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
+        engine = open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
+        self._engine = str(model), engine
+        return engine
 
     def release(self) -> None:
         """Let go of the engine, so that its memory is free for another one or for training."""
         engine, self._engine = self._engine, None
-        close = getattr(engine[1], "close", None) if engine else None
-        if close:
-            close()
-        del engine, close
+        if engine and hasattr(engine[1], "close"):
+            engine[1].close()
+        del engine
         gc.collect()

@@ -1,9 +1,8 @@
 """The whole flow under one profile: select, fine-tune, force budgets, grade, tabulate.
 
-Each method is an arrow of the flow and returns a finished `Run`: made now, continued from where a
-killed process left it, or taken from the store. Notebooks and the command line ask here and
-nowhere else, so they always mean the same results. What is measured is described in
-`s1lab.experiments`, how a run is made in `s1lab.kinds`. Nothing is printed; nothing is plotted.
+A method returns a finished `Run`: made now, continued from where a killed process left it, or taken
+from the store. Notebooks and the command line ask here alone, so they mean the same results. What
+is measured is described in `s1lab.experiments`, how a run is made in `s1lab.kinds`.
 """
 
 from __future__ import annotations
@@ -66,10 +65,7 @@ class Pipeline(Lab):
         return [self.point(condition) for condition in experiments.curve(self.profile, benchmark)]
 
     def steps(self) -> list[Step]:
-        """Every run the book is made of, each once and after those it needs; nothing is computed.
-
-        A run that several experiments want is one step.
-        """
+        """Every run the book is made of, each once, after those it needs; nothing is computed."""
         found: dict[str, Step] = {}
         for kind in KINDS:
             for experiment, step in kind.listed(self):

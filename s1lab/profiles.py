@@ -1,7 +1,6 @@
-"""Profiles: one small YAML per scale, and one dial (`PROFILE`) to choose it.
+"""Profiles: one small YAML per scale: which models, data, budgets, and how many samples.
 
-A profile says which models, which data, which budgets and how many samples; everything else is the
-same code. Nothing but the profile (and a seed given by name) changes what a run computes.
+Nothing but the profile (and a seed given by name) changes what a run computes.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from s1lab.data.sources import SUBSETS, source
 
 FOLDER = Path(__file__).parent / "profiles"
 
-NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 """What a profile may be called: `results/` has a folder of that name."""
-
 LARGEST, DEEPEST = 64_000, 20
 """Characters of a profile's file, and levels of what it holds."""
 
@@ -64,11 +62,9 @@ class Evaluation(_Ranged):
     """What is measured (Section 4.2).
 
     Attributes:
-        questions: how many of each benchmark's questions; None takes all.
-        samples: generations per question, each with random numbers of its own.
-        temperature: 0 is greedy, as in the paper.
-        max_thinking: thinking tokens where no budget is imposed.
-        max_answer: answer tokens.
+        questions: how many of each benchmark's; None takes all.
+        samples, temperature: generations per question; 0 is greedy, as in the paper.
+        max_thinking, max_answer: tokens where no budget is imposed.
         budgets: values of `max_thinking` for the scaling curve (Figure 1).
         waits: values of `num_ignore` for its extrapolation (Figure 4a).
     """
@@ -105,17 +101,14 @@ class Methods(_Ranged):
     """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E).
 
     Attributes:
-        ignore_strs: what replaces the end of thinking (Table 4); "" only suppresses it.
-        num_ignore: how often.
-        token_limits: budgets named in the prompt, in tokens (Table 12); powers of two.
-        step_limits: the same in steps (Table 13).
+        ignore_strs, num_ignore: what replaces the end of thinking (Table 4), and how often; "" only
+            suppresses it.
+        token_limits, step_limits: budgets named in the prompt: powers of two (Tables 12 and 13).
         step_separator: what stands between two steps of a trace.
         classes: "short" and "long" (Table 14).
-        samples: generations per question under prompts that name a budget (Tables 12 to 14); None
-            takes `evaluation`'s.
+        samples: per question under such prompts; None takes `evaluation`'s.
         votes: samples per question for majority voting (Figures 4b, 7) and rejection (Figure 6).
         vote_budgets: thinking caps at which votes are drawn, beside natural ends.
-        vote_temperature: of those samples.
     """
 
     ignore_strs: tuple[str, ...] = ()
@@ -137,21 +130,15 @@ class Profile(_Ranged):
     Attributes:
         model: what is fine-tuned: `pocket-large`, or a Hub id or folder.
         graders: the two models of the difficulty stage (Section 2.2), smaller first.
-        pool: where selection starts: `pocket`, or a published training set.
-        pool_size: questions in the pocket pool.
+        pool, pool_size: where selection starts: that many `pocket` questions, or a published set.
         curation: where the pool comes selected, the profile whose pool shows how one selects.
         selected: how many examples are selected (1,000 in the paper).
         sft: settings of `s1core.sft.SFTConfig`.
-        ablations: trainings beside the recipe (Tables 2 and 8).
-        methods: other ways to spend test-time compute (Tables 3 and 4, Figures 4b, 6 and 7).
         efforts: named budgets, as commercial APIs offer them: {"low": {"max_thinking": 64}}.
-        engine: the backend that generates: `hf` or `vllm`.
+        engine, engine_options: what generates, `hf` or `vllm`, and further arguments of it.
         threads: CPU threads; results are identical to the bit only for equal numbers.
-        jobs: processes that `reproduce` starts; they share the runs between them.
-        gpus: NVIDIA GPUs that the profile is for; 0 needs none.
-        gpu_memory: GiB that each must have.
-        processes: that fine-tune together, under torchrun.
-        engine_options: further arguments of the engine, such as `tensor_parallel_size`.
+        jobs, processes: processes that `reproduce` starts; that fine-tune together.
+        gpus, gpu_memory: NVIDIA GPUs that the profile is for, and GiB that each must have.
         released: checkpoints that are sampled from as they were released, by name: their `model`,
             `budgets`, `waits`, and `engine_options` of their own.
         rehearsal: cut-down sizes and a stand-in model: figures are stamped, results never kept.
@@ -186,7 +173,7 @@ class Profile(_Ranged):
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
+        if not re.fullmatch(NAME, self.name):
             raise InputError(f"a profile's name is letters, digits, - and _, not {self.name!r:.40}")
         _Ranged.__post_init__(self)
         _check_values(self)
@@ -195,19 +182,14 @@ class Profile(_Ranged):
         """The same profile without what cannot be had: data sets and models, by name."""
         if not missing:
             return self
-        return replace(
-            self,
-            evaluation=replace(
-                self.evaluation,
-                benchmarks=tuple(b for b in self.evaluation.benchmarks if b not in missing),
-            ),
-            ablations=replace(
-                self.ablations,
-                benchmarks=tuple(b for b in self.ablations.benchmarks if b not in missing),
-                subsets=tuple(s for s in self.ablations.subsets if SUBSETS.get(s) not in missing),
-            ),
-            released={k: arm for k, arm in self.released.items() if arm["model"] not in missing},
+        asked, beside = (
+            replace(part, benchmarks=tuple(b for b in part.benchmarks if b not in missing))
+            for part in (self.evaluation, self.ablations)
         )
+        subsets = tuple(s for s in beside.subsets if SUBSETS.get(s) not in missing)
+        kept = {k: arm for k, arm in self.released.items() if arm["model"] not in missing}
+        beside = replace(beside, subsets=subsets)
+        return replace(self, evaluation=asked, ablations=beside, released=kept)
 
     def with_seed(self, seed: int | None) -> Profile:
         """The same profile with another seed; None keeps its own."""
@@ -222,9 +204,8 @@ def names() -> list[str]:
 def load(name: str | Path) -> Profile:
     """Load a shipped profile by name, or any profile by the path of its YAML file.
 
-    Raises:
-        InputError: there is no such profile, or a setting of it is unknown, missing, of another
-            type or out of its range.
+    Raises InputError where there is none, or a setting is unknown, missing, of another type or out
+    of its range.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
@@ -285,14 +266,17 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    for name in ("sft", "efforts", "released", "engine_options"):
+    for name in ("efforts", "released", "engine_options"):
         if not isinstance(getattr(profile, name), Mapping):
             raise InputError(f"{name} should hold settings by name")
-    _arguments("sft", SFTConfig, profile.sft)
-    for name, effort in profile.efforts.items():
-        _arguments(f"efforts.{name}", Budget, effort)
-    for name, arm in profile.released.items():
-        _arguments(f"released.{name}", _Released, arm)
+    settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
+    settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
+    settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}
+    for name, (kind, values) in settings.items():
+        try:
+            from_dict(kind, values)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +287,3 @@ class _Released(_Ranged):
     budgets: tuple[Tokens, ...] = ()
     waits: tuple[Waits, ...] = ()
     engine_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _arguments(name: str, kind: type, values: Any) -> None:
-    try:
-        from_dict(kind, values) if kind is _Released else kind(**values)
-    except (TypeError, ValueError) as error:
-        said = str(error).replace(f"{kind.__name__}.__init__()", "it")
-        raise InputError(f"{name}: {said}") from error

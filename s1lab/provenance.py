@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,27 +21,21 @@ VERSIONS = ("s1core", "torch", "transformers", "numpy", "vllm")
 
 
 def read_object(path: Path, advice: str) -> dict[str, Any]:
-    """A JSON object that was written beside results.
-
-    Raises:
-        RunError: there is none, or it is torn or of another shape; `advice` says what to do.
-    """
+    """A JSON object that was written beside results; RunError with `advice` if it is none."""
     try:
         return parse_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise RunError(
-            f"{path.parent.name} has no {path.name} (looked in {path.parent})"
-        ) from error
+        message = f"{path.parent.name} has no {path.name} (looked in {path.parent})"
+        raise RunError(message) from error
     except (OSError, InputError) as error:
         raise RunError(f"{path} is damaged ({error}); {advice}") from error
 
 
 def recorded(path: Path) -> dict[str, Any]:
     """The same where nothing depends on it: empty when there is none, or none that can be read."""
-    try:
+    with suppress(RunError):
         return read_object(path, "")
-    except RunError:
-        return {}
+    return {}
 
 
 def json_text(value: Any, **options: Any) -> str:
@@ -55,7 +51,7 @@ def seconds_of(provenance: Mapping[str, Any]) -> float:
 
 def note(file: Path, seconds: float) -> None:
     """Write where and for how long a run computed; the seconds of resumed runs add up."""
-    here = str(Path(__file__).parent)
+    git = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD")
     facts: dict[str, Any] = {
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "wall_seconds": round(seconds_of(recorded(file)) + seconds, 1),
@@ -66,28 +62,23 @@ def note(file: Path, seconds: float) -> None:
             name: next((found.version for found in metadata.distributions(name=name)), None)
             for name in VERSIONS
         },
-        "commit": next(iter(_said("git", "-C", here, "rev-parse", "--short=12", "HEAD")), None),
+        "commit": next(iter(_said(*git)), None),
     }
-    # Name and driver of each NVIDIA GPU.
     if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
     write_atomically(file, [json_text(facts)])
 
 
 def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    with suppress(OSError):
+        if named := re.search(r"(?m)^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text()):
+            return named[1].strip()
     return platform.processor() or platform.machine()
 
 
 def _said(*command: str) -> list[str]:
     """The lines that a program prints; none where it is missing, fails or hangs."""
-    try:
+    with suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.strip().splitlines() if done.returncode == 0 else []
+        return done.stdout.strip().splitlines() if done.returncode == 0 else []
+    return []

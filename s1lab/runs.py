@@ -4,13 +4,12 @@
 
     store/generate-3f9c1a2b7d10/
         manifest.json      kind and settings: what was asked for (the same on every machine)
-        results.jsonl      append-only records, on disk before `append` returns
+        results.jsonl      append-only records (`Journal`)
         public/            the small files that figures and tables are made from
         finished.json      written last: counts, and a sha256 for each public file
         provenance.json    when, where, how long, with which versions (differs between machines)
 
-The committed `results/<profile>/` has the same layout without `results.jsonl`, and is opened
-read-only. This module knows nothing about models or grading.
+The committed `results/<profile>/` has the same layout without `results.jsonl`, read-only.
 """
 
 from __future__ import annotations
@@ -45,7 +44,6 @@ DEFAULT_STORE, COMMITTED = "store", "results"
 COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
 MISSING, HEADLINE = "missing.json", "scaling.svg"
 """What is committed of a run; beside runs, what could not be had, and the headline figure."""
-
 
 Compute = Callable[["Run"], Mapping[str, Any] | None]
 """Makes or continues a run in its folder; returns facts for its summary, if there are any."""
@@ -104,10 +102,10 @@ class Run:
         from filelock import Timeout
 
         with ExitStack() as held:
+            ours = True
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 held.enter_context(self.lock.acquire(timeout=0))
-                ours = True
             except OSError as error:  # where nothing can be written, making the run says so
                 ours = not isinstance(error, Timeout)
             yield ours
@@ -145,9 +143,8 @@ class Run:
         return list(csv.DictReader(io.StringIO(self._public(name))))
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
-        """A public JSONL file, checked against its digest."""
-        lines = self._public(name).split("\n")  # no other line break ends a record
-        return self._rows(name, filter(None, lines))
+        """A public JSONL file, checked against its digest; only "\\n" ends a record."""
+        return self._rows(name, filter(None, self._public(name).split("\n")))
 
     def summary(self) -> dict[str, Any]:
         """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
@@ -163,20 +160,18 @@ class Run:
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems, files = [], {}
+        problems, public = [], self.path / "public"
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
-        if (self.path / "finished.json").exists():
-            try:
-                files = self.summary()["files"]
-            except RunError as error:
-                problems.append(str(error))
-        for name, digest in files.items():
-            path = self.path / "public" / name
-            if not path.is_file():
-                problems.append(f"{self.id}: public/{name} is missing")
-            elif _sha256(path) != digest:
-                problems.append(f"{self.id}: public/{name} was changed after it was written")
+        try:
+            marked = (self.path / "finished.json").exists()
+            for name, digest in self.summary()["files"].items() if marked else ():
+                if not (public / name).is_file():
+                    problems.append(f"{self.id}: public/{name} is missing")
+                elif _sha256(public / name) != digest:
+                    problems.append(f"{self.id}: public/{name} was changed after it was written")
+        except RunError as error:
+            problems.append(str(error))
         return problems
 
     @property
@@ -201,25 +196,25 @@ class Run:
     def ensure(self, compute: Compute) -> Run:
         """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
 
-        Processes that ask for the same run at once wait for the first.
-
-        Raises:
-            RunError: the store is read-only and does not hold the run, or cannot be written.
+        Of processes that ask at once, one makes it. Raises RunError where the store is read-only
+        and does not hold the run, or cannot be written.
         """
         if self.is_finished:
             return self
         if self.read_only:
             if (self.path / "finished.json").exists():
                 self.summary()  # says what is wrong with it
-            raise RunError(
-                f"{self.path.parent} holds no finished run {self.id}. It has committed results "
-                f"only: compute it with `make reproduce`, or unset {STORE_VARIABLE}."
-            )
+            told = f"compute it with `make reproduce`, or unset {STORE_VARIABLE}"
+            where = f"{self.path.parent} holds no finished run {self.id}"
+            raise RunError(f"{where}. It has committed results only: {told}.")
+        manifest = json_text({"layout": LAYOUT, "kind": self.kind, "settings": self.settings})
+        path = self.path / "manifest.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with self.lock:
                 if not self.is_finished:
-                    self._start()
+                    if not path.exists() or path.read_bytes() != manifest.encode():
+                        write_atomically(path, [manifest])  # also what a full disk left behind
                     began = time.perf_counter()
                     extra = compute(self) or {}
                     note(self.path / "provenance.json", time.perf_counter() - began)
@@ -227,19 +222,12 @@ class Run:
         except OSError as error:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
+            where = f"the run store at {error.filename or self.path}: {error.strerror}"
+            told = f"make room or name another folder in {STORE_VARIABLE}, then run again"
             raise RunError(
-                f"cannot write to the run store at {error.filename or self.path}: {error.strerror}"
-                ". What was finished is kept; make room or name another folder in "
-                f"{STORE_VARIABLE}, then run again."
+                f"cannot write to {where}. What was finished is kept; {told}."
             ) from error
         return self
-
-    def _start(self) -> None:
-        """Say what was asked for; a manifest that a full disk left behind is written again."""
-        manifest = {"layout": LAYOUT, "kind": self.kind, "settings": self.settings}
-        path, text = self.path / "manifest.json", json_text(manifest)
-        if not path.exists() or path.read_bytes() != text.encode():
-            write_atomically(path, [text])
 
     def finish(self, **extra: Any) -> None:
         """Mark the run finished: digests of its public files, and `extra` facts about it."""
@@ -258,10 +246,8 @@ class RunStore:
 
     @classmethod
     def default(cls, profile: str) -> RunStore:
-        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`.
-
-        Both lie in the checkout that the working directory belongs to; without one, in that.
-        """
+        """The local store, or the committed results of `profile` when `S1CORE_STORE=results`, both
+        in the checkout that the working directory belongs to; without one, in that."""
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
         if chosen == COMMITTED:
             return cls(project_root() / COMMITTED / profile, read_only=True)
@@ -320,10 +306,8 @@ class RunStore:
         Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
-        """Copy finished runs, without their bulky parts, to `folder`; returns how many.
-
-        The folder is replaced as a whole; RunError if it holds something else than runs.
-        """
+        """Copy finished runs, without their bulky parts, to `folder`; returns how many. It is
+        replaced as a whole; RunError if it holds something else than runs."""
         folder = Path(folder)
         for path in sorted(folder.iterdir() if folder.exists() else ()):
             if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):
@@ -331,19 +315,18 @@ class RunStore:
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
+
+        def bulky(_: str, names: list[str]) -> set[str]:  # nothing of what is inside `COPIED`
+            return set(names) - COPIED if "manifest.json" in names else set()
+
         paths = [run.path for run in runs]
         for path in paths:
-            shutil.copytree(path, fresh / path.name, ignore=_bulky)
+            shutil.copytree(path, fresh / path.name, ignore=bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         return len(paths)
-
-
-def _bulky(folder: str, names: list[str]) -> set[str]:
-    """What is not copied: all but a few files of a run, nothing of what is inside those."""
-    return set(names) - COPIED if "manifest.json" in names else set()
 
 
 def _sha256(path: Path) -> str:

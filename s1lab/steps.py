@@ -1,8 +1,7 @@
 """One run of any kind before it is made, and how several processes share a list of them.
 
-Several processes may work on one store, on one machine or on several that share a disk: each takes
-the next run whose needs are finished and that nobody else is making. A process that dies lets go
-of its run, and another continues it.
+Processes on one machine, or on several that share a disk, take the next run whose needs are
+finished and that nobody else is making. One that dies lets go of its run; another continues it.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ from s1core.errors import InputError
 from s1lab.experiments import Condition, Training
 from s1lab.runs import Compute, Run
 
-POLL = 0.2
-"""Seconds between two looks at what other processes have finished."""
+POLL = 0.2  # seconds between two looks at what other processes have finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,8 @@ class Step:
 
 
 def add(found: dict[str, Step], step: Step, experiment: str) -> None:
-    """Add a step, after those it needs, or note one more experiment that wants it.
-
-    Args:
-        found: steps by the names of their runs, in the order in which they can be made.
-    """
+    """Add a step, after those it needs, to steps by the names of their runs in the order of making;
+    or note one more experiment that wants it."""
     for need in step.needs:
         add(found, need, experiment)
     known = found.get(step.run.id, step)
@@ -60,11 +55,8 @@ def add(found: dict[str, Step], step: Step, experiment: str) -> None:
 
 
 def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
-    """The steps of some experiments alone; what they need is among them.
-
-    Raises:
-        InputError: no step belongs to an experiment of such a name.
-    """
+    """The steps of some experiments alone, with what they need; InputError where none has such a
+    name."""
     known = list(dict.fromkeys(name for step in steps for name in step.experiments))
     if unknown := sorted(set(names) - set(known)):
         raise InputError(
@@ -75,11 +67,8 @@ def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
 
 
 def work(steps: Sequence[Step], begin: Callable[[int, Step], None] | None = None) -> None:
-    """Make every run that is not finished, sharing them with whoever else works on the store.
-
-    Returns when all are finished, by whomever. `begin(number, step)` is called before each that
-    this process makes.
-    """
+    """Make every run that is not finished, sharing them with whoever else works on the store, until
+    all are. `begin(number, step)` is called before each that this process makes."""
     while unfinished := [step for step in steps if not step.run.is_finished]:
         waiting = {step.run.id for step in unfinished}
         for step in unfinished:

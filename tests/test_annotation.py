@@ -20,17 +20,24 @@ from s1core.errors import BackendError, InputError
 from s1core.records import Example, Problem, Trace, read_jsonl, write_jsonl
 from s1lab.annotation.batch import Annotation, Question, annotate, estimate
 from s1lab.annotation.chat import ChatClient, ChatConfig, ChatReply
-from s1lab.annotation.classify import Subject, classify, parse_code, read_taxonomy
-from s1lab.annotation.distill import distill, parse_trace
-from s1lab.annotation.judge import judge, parse_verdict
+from s1lab.annotation.tasks import (
+    Subject,
+    classify,
+    distill,
+    judge,
+    parse_code,
+    parse_trace,
+    parse_verdict,
+    read_taxonomy,
+)
 from s1lab.cli import app
 from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "secret-key-0123"
 TAXONOMY = {
-    "05": Subject("05", "Combinatorics", ("Graph theory",)),
-    "11": Subject("11", "Number theory", ("Primes",)),
+    "05": Subject("Combinatorics", ["Graph theory"]),
+    "11": Subject("Number theory", ["Primes"]),
 }
 
 
@@ -119,7 +126,7 @@ def test_retries_are_bounded_and_end_with_the_last_reason(server):
 
 def test_no_server_is_a_failure_that_names_the_reason():
     config = ChatConfig("http://127.0.0.1:9/v1", "m", retry=Retry(2, wait=0.01))
-    with pytest.raises(RequestFailed, match="no connection to http://127.0.0.1:9/v1"):
+    with pytest.raises(RequestFailed, match="from http://127.0.0.1:9/v1 .*Refused"):
         ChatClient(config).ask((("user", "x"),))
     with pytest.raises(BackendError, match="is not an http"):
         ChatClient(ChatConfig("127.0.0.1:9", "m"))
@@ -266,7 +273,7 @@ def problems_of(server, *texts, answer="4"):
 
 def test_distillation_makes_examples_and_says_why_others_have_none(server, tmp_path):
     problems = problems_of(server, "2 + 2", "3 + 3 [400]", "4 [long long long]")
-    made = distill(problems, server.config(), tmp_path / "traces.jsonl")
+    made = distill(problems, "teacher").run(server.config(), tmp_path / "traces.jsonl")
     (example,) = made.values.values()
     assert example.problem == problems[0] and example.trace.model == "teacher"
     assert example.trace.thinking == f"thinking about {problems[0].question}"
@@ -276,7 +283,7 @@ def test_distillation_makes_examples_and_says_why_others_have_none(server, tmp_p
 
 def test_problems_get_the_title_of_their_subject(server, tmp_path):
     problems = problems_of(server, "Roll two dice", "Is 7 prime? [unparsable]")
-    found = classify(problems, TAXONOMY, server.config(), tmp_path / "domains.jsonl")
+    found = classify(problems, TAXONOMY).run(server.config(), tmp_path / "domains.jsonl")
     assert list(found.values.values()) == ["Combinatorics", "Number theory"]
     assert list(found.values) == [p.key for p in problems] and found.usage.requests == 3
 
@@ -284,7 +291,7 @@ def test_problems_get_the_title_of_their_subject(server, tmp_path):
 def test_attempts_are_judged_against_the_reference(server, tmp_path):
     problems = [Problem(f"{server.name} {q}", a) for q, a in zip("abcd", ("4", "5", "", "1"))]
     attempts = {p.key: "4" for p in problems[:3]}
-    judged = judge(problems, attempts, server.config(), tmp_path / "grades.jsonl")
+    judged = judge(problems, attempts).run(server.config(), tmp_path / "grades.jsonl")
     assert judged.values == {problems[0].key: True, problems[1].key: False}
     assert judged.errors == {
         problems[2].key: "there is no reference solution",

@@ -22,9 +22,9 @@ from s1lab.runs import RunStore
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
     *("plan", "preflight", "fetch", "rehearse", "status", "reproduce", "compare", "accept"),
-    *("select", "loop", "report", "annotate", "export", "regrade", "generations"),
+    *("loop", "report", "annotate", "export", "regrade", "generations"),
     *("runs list", "runs show", "runs verify", "runs gc"),
-    *("pocket pretrain", "pocket skills", "pocket ship", "pocket pool", "pocket problems"),
+    *("pocket pretrain", "pocket ship", "pocket pool", "pocket problems"),
 ]
 
 
@@ -76,8 +76,7 @@ NUMBERS = {
     "--seed": ["plan smoke", "reproduce smoke", "status smoke", "accept smoke", "compare smoke"],
     "--jobs": ["reproduce smoke"],
     "--price": ["plan smoke", "status smoke"],
-    "--steps": ["pocket pretrain small --output x"],
-    "--count": ["pocket skills small", "pocket problems --output x"],
+    "--count": ["pocket problems --output x"],
     "--size": ["pocket pool --output x"],
 }
 WRONG = ["-1", "nan", "inf", "-inf", "1e400", "9" * 30, "abc", "", "0x10", "١"]

@@ -96,22 +96,24 @@ def test_a_circle_would_be_found() -> None:
 
 def test_no_module_is_longer_than_350_lines() -> None:
     paths = [p for package in PACKAGES for p in (CHECKOUT / package).rglob("*.py")]
-    assert {str(p.relative_to(CHECKOUT)): lines(p) for p in paths if lines(p) > 350} == {}
+    long = [f"{p.relative_to(CHECKOUT)} is {lines(p) - 350} over" for p in paths if lines(p) > 350]
+    assert not long, "; ".join(long)
 
 
 def test_no_folder_has_more_than_ten_modules() -> None:
     folders = Counter(name.rpartition(".")[0] for name in modules())
-    assert {folder: count for folder, count in folders.items() if count > 10} == {}
+    full = [f"{folder} has {n - 10} too many" for folder, n in folders.items() if n > 10]
+    assert not full, "; ".join(full)
 
 
 def test_no_two_public_classes_have_one_name() -> None:
-    classes = Counter(
-        node.name
-        for tree in modules().values()
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
-    assert {name: count for name, count in classes.items() if count > 1} == {}
+    places: dict[str, list[str]] = {}
+    for module, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    twice = [f"{name} is in {' and '.join(of)}" for name, of in places.items() if len(of) > 1]
+    assert not twice, "; ".join(twice)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,12 @@ def test_no_two_public_classes_have_one_name() -> None:
     ids=str,
 )
 def test_it_can_be_read(folders: tuple[str, ...], most: int) -> None:
-    assert size(*folders) <= most
+    found = size(*folders)
+    inside = [p for f in folders for p in (CHECKOUT / f).glob("*") if p.suffix in ("", ".py")]
+    sizes = {p.name: size(str(p)) if p.is_dir() else lines(p) for p in inside}
+    large = [f"{name} {sizes[name]:,}" for name in sorted(sizes, key=sizes.__getitem__)[:-20:-1]]
+    said = f"{' and '.join(folders)}: {found:,} lines, {found - most:,} over {most:,}"
+    assert found <= most, f"{said} (of which {', '.join(large)})"
 
 
 HEAVY = ("torch", "transformers", "pandas", "matplotlib", "openai", "scipy", "numpy", "vllm")

@@ -218,7 +218,7 @@ class Client:
         import openai
 
         first: BaseException = error
-        while led := first.__cause__ or first.__context__:
+        while led := first.__cause__ or (not isinstance(first, ValueError) and first.__context__):
             first = led
         failed = RequestFailed()
         failed.again = not isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError))

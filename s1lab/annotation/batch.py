@@ -1,9 +1,8 @@
 """Many questions to a chat endpoint: concurrent, resumable, cached by content, priced beforehand.
 
-`annotate` appends every answer to a JSONL file as it comes in, fsynced, so that a job can be killed
-at any moment and asked for again. An entry is found by the hash of what determines the question
-(model, messages, sampling): a changed prompt is asked anew, two rows with one text once. Answers
-that do not parse are asked for again a bounded number of times and then recorded as failures.
+Every answer is appended to a JSONL file as it comes in, fsynced, under the hash of what determines
+the question (model, messages, sampling): a changed prompt is asked anew, two rows with one text
+once. Answers that do not parse are asked for again a bounded number of times, then they failed.
 """
 
 from __future__ import annotations
@@ -20,6 +19,11 @@ from s1core.backends.client import RequestFailed
 from s1core.errors import BackendError
 from s1core.records import Journal, read_recoverable
 from s1lab.annotation.chat import ChatClient, ChatConfig, ChatReply, Message
+
+Parse = Callable[[ChatReply], Any]
+"""A reply as a JSON value; ValueError where it is none."""
+Valid = Callable[[Any], bool]
+"""Whether a kept value is still one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,14 @@ class Usage:
     completion_tokens: int
     cost: float
 
+    def __str__(self) -> str:
+        asked = f"{self.questions} questions, {self.cached} known, {self.requests} requests"
+        tokens = f"{self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
+        return f"{asked}, {tokens}, cost {self.cost:.2f}"
+
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answers:
     """What a job gave: values by problem key, why others have none, and what this call took."""
 
     values: dict[str, Any]
@@ -72,20 +81,15 @@ def request_hash(config: ChatConfig, question: Question) -> str:
 
 
 def _plan(
-    questions: Iterable[Question],
-    config: ChatConfig,
-    path: Path,
-    valid: Callable[[Any], bool] = lambda value: True,
+    questions: Iterable[Question], config: ChatConfig, path: Path, valid: Valid | None = None
 ) -> tuple[list[tuple[str, str]], dict[str, Any], dict[str, Question]]:
     """Keys with request hashes in order, values in the file by request, what is left to ask."""
-    notes = read_recoverable(path, Annotation)[0] if path.exists() else []
-    known = {note.request: note.value for _, note in notes if not note.error and valid(note.value)}
-    order, missing = [], {}
-    for question in questions:
-        order.append((question.key, request := request_hash(config, question)))
-        if request not in known:
-            missing[request] = question
-    return order, known, missing
+    notes = [note for _, note in read_recoverable(path, Annotation)[0]] if path.exists() else []
+    kept = (n for n in notes if not n.error and (valid is None or valid(n.value)))
+    known = {note.request: note.value for note in kept}
+    asked = [(request_hash(config, question), question) for question in questions]
+    missing = {request: question for request, question in asked if request not in known}
+    return [(question.key, request) for request, question in asked], known, missing
 
 
 def estimate(
@@ -103,12 +107,10 @@ def annotate(
     questions: Sequence[Question],
     config: ChatConfig,
     path: str | Path,
-    parse: Callable[[ChatReply], Any],
-    valid: Callable[[Any], bool] = lambda value: True,
-) -> Outcome:
+    parse: Parse,
+    valid: Valid | None = None,
+) -> Answers:
     """Ask all questions that have no answer in the file at `path` yet, or none that is `valid`.
-
-    `parse` makes a JSON value of a reply, or raises ValueError.
 
     Raises:
         BackendError: the endpoint refuses all, `max_cost` was reached, or the file is in use.
@@ -143,19 +145,14 @@ def annotate(
                 f"{cost:.2f} was spent and the limit is {config.max_cost:.2f}: {left} questions "
                 f"are left; what was answered is in {path}, raise max_cost to go on"
             )
-        found, failed = (
-            {key: known[request] for key, request in order if request in known}
-            for known in (values, errors)
-        )
+        found = {key: values[request] for key, request in order if request in values}
+        failed = {key: errors[request] for key, request in order if request in errors}
         took = (chat.requests, prompt, completion, cost)
-        return Outcome(found, failed, Usage(len(order), cached, len(errors), *took))
+        return Answers(found, failed, Usage(len(order), cached, len(errors), *took))
 
 
 def _ask_all(
-    chat: ChatClient,
-    missing: dict[str, Question],
-    parse: Callable[[ChatReply], Any],
-    go_on: Callable[[], bool],
+    chat: ChatClient, missing: dict[str, Question], parse: Parse, go_on: Callable[[], bool]
 ) -> Iterator[Annotation]:
     """Annotations as they come in; what is under way when it must stop still comes out."""
     waiting = iter(missing.items())
@@ -164,10 +161,10 @@ def _ask_all(
     executor = ThreadPoolExecutor(chat.config.concurrency, thread_name_prefix="chat")
     try:
         while True:
-            while not refused and len(running) < chat.config.concurrency and go_on():
-                if (item := next(waiting, None)) is None:
-                    break
+            room = chat.config.concurrency - len(running)
+            while room and not refused and go_on() and (item := next(waiting, None)):
                 running.add(executor.submit(_ask, chat, *item, parse))
+                room -= 1
             if not running:
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -183,20 +180,16 @@ def _ask_all(
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _ask(
-    chat: ChatClient, request: str, question: Question, parse: Callable[[ChatReply], Any]
-) -> Annotation:
+def _ask(chat: ChatClient, request: str, question: Question, parse: Parse) -> Annotation:
     error, value, prompt, completion = "", None, 0, 0
     for attempt in range(1, chat.config.max_attempts + 1):
         try:
             reply = chat.ask(question.messages, seed=attempt - 1)
+            prompt, completion = prompt + reply.prompt_tokens, completion + reply.completion_tokens
+            value, error = parse(reply), ""
+            break
         except RequestFailed as failure:
             error = str(failure)
-            break
-        prompt += reply.prompt_tokens
-        completion += reply.completion_tokens
-        try:
-            value, error = parse(reply), ""
             break
         except ValueError as problem:
             error = chat.scrub(f"the answer does not parse: {problem}")

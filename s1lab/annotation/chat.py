@@ -1,7 +1,6 @@
 """One question to a chat endpoint, and one answer: any server that speaks OpenAI's protocol.
 
-Requests, retries and time limits are `s1core.backends.client`'s; this module knows what a chat
-completion is, and what it costs. What becomes of many answers is for `batch` to know.
+Requests, retries and time limits are `s1core.backends.client`'s.
 """
 
 from __future__ import annotations
@@ -26,12 +25,9 @@ class ChatConfig:
     Attributes:
         base_url: up to and including `/v1`, e.g. `http://127.0.0.1:8000/v1`.
         temperature, max_tokens: sampling; part of what identifies a question to the cache.
-        concurrency, requests_per_minute: most questions under way, most requests begun.
-        retry: time limit and repetitions after a network error, a reply that is not the protocol's,
-            or a status that asks for it (429, 5xx).
+        retry: after a network error, a reply unlike the protocol's, a 429 or 5xx.
         max_attempts: how often an answer that does not parse is asked for, in all.
-        prompt_price, completion_price: money per million tokens.
-        max_cost: stop asking once this much was spent.
+        prompt_price, completion_price: money per million tokens; `max_cost` in the same.
         key_variable: environment variable that holds the key; unset for servers without one.
     """
 
@@ -92,13 +88,9 @@ class ChatClient:
         Raises RequestFailed where this question got no usable answer, and another BackendError
         where no question would (401 to 404, a redirect).
         """
-        body = {
-            "model": self.config.model,
-            "messages": [{"role": role, "content": content} for role, content in messages],
-            "temperature": self.config.temperature,
-            "max_tokens": self.config.max_tokens,
-            "seed": seed,
-        }
+        config, written = self.config, [{"role": r, "content": text} for r, text in messages]
+        body = {"model": config.model, "messages": written, "seed": seed}
+        body |= {"temperature": config.temperature, "max_tokens": config.max_tokens}
         asked = sum(len(content) for _, content in messages)
         try:
             return self._client.call(

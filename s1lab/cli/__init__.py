@@ -1,8 +1,4 @@
-"""The command line, `s1lab`: what one does with the paper.
-
-This package only wires. `profile` and `planning` have what is asked of a whole profile, `data` what
-was made elsewhere, `official` the authors' own decoding loops, `store` the run store.
-"""
+"""The command line, `s1lab`: what one does with the paper. This package only wires."""
 
 from __future__ import annotations
 
@@ -16,11 +12,10 @@ app = typer.Typer(
     help="Reproduce the paper: plan it, run it, compare it, and read what others generated.",
     **SETTINGS,
 )
-profile.register(app)
-planning.register(app)
-data.register(app)
-official.register(app)
-generations.register(app)
+for part in (planning, official, generations):
+    part.register(app)
+app.add_typer(profile.app)
+app.add_typer(data.app)
 app.add_typer(store.app, name="runs")
 app.add_typer(pocket.app, name="pocket")
 

@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from s1core.cli import options
 from s1core.cli.job import settings_path
-from s1core.cli.options import (
-    Bench,
-    DataDir,
-    Input,
-    check_output,
-    echo,
-    number,
-    read_problems,
-    replace_jsonl,
+from s1core.cli.options import DataDir, check_output, echo, number
+from s1core.errors import BackendError, InputError
+
+app = typer.Typer()
+
+ANSWERS = {"distill": "", "classify": "domain", "judge": "correct"}
+"""What a chat model can be asked for, and what the answer is called; of `distill`, an example."""
+LENGTH = 500  # tokens expected per answer, where a job is priced before it is begun
+
+
+@app.command(
+    epilog="Example: s1lab annotate distill problems.jsonl --base-url "
+    "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
 )
-from s1core.errors import InputError
-
-if TYPE_CHECKING:
-    from s1lab.annotation.batch import Usage
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    app.command(
-        epilog="Example: s1lab annotate distill problems.jsonl --base-url "
-        "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
-    )(annotate)
-    app.command(
-        epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
-        "s1lab export selection.csv --selection"
-    )(export)
-    app.command(
-        epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv"
-    )(report)
-    app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")(
-        regrade
-    )
-
-
 def annotate(
     task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
     input: Annotated[
@@ -58,85 +39,64 @@ def annotate(
     concurrency: Annotated[int, number("Questions under way at once.", 1, 1024)] = 8,
     rpm: Annotated[float | None, number("Most requests per minute.", 0.001, 1e9)] = None,
     max_tokens: Annotated[int, number("Most tokens per answer.", 1)] = 4096,
-    expected: Annotated[int, number("Tokens expected per answer, for the price.")] = 500,
     yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
 ) -> None:
     """Get traces, subjects or verdicts from any OpenAI-compatible chat endpoint; resumes.
 
     The key is read from OPENAI_API_KEY, if the endpoint wants one.
     """
-    from s1core.errors import BackendError
     from s1core.records import Example, Problem, read_jsonl
-    from s1lab.annotation import batch, classify, distill, judge
+    from s1lab.annotation import batch, tasks
     from s1lab.annotation.chat import ChatConfig
 
-    config = ChatConfig(
-        base_url,
-        model,
-        max_tokens=max_tokens,
-        concurrency=concurrency,
-        requests_per_minute=rpm,
-        prompt_price=prompt_price,
-        completion_price=completion_price,
-        max_cost=max_cost,
-    )
-    if task not in ("distill", "classify", "judge"):
-        raise typer.BadParameter(f"no task {task!r}; pick one of distill, classify, judge")
+    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost}
+    limits |= {"prompt_price": prompt_price, "completion_price": completion_price}
+    limits |= {"concurrency": concurrency, "requests_per_minute": rpm}
+    config = ChatConfig(base_url, model, **limits)
+    if task not in ANSWERS:
+        raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(ANSWERS)}")
     check_output(output, input, taxonomy)
     cache = output.with_name(output.name + ".answers")
     check_output(cache, input, taxonomy)
     rows = list(read_jsonl(input, Example if task == "judge" else Problem))
     if not rows:
         raise InputError(f"{input} is empty: there is nothing to ask")
-    subjects: dict[str, Any] = {}
-    if task == "classify":
-        if taxonomy is None:
-            raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
-        subjects = classify.read_taxonomy(taxonomy)
-    problems = [row.problem for row in rows] if task == "judge" else rows
-    attempts = {row.key: row.trace.attempt for row in rows} if task == "judge" else {}
-    if len(attempts) < len({(row.key, row.trace.attempt) for row in rows if task == "judge"}):
-        raise InputError(f"{input} has several attempts at one question: judge them apart")
-    questions = {
-        "distill": lambda: distill.questions(problems),
-        "classify": lambda: classify.questions(problems, subjects),
-        "judge": lambda: judge.questions(problems, attempts),
-    }[task]()
-    echo("to do:  " + _usage(batch.estimate(questions, config, cache, expected)))
+    if task == "judge":
+        attempts = {row.key: row.trace.attempt for row in rows}
+        if any(attempts[row.key] != row.trace.attempt for row in rows):
+            raise InputError(f"{input} has several attempts at one question: judge them apart")
+        job = tasks.judge([row.problem for row in rows], attempts)
+    elif task == "distill":
+        job = tasks.distill(rows, model)
+    elif taxonomy is None:
+        raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
+    else:
+        job = tasks.classify(rows, tasks.read_taxonomy(taxonomy))
+    echo(f"to do:  {batch.estimate(job.questions, config, cache, LENGTH)}")
     if not yes:
         echo("nothing was asked; say --yes to start")
         return
-    if task == "distill":
-        result = distill.distill(problems, config, cache)
-        made = list(result.values.values())
-    elif task == "classify":
-        result = classify.classify(problems, subjects, config, cache)
-        made = [{"key": key, "domain": value} for key, value in sorted(result.values.items())]
-    else:
-        result = judge.judge(problems, attempts, config, cache)
-        made = [{"key": key, "correct": value} for key, value in sorted(result.values.items())]
-    echo("took:   " + _usage(result.usage))
+    result = job.run(config, cache)
+    echo(f"took:   {result.usage}")
     for key, error in sorted(result.errors.items())[:5]:
         echo(f"failed: {key}: {error}", err=True)
-    if not made:
-        raise BackendError(
-            f"none of {len(problems)} questions was answered: {output} is not written"
-        )
-    replace_jsonl(output, made)
-    echo(f"{output}: {len(made)} of {len(problems)}, {len(result.errors)} failed")
+    if not result.values:
+        raise BackendError(f"none of {len(rows)} questions was answered: {output} is not written")
+    made = list(result.values.values())
+    if name := ANSWERS[task]:
+        made = [{"key": key, name: value} for key, value in sorted(result.values.items())]
+    options.replace_jsonl(output, made)
+    echo(f"{output}: {len(made)} of {len(rows)}, {len(result.errors)} failed")
 
 
-def _usage(usage: Usage) -> str:
-    return (
-        f"{usage.questions} questions, {usage.cached} known, {usage.requests} requests, "
-        f"{usage.prompt_tokens:,} + {usage.completion_tokens:,} tokens, cost {usage.cost:.2f}"
-    )
-
-
+@app.command(
+    epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
+    "s1lab export selection.csv --selection"
+)
 def export(
     output: Annotated[Path, typer.Argument(help="A .sqlite, .db, .parquet or .csv file.")],
     source: Annotated[str, typer.Option(help="A data set, e.g. s1K; else the profile's.")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Local mirror of the data sets.")] = None,
+    data_dir: DataDir = None,
     profile: Annotated[str, typer.Option(help="Profile whose pool is meant.")] = "laptop",
     selection: Annotated[bool, typer.Option(help="The selected examples, not the pool.")] = False,
     gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
@@ -148,21 +108,19 @@ def export(
     from s1lab.data.load import problems
 
     check_table(output)
-    items: list[Any]
-    if source:
-        items = problems(source, data_dir)
-    elif selection:
-        items = open_pipeline(profile, None).examples()
-    else:
-        items = open_pipeline(profile, None).curation()[0]
+    items: list[Any] = problems(source, data_dir) if source else []
+    if not source:
+        pipeline = open_pipeline(profile)
+        items = pipeline.examples() if selection else pipeline.curation()[0]
     count = write(items, output, "selection" if selection else "pool", gated_text)
     echo(f"{output}: {count:,} rows")
 
 
+@app.command(epilog="Example: s1lab report wait0.jsonl wait1.jsonl --benchmark AIME24 --format csv")
 def report(
     generations: Annotated[list[Path], typer.Argument(help="Files that `generate` wrote.")],
-    input: Input = None,
-    benchmark: Bench = "",
+    input: options.Input = None,
+    benchmark: options.Bench = "",
     data_dir: DataDir = None,
     kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
     form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
@@ -176,26 +134,24 @@ def report(
 
     if not kind:
         kind = benchmarks.benchmark(benchmark).kind if benchmark else "math"
-    problems = read_problems(input, benchmark, data_dir, None)
+    problems = options.read_problems(input, benchmark, data_dir, None)
     runs = []
     for path in generations:
         made, torn = read_generations(path)
         if torn is not None:
-            typer.echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
         if not made:
             raise InputError(f"{path} holds no generations")
         grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades), _limit(path)))
+        beside, limit = settings_path(path), None
+        if beside.exists():  # `generate` made it
+            limit = json.loads(beside.read_text())["budget"]["max_thinking"]
+        runs.append(GradedRun(path.name, tuple(made), tuple(grades), limit))
     for matrix in (False, True):
-        typer.echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+        echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
 
 
-def _limit(path: Path) -> int | None:
-    """The thinking budget that `generate` wrote beside a file; None when it did not make it."""
-    beside = settings_path(path)
-    return json.loads(beside.read_text())["budget"]["max_thinking"] if beside.exists() else None
-
-
+@app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")
 def regrade(
     logs: Annotated[
         list[Path], typer.Argument(help="lm-evaluation-harness samples, or other JSONL logs.")
@@ -203,37 +159,28 @@ def regrade(
     kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
     verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
     disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
-    from s1core.grading.grades import KINDS
     from s1lab.evaluation.logs import read_log, summary
     from s1lab.evaluation.logs import regrade as grade_again
 
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     for path in logs:
         log = read_log(path, verdict=verdict or None)
-        if log.torn is not None:
-            typer.echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
-        for line in log.left_out[:5]:
-            typer.echo(f"left out: {line}", err=True)
-        done = grade_again(log, kind)  # type: ignore[arg-type] - checked above
+        done = grade_again(log, kind)  # type: ignore[arg-type] - checked there
         found = summary(done)
-        if as_json:
-            found |= {"left_out": list(log.left_out), "torn": log.torn}
-            typer.echo(json.dumps({"file": str(path), **found}, indent=1, ensure_ascii=False))
-            continue
+        if log.torn is not None:
+            echo(f"{path}:{log.torn}: torn by a crash, left out", err=True)
+        for line in log.left_out[:5]:
+            echo(f"left out: {line}", err=True)
         agreed = found["agreement"]
         said = "no stored verdicts" if agreed is None else f"agreement {100 * agreed:.1f}%"
         cut = sum(result.grade.status == "truncated" for result in done)
         rest = f", {len(log.left_out)} rows left out" if log.left_out else ""
         budgets = {r.budget for r in log.responses} - {None}
-        budget = f", budget {budgets.pop()}" if len(budgets) == 1 else ""
-        typer.echo(
-            f"{path} ({log.layout}{budget}): {len(done)} responses, {said}, {cut} truncated{rest}"
-        )
+        known = f", budget {budgets.pop()}" if len(budgets) == 1 else ""
+        what = f"{len(done)} responses, {said}, {cut} truncated{rest}"
+        echo(f"{path} ({log.layout}{known}): {what}")
         for pair, count in found["confusion"].items():
-            typer.echo(f"  {count:6} {pair}")
+            echo(f"  {count:6} {pair}")
         for row in found["disagreements"] if disagreements else ():
-            typer.echo(f"  {json.dumps(row, ensure_ascii=False)}")
+            echo(f"  {json.dumps(row, ensure_ascii=False)}")

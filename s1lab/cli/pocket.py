@@ -8,42 +8,28 @@ from typing import Annotated
 
 import typer
 
+from s1core.cli.options import echo, number
+
 app = typer.Typer(
     help="The pocket world: pretrain its models, write its pool.", no_args_is_help=True
 )
+
+Output = Annotated[Path, typer.Option(help="JSONL file to write.")]
+MOST = 10_000_000
 
 
 @app.command(epilog="Example: s1lab pocket pretrain large --output store/pretrain-large")
 def pretrain(
     size: Annotated[str, typer.Argument(help="small or large.")],
     output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=10_000_000, help="Fewer steps than the recipe's.")
-    ] = None,
 ) -> None:
     """Train a base model from scratch (about an hour on one core); resumes when run again."""
-    from dataclasses import replace
-
     from s1lab.pocket.pretrain import RECIPES
     from s1lab.pocket.pretrain import pretrain as train
 
     if size not in RECIPES:
         raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")
-    recipe = RECIPES[size] if steps is None else replace(RECIPES[size], steps=steps)
-    typer.echo(f"model: {train(recipe, output, progress=sys.stderr.isatty())}")
-
-
-@app.command(epilog="Example: s1lab pocket skills store/pretrain-large/model")
-def skills(
-    model: Annotated[str, typer.Argument(help="small, large, or a folder.")] = "large",
-    count: Annotated[int, typer.Option(min=1, max=100_000, help="Items per skill.")] = 500,
-) -> None:
-    """Measure what a base model can do: arithmetic, right numbers, verdicts, direct answers."""
-    import json
-
-    from s1lab.pocket.ship import measure
-
-    typer.echo(json.dumps(measure(model, count), indent=2))
+    echo(f"model: {train(RECIPES[size], output, progress=sys.stderr.isatty())}")
 
 
 @app.command(epilog="Examples: s1lab pocket ship large --run store/pretrain-large; ... ship s1")
@@ -57,7 +43,7 @@ def ship(
     from s1lab.pocket.ship import ship_base, ship_tuned
 
     if size == "s1":
-        pipeline = open_pipeline(profile, None)
+        pipeline = open_pipeline(profile)
         tuned = pipeline.checkpoint()
         scores = {point.label: point.accuracy.percent() for point in pipeline.curve()}
         folder = ship_tuned(tuned.path / "sft" / "final", tuned.summary(), scores)
@@ -65,30 +51,29 @@ def ship(
         raise typer.BadParameter("name the pretraining run with --run")
     else:
         folder = ship_base(size, run)  # type: ignore[arg-type] - checked when it is loaded
-    typer.echo(f"{folder}: shipped")
+    echo(f"{folder}: shipped")
 
 
 @app.command(epilog="Example: s1lab pocket pool --output pool.jsonl")
 def pool(
-    output: Annotated[Path, typer.Option(help="JSONL file to write.")],
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the pool.")] = 0,
-    size: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of questions.")] = 5900,
+    output: Output,
+    seed: Annotated[int, number("Seed of the pool.", 0, 2**32 - 1)] = 0,
+    size: Annotated[int, number("Number of questions.", 1, MOST)] = 5900,
 ) -> None:
     """Write the dirty pool of questions and traces that selection starts from."""
     from s1core.records import write_jsonl
     from s1lab.pocket.pool import build_pool
 
     count = write_jsonl(output, (row.example for row in build_pool(seed, size)))
-    typer.echo(f"{output}: {count:,} examples")
+    echo(f"{output}: {count:,} examples")
 
 
 @app.command(epilog="Example: s1lab pocket problems --count 20 --output problems.jsonl")
 def problems(
-    output: Annotated[Path, typer.Option(help="JSONL file to write.")],
-    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="Number of questions.")] = 500,
+    output: Output, count: Annotated[int, number("Number of questions.", 1, MOST)] = 500
 ) -> None:
     """Write held-out evaluation puzzles."""
     from s1core.records import write_jsonl
     from s1lab import pocket
 
-    typer.echo(f"{output}: {write_jsonl(output, pocket.evaluation_problems(count))} problems")
+    echo(f"{output}: {write_jsonl(output, pocket.evaluation_problems(count))} problems")

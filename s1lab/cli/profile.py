@@ -1,4 +1,4 @@
-"""Commands about a whole profile: `reproduce`, `compare`, `select`, `accept`."""
+"""Commands about a whole profile: `reproduce`, `compare`, `accept`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,19 +21,10 @@ if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
     from s1lab.steps import Step
 
+app = typer.Typer()
+
 Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    app.command(
-        epilog="Examples: s1lab reproduce laptop; s1lab reproduce smoke --seed 7; "
-        "s1lab reproduce laptop --only 'sequence length'"
-    )(reproduce)
-    app.command(epilog="Example: s1lab compare laptop")(compare)
-    app.command(epilog="Example: s1lab accept laptop")(accept)
-    app.command(epilog="Example: s1lab select laptop --output s1-pocket.jsonl")(select)
 
 
 def note(line: str) -> None:
@@ -41,7 +32,7 @@ def note(line: str) -> None:
     echo(line, err=True)
 
 
-def open_pipeline(name: str, seed: int | None, progress: bool = True) -> Pipeline:
+def open_pipeline(name: str, seed: int | None = None, progress: bool = True) -> Pipeline:
     """The pipeline of a profile over its store."""
     from s1lab import profiles
     from s1lab.pipeline import Pipeline
@@ -52,12 +43,14 @@ def open_pipeline(name: str, seed: int | None, progress: bool = True) -> Pipelin
     return Pipeline(profile, RunStore.default(profile.name), progress=shown, say=note)
 
 
+@app.command(
+    epilog="Examples: s1lab reproduce laptop; s1lab reproduce smoke --seed 7; "
+    "s1lab reproduce laptop --only 'sequence length'"
+)
 def reproduce(
     profile: Name = "laptop",
     seed: Seed = None,
-    jobs: Annotated[
-        int | None, number("Processes that share the work, if not the profile's own.", 1, 256)
-    ] = None,
+    jobs: Annotated[int | None, number("Processes, if not as many as it says.", 1, 256)] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
     ] = None,
@@ -67,25 +60,22 @@ def reproduce(
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 
-    Start it in several terminals, or on several machines that share the store, and they share the
-    work.
+    Started several times, also on several machines that share the store, they share the work.
     """
     from s1lab.planning.cost import begin_with
 
-    pipeline = begin_with(open_pipeline(profile, seed), None if yes else _ask, only or ())
-    steps = _chosen(pipeline, only)
+    def ask(question: str) -> bool:
+        return sys.stdin.isatty() and typer.confirm(question)
+
+    pipeline = begin_with(open_pipeline(profile, seed), None if yes else ask, only or ())
+    steps = _wanted(pipeline, only)
     unfinished = sum(not step.run.is_finished for step in steps)
     with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed, only):
         _work(steps)
     echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
-def _ask(question: str) -> bool:
-    """Ask at a terminal; without one, refuse."""
-    return sys.stdin.isatty() and typer.confirm(question)
-
-
-def _chosen(pipeline: Pipeline, only: list[str] | None) -> list[Step]:
+def _wanted(pipeline: Pipeline, only: Sequence[str] | None) -> list[Step]:
     from s1lab.steps import wanted
 
     return wanted(pipeline.steps(), only) if only else pipeline.steps()
@@ -98,10 +88,10 @@ def _work(steps: list[Step]) -> None:
 
 
 @contextmanager
-def _helpers(count: int, profile: str, seed: int | None, only: list[str] | None) -> Iterator[None]:
+def _helpers(count: int, *asked: Any) -> Iterator[None]:
     """Further processes that share the work while the block lasts, and never longer."""
     context = multiprocessing.get_context("spawn")
-    started = [context.Process(target=_help, args=(profile, seed, only)) for _ in range(count)]
+    started = [context.Process(target=_help, args=asked) for _ in range(count)]
     for process in started:
         process.start()
     try:
@@ -117,55 +107,29 @@ def _help(profile: str, seed: int | None, only: list[str] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one answers for all
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(S1Error):  # which the first one meets as well, and says
-        _work(_chosen(open_pipeline(profile, seed, progress=False), only))
+        _work(_wanted(open_pipeline(profile, seed, progress=False), only))
 
 
 def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
+@app.command(epilog="Example: s1lab compare laptop")
 def compare(
     profile: Name = "laptop",
     seed: Seed = None,
-    results: Annotated[Path, typer.Option(help="Folder of the committed results.")] = Path(
-        "results"
-    ),
+    results: Annotated[Path, typer.Option(help="Committed results.")] = Path("results"),
 ) -> None:
     """Compare what was computed here with the committed results: identical, inside, or moved."""
     from s1lab.compare import compare_results
 
     pipeline = open_pipeline(profile, seed)
-    folder = results / pipeline.profile.name
-    if folder.is_dir():
-        echo(compare_results(pipeline, folder).text())
-    else:
-        echo(f"no committed results in {folder} to compare with yet")
+    echo(compare_results(pipeline, results / pipeline.profile.name))
 
 
-def select(
-    profile: Name = "laptop",
-    output: Annotated[Path | None, typer.Option(help="JSONL file for the examples.")] = None,
-    seed: Seed = None,
-) -> None:
-    """Curate a pool into the training set: quality, difficulty, diversity (Section 2.2)."""
-    from s1core.records import write_jsonl
-    from s1core.selection import Funnel
-    from s1lab.data.audit import beside_paper
-
-    pipeline = open_pipeline(profile, seed)
-    funnel = Funnel.from_json(pipeline.selection().read_json("funnel.json"))
-    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}   paper")
-    for row in beside_paper(funnel):
-        paper = "" if row["paper"] is None else f"{row['paper']:,}"
-        dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
-        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}   {paper}")
-    if output is not None:
-        echo(f"{output}: {write_jsonl(output, pipeline.examples()):,} examples")
-
-
+@app.command(epilog="Example: s1lab accept laptop")
 def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     """Copy the finished small result files of a profile to results/, to be committed."""
     from s1core.records import write_atomically
@@ -174,20 +138,15 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     from s1lab.runs import COMMITTED, HEADLINE
 
     pipeline = open_pipeline(profile, seed)
-    steps = pipeline.steps()
-    missing = [step.label for step in steps if not step.run.is_finished]
-    if missing:
-        raise typer.BadParameter(
-            f"{len(missing)} runs are not finished ({missing[0]}, ...): "
-            f"run `s1lab reproduce {profile}` first"
-        )
-    if pipeline.profile.rehearsal:
+    steps, chosen = pipeline.steps(), pipeline.profile
+    if missing := [step.label for step in steps if not step.run.is_finished]:
+        told = f"{len(missing)} runs are not finished ({missing[0]}, ...)"
+        raise typer.BadParameter(f"{told}: run `s1lab reproduce {profile}` first")
+    if chosen.rehearsal:
         raise typer.BadParameter("a rehearsal has no results: its model and sizes stand in")
-    name = pipeline.profile.name if seed is None else f"{pipeline.profile.name}-seed{seed}"
-    folder = Path(COMMITTED) / name
+    folder = Path(COMMITTED) / (chosen.name if seed is None else f"{chosen.name}-seed{seed}")
     count = pipeline.store.export([step.run for step in steps], folder)
     points = pipeline.curve()
-    title = f"Ours: {pipeline.profile.title}, n = {points[0].accuracy.n}"
-    svg = to_svg(headline(points, title), "scaling")
-    write_atomically(folder / HEADLINE, [svg])
+    title = f"Ours: {chosen.title}, n = {points[0].accuracy.n}"
+    write_atomically(folder / HEADLINE, [to_svg(headline(points, title), "scaling")])
     echo(f"{folder}: {count} runs, and the headline figure")

@@ -13,7 +13,6 @@ from s1lab.runs import RunStore
 app = typer.Typer(help="List, show, verify or remove runs.", no_args_is_help=True)
 
 Where = Annotated[str, typer.Option("--store", help="Folder of the run store.")]
-RunId = Annotated[str, typer.Argument(help="A run's name, or the beginning of it.")]
 
 
 def _store(where: str) -> RunStore:
@@ -24,8 +23,7 @@ def _store(where: str) -> RunStore:
 def list_runs(store: Where = "") -> None:
     """One line per run: name, state, size of its records, when it finished."""
     chosen = _store(store)
-    runs = chosen.runs()
-    for run in runs:
+    for run in (runs := chosen.runs()):
         records = run.path / "results.jsonl"
         size = records.stat().st_size / 1e6 if records.exists() else 0.0
         echo(f"{run.id:26} {run.state:10} {size:8.1f} MB  {run.provenance().get('finished', '')}")
@@ -33,16 +31,16 @@ def list_runs(store: Where = "") -> None:
 
 
 @app.command(epilog="Example: s1lab runs show generate-3f9c")
-def show(run: RunId, store: Where = "") -> None:
+def show(
+    run: Annotated[str, typer.Argument(help="A run's name, or the beginning of it.")],
+    store: Where = "",
+) -> None:
     """A run's settings, provenance and files; of a damaged one, what is wrong with it."""
     found = _store(store).get(run)
     shown = {
-        "run": found.id,
-        "state": found.state,
-        "settings": found.settings,
-        "provenance": found.provenance(),
+        **{"run": found.id, "state": found.state, "settings": found.settings},
+        **{"provenance": found.provenance(), "problems": found.verify()},
         "summary": found.summary() if found.is_finished else {},
-        "problems": found.verify(),
     }
     echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
@@ -57,8 +55,7 @@ def verify(store: Where = "") -> None:
         echo(problem, err=True)
     finished = sum(run.is_finished for run in runs)
     echo(f"{finished} finished runs in {chosen.root}, {len(problems)} problems")
-    if problems:
-        raise typer.Exit(1)
+    raise typer.Exit(bool(problems))
 
 
 @app.command(epilog="Examples: s1lab runs gc --unfinished; s1lab runs gc --run sft-0b21 --yes")
@@ -70,15 +67,13 @@ def gc(
 ) -> None:
     """Remove runs: one by name, or all that are unfinished."""
     chosen = _store(store)
-    doomed = {found.id: found for found in ([chosen.get(run)] if run else [])}
-    if unfinished:
-        doomed |= {found.id: found for found in chosen.runs() if not found.is_finished}
+    named = chosen.get(run).id if run else ""
+    doomed = [r for r in chosen.runs() if r.id == named or unfinished and not r.is_finished]
     if not doomed:
         echo("nothing to remove; name a run with --run, or say --unfinished")
         return
-    for name in doomed:
-        echo(name)
+    echo("\n".join(found.id for found in doomed))
     if yes or typer.confirm(f"Remove {len(doomed)} runs?"):
-        for found in doomed.values():
+        for found in doomed:
             chosen.remove(found)
         echo(f"{len(doomed)} runs removed")

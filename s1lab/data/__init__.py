@@ -1,8 +1,4 @@
-"""What comes in: sources and benchmarks, from the Hub or a local mirror; and tables to go out.
-
-`problems("AIME24")` and `examples("s1K")` load; `sources` says what there is, where and under which
-licence; `export` writes tables for other tools.
-"""
+"""What comes in: sources and benchmarks, from the Hub or a local mirror; and tables to go out."""
 
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.sources import SOURCES, source

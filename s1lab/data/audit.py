@@ -1,7 +1,6 @@
 """What can be said about the published s1K from its questions alone.
 
-`audit` computes it from a local mirror; the result is kept in `s1k_audit.json` (counts and keys, no
-question's text), for machines without the data. A test computes it again and compares.
+`s1k_audit.json` keeps it (counts and keys, no question's text) for machines without the data.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
             "by_source": _by_source(types),
             "crosswords": sum(p.question.startswith("Solve the crossword") for p in questions),
             "shared_8_grams": {
-                bench: _overlaps(questions, bench, listed) for bench, listed in benchmarks.items()
+                b: _overlaps(questions, b, listed) for b, listed in benchmarks.items()
             },
             "near_duplicates": [asdict(n) for n in near_duplicates(questions, benchmarks)],
         }
@@ -74,8 +73,8 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
 
 
 def _by_source(types: Iterable[str]) -> dict[str, int]:
-    counts = Counter(table7_name(kind) if kind else "not recorded" for kind in types)
-    return dict(counts.most_common())
+    named = (table7_name(kind) if kind else "not recorded" for kind in types)
+    return dict(Counter(named).most_common())
 
 
 def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> dict[str, Any]:

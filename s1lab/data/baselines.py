@@ -1,8 +1,7 @@
 """The baselines of the data ablation (Section 5.1, Table 2): random, diverse, longest, full.
 
-Each drops one or more of the three criteria and keeps the rest of the recipe. They start from the
-pool after the quality stages: the paper draws them "after obtaining our high-quality reasoning
-chains", without the difficulty stage. A pool smaller than the target is an InputError.
+They start from the pool after the quality stages: the paper draws them "after obtaining our
+high-quality reasoning chains". A pool smaller than the target is an InputError.
 """
 
 from __future__ import annotations

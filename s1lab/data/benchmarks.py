@@ -1,7 +1,4 @@
-"""The questions that the paper evaluates on (Section 4.1), with the grading that each one needs.
-
-Where their files are, `s1lab.data.sources` knows; Countdown is the pocket world's.
-"""
+"""The questions that the paper evaluates on (Section 4.1), with the grading that each one needs."""
 
 from __future__ import annotations
 
@@ -25,17 +22,15 @@ class Benchmark:
     gated: bool = False
 
 
-BENCHMARKS: dict[str, Benchmark] = {
-    benchmark.name: benchmark
-    for benchmark in (
-        Benchmark("AIME24", "aime", 30),
-        Benchmark("AIME25", "aime", 30),
-        Benchmark("MATH500", "math", 500),
-        Benchmark("GPQA Diamond", "multiple_choice", 198, gated=True),
-        Benchmark("GSM8K", "math", 1_319, paper=False),
-        Benchmark("Countdown", "countdown", 500, paper=False),
-    )
-}
+_LISTED = (
+    Benchmark("AIME24", "aime", 30),
+    Benchmark("AIME25", "aime", 30),
+    Benchmark("MATH500", "math", 500),
+    Benchmark("GPQA Diamond", "multiple_choice", 198, gated=True),
+    Benchmark("GSM8K", "math", 1_319, paper=False),
+    Benchmark("Countdown", "countdown", 500, paper=False),
+)
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _LISTED}
 
 
 def benchmark(name: str) -> Benchmark:
@@ -49,13 +44,10 @@ def benchmark(name: str) -> Benchmark:
 def load(
     name: str, data_dir: Path | str | None = None, *, limit: int | None = None
 ) -> list[Problem]:
-    """The first `limit` questions of a benchmark, which is checked to be all there.
-
-    `data_dir` is a local mirror; None reads the Hub at its pinned revision.
+    """The first `limit` questions of a benchmark; raises as `s1lab.data.problems`.
 
     Raises:
-        InputError: unknown name, another number of rows than the benchmark has, a limit below 1;
-            the files cannot be read (see `s1lab.data`).
+        InputError: unknown name, another number of rows than the benchmark has, a limit below 1.
     """
     entry = benchmark(name)
     if limit is not None and limit < 1:
@@ -69,8 +61,6 @@ def load(
 
         problems = load_problems(entry.name, data_dir)
     if len(problems) != entry.rows:
-        raise InputError(
-            f"{entry.name} has {len(problems)} questions where {entry.rows} are expected; "
-            "check the revision or the mirror before comparing any number"
-        )
+        told = f"{entry.name} has {len(problems)} questions where {entry.rows} are expected"
+        raise InputError(f"{told}; check the revision or the mirror before comparing any number")
     return problems[:limit]

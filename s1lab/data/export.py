@@ -1,8 +1,7 @@
 """Pools and selections as tables, for DuckDB, sqlite-utils, Datasette or a spreadsheet.
 
-Records become flat rows: a candidate's problem, trace and annotations side by side; lists and
-mappings become JSON text. The file appears under its name only when it is complete. Text from
-gated sources (GPQA) is left out unless asked for.
+Records become flat rows; lists and mappings become JSON text. A file appears under its name only
+when it is complete. Text from gated sources (GPQA) is left out unless asked for.
 """
 
 from __future__ import annotations
@@ -32,10 +31,7 @@ _DTYPES = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
 
 
 def flat(item: Item, gated_text: bool = False) -> dict[str, Any]:
-    """One row: `key`, the problem's fields, the trace's, the annotations.
-
-    Text of a gated question is None unless `gated_text`.
-    """
+    """One row: `key`, the problem's fields, the trace's, the annotations; no gated text."""
     row = {} if isinstance(item, Mapping) else {"key": item.key}
     for name, value in _fields(item):
         if value is not None and type(value) not in _DTYPES:
@@ -60,8 +56,8 @@ def export(
 ) -> int:
     """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many.
 
-    In a CSV file a text that a spreadsheet would run as a formula has a `'` before it. In SQLite
-    `table` is indexed by `key`, `source` and `domain`. `gated_text` is for your own machine only.
+    In a CSV file a text that a spreadsheet would run as a formula has a `'` before it. `gated_text`
+    is for your own machine only.
 
     Raises:
         InputError: another suffix, no rows, what the format cannot hold, or no place to write to.
@@ -78,13 +74,14 @@ def export(
         elif path.suffix == ".parquet":
             frame.to_parquet(partial, index=False, compression="zstd")
         else:
-            _sqlite(frame, partial, table)
+            with contextlib.closing(sqlite3.connect(partial)) as database, database:
+                frame.to_sql(table, database, index=False)
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except InputError:
+        raise
     except (OSError, ValueError, sqlite3.Error) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} cannot be written: {error}") from error
     finally:
         with contextlib.suppress(OSError):
@@ -94,10 +91,8 @@ def export(
 
 def check_table(path: Path) -> None:
     """Refuse, before any work, a file that `export` could not write."""
-    if path.suffix not in (suffixes := (".sqlite", ".db", ".parquet", ".csv")):
-        raise InputError(
-            f"{str(path)!r} ends in none of {', '.join(suffixes)}: it names the format"
-        )
+    if path.suffix not in (".sqlite", ".db", ".parquet", ".csv"):
+        raise InputError(f"{str(path)!r} ends in none of .sqlite, .db, .parquet, .csv")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a regular file: name one to write")
 
@@ -126,13 +121,3 @@ def _inert(text: Any) -> Any:
     formula = isinstance(text, str) and text.startswith(tuple("=+-@\t\r\n＝＋－＠"))
     number = formula and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE)
     return f"'{text}" if formula and not number else text
-
-
-def _sqlite(frame: pandas.DataFrame, path: Path, table: str) -> None:
-    quoted = table.replace('"', '""')
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
-        frame.to_sql(table, database, index=False)
-        for column in {"key", "source", "domain"} & set(frame):
-            unique = "UNIQUE" if column == "key" and frame[column].is_unique else ""
-            named = f'"{quoted}_{column}" ON "{quoted}" ("{column}")'
-            database.execute(f"CREATE {unique} INDEX {named}")

@@ -5,6 +5,7 @@ From the Hub the pinned revision is read; where none is pinned, `main`, with a w
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Iterator
@@ -62,10 +63,8 @@ def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
             yield from mirror.rows(name)
         return
     if not entry.mirror:
-        raise InputError(
-            f"{entry.name} is not part of the mirror's layout: leave out the data folder to read "
-            f"{entry.hub_id} from the Hub"
-        )
+        told = f"leave out the data folder to read {entry.hub_id} from the Hub"
+        raise InputError(f"{entry.name} is not part of the mirror's layout: {told}")
     parts = entry.configs if len(entry.configs) == len(entry.mirror) else [""] * len(entry.mirror)
     for name, part in zip(entry.mirror, parts, strict=True):
         for row in mirror.rows(name):
@@ -80,18 +79,14 @@ def hub_revision(entry: Source) -> str:
         return entry.revision
     import huggingface_hub
 
+    token = os.environ.get("HF_TOKEN") or None
     try:
-        info: Any = huggingface_hub.HfApi().dataset_info(
-            entry.hub_id, token=os.environ.get("HF_TOKEN") or None
-        )
+        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=token)
     except Exception as error:  # the Hub's clients raise a dozen unrelated types
         raise _explained(entry, error) from error
     seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
-    warnings.warn(
-        f"{entry.name}: no verified revision is pinned; reading main of {entry.hub_id}, "
-        f"now {info.sha}{seen}",
-        stacklevel=2,
-    )
+    told = f"no verified revision is pinned; reading main of {entry.hub_id}, now {info.sha}{seen}"
+    warnings.warn(f"{entry.name}: {told}", stacklevel=2)
     return str(info.sha)
 
 
@@ -103,10 +98,9 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
         import huggingface_hub
 
         where = {"revision": revision, "token": os.environ.get("HF_TOKEN") or None}
+        fetch = functools.partial(huggingface_hub.hf_hub_download, repo_type="dataset", **where)
         for name in entry.files:
-            yield from read_rows(
-                huggingface_hub.hf_hub_download(entry.hub_id, name, repo_type="dataset", **where)
-            )
+            yield from read_rows(fetch(entry.hub_id, name))
         for config in () if entry.files else entry.configs or (None,):
             for split in entry.splits:
                 for row in datasets.load_dataset(entry.hub_id, config, split=split, **where):

@@ -1,9 +1,8 @@
-"""A local mirror: a folder of JSONL and Parquet files with the sha256 of each.
+"""A local mirror (`--data-dir`): a folder of JSONL and Parquet files with the sha256 of each.
 
-For machines without the Hub (`--data-dir`). `MANIFEST.json` at its root is a list of entries with
-`dir`, `file`, `rows`, `bytes` and `sha256`; a file is checked against its entry before the first
-row is given out, so that a truncated or edited copy never passes for the data set. `s1lab fetch`
-makes such a folder; its entries also name the data set they belong to (`source`).
+`MANIFEST.json` lists `dir`, `file`, `rows`, `bytes` and `sha256`; a file is checked before its
+first row is given out, so that no truncated or edited copy passes for the data set. `s1lab fetch`
+makes such a folder; its entries also name their data set (`source`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -86,7 +85,6 @@ class Mirror:
 
     root: Path
     entries: dict[str, dict[str, Any]]
-    _checked: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def open(cls, root: str | Path) -> Mirror:
@@ -104,12 +102,9 @@ class Mirror:
         path = inside(self.root, name)
         if not path.is_file():
             raise InputError(f"{path} is in the manifest but not on disk: copy the mirror again")
-        if name not in self._checked:
-            found, listed = sha256(path), self.entries[name]["sha256"]
-            if found != listed:
-                told = f"{path} has sha256 {found[:12]}…, the manifest says {listed[:12]}…"
-                raise InputError(f"{told}: the copy is damaged or was edited")
-            self._checked.add(name)
+        if sha256(path) != self.entries[name]["sha256"]:
+            told = "the copy is damaged or was edited"
+            raise InputError(f"{path} has another sha256 than the manifest says: {told}")
         return path
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
@@ -126,18 +121,18 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
     path = Path(path)
     if path.suffix == ".jsonl":
         yield from read_jsonl(path)
-    elif path.suffix == ".parquet":
-        import pyarrow.parquet  # only a Parquet file needs it
-
-        try:
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1024):
-                    yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{path} is truncated or not a Parquet file: {reason}") from error
-    else:
+        return
+    if path.suffix != ".parquet":
         raise InputError(f"{path} is neither .jsonl nor .parquet")
+    import pyarrow.parquet  # only a Parquet file needs it
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} is truncated or not a Parquet file: {reason}") from error
 
 
 def sha256(path: str | Path) -> str:

@@ -1,9 +1,7 @@
 """Near-duplicates of benchmark questions: reported, not dropped.
 
 Shared 8-grams miss a paraphrase and catch a formula of speech (`where $m$ and $n$ are relatively
-prime positive integers`). This report looks at the whole question: the Jaccard similarity of two
-questions' word triples, letters and digits only. Like `decontaminate` it holds the benchmarks alone
-and lets the pool stream past.
+prime positive integers`); this looks at whole questions: the Jaccard similarity of word triples.
 """
 
 from __future__ import annotations

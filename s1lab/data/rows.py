@@ -1,8 +1,5 @@
-"""From a dataset's own row to a `Problem` or an `Example`: one small function per source.
-
-The mappings follow the official collection script: which columns make the question, which rows are
-left out (None), and the `source` string that s1 records.
-"""
+"""From a dataset's own row to a `Problem` or an `Example`, as the official collection script does:
+which columns make the question, which rows are left out (None), what `source` s1 records."""
 
 from __future__ import annotations
 
@@ -30,11 +27,8 @@ def column(row: Row, *names: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """A field as text: "" for None, the first of a list, `True` for a bool as Python prints it.
-
-    Raises:
-        InputError: it is an object or not a finite number.
-    """
+    """A field as text: "" for None, the first of a list, `True` for a bool as Python prints it;
+    InputError for an object or what is no finite number."""
     if isinstance(value, (list, tuple)):
         return text(value[0]) if value else ""
     number = isinstance(value, (int, float)) and math.isfinite(value)
@@ -91,10 +85,8 @@ def by_columns(
 
 
 def agieval(row: Row) -> Problem | None:
-    """Passage, question and options in one text; of its MATH part only level 5.
-
-    Both layouts are read, the original (`label`, `other`) and the Hub's (`solution`, `level`).
-    """
+    """Passage, question and options in one text; of its MATH part only level 5. Both layouts are
+    read, the original (`label`, `other`) and the Hub's (`solution`, `level`)."""
     other = row.get("other") or {}
     options = row.get("options") or ()
     level = row.get("level", other.get("level"))
@@ -135,11 +127,8 @@ def theoremqa(row: Row) -> Problem | None:
 
 
 def gpqa(row: Row) -> Problem:
-    """A GPQA question with its four choices in an order fixed by the question itself.
-
-    The official script shuffles with one global seed; a generator seeded by the question gives the
-    same order for a question wherever it stands. `answer` is the letter.
-    """
+    """A GPQA question with its four choices in an order fixed by the question itself, wherever it
+    stands (the official script shuffles with one global seed). `answer` is the letter."""
     question = asked_in(row, "Question")
     right = text(column(row, "Correct Answer")).strip("\n")
     choices = [text(column(row, f"Incorrect Answer {i}")).strip("\n") for i in (1, 2, 3)] + [right]
@@ -170,10 +159,8 @@ def gsm8k(row: Row) -> Problem:
 
 
 def released(row: Row) -> Example:
-    """A row of s1K, s1K-1.1 or the 59K pool as published, with its trace.
-
-    s1K-1.1 has a Gemini and a DeepSeek r1 trace; the r1 trace is the one it was made for.
-    """
+    """A row of s1K, s1K-1.1 or the 59K pool as published, with its trace; of the two in s1K-1.1
+    that of DeepSeek r1, which it was made for."""
     solution = text(row.get("solution"))
     source = text(column(row, "source_type"))
     problem = Problem(asked_in(row, "question"), boxed(solution), solution, source)

@@ -1,8 +1,7 @@
 """The data sets of the paper: 16 pool sources (Table 7), benchmarks, and what was released.
 
-`sources.yaml` lists them. A revision is a full commit that was seen on a public page of that
-repository; where none could be seen there is none, and `note` says so: such a source is read from
-`main` and the commit found there is reported. Nothing there is guessed.
+`sources.yaml` lists them. A revision is a full commit that was seen on a public page; where none
+could be seen, `note` says so: `main` is read, and the commit found there reported.
 """
 
 from __future__ import annotations
@@ -26,16 +25,12 @@ class Source:
         convert: row -> `Problem`, `Example` (releases), or None for a row that is left out.
         kind: "pool", "benchmark", "release" (with traces) or "questions" (a release without).
         rows: after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more.
-        revision: full commit to read; "" when none could be verified.
-        main_seen: short commit that `main` had when its page was last seen, or "".
-        licence: as stated on the data set's page, or "".
+        revision, main_seen: full commit to read; short one that `main` had when it was last seen.
         configs, splits: all are read, in this order; () for the default configuration.
         files: files to read from the repository instead of these.
-        mirror: files of a local mirror (`--data-dir`) that hold it, relative to its root; where
-            there are several, one for each of `configs`.
+        mirror: files of a local mirror that hold it; several: one for each of `configs`.
         source_types: prefixes of `source_type` that s1 recorded for it.
         gated: the Hub asks for an account that accepted terms, and the text must not be spread.
-        note: what else a reader of the numbers should know.
     """
 
     name: str
@@ -85,9 +80,8 @@ def plain(name: str) -> str:
 
 def source(name: str) -> Source:
     """The data set of this name (`"gpqa-diamond"` will do); InputError lists them otherwise."""
-    for known, entry in SOURCES.items():
-        if plain(known) == plain(name):
-            return entry
+    if found := [entry for known, entry in SOURCES.items() if plain(known) == plain(name)]:
+        return found[0]
     raise InputError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
 
 
@@ -96,10 +90,8 @@ def table7_name(source_type: str) -> str:
 
     `"qfq/openaimath/Algebra" -> "MATH"`
     """
-    for entry in POOL:
-        if source_type.startswith(entry.source_types):
-            return entry.name
-    return source_type
+    found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
+    return next(found, source_type)
 
 
 def is_gated(source_type: str) -> bool:

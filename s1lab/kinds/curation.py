@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.checkpoints import identify
 from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
@@ -27,12 +28,10 @@ def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
 
 def difficulty(lab: Lab) -> Step:
     """Both graders are asked every question of the pool, directly; table `solved.csv`."""
-    profile = lab.profile
+    profile, asked = lab.profile, ("pool", "pool_size", "seed")
     settings = {
-        "pool": profile.pool,
-        "pool_size": profile.pool_size,
-        "seed": profile.seed,
-        "graders": lab.grader_ids,
+        **{name: getattr(profile, name) for name in asked},
+        "graders": [identify(name) for name in profile.graders],
         "max_answer": profile.evaluation.max_answer,
     }
 
@@ -42,64 +41,52 @@ def difficulty(lab: Lab) -> Step:
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
         common: Any = (pool, profile.template, profile.evaluation.max_answer)
-        columns = [
-            solved(lab.backend(name), *common, progress=lab.progress) for name in profile.graders
-        ]
-        run.write_table(
-            "solved.csv",
-            [
-                {"problem_key": problem.key, "small": int(small), "large": int(large)}
-                for problem, small, large in zip(pool, *columns, strict=True)
-            ],
-        )
+        rows: list[dict[str, Any]] = [{"problem_key": problem.key} for problem in pool]
+        for column, name in zip(("small", "large"), profile.graders, strict=True):
+            right = solved(lab.backend(name), *common, progress=lab.progress)
+            for row, one in zip(rows, right, strict=True):
+                row[column] = int(one)
+        run.write_table("solved.csv", rows)
 
     return lab.step("difficulty", settings, "difficulty of the pool", compute)
 
 
 def selection(lab: Lab, subset: str = "s1") -> Step:
     """The examples that are selected; `subset` is "s1" or a baseline of Table 2."""
-    graded = difficulty(lab)
-    settings = {
-        "difficulty": graded.run.id,
-        "selected": lab.profile.selected,
-        "seed": lab.profile.seed,
-        "subset": subset,
-    }
+    graded, selected, seed = difficulty(lab), lab.profile.selected, lab.profile.seed
+    settings = {"difficulty": graded.run.id, "selected": selected, "seed": seed, "subset": subset}
 
     def compute(run: Run) -> None:
         from s1core import selection
         from s1lab.data.baselines import BASELINES
 
         candidates, index, config = material(lab)
-        rng = np.random.default_rng([lab.profile.seed, 1000])
+        rng = np.random.default_rng([seed, 1000])
         if subset == "s1":
             chosen, funnel = selection.select(candidates, index, config, rng)
             run.write_json("funnel.json", funnel.to_json())
         else:
             clean, _, _ = selection.curate(candidates, index, config)
-            chosen = BASELINES[subset](clean, lab.profile.selected, rng)
+            chosen = BASELINES[subset](clean, selected, rng)
         kept = [candidate.example for candidate in chosen]
         if subset == "s1":
             run.write_records("examples.jsonl", kept)  # for people to read
         write_jsonl(run.path / "examples.jsonl", kept)
         keys = "\n".join(example.problem.key for example in kept)
-        run.write_json(
-            "summary.json",
-            {
-                "examples": len(chosen),
-                "domains": len({c.domain for c in chosen}),
-                "mean_thinking_tokens": float(np.mean([c.thinking_tokens for c in chosen])),
-                "correct_traces": sum(bool(c.trace_correct) for c in chosen),
-                "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
-            },
-        )
+        facts = {
+            "examples": len(chosen),
+            "domains": len({c.domain for c in chosen}),
+            "mean_thinking_tokens": float(np.mean([c.thinking_tokens for c in chosen])),
+            "correct_traces": sum(bool(c.trace_correct) for c in chosen),
+            "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
+        }
+        run.write_json("summary.json", facts)
 
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
 
 
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-    """What selection works on: the annotated pool, the evaluation questions that must not be in
-    it, and the settings. The selected examples themselves are `selection`'s."""
+    """The annotated pool, the questions that must not be in it, and the selection's settings."""
     from s1lab.pocket.pool import evaluation_index, pocket_candidates, pocket_config
 
     solved = difficulty(lab).make().read_table("solved.csv")
@@ -113,10 +100,9 @@ def examples(lab: Lab, subset: str = "s1") -> list[Example]:
         from s1lab.data import examples as released
 
         return released(SUBSETS.get(subset, lab.profile.pool))
-    run = selection(lab, subset).make()
-    path = run.path / "examples.jsonl"
-    if not path.exists():  # committed results hold what people read
-        path = run.path / "public" / "examples.jsonl"
+    folder = selection(lab, subset).make().path
+    if not (path := folder / "examples.jsonl").exists():  # committed results: what people read
+        path = folder / "public" / "examples.jsonl"
     return list(read_jsonl(path, Example))
 
 
@@ -124,8 +110,6 @@ def _pool(lab: Lab) -> list[Any]:
     from s1lab.pocket.pool import build_pool
 
     if lab.profile.pool != "pocket":
-        raise RunError(
-            f"the pool {lab.profile.pool!r} comes selected; only the pocket pool is curated from "
-            "its raw state here"
-        )
+        told = "comes selected; only the pocket pool is curated from its raw state here"
+        raise RunError(f"the pool {lab.profile.pool!r} {told}")
     return build_pool(lab.profile.seed, lab.profile.pool_size)

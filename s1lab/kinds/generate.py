@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from s1core.records import Generation
@@ -31,13 +32,10 @@ def step(lab: Lab, condition: Condition) -> Step:
     the first questions. All generations, with their token ids, are the run's records."""
     checkpoint, needs = sft.identity(lab, condition.training)
     settings: dict[str, Any] = {
+        **{n: getattr(condition, n) for n in ("benchmark", "samples", "temperature")},
+        **{n: getattr(lab.profile, n) for n in ("seed", "batch_size")},
         "checkpoint": checkpoint,
-        "benchmark": condition.benchmark,
         "questions": lab.profile.evaluation.questions,
-        "samples": condition.samples,
-        "temperature": condition.temperature,
-        "seed": lab.profile.seed,
-        "batch_size": lab.profile.batch_size,
         "budget": asdict(condition.budget),
     }
     if condition.instruct:
@@ -46,41 +44,27 @@ def step(lab: Lab, condition: Condition) -> Step:
         settings["steps"] = condition.steps or UNLIMITED
     if not condition.thinking:
         settings["thinking"] = False
-    return lab.step(
-        "generate",
-        settings,
-        f"{condition.benchmark}, {condition.label}",
-        lambda run: _generate(lab, run, condition),
-        needs=needs,
-        training=condition.training,
-        condition=condition,
-    )
+    about = {"needs": needs, "training": condition.training, "condition": condition}
+    label = f"{condition.benchmark}, {condition.label}"
+    made = partial(_generate, lab, condition)
+    return lab.step("generate", settings, label, made, **about)
 
 
-def _generate(lab: Lab, run: Run, condition: Condition) -> dict[str, Any]:
+def _generate(lab: Lab, condition: Condition, run: Run) -> dict[str, Any]:
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
     backend = lab.backend(sft.model(lab, condition.training))
-    resume(
-        run,
-        backend,
-        problems,
-        condition.budget,
-        samples=condition.samples,
-        temperature=condition.temperature,
-        seed=lab.profile.seed,
-        template=lab.profile.template,
-        progress=lab.progress,
-        **asked(condition, backend.tokenizer, lab.profile.engine),
-    )
+    settings: dict[str, Any] = asked(condition, backend.tokenizer, lab.profile.engine)
+    settings |= {"samples": condition.samples, "temperature": condition.temperature}
+    settings |= {"seed": lab.profile.seed, "template": lab.profile.template}
+    settings["progress"] = lab.progress
+    resume(run, backend, problems, condition.budget, **settings)
     order = {problem.key: place for place, problem in enumerate(problems)}
-    generations = sorted(
-        run.records(Generation), key=lambda made: (order[made.problem_key], made.sample)
-    )
+    generations = list(run.records(Generation))
+    generations.sort(key=lambda made: (order[made.problem_key], made.sample))
     kind = benchmarks.benchmark(condition.benchmark).kind
     run.write_table("grades.csv", tabulate(problems, generations, kind))
     first = {problem.key for problem in problems[:KEPT_TRACES]}
-    run.write_records(
-        "traces.jsonl", [g for g in generations if g.problem_key in first and g.sample == 0]
-    )
+    kept = [g for g in generations if g.problem_key in first and g.sample == 0]
+    run.write_records("traces.jsonl", kept)
     return {"generations": len(generations)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,8 @@ def step(lab: Lab, training: Training) -> Step:
     }
     if training.control:
         settings["control"] = training.control
-    return lab.step(
-        "sft",
-        settings,
-        f"fine-tuning, {training.label}",
-        lambda run: _train(lab, run, training, settings["sft"]),
-        needs=needs,
-        training=training,
-    )
+    label, made = f"fine-tuning, {training.label}", partial(_train, lab, training, settings["sft"])
+    return lab.step("sft", settings, label, made, needs=needs, training=training)
 
 
 def model(lab: Lab, training: Training | None) -> str | Path:
@@ -72,7 +67,7 @@ def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
     return examples
 
 
-def _train(lab: Lab, run: Run, training: Training, recipe: dict[str, Any]) -> dict[str, Any]:
+def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> dict[str, Any]:
     from s1core.sft import SFTConfig, train
     from s1lab.spawn import spawn
 
@@ -92,10 +87,5 @@ def _train(lab: Lab, run: Run, training: Training, recipe: dict[str, Any]) -> di
             torch.set_num_threads(profile.threads)
         result = train(base, tokenizer, examples, config, out, progress=lab.progress)
     run.write_records("log.jsonl", result.log)
-    return {
-        "steps": result.steps,
-        "tokens": result.tokens,
-        "supervised_tokens": result.supervised_tokens,
-        "examples": len(examples),
-        "encoding": result.data,
-    }
+    facts = {name: getattr(result, name) for name in ("steps", "tokens", "supervised_tokens")}
+    return {**facts, "examples": len(examples), "encoding": result.data}

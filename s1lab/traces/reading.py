@@ -1,7 +1,5 @@
 """The run behind the chapter on reading traces: one Wait run looked at from inside.
 
-Its public files are what the trace viewer and the entropy figures draw:
-
 - `traces.jsonl`: the kept generations in steps, with the answer at each step;
 - `uncertainty.jsonl`: entropy, varentropy and surprisal of every thinking token of the same;
 - `around_waits.csv`, `contrasts.csv`: the same over many traces, around forced Waits.
@@ -24,10 +22,8 @@ from s1lab.traces import inspection
 
 NAME = "reading traces"
 """What `--only` calls it."""
-KEPT = 12
-"""Questions whose traces are kept for reading."""
-MEASURED = 500
-"""Most traces that the means around Waits are taken over."""
+KEPT, MEASURED = 12, 500
+"""Questions whose traces are kept for reading; most traces that means around Waits are over."""
 WINDOW = 13
 """Tokens on either side of a Wait; a line of the pocket world is as long."""
 
@@ -46,16 +42,10 @@ def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
 def step(lab: Lab) -> Step:
     """Ask for the answer at each step, and measure uncertainty, with the model of the traces."""
     read = generate.step(lab, condition(lab))
-    settings = {
-        "run": read.run.id,
-        "kept": KEPT,
-        "measured": MEASURED,
-        "window": WINDOW,
-        "separator": lab.profile.methods.step_separator,
-    }
-    return lab.step(
-        "reading", settings, NAME, lambda run: _read(lab, run, read), needs=(*read.needs, read)
-    )
+    sizes = {"kept": KEPT, "measured": MEASURED, "window": WINDOW}
+    settings = {"run": read.run.id, "separator": lab.profile.methods.step_separator, **sizes}
+    needs = (*read.needs, read)
+    return lab.step("reading", settings, NAME, lambda run: _read(lab, run, read), needs=needs)
 
 
 def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
@@ -63,33 +53,26 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
     problems = lab.problems(wanted.benchmark)
     order = {problem.key: place for place, problem in enumerate(problems)}
     # First samples first, so that as many questions as possible are among them.
-    generations = sorted(
-        read.make().records(Generation), key=lambda g: (g.sample, order[g.problem_key])
-    )
+    generations = list(read.make().records(Generation))
+    generations.sort(key=lambda g: (g.sample, order[g.problem_key]))
     lab.say(f"reading: {KEPT} traces of {wanted.benchmark}, {wanted.label}")
     folder = sft.model(lab, wanted.training)
     backend = lab.backend(folder)
     common = {"separator": profile.methods.step_separator, "template": profile.template}
     kept = [g for g in generations[:KEPT] if g.sample == 0]
     kind = benchmarks.benchmark(wanted.benchmark).kind
-    rows = inspection.read_traces(
-        backend, problems, kept, kind, max_answer=wanted.budget.max_answer, **common
-    )
+    longest, tokenizer = wanted.budget.max_answer, backend.tokenizer
+    rows = inspection.read_traces(backend, problems, kept, kind, max_answer=longest, **common)
     run.write_records("traces.jsonl", rows)
-    tokenizer = backend.tokenizer
     if profile.engine != "hf":
         # Other engines give the few likeliest tokens only; an entropy needs all of them.
         from s1core.backends.hf import HFBackend
 
         del backend
         lab.release()
-        device = "cuda" if profile.gpus else None
-        model = HFBackend.from_pretrained(folder, device=device).model
-    else:
-        model = backend.model
-    measured = inspection.uncertainty_rows(
-        model, tokenizer, problems, generations[:MEASURED], **common
-    )
+        backend = HFBackend.from_pretrained(folder, device="cuda" if profile.gpus else None)
+    rows = generations[:MEASURED]
+    measured = inspection.uncertainty_rows(backend.model, tokenizer, problems, rows, **common)
     run.write_records("uncertainty.jsonl", measured[: len(kept)])
     run.write_table("around_waits.csv", inspection.around_waits(measured, WINDOW))
     run.write_table("contrasts.csv", inspection.contrasts(measured, WINDOW))

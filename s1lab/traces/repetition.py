@@ -1,8 +1,7 @@
 """How much a trace repeats itself, and what each forced Wait adds (Sections 4.2 and 6.2).
 
-The paper says that forbidding the end of thinking too often "can lead the model into repetitive
-loops". Two measures make that a number: the share of steps that a trace had written before, and
-the share of Waits after which it writes any step that it had not.
+Forbidding the end of thinking too often "can lead the model into repetitive loops": measured as the
+share of steps that a trace had written before, and of Waits after which it writes a new one.
 """
 
 from __future__ import annotations
@@ -30,11 +29,8 @@ NAME = "repetition"
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """The steps of one trace, cut at its forced Waits.
-
-    `steps` and `new` count, for each stretch between two Waits, the steps in it and those among
-    them that the trace had not written before. The first stretch is the thinking before any Wait.
-    """
+    """For each stretch of a trace, cut at its forced Waits: how many `steps` it has, and how many
+    of them are `new`. The first stretch is the thinking before any Wait."""
 
     steps: tuple[int, ...]
     new: tuple[int, ...]
@@ -46,22 +42,18 @@ class Novelty:
 
 
 def novelty(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> Novelty:
-    """Count repeated steps; two steps are the same when their sampled text is, spaces aside.
-
-    `split` says what a step is. The ignore string itself is not part of one.
-    """
-    steps, new = [0], [0]
-    seen: set[str] = set()
+    """Count repeated steps (of `split`); two are the same when their sampled text is, spaces and
+    ignore strings aside."""
+    steps, new, seen = [0], [0], set()
     for step in split(generation, tokenizer, separator):
         if steps != [0] and step.pieces[0].origin == "forced":
             steps.append(0)
             new.append(0)
         text = "".join(piece.text for piece in step.pieces if piece.origin == "sampled").strip()
-        if not text:
-            continue
-        steps[-1] += 1
-        new[-1] += text not in seen
-        seen.add(text)
+        if text:
+            steps[-1] += 1
+            new[-1] += text not in seen
+            seen.add(text)
     return Novelty(tuple(steps), tuple(new))
 
 
@@ -83,18 +75,16 @@ def step(lab: Lab) -> Step:
         lab.say(f"repetition: {len(needs)} runs")
         traces, waits = [], []
         for need in needs:
-            made = [
-                (generation.problem_key, novelty(generation, tokenizer, separator))
-                for generation in need.make().records(Generation)
-            ]
-            waited = need.condition.budget.num_ignore  # type: ignore[union-attr] - it has one
+            generations = need.make().records(Generation)
+            made = [(g.problem_key, novelty(g, tokenizer, separator)) for g in generations]
+            asked: Any = need.condition
+            waited = asked.budget.num_ignore
             steps = round(float(np.mean([sum(found.steps) for _, found in made])), 3)
             repeated = _mean("repeated", ((key, found.repeated) for key, found in made))
-            head = {"label": need.condition.label}  # type: ignore[union-attr]
+            head = {"label": asked.label}
             traces.append({**head, "waits": waited, "n": len(made), **repeated, "steps": steps})
             for place in range(1, waited + 1):
-                used = [(key, found) for key, found in made if len(found.steps) > place]
-                if used:
+                if used := [(key, found) for key, found in made if len(found.steps) > place]:
                     fresh = _mean("new", ((key, float(f.new[place] > 0)) for key, f in used))
                     waits.append({**head, "wait": place, "n": len(used), **fresh})
         run.write_table("traces.csv", traces)
@@ -111,8 +101,5 @@ def _mean(name: str, values: Iterable[tuple[str, float]]) -> dict[str, float]:
         by_question[key].append(value)
     means = np.array([np.mean(by_question[key]) for key in sorted(by_question)])
     found = clustered_bootstrap(means, seed=0)
-    return {
-        name: round(found.estimate, 5),
-        f"{name}_low": round(found.low, 5),
-        f"{name}_high": round(found.high, 5),
-    }
+    columns = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {column: round(value, 5) for column, value in columns.items()}
