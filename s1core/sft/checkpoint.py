@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
 
 def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
-    """Write a checkpoint under `root`, all processes together, then drop older ones.
-
-    Raises:
-        RunError: it could not be written; older checkpoints are untouched.
-    """
+    """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
+    and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
@@ -105,10 +102,8 @@ def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, ad
 
 
 def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
-    """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
-
-    Every process calls it, since each holds a part; the one with `write` writes the whole.
-    """
+    """Write a model, sharded or not, as plain safetensors for transformers and vLLM; every process
+    calls it, since each holds a part, and the one with `write` writes the whole."""
     state = {}
     for name, tensor in model.state_dict().items():
         full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
@@ -121,12 +116,10 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a tokenizer so that `AutoTokenizer` reads back the same one.
-
-    For some model types transformers 5 takes its own class, with another pre-tokenizer, whatever
-    is written down. An `auto_map`, not followed without `trust_remote_code`, makes it honour that.
-    """
+    """Write a tokenizer so that `AutoTokenizer` reads back the same one."""
     tokenizer.save_pretrained(folder)
+    # For some model types transformers 5 takes its own class, with another pre-tokenizer. An
+    # `auto_map`, not followed without `trust_remote_code`, makes it honour what is written down.
     if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):
         path = Path(folder) / "tokenizer_config.json"
         row = json.loads(path.read_text(encoding="utf-8"))
@@ -135,14 +128,14 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error of a library, of one process where several failed: `KeyError: ...` in one line."""
+    """`KeyError: ...`: an error of a library, in one line; that of one process where many fail."""
     if failures := getattr(error, "failures", None):
         error = next(iter(failures.values()))[0]
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 def quiet() -> None:
-    """Hush the bars and warnings of libraries, which do not look whether anybody reads them."""
+    """Hush the bars and warnings of libraries, which do not ask whether anybody reads them."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()

@@ -1,18 +1,13 @@
-"""Settings of a fine-tuning run; the defaults are the paper's (Section 4.1, Appendix D).
-
-Nothing here imports torch.
-"""
+"""Settings of a fine-tuning run. Nothing here imports torch."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass
-from functools import cache
-from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from s1core.errors import InputError
+from s1core.errors import InputError, check_number
 
 TooLong = Literal["truncate", "drop", "error"]
 
@@ -58,28 +53,23 @@ class SFTConfig:
     checkpoint_every: Annotated[int, 0, 10**9] = 0  # steps; 0 is once per epoch
 
     def __post_init__(self) -> None:
-        for name, hint in _hints().items():
+        for name, hint in get_type_hints(SFTConfig, include_extras=True).items():
             value = getattr(self, name)
             kind, *limits = get_args(hint) or (hint,)
-            if not limits:
-                fits, wanted = isinstance(value, kind), "true or false" if kind is bool else "text"
-            elif isinstance(kind, str):  # a Literal
-                fits, wanted = value in (kind, *limits), " or ".join((kind, *limits))
-            else:
-                values = value if isinstance(value, tuple) else (value,)
-                number = Integral if kind is int else Real
-                fits = len(values) == (1 if kind in (int, float) else 2) and all(
-                    isinstance(v, number)
-                    and not isinstance(v, bool)
-                    and limits[0] <= v <= limits[1]
-                    for v in values
-                )
-                noun = {int: "a whole number", float: "a number"}.get(kind, "two numbers")
-                wanted = f"{noun} from {limits[0]:g} to {limits[1]:g}"
-            if not fits:
-                scalar = isinstance(value, str | Real | tuple) or value is None
-                shown = repr(value)[:40] if scalar else f"a {type(value).__name__}"
-                raise InputError(f"{name} must be {wanted}, not {shown} (SFTConfig)")
+            if name == "betas":
+                if not isinstance(value, tuple) or len(value) != 2:
+                    raise InputError(f"betas must be two numbers, not {value!r:.40}")
+                check_number("betas[0]", value[0], *limits, whole=False)
+                check_number("betas[1]", value[1], *limits, whole=False)
+            elif kind in (int, float):
+                check_number(name, value, *limits, whole=kind is int)
+            elif kind in (bool, str):
+                if not isinstance(value, kind):
+                    wanted = "true or false" if kind is bool else "text"
+                    raise InputError(f"{name} must be {wanted}, not {value!r:.40}")
+            elif value not in (kind, *limits):
+                wanted = " or ".join((kind, *limits))
+                raise InputError(f"{name} must be {wanted}, not {value!r:.40}")
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""
@@ -105,8 +95,3 @@ class SFTConfig:
         """The settings that decide the result (for a run's identity)."""
         row = dataclasses.asdict(self)
         return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(SFTConfig, include_extras=True)

@@ -120,8 +120,15 @@ def encode(
     dropped: list[tuple[str, str]] = []
     truncated = cut = lost = 0
     for example in examples:
-        if empty := _empty_part(example):
-            dropped.append((example.key, f"without {empty}"))
+        problem, trace = example.problem, example.trace
+        parts = {"a question": problem.question, "a thought": trace.thinking}
+        parts["an answer"] = trace.attempt
+        for name, text in parts.items():
+            if not isinstance(text, str):
+                kind = type(text).__name__
+                raise InputError(f"an example has {kind} for {name}, which is no text")
+        if empty := [name for name, text in parts.items() if not text.strip()]:
+            dropped.append((example.key, f"without {empty[0]}"))  # nor trained on in silence
             continue
         ids, labels, answer = _encode_one(example, tokenizer, template)
         full = len(ids)
@@ -167,17 +174,6 @@ def _encode_one(
             answer = len(prompt) + start + len(end)
             return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
     raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
-
-
-def _empty_part(example: Example) -> str:
-    """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
-    texts = (example.problem.question, example.trace.thinking, example.trace.attempt)
-    for name, text in zip(("a question", "a thought", "an answer"), texts, strict=True):
-        if not isinstance(text, str):
-            raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
-        if not text.strip():
-            return name
-    return ""
 
 
 # ------------------------------------------------------------------------------------ rows

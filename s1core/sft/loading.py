@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from s1core.architectures import check_twin
-from s1core.errors import InputError, S1Error
+from s1core.checkpoints import explained, load_model
+from s1core.errors import InputError
 from s1core.sft import attention
-from s1core.sft.checkpoint import first_line, read_tensors
+from s1core.sft.checkpoint import read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, PackedLM
@@ -61,24 +62,17 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")
-    with _named(folder), init_empty_weights(include_buffers=False):
-        settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        skeleton = AutoModelForCausalLM.from_config(
-            settings, dtype=torch.float32, trust_remote_code=False
-        )
+    safe = {"trust_remote_code": False}
+    with explained(f"{folder} cannot be loaded"), init_empty_weights(include_buffers=False):
+        settings = AutoConfig.from_pretrained(folder, **safe)
+        skeleton = AutoModelForCausalLM.from_config(settings, dtype=torch.float32, **safe)
     skeleton.tie_weights()  # not within: there each name gets a tensor of its own
     check_architecture(skeleton)
     check_examples(settings, encoded, config.packing)
 
     def whole() -> Engine:
-        with _named(folder):
-            safe = {"trust_remote_code": False, "use_safetensors": True}
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True, **safe
-            )
-            if missing := sorted(report["missing_keys"]):
-                raise InputError(f"{folder} lacks weights of its model, such as {missing[0]}")
-        return Engine(model.to(group.device), config, group)
+        model = load_model(folder, dtype=torch.float32)
+        return Engine(model.to(group.device), config, group)  # type: ignore[arg-type]
 
     def sharded() -> Engine:
         with contextlib.suppress(OSError):  # a folder need not have one
@@ -170,15 +164,3 @@ def _fingerprint(files: list[Path]) -> str:
             file.seek(max(0, size - end))
             digest.update(file.read())
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except S1Error:
-        raise
-    except Exception as error:  # transformers and safetensors raise a dozen unrelated types
-        raise InputError(
-            f"{folder} cannot be loaded as a causal language model ({first_line(error)})"
-        ) from error

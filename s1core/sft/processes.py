@@ -22,7 +22,7 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes logs, manifests and the final model."""
+        """Whether this process writes the log and the final model."""
         return self.rank == 0
 
     def total(self, value: float) -> float:

@@ -125,14 +125,19 @@ class _Run:
         identity = json.loads(json.dumps(self.config.what() | facts))
         self._check_identity(identity)
         self.group.wait()  # all processes look before the first writes
+        newest = checkpoint.latest(self.out / "checkpoints")
+        source = self.out if (self.out / "final").is_dir() else newest
         self.state: dict[str, Any] = {"step": 0, "seconds": 0.0, "log": []}
-        if (self.out / "final").is_dir():
-            self.state = checkpoint.read_state(self.out)
-            first = self.state["step"]
-        else:
+        if source is not None:  # its log replaces that of the session that was killed
+            self.state = checkpoint.read_state(source)
+        first = self.state["step"]
+        if source != self.out:
             engine = build()
             try:
-                first = self._restore(engine)
+                if source is not None:
+                    advice = f"delete {source} and start the same run again, from its beginning"
+                    tensors = engine.state(first)
+                    checkpoint.read_tensors(source, tensors, self.group.mesh is None, advice)
                 if self.group.first:  # whatever an earlier start left of these is replaced whole
                     write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
                     write_jsonl(self.out / "log.jsonl", self.state["log"])
@@ -147,16 +152,12 @@ class _Run:
 
     def _check_identity(self, identity: dict[str, Any]) -> None:
         """Refuse a folder that holds another run."""
-        path = self.out / "run.json"
-        try:
-            there = (
-                dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else identity
-            )
-        except (ValueError, TypeError) as error:
-            raise RunError(
-                f"{path} is damaged, so what {self.out} holds cannot be told: delete that folder "
-                "to start over"
-            ) from error
+        path, there = self.out / "run.json", identity
+        if path.exists():
+            try:
+                there = dict(json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{path} is damaged: delete that folder to start over") from error
         for name, value in identity.items():
             if there.get(name) != value:
                 both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
@@ -164,16 +165,6 @@ class _Run:
                     f"{self.out} holds a run that differs in {name}{both}: choose another folder, "
                     "or delete this one to start over (a model trained in place is another)"
                 )
-
-    def _restore(self, engine: Engine) -> int:
-        """Continue from the newest checkpoint, whose log replaces that of the killed session."""
-        path = checkpoint.latest(self.out / "checkpoints")
-        if path is not None:
-            self.state = checkpoint.read_state(path)
-            advice = f"delete {path} and start the same run again, from its beginning"
-            tensors = engine.state(self.state["step"])
-            checkpoint.read_tensors(path, tensors, self.group.mesh is None, advice)
-        return self.state["step"]
 
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
@@ -186,12 +177,17 @@ class _Run:
         bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=off)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
             for step in range(first, total):
-                lr, batch = (
-                    self.config.lr_at(step, total),
-                    batch_at(self.encoded, self.config, step),
-                )
+                lr = self.config.lr_at(step, total)
+                batch = batch_at(self.encoded, self.config, step)
                 stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
-                self._refuse_unless_finite(stats, step, batch)
+                if not math.isfinite(stats["loss"] + stats["grad_norm"]):
+                    raise InputError(
+                        f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) "
+                        f"of step {step + 1} is not a finite number; its examples are "
+                        f"{', '.join(example.key for example in batch)}; the weights were not "
+                        f"updated and the last good checkpoint is {checkpoint.latest(root)}: look "
+                        "at these examples, or lower lr"
+                    )
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": stats["loss"], "lr": lr, **stats}
                 self.state["log"].append(row)
@@ -205,16 +201,6 @@ class _Run:
                 if (step + 1) % every == 0 or step + 1 == total:
                     self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
                     checkpoint.save(root, engine.state(), self.state, self.group)
-
-    def _refuse_unless_finite(self, stats: Row, step: int, batch: list[EncodedExample]) -> None:
-        if not (math.isfinite(stats["loss"]) and math.isfinite(stats["grad_norm"])):
-            raise InputError(
-                f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) of step "
-                f"{step + 1} is not a finite number; its examples are "
-                f"{', '.join(example.key for example in batch)}; the weights were not updated and "
-                f"the last good checkpoint is {checkpoint.latest(self.out / 'checkpoints')}: look "
-                "at these examples, or lower lr"
-            )
 
     def _finish(self, engine: Engine, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
