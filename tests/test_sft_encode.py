@@ -171,7 +171,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in WRONG.items() for v in values])
 def test_settings_that_cannot_be_meant_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=rf"^{name} must be .* \(SFTConfig\)$"):
+    with pytest.raises(InputError, match=rf"^{name}.* must be .* not "):
         SFTConfig(**{name: value})
 
 

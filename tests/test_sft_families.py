@@ -88,7 +88,7 @@ def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stop
     model.save_pretrained(tmp_path / "model")
     save_tokenizer(tiny_tokenizer, tmp_path / "model")
     encoded = encode(examples(), tiny_tokenizer, max_seq_len=128)
-    expected = reference_loss(model, batch_at(encoded, CONFIG, 0)).item()
+    expected = reference_loss(model, batch_at(encoded.examples, CONFIG, 0)).item()
     found = []
     for packing in (True, False):
         out = tmp_path / str(packing)

@@ -164,7 +164,7 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(
     total = CONFIG.total_steps(len(encoded.examples))
     schedule = get_cosine_schedule_with_warmup(optimizer, int(np.ceil(0.05 * total)), total)
     for step, row in enumerate(undisturbed.log):
-        loss = reference_loss(model.train(), batch_at(encoded, CONFIG, step))
+        loss = reference_loss(model.train(), batch_at(encoded.examples, CONFIG, step))
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         assert row["lr"] == pytest.approx(schedule.get_last_lr()[0])
@@ -196,7 +196,7 @@ def test_the_final_model_is_plain_safetensors_that_transformers_loads(
 def test_a_finished_run_is_returned_and_not_repeated(
     run: Any, encoded: Encoded, undisturbed: TrainResult
 ) -> None:
-    assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * encoded.tokens)
+    assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
     again = run(undisturbed.path.parent)
     assert again == replace(undisturbed, resumed_from=6)
@@ -295,7 +295,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
         run(tmp_path, model=model, on_log=poison)
     message = str(error.value)
     assert "of step 4 is not a finite number" in message
-    assert all(example.key in message for example in batch_at(encoded, CONFIG, 3))
+    assert all(example.key in message for example in batch_at(encoded.examples, CONFIG, 3))
     assert "checkpoints/step-000002" in message
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 

@@ -1,8 +1,8 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
-A checkpoint holds the weights, both AdamW moments, the log so far and the seconds spent. Each
-process writes the rows it owns, as safetensors, so a run resumes on another number of processes. A
-folder gets its name only when every file in it is on disk: one that can be seen is complete.
+A checkpoint holds weights, AdamW moments, the log so far and the seconds spent. Each process writes
+the rows it owns, as safetensors, so a run resumes on another number of processes. A folder gets its
+name when every file in it is on disk: one that can be seen is complete.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
 
     final = root / f"step-{state['step']:06d}"
     partial = root / f".{final.name}.partial"
-    if group.first:
+    if group.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
     group.wait()
     try:
         partial.mkdir(parents=True, exist_ok=True)
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
-        if group.first:
+        if group.rank == 0:
             write_atomically(partial / "state.json", [json.dumps(state)])
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -48,7 +48,7 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
             f"{latest(root)}; free some disk space and start the same run again"
         ) from None
     group.wait()
-    if group.first:
+    if group.rank == 0:
         publish(partial, final)
         for old in root.glob("*step-*"):
             if old != final:
@@ -79,10 +79,8 @@ def read_state(folder: Path) -> dict[str, Any]:
             raise ValueError("its log does not match its step")
         return {"step": state["step"], "log": state["log"], "seconds": float(state["seconds"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder}/state.json cannot be read ({first_line(error)}): delete {folder} and start "
-            "the same run again, from its beginning"
-        ) from error
+        problem = f"{folder}/state.json cannot be read ({first_line(error)})"
+        raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
 def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:

@@ -2,25 +2,22 @@
 
 The loss of a step is the sum of cross-entropies over the global batch divided by its number of
 supervised tokens, so neither packing nor accumulation nor the number of processes changes it.
-What this module does not know: files, epochs, resuming (`s1core.sft.train`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample, plan_step
 from s1core.sft.processes import Group
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -66,22 +63,15 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
 
 
 def summed_loss(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    targets: torch.Tensor,
-    chunk: int = 2048,
-    scale: float = 1.0,
+    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, chunk: int = 2048
 ) -> torch.Tensor:
     """Sum of the cross-entropies of the supervised positions, in nats, fp32.
 
     Of final hidden states [T, H], an output matrix [V, H] and, for each position, the token that
-    it must predict or `IGNORE` [T]; `chunk` supervised tokens have their logits at one time, and
-    `scale` is a factor of the logits.
+    it must predict or `IGNORE` [T]; `chunk` supervised tokens have their logits at one time.
     """
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
-    if scale != 1.0:
-        hidden = hidden * scale
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
@@ -104,8 +94,9 @@ class PackedLM(nn.Module):
         """Summed loss of a packed row's token ids [T], or this process's share, and targets [T]."""
         extra = attention.layout(lengths, input_ids.device, self.team)
         out = self.lm.get_decoder()(input_ids=input_ids[None], use_cache=False, **extra)
-        weight = self.lm.get_output_embeddings().weight
-        return summed_loss(out.last_hidden_state[0], weight, targets, self.chunk, self.scale)
+        hidden, weight = out.last_hidden_state[0], self.lm.get_output_embeddings().weight
+        hidden = hidden if self.scale == 1.0 else hidden * self.scale
+        return summed_loss(hidden, weight, targets, self.chunk)
 
 
 class Engine:
@@ -117,8 +108,15 @@ class Engine:
         model.set_attn_implementation(attention.NAME)
         if config.activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        _check_team(model, config, group)
-        team = group.team(config.sequence_parallel)
+        size = config.sequence_parallel
+        heads = getattr(model.config, "num_attention_heads", size)
+        pairs = getattr(model.config, "num_key_value_heads", None) or heads
+        if group.size % size or heads % size or (pairs % size and size % pairs):
+            raise InputError(
+                f"sequence_parallel={size} must divide the {group.size} processes and the model's "
+                f"{heads} attention heads, and fit its {pairs} key/value heads"
+            )
+        team = group.team(size)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
         if group.mesh is not None:
             _shard(self.packed, config, group.mesh)
@@ -184,10 +182,7 @@ class Engine:
         return *ours, tuple(lengths)  # type: ignore[return-value] - two of them
 
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
-        """Weights and moments by name, as views: what is copied into them, the engine has.
-
-        `step`: they are about to be filled from a checkpoint made after so many steps.
-        """
+        """Weights and moments by name, as views; `step`: of a checkpoint about to fill them."""
         tensors = {}
         for name, parameter in self.named:
             own = self.optimizer.state[parameter]
@@ -219,14 +214,3 @@ def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:
     for layer in next(child for child in children if isinstance(child, nn.ModuleList)):
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(packed, mesh=mesh, mp_policy=policy)
-
-
-def _check_team(model: PreTrainedModel, config: SFTConfig, group: Group) -> None:
-    size = config.sequence_parallel
-    heads = getattr(model.config, "num_attention_heads", size)
-    pairs = getattr(model.config, "num_key_value_heads", None) or heads
-    if group.size % size or heads % size or (pairs % size and size % pairs):
-        raise InputError(
-            f"sequence_parallel={size} must divide the {group.size} processes and the model's "
-            f"{heads} attention heads, and fit its {pairs} key/value heads"
-        )

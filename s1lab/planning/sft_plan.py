@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from s1core.errors import InputError
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import plan_step
+from s1core.sft.train import batch_at
 from s1lab.planning.shapes import SHAPES, ModelShape
 
 
@@ -128,12 +129,9 @@ def schedule(
     shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int
 ) -> tuple[int, float]:
     """Longest packed row in tokens, and balance, of the first epoch as it will be run."""
-    from s1core.sft.train import data_order
-
-    order = data_order(len(lengths), 0, config.seed)
     longest, work, waited = 0, 0.0, 0.0
-    for start in range(0, len(order), config.batch_size):
-        batch = [lengths[i] for i in order[start : start + config.batch_size]]
+    for step in range(config.steps_per_epoch(len(lengths))):
+        batch = batch_at(lengths, config, step)
         steps = plan_step(batch, config, processes, on_gpu=True)
         longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
         loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
