@@ -86,15 +86,11 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
     saved += 4 * stream  # embeddings, final norm, its input and output
     backward = layer_saves if lean else 0.0
     backward += (3 * shape.intermediate + 2 * shape.hidden) * compute * row_tokens
-    table = shape.vocab * shape.hidden
-    logits = (
-        min(config.loss_chunk_tokens, row_tokens)
-        * shape.vocab
-        * (4 + (2 * compute if compute < 4 else 0))
-    )
-    slopes = table * (4 + (compute if compute < 4 else 0)) + stream
+    words = min(config.loss_chunk_tokens, row_tokens) * shape.vocab
+    logits = words * (4 + (2 * compute if compute < 4 else 0))
+    slopes = shape.vocab * shape.hidden * (4 + (compute if compute < 4 else 0)) + stream
     held = 4 * weights + gathered
-    at_loss, in_backward = logits + slopes, backward + table * compute + stream
+    at_loss, in_backward = logits + slopes, backward + shape.vocab * shape.hidden * compute + stream
     parts = {"weights": weights, "gradients": weights, "moments": 2 * weights}
     parts |= {"gathered": gathered, "activations": saved + backward, "loss": logits + slopes}
     return Memory(held + saved + max(at_loss, in_backward), parts)
@@ -149,11 +145,10 @@ def paper_arithmetic() -> tuple[Worked, ...]:
     shape = SHAPES["Qwen2.5-32B"]
     flops = 5 * shape.train_flops([4700] * 1000)  # s1K's 4.7M thinking tokens
     achieved = flops / (hours * 3600)
-    appendix, table6 = "Appendix D", "Table 6; 6 N D and attention"
-    price = "divided by the H100-hours above"
+    table6, price = "Table 6; 6 N D and attention", "divided by the H100-hours above"
     kellogg = "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02"
     return (
-        Worked("s1K on 16 H100 for 26 minutes", hours, "H100-hours", appendix),
+        Worked("s1K on 16 H100 for 26 minutes", hours, "H100-hours", "Appendix D"),
         Worked("the full 59K pool", 394.0, "H100-hours", "Section 5.1"),
         Worked("59K pool over s1K", 394.0 / 7.0, "times", "Section 5.1; 59 times the examples"),
         Worked("training FLOPs of s1-32B, at least", flops, "FLOP", table6),
