@@ -12,49 +12,11 @@ import pytest
 from s1core.errors import InputError, S1Error
 from s1core.sft import SFTConfig, encode
 from s1core.sft.checkpoint import save_tokenizer
-from tests.test_sft_train import examples, losses, reference_loss, train
+from tests.test_sft_encode import CASES
+from tests.test_sft_train import damage, examples, losses, reference_loss, train
 
 CONFIG = SFTConfig(epochs=1, batch_size=5, lr=1e-3, max_seq_len=128, weight_decay=0.0)
-WINDOW = {"sliding_window": 8}
-HEADS = {"head_dim": 16}
-NO_CAPS = {"attn_logit_softcapping": None, "final_logit_softcapping": None}
-GPT2 = {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 256}
-GPT2 |= {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
-
-SUPPORTED = {
-    "llama": {},
-    "qwen2": {},
-    "qwen2 with windows": {"use_sliding_window": True, "max_window_layers": 1, **WINDOW},
-    "qwen3": HEADS,
-    "qwen3_moe": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, **HEADS},
-    "mistral": WINDOW,
-    "mixtral": {"num_local_experts": 4, **WINDOW},
-    "phi3": WINDOW,
-    "starcoder2": WINDOW,
-    "gemma": HEADS,
-    "gemma2 without caps": {**WINDOW, **HEADS, **NO_CAPS},
-    "gemma3_text": {**WINDOW, **HEADS},
-    "granite": {"logits_scaling": 6.0, "attention_multiplier": 0.1, "residual_multiplier": 0.5},
-    "cohere": {"logit_scale": 0.3},
-    "cohere2": WINDOW,
-    "gpt_neox": {},
-    "gpt2": GPT2,
-    "olmo2": {},
-    "olmo3": WINDOW,
-    "glm4": HEADS,
-    "opt": {"ffn_dim": 64, "dropout": 0.0},
-}
-REFUSED = {
-    "gemma2": {**WINDOW, **HEADS},  # soft caps, in attention and of the logits
-    "gemma2 with one cap": {**WINDOW, **HEADS, **NO_CAPS, "final_logit_softcapping": 3.0},
-    "phi": {"num_key_value_heads": 4},  # a bias of the output matrix
-    "mixtral with a router's loss": {"num_local_experts": 4, "output_router_logits": True},
-    "gpt_oss": {"num_local_experts": 4, **WINDOW, **HEADS},  # attention sinks
-    "falcon": {},  # no interface for attention
-    "bloom": {},
-    "stablelm": {},
-    "mamba": {},  # a state that runs on from one example into the next
-}
+SUPPORTED, REFUSED, FOREIGN = (CASES[name] for name in ("supported", "refused", "foreign"))
 
 
 def built(name: str, settings: dict[str, Any], tokenizer: Any) -> Any:
@@ -116,41 +78,13 @@ def test_what_would_be_computed_otherwise_is_refused_before_any_work(
 # ---------------------------------------------------------------------- damaged and foreign
 
 
-def half(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def edited(**changes: Any) -> Any:
-    def edit(folder: Path) -> None:
-        path = folder / "config.json"
-        row = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({k: v for k, v in row.items() if v is not None}))
-
-    return edit
-
-
-CODE = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
-FOREIGN = {
-    "half the weights": lambda f: half(f / "model.safetensors"),
-    "empty weights": lambda f: (f / "model.safetensors").write_bytes(b""),
-    "no weights": lambda f: (f / "model.safetensors").unlink(),
-    "a pickle alone": lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-    "no config": lambda f: (f / "config.json").unlink(),
-    "half a config": lambda f: half(f / "config.json"),
-    "a list for a config": lambda f: (f / "config.json").write_text("[]"),
-    "an unknown architecture": edited(model_type="unheard-of", architectures=["X"]),
-    "no architecture": edited(model_type=None, architectures=None),
-    "code of its own": edited(model_type="evil", auto_map=CODE),
-    "an encoder": edited(model_type="vit"),
-    "more layers than weights": edited(num_hidden_layers=4, layer_types=None),
-    "another width": edited(hidden_size=64),
-    "negative layers": edited(num_hidden_layers=-1, layer_types=None),
-    "text for a number": edited(hidden_size="large"),
-    "heads that do not divide": edited(num_attention_heads=5),
-    "fewer tokens than the tokenizer": edited(vocab_size=5),
-    "an unknown dtype": edited(dtype="float7"),
-    "fewer positions than the data": edited(max_position_embeddings=8),
-}
+def spoil(folder: Path, changes: dict[str, Any]) -> None:
+    for name, content in changes.items():
+        path = folder / name
+        if isinstance(content, dict):
+            row = json.loads(path.read_text()) | content
+            content = json.dumps({k: v for k, v in row.items() if v is not None})
+        damage(path, content)
 
 
 @pytest.mark.parametrize("what", FOREIGN)
@@ -161,7 +95,7 @@ def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
     tiny_model.save_pretrained(folder)
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr("builtins.input", lambda *_: "y")
-    FOREIGN[what](folder)
+    spoil(folder, FOREIGN[what])
     with pytest.raises(S1Error) as error:
         train(folder, tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
     assert "\n" not in str(error.value)

@@ -18,6 +18,7 @@ from s1core.errors import InputError, RunError
 from s1core.records import write_jsonl
 from s1core.sft.checkpoint import save_tokenizer
 from s1lab.spawn import spawn
+from tests.test_sft_encode import CASES
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
 STOPPING = """
@@ -85,18 +86,7 @@ def test_a_process_that_fails_is_reported_with_its_command(folder: Path, tmp_pat
         spawn(str(folder / "nothing"), examples(), CONFIG, tmp_path, 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("epoch: 3", "'epoch'"),
-        ("- 1", "config.yaml: "),
-        ("a: b: c", "config.yaml: mapping values"),
-        ("", "config.yaml: "),
-        ("lr: 1e-3", "lr must be a number"),
-        ("betas: 3", "config.yaml: "),
-        ("seed: -1", "seed must be a whole number"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), CASES["settings"])
 def test_a_file_of_settings_that_cannot_be_meant_is_refused_in_a_sentence(
     text: str, message: str, folder: Path, tmp_path: Path
 ) -> None:

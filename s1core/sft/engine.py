@@ -19,8 +19,6 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample, plan_step
 from s1core.sft.processes import Group
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-
 
 class _ChunkedLinearCrossEntropy(torch.autograd.Function):
     """Only supervised positions are projected, a chunk at a time, and its gradient is taken while
@@ -183,16 +181,16 @@ class Engine:
 
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Weights and moments by name, as views; `step`: of a checkpoint about to fill them."""
-        tensors = {}
+        tensors: dict[str, torch.Tensor] = {}
         for name, parameter in self.named:
             own = self.optimizer.state[parameter]
-            for moment in MOMENTS:
+            tensors[f"model/{name}"] = parameter.detach()
+            for moment in ("exp_avg", "exp_avg_sq"):
                 if moment not in own:
                     own[moment] = torch.zeros_like(parameter, requires_grad=False)
+                tensors[f"{moment}/{name}"] = own[moment]
             if step is not None or "step" not in own:
                 own["step"] = torch.tensor(float(step or 0), device=self.group.device)
-            tensors[f"model/{name}"] = parameter.detach()
-            tensors |= {f"{moment}/{name}": own[moment] for moment in MOMENTS}
         return tensors
 
     def release(self) -> None:

@@ -41,10 +41,9 @@ def difficulty(lab: Lab) -> Step:
 
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
-        common: Any = (pool, profile.template, profile.evaluation.max_answer)
-        columns = [
-            solved(lab.backend(name), *common, progress=lab.progress) for name in profile.graders
-        ]
+        options: Any = {"template": profile.template, "progress": lab.progress}
+        options["max_answer"] = profile.evaluation.max_answer
+        columns = [solved(lab.backend(name), pool, **options) for name in profile.graders]
         run.write_table(
             "solved.csv",
             [
@@ -100,11 +99,10 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """What selection works on: the annotated pool, the evaluation questions that must not be in
     it, and the settings. The selected examples themselves are `selection`'s."""
-    from s1lab.pocket.pool import evaluation_index, pocket_candidates, pocket_config
+    from s1lab.pocket import pool
 
     solved = difficulty(lab).make().read_table("solved.csv")
-    candidates = pocket_candidates(_pool(lab), solved)
-    return candidates, evaluation_index(), pocket_config(lab.profile.selected)
+    return pool.material(_pool(lab), solved, lab.profile.selected)
 
 
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:
