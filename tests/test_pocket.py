@@ -17,27 +17,10 @@ from s1lab import pocket
 from s1lab.pocket import pretrain, teacher, world
 from s1lab.pocket.pool import POOL_SIZE, build_pool, normal_form, trace_correct
 from s1lab.pocket.world import Puzzle, chains, solutions
+from tests.test_sft_encode import CASES
 
-MAKE_29, MAKE_2 = "Use 3 7 8 to make 29", "Use 2 3 3 to make 2"
 
-
-@pytest.mark.parametrize(
-    ("question", "expression", "right"),
-    [
-        (MAKE_29, "( 3 * 7 ) + 8", True),
-        (MAKE_29, "8 + 7 * 3", True),
-        (MAKE_29, "(3*7)+8 = 29", True),
-        (MAKE_29, "3 * 7 + 8\nand then some", True),
-        (MAKE_29, "21 + 8", False),
-        (MAKE_29, "3 * 7 + 8 + 0", False),
-        (MAKE_29, "( 3 * 7 + 8", False),
-        (MAKE_29, "", False),
-        (MAKE_29, "__import__('os')", False),
-        (MAKE_2, "2 * ( 3 / 3 )", True),
-        (MAKE_2, "2 / ( 3 - 3 )", False),
-        ("Use 4 3 8 to make 6", "8 / ( 4 / 3 )", True),
-    ],
-)
+@pytest.mark.parametrize(("question", "expression", "right"), CASES["countdown"])
 def test_answers_are_checked_exactly(question: str, expression: str, right: bool) -> None:
     assert check(question, expression) is right
 
@@ -52,13 +35,10 @@ def test_a_chain_is_the_arithmetic_that_it_says(numbers: tuple[int, ...]) -> Non
 
 
 def test_a_question_reads_back_as_its_puzzle() -> None:
-    puzzle = Puzzle((8, 3, 7), 29)
-    assert Puzzle(*read_question(puzzle.question + "\n\nThink for up to 64 tokens.")) == puzzle
+    question = Puzzle((8, 3, 7), 29).question + "\n\nThink for up to 64 tokens."
+    assert read_question(question) == ((8, 3, 7), 29)
     with pytest.raises(ValueError, match="not a Countdown question"):
         read_question("How many r in raspberry?")
-
-
-# ------------------------------------------------------------------------------ the splits
 
 
 def test_no_evaluation_puzzle_can_be_trained_on() -> None:
@@ -90,9 +70,6 @@ def test_no_selected_trace_can_contain_an_evaluation_puzzle() -> None:
     assert len(leaked) == round(0.02 * POOL_SIZE)  # put there for decontamination to find
     evaluation = {normal_form(problem.question) for problem in pocket.evaluation_problems()}
     assert all(normal_form(question) in evaluation for question in leaked)
-
-
-# ----------------------------------------------------------------------------- the teacher
 
 
 def traces(**habits: float) -> Any:
@@ -139,22 +116,14 @@ def test_the_pool_is_a_function_of_its_seed_and_dirty_in_every_way() -> None:
     assert 0.02 < np.mean([not trace_correct(r.example) for r in pool if not r.error]) < 0.2
 
 
-# ------------------------------------------------------------------- tokenizer and models
-
-
 def test_the_tokenizer_has_the_shape_of_qwens() -> None:
     tokenizer = pocket.load_tokenizer()
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("<|im_start|>think\n").input_ids)
     assert tokens == ["<|im_start|>", "think", "\n"]
     assert len(tokenizer("Wait").input_ids) == 1 and tokenizer.eos_token == "<|im_end|>"
     assert len(tokenizer) < pretrain.VOCABULARY  # padded embedding, as Qwen's
-
-
-def test_the_direct_encoding_of_pretraining_is_the_tokenizers() -> None:
-    documents, tokenizer = pretrain.documents(), pocket.load_tokenizer()
-    rng = np.random.default_rng(0)
-    for kind in pretrain.SHARES:
-        ids = documents.draw(kind, rng)
+    for kind in pretrain.SHARES:  # pretraining encodes directly
+        ids = pretrain.documents().draw(kind, np.random.default_rng(0))
         assert tokenizer(tokenizer.decode(ids)).input_ids == ids
 
 

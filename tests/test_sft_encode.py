@@ -97,9 +97,6 @@ def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refu
         encode([example()], tiny_tokenizer, max_seq_len=4)
 
 
-# ----------------------------------------------------------------------------------- packing
-
-
 @given(st.lists(st.integers(1, 50), max_size=60))
 @settings(deadline=None)
 def test_every_example_is_packed_once_and_no_row_overflows(lengths: list[int]) -> None:
@@ -125,9 +122,6 @@ def test_a_step_gives_every_process_the_same_number_of_passes(
     assert len(plan) == processes
     assert len({len(passes) for passes in plan}) == 1
     assert sorted(i for passes in plan for row in passes for i in row) == list(range(len(lengths)))
-
-
-# ------------------------------------------------------------------------------------ recipe
 
 
 def test_the_paper_makes_315_steps() -> None:

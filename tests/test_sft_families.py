@@ -12,6 +12,7 @@ import pytest
 from s1core.errors import InputError, S1Error
 from s1core.sft import SFTConfig, encode
 from s1core.sft.checkpoint import save_tokenizer
+from s1core.sft.train import batch_at
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import damage, examples, losses, reference_loss, train
 
@@ -23,13 +24,10 @@ def built(name: str, settings: dict[str, Any], tokenizer: Any) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256}
+    shape = CASES["shape"] if name != "gpt2" else {}
     ids = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
-    shape = {} if name == "gpt2" else {**sizes, **heads}
-    config = AutoConfig.for_model(
-        name.split(" ")[0], **{"vocab_size": len(tokenizer) + 24, **shape, **ids, **settings}
-    )
+    settings = {"vocab_size": len(tokenizer) + 24, **shape, **ids, **settings}
+    config = AutoConfig.for_model(name.split(" ")[0], **settings)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
@@ -44,21 +42,16 @@ def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stop
 ) -> None:
     from transformers import AutoModelForCausalLM
 
-    from s1core.sft.train import batch_at
-
     model = built(name, SUPPORTED[name], tiny_tokenizer)
     model.save_pretrained(tmp_path / "model")
     save_tokenizer(tiny_tokenizer, tmp_path / "model")
     encoded = encode(examples(), tiny_tokenizer, max_seq_len=128)
     expected = reference_loss(model, batch_at(encoded.examples, CONFIG, 0)).item()
-    found = []
-    for packing in (True, False):
-        out = tmp_path / str(packing)
-        config = replace(CONFIG, packing=packing)
-        result = train(tmp_path / "model", tiny_tokenizer, encoded, config, out)
-        found.append(losses(result))
-    assert found[0][0] == pytest.approx(expected, rel=1e-4)
-    assert found[1] == pytest.approx(found[0], rel=1e-4)
+    alone = replace(CONFIG, packing=False)
+    unpacked = train(tmp_path / "model", tiny_tokenizer, encoded, alone, tmp_path / "alone")
+    result = train(tmp_path / "model", tiny_tokenizer, encoded, CONFIG, tmp_path / "packed")
+    assert losses(result)[0] == pytest.approx(expected, rel=1e-4)
+    assert losses(result) == pytest.approx(losses(unpacked), rel=1e-4)
     saved = AutoModelForCausalLM.from_pretrained(result.path, attn_implementation="eager")
     assert tiny_tokenizer.eos_token_id in saved.generation_config.eos_token_id  # and the old end
     assert reference_loss(saved, encoded.examples).item() < expected * 1.1
@@ -75,18 +68,6 @@ def test_what_would_be_computed_otherwise_is_refused_before_any_work(
     assert [path.name for path in tmp_path.iterdir()] in ([], [".lock"])
 
 
-# ---------------------------------------------------------------------- damaged and foreign
-
-
-def spoil(folder: Path, changes: dict[str, Any]) -> None:
-    for name, content in changes.items():
-        path = folder / name
-        if isinstance(content, dict):
-            row = json.loads(path.read_text()) | content
-            content = json.dumps({k: v for k, v in row.items() if v is not None})
-        damage(path, content)
-
-
 @pytest.mark.parametrize("what", FOREIGN)
 def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
     what: str, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path, monkeypatch: Any
@@ -95,7 +76,11 @@ def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
     tiny_model.save_pretrained(folder)
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr("builtins.input", lambda *_: "y")
-    spoil(folder, FOREIGN[what])
+    for name, content in FOREIGN[what].items():
+        if isinstance(content, dict):
+            row = json.loads((folder / name).read_text()) | content
+            content = json.dumps({k: v for k, v in row.items() if v is not None})
+        damage(folder / name, content)
     with pytest.raises(S1Error) as error:
         train(folder, tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
     assert "\n" not in str(error.value)
