@@ -21,8 +21,14 @@ from tests.test_sft_encode import CASES
 
 
 @pytest.mark.parametrize(("question", "expression", "right"), CASES["countdown"])
-def test_answers_are_checked_exactly(question: str, expression: str, right: bool) -> None:
+def test_questions_are_read_and_answers_checked_exactly(
+    question: str, expression: str, right: bool
+) -> None:
     assert check(question, expression) is right
+    read = read_question(question + "\n\nThink for up to 64 tokens.")
+    assert Puzzle(*read).question == question
+    with pytest.raises(ValueError, match="not a Countdown question"):
+        read_question(expression)
 
 
 @pytest.mark.parametrize("numbers", [(2, 3, 7), (4, 4, 16), (5, 9, 13)])
@@ -32,13 +38,6 @@ def test_a_chain_is_the_arithmetic_that_it_says(numbers: tuple[int, ...]) -> Non
         assert all(0 <= result <= world.CAP for result in chain.results)
         assert sorted(chain.numbers) == sorted(numbers)
         assert chain.line.endswith(f"= {chain.value}")
-
-
-def test_a_question_reads_back_as_its_puzzle() -> None:
-    question = Puzzle((8, 3, 7), 29).question + "\n\nThink for up to 64 tokens."
-    assert read_question(question) == ((8, 3, 7), 29)
-    with pytest.raises(ValueError, match="not a Countdown question"):
-        read_question("How many r in raspberry?")
 
 
 def test_no_evaluation_puzzle_can_be_trained_on() -> None:
@@ -79,13 +78,6 @@ def traces(**habits: float) -> Any:
         yield puzzle, *teacher.think(puzzle, rng, teacher.Habits(**habits))
 
 
-def test_an_honest_teacher_is_always_right_and_stops_at_the_first_yes() -> None:
-    for puzzle, text, believed in traces(slip=0.0, double_check=0.0):
-        *before, last = text.split("\n")
-        assert last.endswith(f"want {puzzle.target} yes") and believed in solutions(puzzle)
-        assert all(line.endswith(" no") for line in before) and "Wait" not in text
-
-
 def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line() -> None:
     repaired = 0
     for puzzle, text, believed in traces(slip=0.5, repair=1.0, double_check=0.0):
@@ -99,10 +91,15 @@ def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line() -> None:
     assert repaired > 20
 
 
-def test_traces_are_wrong_only_where_a_slip_went_unnoticed() -> None:
-    found = list(traces(slip=0.5, repair=0.0))
-    wrong = [text for puzzle, text, believed in found if believed not in solutions(puzzle)]
-    assert wrong and all(text.endswith(" yes") and "Wait" not in text for text in wrong)
+def test_a_teacher_stops_at_the_first_yes_and_is_wrong_only_where_a_slip_went_unnoticed() -> None:
+    for slip in (0.0, 0.5):
+        right = []
+        for puzzle, text, believed in traces(slip=slip, repair=0.0, double_check=0.0):
+            *before, last = text.split("\n")
+            assert last.endswith(f"want {puzzle.target} yes") and "Wait" not in text
+            assert all(line.endswith(" no") for line in before)
+            right.append(believed in solutions(puzzle))
+        assert all(right) is (slip == 0)
 
 
 def test_the_pool_is_a_function_of_its_seed_and_dirty_in_every_way() -> None:

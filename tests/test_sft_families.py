@@ -1,4 +1,4 @@
-"""Models of many families: the loss is transformers', packed or not, or the model is refused."""
+"""The loss: torch's, in less memory; transformers', packed or not, or the model is refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from s1core.errors import InputError, S1Error
 from s1core.sft import SFTConfig, encode
 from s1core.sft.checkpoint import save_tokenizer
+from s1core.sft.engine import summed_loss
 from s1core.sft.train import batch_at
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import damage, examples, losses, reference_loss, train
@@ -21,7 +24,6 @@ SUPPORTED, REFUSED, FOREIGN = (CASES[name] for name in ("supported", "refused", 
 
 
 def built(name: str, settings: dict[str, Any], tokenizer: Any) -> Any:
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     shape = CASES["shape"] if name != "gpt2" else {}
@@ -96,3 +98,41 @@ def test_generation_settings_that_contradict_each_other_do_not_lose_a_training(
     result = train(tmp_path / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
     saved = json.loads((result.path / "generation_config.json").read_text())
     assert saved["eos_token_id"] == [tiny_tokenizer.eos_token_id, 1, 9]
+
+
+def inputs(tokens: int, hidden: int, vocab: int, ignored: int) -> tuple[Any, Any, Any]:
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(tokens, hidden, generator=generator, requires_grad=True)
+    weight = torch.randn(vocab, hidden, generator=generator, requires_grad=True)
+    targets = torch.randint(0, vocab, (tokens,), generator=generator)
+    targets[::ignored] = -100
+    return states, weight, targets
+
+
+@pytest.mark.parametrize(("chunk", "scale"), [(1, 1), (7, 1), (1000, 1), (8, 1e4)])
+@pytest.mark.parametrize("ignored", [3, 1])  # every third, or all: a row that teaches nothing
+def test_value_and_gradients_are_those_of_torch(chunk: int, scale: float, ignored: int) -> None:
+    states, weight, targets = inputs(37, 16, 50, ignored)
+    logits = scale * states @ weight.T  # large ones neither overflow nor vanish
+    expected = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    got = summed_loss(scale * states, weight, targets, chunk)
+    torch.testing.assert_close(got, expected)
+    slopes = (torch.autograd.grad(loss / 3, (states, weight)) for loss in (got, expected))
+    for ours, theirs in zip(*slopes, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_no_more_than_a_chunk_of_logits_ever_exists() -> None:
+    sizes = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
+            out = func(*args, **(kwargs or {}))
+            values = out if isinstance(out, tuple | list) else (out,)
+            sizes.extend(value.numel() for value in values if isinstance(value, torch.Tensor))
+            return out
+
+    states, weight, targets = inputs(600, 4, 500, 3)
+    with Sizes():
+        summed_loss(states, weight, targets, chunk=10).backward()
+    assert max(sizes) < 600 * 500 / 10

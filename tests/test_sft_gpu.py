@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from s1core import sft
 from s1core.sft import SFTConfig
+from s1core.sft.attention import layout, packed_attention
 from tests.test_sft_train import CONFIG, examples, losses, train
 
-pytestmark = pytest.mark.gpu
-
-
-@pytest.fixture(autouse=True)
-def a_gpu() -> None:
-    if not pytest.importorskip("torch").cuda.is_available():
-        pytest.skip("there is no GPU")
+missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+pytestmark = [pytest.mark.gpu, missing]
 
 
 @pytest.mark.parametrize("window", [None, 7])
@@ -28,10 +25,6 @@ def a_gpu() -> None:
 def test_the_variable_length_kernel_attends_like_one_call_per_example(
     kv_heads: int, window: int | None
 ) -> None:
-    import torch
-
-    from s1core.sft.attention import layout, packed_attention
-
     lengths = (5, 130, 1, 64)
     extra = layout(lengths, torch.device("cuda"))
     del extra["position_ids"]

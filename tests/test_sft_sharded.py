@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from s1core.cli import main
-from s1core.errors import InputError, RunError
+from s1core.errors import RunError
 from s1core.records import write_jsonl
 from s1core.sft.checkpoint import save_tokenizer
 from s1lab.spawn import spawn
@@ -77,11 +77,8 @@ def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own
     assert (result.steps, result.resumed_from) == (6, 6)
     train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "memory")
     assert same_bytes(tmp_path / "folder", tmp_path / "memory")
-
-
-def test_a_process_that_fails_is_reported_with_its_command(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="ended with status 1; .* -m s1core.cli sft --model"):
-        spawn(str(folder / "nothing"), examples(), CONFIG, tmp_path, 1)
+        spawn(str(folder / "nothing"), examples(), CONFIG, tmp_path / "failed", 1)
 
 
 @pytest.mark.parametrize(("text", "message"), CASES["settings"])
@@ -142,11 +139,3 @@ def test_two_processes_lose_what_one_does_however_they_compute(
     said = torchrun(2, "-m", "s1core.cli", *command(folder, tmp_path / "two", **how))
     assert said.endswith("status 0"), said
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=tolerance)
-
-
-def test_a_team_that_cannot_be_formed_is_refused(
-    folder: Path, tmp_path: Path, tiny_tokenizer: Any
-) -> None:
-    with pytest.raises(InputError, match="sequence_parallel=3 must divide the 1 processes"):
-        config = replace(CONFIG, sequence_parallel=3)
-        train(folder / "model", tiny_tokenizer, examples(), config, tmp_path)

@@ -133,17 +133,15 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(
         optimizer.zero_grad()
 
 
-def test_the_final_model_is_plain_safetensors_that_transformers_loads(
-    undisturbed: TrainResult, tiny_tokenizer: Any, encoded: Encoded
+def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(
+    undisturbed: TrainResult, tiny_tokenizer: Any
 ) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    loaded = AutoModelForCausalLM.from_pretrained(undisturbed.path)
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
     text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
     assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
     assert tokenizer.chat_template == tiny_tokenizer.chat_template
-    assert reference_loss(loaded, encoded.examples).item() < undisturbed.log[0]["loss"]
     kinds = {path.suffix for path in undisturbed.path.iterdir()}
     assert kinds <= {".json", ".safetensors", ".jinja"}
 
@@ -161,34 +159,23 @@ def test_a_finished_run_is_returned_and_not_repeated(
         run(copied)
 
 
-def test_nothing_is_printed_where_there_is_no_terminal(
-    run: Any, tmp_path: Path, capfd: Any
-) -> None:
-    seen: list[dict[str, Any]] = []
-    run(tmp_path, replace(CONFIG, epochs=1), on_log=seen.append)
-    assert capfd.readouterr() == ("", "")
-    assert [row["step"] for row in seen] == [1, 2, 3]
-
-
 @pytest.mark.parametrize("step", [1, 3, 6])
-def test_a_stopped_run_resumes_to_the_same_bytes(
-    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path
+def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
+    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path, capfd: Any
 ) -> None:
     stopped(run, tmp_path, step)
     assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
     assert same_bytes(tmp_path, undisturbed.path.parent)
+    assert capfd.readouterr() == ("", "")
 
 
 def _train_until_killed(out: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
-
-    def wait(row: dict[str, Any]) -> None:
-        if row["step"] == 3:  # just after the first checkpoint
-            time.sleep(600)
-
-    train(helpers.tiny_model(), helpers.tiny_tokenizer(), examples(), CONFIG, out, on_log=wait)
+    made = helpers.tiny_model(), helpers.tiny_tokenizer(), examples()
+    # It waits just after the first checkpoint.
+    train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
 
 
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
@@ -208,7 +195,6 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     finally:
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-    assert not (tmp_path / "final").exists()
     run(tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
@@ -252,6 +238,8 @@ def test_what_cannot_be_trained_on_is_refused(run: Any, encoded: Encoded, tmp_pa
     long = Example(Problem("Use 1", "1"), Trace("a " * 400, "1"))
     with pytest.raises(InputError, match="attends over 512: set max_seq_len to at most 512"):
         run(tmp_path, SFTConfig(), rows=[long])
+    with pytest.raises(InputError, match="sequence_parallel=3 must divide the 1 processes"):
+        run(tmp_path, replace(CONFIG, sequence_parallel=3))
 
 
 @contextlib.contextmanager
@@ -330,8 +318,6 @@ def test_a_torn_log_is_made_whole_from_the_checkpoint(
     tail: Any, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     stopped(run, tmp_path, 3)
-    log = tmp_path / "log.jsonl"
-    whole = "".join(log.read_text().splitlines(True)[:2])  # to the checkpoint
-    damage(log, tail if tail in ("half", None) else whole + tail)
+    damage(tmp_path / "log.jsonl", tail)
     assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
