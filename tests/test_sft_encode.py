@@ -89,8 +89,7 @@ def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refu
         encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="error")
     left = encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="drop")
     assert [e.key for e in left.examples] == [rows[0].key]
-    ((dropped, why),) = left.dropped
-    assert dropped == rows[1].key and "too long" in why
+    assert left.dropped[0][0] == rows[1].key and "too long" in left.dropped[0][1]
     with pytest.raises(InputError, match="dataset is empty"):
         encode([], tiny_tokenizer)
     with pytest.raises(InputError, match="all 1 examples were dropped.*raise max_seq_len"):

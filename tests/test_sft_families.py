@@ -64,9 +64,8 @@ def test_what_would_be_computed_otherwise_is_refused_before_any_work(
     name: str, tiny_tokenizer: Any, tmp_path: Path
 ) -> None:
     model = built(name, REFUSED[name], tiny_tokenizer)
-    with pytest.raises(InputError, match="would not be as in transformers") as error:
+    with pytest.raises(InputError, match=r"\A.*would not be as in transformers.*\Z"):
         train(model, tiny_tokenizer, examples(), CONFIG, tmp_path)
-    assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] in ([], [".lock"])
 
 
@@ -83,9 +82,8 @@ def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
             row = json.loads((folder / name).read_text()) | content
             content = json.dumps({k: v for k, v in row.items() if v is not None})
         damage(folder / name, content)
-    with pytest.raises(S1Error) as error:
+    with pytest.raises(S1Error, match=r"\A.+\Z"):  # in one line
         train(folder, tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
-    assert "\n" not in str(error.value)
     assert not (tmp_path / "ran").exists()
 
 

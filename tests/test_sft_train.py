@@ -142,8 +142,7 @@ def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(
     text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
     assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
     assert tokenizer.chat_template == tiny_tokenizer.chat_template
-    kinds = {path.suffix for path in undisturbed.path.iterdir()}
-    assert kinds <= {".json", ".safetensors", ".jinja"}
+    assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
 
 
 def test_a_finished_run_is_returned_and_not_repeated(
