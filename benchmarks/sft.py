@@ -140,7 +140,7 @@ def trl(
     rows = [
         example
         for step in range(config.total_steps(len(encoded.examples)))
-        for example in batch_at(encoded, config, step)
+        for example in batch_at(encoded.examples, config, step)
     ]
     data = Dataset.from_dict(
         {
@@ -149,7 +149,7 @@ def trl(
         }
     )
     packing = side == "trl_packing"
-    per_step = max(1, round(16 * encoded.tokens / len(rows) / LENGTH)) if packing else 16
+    per_step = max(1, round(16 * sum(encoded.lengths) / len(rows) / LENGTH)) if packing else 16
     special = {} if side == "trl_default" else {"gradient_checkpointing": False}
     arguments = SFTConfig(
         str(out),

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import copy
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from s1core import sft
 from s1core.sft import SFTConfig
+from s1core.sft.attention import layout, packed_attention
 from tests.test_sft_train import CONFIG, examples, losses, train
 
-pytestmark = pytest.mark.gpu
-
-
-@pytest.fixture(autouse=True)
-def a_gpu() -> None:
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
+missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+pytestmark = [pytest.mark.gpu, missing]
 
 
 @pytest.mark.parametrize("window", [None, 7])
@@ -28,24 +25,16 @@ def a_gpu() -> None:
 def test_the_variable_length_kernel_attends_like_one_call_per_example(
     kv_heads: int, window: int | None
 ) -> None:
-    import torch
-
-    from s1core.sft.attention import layout, packed_attention
-
     lengths = (5, 130, 1, 64)
     extra = layout(lengths, torch.device("cuda"))
     del extra["position_ids"]
     extra["sliding_window"] = window
     torch.manual_seed(0)
-    query, key, value = (
-        torch.randn(1, heads, sum(lengths), 64, device="cuda", dtype=torch.bfloat16)
-        for heads in (8, kv_heads, kv_heads)
-    )
-    fast, _ = packed_attention(torch.nn.Module(), query, key, value, None, 0.125, **extra)
-    plain, _ = packed_attention(
-        torch.nn.Module(), query.float(), key.float(), value.float(), None, 0.125, **extra
-    )
-    assert fast.shape == plain.shape
+    shapes = [(1, heads, sum(lengths), 64) for heads in (8, kv_heads, kv_heads)]
+    states = [torch.randn(shape, device="cuda", dtype=torch.bfloat16) for shape in shapes]
+    exact = [state.float() for state in states]
+    fast, _ = packed_attention(torch.nn.Module(), *states, None, 0.125, **extra)
+    plain, _ = packed_attention(torch.nn.Module(), *exact, None, 0.125, **extra)
     torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
 
 
@@ -60,38 +49,13 @@ def test_bf16_with_checkpointing_follows_fp32(
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing: bool) -> None:
-    import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    from benchmarks.sft_gpu import random_batch
-    from s1core.sft.engine import Engine
+    from benchmarks.sft_gpu import measure
     from s1core.sft.processes import join
-    from s1lab.planning.sft_plan import memory
     from s1lab.planning.shapes import ModelShape
 
-    config = SFTConfig(
-        dtype="bfloat16",
-        activation_checkpointing=checkpointing,
-        micro_batch_tokens=8192,
-        max_seq_len=8192,
-    )
-    with torch.device("cuda"):
-        model = Qwen2ForCausalLM(
-            Qwen2Config(
-                vocab_size=64_000,
-                hidden_size=1024,
-                intermediate_size=4096,
-                num_hidden_layers=12,
-                num_attention_heads=16,
-                num_key_value_heads=4,
-                tie_word_embeddings=True,
-            )
-        )
-    shape = ModelShape.of(model.config)
-    engine = Engine(model, config, join("cuda"))
-    batch = random_batch([4096] * 4, shape.vocab)
-    engine.step(batch, 1e-5, seed=0)
-    torch.cuda.reset_peak_memory_stats()
-    engine.step(batch, 1e-5, seed=1)
-    planned = memory(shape, config, 8192).total
-    assert planned == pytest.approx(torch.cuda.max_memory_allocated(), rel=0.1)
+    config = SFTConfig(dtype="bfloat16", max_seq_len=8192, micro_batch_tokens=8192)
+    config = replace(config, activation_checkpointing=checkpointing)
+    shape = ModelShape(12, 1024, 4096, 16, 4, 64_000, True)
+    options = Namespace(tokens=8192, rows=2, steps=3)
+    reading = measure(shape, config, join("cuda"), options)
+    assert reading.planned_bytes == pytest.approx(reading.peak_bytes, rel=0.1)

@@ -23,6 +23,9 @@ from s1core import sft
 from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
+from s1core.sft.train import batch_at
+from tests import helpers
+from tests.test_sft_encode import CASES
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
 
@@ -34,18 +37,9 @@ def train(*args: Any, **options: Any) -> TrainResult:
 
 def examples(count: int = 10) -> list[Example]:
     random = np.random.default_rng(0)
-    return [
-        Example(
-            Problem(f"Use {i} 7", "9"),
-            Trace(" ".join("abcdefgh"[j] for j in random.integers(0, 8, 2 + 3 * i)), str(i)),
-        )
-        for i in range(count)
-    ]
-
-
-@pytest.fixture
-def model(tiny_model: Any) -> Any:
-    return copy.deepcopy(tiny_model)
+    rows = [random.integers(0, 8, 2 + 3 * i) for i in range(count)]
+    words = [" ".join("abcdefgh"[j] for j in row) for row in rows]
+    return [Example(Problem(f"Use {i} 7", "9"), Trace(w, str(i))) for i, w in enumerate(words)]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +54,7 @@ def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
     def go(out: Path, config: SFTConfig = CONFIG, stop: int = 0, **options: Any) -> TrainResult:
         def raise_at(row: dict[str, Any]) -> None:
             if row["step"] == stop:
-                raise Stop
+                raise KeyboardInterrupt
 
         rows = options.pop("rows", encoded)
         start = options.pop("model", None) or copy.deepcopy(tiny_model)
@@ -74,12 +68,8 @@ def undisturbed(run: Any, tmp_path_factory: Any) -> TrainResult:
     return run(tmp_path_factory.mktemp("undisturbed"))
 
 
-class Stop(Exception):
-    pass
-
-
 def stopped(run: Any, out: Path, step: int) -> None:
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         run(out, stop=step)
 
 
@@ -88,10 +78,8 @@ def losses(result: TrainResult) -> list[float]:
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    return all(
-        (one / name).read_bytes() == (other / name).read_bytes()
-        for name in ("log.jsonl", "final/model.safetensors")
-    )
+    names = ("log.jsonl", "final/model.safetensors")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
 def reference_loss(model: Any, rows: Any) -> Any:
@@ -106,65 +94,35 @@ def reference_loss(model: Any, rows: Any) -> Any:
     return summed / sum(row.supervised for row in rows)
 
 
-# -------------------------------------------------------------------- packed equals unpacked
-
-
-def test_packed_gradients_equal_unpacked_ones(model: Any, encoded: Encoded) -> None:
-    import torch
-
-    from s1core.sft.engine import Engine
-    from s1core.sft.processes import join
-
-    rows = encoded.examples[:5]
-    reference_loss(model, rows).backward()
-    plain = {name: p.grad.clone() for name, p in model.named_parameters()}
-    model.zero_grad()
-    engine = Engine(model, CONFIG, join("cpu"))
-    (engine.packed(*engine._tensors(rows)) / sum(row.supervised for row in rows)).backward()
-    for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.grad, plain[name], atol=1e-6, rtol=1e-4, msg=name)
-
-
 @pytest.mark.parametrize(
     "how",
-    [
-        {"packing": False},
-        {"micro_batch_tokens": 130},
-        {"activation_checkpointing": True},
-        {"loss_chunk_tokens": 7},
-    ],
-    ids=lambda how: next(iter(how)),
+    [("packing", False), ("micro_batch_tokens", 130), ("loss_chunk_tokens", 7)]
+    + [("activation_checkpointing", True)],
 )
 def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
-    how: dict[str, Any], run: Any, undisturbed: TrainResult, tmp_path: Path
+    how: tuple[str, Any], run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
-    result = run(tmp_path, replace(CONFIG, **how))
+    result = run(tmp_path, replace(CONFIG, **dict([how])))
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
 def test_the_losses_are_those_of_plain_transformers_and_torch(
-    model: Any, encoded: Encoded, undisturbed: TrainResult
+    tiny_model: Any, encoded: Encoded, undisturbed: TrainResult
 ) -> None:
     """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
     import torch
     from transformers import Trainer, get_cosine_schedule_with_warmup
 
-    from s1core.sft.train import batch_at
-
-    decayed = set(Trainer.get_decay_parameter_names(None, model))
-    named = list(model.named_parameters())
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [p for n, p in named if n in decayed], "weight_decay": 1e-4},
-            {"params": [p for n, p in named if n not in decayed], "weight_decay": 0.0},
-        ],
-        lr=CONFIG.lr,
-        betas=(0.9, 0.95),
-    )
+    model = copy.deepcopy(tiny_model)
+    decayed, groups = Trainer.get_decay_parameter_names(None, model), []
+    for name, parameter in model.named_parameters():
+        decay = 1e-4 if name in decayed else 0.0
+        groups.append({"params": [parameter], "weight_decay": decay})
+    optimizer = torch.optim.AdamW(groups, lr=CONFIG.lr, betas=(0.9, 0.95))
     total = CONFIG.total_steps(len(encoded.examples))
     schedule = get_cosine_schedule_with_warmup(optimizer, int(np.ceil(0.05 * total)), total)
     for step, row in enumerate(undisturbed.log):
-        loss = reference_loss(model.train(), batch_at(encoded, CONFIG, step))
+        loss = reference_loss(model.train(), batch_at(encoded.examples, CONFIG, step))
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         assert row["lr"] == pytest.approx(schedule.get_last_lr()[0])
@@ -175,67 +133,48 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(
         optimizer.zero_grad()
 
 
-# ----------------------------------------------------------------------------------- results
-
-
-def test_the_final_model_is_plain_safetensors_that_transformers_loads(
-    undisturbed: TrainResult, tiny_tokenizer: Any, encoded: Encoded
+def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(
+    undisturbed: TrainResult, tiny_tokenizer: Any
 ) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    loaded = AutoModelForCausalLM.from_pretrained(undisturbed.path)
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
     text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
     assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
     assert tokenizer.chat_template == tiny_tokenizer.chat_template
-    assert reference_loss(loaded, encoded.examples).item() < undisturbed.log[0]["loss"]
-    kinds = {path.suffix for path in undisturbed.path.iterdir()}
-    assert kinds <= {".json", ".safetensors", ".jinja"}
+    assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
 
 
 def test_a_finished_run_is_returned_and_not_repeated(
-    run: Any, encoded: Encoded, undisturbed: TrainResult
+    run: Any, encoded: Encoded, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
-    assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * encoded.tokens)
+    assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
-    again = run(undisturbed.path.parent)
-    assert again == replace(undisturbed, resumed_from=6)
-
-
-def test_nothing_is_printed_where_there_is_no_terminal(
-    run: Any, tmp_path: Path, capfd: Any
-) -> None:
-    seen: list[dict[str, Any]] = []
-    run(tmp_path, replace(CONFIG, epochs=1), on_log=seen.append)
-    assert capfd.readouterr() == ("", "")
-    assert [row["step"] for row in seen] == [1, 2, 3]
-
-
-# ----------------------------------------------------------------------------------- resuming
+    folder = undisturbed.path.parent
+    assert run(folder) == replace(undisturbed, resumed_from=6)
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    (copied / "state.json").write_text("{")  # not taken as whole
+    with pytest.raises(RunError, match="state.json cannot be read.*delete"):
+        run(copied)
 
 
 @pytest.mark.parametrize("step", [1, 3, 6])
-def test_a_stopped_run_resumes_to_the_same_bytes(
-    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path
+def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
+    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path, capfd: Any
 ) -> None:
     stopped(run, tmp_path, step)
     assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
     assert same_bytes(tmp_path, undisturbed.path.parent)
+    assert capfd.readouterr() == ("", "")
 
 
 def _train_until_killed(out: str, threads: int) -> None:
     import torch
 
-    from tests.helpers import tiny_model, tiny_tokenizer
-
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
-
-    def wait(row: dict[str, Any]) -> None:
-        if row["step"] == 3:  # just after the first checkpoint
-            time.sleep(600)
-
-    rows = encode(examples(), tiny_tokenizer(), max_seq_len=128)
-    train(tiny_model(), tiny_tokenizer(), rows, CONFIG, out, on_log=wait)
+    made = helpers.tiny_model(), helpers.tiny_tokenizer(), examples()
+    # It waits just after the first checkpoint.
+    train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
 
 
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
@@ -255,7 +194,6 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     finally:
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
-    assert not (tmp_path / "final").exists()
     run(tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
@@ -263,40 +201,32 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
 def test_a_folder_of_another_run_is_refused_with_the_difference(
     run: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
-    from tests.helpers import tiny_model
-
     stopped(run, tmp_path, 3)
     fewer = replace(encoded, examples=encoded.examples[1:])
     for config, changes, what in (
         (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, {"rows": fewer}, "the data"),
-        (CONFIG, {"model": copy.deepcopy(tiny_model(1))}, "the model"),
+        (CONFIG, {"model": helpers.tiny_model(1)}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
     with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
-        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
-
-
-# ------------------------------------------------------------------------------------ accidents
+        run(tmp_path, model=copy.deepcopy(helpers.tiny_model(0, 4)))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run: Any, model: Any, encoded: Encoded, tmp_path: Path
+    run: Any, tiny_model: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
-    from s1core.sft.train import batch_at
+    model = copy.deepcopy(tiny_model)
 
     def poison(row: dict[str, Any]) -> None:
         if row["step"] == 3:
             model.model.norm.weight.data.fill_(float("nan"))
 
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match="of step 4 is not a finite.*step-000002") as error:
         run(tmp_path, model=model, on_log=poison)
-    message = str(error.value)
-    assert "of step 4 is not a finite number" in message
-    assert all(example.key in message for example in batch_at(encoded, CONFIG, 3))
-    assert "checkpoints/step-000002" in message
+    assert all(row.key in str(error.value) for row in batch_at(encoded.examples, CONFIG, 3))
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 
 
@@ -307,6 +237,8 @@ def test_what_cannot_be_trained_on_is_refused(run: Any, encoded: Encoded, tmp_pa
     long = Example(Problem("Use 1", "1"), Trace("a " * 400, "1"))
     with pytest.raises(InputError, match="attends over 512: set max_seq_len to at most 512"):
         run(tmp_path, SFTConfig(), rows=[long])
+    with pytest.raises(InputError, match="sequence_parallel=3 must divide the 1 processes"):
+        run(tmp_path, replace(CONFIG, sequence_parallel=3))
 
 
 @contextlib.contextmanager
@@ -333,14 +265,16 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     with limited, pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
         run(tmp_path, on_log=fill_the_disk)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
-    assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
+    assert kept == [f"step-{(step - 1) // 2 * 2:06d}"]
     run(tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def test_a_final_model_that_cannot_be_written_leaves_the_checkpoint_that_holds_the_training(
+def test_what_cannot_be_written_first_or_last_leaves_what_can_be_gone_on_from(
     run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+        run(tmp_path)
     in_the_way = tmp_path / ".final.partial"
     in_the_way.write_text("a file where the folder would be")
     with pytest.raises(RunError, match="final model could not be written.*free some disk space"):
@@ -352,47 +286,22 @@ def test_a_final_model_that_cannot_be_written_leaves_the_checkpoint_that_holds_t
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def test_a_disk_that_is_full_from_the_start_leaves_a_folder_that_can_be_used(
-    run: Any, tmp_path: Path
-) -> None:
-    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
-        run(tmp_path)
-    assert run(tmp_path).steps == 6
-
-
-# ------------------------------------------------------------------------- damaged files
-
-HALF = object()
-STATE, TENSORS = "checkpoints/step-000002/state.json", "checkpoints/step-000002/*.safetensors"
-DAMAGE = {
-    "an empty run.json": ("run.json", b"", "run.json is damaged.*delete that folder"),
-    "half a run.json": ("run.json", HALF, "run.json is damaged.*delete that folder"),
-    "a run.json of another shape": ("run.json", b"[1]", "run.json is damaged.*delete that folder"),
-    "a run.json of another run": ("run.json", b"{}", "differs in epochs.*delete this one"),
-    "half a state": (STATE, HALF, "state.json cannot be read.*"),
-    "a state of another shape": (STATE, b'{"step": 2, "log": [3, 4]}', "state.json cannot be read"),
-    "no state": (STATE, None, "state.json cannot be read.*delete"),
-    "half the tensors": (TENSORS, HALF, "cannot be read.*delete"),
-    "no tensors": (TENSORS, None, "cannot be read.*delete"),
-    "garbled tensors": (TENSORS, b"x" * 99, "cannot be read.*"),
-}
-
-
 def damage(path: Path, content: Any) -> None:
+    """Leave of a file nothing (None), the first "half" of it, or another content."""
     if content is None:
         path.unlink()
+    elif content == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     else:
-        half = path.read_bytes()[: path.stat().st_size // 2]
-        path.write_bytes(half if content is HALF else content)
+        path.write_text(content)
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(("pattern", "content", "message"), CASES["damaged"])
 def test_what_is_damaged_is_named_and_the_advice_works(
-    what: str, run: Any, undisturbed: TrainResult, tmp_path: Path
+    pattern: str, content: Any, message: str, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     stopped(run, out, 3)
-    pattern, content, message = DAMAGE[what]
     (path,) = out.glob(pattern)
     damage(path, content)
     with pytest.raises(S1Error, match=message) as error:
@@ -403,20 +312,11 @@ def test_what_is_damaged_is_named_and_the_advice_works(
     assert same_bytes(out, undisturbed.path.parent)
 
 
-@pytest.mark.parametrize("tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\0\0", HALF, None])
+@pytest.mark.parametrize("tail", ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None])
 def test_a_torn_log_is_made_whole_from_the_checkpoint(
     tail: Any, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     stopped(run, tmp_path, 3)
-    log = tmp_path / "log.jsonl"
-    whole = b"".join(log.read_bytes().splitlines(True)[:2])  # to the checkpoint
-    damage(log, tail if tail in (HALF, None) else whole + tail)
+    damage(tmp_path / "log.jsonl", tail)
     assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
-
-
-def test_a_finished_run_whose_state_is_lost_is_not_taken_as_whole(run: Any, tmp_path: Path) -> None:
-    run(tmp_path)
-    (tmp_path / "state.json").write_text("{")
-    with pytest.raises(RunError, match="state.json cannot be read.*delete"):
-        run(tmp_path)

@@ -1,7 +1,6 @@
 """Supervised fine-tuning: 1,000 examples to a checkpoint (Section 4.1, Appendix D).
 
-`encode` makes token ids and labels, `pack` fills rows, `train` runs the recipe on one process or
-many. Importing this package does not import torch.
+`encode` makes token ids and labels, `train` runs the recipe. Importing this imports no torch.
 """
 
 from s1core.sft.config import SFTConfig

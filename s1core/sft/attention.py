@@ -1,8 +1,7 @@
 """Attention that never crosses from one packed example into another.
 
-A packed row is one sequence of T tokens made of examples with the given lengths. The function is
-registered with transformers under `NAME`, so any decoder with an attention interface can use it;
-the lengths travel as keyword arguments of the model's forward.
+A packed row is one sequence of T tokens made of examples with the given lengths, which travel as
+keyword arguments of the model's forward to whatever decoder has transformers' attention interface.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ def packed_attention(
 
     Args:
         query: [1, heads, T, head size]; key and value may have fewer heads (grouped queries).
-        lengths: tokens of each example, summing to T.
-        bounds: cumulative lengths and the longest, as the GPU kernel wants them.
+        lengths, bounds: tokens of each example, summing to T; and as the GPU kernel wants them.
         team: the processes that share this row, each with T / team size of its tokens; they
             exchange tokens for heads here and back afterwards (Ulysses sequence parallelism).
         sliding_window: tokens that each token sees, itself included; None sees all before it.
@@ -47,29 +45,26 @@ def packed_attention(
         repeats = max(1, team.size() // key.shape[1])  # every process needs a key/value head
         if repeats > 1:
             key, value = (x.repeat_interleave(repeats, 1) for x in (key, value))
-        wide = (_exchange(x, team) for x in (query, key, value))
-        options: dict[str, Any] = {"bounds": bounds, "sliding_window": sliding_window}
-        out, _ = packed_attention(module, *wide, None, scaling, dropout, lengths=lengths, **options)
-        return _exchange(out, team), None
+        query, key, value = (_exchange(x, team) for x in (query, key, value))
     grouped = query.shape[1] != key.shape[1]
     low = query.dtype in (torch.bfloat16, torch.float16)
+    options: dict[str, Any] = {"scale": scaling, **({"enable_gqa": True} if grouped else {})}
     if query.is_cuda and dropout == 0.0 and low:
         from torch.nn.attention.varlen import varlen_attn
 
         q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-        options = {"scale": scaling, "window_size": ((sliding_window or 0) - 1, 0)}
-        options |= {"enable_gqa": True} if grouped else {}
-        return varlen_attn(q, k, v, *bounds, **options)[None], None
+        window = ((sliding_window or 0) - 1, 0)
+        out = varlen_attn(q, k, v, *bounds, window_size=window, **options)[None]
+        return out if team is None else _exchange(out, team), None
     rows = []
     for q, k, v in zip(*(x.split(lengths, 2) for x in (query, key, value)), strict=True):
         mask: dict[str, Any] = {"is_causal": True}
         if sliding_window and q.shape[2] > sliding_window:
             seen = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device)
             mask = {"attn_mask": seen.tril().triu(1 - sliding_window)}
-        options = {"scale": scaling, "dropout_p": dropout, "enable_gqa": grouped, **mask}
-        rows.append(F.scaled_dot_product_attention(q, k, v, **options))
-    out = rows[0] if len(rows) == 1 else torch.cat(rows, 2)
-    return out.transpose(1, 2).contiguous(), None
+        rows.append(F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, **options, **mask))
+    out = (rows[0] if len(rows) == 1 else torch.cat(rows, 2)).transpose(1, 2).contiguous()
+    return out if team is None else _exchange(out, team), None
 
 
 def _exchange(x: torch.Tensor, team: Any) -> torch.Tensor:
@@ -82,21 +77,14 @@ def _exchange(x: torch.Tensor, team: Any) -> torch.Tensor:
 
 
 def layout(lengths: tuple[int, ...], device: torch.device, team: Any = None) -> dict[str, Any]:
-    """The keyword arguments of a packed forward pass: position ids that restart, and lengths.
-
-    With a team the position ids are those of this process's share of the row.
-    """
-    sizes = torch.tensor((0, *lengths), dtype=torch.int32)
-    starts = sizes.cumsum(0, dtype=torch.int32).to(device)
+    """Arguments of a packed forward pass; position ids restart, and are this process's share."""
+    starts = torch.tensor((0, *lengths)).cumsum(0, dtype=torch.int32).to(device)
     positions = torch.cat([torch.arange(n) for n in lengths])[None]
     if team is not None:
         positions = positions.chunk(team.size(), 1)[team.rank()]
-    return {
-        "team": team,
-        "position_ids": positions.to(device),
-        "lengths": lengths,
-        "bounds": (starts, starts, max(lengths), max(lengths)),
-    }
+    bounds = (starts, starts, max(lengths), max(lengths))
+    ids = positions.to(device)
+    return {"team": team, "position_ids": ids, "lengths": lengths, "bounds": bounds}
 
 
 AttentionInterface.register(NAME, packed_attention)

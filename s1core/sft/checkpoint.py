@@ -1,8 +1,8 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
-A checkpoint holds the weights, both AdamW moments, the log so far and the seconds spent. Each
-process writes the rows it owns, as safetensors, so a run resumes on another number of processes. A
-folder gets its name only when every file in it is on disk: one that can be seen is complete.
+A checkpoint holds weights, AdamW moments, the log so far and the seconds spent. Each process writes
+the rows it owns, as safetensors, so a run resumes on another number of processes. A folder gets its
+name when every file in it is on disk: one that can be seen is complete.
 """
 
 from __future__ import annotations
@@ -24,25 +24,22 @@ if TYPE_CHECKING:
 
 
 def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
-    """Write a checkpoint under `root`, all processes together, then drop older ones.
-
-    Raises:
-        RunError: it could not be written; older checkpoints are untouched.
-    """
+    """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
+    and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
     final = root / f"step-{state['step']:06d}"
     partial = root / f".{final.name}.partial"
-    if group.first:
+    if group.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
     group.wait()
     try:
         partial.mkdir(parents=True, exist_ok=True)
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
-        if group.first:
+        if group.rank == 0:
             write_atomically(partial / "state.json", [json.dumps(state)])
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -51,7 +48,7 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
             f"{latest(root)}; free some disk space and start the same run again"
         ) from None
     group.wait()
-    if group.first:
+    if group.rank == 0:
         publish(partial, final)
         for old in root.glob("*step-*"):
             if old != final:
@@ -82,10 +79,8 @@ def read_state(folder: Path) -> dict[str, Any]:
             raise ValueError("its log does not match its step")
         return {"step": state["step"], "log": state["log"], "seconds": float(state["seconds"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder}/state.json cannot be read ({first_line(error)}): delete {folder} and start "
-            "the same run again, from its beginning"
-        ) from error
+        problem = f"{folder}/state.json cannot be read ({first_line(error)})"
+        raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
 def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
@@ -105,10 +100,8 @@ def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, ad
 
 
 def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
-    """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
-
-    Every process calls it, since each holds a part; the one with `write` writes the whole.
-    """
+    """Write a model, sharded or not, as plain safetensors for transformers and vLLM; every process
+    calls it, since each holds a part, and the one with `write` writes the whole."""
     state = {}
     for name, tensor in model.state_dict().items():
         full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
@@ -121,12 +114,10 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a tokenizer so that `AutoTokenizer` reads back the same one.
-
-    For some model types transformers 5 takes its own class, with another pre-tokenizer, whatever
-    is written down. An `auto_map`, not followed without `trust_remote_code`, makes it honour that.
-    """
+    """Write a tokenizer so that `AutoTokenizer` reads back the same one."""
     tokenizer.save_pretrained(folder)
+    # For some model types transformers 5 takes its own class, with another pre-tokenizer. An
+    # `auto_map`, not followed without `trust_remote_code`, makes it honour what is written down.
     if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):
         path = Path(folder) / "tokenizer_config.json"
         row = json.loads(path.read_text(encoding="utf-8"))
@@ -135,14 +126,14 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """An error of a library, of one process where several failed: `KeyError: ...` in one line."""
+    """`KeyError: ...`: an error of a library, in one line; that of one process where many fail."""
     if failures := getattr(error, "failures", None):
         error = next(iter(failures.values()))[0]
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 def quiet() -> None:
-    """Hush the bars and warnings of libraries, which do not look whether anybody reads them."""
+    """Hush the bars and warnings of libraries, which do not ask whether anybody reads them."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()

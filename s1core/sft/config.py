@@ -1,23 +1,17 @@
-"""Settings of a fine-tuning run; the defaults are the paper's (Section 4.1, Appendix D).
-
-Nothing here imports torch.
-"""
+"""Settings of a fine-tuning run. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
-from functools import cache
-from numbers import Integral, Real
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from s1core.errors import InputError
+from s1core.errors import InputError, check_number
 
 TooLong = Literal["truncate", "drop", "error"]
 
-# Settings that decide how a run is carried out but not what it computes: a checkpoint may be
-# resumed under other values of these (losses then agree to floating-point noise, not to the bit).
+# How a run is carried out, not what it computes: a checkpoint may be resumed under other values of
+# these (losses then agree to floating-point noise, not to the bit).
 HOW_NOT_WHAT = frozenset(
     "packing micro_batch_tokens sequence_parallel loss_chunk_tokens activation_checkpointing "
     "checkpoint_every".split()
@@ -47,9 +41,8 @@ class SFTConfig:
     # Most tokens in one forward pass (the longest example always fits); 0 takes 8,192 on a GPU
     # and 512 on a CPU, where more only costs memory.
     micro_batch_tokens: Annotated[int, 0, 1 << 24] = 0
-    # Processes that share each packed row, splitting its tokens outside attention and its heads
-    # inside (Ulysses). With one example per process, the paper's 16 on 16, most processes wait
-    # for the longest example; teams of 8 hardly wait.
+    # Processes that share each packed row, its tokens outside attention and its heads inside
+    # (Ulysses). With the paper's 16 examples on 16, most wait for the longest; teams of 8 hardly.
     sequence_parallel: Annotated[int, 1, 1024] = 1
     seed: Annotated[int, 0, 2**32 - 1] = 0  # of the data's order (and dropout, if there is any)
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the matrix products; the paper's bf16
@@ -58,28 +51,19 @@ class SFTConfig:
     checkpoint_every: Annotated[int, 0, 10**9] = 0  # steps; 0 is once per epoch
 
     def __post_init__(self) -> None:
-        for name, hint in _hints().items():
+        for name, hint in get_type_hints(SFTConfig, include_extras=True).items():
             value = getattr(self, name)
             kind, *limits = get_args(hint) or (hint,)
-            if not limits:
-                fits, wanted = isinstance(value, kind), "true or false" if kind is bool else "text"
-            elif isinstance(kind, str):  # a Literal
-                fits, wanted = value in (kind, *limits), " or ".join((kind, *limits))
-            else:
-                values = value if isinstance(value, tuple) else (value,)
-                number = Integral if kind is int else Real
-                fits = len(values) == (1 if kind in (int, float) else 2) and all(
-                    isinstance(v, number)
-                    and not isinstance(v, bool)
-                    and limits[0] <= v <= limits[1]
-                    for v in values
-                )
-                noun = {int: "a whole number", float: "a number"}.get(kind, "two numbers")
-                wanted = f"{noun} from {limits[0]:g} to {limits[1]:g}"
-            if not fits:
-                scalar = isinstance(value, str | Real | tuple) or value is None
-                shown = repr(value)[:40] if scalar else f"a {type(value).__name__}"
-                raise InputError(f"{name} must be {wanted}, not {shown} (SFTConfig)")
+            if name == "betas":
+                if not isinstance(value, tuple) or len(value) != 2:
+                    raise InputError(f"betas must be two numbers, not {value!r:.40}")
+                check_number("betas[0]", value[0], *limits, whole=False)
+                check_number("betas[1]", value[1], *limits, whole=False)
+            elif kind in (int, float):
+                check_number(name, value, *limits, whole=kind is int)
+            elif not (isinstance(value, kind) if kind in (bool, str) else value in get_args(hint)):
+                words = {bool: ["true", "false"], str: ["text"]}.get(kind, get_args(hint))
+                raise InputError(f"{name} must be {' or '.join(words)}, not {value!r:.40}")
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""
@@ -90,11 +74,8 @@ class SFTConfig:
         return self.epochs * self.steps_per_epoch(examples)
 
     def lr_at(self, step: int, total: int) -> float:
-        """Learning rate of optimizer step `step` (from 0): linear warm-up, then cosine to 0.
-
-        The formula, and so the zero rate of the very first step, is that of transformers'
-        `get_cosine_schedule_with_warmup`, which the paper's run used.
-        """
+        """Learning rate of optimizer step `step` (from 0): linear warm-up, then cosine to 0, as in
+        transformers' `get_cosine_schedule_with_warmup`, which the paper's run used."""
         warmup = math.ceil(total * self.warmup_ratio)
         if step < warmup:
             return self.lr * step / max(1, warmup)
@@ -103,10 +84,4 @@ class SFTConfig:
 
     def what(self) -> dict[str, Any]:
         """The settings that decide the result (for a run's identity)."""
-        row = dataclasses.asdict(self)
-        return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(SFTConfig, include_extras=True)
+        return {n: v for n, v in asdict(self).items() if n not in HOW_NOT_WHAT}

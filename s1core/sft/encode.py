@@ -3,7 +3,6 @@
 The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
 including the assistant header is masked, everything after it, delimiters and end of turn
 included, is supervised. Nothing is cut silently: Table 8 is about exactly that cut.
-Examples then share forward passes, laid end to end in rows (`s1core.sft.attention`).
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from s1core.sft.config import SFTConfig, TooLong
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-IGNORE = -100
-"""The label of a token that carries no loss (the convention of torch and transformers)."""
+IGNORE = -100  # the label of a token that carries no loss, as in torch and transformers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,6 @@ class Encoded:
         return [len(example.token_ids) for example in self.examples]
 
     @property
-    def tokens(self) -> int:
-        """Tokens of one epoch."""
-        return sum(self.lengths)
-
-    @property
     def supervised(self) -> int:
         """Supervised tokens of one epoch."""
         return sum(example.supervised for example in self.examples)
@@ -85,11 +78,10 @@ class Encoded:
         reasons = Counter(reason.split(" (")[0] for _, reason in self.dropped)
         why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         return (
-            f"{total} examples, {self.tokens} tokens ({self.supervised} supervised); at "
+            f"{total} examples, {sum(self.lengths)} tokens ({self.supervised} supervised); at "
             f"{self.max_seq_len} tokens {self.truncated} were cut "
             f"({100 * self.truncated / max(1, total):.0f}%), {self.answers_cut} within the answer, "
-            f"{self.answers_lost} before it; {len(self.dropped)} dropped"
-            + (f": {why}" if why else "")
+            f"{self.answers_lost} before it; {len(self.dropped)} dropped{': ' if why else ''}{why}"
         )
 
 
@@ -102,14 +94,9 @@ def encode(
 ) -> Encoded:
     """Encode examples for fine-tuning (Section 4.1, Appendix D).
 
-    An example without a question, a thought or an answer is left out, and the report says so.
-
-    Args:
-        tokenizer: of the model that is fine-tuned.
-        template: a key of `s1core.templates.TEMPLATES`.
-        max_seq_len: longest sequence in tokens; the paper's is 32,768 (Table 8: 4,096).
-        on_too_long: "truncate" cuts the end off (as the paper's ablation did), "drop" leaves the
-            example out, "error" refuses.
+    An example without a question, a thought or an answer is left out, and the report says so. One
+    longer than `max_seq_len` tokens (Table 8 compares 4,096 with 32,768) loses its end, as in the
+    paper's ablation, is left out under "drop", and refused under "error".
 
     Raises:
         InputError: an example is too long under "error" or is no text, or nothing is left.
@@ -120,18 +107,22 @@ def encode(
     dropped: list[tuple[str, str]] = []
     truncated = cut = lost = 0
     for example in examples:
-        if empty := _empty_part(example):
-            dropped.append((example.key, f"without {empty}"))
+        problem, trace = example.problem, example.trace
+        parts = {"a question": problem.question, "a thought": trace.thinking}
+        parts["an answer"] = trace.attempt
+        for name, text in parts.items():
+            if not isinstance(text, str):
+                kind = type(text).__name__
+                raise InputError(f"an example has {kind} for {name}, which is no text")
+        if empty := [name for name, text in parts.items() if not text.strip()]:
+            dropped.append((example.key, f"without {empty[0]}"))  # nor trained on in silence
             continue
         ids, labels, answer = _encode_one(example, tokenizer, template)
         full = len(ids)
         if full > max_seq_len:
             excess = f"too long ({full} tokens, {max_seq_len} allowed)"
             if on_too_long == "error":
-                raise InputError(
-                    f"example {example.key} is {excess}: raise max_seq_len, or choose "
-                    'on_too_long="truncate" or "drop"'
-                )
+                raise InputError(f"example {example.key} is {excess}: cut it, or raise max_seq_len")
             if on_too_long == "drop":
                 dropped.append((example.key, excess))
                 continue
@@ -145,10 +136,8 @@ def encode(
         else:
             dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
     if not kept:
-        raise InputError(
-            f"nothing to train on: all {len(examples)} examples were dropped, the first: "
-            f"{dropped[0][1]}; mend the data, or raise max_seq_len (now {max_seq_len})"
-        )
+        why = f"all {len(examples)} examples were dropped, the first: {dropped[0][1]}"
+        raise InputError(f"{why}; mend the data, or raise max_seq_len (now {max_seq_len})")
     return Encoded(tuple(kept), truncated, cut, lost, tuple(dropped), max_seq_len)
 
 
@@ -162,22 +151,11 @@ def _encode_one(
     prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
     turn = templates.assistant_ids(template, tokenizer, example.trace)
     end = list(delimiters.think_end_ids)
-    for start in range(len(turn) - len(end), -1, -1):  # its last occurrence
-        if turn[start : start + len(end)] == end:
-            answer = len(prompt) + start + len(end)
-            return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
-    raise InputError("the encoded turn holds no end-of-thinking delimiter: check the chat template")
-
-
-def _empty_part(example: Example) -> str:
-    """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
-    texts = (example.problem.question, example.trace.thinking, example.trace.attempt)
-    for name, text in zip(("a question", "a thought", "an answer"), texts, strict=True):
-        if not isinstance(text, str):
-            raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
-        if not text.strip():
-            return name
-    return ""
+    starts = [i for i in range(len(turn)) if turn[i : i + len(end)] == end]
+    if not starts:
+        raise InputError("the encoded turn holds no end of thinking: check the chat template")
+    answer = len(prompt) + starts[-1] + len(end)
+    return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
 
 
 # ------------------------------------------------------------------------------------ rows
@@ -186,8 +164,7 @@ def _empty_part(example: Example) -> str:
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Best-fit decreasing: rows of indices whose lengths sum to at most `capacity`.
 
-    `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given, so the result
-    is a function of the lengths alone. No length may exceed the capacity.
+    `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     rows: list[list[int]] = []
@@ -209,17 +186,14 @@ def plan_step(
 ) -> list[list[list[int]]]:
     """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
 
-    Longest first, each goes to the team of processes with the least so far. Every team gets the
-    same number of passes (one may be empty): a sharded model gathers its weights in each.
+    Longest first, each goes to the team with the least so far. Every team gets the same number of
+    passes (one may be empty): a sharded model gathers its weights in each.
     """
     team = config.sequence_parallel
     capacity = max(config.micro_batch_tokens or (8192 if on_gpu else 512) * team, *lengths)
     shares: list[list[int]] = [[] for _ in range(max(1, processes // team))]
-    loads = [0] * len(shares)
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        least = loads.index(min(loads))
-        shares[least].append(index)
-        loads[least] += lengths[index]
+        min(shares, key=lambda share: sum(lengths[i] for i in share)).append(index)
     plans = []
     for share in shares:
         alone = [[j] for j in range(len(share))]

@@ -9,40 +9,37 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from s1core.architectures import check_twin
-from s1core.errors import InputError, S1Error
+from s1core.checkpoints import explained, load_model
+from s1core.errors import InputError
 from s1core.sft import attention
-from s1core.sft.checkpoint import first_line, read_tensors
+from s1core.sft.checkpoint import read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, PackedLM
 from s1core.sft.processes import Group
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
-"""Identity of the weights, the precision of the final model, and what loads and builds it all."""
 
 
 def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
-    """Identify a model and check that it can be trained on these examples; loads nothing large.
+    """The weights' identity, the final model's precision, and what loads and builds all of it.
 
     Raises:
-        InputError: no safetensors checkpoint of a causal language model, or one that cannot.
+        InputError: no safetensors checkpoint, or of no model that can learn these examples.
     """
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
-    check_architecture(model)
-    check_examples(model.config, encoded, config.packing)
+    check(model, encoded, config.packing)
     digest = hashlib.sha256()
     for name, tensor in model.named_parameters():
         ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
@@ -61,24 +58,16 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")
-    with _named(folder), init_empty_weights(include_buffers=False):
-        settings = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        skeleton = AutoModelForCausalLM.from_config(
-            settings, dtype=torch.float32, trust_remote_code=False
-        )
+    safe = {"trust_remote_code": False}
+    with explained(f"{folder} cannot be loaded"), init_empty_weights(include_buffers=False):
+        settings = AutoConfig.from_pretrained(folder, **safe)
+        skeleton = AutoModelForCausalLM.from_config(settings, dtype=torch.float32, **safe)
     skeleton.tie_weights()  # not within: there each name gets a tensor of its own
-    check_architecture(skeleton)
-    check_examples(settings, encoded, config.packing)
+    check(skeleton, encoded, config.packing)
 
     def whole() -> Engine:
-        with _named(folder):
-            safe = {"trust_remote_code": False, "use_safetensors": True}
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True, **safe
-            )
-            if missing := sorted(report["missing_keys"]):
-                raise InputError(f"{folder} lacks weights of its model, such as {missing[0]}")
-        return Engine(model.to(group.device), config, group)
+        model = load_model(folder, dtype=torch.float32)
+        return Engine(model.to(group.device), config, group)  # type: ignore[arg-type]
 
     def sharded() -> Engine:
         with contextlib.suppress(OSError):  # a folder need not have one
@@ -92,17 +81,15 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
         read_tensors(folder, weights, False, "give a complete checkpoint of this architecture")
         return engine
 
+    digest, end = hashlib.sha256(), 1 << 20  # sizes and both ends tell models apart
+    for path in files:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            digest.update(repr((path.name, size)).encode() + file.read(end))
+            file.seek(max(0, size - end))
+            digest.update(file.read())
     dtype = settings.dtype if isinstance(settings.dtype, torch.dtype) else torch.float32
-    return _fingerprint(files), dtype, whole if group.mesh is None else sharded
-
-
-def check_architecture(model: PreTrainedModel) -> None:
-    """Raise InputError where a tiny twin's packed loss is not the one that transformers computes.
-
-    Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
-    """
-    advice = "fine-tune another model here, or this one with a trainer that does not pack"
-    check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
+    return digest.hexdigest(), dtype, whole if group.mesh is None else sharded
 
 
 @torch.no_grad()
@@ -123,9 +110,16 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
     return math.isclose(ours, theirs, rel_tol=1e-4)
 
 
-def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
-    """Raise InputError for examples that exceed the model's positions or its embedding."""
-    longest = max(encoded.lengths)
+def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
+    """Whether packed rows of these examples lose on this model what transformers says they lose.
+
+    Raises:
+        InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
+            recurrence); or the examples exceed the model's positions or its embedding.
+    """
+    advice = "fine-tune another model here, or this one with a trainer that does not pack"
+    check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
+    config, longest = model.config, max(encoded.lengths)
     most = getattr(config, "max_position_embeddings", None) or longest
     if longest > most:
         raise InputError(
@@ -158,27 +152,3 @@ def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
     except ValueError:  # as released by some: a temperature, and nothing is sampled; not savable
         for name in ("temperature", "top_p", "top_k", "min_p", "typical_p"):
             setattr(settings, name, None)
-
-
-def _fingerprint(files: list[Path]) -> str:
-    """sha256 over sizes and both ends of weight files: enough to tell models apart."""
-    digest, end = hashlib.sha256(), 1 << 20
-    for path in files:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            digest.update(repr((path.name, size)).encode() + file.read(end))
-            file.seek(max(0, size - end))
-            digest.update(file.read())
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except S1Error:
-        raise
-    except Exception as error:  # transformers and safetensors raise a dozen unrelated types
-        raise InputError(
-            f"{folder} cannot be loaded as a causal language model ({first_line(error)})"
-        ) from error

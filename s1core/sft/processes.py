@@ -13,17 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process, its index `rank` among `size`, and the device where it computes."""
+    """This process, its index among `size` (0 writes the files), and where it computes."""
 
     rank: int
     size: int
     device: torch.device
     mesh: Any = None  # the one-dimensional device mesh that shards the model, if any
-
-    @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes logs, manifests and the final model."""
-        return self.rank == 0
 
     def total(self, value: float) -> float:
         """Sum over all processes, in float64: integers up to 2**53 stay exact."""
@@ -41,9 +36,7 @@ class Group:
             return None
         from torch.distributed import init_device_mesh
 
-        shape = (self.size // size, size)
-        mesh = init_device_mesh(self.device.type, shape, mesh_dim_names=("teams", "team"))
-        return mesh.get_group("team")
+        return init_device_mesh(self.device.type, (self.size // size, size)).get_group(1)
 
     def wait(self) -> None:
         """Until every process is here. One that fails instead is enough to end them all."""

@@ -1,8 +1,8 @@
 """Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model.
 
-A run can be killed at any time and started again with the same call: the log and the final weights
-are then those of an undisturbed run, to the byte on one machine with the same number of threads.
-The order of the data and all randomness are functions of the seed and the step.
+A run killed at any time and started again with the same call has the log and the final weights of
+an undisturbed run, to the byte on one machine with the same number of threads: the order of the
+data and all randomness are functions of the seed and the step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from s1core.errors import InputError, RunError
 from s1core.records import Example, to_json, write_atomically, write_jsonl
 from s1core.sft import checkpoint
 from s1core.sft.config import SFTConfig
-from s1core.sft.encode import Encoded, EncodedExample, encode
+from s1core.sft.encode import Encoded, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from s1core.sft.engine import Engine
     from s1core.sft.processes import Group
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 
@@ -48,18 +49,15 @@ class TrainResult:
     data: str  # what encoding did (`Encoded.report`)
 
 
-def data_order(examples: int, epoch: int, seed: int) -> list[int]:
-    """The order of one epoch: a permutation that depends on the seed and the epoch alone."""
-    return np.random.default_rng([seed, epoch]).permutation(examples).tolist()
+def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
+    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller.
 
-
-def batch_at(encoded: Encoded, config: SFTConfig, step: int) -> list[EncodedExample]:
-    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller."""
-    per_epoch = config.steps_per_epoch(len(encoded.examples))
-    epoch, place = divmod(step, per_epoch)
-    order = data_order(len(encoded.examples), epoch, config.seed)
+    The order of an epoch is a permutation that depends on the seed and the epoch alone.
+    """
+    epoch, place = divmod(step, config.steps_per_epoch(len(examples)))
+    order = np.random.default_rng([config.seed, epoch]).permutation(len(examples)).tolist()
     start = place * config.batch_size
-    return [encoded.examples[i] for i in order[start : start + config.batch_size]]
+    return [examples[i] for i in order[start : start + config.batch_size]]
 
 
 def train(
@@ -100,7 +98,7 @@ def train(
     group, out = join(device), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(out / ".lock", timeout=0) if group.first else contextlib.nullcontext():
+        with FileLock(out / ".lock", timeout=0) if group.rank == 0 else contextlib.nullcontext():
             group.wait()
             checkpoint.quiet()
             return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
@@ -123,57 +121,34 @@ class _Run:
         fingerprint, dtype, build = loading.prepare(model, self.encoded, self.config, self.group)
         facts = {"the data": self.encoded.fingerprint, "the model": fingerprint}
         identity = json.loads(json.dumps(self.config.what() | facts))
-        self._check_identity(identity)
+        _check_identity(self.out / "run.json", identity)
         self.group.wait()  # all processes look before the first writes
+        newest = checkpoint.latest(self.out / "checkpoints")
+        source = self.out if (self.out / "final").is_dir() else newest
         self.state: dict[str, Any] = {"step": 0, "seconds": 0.0, "log": []}
-        if (self.out / "final").is_dir():
-            self.state = checkpoint.read_state(self.out)
-            first = self.state["step"]
-        else:
+        if source is not None:  # its log replaces that of the session that was killed
+            self.state = checkpoint.read_state(source)
+        first = self.state["step"]
+        if source != self.out:
             engine = build()
             try:
-                first = self._restore(engine)
-                if self.group.first:  # whatever an earlier start left of these is replaced whole
+                if source is not None:
+                    advice = f"delete {source} and start the same run again, from its beginning"
+                    tensors = engine.state(first)
+                    checkpoint.read_tensors(source, tensors, self.group.mesh is None, advice)
+                if (
+                    self.group.rank == 0
+                ):  # whatever an earlier start left of these is replaced whole
                     write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
                     write_jsonl(self.out / "log.jsonl", self.state["log"])
                 self._steps(engine, first, progress)
                 self._finish(engine, dtype)
             finally:
                 engine.release()
-        log, data = tuple(self.state["log"]), self.encoded.report()
-        tokens, taught = (sum(row[n] for row in log) for n in ("tokens", "supervised_tokens"))
-        seconds, path = self.state["seconds"], self.out / "final"
-        return TrainResult(path, len(log), log, tokens, taught, seconds, first, data)
-
-    def _check_identity(self, identity: dict[str, Any]) -> None:
-        """Refuse a folder that holds another run."""
-        path = self.out / "run.json"
-        try:
-            there = (
-                dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else identity
-            )
-        except (ValueError, TypeError) as error:
-            raise RunError(
-                f"{path} is damaged, so what {self.out} holds cannot be told: delete that folder "
-                "to start over"
-            ) from error
-        for name, value in identity.items():
-            if there.get(name) != value:
-                both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
-                raise RunError(
-                    f"{self.out} holds a run that differs in {name}{both}: choose another folder, "
-                    "or delete this one to start over (a model trained in place is another)"
-                )
-
-    def _restore(self, engine: Engine) -> int:
-        """Continue from the newest checkpoint, whose log replaces that of the killed session."""
-        path = checkpoint.latest(self.out / "checkpoints")
-        if path is not None:
-            self.state = checkpoint.read_state(path)
-            advice = f"delete {path} and start the same run again, from its beginning"
-            tensors = engine.state(self.state["step"])
-            checkpoint.read_tensors(path, tensors, self.group.mesh is None, advice)
-        return self.state["step"]
+        log, seconds = tuple(self.state["log"]), self.state["seconds"]
+        counts = (sum(row[name] for row in log) for name in ("tokens", "supervised_tokens"))
+        report, final = self.encoded.report(), self.out / "final"
+        return TrainResult(final, len(log), log, *counts, seconds, first, report)
 
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
@@ -182,20 +157,25 @@ class _Run:
         total, per_epoch = self.config.total_steps(examples), self.config.steps_per_epoch(examples)
         every = self.config.checkpoint_every or per_epoch
         began = time.perf_counter() - self.state["seconds"]
-        off = None if progress and self.group.first else True  # None: only in terminals
+        off = None if progress and self.group.rank == 0 else True  # None: only in terminals
         bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=off)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
             for step in range(first, total):
-                lr, batch = (
-                    self.config.lr_at(step, total),
-                    batch_at(self.encoded, self.config, step),
-                )
+                lr = self.config.lr_at(step, total)
+                batch = batch_at(self.encoded.examples, self.config, step)
                 stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
-                self._refuse_unless_finite(stats, step, batch)
+                if not math.isfinite(stats["loss"] + stats["grad_norm"]):
+                    raise InputError(
+                        f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) "
+                        f"of step {step + 1} is not a finite number; its examples are "
+                        f"{', '.join(example.key for example in batch)}; the weights were not "
+                        f"updated and the last good checkpoint is {checkpoint.latest(root)}: look "
+                        "at these examples, or lower lr"
+                    )
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": stats["loss"], "lr": lr, **stats}
                 self.state["log"].append(row)
-                if self.group.first:
+                if self.group.rank == 0:
                     log.write(to_json(row) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
@@ -206,34 +186,38 @@ class _Run:
                     self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
                     checkpoint.save(root, engine.state(), self.state, self.group)
 
-    def _refuse_unless_finite(self, stats: Row, step: int, batch: list[EncodedExample]) -> None:
-        if not (math.isfinite(stats["loss"]) and math.isfinite(stats["grad_norm"])):
-            raise InputError(
-                f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) of step "
-                f"{step + 1} is not a finite number; its examples are "
-                f"{', '.join(example.key for example in batch)}; the weights were not updated and "
-                f"the last good checkpoint is {checkpoint.latest(self.out / 'checkpoints')}: look "
-                "at these examples, or lower lr"
-            )
-
     def _finish(self, engine: Engine, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
 
         partial, final, root = (self.out / n for n in (".final.partial", "final", "checkpoints"))
         stop_at(engine.model, self.encoded, self.tokenizer)
-        if self.group.first:
+        if self.group.rank == 0:
             shutil.rmtree(partial, ignore_errors=True)
         try:
-            checkpoint.save_model(engine.model, partial, dtype, self.group.first)
-            if self.group.first:
+            checkpoint.save_model(engine.model, partial, dtype, self.group.rank == 0)
+            if self.group.rank == 0:
                 checkpoint.save_tokenizer(self.tokenizer, partial)
                 write_atomically(self.out / "state.json", [to_json(self.state)])
                 checkpoint.publish(partial, final)
                 shutil.rmtree(root, ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
             raise RunError(
-                f"the final model could not be written to {final} ({error}): training is done and "
-                f"{checkpoint.latest(root)} holds it; free some disk space and start the same run "
-                "again"
+                f"the final model could not be written to {final} ({error}): free some disk space "
+                f"and start the same run again, which goes on from {checkpoint.latest(root)}"
             ) from error
         self.group.wait()
+
+
+def _check_identity(path: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds another run, by its `run.json`."""
+    try:
+        there = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else identity
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} is damaged: delete that folder to start over") from error
+    for name, value in identity.items():
+        if there.get(name) != value:
+            both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
+            raise RunError(
+                f"{path.parent} holds a run that differs in {name}{both}: choose another folder, "
+                "or delete this one to start over (a model trained in place is another)"
+            )

@@ -40,11 +40,11 @@ def difficulty(lab: Lab) -> Step:
 
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
-        common: Any = (pool, profile.template, profile.evaluation.max_answer)
+        options: Any = {"template": profile.template, "progress": lab.progress}
+        options["max_answer"] = profile.evaluation.max_answer
         rows: list[dict[str, Any]] = [{"problem_key": problem.key} for problem in pool]
         for column, name in zip(("small", "large"), profile.graders, strict=True):
-            right = solved(lab.backend(name), *common, progress=lab.progress)
-            for row, one in zip(rows, right, strict=True):
+            for row, one in zip(rows, solved(lab.backend(name), pool, **options), strict=True):
                 row[column] = int(one)
         run.write_table("solved.csv", rows)
 
@@ -87,11 +87,10 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
-    from s1lab.pocket.pool import evaluation_index, pocket_candidates, pocket_config
+    from s1lab.pocket import pool
 
     solved = difficulty(lab).make().read_table("solved.csv")
-    candidates = pocket_candidates(_pool(lab), solved)
-    return candidates, evaluation_index(), pocket_config(lab.profile.selected)
+    return pool.material(_pool(lab), solved, lab.profile.selected)
 
 
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:

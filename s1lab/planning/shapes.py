@@ -1,7 +1,4 @@
-"""Shapes of decoder models, and what follows from them: parameters and FLOPs.
-
-Counting is arithmetic on a handful of integers; no model is built and torch is not imported.
-"""
+"""Shapes of decoder models, and what follows from them by arithmetic: parameters and FLOPs."""
 
 from __future__ import annotations
 
@@ -29,8 +26,7 @@ class ModelShape:
     attention_bias: bool = True  # on query, key and value (Qwen2 has them)
 
     def __post_init__(self) -> None:
-        if self.head_size == 0:
-            object.__setattr__(self, "head_size", self.hidden // self.heads)
+        object.__setattr__(self, "head_size", self.head_size or self.hidden // self.heads)
 
     @classmethod
     def of(cls, source: Any) -> ModelShape:
@@ -39,8 +35,8 @@ class ModelShape:
         Raises:
             InputError: none of these, or a config without the sizes of a decoder.
         """
-        if isinstance(source, str) and source.split("/")[-1].removesuffix("-Instruct") in SHAPES:
-            return SHAPES[source.split("/")[-1].removesuffix("-Instruct")]
+        if known := SHAPES.get(str(source).split("/")[-1].removesuffix("-Instruct")):
+            return known
         path = Path(source) / "config.json" if isinstance(source, str | Path) else None
         if path and not path.is_file():
             raise InputError(f"{source} is neither a model folder nor one of {', '.join(SHAPES)}")
@@ -58,18 +54,15 @@ class ModelShape:
                 attention_bias=bool(row.get("attention_bias", row.get("model_type") == "qwen2")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-            raise InputError(
-                f"{path or source} does not give a decoder's sizes: {error}"
-            ) from error
+            sizes = f"{path or source} does not give a decoder's sizes"
+            raise InputError(f"{sizes}: {error}") from error
 
     @property
     def layer_parameters(self) -> int:
         """Parameters of one decoder layer."""
-        query = self.heads * self.head_size
-        pair = 2 * self.kv_heads * self.head_size
+        query, pair = self.heads * self.head_size, 2 * self.kv_heads * self.head_size
         bias = query + pair if self.attention_bias else 0
-        matrices = self.hidden * (2 * query + pair + 3 * self.intermediate)
-        return matrices + bias + 2 * self.hidden
+        return self.hidden * (2 * query + pair + 3 * self.intermediate + 2) + bias
 
     @property
     def parameters(self) -> int:
@@ -86,19 +79,11 @@ class ModelShape:
         """Model FLOPs to train once on sequences of these lengths.
 
         6 N per token (forward 2, backward 4), N being `matrix_parameters`, plus causal attention,
-        6 * layers * heads * head size * n^2 per sequence of n tokens. Recomputation is not
-        counted, so a share of peak made from this is "model FLOPs utilization".
+        6 * layers * heads * head size * n^2 per sequence of n tokens. Recomputation is not counted.
         """
         per_pair = 6 * self.layers * self.heads * self.head_size
         return float(sum(6 * self.matrix_parameters * n + per_pair * n * n for n in lengths))
 
 
-SHAPES: dict[str, ModelShape] = {
-    "Qwen2.5-0.5B": ModelShape(24, 896, 4864, 14, 2, 151_936, True),
-    "Qwen2.5-1.5B": ModelShape(28, 1536, 8960, 12, 2, 151_936, True),
-    "Qwen2.5-3B": ModelShape(36, 2048, 11_008, 16, 2, 151_936, True),
-    "Qwen2.5-7B": ModelShape(28, 3584, 18_944, 28, 4, 152_064, False),
-    "Qwen2.5-14B": ModelShape(48, 5120, 13_824, 40, 8, 152_064, False),
-    "Qwen2.5-32B": ModelShape(64, 5120, 27_648, 40, 8, 152_064, False),
-    "Qwen2.5-72B": ModelShape(80, 8192, 29_568, 64, 8, 152_064, False),
-}
+_FILE = Path(__file__).with_name("shapes.json")
+SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text()).items()}

@@ -8,44 +8,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from s1core.errors import InputError
+from s1core import checkpoints
+from s1core.errors import check_number
 from s1core.records import Problem
+from s1lab.pocket.teacher import problem
+from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Size = Literal["small", "large", "s1"]
 SIZES: tuple[Size, ...] = ("small", "large", "s1")
 """Two base models, and the large one fine-tuned by the laptop profile (what `s1core demo` asks)."""
 
 
-def load_tokenizer() -> PreTrainedTokenizerFast:
+def load_tokenizer() -> PreTrainedTokenizerBase:
     """The pocket tokenizer, as shipped with the large model."""
-    from s1core.checkpoints import load_tokenizer as load
-
-    return load("pocket-large")  # type: ignore[return-value] - the generic fast class
+    return checkpoints.load_tokenizer("pocket-large")
 
 
-def load_model(size: Size = "large") -> Qwen2ForCausalLM:
+def load_model(size: Size = "large") -> PreTrainedModel:
     """A shipped model in float32, in evaluation mode."""
-    import torch
-    from transformers import Qwen2ForCausalLM
-
-    from s1core.checkpoints import locate
-
-    return Qwen2ForCausalLM.from_pretrained(locate(f"pocket-{size}"), dtype=torch.float32).eval()
+    return checkpoints.load_model(f"pocket-{size}", dtype="float32").eval()
 
 
-def evaluation_problems(count: int | None = None) -> list[Problem]:
-    """The first `count` held-out puzzles as problems (all 500 by default), in no training text.
+def evaluation_problems(count: int = EVAL_SIZE) -> list[Problem]:
+    """The first `count` held-out puzzles as problems, in no training text.
 
     Raises:
         InputError: more are asked for than there are.
     """
-    from s1lab.pocket.teacher import problem
-    from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
-
-    count = EVAL_SIZE if count is None else count
-    if not 0 < count <= EVAL_SIZE:
-        raise InputError(f"asked for {count} evaluation puzzles; there are {EVAL_SIZE}")
+    check_number("the number of evaluation puzzles", count, 1, EVAL_SIZE)
     return [problem(puzzle) for puzzle in evaluation_puzzles()[:count]]

@@ -1,35 +1,33 @@
 """The pocket pool: 5,900 questions with traces, a tenth of the paper's 59K and as dirty.
 
-Real pools arrive with failed API calls, broken formatting, copies of the evaluation questions,
-questions that any model solves, and wrong traces. So does this one, in shares of the same order
-as the paper's (Section 2.1). The pool is a pure function of its seed.
+Real pools have failed API calls, broken formatting, copies of the evaluation questions, questions
+that any model solves, and wrong traces. So has this one, in shares of the same order as the paper's
+(Section 2.1). It is a pure function of its seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from s1core import selection
+from s1core.backends.base import Backend
 from s1core.errors import InputError
-from s1core.grading.countdown import check
+from s1core.grading.countdown import check, read_question
 from s1core.records import Example, Problem
 from s1lab import pocket
 from s1lab.pocket import world
 from s1lab.pocket.teacher import Habits, example
 from s1lab.pocket.world import Puzzle
 
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
-
 POOL_SIZE = 5900
 
 SHARES = {"easy": 0.10, "leaked": 0.02, "formatting": 0.04, "failed": 0.05}
-"""Shares of the pool: two-number puzzles, evaluation puzzles in another order, traces with
-formatting debris, traces that the teacher's API failed to deliver. The rest is as it should be."""
+"""Of the pool: two-number puzzles, evaluation puzzles in another order, traces with formatting
+debris, traces that the teacher's API failed to deliver. The rest is as it should be."""
 
 POCKET_PATTERNS: tuple[selection.StringPattern, ...] = (
     selection.StringPattern("image reference", r"!\[Image\]"),
@@ -38,8 +36,7 @@ POCKET_PATTERNS: tuple[selection.StringPattern, ...] = (
 """Signs of bad formatting in this pool, as `s1core.selection.PAPER_PATTERNS` is for the paper's."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolRow:
+class PoolRow(NamedTuple):
     """A question with its trace, and the API error in place of the trace when there was one."""
 
     example: Example
@@ -56,14 +53,14 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     habits = habits or Habits()
     counts = {kind: round(share * size) for kind, share in SHARES.items()}
     good = size - sum(counts.values())
-    hard = list(world.training_puzzles(3))
+    hard = world.training_puzzles(3)
     wanted = good + counts["formatting"] + counts["failed"]
     if size < 50 or wanted > len(hard) or counts["leaked"] > len(world.evaluation_puzzles()):
         raise InputError(f"a pocket pool has 50 to 10,000 questions, not {size}")
 
     seen: set[str] = set()
 
-    def draw(pool: list[Puzzle], count: int) -> list[Example]:
+    def draw(pool: Sequence[Puzzle], count: int) -> list[Example]:
         """`count` examples over puzzles of `pool`, a question never twice."""
         found: list[Example] = []
         while len(found) < count:
@@ -74,12 +71,12 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
                     found.append(example(puzzle, rng, habits))
         return found
 
-    rows = [PoolRow(e) for e in draw(list(world.training_puzzles(2)), counts["easy"])]
-    rows += [PoolRow(e) for e in draw(list(world.evaluation_puzzles()), counts["leaked"])]
+    easy = draw(world.training_puzzles(2), counts["easy"])
+    leaked = draw(world.evaluation_puzzles(), counts["leaked"])
     drawn = draw(hard, wanted)
-    rows += [PoolRow(e) for e in drawn[:good]]
-    for number, soiled in enumerate(drawn[good : good + counts["formatting"]]):
-        rows.append(PoolRow(_soil(soiled, bold=number % 2 == 1)))
+    dirty = drawn[good : good + counts["formatting"]]
+    soiled = [_soil(row, bold=number % 2 == 1) for number, row in enumerate(dirty)]
+    rows = [PoolRow(row) for row in (*easy, *leaked, *drawn[:good], *soiled)]
     for lost in drawn[good + counts["formatting"] :]:
         empty = replace(lost.trace, thinking="", attempt="")
         rows.append(PoolRow(replace(lost, trace=empty), error="429 Resource exhausted"))
@@ -91,15 +88,14 @@ def _soil(row: Example, bold: bool) -> Example:
     if not bold:
         problem = replace(row.problem, question=f"![Image] {row.problem.question}")
         return replace(row, problem=problem)
-    target = str(world.parse_question(row.problem.question).target)
+    _, target = read_question(row.problem.question)
     thinking = row.trace.thinking.replace(f"want {target} ", f"want **{target}** ", 1)
     return replace(row, trace=replace(row.trace, thinking=thinking))
 
 
 def trace_correct(row: Example) -> bool:
     """Whether the teacher's own attempt is right, checked exactly."""
-    answer = row.trace.attempt.split(":", 1)[-1]
-    return check(row.problem.question, answer)
+    return check(row.problem.question, row.trace.attempt.split(":", 1)[-1])
 
 
 def normal_form(question: str) -> str:
@@ -108,67 +104,42 @@ def normal_form(question: str) -> str:
     Text that is no Countdown question is its own normal form.
     """
     try:
-        puzzle = world.parse_question(question)
+        numbers, target = read_question(question)
     except ValueError:
         return question
-    return replace(puzzle, numbers=tuple(sorted(puzzle.numbers))).question
+    return Puzzle(tuple(sorted(numbers)), target).question
 
 
-# ------------------------------------------------------------------------------ selection
-
-
-def solved(
-    backend: Backend,
-    pool: Sequence[Problem],
-    template: str,
-    max_answer: int,
-    *,
-    progress: bool = False,
-) -> list[bool]:
-    """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty)."""
+def solved(backend: Backend, pool: Sequence[Problem], **options: Any) -> list[bool]:
+    """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty);
+    `options` are those of `s1core.forcing.drive.direct_answers`."""
     from s1core.forcing.drive import direct_answers
     from s1core.grading import grade_text
 
-    answers = direct_answers(
-        backend, pool, template=template, max_answer=max_answer, progress=progress
-    )
-    return [
-        grade_text(problem, answer, "countdown").status == "correct"
-        for problem, answer in zip(pool, answers, strict=True)
-    ]
+    pairs = zip(pool, direct_answers(backend, pool, **options), strict=True)
+    return [grade_text(*pair, "countdown").status == "correct" for pair in pairs]
 
 
-def pocket_candidates(
-    pool: Sequence[PoolRow], solved: Iterable[Mapping[str, str]]
-) -> list[selection.Candidate]:
-    """Annotate the pool: length and correctness of each trace, and which grader solves it, as the
-    rows of the difficulty run say (`problem_key`, and "0" or "1" as `small` and `large`)."""
-    graded = {row["problem_key"]: row for row in solved}
+def material(
+    pool: Sequence[PoolRow], solved: Iterable[Mapping[str, str]], selected: int
+) -> tuple[list[selection.Candidate], selection.BenchmarkIndex, selection.SelectionConfig]:
+    """What selection works on: the pool, annotated with what the rows of the difficulty run say
+    (`problem_key`, and "0" or "1" as `small` and `large`); the held-out questions, compared as a
+    whole with their numbers sorted; the paper's settings, with no source that is taken whole."""
+    graded = {row["problem_key"]: [row[name] == "1" for name in pocket.SIZES[:2]] for row in solved}
     tokenizer = pocket.load_tokenizer()
-
-    def solves(key: str, grader: str) -> bool | None:
-        return graded[key][grader] == "1" if key in graded else None
-
-    return [
+    candidates = [
         selection.Candidate(
             row.example,
             len(tokenizer(row.example.trace.thinking).input_ids),
-            solves(row.example.key, "small"),
-            solves(row.example.key, "large"),
+            *graded.get(row.example.key, (None, None)),
             trace_correct(row.example),
             row.error,
         )
         for row in pool
     ]
-
-
-def evaluation_index() -> selection.BenchmarkIndex:
-    """The held-out questions, compared as a whole with their numbers sorted."""
-    questions = [problem.question for problem in pocket.evaluation_problems()]
-    return selection.BenchmarkIndex({"countdown": questions}, None, normalize=normal_form)
-
-
-def pocket_config(selected: int) -> selection.SelectionConfig:
-    """The paper's settings, with the pool's own dirt and no source that is taken whole."""
+    held_out = {"countdown": [puzzle.question for puzzle in world.evaluation_puzzles()]}
+    index = selection.BenchmarkIndex(held_out, None, normalize=normal_form)
     diversity = selection.DiversityConfig(target=selected, correct_sources=(), long_sources=())
-    return selection.SelectionConfig(ngram=None, patterns=POCKET_PATTERNS, diversity=diversity)
+    config = selection.SelectionConfig(ngram=None, patterns=POCKET_PATTERNS, diversity=diversity)
+    return candidates, index, config

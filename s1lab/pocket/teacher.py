@@ -16,7 +16,6 @@ from s1core.records import Example, Problem, Trace
 from s1lab.pocket.world import Chain, Puzzle, solutions
 
 ANSWER_PREFIX = "Answer: "
-TEACHER = "countdown-teacher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +28,19 @@ class Habits:
 
 
 def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> tuple[str, Chain]:
-    """A trace for a solvable puzzle: its text, and the chain that the teacher came to believe.
-
-    The last line ends in "yes" without a newline, as the training format wants it.
-    """
-    tries = puzzle.tries
+    """A trace for a solvable puzzle, ending in "yes" without a newline as the training format wants
+    it, and the chain that the teacher came to believe."""
     lines: list[str] = []
-    for index in rng.permutation(len(tries)):
-        chain = tries[index]
+    for index in rng.permutation(len(puzzle.tries)):
+        chain = puzzle.tries[index]
+        line = f"{chain.line} want {puzzle.target}"
         truth = "yes" if chain.value == puzzle.target else "no"
         slipped = truth == "no" and rng.random() < habits.slip
-        lines.append(chain.judged(puzzle.target, "yes" if slipped else truth))
+        lines.append(f"{line} {'yes' if slipped else truth}")
         if slipped and rng.random() >= habits.repair:
             return "\n".join(lines), chain
         if slipped or (truth == "yes" and rng.random() < habits.double_check):
-            lines.append(f"Wait {chain.judged(puzzle.target, truth)}")
+            lines.append(f"Wait {line} {truth}")
         if truth == "yes":
             return "\n".join(lines), chain
     raise ValueError(f"no chain makes {puzzle.target} of {puzzle.numbers}")
@@ -52,19 +49,14 @@ def think(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -
 def example(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits()) -> Example:
     """A puzzle with its reference answer and a teacher's trace."""
     thinking, believed = think(puzzle, rng, habits)
-    return Example(problem(puzzle), Trace(thinking, ANSWER_PREFIX + believed.expression, TEACHER))
+    trace = Trace(thinking, ANSWER_PREFIX + believed.expression, "countdown-teacher")
+    return Example(problem(puzzle), trace)
 
 
 def problem(puzzle: Puzzle) -> Problem:
-    """The puzzle as a `Problem`: reference answer, domain and source from its first solution.
+    """The puzzle as a `Problem`, with its first solution for a reference answer.
 
     The source tells how many numbers it has, the domain which operations the solution takes.
     """
-    solution = solutions(puzzle)[0]
-    return Problem(
-        question=puzzle.question,
-        answer=solution.expression,
-        solution=solution.line,
-        source=f"countdown-{len(puzzle.numbers)}",
-        domain=solution.domain,
-    )
+    first, source = solutions(puzzle)[0], f"countdown-{len(puzzle.numbers)}"
+    return Problem(puzzle.question, first.expression, first.line, source, first.domain)

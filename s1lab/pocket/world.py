@@ -7,8 +7,6 @@ target. Thinking is a sequence of *tries*, each a chain worked from left to righ
     3 + 7 = 10 + 8 = 18 want 29 no      a try: (3 + 7) + 8 is 18, not 29
     3 * 7 = 21 + 8 = 29 want 29 yes     another
     ( 3 * 7 ) + 8                       answer
-
-This module knows the puzzles (`s1core.grading.countdown` checks answers) and nothing of models.
 """
 
 from __future__ import annotations
@@ -20,13 +18,9 @@ from functools import cache
 
 import numpy as np
 
-from s1core.grading.countdown import read_question
-
+# Numbers of a puzzle lie in [SMALLEST, LARGEST]; every result of a chain in [0, CAP].
 SMALLEST, LARGEST, CAP = 2, 16, 199
-"""Numbers of a puzzle lie in [SMALLEST, LARGEST]; every result of a chain in [0, CAP]."""
-
-OPERATORS = "+-*/"
-_NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Puzzle:
     @property
     def tries(self) -> tuple[Chain, ...]:
         """Every try on its numbers."""
-        return chains(tuple(sorted(self.numbers)))
+        return chains(self.key[0])
 
     @property
     def question(self) -> str:
@@ -71,10 +65,6 @@ class Chain:
             words += [operator, str(number), "=", str(result)]
         return " ".join(words)
 
-    def judged(self, target: int, verdict: str) -> str:
-        """`3 * 7 = 21 + 8 = 29 want 29 yes`: the line, the target restated, the verdict."""
-        return f"{self.line} want {target} {verdict}"
-
     @property
     def expression(self) -> str:
         """`( 3 * 7 ) + 8`; `3 * 7` for two numbers."""
@@ -87,7 +77,7 @@ class Chain:
     @property
     def domain(self) -> str:
         """The kinds of step that it takes, in order: `multiply-add`."""
-        return "-".join(_NAMES[operator] for operator in self.operators)
+        return "-".join(OPERATORS[operator] for operator in self.operators)
 
 
 def apply(left: int, operator: str, right: int) -> int | None:
@@ -100,25 +90,20 @@ def apply(left: int, operator: str, right: int) -> int | None:
 
 @cache
 def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
-    """Every try on these numbers (sorted), each essentially different one once.
-
-    `3 + 7` and `7 + 3` are the same try: a commutative first step keeps its numbers in order.
-    """
-    found: dict[tuple[tuple[int, ...], str], Chain] = {}
+    """Every try on these numbers (sorted); `3 + 7` and `7 + 3` are the same: a commutative first
+    step keeps its numbers in order."""
+    found: list[Chain] = []
     for order in sorted(set(itertools.permutations(numbers))):
         for operators in itertools.product(OPERATORS, repeat=len(order) - 1):
             if operators[0] in "+*" and order[0] > order[1]:
                 continue
-            results: list[int] = []
+            values: list[int | None] = [order[0]]
             for operator, number in zip(operators, order[1:]):
-                value = apply((results or order)[-1 if results else 0], operator, number)
-                if value is None:
-                    break
-                results.append(value)
-            else:
-                chain = Chain(order, "".join(operators), tuple(results))
-                found[order, chain.operators] = chain
-    return tuple(found.values())
+                left = values[-1]
+                values.append(None if left is None else apply(left, operator, number))
+            if None not in values:
+                found.append(Chain(order, "".join(operators), tuple(values[1:])))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def solutions(puzzle: Puzzle) -> list[Chain]:
@@ -133,16 +118,7 @@ def all_puzzles(size: int) -> Iterator[Puzzle]:
             yield Puzzle(numbers, target)
 
 
-def parse_question(question: str) -> Puzzle:
-    """Read a puzzle back from its question (see `countdown.read_question`)."""
-    return Puzzle(*read_question(question))
-
-
-# ------------------------------------------------------------------------------ splits
-
-SPLIT_SEED = 20250131
-EVAL_SIZE = 500
-"""Held out of everything that trains, so pretraining, pool and evaluation agree on it."""
+SPLIT_SEED, EVAL_SIZE = 20250131, 500  # held out of everything that trains
 
 
 def shuffled(puzzle: Puzzle, rng: np.random.Generator) -> Puzzle:
