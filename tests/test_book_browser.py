@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from s1lab.book import build, execute
-from s1lab.book.site import pages
+from s1lab.book.notebooks import execute
+from s1lab.book.site import build, pages
 from tests.book_fixtures import CHECKOUT, make_project
 from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, served
 

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 
 from s1core.errors import RunError
-from s1lab.book import build, execute, site_problems
+from s1lab.book.notebooks import execute
+from s1lab.book.site import build, site_problems
 from tests.book_fixtures import make_project
 
 

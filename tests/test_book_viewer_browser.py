@@ -19,7 +19,8 @@ pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
 from s1core.errors import InputError
-from s1lab.book import build, execute
+from s1lab.book.notebooks import execute
+from s1lab.book.site import build
 from s1lab.figures.trace import viewer_html
 from tests.book_fixtures import CHECKOUT, make_project
 from tests.browsing import OVERFLOW, Visit, chromium, served
