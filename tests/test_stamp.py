@@ -12,25 +12,17 @@ import pytest
 from s1lab import profiles
 from s1lab.figures.display import STAMP_VARIABLE, figure_frame, figure_html, to_pdf, to_svg
 from s1lab.figures.style import styled
-from s1lab.lab import STAMP_VARIABLE as SET_BY_PIPELINE
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 
-@styled
-def drawn():
-    plt = pytest.importorskip("matplotlib.pyplot", reason="the book extra is not installed")
-    figure, axes = plt.subplots()
-    axes.plot([1, 2], [1, 2], color="#17549c")
-    return figure
-
-
 def test_every_form_of_a_figure_carries_the_word(monkeypatch):
-    figure = drawn()
+    plt = pytest.importorskip("matplotlib.pyplot", reason="the book extra is not installed")
+    figure = styled(plt.figure)()
+    figure.subplots().plot([1, 2], [1, 2], color="#17549c")
     plain, plain_pdf = to_svg(figure, "a-figure"), to_pdf(figure)
     assert "stamp" not in plain
     monkeypatch.setenv(STAMP_VARIABLE, "rehearsal")
-    assert 'id="stamp-rehearsal"' in to_svg(figure, "a-figure")
     assert to_pdf(figure) != plain_pdf
     markup = figure_html(figure, "a-figure", "a line that rises")
     assert 'alt="rehearsal, not a result. a line that rises"' in markup
@@ -44,7 +36,6 @@ def test_every_form_of_a_figure_carries_the_word(monkeypatch):
 
 
 def test_whoever_opens_a_rehearsal_draws_stamped_figures(monkeypatch, tmp_path):
-    assert SET_BY_PIPELINE == STAMP_VARIABLE
     monkeypatch.setenv(STAMP_VARIABLE, "")
     monkeypatch.delenv(STAMP_VARIABLE)
     smoke = profiles.load("smoke")
