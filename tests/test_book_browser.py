@@ -104,9 +104,6 @@ def serious(page: Any) -> list[str]:
     return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]
 
 
-# ---------------------------------------------------------------------------- every page
-
-
 @pytest.fixture(scope="module")
 def tour(browser: Any, book: Book, sample: str) -> Tour:
     """Every page of the book, and the sample chapter, opened once in every view."""
@@ -127,12 +124,12 @@ def tour(browser: Any, book: Book, sample: str) -> Tour:
 
 
 @pytest.mark.parametrize("fault", ["complaints", "overflow", "barriers", "markup"])
-def test_every_page_is_without_fault_in_every_view(tour: Tour, fault: str) -> None:
+def test_every_page_is_without_fault_in_every_view(tour, fault):
     assert {"index.html", "reading.html", "references.html"} <= {name for name, _ in tour}
     assert {page: seen[fault] for page, seen in tour.items() if seen[fault]} == {}
 
 
-def test_every_figure_is_loaded_described_and_at_its_natural_size(tour: Tour) -> None:
+def test_every_figure_is_loaded_described_and_at_its_natural_size(tour):
     for (name, view), seen in tour.items():
         for image in seen["images"]:
             shrunk = image["shown"] and image["width"] < image["natural"] - 1
@@ -141,12 +138,12 @@ def test_every_figure_is_loaded_described_and_at_its_natural_size(tour: Tour) ->
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_figure_is_shown_in_the_variant_of_the_theme(tour: Tour, view: str) -> None:
+def test_a_figure_is_shown_in_the_variant_of_the_theme(tour, view):
     shown = [image["theme"] for image in tour["sample", view]["images"] if image["shown"]]
     assert shown == ["s1-dark" if view == "dark" else "s1-light"]
 
 
-def test_search_finds_a_word_of_the_book(browser: Any, book: Book) -> None:
+def test_search_finds_a_word_of_the_book(browser, book):
     with Visit(browser, f"{book[0]}/search.html?q=capping", "light") as visit:
         results = visit.page.locator("#search-results li a")
         results.first.wait_for(timeout=10_000)
@@ -154,7 +151,7 @@ def test_search_finds_a_word_of_the_book(browser: Any, book: Book) -> None:
         assert visit.complaints == []
 
 
-def test_the_sidebar_leads_to_every_page(browser: Any, book: Book) -> None:
+def test_the_sidebar_leads_to_every_page(browser, book):
     address, names = book
     with Visit(browser, f"{address}/index.html", "light") as visit:
         links = visit.page.eval_on_selector_all("nav.bd-links a", "found => found.map(a => a.href)")
@@ -163,7 +160,7 @@ def test_the_sidebar_leads_to_every_page(browser: Any, book: Book) -> None:
     assert set(names) - {"genindex.html", "py-modindex.html"} <= listed
 
 
-def test_a_verdict_links_the_chapter_that_explains_it(browser: Any, book: Book) -> None:
+def test_a_verdict_links_the_chapter_that_explains_it(browser, book):
     with Visit(browser, f"{book[0]}/claims.html", "light") as visit:
         row = visit.page.locator("table tr", has_text="forced end keeps every generation")
         assert row.locator(".s1-verdict").count() == 1
@@ -173,16 +170,13 @@ def test_a_verdict_links_the_chapter_that_explains_it(browser: Any, book: Book) 
         assert visit.complaints == []
 
 
-def test_the_reference_has_a_signature_and_what_it_means(browser: Any, book: Book) -> None:
+def test_the_reference_has_a_signature_and_what_it_means(browser, book):
     with Visit(browser, f"{book[0]}/api/s1core.forcing.budget.html", "light") as visit:
         budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")
         assert budget.is_visible() and "max_thinking" in budget.inner_text()
 
 
-# --------------------------------------------------------------------------- one chapter
-
-
-def test_the_theme_button_switches_page_and_figure(visit: Visit) -> None:
+def test_the_theme_button_switches_page_and_figure(visit):
     paper = "() => getComputedStyle(document.body).backgroundColor"
     seen = {visit.page.evaluate(paper)}
     for _ in range(3):  # light, dark, automatic
@@ -194,7 +188,7 @@ def test_the_theme_button_switches_page_and_figure(visit: Visit) -> None:
     assert len(seen) == 2
 
 
-def test_a_figure_can_be_downloaded_and_traced_to_its_files(visit: Visit) -> None:
+def test_a_figure_can_be_downloaded_and_traced_to_its_files(visit):
     with visit.page.expect_download() as download:
         visit.page.locator("figcaption a[download]").click()
     assert download.value.suggested_filename == "chapter-scaling.pdf"
@@ -206,12 +200,9 @@ def test_a_figure_can_be_downloaded_and_traced_to_its_files(visit: Visit) -> Non
     assert answer.ok and answer.json()[0]["thinking_tokens"] == 8
 
 
-def test_equations_are_typeset_without_a_network(visit: Visit) -> None:
+def test_equations_are_typeset_without_a_network(visit):
     visit.page.locator("mjx-container").first.wait_for()
     assert visit.page.locator("mjx-merror").count() == 0
-
-
-# -------------------------------------------------------------- viewer and explorable figure
 
 
 def shown(visit: Visit) -> list[int]:
@@ -220,7 +211,7 @@ def shown(visit: Visit) -> list[int]:
     return [place for place in range(traces.count()) if traces.nth(place).is_visible()]
 
 
-def test_hostile_text_is_text_on_every_trace(browser: Any, viewer: str) -> None:
+def test_hostile_text_is_text_on_every_trace(browser, viewer):
     with Visit(browser, viewer, "phone") as visit:
         visit.page.get_by_role("button", name="Unfold all steps").click()
         for place in range(REAL + len(HOSTILE)):
@@ -239,7 +230,7 @@ def test_hostile_text_is_text_on_every_trace(browser: Any, viewer: str) -> None:
         assert visit.page.title() != "owned" and visit.complaints == []
 
 
-def test_nothing_runs_whatever_a_field_of_a_row_holds(browser: Any) -> None:
+def test_nothing_runs_whatever_a_field_of_a_row_holds(browser):
     payloads = [SCRIPT, HANDLER, CLOSING, "'\" onfocus=alert(4) autofocus x='", 7, None, [HANDLER]]
     made = []
     for *way, last in paths(ROWS[0]):
@@ -258,7 +249,7 @@ def test_nothing_runs_whatever_a_field_of_a_row_holds(browser: Any) -> None:
         assert view.locator(".s1-viewer :is(img, svg, iframe, script, [onfocus])").count() == 0
 
 
-def test_without_scripts_everything_is_on_the_page(browser: Any, viewer: str) -> None:
+def test_without_scripts_everything_is_on_the_page(browser, viewer):
     with Visit(browser, viewer, "light", scripts=False) as visit:
         assert shown(visit) == list(range(REAL + len(HOSTILE)))
         steps = visit.page.locator(".s1-trace details")
@@ -269,7 +260,7 @@ def test_without_scripts_everything_is_on_the_page(browser: Any, viewer: str) ->
         assert visit.page.locator(".s1-numbers tbody tr:visible").count() == len(CURVE["points"])
 
 
-def test_the_keyboard_leafs_and_folds(viewer: str, visit: Visit) -> None:
+def test_the_keyboard_leafs_and_folds(viewer, visit):
     press = visit.page.keyboard.press
     visit.page.get_by_role("button", name="Next").focus()
     for key, places in (("ArrowRight", [1]), ("ArrowLeft", [0])):
@@ -287,16 +278,14 @@ def test_the_keyboard_leafs_and_folds(viewer: str, visit: Visit) -> None:
     assert visit.page.evaluate("document.activeElement.closest('.s1-trace').hidden") is False
 
 
-def test_a_step_is_unfolded_from_the_ruler(viewer: str, visit: Visit) -> None:
+def test_a_step_is_unfolded_from_the_ruler(viewer, visit):
     trace = visit.page.locator(".s1-trace").first
     trace.locator(".s1-blocks > .s1-block").nth(2).click()
     assert trace.locator("details").nth(2).locator("pre").is_visible()
     assert trace.locator("details[open]").count() == 1
 
 
-def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(
-    viewer: str, visit: Visit
-) -> None:
+def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(viewer, visit):
     visit.page.get_by_role("button", name="Previous").focus()
     steps = visit.page.locator(".s1-trace").first.locator("details").count()
     found = []
@@ -313,9 +302,7 @@ def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(
     assert [one for one in found if not one["drawn"] or one["ring"] < 2] == []
 
 
-def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(
-    viewer: str, visit: Visit
-) -> None:
+def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(viewer, visit):
     chosen, asked = visit.page.locator(".s1-chosen"), visit.page.locator(".s1-asked")
     levels, spent = visit.page.locator(".s1-grid-of-questions i"), "7 thinking tokens on average"
     levels.first.hover()
@@ -331,7 +318,7 @@ def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(
     assert asked.inner_text() == f"{HANDLER}: 1 of 2 right, {spent}, first answer {SCRIPT}"
 
 
-def test_the_same_is_said_to_the_keyboard(viewer: str, visit: Visit) -> None:
+def test_the_same_is_said_to_the_keyboard(viewer, visit):
     press, current = visit.page.keyboard.press, visit.page.locator(".s1-point[aria-checked='true']")
     current.focus()
     press("Home")
@@ -346,6 +333,6 @@ def test_the_same_is_said_to_the_keyboard(viewer: str, visit: Visit) -> None:
     assert shown(visit) == [0], "the arrow keys of the figure leave the viewer alone"
 
 
-def test_nothing_serious_stands_in_the_way_of_assistive_software(viewer: str, visit: Visit) -> None:
+def test_nothing_serious_stands_in_the_way_of_assistive_software(viewer, visit):
     assert serious(visit.page) == []
     visit.complaints.clear()  # axe itself asks for files that are not there

@@ -45,10 +45,7 @@ def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-# ------------------------------------------------------------------------------- cleaning
-
-
-def test_cell_ids_depend_on_position_and_source_alone() -> None:
+def test_cell_ids_depend_on_position_and_source_alone():
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
 
@@ -61,14 +58,12 @@ def test_cell_ids_depend_on_position_and_source_alone() -> None:
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
     ],
 )
-def test_timings_are_dropped_parameters_hidden_and_what_the_author_wrote_is_kept(
-    metadata: dict, kept: list
-) -> None:
+def test_timings_are_dropped_parameters_hidden_and_what_the_author_wrote_is_kept(metadata, kept):
     cell = cleaned(("PROFILE = 'laptop'", [], metadata)).cells[0]
     assert cell.metadata == {"tags": kept} and cell.source == "PROFILE = 'laptop'"
 
 
-def test_streams_that_the_kernel_split_are_joined() -> None:
+def test_streams_that_the_kernel_split_are_joined():
     outputs = cleaned(("print()", [stream("one\n"), stream("two\n")], {})).cells[0].outputs
     assert [output.text for output in outputs] == ["one\ntwo\n"]
 
@@ -82,18 +77,13 @@ def test_streams_that_the_kernel_split_are_joined() -> None:
         (nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"), "raised KeyError: 'x'"),
     ],
 )
-def test_what_differs_between_machines_is_refused(
-    output: nbformat.NotebookNode, message: str
-) -> None:
+def test_what_differs_between_machines_is_refused(output, message):
     with pytest.raises(RunError, match="cell 2") as refusal:
         cleaned(("1", [], {}), ("2", [output], {}))
     assert message in str(refusal.value)
 
 
-# ------------------------------------------------------------------------------ executing
-
-
-def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(project: Path) -> None:
+def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(project):
     notebook = nbformat.read(project / BUILT, as_version=4)
     stamp, source = notebook.metadata["s1core"], project / "notebooks/00_small.py"
     assert stamp["source"] == "notebooks/00_small.py"
@@ -104,7 +94,7 @@ def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(proje
     assert "seed 7 0.40" in (project / BUILT).read_text()
 
 
-def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(project: Path) -> None:
+def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(project):
     built = project / BUILT
     before, when, environment = built.read_bytes(), built.stat().st_mtime_ns, dict(os.environ)
     assert run(project) is False
@@ -125,8 +115,8 @@ def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(projec
     ],
 )
 def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
-    tmp_path: Path, text: str | None, message: str
-) -> None:
+    tmp_path, text, message
+):
     source, built = tmp_path / "00_x.py", tmp_path / "out/00_x.ipynb"
     built.parent.mkdir()
     built.write_text("committed")
@@ -138,10 +128,7 @@ def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
     assert [path.name for path in built.parent.iterdir()] == ["00_x.ipynb"]
 
 
-# ------------------------------------------------------------------------------- checking
-
-
-def test_a_notebook_made_from_another_source_is_stale(project: Path, tmp_path: Path) -> None:
+def test_a_notebook_made_from_another_source_is_stale(project, tmp_path):
     shutil.copytree(project, tmp_path / "p")
     sources, built = tmp_path / "p/notebooks", tmp_path / "p/book/notebooks"
     assert stale_notebooks(sources, built) == []
@@ -154,9 +141,7 @@ def test_a_notebook_made_from_another_source_is_stale(project: Path, tmp_path: P
     assert "99_gone.ipynb has no source" in problems
 
 
-def test_one_changed_number_in_a_result_file_fails_the_check(
-    project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_one_changed_number_in_a_result_file_fails_the_check(project, tmp_path, capfd):
     for name in ("same", "changed"):
         shutil.copytree(project, tmp_path / name)
     (tmp_path / "changed/results/value.txt").write_text("0.41")
@@ -166,10 +151,10 @@ def test_one_changed_number_in_a_result_file_fails_the_check(
     assert "'seed 7 0.40\\n' == 'seed 7 0.41\\n'" in output
 
 
-def test_checking_nothing_is_an_error_not_a_success() -> None:
+def test_checking_nothing_is_an_error_not_a_success():
     with pytest.raises(RunError, match="no executed notebooks"):
         check_notebooks([])
 
 
-def test_committed_notebooks_are_made_from_the_committed_sources() -> None:
+def test_committed_notebooks_are_made_from_the_committed_sources():
     assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []

@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 EXTENSION = runpy.run_path(str(CHECKOUT / "book" / "_ext" / "docstrings.py"))
 
 
-def test_all_that_is_public_has_a_docstring() -> None:
+def test_all_that_is_public_has_a_docstring():
     silent = []
     for path in sorted(p for name in ("s1core", "s1lab") for p in (CHECKOUT / name).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -34,18 +34,18 @@ def test_all_that_is_public_has_a_docstring() -> None:
         (":class:`Role` stays", ":class:`Role` stays"),
     ],
 )
-def test_backticks_are_code_and_bars_are_bars(written: str, read: str) -> None:
+def test_backticks_are_code_and_bars_are_bars(written, read):
     assert EXTENSION["prose"](written) == read
 
 
-def test_an_indented_block_of_a_module_is_code() -> None:
+def test_an_indented_block_of_a_module_is_code():
     written = "A `text`.\n\n    a | b\n\n    c\n\nMore::\n\n    d"
     read = "A ``text``.\n\n::\n\n    a | b\n\n    c\n\nMore::\n\n    d\n"
     assert "\n".join(EXTENSION["blocks"](written.split("\n"))) == read
 
 
 @pytest.mark.parametrize("what", ["attribute", "data", "property", "function", "class"])
-def test_a_colon_in_a_first_line_makes_no_type(what: str) -> None:
+def test_a_colon_in_a_first_line_makes_no_type(what):
     napoleon = pytest.importorskip("sphinx.ext.napoleon", reason="the book extra is not installed")
     lines = ["One rule: never more than `n` tokens.", "", "And why."]
     EXTENSION["_restate"](None, what, "x", None, None, lines)

@@ -33,7 +33,7 @@ def page(project: Path, name: str = CHAPTER) -> str:
     return (project / "site" / name).read_text()
 
 
-def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project: Path) -> None:
+def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project):
     text = page(project)
     assert 'id="fig-chapter-scaling"' in text and "40.0%" in text
     assert 'class="s1-light"' in text and 'class="s1-dark"' in text
@@ -41,7 +41,7 @@ def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project: Pat
     assert (project / "site/references.html").is_file()
 
 
-def test_a_figure_names_its_run_and_links_the_exact_files(project: Path) -> None:
+def test_a_figure_names_its_run_and_links_the_exact_files(project):
     text, link = page(project), f"_{RUN.as_posix()}/public/points.json"
     assert RUN.name in text and "samples 2" in text and "took 41 s" in text
     assert f'href="../{link}"' in text
@@ -54,7 +54,7 @@ def stamp_of(text: str) -> str:
     return re.sub(r"<[^>]+>", "", re.search(r"<summary>(.*?)</summary>", text)[1])
 
 
-def test_the_line_under_a_figure_says_what_made_it(project: Path) -> None:
+def test_the_line_under_a_figure_says_what_made_it(project):
     digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
     assert stamp_of(page(project)) == (
         "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
@@ -62,9 +62,7 @@ def test_the_line_under_a_figure_says_what_made_it(project: Path) -> None:
     )
 
 
-def test_another_manifest_is_another_line_and_a_missing_one_no_site(
-    project: Path, tmp_path: Path
-) -> None:
+def test_another_manifest_is_another_line_and_a_missing_one_no_site(project, tmp_path):
     shutil.copytree(project, tmp_path / "p")
     run = tmp_path / "p" / RUN
     (run / "manifest.json").write_text('{"kind": "generate", "settings": {"seed": 4}}')
@@ -78,9 +76,7 @@ def test_another_manifest_is_another_line_and_a_missing_one_no_site(
         build_site(tmp_path / "p")
 
 
-def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
-    project: Path, tmp_path: Path
-) -> None:
+def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(project, tmp_path):
     shutil.copytree(project / "results/laptop", tmp_path / "store")
     run = tmp_path / "store" / RUN.name
     (run / "provenance.json").write_text('{"processor": "my own CPU", "wall_seconds": 7.0}')
@@ -91,7 +87,7 @@ def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(
     assert not list((tmp_path / "site").rglob("results.jsonl"))
 
 
-def test_the_page_ends_with_its_stamp_and_the_notebook_to_download(project: Path) -> None:
+def test_the_page_ends_with_its_stamp_and_the_notebook_to_download(project):
     text = page(project)
     stamp = text[text.index('class="s1-stamp"') :]
     assert "s1lab.book execute notebooks/00_chapter.py" in stamp
@@ -103,9 +99,7 @@ def test_the_page_ends_with_its_stamp_and_the_notebook_to_download(project: Path
     assert "injected-parameters" in downloaded and "injected-parameters" not in text
 
 
-def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was_run(
-    project: Path,
-) -> None:
+def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was_run(project):
     text = page(project, "performance.html")
     assert "adding  5/s" in text and "benchmarks/sums.py" in text and "twice_once" not in text
     text = page(project, "claims.html")
@@ -114,16 +108,14 @@ def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was
     assert "s1-agrees" not in rows and "s1-differs" not in rows
 
 
-def test_nothing_is_loaded_from_outside(project: Path) -> None:
+def test_nothing_is_loaded_from_outside(project):
     remote = re.compile(r'<(script|link|img|iframe)[^>]+(src|href)="https?://')
     texts = {path: path.read_text() for path in (project / "site").rglob("*.html")}
     assert texts and [path for path, text in texts.items() if remote.search(text)] == []
     assert list((project / "site/_static/mathjax").rglob("*.woff"))
 
 
-def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(
-    project: Path, tmp_path: Path
-) -> None:
+def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_path):
     shutil.copytree(project, tmp_path / "p")
     before = page(tmp_path / "p", "index.html")
     with open(tmp_path / "p/book/reading.md", "a") as file:
@@ -134,7 +126,7 @@ def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(
     assert not list((tmp_path / "p").glob(".building-*"))
 
 
-def test_a_folder_that_is_no_book_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_book_is_refused(tmp_path):
     with pytest.raises(RunError, match="not a book"):
         build(tmp_path, tmp_path, tmp_path, tmp_path / "site")
 
@@ -155,9 +147,7 @@ def test_a_folder_that_is_no_book_is_refused(tmp_path: Path) -> None:
         ("_static/book.css", "", 'a {src: url("//x.org/f")}', "book.css: loads a remote asset"),
     ],
 )
-def test_a_site_that_lacks_something_is_not_whole(
-    project: Path, tmp_path: Path, damaged: str, old: str, new: str | None, problem: str
-) -> None:
+def test_a_site_that_lacks_something_is_not_whole(project, tmp_path, damaged, old, new, problem):
     site = tmp_path / "site"
     shutil.copytree(project / "site", site)
     assert site_problems(site, project / "book") == []

@@ -42,6 +42,7 @@ AROUND = [
     {"group": g, "measure": m, "offset": str(o), "mean": "0.5", "low": "0.4", "high": "0.6"}
     for g, m, o in itertools.product(runs.GROUPS, runs.UNITS, (-1, 0, 1))
 ]
+PAGE = ink("page")
 ALT = "Accuracy rises with thinking tokens."
 
 
@@ -81,9 +82,6 @@ def close_figures():
     plt.close("all")
 
 
-# -------------------------------------------------------------------------------- colours
-
-
 def linear(colour: str) -> np.ndarray:
     values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
@@ -99,7 +97,7 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("vision", TABLES["vision"])
-def test_things_drawn_together_can_be_told_apart(vision: str, theme: str) -> None:
+def test_things_drawn_together_can_be_told_apart(vision, theme):
     seen = TABLES["vision"][vision]
     # Grey is also drawn hollow, so only the filled marks must differ by colour alone.
     filled = [lab(seen @ linear(getattr(INKS[n], theme))) for n in THINGS if n != "paper"]
@@ -109,35 +107,25 @@ def test_things_drawn_together_can_be_told_apart(vision: str, theme: str) -> Non
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", [n for n in INKS if n not in {"rule", "page"}])
-def test_every_ink_can_be_read_as_text_on_its_page(name: str, theme: str) -> None:
+def test_every_ink_can_be_read_as_text_on_its_page(name, theme):
     needed = 4.5 if name in {"text", "muted"} else 3.0  # WCAG AA: text, and graphics
     weights = [0.2126, 0.7152, 0.0722]
     dim, bright = sorted(weights @ linear(getattr(INKS[n], theme)) for n in (name, "page"))
     assert (bright + 0.05) / (dim + 0.05) >= needed
 
 
-def test_light_values_determine_dark_values() -> None:
+def test_an_ink_is_known_by_its_light_value_and_stands_in_the_style_sheet():
     pairs = {(value.light, value.dark) for value in INKS.values()}
     assert len({light for light, _ in pairs}) == len(pairs)
-
-
-def test_the_style_sheet_has_the_colours_of_the_figures() -> None:
     css = (HERE.parent / "book/_static/book.css").read_text()
-    for name in THINGS:
-        assert f"--s1-{name}: {INKS[name].light}" in css
-        assert f"--s1-{name}: {INKS[name].dark}" in css
-
-
-def test_an_unknown_ink_names_those_that_exist() -> None:
+    for name, value in ((name, INKS[name]) for name in THINGS):
+        assert f"--s1-{name}: {value.light}" in css and f"--s1-{name}: {value.dark}" in css
     with pytest.raises(KeyError, match="there are .*capping"):
         ink("mauve")
 
 
-# -------------------------------------------------------------------------------- drawing
-
-
 @pytest.mark.parametrize("name", DRAWN)
-def test_figures_have_a_light_and_a_dark_variant_with_the_same_shapes(name: str) -> None:
+def test_figures_have_a_light_and_a_dark_variant_with_the_same_shapes(name):
     light = to_svg(DRAWN[name](), name)
     dark = dark_svg(light)
     hexes = re.compile(r"#[0-9a-f]{6}\b")
@@ -145,7 +133,7 @@ def test_figures_have_a_light_and_a_dark_variant_with_the_same_shapes(name: str)
     assert {value.light for value in INKS.values()} & set(hexes.findall(dark)) == set()
 
 
-def test_a_figure_on_a_page_describes_itself() -> None:
+def test_a_figure_on_a_page_describes_itself():
     markup = figure_html(DRAWN["scaling"](), "test-x", ALT + ' It\'s "40%" < 50%.', runs=["sft-1"])
     assert markup.count('alt="Accuracy rises with thinking tokens. It&#39;s &#34;40%') == 2
     assert 'id="fig-test-x"' in markup and 'data-runs="sft-1"' in markup
@@ -162,8 +150,8 @@ def test_a_figure_on_a_page_describes_itself() -> None:
     ],
 )
 def test_a_figure_without_a_name_a_description_or_a_dark_variant_is_refused(
-    name: str, alt: str, colour: str, message: str
-) -> None:
+    name, alt, colour, message
+):
     fig = DRAWN["loss"]()
     fig.axes[0].axhline(1, color=colour or ink("ours"))
     with pytest.raises(InputError, match=message):
@@ -200,7 +188,7 @@ def texts(of) -> list[str]:
     return [text.get_text() for text in of]
 
 
-def test_every_mark_and_interval_stands_where_it_was_measured() -> None:
+def test_every_mark_and_interval_stands_where_it_was_measured():
     wanted = sorted((p["x"], 100 * p["low"], 100 * p["high"]) for p in POINTS)
     panel = curves.scaling_curve(POINTS).axes[0]
     np.testing.assert_allclose(segments(panel), wanted)
@@ -212,12 +200,12 @@ def test_every_mark_and_interval_stands_where_it_was_measured() -> None:
 
 
 @pytest.mark.parametrize("name", ["scaling", "waits", "sizes", "cost", "length", "differences"])
-def test_the_paper_is_hollow_and_grey_in_panels_of_its_own(name: str) -> None:
+def test_the_paper_is_hollow_and_grey_in_panels_of_its_own(name):
     axes = DRAWN[name]().axes
     whose = [{edge == ink("paper") for _, edge, _ in marks(panel)} for panel in axes]
     assert whose[0] == {False} and {True} in whose and {True, False} not in whose
     for _, edge, face in (mark for panel in axes for mark in marks(panel)):
-        assert (face == ink("page")) == (edge == ink("paper"))
+        assert (face == PAGE) == (edge == ink("paper"))
 
 
 @pytest.mark.parametrize(
@@ -228,9 +216,7 @@ def test_the_paper_is_hollow_and_grey_in_panels_of_its_own(name: str) -> None:
         ("survival", {"trained at 1,024", "trained at 112"}),
     ],
 )
-def test_names_stand_beside_their_lines_inside_the_panel_and_cover_no_mark(
-    name: str, names: set[str]
-) -> None:
+def test_names_stand_beside_their_lines_inside_the_panel_and_cover_no_mark(name, names):
     fig = DRAWN[name]()
     fig.draw_without_rendering()
     panel = fig.axes[0]
@@ -243,7 +229,7 @@ def test_names_stand_beside_their_lines_inside_the_panel_and_cover_no_mark(
         assert frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
 
 
-def test_panels_share_their_axes_and_a_curve_for_comparison_has_neither_marks_nor_name() -> None:
+def test_panels_share_their_axes_and_a_curve_for_comparison_has_neither_marks_nor_name():
     axes = DRAWN["methods"]().axes
     assert len({axis.get_xlim() for axis in axes}) == len({axis.get_ylim() for axis in axes}) == 1
     assert [axis.get_visible() for axis in axes] == [True, True, True, False]
@@ -251,59 +237,67 @@ def test_panels_share_their_axes_and_a_curve_for_comparison_has_neither_marks_no
     assert texts(axes[1].texts) == ["vote at 32"]
 
 
-def test_the_ends_of_named_curves_are_told_in_words() -> None:
+def test_the_ends_of_named_curves_are_told_in_words():
     form = "{first[panel]}, {first[name]}: {first[percent]} at {first[x]:.0f}, {last[x]:.0f}."
     told = in_words(METHODS, form)
     assert told.startswith(f"One, capping: {wilson(20, 200).percent()} at 16, 128. One, Wait: ")
     assert told.count(".") > 5 and "Two, :" not in told
 
 
-def test_sizes_that_are_not_stated_have_a_column_of_their_own() -> None:
+def test_sizes_that_are_not_stated_have_a_column_of_their_own():
     columns = [texts(panel.get_xticklabels()) for panel in DRAWN["sizes"]().axes]
     assert columns == [["0", "1,000"], ["0", "1,000", "not\nstated"]]
 
 
-def test_training_sets_are_joined_only_to_tell_benchmarks_apart() -> None:
+def test_training_sets_are_joined_only_to_tell_benchmarks_apart():
     assert len(DRAWN["cost"]().axes[0].lines) == 2
     assert len(curves.cost_and_accuracy(ENDS[:2], ENDS).axes[0].lines) == 0
 
 
-def test_seeds_and_the_interval_of_tokens_are_drawn() -> None:
+def test_seeds_and_the_interval_of_tokens_are_drawn():
     panel = DRAWN["length"]().axes[0]
     assert (50.0, 211.0, 229.0) in [tuple(s) for s in segments(panel, upright=False)]
     assert len(marks(panel)) == len(ENDS) * 3
 
 
-def test_differences_have_an_interval_a_number_and_a_line_at_zero() -> None:
-    fig = DRAWN["differences"]()
-    (panel,) = [axes for axes in fig.axes if "countdown" in axes.get_title("left")]
-    assert segments(panel, upright=False) == [(0, 4, 11), (1, -8, -1)]
-    assert texts(panel.texts) == ["\N{MINUS SIGN}5.0", "+7.0"]
-    assert texts(panel.get_yticklabels()) == ["full", "random"]
-    assert [0, 0] in [list(line.get_xdata()) for line in panel.lines]
-    assert len(fig.axes) == 2 + 3
+@pytest.mark.parametrize(
+    ("name", "ticks", "numbers", "intervals"),
+    [
+        ("differences", ["full", "random"], ["−5.0", "+7.0"], [(0, 4, 11), (1, -8, -1)]),
+        (
+            "comparison",
+            ["random", "s1K"],
+            ["+50.0", "−30.0", "hollow: the paper"],
+            [(0, -40, -20), (1, 40, 60)],
+        ),
+        ("funnel", ["pool", "deduplicate", "diversity"], ["5,900", "5,800", "1,000"], []),
+    ],
+)
+def test_what_is_read_from_left_to_right_has_names_numbers_and_intervals(
+    name, ticks, numbers, intervals
+):
+    panel = DRAWN[name]().axes[0]
+    assert texts(panel.get_yticklabels()) == ticks and texts(panel.texts) == numbers
+    assert np.round(segments(panel, upright=False), 9).tolist() == [list(i) for i in intervals]
 
 
-def test_a_comparison_shows_values_intervals_and_the_papers_point_below() -> None:
-    panel = DRAWN["comparison"]().axes[0]
-    np.testing.assert_allclose(segments(panel, upright=False), [(0, -40, -20), (1, 40, 60)])
-    assert {"+50.0", "\N{MINUS SIGN}30.0"} <= set(texts(panel.texts))
-    hollow = [place for place, _, face in marks(panel) if face == ink("page")]
+def test_the_papers_value_stands_below_ours_or_at_its_share_of_the_pool():
+    hollow = [place for place, _, face in marks(DRAWN["comparison"]().axes[0]) if face == PAGE]
     np.testing.assert_allclose(hollow, [(56.7, 0.78)])
     paper = forests.comparison([{**ROWS[0], "series": "paper"}]).axes[0]
-    assert marks(paper)[0][1:] == (ink("paper"), ink("page"))
-
-
-def test_every_stage_of_the_funnel_is_a_bar_with_its_count_and_the_papers_share() -> None:
+    assert marks(paper)[0][1:] == (ink("paper"), PAGE)
     (panel,) = DRAWN["funnel"]().axes
-    assert texts(panel.get_yticklabels()) == ["pool", "deduplicate", "diversity"]
-    assert texts(panel.texts) == ["5,900", "5,800", "1,000"]
     assert [round(bar.get_width(), 2) for bar in panel.patches] == [100.0, 98.31, 16.95]
-    shares = [place[0] for place, _, _ in marks(panel)]
-    assert shares == pytest.approx([100, 100 * 1_000 / 59_029])
+    assert [place[0] for place, _, _ in marks(panel)] == pytest.approx([100, 100 / 59.029])
 
 
-def test_a_survival_curve_counts_who_still_thinks() -> None:
+def test_differences_have_a_line_at_zero_and_a_panel_for_each_benchmark():
+    axes = DRAWN["differences"]().axes
+    assert all([0, 0] in [list(line.get_xdata()) for line in panel.lines] for panel in axes)
+    assert len(axes) == 2 + 3
+
+
+def test_a_survival_curve_counts_who_still_thinks():
     tokens = np.random.default_rng(0).integers(1, 50, 200)
     table = pd.DataFrame({"name": "all", "seed": 0, "tokens": tokens})
     x, y = runs.still_thinking(table).axes[0].lines[-1].get_data()
@@ -323,12 +317,12 @@ def test_a_survival_curve_counts_who_still_thinks() -> None:
         (runs.uncertainty_trace, {"entropy": []}, "no thinking tokens"),
     ],
 )
-def test_data_that_cannot_be_drawn_is_named(draw, rows: list, message: str) -> None:
+def test_data_that_cannot_be_drawn_is_named(draw, rows, message):
     with pytest.raises(InputError, match=message):
         draw(rows)
 
 
-def test_a_default_fills_what_is_missing_and_nothing_else() -> None:
+def test_a_default_fills_what_is_missing_and_nothing_else():
     table = tidy([{"x": 1, "name": None}, {"x": 2, "name": "b"}], "x", name="a", label="")
     assert table.to_dict("list") == {"x": [1, 2], "name": ["a", "b"], "label": ["", ""]}
 
@@ -339,7 +333,7 @@ def digests() -> list[str]:
     return [hashlib.sha256(to_svg(d(), n).encode() + to_pdf(d())).hexdigest() for n, d in some]
 
 
-def test_equal_figures_give_equal_bytes_in_another_process_and_leave_the_settings_alone() -> None:
+def test_equal_figures_give_equal_bytes_in_another_process_and_leave_the_settings_alone():
     import matplotlib
 
     before = dict(matplotlib.rcParams)

@@ -18,8 +18,8 @@ from s1lab.runs import RunStore
 
 def test_every_form_of_a_figure_carries_the_word(monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot", reason="the book extra is not installed")
-    figure = styled(plt.figure)()
-    figure.subplots().plot([1, 2], [1, 2], color="#17549c")
+    figure, axes = styled(plt.subplots)()
+    axes.plot([1, 2], [1, 2], color="#17549c")
     plain, plain_pdf = to_svg(figure, "a-figure"), to_pdf(figure)
     assert "stamp" not in plain
     monkeypatch.setenv(STAMP_VARIABLE, "rehearsal")

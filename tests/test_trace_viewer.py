@@ -48,9 +48,6 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.elements.append((tag, dict(attrs)))
-
     def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag, "elements are closed in the order they were opened"
 
@@ -65,10 +62,7 @@ class Page(HTMLParser):
         return [a for _, a in self.elements if name in (a.get("class") or "").split()]
 
 
-# ----------------------------------------------------------------------------------- text
-
-
-def test_nothing_invisible_gets_through() -> None:
+def test_nothing_invisible_gets_through():
     shown = visible(f"{BIDI}\x1b[0m\x00\ud800\u2028\r")
     for code in ("U+202E", "U+2066", "U+200F", "U+001B", "U+0000", "U+D800", "U+2028", "U+000D"):
         assert code in shown
@@ -77,30 +71,29 @@ def test_nothing_invisible_gets_through() -> None:
     assert printable(BIDI).count("\N{REPLACEMENT CHARACTER}") == 3
 
 
-def test_ordinary_text_of_any_language_stays_as_it_is() -> None:
+def test_ordinary_text_of_any_language_stays_as_it_is():
     for text in ("3 * 7 = 21\n\tyes", "naïve 数学 עברית", "\N{NO-BREAK SPACE}\N{THIN SPACE}x²"):
         assert visible(text) == text
     assert visible('a < b & "c"\r\nd') == "a &lt; b &amp; &quot;c&quot;\nd"
     assert first_line("\n \n  first\nsecond") == "first" and len(first_line("x" * 500)) == 90
 
 
-# --------------------------------------------------------------------------------- viewer
-
-
 def row(**changes) -> dict:
     return {**json.loads(ROW), **changes}
 
 
-def test_without_a_script_everything_is_open_and_on_the_page() -> None:
+def test_without_a_script_everything_is_open_and_on_the_page():
     page = Page(viewer_html([row(), row(question="another")], "viewer", caption="Two of them."))
     assert not [a for tag, a in page.elements if tag == "details" and "open" not in a]
     assert not [a for tag, a in page.elements if tag == "article" and "hidden" in a]
     assert not LOADS & set(page.tags)
     for text in ("another", "3 + 7 = 10 no", "Final Answer:", "Two of them."):
         assert text in page.text
+    empty = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
+    assert not empty.having("s1-ruler") and "Use 3 7 to make 10" in empty.text
 
 
-def test_forced_tokens_are_marks_that_say_so_in_words() -> None:
+def test_forced_tokens_are_marks_that_say_so_in_words():
     markup = viewer_html([row()], "viewer")
     marks = re.findall(r"<mark[^>]*>(.*?)</mark>", markup, re.DOTALL)
     assert sum("forced: </span><bdi>Wait</bdi>" in mark for mark in marks) == 2  # preview, step
@@ -109,7 +102,7 @@ def test_forced_tokens_are_marks_that_say_so_in_words() -> None:
     assert "<bdi>3 + 7</bdi>" in markup  # sampled: no mark
 
 
-def test_the_ruler_is_to_scale_and_told_in_words() -> None:
+def test_the_ruler_is_to_scale_and_told_in_words():
     page = Page(viewer_html([row()], "viewer"))
     (ruler,) = page.having("s1-ruler")
     assert ruler["aria-label"] == (
@@ -123,7 +116,7 @@ def test_the_ruler_is_to_scale_and_told_in_words() -> None:
     assert wait["style"] == f"left:{800 / 11:.2f}%"
 
 
-def test_every_step_says_what_would_be_answered_there() -> None:
+def test_every_step_says_what_would_be_answered_there():
     text = Page(viewer_html([row()], "viewer")).text
     for line in (
         "Stopped before it began: 0, ✗ wrong",
@@ -135,12 +128,7 @@ def test_every_step_says_what_would_be_answered_there() -> None:
         assert line in text
 
 
-def test_a_trace_without_thinking_or_answers_is_shown_too() -> None:
-    page = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
-    assert not page.having("s1-ruler") and "Use 3 7 to make 10" in page.text
-
-
-def test_an_endless_trace_ends_on_the_page() -> None:
+def test_an_endless_trace_ends_on_the_page():
     piece = {"text": "a\n", "origin": "sampled", "tokens": 1}
     steps = [{"start": i, "end": i + 1, "pieces": [piece]} for i in range(50_000)]
     markup = viewer_html([row(steps=steps, thinking_tokens=50_000, answers=[])], "viewer")
@@ -151,7 +139,7 @@ def test_an_endless_trace_ends_on_the_page() -> None:
     assert sum(int(style[5:].split()[0]) for style in blocks) == 50_000
 
 
-def test_a_single_generation_is_shown_with_its_verdict() -> None:
+def test_a_single_generation_is_shown_with_its_verdict():
     tokenizer = tiny_tokenizer()
     written = [
         ("3 + 7\n", "sampled", "thinking"),
@@ -167,10 +155,7 @@ def test_a_single_generation_is_shown_with_its_verdict() -> None:
     assert "✓ right" in page.text and "Stopped" not in page.text
 
 
-# -------------------------------------------------------------------------------- hostile
-
-
-def test_hostile_output_by_way_of_a_results_file_is_text_that_can_be_read(tmp_path: Path) -> None:
+def test_hostile_output_by_way_of_a_results_file_is_text_that_can_be_read(tmp_path):
     def write(run: Run) -> None:
         # As escapes, which is how a lone surrogate gets into a file at all.
         write_atomically(run.path / "public" / "rows.json", [json.dumps(ROWS)])
@@ -197,7 +182,7 @@ HOSTILE_VALUES = [
 
 
 @pytest.mark.parametrize("place", paths(row()), ids=str)
-def test_a_field_of_another_type_is_refused_or_is_text(place: tuple) -> None:
+def test_a_field_of_another_type_is_refused_or_is_text(place):
     for value in HOSTILE_VALUES:
         damaged, (*way, last) = row(), place
         within = functools.reduce(operator.getitem, way, damaged)
@@ -213,19 +198,14 @@ def test_a_field_of_another_type_is_refused_or_is_text(place: tuple) -> None:
         assert not LOADS & set(Page(markup).tags)
 
 
-# ----------------------------------------------------------------------------- the curve
-
-
-def point(label: str, kind: str, tokens: float, accuracy: float) -> Point:
-    interval = Interval(accuracy, accuracy - 0.05, accuracy + 0.05, 2)
-    return Point(label, kind, 0, 0, tokens, interval, 0.0, 0.0, f"generate-{label[:4].strip()}")
-
-
 QUESTIONS = [Problem(text.replace("\ud800", ""), "1") for text in HOSTILE]
 POINTS = [
-    point("Wait 1x", "wait", 200, 0.6),
-    point("8 tokens", "budget", 8, 0.1),
-    point("no <b>budget</b>", "natural", 100, 0.5),
+    Point(label, kind, 0, 0, tokens, Interval(a, a - 0.05, a + 0.05, 2), 0.0, 0.0, "generate-1")
+    for label, kind, tokens, a in [
+        ("Wait 1x", "wait", 200, 0.6),
+        ("8 tokens", "budget", 8, 0.1),
+        ("no <b>budget</b>", "natural", 100, 0.5),
+    ]
 ]
 
 
@@ -246,36 +226,38 @@ def grades(right: int) -> list[dict]:
 GRADES = [grades(3), grades(1), grades(2)]
 
 
-def test_the_curve_carries_each_questions_results_easiest_first() -> None:
-    markup = interactive_curve(POINTS, GRADES, QUESTIONS)
-    (found,) = re.findall(r'<script type="application/json">(.*?)</script>', markup, re.S)
+@pytest.fixture(scope="module")
+def curve() -> str:
+    return interactive_curve(POINTS, GRADES, QUESTIONS, caption="A <caption>.")
+
+
+def test_the_curve_carries_each_questions_results_easiest_first(curve):
+    (found,) = re.findall(r'<script type="application/json">(.*?)</script>', curve, re.S)
     data = json.loads(found)
     assert [p["label"] for p in data["points"]] == ["8 tokens", "no <b>budget</b>", "Wait 1x"]
     assert [p["right"][:4] for p in data["points"]] == [[2, 0, 0, 0], [2, 2, 0, 0], [2, 2, 2, 0]]
     assert data["questions"][0] == printable(HOSTILE[0])
-    assert all(p["samples"] == 2 for p in data["points"])
+    assert {p["samples"] for p in data["points"]} == {2}
     assert sorted(data["points"][0]["spent"]) == [10 * n for n in range(len(QUESTIONS))]
 
 
-def test_without_a_script_the_curve_is_a_drawing_and_a_table() -> None:
-    page = Page(interactive_curve(POINTS, GRADES, QUESTIONS, caption="A <caption>."))
+def test_without_a_script_the_curve_is_a_drawing_and_a_table(curve):
+    page = Page(curve)
     labels = [a["aria-label"] for tag, a in page.elements if tag == "g"]
     assert labels[0] == "8 tokens: 10.0 [5.0, 15.0] percent at 8 thinking tokens"
-    assert page.tags.count("tr") == 1 + len(POINTS)
-    assert "A <caption>." in page.text
+    assert page.tags.count("tr") == 1 + len(POINTS) and "A <caption>." in page.text
     assert not {"caption", "h1", "img", "iframe"} & set(page.tags)
 
 
-def test_points_are_drawn_where_they_are_measured() -> None:
-    markup = interactive_curve(POINTS, GRADES, QUESTIONS)
-    hits = re.findall(r'<circle class="s1-hit" cx="([\d.]+)" cy="([\d.]+)"', markup)
+def test_points_are_drawn_where_they_are_measured(curve):
+    hits = re.findall(r'<circle class="s1-hit" cx="([\d.]+)" cy="([\d.]+)"', curve)
     (x8, y8), (x100, y100), (x200, y200) = [(float(x), float(y)) for x, y in hits]
     # One doubling is one width; a point of accuracy is one height, downwards.
     assert x200 - x100 == pytest.approx((x100 - x8) / 3.6439, abs=0.2)
     assert (y8 - y100) / 0.4 == pytest.approx((y100 - y200) / 0.1, abs=1)
 
 
-def test_embedded_data_cannot_end_its_script() -> None:
+def test_embedded_data_cannot_end_its_script():
     text = embed({"x": "</script><!--<script>&\u2028"})
     assert "<" not in text and ">" not in text and "\u2028" not in text
     assert json.loads(text) == {"x": "</script><!--<script>&\u2028"}
@@ -283,7 +265,7 @@ def test_embedded_data_cannot_end_its_script() -> None:
 
 @pytest.mark.parametrize("field", ["status", "thinking_tokens", "extracted", "problem_key"])
 @pytest.mark.parametrize("value", [5, -1, None, HANDLER, [HANDLER], float("nan"), 10**30])
-def test_a_grade_of_another_type_is_refused_or_is_text(field: str, value: object) -> None:
+def test_a_grade_of_another_type_is_refused_or_is_text(field, value):
     damaged = [{**grades(3)[0], field: value}, *grades(3)[1:]]
     try:
         markup = interactive_curve(POINTS, [damaged, *GRADES[1:]], QUESTIONS)
@@ -310,6 +292,6 @@ HOSTILE_MADE = Generation(PROBLEM.key, 0, (), "ended", waits_used=HANDLER)
         ),
     ],
 )
-def test_what_does_not_fit_together_is_refused(make, message: str) -> None:
+def test_what_does_not_fit_together_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
