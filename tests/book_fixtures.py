@@ -46,13 +46,3 @@ def make_site(folder: Path) -> Path:
     places = (folder / "book", built, folder / "results", folder / "site")
     build(*places, benchmarks=folder / "benchmarks")
     return folder
-
-
-def make_small_project(folder: Path) -> Path:
-    """A project whose one notebook imports nothing, for tests about execution itself."""
-    for name in ("notebooks", "results"):
-        (folder / name).mkdir(parents=True)
-    (folder / "pyproject.toml").touch()
-    shutil.copy(DATA / "small.txt", folder / "notebooks" / "00_small.py")
-    (folder / "results" / "value.txt").write_text("0.40")
-    return folder

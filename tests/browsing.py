@@ -22,12 +22,16 @@ SWITCHES = [
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-VIEWS = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+VIEWS = {
+    "light": {"viewport": DESK, "color_scheme": "light"},
+    "dark": {"viewport": DESK, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+}
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LOCAL = ("http://127.0.0.1:", "data:", "blob:")
 
 
-@contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """The browser of this machine; skips the test where there is none."""
     from playwright.sync_api import sync_playwright
@@ -61,14 +65,9 @@ class Visit(contextlib.AbstractContextManager):
     """An open page, with everything that went wrong while it loaded."""
 
     def __init__(self, browser: Any, address: str, view: str, *, scripts: bool = True) -> None:
-        width, height = VIEWS[view]
         self.complaints: list[str] = []
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if view == "dark" else "light",
-            reduced_motion="reduce",
-            java_script_enabled=scripts,
-        )
+        options = {"reduced_motion": "reduce", "java_script_enabled": scripts}
+        self.context = browser.new_context(**VIEWS[view], **options)
         self.page = self.context.new_page()
         tell = self._tell
         self.page.on("console", lambda m: tell(m.type in {"error", "warning"}, m.type, m.text))

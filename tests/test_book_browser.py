@@ -1,8 +1,7 @@
 """The book as a reader sees it, in headless Chromium: light, dark and on a phone.
 
-One site is built from the checkout, one is a known chapter, and one holds the trace viewer and the
-explorable figure with real generations beside hostile ones. S1CORE_SCREENSHOTS=folder keeps a
-picture of every page.
+One site is the checkout's, one a known chapter, one has the trace viewer and the explorable figure
+with real generations beside hostile ones. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ FIGURES, FOCUSED, MARKUP, SCRIPTS = (
 REAL = 3  # traces of a committed run before the hostile ones
 PLAIN = "Use 3 7 to make 10"
 C, W = "correct", "wrong"
-# One question that any budget solves, one that half the samples of a larger one do, hostile ones
-# that nothing does.
+# A question that any budget solves, one that half the samples of the larger do, two for nobody.
 CURVE = {
     "points": [["8 tokens", "budget", 8, 0.3], [SCRIPT, "natural", 100, 0.5]],
     "questions": [PLAIN, HANDLER, CLOSING, BIDI],
@@ -47,10 +45,7 @@ Book = tuple[str, list[str]]
 Tour = dict[tuple[str, str], dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
+browser = pytest.fixture(scope="module")(chromium)
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +100,9 @@ def serious(page: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tour(browser: Any, book: Book, sample: str) -> Tour:
-    """Every page of the book, and the sample chapter, opened once in every view."""
-    addresses = {name: f"{book[0]}/{name}" for name in book[1]} | {"sample": sample}
+def tour(browser: Any, book: Book, sample: str, viewer: str) -> Tour:
+    """Every page of the book, and both chapters, opened once in every view."""
+    addresses = {"sample": sample, "viewer": viewer, **{n: f"{book[0]}/{n}" for n in book[1]}}
     seen = {}
     for view in VIEWS:
         for name, address in addresses.items():
@@ -331,8 +326,3 @@ def test_the_same_is_said_to_the_keyboard(viewer, visit):
     said = grid.get_attribute("aria-valuetext").replace("tokens,", "tokens on average,")
     assert visit.page.locator(".s1-asked").inner_text() == said
     assert shown(visit) == [0], "the arrow keys of the figure leave the viewer alone"
-
-
-def test_nothing_serious_stands_in_the_way_of_assistive_software(viewer, visit):
-    assert serious(visit.page) == []
-    visit.complaints.clear()  # axe itself asks for files that are not there

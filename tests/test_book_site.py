@@ -1,8 +1,9 @@
-"""The site: whole or refused, nothing from outside, provenance under every figure."""
+"""From notebook to page: what is kept, what is refused, and a site that is whole."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -11,11 +12,150 @@ import pytest
 
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 
+import nbformat
+
 from s1core.errors import RunError
+from s1lab.book.cleaning import Stamp, clean
+from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
-from tests.book_fixtures import RUN, make_site
+from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
 
 CHAPTER = "notebooks/00_chapter.html"
+BUILT = "book/notebooks/00_chapter.ipynb"
+STAMP = Stamp("notebooks/00_x.py", "0" * 64, "laptop", {"PROFILE": "laptop"}, "0.1", "1" * 64)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose one notebook imports nothing, executed."""
+    folder = make_project(tmp_path_factory.mktemp("project") / "p", "small")
+    run(folder)
+    return folder
+
+
+def run(folder: Path, seed: int | None = 7) -> bool:
+    return execute(folder / "notebooks/00_chapter.py", folder / BUILT, "laptop", seed=seed)
+
+
+def cleaned(*cells: tuple[str, list, dict]) -> nbformat.NotebookNode:
+    """Code cells of (source, outputs, metadata), cleaned."""
+    make = nbformat.v4.new_code_cell
+    made = [make(source, outputs=shown, metadata=meta) for source, shown, meta in cells]
+    return clean(nbformat.v4.new_notebook(cells=made), STAMP)
+
+
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("stream", text=text, name=name)
+
+
+def test_cell_ids_depend_on_position_and_source_alone():
+    ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
+    assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
+        ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
+        ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
+    ],
+)
+def test_timings_are_dropped_parameters_hidden_and_what_the_author_wrote_is_kept(metadata, kept):
+    cell = cleaned(("PROFILE = 'laptop'", [], metadata)).cells[0]
+    assert cell.metadata == {"tags": kept} and cell.source == "PROFILE = 'laptop'"
+
+
+def test_streams_that_the_kernel_split_are_joined():
+    outputs = cleaned(("print()", [stream("one\n"), stream("two\n")], {})).cells[0].outputs
+    assert [output.text for output in outputs] == ["one\ntwo\n"]
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (stream("UserWarning: careful\n", "stderr"), "wrote to stderr: UserWarning: careful"),
+        (stream("<Model object at 0x7f0012345678>"), "object's address"),
+        (stream(f"{Path.home()}/.cache/model"), "path"),
+        (nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"), "raised KeyError: 'x'"),
+    ],
+)
+def test_what_differs_between_machines_is_refused(output, message):
+    with pytest.raises(RunError, match="cell 2") as refusal:
+        cleaned(("1", [], {}), ("2", [output], {}))
+    assert message in str(refusal.value)
+
+
+def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(small):
+    notebook = nbformat.read(small / BUILT, as_version=4)
+    stamp, source = notebook.metadata["s1core"], small / "notebooks/00_chapter.py"
+    assert stamp["source"] == "notebooks/00_chapter.py"
+    assert stamp["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert stamp["profile"] == "laptop"
+    assert stamp["parameters"] == {"PROFILE": "laptop", "SEED": 7}
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "s1core"}
+    assert "seed 7 0.40" in (small / BUILT).read_text()
+
+
+def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(small):
+    built = small / BUILT
+    before, when, environment = built.read_bytes(), built.stat().st_mtime_ns, dict(os.environ)
+    assert run(small) is False
+    assert built.read_bytes() == before and built.stat().st_mtime_ns == when
+    assert dict(os.environ) == environment
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such notebook"),
+        ("# %%\n1\n", 'no cell tagged "parameters"'),
+        ('# %% tags=["parameters"]\nN = ""\n', "declares no parameter PROFILE"),
+        (
+            '# %% tags=["parameters"]\nPROFILE = ""\n\n# %%\n{}["missing"]\n',
+            "00_x.py: the cell numbered .* raised KeyError",
+        ),
+    ],
+)
+def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
+    tmp_path, text, message
+):
+    source, built = tmp_path / "00_x.py", tmp_path / "out/00_x.ipynb"
+    built.parent.mkdir()
+    built.write_text("committed")
+    if text is not None:
+        source.write_text(text)
+    with pytest.raises(RunError, match=message):
+        execute(source, built, "laptop")
+    assert built.read_text() == "committed"
+    assert [path.name for path in built.parent.iterdir()] == ["00_x.ipynb"]
+
+
+def test_a_notebook_made_from_another_source_is_stale(small, tmp_path):
+    shutil.copytree(small, tmp_path / "p")
+    sources, built = tmp_path / "p/notebooks", tmp_path / "p/book/notebooks"
+    assert stale_notebooks(sources, built) == []
+    (sources / "00_chapter.py").write_text("# changed\n")
+    (sources / "01_new.py").write_text("")
+    shutil.copy(built / "00_chapter.ipynb", built / "99_gone.ipynb")
+    problems = "\n".join(stale_notebooks(sources, built))
+    assert "00_chapter.ipynb was made from another" in problems
+    assert "01_new.ipynb is missing" in problems
+    assert "99_gone.ipynb has no source" in problems
+
+
+def test_one_changed_number_in_a_result_file_fails_the_check(small, tmp_path, capfd):
+    for name in ("same", "changed"):
+        shutil.copytree(small, tmp_path / name)
+    (tmp_path / "changed/results/value.txt").write_text("0.41")
+    assert check_notebooks([tmp_path / name / BUILT for name in ("same", "changed")], 1) == 1
+    output = capfd.readouterr().out
+    assert "1 failed, 5 passed" in output
+    assert "'seed 7 0.40\\n' == 'seed 7 0.41\\n'" in output
+
+
+def test_committed_notebooks_are_made_from_the_committed_sources():
+    assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +179,12 @@ def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project):
     assert 'class="s1-light"' in text and 'class="s1-dark"' in text
     assert "Two ways to the same pages" in page(project, "index.html")
     assert (project / "site/references.html").is_file()
+    assert list((project / "site/_static/mathjax").rglob("*.woff"))
 
 
 def test_a_figure_names_its_run_and_links_the_exact_files(project):
     text, link = page(project), f"_{RUN.as_posix()}/public/points.json"
-    assert RUN.name in text and "samples 2" in text and "took 41 s" in text
+    assert RUN.name in text and "samples 2" in text
     assert f'href="../{link}"' in text
     points = (project / RUN / "public/points.json").read_bytes()
     assert (project / "site" / link).read_bytes() == points
@@ -108,13 +249,6 @@ def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was
     assert "s1-agrees" not in rows and "s1-differs" not in rows
 
 
-def test_nothing_is_loaded_from_outside(project):
-    remote = re.compile(r'<(script|link|img|iframe)[^>]+(src|href)="https?://')
-    texts = {path: path.read_text() for path in (project / "site").rglob("*.html")}
-    assert texts and [path for path, text in texts.items() if remote.search(text)] == []
-    assert list((project / "site/_static/mathjax").rglob("*.woff"))
-
-
 def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_path):
     shutil.copytree(project, tmp_path / "p")
     before = page(tmp_path / "p", "index.html")
@@ -126,9 +260,11 @@ def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_
     assert not list((tmp_path / "p").glob(".building-*"))
 
 
-def test_a_folder_that_is_no_book_is_refused(tmp_path):
+def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
     with pytest.raises(RunError, match="not a book"):
         build(tmp_path, tmp_path, tmp_path, tmp_path / "site")
+    with pytest.raises(RunError, match="no executed notebooks"):
+        check_notebooks([])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +20,24 @@ import yaml
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
 from s1core.errors import InputError
+from s1lab import profiles
 from s1lab.analysis import lengths, subsets
 from s1lab.evaluation import wilson
 from s1lab.figures import curves, forests, runs
-from s1lab.figures.display import dark_svg, figure_html, to_pdf, to_svg
+from s1lab.figures.display import dark_svg, figure_frame, figure_html, to_pdf, to_svg
 from s1lab.figures.panels import curve, in_words, tidy
-from s1lab.figures.style import INKS, ink
+from s1lab.figures.style import INKS, ink, styled
+from s1lab.lab import STAMP_VARIABLE
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
 
 HERE = Path(__file__).resolve().parent
 TABLES = yaml.safe_load((HERE / "data/figure_tables.yaml").read_text(encoding="utf-8"))
 THINGS = ("ours", "wait", "parallel", "rejection", "paper")
-POINTS, ENDS, ROWS = TABLES["points"], TABLES["ends"], TABLES["comparison"]
+POINTS, ENDS, ROWS, GAPS = (TABLES[n] for n in ("points", "ends", "comparison", "differences"))
 PAPER_POINTS = [{"x": p["x"], "accuracy": p["accuracy"], "name": p["series"]} for p in POINTS]
 LOG = [{"step": i, "epoch": i / 10, "loss": 3 / (i + 1), "lr": 1e-3 * i / 30} for i in range(30)]
-THINKING = [
-    {"name": name, "seed": seed, "tokens": tokens}
-    for name, seeds in TABLES["thinking"].items()
-    for seed, all_tokens in enumerate(seeds)
-    for tokens in all_tokens
-]
+THINKING = pd.DataFrame(TABLES["thinking"], columns=["name", "seed", "tokens"])
 AROUND = [
     {"group": g, "measure": m, "offset": str(o), "mean": "0.5", "low": "0.4", "high": "0.6"}
     for g, m, o in itertools.product(runs.GROUPS, runs.UNITS, (-1, 0, 1))
@@ -63,9 +63,7 @@ DRAWN = {
     "cost": lambda: curves.cost_and_accuracy(ENDS, subsets.paper_cost_rows()),
     "length": lambda: curves.tokens_and_accuracy(ENDS, lengths.paper_rows()),
     "comparison": lambda: forests.comparison(ROWS, title="Table 2", gaps=True),
-    "differences": lambda: forests.differences(
-        TABLES["differences"], subsets.paper_difference_rows()
-    ),
+    "differences": lambda: forests.differences(GAPS, subsets.paper_difference_rows()),
     "funnel": lambda: forests.funnel(TABLES["stages"]),
     "loss": lambda: runs.loss_curve(LOG, title="Loss"),
     "survival": lambda: runs.still_thinking(THINKING, cuts=[(50, "cut at 50")]),
@@ -244,17 +242,11 @@ def test_the_ends_of_named_curves_are_told_in_words():
     assert told.count(".") > 5 and "Two, :" not in told
 
 
-def test_sizes_that_are_not_stated_have_a_column_of_their_own():
+def test_training_sets_have_their_size_their_seeds_and_a_line_for_each_of_several_benchmarks():
     columns = [texts(panel.get_xticklabels()) for panel in DRAWN["sizes"]().axes]
     assert columns == [["0", "1,000"], ["0", "1,000", "not\nstated"]]
-
-
-def test_training_sets_are_joined_only_to_tell_benchmarks_apart():
     assert len(DRAWN["cost"]().axes[0].lines) == 2
     assert len(curves.cost_and_accuracy(ENDS[:2], ENDS).axes[0].lines) == 0
-
-
-def test_seeds_and_the_interval_of_tokens_are_drawn():
     panel = DRAWN["length"]().axes[0]
     assert (50.0, 211.0, 229.0) in [tuple(s) for s in segments(panel, upright=False)]
     assert len(marks(panel)) == len(ENDS) * 3
@@ -342,3 +334,33 @@ def test_equal_figures_give_equal_bytes_in_another_process_and_leave_the_setting
     told = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert told == f"{digests()}\n"
     assert dict(matplotlib.rcParams) == before
+
+
+def test_every_form_of_a_figure_carries_the_word(monkeypatch):
+    from matplotlib import pyplot as plt
+
+    figure, axes = styled(plt.subplots)()
+    axes.plot([1, 2], [1, 2], color=ink("ours"))
+    plain, plain_pdf = to_svg(figure, "a-figure"), to_pdf(figure)
+    assert "stamp" not in plain
+    monkeypatch.setenv(STAMP_VARIABLE, "rehearsal")
+    assert to_pdf(figure) != plain_pdf
+    markup = figure_html(figure, "a-figure", "a line that rises")
+    assert 'alt="rehearsal, not a result. a line that rises"' in markup
+    assert "<strong>rehearsal, not a result.</strong>" in markup
+    for image in re.findall(r"base64,([A-Za-z0-9+/=]+)", markup)[:2]:
+        assert b'id="stamp-rehearsal"' in base64.b64decode(image)
+    assert "not a result" in figure_frame("a-figure", body="any body")
+    # Without the word the same figure is what it was, to the byte.
+    monkeypatch.delenv(STAMP_VARIABLE)
+    assert to_svg(figure, "a-figure") == plain and to_pdf(figure) == plain_pdf
+
+
+def test_whoever_opens_a_rehearsal_draws_stamped_figures(monkeypatch, tmp_path):
+    monkeypatch.setenv(STAMP_VARIABLE, "")
+    monkeypatch.delenv(STAMP_VARIABLE)
+    smoke = profiles.load("smoke")
+    Pipeline(smoke, RunStore(tmp_path))
+    assert STAMP_VARIABLE not in os.environ
+    Pipeline(replace(smoke, rehearsal=True), RunStore(tmp_path))
+    assert os.environ[STAMP_VARIABLE] == "rehearsal"

@@ -286,10 +286,7 @@ HOSTILE_MADE = Generation(PROBLEM.key, 0, (), "ended", waits_used=HANDLER)
         (lambda: viewer_html([row()], "The Viewer"), "lower-case words"),
         (lambda: trace_html(HOSTILE_MADE, tiny_tokenizer(), PROBLEM), "must be a whole number"),
         (lambda: interactive_curve(POINTS, GRADES[:1], QUESTIONS), "3 points and 1 tables"),
-        (
-            lambda: interactive_curve(POINTS, GRADES, [*QUESTIONS, Problem("new", "1")]),
-            "no grade for question",
-        ),
+        (lambda: interactive_curve(POINTS, GRADES, [PROBLEM]), "no grade for question"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(make, message):
