@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from s1core.errors import InputError
 
@@ -108,7 +108,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 def _typed(declared: Any, value: Any, where: str) -> Any:
     """`value` as the declared type has it; refused where it is something else."""
     origin, inner = get_origin(declared), get_args(declared)
-    if origin is UnionType:  # only ever `X | None`
+    if origin in (UnionType, Union) and inner[1:] == (NoneType,):
         return None if value is None else _typed(inner[0], value, where)
     if dataclasses.is_dataclass(declared):
         try:
@@ -121,8 +121,10 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
         wanted, fits = f"one of {', '.join(inner)}", lambda value: value in inner
     elif origin is tuple:
         wanted, fits = "a list", lambda value: isinstance(value, (list, tuple))
+    elif origin is Mapping:
+        wanted, fits = "an object", lambda value: isinstance(value, dict)
     else:
-        return value
+        raise TypeError(f"{where} is declared as {declared}, which is never checked")
     if not fits(value):
         raise InputError(f"{where} must be {wanted}, not {_named(value)}")
     if origin is tuple and declared not in _PLAIN:

@@ -19,18 +19,19 @@ CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 # No sandbox inside a container run by root; nothing looks for the network on its own.
 SWITCHES = [
     *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
 ]
-VIEWS = {"light": (1280, 900), "dark": (1280, 900), "phone": (390, 844)}
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+VIEWS = {
+    "light": {"viewport": DESK, "color_scheme": "light"},
+    "dark": {"viewport": DESK, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+}
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+LOCAL = ("http://127.0.0.1:", "data:", "blob:")
 
 
-@contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """The browser of this machine; skips the test where there is none."""
     from playwright.sync_api import sync_playwright
@@ -43,68 +44,48 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, without a log."""
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def served(site: Path) -> Iterator[str]:
     """Serve a folder on a free port of this machine; yields the address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
-class Visit:
+class Visit(contextlib.AbstractContextManager):
     """An open page, with everything that went wrong while it loaded."""
 
     def __init__(self, browser: Any, address: str, view: str, *, scripts: bool = True) -> None:
-        width, height = VIEWS[view]
         self.complaints: list[str] = []
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if view == "dark" else "light",
-            reduced_motion="reduce",
-            java_script_enabled=scripts,
-        )
+        options = {"reduced_motion": "reduce", "java_script_enabled": scripts}
+        self.context = browser.new_context(**VIEWS[view], **options)
         self.page = self.context.new_page()
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("dialog", self._dialog)
-        self.page.on("requestfailed", lambda r: self.complaints.append(f"failed: {r.url}"))
-        self.page.on("request", self._request)
-        self.page.on("response", self._response)
+        tell = self._tell
+        self.page.on("console", lambda m: tell(m.type in {"error", "warning"}, m.type, m.text))
+        self.page.on("pageerror", lambda error: tell(True, "error", error))
+        self.page.on("dialog", lambda dialog: (tell(True, "dialog", ""), dialog.dismiss()))
+        self.page.on("requestfailed", lambda r: tell(True, "failed", r.url))
+        self.page.on("request", lambda r: tell(not r.url.startswith(LOCAL), "remote", r.url))
+        self.page.on("response", lambda r: tell(r.status >= 400, r.status, r.url))
         self.page.goto(address, wait_until="load")
         self.page.evaluate("document.fonts.ready.then(() => true)")
 
-    def _console(self, message: Any) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(f"console {message.type}: {message.text}")
-
-    def _dialog(self, dialog: Any) -> None:
-        self.complaints.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _response(self, response: Any) -> None:
-        if response.status >= 400:
-            self.complaints.append(f"{response.status}: {response.url}")
-
-    def _request(self, request: Any) -> None:
-        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            self.complaints.append(f"remote request: {request.url}")
-
-    def __enter__(self) -> Visit:
-        return self
+    def _tell(self, wrong: bool, what: object, about: object) -> None:
+        self.complaints += [f"{what}: {about}"] if wrong else []
 
     def __exit__(self, *_: object) -> None:
         self.context.close()
 
     def keep(self, name: str) -> None:
-        folder = os.environ.get("S1CORE_SCREENSHOTS")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        """A picture of the whole page, where S1CORE_SCREENSHOTS names a folder."""
+        if folder := os.environ.get("S1CORE_SCREENSHOTS"):
             self.page.screenshot(path=str(Path(folder, f"{name}.png")), full_page=True)

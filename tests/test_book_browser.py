@@ -1,12 +1,16 @@
 """The book as a reader sees it, in headless Chromium: light, dark and on a phone.
 
-The site is built from the checkout. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
+One site is the checkout's, one a known chapter, one has the trace viewer and the explorable figure
+with real generations beside hostile ones. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import json
+import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +19,37 @@ import pytest
 pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from s1lab.book import build, execute
-from s1lab.book.site import pages
-from tests.book_fixtures import CHECKOUT, make_project
+from s1core.errors import InputError
+from s1lab.book.site import build, pages
+from s1lab.figures.trace import viewer_html
+from tests.book_fixtures import CHECKOUT, DATA, RUN, make_project, make_site
 from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, served
+from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
 
+FIGURES, FOCUSED, MARKUP, SCRIPTS = (
+    (DATA / f"{name}.js").read_text() for name in ("figures", "focused", "markup", "scripts")
+)
+REAL = 3  # traces of a committed run before the hostile ones
+PLAIN = "Use 3 7 to make 10"
+C, W = "correct", "wrong"
+# A question that any budget solves, one that half the samples of the larger do, two for nobody.
+CURVE = {
+    "points": [["8 tokens", "budget", 8, 0.3], [SCRIPT, "natural", 100, 0.5]],
+    "questions": [PLAIN, HANDLER, CLOSING, BIDI],
+    "answers": ["3 + 7", SCRIPT, SCRIPT, SCRIPT],
+    "statuses": [[[C, C], [W, W], [W, W], [W, W]], [[C, C], [C, W], [W, W], [W, W]]],
+}
+Book = tuple[str, list[str]]
+Tour = dict[tuple[str, str], dict[str, Any]]
+
+
+browser = pytest.fixture(scope="module")(chromium)
+
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def book(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+def book(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     """The project's own book: its address and its pages."""
     site = tmp_path_factory.mktemp("book") / "html"
     build(CHECKOUT / "book", CHECKOUT / "book" / "notebooks", CHECKOUT / "results", site)
@@ -42,120 +61,84 @@ def book(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 @pytest.fixture(scope="module")
 def sample(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A book with one known chapter: the chapter's address."""
-    project = make_project(tmp_path_factory.mktemp("sample") / "p")
-    built = project / "book/notebooks"
-    execute(project / "notebooks/00_chapter.py", built / "00_chapter.ipynb", "laptop")
-    build(project / "book", built, project / "results", project / "site")
-    with served(project / "site") as address:
+    with served(make_site(tmp_path_factory.mktemp("sample") / "p") / "site") as address:
         yield f"{address}/notebooks/00_chapter.html"
 
 
-FIGURES = """() => [...document.querySelectorAll('article img')].map(image => ({
-    name: image.src.slice(0, 40), theme: image.className, alt: image.alt,
-    loaded: image.complete && image.naturalWidth > 0,
-    shown: getComputedStyle(image).display !== 'none',
-    natural: image.naturalWidth, width: image.getBoundingClientRect().width}))"""
-# Ids that occur twice, and headings that skip a level; neither is a serious finding of axe's.
-MARKUP = """() => {
-    const ids = [...document.querySelectorAll('[id]')].map(element => element.id);
-    const twice = ids.filter((id, place) => ids.indexOf(id) !== place).map(id => `#${id} twice`);
-    const levels = [...document.querySelectorAll('article :is(h1, h2, h3, h4, h5, h6)')]
-        .map(heading => Number(heading.tagName[1]));
-    const skips = levels.filter((level, place) => level > (levels[place - 1] ?? 0) + 1)
-        .map(level => `h${level} after a skipped level`);
-    const landmarks = document.querySelectorAll('main').length === 1 ? [] : ['not one main'];
-    return [...twice, ...skips, ...landmarks];
-}"""
+@pytest.fixture(scope="module")
+def viewer(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A chapter of traces: the first are a committed run's, the others and the curve hostile."""
+    (committed,) = (CHECKOUT / "results" / "laptop").glob("reading-*/public/traces.jsonl")
+    real = [json.loads(line) for line in committed.read_text(encoding="utf-8").splitlines()]
+    project = make_project(tmp_path_factory.mktemp("viewer") / "p", "traces")
+    settings = {"model": HANDLER, "seed": CLOSING, "samples": [SCRIPT], SCRIPT: HANDLER}
+    said = {"processor": HANDLER, "cpus": SCRIPT, "finished": CLOSING, "commit": HANDLER}
+    files = {"public/rows": [*real[:REAL], *ROWS], "public/curve": CURVE, "provenance": said}
+    files["manifest"] = {"kind": "generate", "settings": settings}
+    for name, content in files.items():
+        (project / RUN / f"{name}.json").write_text(json.dumps(content))
+    with served(make_site(project) / "site") as address:
+        yield f"{address}/notebooks/00_chapter.html"
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What one page looked like in one view."""
+@pytest.fixture
+def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """The chapter that a test names first (`sample` or `viewer`), opened in a light window."""
+    chapter = "viewer" if "viewer" in request.fixturenames else "sample"
+    with Visit(browser, request.getfixturevalue(chapter), "light") as opened:
+        opened.page.set_default_timeout(10_000)
+        yield opened
+        assert opened.complaints == []
 
-    complaints: list[str]
-    overflow: int
-    images: list[dict[str, Any]]
-    findings: list[str]
-    markup: list[str]
+
+def serious(page: Any) -> list[str]:
+    """What axe finds that stands in the way of assistive software."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = axe.run(page).response["violations"]
+    found = [rule for rule in rules if rule["impact"] in {"serious", "critical"}]
+    return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]
 
 
 @pytest.fixture(scope="module")
-def tour(browser: Any, book: tuple[str, list[str]], sample: str) -> dict[tuple[str, str], Seen]:
-    """Every page of the book, and the sample chapter, opened once in every view."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    address, names = book
+def tour(browser: Any, book: Book, sample: str, viewer: str) -> Tour:
+    """Every page of the book, and both chapters, opened once in every view."""
+    addresses = {"sample": sample, "viewer": viewer, **{n: f"{book[0]}/{n}" for n in book[1]}}
     seen = {}
     for view in VIEWS:
-        for page in [*(f"{address}/{name}" for name in names), sample]:
-            name = page.rpartition(":")[2].partition("/")[2] if page != sample else "sample"
-            with Visit(browser, page, view) as visit:
+        for name, address in addresses.items():
+            with Visit(browser, address, view) as visit:
                 visit.keep(f"{name.removesuffix('.html').replace('/', '-')}-{view}")
-                complaints = list(visit.complaints)  # axe itself asks for files that are not there
-                rules = axe.run(visit.page).response["violations"] if view != "phone" else []
-                seen[name, view] = Seen(
-                    complaints,
-                    visit.page.evaluate(OVERFLOW),
-                    visit.page.evaluate(FIGURES),
-                    [
-                        f"{rule['id']} at {[node['target'][0] for node in rule['nodes']][:3]}"
-                        for rule in rules
-                        if rule["impact"] in {"serious", "critical"}
-                    ],
-                    visit.page.evaluate(MARKUP),
-                )
+                seen[name, view] = {
+                    "complaints": list(visit.complaints),  # axe asks for files that are not there
+                    "overflow": max(visit.page.evaluate(OVERFLOW), 0),
+                    "images": visit.page.evaluate(FIGURES),
+                    "barriers": serious(visit.page) if view != "phone" else [],
+                    "markup": visit.page.evaluate(MARKUP),
+                }
     return seen
 
 
-Tour = dict[tuple[str, str], Seen]
-
-
-def test_every_page_opens_without_complaint_and_without_a_network(tour: Tour) -> None:
+@pytest.mark.parametrize("fault", ["complaints", "overflow", "barriers", "markup"])
+def test_every_page_is_without_fault_in_every_view(tour, fault):
     assert {"index.html", "reading.html", "references.html"} <= {name for name, _ in tour}
-    assert {page: seen.complaints for page, seen in tour.items() if seen.complaints} == {}
+    assert {page: seen[fault] for page, seen in tour.items() if seen[fault]} == {}
 
 
-def test_no_page_is_wider_than_its_window(tour: Tour) -> None:
-    assert {page: seen.overflow for page, seen in tour.items() if seen.overflow > 0} == {}
-
-
-def test_every_figure_is_loaded_described_and_at_its_natural_size(tour: Tour) -> None:
-    faults = []
+def test_every_figure_is_loaded_described_and_at_its_natural_size(tour):
     for (name, view), seen in tour.items():
-        for image in seen.images:
+        for image in seen["images"]:
             shrunk = image["shown"] and image["width"] < image["natural"] - 1
-            if not image["loaded"] or not image["alt"] or (shrunk and view != "phone"):
-                faults.append((name, view, image))
-    assert faults == []
-
-
-def test_no_page_has_serious_accessibility_findings(tour: Tour) -> None:
-    assert {page: seen.findings for page, seen in tour.items() if seen.findings} == {}
-
-
-def test_markup_has_unique_ids_and_no_skipped_heading(tour: Tour) -> None:
-    assert {page: seen.markup for page, seen in tour.items() if seen.markup} == {}
+            assert image["loaded"] and image["alt"], (name, view, image)
+            assert not shrunk or view == "phone", (name, view, image)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_figure_is_shown_in_the_variant_of_the_theme(tour: Tour, view: str) -> None:
-    shown = [image["theme"] for image in tour["sample", view].images if image["shown"]]
+def test_a_figure_is_shown_in_the_variant_of_the_theme(tour, view):
+    shown = [image["theme"] for image in tour["sample", view]["images"] if image["shown"]]
     assert shown == ["s1-dark" if view == "dark" else "s1-light"]
 
 
-def test_the_theme_button_switches_page_and_figure(browser: Any, sample: str) -> None:
-    with Visit(browser, sample, "light") as visit:
-        paper = "() => getComputedStyle(document.body).backgroundColor"
-        seen = {visit.page.evaluate(paper)}
-        for _ in range(3):  # light, dark, automatic
-            visit.page.locator("button.theme-switch-button:visible").first.click()
-            theme = visit.page.evaluate("document.documentElement.dataset.theme")
-            shown = [i["theme"] for i in visit.page.evaluate(FIGURES) if i["shown"]]
-            assert shown == [f"s1-{theme}"]
-            seen.add(visit.page.evaluate(paper))
-        assert len(seen) == 2 and visit.complaints == []
-
-
-def test_search_finds_a_word_of_the_book(browser: Any, book: tuple[str, list[str]]) -> None:
+def test_search_finds_a_word_of_the_book(browser, book):
     with Visit(browser, f"{book[0]}/search.html?q=capping", "light") as visit:
         results = visit.page.locator("#search-results li a")
         results.first.wait_for(timeout=10_000)
@@ -163,19 +146,16 @@ def test_search_finds_a_word_of_the_book(browser: Any, book: tuple[str, list[str
         assert visit.complaints == []
 
 
-def test_the_sidebar_leads_to_every_page(browser: Any, book: tuple[str, list[str]]) -> None:
+def test_the_sidebar_leads_to_every_page(browser, book):
     address, names = book
     with Visit(browser, f"{address}/index.html", "light") as visit:
         links = visit.page.eval_on_selector_all("nav.bd-links a", "found => found.map(a => a.href)")
     listed = {link.removeprefix(f"{address}/").partition("#")[0] for link in links}
     # What Sphinx makes besides: its indices, and the page that the search shows.
-    unlisted = {"genindex.html", "py-modindex.html"}
-    assert set(names) - unlisted <= listed
+    assert set(names) - {"genindex.html", "py-modindex.html"} <= listed
 
 
-def test_a_verdict_links_the_chapter_that_explains_it(
-    browser: Any, book: tuple[str, list[str]]
-) -> None:
+def test_a_verdict_links_the_chapter_that_explains_it(browser, book):
     with Visit(browser, f"{book[0]}/claims.html", "light") as visit:
         row = visit.page.locator("table tr", has_text="forced end keeps every generation")
         assert row.locator(".s1-verdict").count() == 1
@@ -185,32 +165,164 @@ def test_a_verdict_links_the_chapter_that_explains_it(
         assert visit.complaints == []
 
 
-def test_the_reference_has_a_signature_and_what_it_means(
-    browser: Any, book: tuple[str, list[str]]
-) -> None:
+def test_the_reference_has_a_signature_and_what_it_means(browser, book):
     with Visit(browser, f"{book[0]}/api/s1core.forcing.budget.html", "light") as visit:
-        entry = visit.page.locator("dl.py.class", has=visit.page.locator("dt .sig-name")).first
-        assert entry.is_visible()
         budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")
-        assert "max_thinking" in budget.inner_text()
+        assert budget.is_visible() and "max_thinking" in budget.inner_text()
 
 
-def test_a_figure_can_be_downloaded_and_traced_to_its_files(browser: Any, sample: str) -> None:
-    with Visit(browser, sample, "light") as visit:
-        with visit.page.expect_download() as download:
-            visit.page.locator("figcaption a[download]").click()
-        assert download.value.suggested_filename == "chapter-scaling.pdf"
-        assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
-        visit.page.locator("details.s1-provenance summary").click()
-        link = visit.page.locator("details.s1-provenance a", has_text="points.json")
-        assert link.is_visible()
-        answer = visit.context.request.get(
-            visit.page.evaluate("a => a.href", link.element_handle())
-        )
-        assert answer.ok and answer.json()[0]["thinking_tokens"] == 8
+def test_the_theme_button_switches_page_and_figure(visit):
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    seen = {visit.page.evaluate(paper)}
+    for _ in range(3):  # light, dark, automatic
+        visit.page.locator("button.theme-switch-button:visible").first.click()
+        theme = visit.page.evaluate("document.documentElement.dataset.theme")
+        shown = [i["theme"] for i in visit.page.evaluate(FIGURES) if i["shown"]]
+        assert shown == [f"s1-{theme}"]
+        seen.add(visit.page.evaluate(paper))
+    assert len(seen) == 2
 
 
-def test_equations_are_typeset_without_a_network(browser: Any, sample: str) -> None:
-    with Visit(browser, sample, "light") as visit:
-        visit.page.locator("mjx-container").first.wait_for(timeout=10_000)
-        assert visit.page.locator("mjx-merror").count() == 0 and visit.complaints == []
+def test_a_figure_can_be_downloaded_and_traced_to_its_files(visit):
+    with visit.page.expect_download() as download:
+        visit.page.locator("figcaption a[download]").click()
+    assert download.value.suggested_filename == "chapter-scaling.pdf"
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+    visit.page.locator("details.s1-provenance summary").click()
+    link = visit.page.locator("details.s1-provenance a", has_text="points.json")
+    assert link.is_visible()
+    answer = visit.context.request.get(link.evaluate("a => a.href"))
+    assert answer.ok and answer.json()[0]["thinking_tokens"] == 8
+
+
+def test_equations_are_typeset_without_a_network(visit):
+    visit.page.locator("mjx-container").first.wait_for()
+    assert visit.page.locator("mjx-merror").count() == 0
+
+
+def shown(visit: Visit) -> list[int]:
+    """The places of the traces that can be seen."""
+    traces = visit.page.locator(".s1-trace")
+    return [place for place in range(traces.count()) if traces.nth(place).is_visible()]
+
+
+def test_hostile_text_is_text_on_every_trace(browser, viewer):
+    with Visit(browser, viewer, "phone") as visit:
+        visit.page.get_by_role("button", name="Unfold all steps").click()
+        for place in range(REAL + len(HOSTILE)):
+            assert shown(visit) == [place]
+            assert visit.page.evaluate(OVERFLOW) == 0, f"trace {place} is wider than a phone"
+            visit.page.get_by_role("button", name="Next").click()
+        article = visit.page.locator("article.bd-article")
+        for text in (SCRIPT, HANDLER, CLOSING):
+            assert article.locator("pre", has_text=text).count() > 0
+        assert article.locator(":is(img, h1#owned, iframe), svg[onload]").count() == 0
+        assert visit.page.evaluate(SCRIPTS, "alert(1)") == ["application/json"]
+        stamp = article.locator("details.s1-provenance").first
+        stamp.locator("summary").click()
+        assert HANDLER in stamp.inner_text() and SCRIPT in stamp.inner_text()
+        assert article.locator("mjx-container").count() == 0
+        assert visit.page.title() != "owned" and visit.complaints == []
+
+
+def test_nothing_runs_whatever_a_field_of_a_row_holds(browser):
+    payloads = [SCRIPT, HANDLER, CLOSING, "'\" onfocus=alert(4) autofocus x='", 7, None, [HANDLER]]
+    made = []
+    for *way, last in paths(ROWS[0]):
+        for payload in payloads:
+            damaged = json.loads(json.dumps(ROWS[0]))
+            functools.reduce(operator.getitem, way, damaged)[last] = payload
+            with contextlib.suppress(InputError):
+                made.append(viewer_html([damaged], f"viewer-{len(made)}"))
+    assert len(made) > 50
+    script = (CHECKOUT / "book/_static/traces.js").read_text()
+    with Visit(browser, "about:blank", "light") as visit:
+        view = visit.page
+        view.set_content(f"<title>book</title>{''.join(made)}<script>{script}</script>")
+        view.evaluate("document.querySelectorAll('.s1-bar button').forEach(one => one.click())")
+        assert visit.complaints == [] and view.title() == "book"
+        assert view.locator(".s1-viewer :is(img, svg, iframe, script, [onfocus])").count() == 0
+
+
+def test_without_scripts_everything_is_on_the_page(browser, viewer):
+    with Visit(browser, viewer, "light", scripts=False) as visit:
+        assert shown(visit) == list(range(REAL + len(HOSTILE)))
+        steps = visit.page.locator(".s1-trace details")
+        assert steps.count() == visit.page.locator(".s1-trace details[open] > pre:visible").count()
+        assert visit.page.locator(".s1-viewer button").count() == 0
+        assert visit.page.locator(".s1-curve .s1-point:visible").count() == len(CURVE["points"])
+        visit.page.locator(".s1-numbers summary").click()
+        assert visit.page.locator(".s1-numbers tbody tr:visible").count() == len(CURVE["points"])
+
+
+def test_the_keyboard_leafs_and_folds(viewer, visit):
+    press = visit.page.keyboard.press
+    visit.page.get_by_role("button", name="Next").focus()
+    for key, places in (("ArrowRight", [1]), ("ArrowLeft", [0])):
+        press(key)
+        assert shown(visit) == places
+    first = visit.page.locator(".s1-trace").first.locator("details")
+    text = first.nth(1).locator("pre")
+    press("ArrowDown")
+    press("ArrowDown")
+    for visible in (False, True, False):
+        assert text.is_visible() == visible and not first.first.locator("pre").is_visible()
+        press("Enter")
+    press("ArrowRight")  # from a step: to the first step of the next trace
+    assert shown(visit) == [1]
+    assert visit.page.evaluate("document.activeElement.closest('.s1-trace').hidden") is False
+
+
+def test_a_step_is_unfolded_from_the_ruler(viewer, visit):
+    trace = visit.page.locator(".s1-trace").first
+    trace.locator(".s1-blocks > .s1-block").nth(2).click()
+    assert trace.locator("details").nth(2).locator("pre").is_visible()
+    assert trace.locator("details[open]").count() == 1
+
+
+def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(viewer, visit):
+    visit.page.get_by_role("button", name="Previous").focus()
+    steps = visit.page.locator(".s1-trace").first.locator("details").count()
+    found = []
+    while not found or found[-1]["words"] != "The numbers":
+        assert len(found) < steps + 20, "the focus does not come to the end of the figure"
+        # `:focus-visible` follows the keyboard, so a key comes before each look.
+        visit.page.keyboard.press("Tab")
+        found.append(visit.page.evaluate(FOCUSED))
+    words = [one["words"] for one in found]
+    numbers = [f"step {number}" for number in range(1, steps + 1)]
+    assert words[: 2 + steps] == ["Next ›", "Unfold all steps", *numbers]
+    chosen, question, table = words[-3:]
+    assert chosen.startswith(f"{SCRIPT}: 50.0") and (question, table) == ("Question", "The numbers")
+    assert [one for one in found if not one["drawn"] or one["ring"] < 2] == []
+
+
+def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(viewer, visit):
+    chosen, asked = visit.page.locator(".s1-chosen"), visit.page.locator(".s1-asked")
+    levels, spent = visit.page.locator(".s1-grid-of-questions i"), "7 thinking tokens on average"
+    levels.first.hover()
+    visit.page.locator(".s1-point .s1-dot").first.hover()
+    assert chosen.inner_text() == (
+        "8 tokens: 30.0 [20.0, 40.0]% at 8 thinking tokens. Of 4 questions 1 always right, 3 never."
+    )
+    assert asked.inner_text() == f"{PLAIN}: 2 of 2 right, {spent}, first answer 3 + 7"
+    visit.page.locator(".s1-point .s1-dot").last.hover()
+    assert chosen.inner_text().startswith(f"{SCRIPT}: 50.0") and "1 always" in chosen.inner_text()
+    assert [levels.nth(i).get_attribute("data-level") for i in range(3)] == ["all", "some", "none"]
+    levels.nth(1).hover()
+    assert asked.inner_text() == f"{HANDLER}: 1 of 2 right, {spent}, first answer {SCRIPT}"
+
+
+def test_the_same_is_said_to_the_keyboard(viewer, visit):
+    press, current = visit.page.keyboard.press, visit.page.locator(".s1-point[aria-checked='true']")
+    current.focus()
+    press("Home")
+    assert visit.page.locator(".s1-chosen").inner_text().startswith("8 tokens: 30.0")
+    assert current.get_attribute("aria-label").startswith("8 tokens: 30.0")
+    for key in ("Tab", "Home", "ArrowRight"):
+        press(key)
+    grid = visit.page.get_by_role("slider", name="Question")
+    assert grid.get_attribute("aria-valuenow") == "2"
+    said = grid.get_attribute("aria-valuetext").replace("tokens,", "tokens on average,")
+    assert visit.page.locator(".s1-asked").inner_text() == said
+    assert shown(visit) == [0], "the arrow keys of the figure leave the viewer alone"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, make_dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,12 @@ def test_a_field_that_is_not_what_it_declares_is_refused_by_file_line_and_name(t
         said = str(error.value)
         assert said.startswith(f"{file}:2: {field}") and "\n" not in said, (kind, value, said)
     assert len(CASES) > 250
+
+
+@pytest.mark.parametrize("declared", [Literal["a"] | Literal["b"], int | str, None | int, dict])
+def test_a_declaration_that_could_not_be_checked_is_an_error(declared):
+    with pytest.raises(TypeError, match="x is declared as .*, which is never checked"):
+        from_dict(make_dataclass("Unchecked", [("x", declared)]), {"x": "a"})
 
 
 @pytest.mark.parametrize(

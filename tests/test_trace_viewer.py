@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +23,17 @@ from s1lab.runs import Run, RunStore
 from tests.helpers import tiny_tokenizer
 from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 
+ROW = (Path(__file__).parent / "data/trace_row.json").read_text(encoding="utf-8")
+PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
+LOADS = {"script", "link", "style", "img", "svg", "iframe", "h1"}  # no element of the viewer's
+ELEMENTS = set("figure figcaption div article p span strong em mark bdi".split())
+ELEMENTS |= set("ol li details summary pre q b i".split())
+ATTRIBUTES = set("class id role aria-label aria-labelledby aria-hidden title open hidden".split())
+ATTRIBUTES |= {"dir", "style", "data-runs"}
+
 
 class Page(HTMLParser):
     """Everything a browser would see: elements, attributes, text; elements must be closed."""
-
-    VOID = {"img", "br", "path", "circle"}
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -33,13 +42,11 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.feed(markup)
         self.close()
+        assert self.open == []
 
     def handle_starttag(self, tag, attrs) -> None:
         self.elements.append((tag, dict(attrs)))
         self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag, "elements are closed in the order they were opened"
@@ -47,26 +54,15 @@ class Page(HTMLParser):
     def handle_data(self, data) -> None:
         self.text += data
 
+    @property
+    def tags(self) -> list[str]:
+        return [tag for tag, _ in self.elements]
+
     def having(self, name: str) -> list[dict[str, str | None]]:
         return [a for _, a in self.elements if name in (a.get("class") or "").split()]
 
 
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """The hostile rows, by way of a results file."""
-
-    def write(run: Run) -> None:
-        # As escapes, which is how a lone surrogate gets into a file at all.
-        write_atomically(run.path / "public" / "rows.json", [json.dumps(ROWS)])
-
-    run = RunStore(tmp_path_factory.mktemp("store")).ensure("reading", {}, write)
-    return Page(viewer_html(run.read_json("rows.json"), "hostile"))
-
-
-# ----------------------------------------------------------------------------------- text
-
-
-def test_nothing_invisible_gets_through() -> None:
+def test_nothing_invisible_gets_through():
     shown = visible(f"{BIDI}\x1b[0m\x00\ud800\u2028\r")
     for code in ("U+202E", "U+2066", "U+200F", "U+001B", "U+0000", "U+D800", "U+2028", "U+000D"):
         assert code in shown
@@ -75,75 +71,38 @@ def test_nothing_invisible_gets_through() -> None:
     assert printable(BIDI).count("\N{REPLACEMENT CHARACTER}") == 3
 
 
-def test_ordinary_text_of_any_language_stays_as_it_is() -> None:
+def test_ordinary_text_of_any_language_stays_as_it_is():
     for text in ("3 * 7 = 21\n\tyes", "naïve 数学 עברית", "\N{NO-BREAK SPACE}\N{THIN SPACE}x²"):
         assert visible(text) == text
     assert visible('a < b & "c"\r\nd') == "a &lt; b &amp; &quot;c&quot;\nd"
-
-
-def test_a_cut_says_how_much_is_missing() -> None:
-
     assert first_line("\n \n  first\nsecond") == "first" and len(first_line("x" * 500)) == 90
 
 
-# --------------------------------------------------------------------------------- viewer
-
-
 def row(**changes) -> dict:
-    steps = [("3 + 7 = 10 no\n", "sampled", 8), ("Wait", "forced", 1), ("Wait it", "sampled", 2)]
-    at = 0
-    made = []
-    for text, origin, tokens in steps:
-        made.append(
-            {
-                "start": at,
-                "end": at + tokens,
-                "pieces": [{"text": text, "origin": origin, "tokens": tokens}],
-            }
-        )
-        at += tokens
-    answers = [
-        {"thinking_tokens": cut, "answer": f"say {cut}", "status": status, "extracted": f"{cut}"}
-        for cut, status in ((0, "wrong"), (8, "correct"), (9, "wrong"), (11, "truncated"))
-    ]
-    return {
-        "question": "Use 3 7 to make 10",
-        "status": "correct",
-        "extracted": "3 + 7",
-        "outcome": "truncated",
-        "waits_used": 1,
-        "thinking_tokens": at,
-        "steps": made,
-        "answer": [
-            {"text": "\n<|im_start|>answer\nFinal Answer:", "origin": "forced", "tokens": 7},
-            {"text": "3 + 7", "origin": "sampled", "tokens": 3},
-        ],
-        "answers": answers,
-        **changes,
-    }
+    return {**json.loads(ROW), **changes}
 
 
-def test_without_a_script_everything_is_open_and_on_the_page() -> None:
+def test_without_a_script_everything_is_open_and_on_the_page():
     page = Page(viewer_html([row(), row(question="another")], "viewer", caption="Two of them."))
     assert not [a for tag, a in page.elements if tag == "details" and "open" not in a]
     assert not [a for tag, a in page.elements if tag == "article" and "hidden" in a]
-    assert {tag for tag, _ in page.elements} & {"script", "link", "style", "iframe"} == set()
+    assert not LOADS & set(page.tags)
     for text in ("another", "3 + 7 = 10 no", "Final Answer:", "Two of them."):
         assert text in page.text
+    empty = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
+    assert not empty.having("s1-ruler") and "Use 3 7 to make 10" in empty.text
 
 
-def test_forced_tokens_are_marks_that_say_so_in_words() -> None:
+def test_forced_tokens_are_marks_that_say_so_in_words():
     markup = viewer_html([row()], "viewer")
-    marks = re.findall(r"<mark[^>]*>(.*?)</mark>", markup)
+    marks = re.findall(r"<mark[^>]*>(.*?)</mark>", markup, re.DOTALL)
     assert sum("forced: </span><bdi>Wait</bdi>" in mark for mark in marks) == 2  # preview, step
-    assert any("&lt;|im_start|&gt;answer\nFinal Answer:" in mark for mark in marks) or (
-        "Final Answer:</bdi></mark>" in markup
-    )
+    assert any("&lt;|im_start|&gt;answer\nFinal Answer:" in mark for mark in marks)
     assert markup.count('<em class="s1-own">Wait</em>') == 3  # key, preview, step
     assert "<bdi>3 + 7</bdi>" in markup  # sampled: no mark
 
 
-def test_the_ruler_is_to_scale_and_told_in_words() -> None:
+def test_the_ruler_is_to_scale_and_told_in_words():
     page = Page(viewer_html([row()], "viewer"))
     (ruler,) = page.having("s1-ruler")
     assert ruler["aria-label"] == (
@@ -157,7 +116,7 @@ def test_the_ruler_is_to_scale_and_told_in_words() -> None:
     assert wait["style"] == f"left:{800 / 11:.2f}%"
 
 
-def test_every_step_says_what_would_be_answered_there() -> None:
+def test_every_step_says_what_would_be_answered_there():
     text = Page(viewer_html([row()], "viewer")).text
     for line in (
         "Stopped before it began: 0, ✗ wrong",
@@ -169,124 +128,84 @@ def test_every_step_says_what_would_be_answered_there() -> None:
         assert line in text
 
 
-def test_a_trace_without_thinking_or_answers_is_shown_too() -> None:
-    page = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
-    assert not page.having("s1-ruler") and "Use 3 7 to make 10" in page.text
-
-
-def test_an_endless_trace_ends_on_the_page() -> None:
-    steps = [
-        {"start": i, "end": i + 1, "pieces": [{"text": "a\n", "origin": "sampled", "tokens": 1}]}
-        for i in range(50_000)
-    ]
+def test_an_endless_trace_ends_on_the_page():
+    piece = {"text": "a\n", "origin": "sampled", "tokens": 1}
+    steps = [{"start": i, "end": i + 1, "pieces": [piece]} for i in range(50_000)]
     markup = viewer_html([row(steps=steps, thinking_tokens=50_000, answers=[])], "viewer")
     page = Page(markup)
-    assert sum(tag == "details" for tag, _ in page.elements) == MOST_STEPS
+    assert page.tags.count("details") == MOST_STEPS
     assert len(markup) < 200_000 and "more characters are not shown" in page.text
-    assert sum(int(b["style"][5:].split()[0]) for b in page.having("s1-block") if "style" in b) == (
-        50_000
-    )
+    blocks = [b["style"] for b in page.having("s1-block") if "style" in b]
+    assert sum(int(style[5:].split()[0]) for style in blocks) == 50_000
 
 
-def test_a_viewer_needs_traces_and_a_name() -> None:
-    with pytest.raises(ValueError, match="no traces"):
-        viewer_html([], "viewer")
-    with pytest.raises(ValueError, match="lower-case words"):
-        viewer_html([row()], "The Viewer")
-
-
-def test_a_single_generation_is_shown_with_its_verdict() -> None:
+def test_a_single_generation_is_shown_with_its_verdict():
     tokenizer = tiny_tokenizer()
-    problem = Problem("Use 3 7 to make 10", "3 + 7")
-    segments = (
-        Segment(tuple(encode(tokenizer, "3 + 7\n")), "sampled", "thinking"),
-        Segment(tuple(encode(tokenizer, "Wait")), "forced", "thinking"),
-        Segment(tuple(encode(tokenizer, "<|im_start|>answer\n")), "forced", "answer"),
-        Segment(tuple(encode(tokenizer, "3 + 7")), "sampled", "answer"),
-    )
-    generation = Generation(problem.key, 0, segments, "ended", 1, answer="3 + 7")
-    verdict = Grade(problem.key, 0, "correct", "3 + 7", "exact")
-    page = Page(trace_html(generation, tokenizer, problem, verdict, separator="\n"))
+    written = [
+        ("3 + 7\n", "sampled", "thinking"),
+        ("Wait", "forced", "thinking"),
+        ("<|im_start|>answer\n", "forced", "answer"),
+        ("3 + 7", "sampled", "answer"),
+    ]
+    segments = tuple(Segment(tuple(encode(tokenizer, t)), *how) for t, *how in written)
+    generation = Generation(PROBLEM.key, 0, segments, "ended", 1, answer="3 + 7")
+    verdict = Grade(PROBLEM.key, 0, "correct", "3 + 7", "exact")
+    page = Page(trace_html(generation, tokenizer, PROBLEM, verdict, separator="\n"))
     assert len(page.having("s1-forced")) == 3  # the Wait, its preview, the delimiter
     assert "✓ right" in page.text and "Stopped" not in page.text
 
 
-# -------------------------------------------------------------------------------- hostile
+def test_hostile_output_by_way_of_a_results_file_is_text_that_can_be_read(tmp_path):
+    def write(run: Run) -> None:
+        # As escapes, which is how a lone surrogate gets into a file at all.
+        write_atomically(run.path / "public" / "rows.json", [json.dumps(ROWS)])
 
-
-def test_hostile_output_is_text_and_nothing_else(hostile: Page) -> None:
-    assert {tag for tag, _ in hostile.elements} <= {
-        *("figure", "figcaption", "div", "article", "p", "span", "strong", "em", "mark", "bdi"),
-        *("ol", "li", "details", "summary", "pre", "q", "b", "i"),
-    }
-    allowed = {
-        *("class", "id", "role", "aria-label", "aria-labelledby", "aria-hidden", "title"),
-        *("open", "hidden", "dir", "style", "data-runs"),
-    }
-    for _, attributes in hostile.elements:
-        assert set(attributes) <= allowed
-        if "style" in attributes:
-            assert re.fullmatch(r"(flex|left):[\d.]+( 0 0|%)", attributes["style"])
-    assert "owned" not in {a.get("id") for _, a in hostile.elements}
-    assert hostile.open == []
-
-
-def test_hostile_output_can_be_read(hostile: Page) -> None:
-    assert hostile.text.count(SCRIPT) >= 5
-    assert "&lt;b&gt;" in hostile.text  # an entity that the model wrote is not an element's
-    assert "U+202E" in hostile.text and "\u202e" not in hostile.text
-    assert all(c.isprintable() or c in "\n\t" for c in hostile.text)
-    assert "96,001 more characters are not shown" in hostile.text
-    assert LONG[:4000] in hostile.text and LONG[:4100] not in hostile.text
+    run = RunStore(tmp_path).ensure("reading", {}, write)
+    page = Page(viewer_html(run.read_json("rows.json"), "hostile"))
+    assert set(page.tags) <= ELEMENTS
+    for _, attributes in page.elements:
+        assert set(attributes) <= ATTRIBUTES and attributes.get("id") != "owned"
+        style = attributes.get("style", "left:0%")
+        assert re.fullmatch(r"(flex|left):[\d.]+( 0 0|%)", style)
+    assert page.text.count(SCRIPT) >= 5
+    assert "&lt;b&gt;" in page.text  # an entity that the model wrote is not an element's
+    assert "U+202E" in page.text and "\u202e" not in page.text
+    assert all(c.isprintable() or c in "\n\t" for c in page.text)
+    assert "96,001 more characters are not shown" in page.text
+    assert LONG[:4000] in page.text and LONG[:4100] not in page.text
 
 
 HOSTILE_VALUES = [
-    HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER],
-    {"a": HANDLER}, BIDI, "\x1b]0;owned\x07",
-]  # fmt: skip
+    *(HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER]),
+    *({"a": HANDLER}, BIDI, "\x1b]0;owned\x07"),
+]
 
 
 @pytest.mark.parametrize("place", paths(row()), ids=str)
-def test_a_field_of_another_type_is_refused_or_is_text(place: tuple) -> None:
+def test_a_field_of_another_type_is_refused_or_is_text(place):
     for value in HOSTILE_VALUES:
-        damaged = json.loads(json.dumps(row()))
-        *way, last = place
-        within = damaged
-        for key in way:
-            within = within[key]
+        damaged, (*way, last) = row(), place
+        within = functools.reduce(operator.getitem, way, damaged)
         of_its_type = isinstance(value, str) and isinstance(within[last], str)
         within[last] = value
         try:
             markup = viewer_html([damaged], "viewer")
         except InputError as refusal:
             assert str(refusal).startswith("viewer viewer, trace 1: ")
-            assert str(place[-1]) in str(refusal) or "pieces" in str(refusal)
+            assert str(last) in str(refusal) or "pieces" in str(refusal)
             continue
         assert of_its_type, (place, value)
-        found = {tag for tag, _ in Page(markup).elements}
-        assert found & {"script", "img", "svg", "iframe", "h1"} == set()
-
-
-def test_a_generation_with_markup_for_a_number_is_refused() -> None:
-    problem = Problem("Use 3 7 to make 10", "3 + 7")
-    made = Generation(problem.key, 0, (), "ended", waits_used=HANDLER)
-    with pytest.raises(InputError, match="waits_used must be a whole number"):
-        trace_html(made, tiny_tokenizer(), problem)
-
-
-# ----------------------------------------------------------------------------- the curve
-
-
-def point(label: str, kind: str, tokens: float, accuracy: float) -> Point:
-    interval = Interval(accuracy, accuracy - 0.05, accuracy + 0.05, 2)
-    return Point(label, kind, 0, 0, tokens, interval, 0.0, 0.0, f"generate-{label[:4].strip()}")
+        assert not LOADS & set(Page(markup).tags)
 
 
 QUESTIONS = [Problem(text.replace("\ud800", ""), "1") for text in HOSTILE]
 POINTS = [
-    point("Wait 1x", "wait", 200, 0.6),
-    point("8 tokens", "budget", 8, 0.1),
-    point("no <b>budget</b>", "natural", 100, 0.5),
+    Point(label, kind, 0, 0, tokens, Interval(a, a - 0.05, a + 0.05, 2), 0.0, 0.0, "generate-1")
+    for label, kind, tokens, a in [
+        ("Wait 1x", "wait", 200, 0.6),
+        ("8 tokens", "budget", 8, 0.1),
+        ("no <b>budget</b>", "natural", 100, 0.5),
+    ]
 ]
 
 
@@ -307,39 +226,38 @@ def grades(right: int) -> list[dict]:
 GRADES = [grades(3), grades(1), grades(2)]
 
 
-def data_of(markup: str) -> dict:
-    (found,) = re.findall(r'<script type="application/json">(.*?)</script>', markup, re.S)
-    return json.loads(found)
+@pytest.fixture(scope="module")
+def curve() -> str:
+    return interactive_curve(POINTS, GRADES, QUESTIONS, caption="A <caption>.")
 
 
-def test_the_curve_carries_each_questions_results_easiest_first() -> None:
-    data = data_of(interactive_curve(POINTS, GRADES, QUESTIONS))
+def test_the_curve_carries_each_questions_results_easiest_first(curve):
+    (found,) = re.findall(r'<script type="application/json">(.*?)</script>', curve, re.S)
+    data = json.loads(found)
     assert [p["label"] for p in data["points"]] == ["8 tokens", "no <b>budget</b>", "Wait 1x"]
     assert [p["right"][:4] for p in data["points"]] == [[2, 0, 0, 0], [2, 2, 0, 0], [2, 2, 2, 0]]
     assert data["questions"][0] == printable(HOSTILE[0])
-    assert all(p["samples"] == 2 for p in data["points"])
+    assert {p["samples"] for p in data["points"]} == {2}
     assert sorted(data["points"][0]["spent"]) == [10 * n for n in range(len(QUESTIONS))]
 
 
-def test_without_a_script_the_curve_is_a_drawing_and_a_table() -> None:
-    page = Page(interactive_curve(POINTS, GRADES, QUESTIONS, caption="A <caption>."))
+def test_without_a_script_the_curve_is_a_drawing_and_a_table(curve):
+    page = Page(curve)
     labels = [a["aria-label"] for tag, a in page.elements if tag == "g"]
     assert labels[0] == "8 tokens: 10.0 [5.0, 15.0] percent at 8 thinking tokens"
-    assert sum(tag == "tr" for tag, _ in page.elements) == 1 + len(POINTS)
-    assert "A <caption>." in str(page.text) and "caption" not in {tag for tag, _ in page.elements}
-    assert {tag for tag, _ in page.elements} & {"h1", "img", "iframe"} == set()
+    assert page.tags.count("tr") == 1 + len(POINTS) and "A <caption>." in page.text
+    assert not {"caption", "h1", "img", "iframe"} & set(page.tags)
 
 
-def test_points_are_drawn_where_they_are_measured() -> None:
-    markup = interactive_curve(POINTS, GRADES, QUESTIONS)
-    hits = re.findall(r'<circle class="s1-hit" cx="([\d.]+)" cy="([\d.]+)"', markup)
+def test_points_are_drawn_where_they_are_measured(curve):
+    hits = re.findall(r'<circle class="s1-hit" cx="([\d.]+)" cy="([\d.]+)"', curve)
     (x8, y8), (x100, y100), (x200, y200) = [(float(x), float(y)) for x, y in hits]
     # One doubling is one width; a point of accuracy is one height, downwards.
     assert x200 - x100 == pytest.approx((x100 - x8) / 3.6439, abs=0.2)
     assert (y8 - y100) / 0.4 == pytest.approx((y100 - y200) / 0.1, abs=1)
 
 
-def test_embedded_data_cannot_end_its_script() -> None:
+def test_embedded_data_cannot_end_its_script():
     text = embed({"x": "</script><!--<script>&\u2028"})
     assert "<" not in text and ">" not in text and "\u2028" not in text
     assert json.loads(text) == {"x": "</script><!--<script>&\u2028"}
@@ -347,7 +265,7 @@ def test_embedded_data_cannot_end_its_script() -> None:
 
 @pytest.mark.parametrize("field", ["status", "thinking_tokens", "extracted", "problem_key"])
 @pytest.mark.parametrize("value", [5, -1, None, HANDLER, [HANDLER], float("nan"), 10**30])
-def test_a_grade_of_another_type_is_refused_or_is_text(field: str, value: object) -> None:
+def test_a_grade_of_another_type_is_refused_or_is_text(field, value):
     damaged = [{**grades(3)[0], field: value}, *grades(3)[1:]]
     try:
         markup = interactive_curve(POINTS, [damaged, *GRADES[1:]], QUESTIONS)
@@ -358,8 +276,19 @@ def test_a_grade_of_another_type_is_refused_or_is_text(field: str, value: object
     assert "<img" not in markup and HANDLER not in markup
 
 
-def test_what_does_not_fit_together_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 points and 1 tables"):
-        interactive_curve(POINTS, GRADES[:1], QUESTIONS)
-    with pytest.raises(ValueError, match="no grade for question"):
-        interactive_curve(POINTS, GRADES, [*QUESTIONS, Problem("new", "1")])
+HOSTILE_MADE = Generation(PROBLEM.key, 0, (), "ended", waits_used=HANDLER)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: viewer_html([], "viewer"), "no traces"),
+        (lambda: viewer_html([row()], "The Viewer"), "lower-case words"),
+        (lambda: trace_html(HOSTILE_MADE, tiny_tokenizer(), PROBLEM), "must be a whole number"),
+        (lambda: interactive_curve(POINTS, GRADES[:1], QUESTIONS), "3 points and 1 tables"),
+        (lambda: interactive_curve(POINTS, GRADES, [PROBLEM]), "no grade for question"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

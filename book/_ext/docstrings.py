@@ -1,8 +1,7 @@
 """Docstrings are written for people: backticks are code, a bar is a bar, an indented block is code.
 
-Sphinx reads them as reStructuredText, where a single backtick is a reference, bars enclose a
-substitution, and an indented block is a quotation. This puts the difference right before Napoleon
-reads the sections.
+Sphinx reads them as reStructuredText, where these are a reference, a substitution and a quotation.
+This puts the difference right before Napoleon reads the sections.
 """
 
 import re
@@ -39,12 +38,10 @@ def prose(text):
 
 def blocks(lines):
     """Paragraphs as prose, indented blocks as they are, announced by `::`."""
-    done = []
+    done, announced = [], False
     for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
-        last = next((line for line in reversed(done) if line), "")
-        if not paragraph.startswith(" "):
-            paragraph = prose(paragraph)
-        elif not last.endswith("::") and not last.startswith(" "):
-            done += ["::", ""]
-        done += [*paragraph.split("\n"), ""]
+        block = paragraph.startswith(" ")
+        done += ["::", ""] if block and not announced else []
+        done += [*(paragraph if block else prose(paragraph)).split("\n"), ""]
+        announced = block or paragraph.endswith("::")
     return done

@@ -1,11 +1,10 @@
 """Make the site complete by itself, and its markup sound.
 
-MathJax comes from the site: one script and its fonts, instead of a CDN or the whole 36 MB. The
-live-kernel script that Jupyter Book adds to every page, switched off or not, is taken out: it
-would fetch from a CDN, and it is declared twice, which is an error in the console.
+MathJax comes from the site: one script and its fonts instead of 36 MB. The live-kernel script that
+Jupyter Book adds to every page is taken out: it would fetch from a CDN, and is declared twice.
 """
 
-import importlib.util
+import importlib.resources
 import shutil
 from pathlib import Path
 
@@ -28,21 +27,16 @@ def _tidy_page(app, page, template, context, doctree):
         return "thebe" in f"{script} {getattr(script, 'attributes', '')}".lower()
 
     context["script_files"] = [s for s in context.get("script_files", []) if not live(s)]
-    for written, sound in LISTS.items():
-        if context.get("body"):
-            context["body"] = context["body"].replace(written, sound)
+    for written, sound in LISTS.items() if context.get("body") else ():
+        context["body"] = context["body"].replace(written, sound)
 
 
 def _copy(app, error):
     if error or app.builder.format != "html":
         return
-    package = importlib.util.find_spec("sphinx-mathjax-offline")
-    if package is None or package.origin is None:
-        raise RuntimeError("sphinx-mathjax-offline is not installed: run `make setup`.")
-    source = Path(package.origin).parent / "static" / "mathjax"
+    source = Path(importlib.resources.files("sphinx-mathjax-offline")) / "static" / "mathjax"
     target = Path(app.outdir) / "_static" / "mathjax"
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source / SCRIPT, target)
     shutil.copytree(source / FONTS, target / FONTS, dirs_exist_ok=True)
+    shutil.copy2(source / SCRIPT, target)
     for page in Path(app.outdir).rglob("*.html"):
         page.write_text(page.read_text("utf-8").replace(TOGGLE, NAMED), encoding="utf-8")

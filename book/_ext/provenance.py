@@ -1,24 +1,20 @@
 """Write under every figure, and under every page, where it came from.
 
-The stamp in an executed notebook holds what does not change between reruns (profile, source and
-its hash, parameters, version). What does change (date, wall time, hardware) stays in the manifests
-of the runs, and is read here, when the book is built. So notebooks stay byte-identical.
-The markup is `_templates/stamp.html`, which escapes whatever a manifest says.
+Dates, times and machines are read from the manifests of the runs when the book is built, so that
+notebooks stay byte-identical. The markup is `_templates/stamp.html`, which escapes what they say.
 """
 
 import html
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 from docutils import nodes
 from jinja2 import Environment, FileSystemLoader
 from sphinx.util import logging
 
-LOGGER = logging.getLogger(__name__)
-FIGURE = re.compile(
-    r'(<figure class="s1-figure" id="[^"]*" data-runs="([^"]*)">.*?)</figure>', re.DOTALL
-)
+FIGURE = re.compile(r'(?s)(<figure class="s1-figure" id="[^"]*" data-runs="([^"]*)">.*?)</figure>')
 RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 FOLDER = FileSystemLoader(Path(__file__).parents[1] / "_templates")
 STAMP = Environment(loader=FOLDER, autoescape=True, trim_blocks=True).get_template("stamp.html")
@@ -31,48 +27,43 @@ def setup(app):
 
 def _stamp_page(app, doctree, docname):
     path = Path(app.env.doc2path(docname))
-    stamp = _load(path)["metadata"].get("s1core") if path.suffix == ".ipynb" else None
-    if not stamp:
+    if path.suffix != ".ipynb" or not (stamp := _load(path)["metadata"].get("s1core")):
         return
     results, up = Path(app.srcdir) / "_results", "../" * docname.count("/")
     for node in doctree.findall(nodes.raw):
         if node.get("format") == "html" and "s1-figure" in node.astext():
-            text = FIGURE.sub(
-                lambda match: _stamp_figure(match, stamp, results, up, docname), node.astext()
-            )
+            text = FIGURE.sub(partial(_stamp_figure, stamp, results, up, docname), node.astext())
             node.children, node.rawsource = [nodes.Text(text)], text
-    page = STAMP.module.page(stamp, f"{up}_sources/{docname}.ipynb")
-    doctree += nodes.raw("", page, format="html")
+    under = STAMP.module.page(stamp, f"{up}_sources/{docname}.ipynb")
+    doctree += nodes.raw("", under, format="html")
 
 
-def _stamp_figure(match, stamp, results, up, docname):
+def _stamp_figure(stamp, results, up, docname, match):
     folders = {}
     for name in html.unescape(match.group(2)).split():
         folders[name], lacking = _find(name, stamp["profile"], results)
         if lacking:
             # Warnings are errors: a figure without a history is not published.
-            LOGGER.warning("a figure shows %s, but %s is missing", name, lacking, location=docname)
+            said = f"a figure shows {name}, but {lacking} is missing"
+            logging.getLogger(__name__).warning(said, location=docname)
             return match.group()
     runs = [_run(name, folder, results, up) for name, folder in folders.items()]
-    under = STAMP.module.figure(stamp, _in_short([*folders.values()]), runs)
+    under = STAMP.module.figure(stamp, _in_short([*folders.values()]) if runs else [], runs)
     return f"{match.group(1)}{under}</figure>"
 
 
 def _find(name, profile, results):
     """The folder of a run, by its id or one of its files, and what a stamp does not find of it."""
-    for base in (results / profile, results):
-        if ".." not in Path(name).parts and (base / name).exists():
-            folder = base / name if (base / name).is_dir() else (base / name).parent
+    for path in (results / profile / name, results / name):
+        if ".." not in Path(name).parts and path.exists():
+            folder = path if path.is_dir() else path.parent
             needed = (folder / "manifest.json", folder / "provenance.json")
-            lacking = (f"{folder.name}/{path.name}" for path in needed if not path.is_file())
-            return folder, next(lacking, "")
+            return folder, next((f"{folder.name}/{p.name}" for p in needed if not p.is_file()), "")
     return None, "the run"
 
 
 def _in_short(folders):
     """One line about all runs of a figure: model, seed, n, hardware, wall time, date."""
-    if not folders:
-        return []
     chain = [run for folder in folders for run in _behind(folder)]
     settings = [_load(run / "manifest.json").get("settings", {}) for run in chain]
     where = [_load(folder / "provenance.json") for folder in folders]
@@ -88,7 +79,7 @@ def _in_short(folders):
         *([f"{', '.join(sorted(models))}{tuned}"] if models else []),
         *([f"seed {', '.join(map(str, sorted(seeds, key=str)))}"] if seeds else []),
         f"n = {sum(counts):,} generations in {runs}" if counts else runs,
-        *sorted({_machine(facts) for facts in where if "processor" in facts}),
+        *sorted({_machine(facts) for facts in where} - {""}),
         STAMP.module.duration(sum(s for s in seconds if isinstance(s, (int, float)))),
         *(dates if len(dates) < 2 else [f"{dates[0]} to {dates[-1]}"]),
     ]
@@ -96,17 +87,17 @@ def _in_short(folders):
 
 def _behind(folder):
     """A run and those that it was made from, as far as they are among the results."""
-    found, waiting = [], [folder]
-    while waiting:
-        run = waiting.pop()
-        if run not in found and run.is_dir():
-            found.append(run)
-            text = json.dumps(_load(run / "manifest.json").get("settings", {}))
-            waiting += [folder.parent / name for name in RUN_NAME.findall(text)]
+    found = [folder]
+    for run in found:  # it grows while it is read
+        text = json.dumps(_load(run / "manifest.json").get("settings", {}))
+        named = {folder.parent / name for name in RUN_NAME.findall(text)}
+        found += [run for run in named if run.is_dir() and run not in found]
     return found
 
 
 def _machine(facts):
+    if "processor" not in facts:
+        return ""
     gpu = facts.get("gpu") or facts.get("gpus")
     cores = f"{facts['processor']}, {facts.get('cpus', '?')} cores"
     return f"{gpu}, {cores}" if gpu else cores
@@ -116,11 +107,9 @@ def _run(name, folder, results, up):
     """One run: what it was asked, where and when it ran, and links to its files in the site."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     links = [(up + path.relative_to(results.parent).as_posix(), path.name) for path in files]
-    asked, made = _load(folder / "manifest.json"), _load(folder / "finished.json")
-    where = _load(folder / "provenance.json")
-    machine = _machine(where) if "processor" in where else ""
-    facts = {**asked.get("settings", {}), **made}
-    return {"name": name, "facts": facts, "where": where, "machine": machine, "links": links}
+    asked, where = _load(folder / "manifest.json"), _load(folder / "provenance.json")
+    facts = {**asked.get("settings", {}), **_load(folder / "finished.json")}
+    return dict(name=name, facts=facts, where=where, machine=_machine(where), links=links)
 
 
 def _load(path):

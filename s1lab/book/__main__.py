@@ -2,77 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from pathlib import Path
 
+import typer
+
+from s1core.cli import SETTINGS, run
 from s1core.errors import RunError
-from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
-from s1lab.book.site import build
+from s1lab.book import notebooks, site
 
 BUILT = Path("book/notebooks")
+app = typer.Typer(name="s1lab.book", help="Execute, render and check the notebooks.", **SETTINGS)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one step of the book; returns the exit status (0 done, 1 refused with a message)."""
-    options = _parser().parse_args(arguments)
+@app.command()
+def execute(
+    source: Path, profile: str = "laptop", seed: int | None = None, output: Path | None = None
+) -> None:
+    """Execute, clean and stamp one notebook, by default into book/notebooks/."""
+    started, output = time.monotonic(), output or BUILT / f"{source.stem}.ipynb"
+    print(f"executing {source} ({profile})", flush=True)
+    changed = notebooks.execute(source, output, profile, seed=seed)
+    word = "written" if changed else "unchanged"
+    print(f"{output}: {word}, {time.monotonic() - started:.0f} s")
+
+
+@app.command()
+def build(
+    notebooks: Path = BUILT, html: Path = Path("book/_build/html"), store: Path | None = None
+) -> None:
+    """Render the executed notebooks into a site; a store has the runs that are shown."""
     started = time.monotonic()
-    try:
-        said, status = options.run(options)
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{said}, {time.monotonic() - started:.0f} s")
-    return status
+    pages = site.build(notebooks=notebooks, html=html, store=store)
+    print(f"{html}: {pages} pages, {time.monotonic() - started:.0f} s")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m s1lab.book", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-
-    command = commands.add_parser("execute", help="execute, clean and stamp one notebook")
-    command.add_argument("source", type=Path, help="notebooks/NN_name.py")
-    command.add_argument("--profile", default="laptop")
-    command.add_argument("--seed", type=int)
-    command.add_argument("--output", type=Path, help="default: book/notebooks/NN_name.ipynb")
-    command.set_defaults(run=_execute)
-
-    places = {"book": "book", "notebooks": "book/notebooks", "results": "results"}
-    places |= {"html": "book/_build/html", "benchmarks": "benchmarks/results"}
-    command = commands.add_parser("build", help="render the executed notebooks into a site")
-    for name, place in places.items():
-        command.add_argument(f"--{name}", type=Path, default=Path(place))
-    command.add_argument("--store", type=Path, help="take the runs that are shown from here")
-    command.set_defaults(run=_build)
-
-    command = commands.add_parser("check-notebooks", help="nbval over the executed notebooks")
-    command.add_argument("--sources", type=Path, default=Path("notebooks"))
-    command.add_argument("--notebooks", type=Path, default=BUILT)
-    command.add_argument("--workers", type=int, default=2)
-    command.set_defaults(run=_check)
-    return parser
-
-
-def _execute(options: argparse.Namespace) -> tuple[str, int]:
-    output = options.output or BUILT / f"{options.source.stem}.ipynb"
-    print(f"executing {options.source} ({options.profile})", flush=True)
-    changed = execute(options.source, output, options.profile, seed=options.seed)
-    return f"{output}: {'written' if changed else 'unchanged'}", 0
-
-
-def _build(options: argparse.Namespace) -> tuple[str, int]:
-    places = (options.book, options.notebooks, options.results, options.html)
-    return f"{options.html}: {build(*places, options.store, options.benchmarks)} pages", 0
-
-
-def _check(options: argparse.Namespace) -> tuple[str, int]:
-    if problems := stale_notebooks(options.sources, options.notebooks):
+@app.command()
+def check_notebooks(workers: int = 2) -> None:
+    """Re-execute the committed notebooks with nbval and compare their outputs."""
+    started = time.monotonic()
+    if problems := notebooks.stale_notebooks("notebooks", BUILT):
         raise RunError("\n       ".join(problems))
-    notebooks, sanitize = sorted(options.notebooks.glob("*.ipynb")), Path("nbval.cfg")
-    status = check_notebooks(notebooks, sanitize if sanitize.is_file() else None, options.workers)
-    return f"{len(notebooks)} notebooks checked", status
+    found = sorted(BUILT.glob("*.ipynb"))
+    status = notebooks.check_notebooks(found, workers)
+    print(f"{len(found)} notebooks checked, {time.monotonic() - started:.0f} s")
+    raise typer.Exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(app, "python -m s1lab.book", None)

@@ -51,9 +51,10 @@ def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
 
     cells = []
     for position, cell in enumerate(notebook.cells):
+        content = f"{position}\n{cell.source}".encode()
         kept = {
             "cell_type": cell.cell_type,
-            "id": cell_id(position, cell.source),
+            "id": hashlib.sha256(content).hexdigest()[:12],
             "metadata": _clean_metadata(cell.metadata),
             "source": cell.source,
         }
@@ -61,17 +62,10 @@ def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
             kept["execution_count"] = cell.execution_count
             kept["outputs"] = _clean_outputs(cell.outputs, f"{stamp.source}, cell {position + 1}")
         cells.append(nbformat.from_dict(kept))
-    result = nbformat.v4.new_notebook(cells=cells)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     language = {"name": "python"}
     metadata = {"kernelspec": kernel, "language_info": language, "s1core": asdict(stamp)}
-    result.metadata = nbformat.from_dict(metadata)
-    return result
-
-
-def cell_id(position: int, source: str) -> str:
-    """A stable cell id: 12 hex digits of sha256 over the cell's position and source."""
-    return hashlib.sha256(f"{position}\n{source}".encode()).hexdigest()[:12]
+    return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
 
 
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,9 +148,9 @@ def performance_page(folder: Path) -> str:
         title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
         lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
         lines += ["```text", *text, "```", ""]
-    return "\n".join(
-        lines if files else [*lines, "There are no results: `make bench` makes them.", ""]
-    )
+    if not files:
+        lines += ["There are no results: `make bench` makes them.", ""]
+    return "\n".join(lines)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +37,7 @@ NOTEBOOK_ENVIRONMENT = {
 }
 
 
-def execute(
-    source: str | Path,
-    output: str | Path,
-    profile: str,
-    parameters: Mapping[str, Any] | None = None,
-    seed: int | None = None,
-) -> bool:
+def execute(source: str | Path, output: str | Path, profile: str, seed: int | None = None) -> bool:
     """Execute `source` (jupytext percent format) and write the cleaned notebook to `output`.
 
     It runs in the folder of `output`, with PROFILE, and SEED where the notebook declares it,
@@ -53,8 +47,8 @@ def execute(
         True when the file's bytes changed, False when it already held exactly this.
 
     Raises:
-        RunError: no such source, no parameters cell, an unknown parameter, a failing cell, or an
-            output that would differ between machines.
+        RunError: no such source, no parameters cell, no PROFILE in it, a failing cell, or an output
+            that would differ between machines.
     """
     import jupytext
     import nbformat
@@ -64,7 +58,7 @@ def execute(
     if not source.is_file():
         raise RunError(f"{source}: no such notebook.")
     notebook = jupytext.read(source, fmt="py:percent")
-    values = _injected(source, notebook, profile, parameters or {}, seed)
+    values = _injected(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
         plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
@@ -77,8 +71,7 @@ def execute(
         except papermill.PapermillExecutionError as error:
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    where = _inside_project(source)
+    digest, where = hashlib.sha256(source.read_bytes()).hexdigest(), _inside_project(source)
     stamp = Stamp(where, digest, profile, values, __version__, package_digest())
     text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
@@ -116,15 +109,14 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
             problems.append(f"{built} was made from another {source}: run `make notebooks`.")
     names = {source.stem for source in sources}
     orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
-    return problems + [
-        f"{built} has no source among the notebooks: delete it." for built in orphans
-    ]
+    return problems + [f"{built} has no source in the notebooks: delete it." for built in orphans]
 
 
-def check_notebooks(
-    paths: Sequence[str | Path], sanitize: str | Path | None = None, workers: int = 2
-) -> int:
-    """Run nbval over executed notebooks on the committed results; returns pytest's exit status."""
+def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
+    """Run nbval over executed notebooks on the committed results; returns pytest's exit status.
+
+    What `nbval.cfg` in the working folder replaces is not compared.
+    """
     if not paths:
         raise RunError("no executed notebooks to check: run `make notebooks` first.")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
@@ -132,8 +124,8 @@ def check_notebooks(
     if workers > 1:
         # Cells of one notebook share a kernel, so they must stay on one worker.
         command += ["-n", str(workers), "--dist", "loadfile"]
-    if sanitize is not None:
-        command += ["--nbval-sanitize-with", str(sanitize)]
+    if Path("nbval.cfg").is_file():
+        command += ["--nbval-sanitize-with", "nbval.cfg"]
     with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
         # The results mode may be chosen by the caller; the committed ones are the default.
         environment = {"S1CORE_STORE": "results", **os.environ}
@@ -141,24 +133,17 @@ def check_notebooks(
 
 
 def _injected(
-    source: Path,
-    notebook: NotebookNode,
-    profile: str,
-    parameters: Mapping[str, Any],
-    seed: int | None,
+    source: Path, notebook: NotebookNode, profile: str, seed: int | None
 ) -> dict[str, Any]:
-    """PROFILE, SEED where declared, and the caller's parameters; all must be declared."""
+    """PROFILE, which must be declared, and SEED where it is."""
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if not tagged:
         raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
     declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
-    values: dict[str, Any] = {"PROFILE": profile, **parameters}
-    unknown = sorted(set(values) - declared)
-    if unknown:
-        raise RunError(f"{source} declares no parameter {', '.join(unknown)}.")
-    if seed is not None and "SEED" in declared:
-        values.setdefault("SEED", seed)
-    return dict(sorted(values.items()))
+    if "PROFILE" not in declared:
+        raise RunError(f"{source} declares no parameter PROFILE.")
+    seeded = {"SEED": seed} if seed is not None and "SEED" in declared else {}
+    return {"PROFILE": profile, **seeded}
 
 
 @contextlib.contextmanager

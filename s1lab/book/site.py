@@ -30,6 +30,7 @@ _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", 
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 # A directive, a role or TeX that nothing has rendered.
 _UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
+_FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"')
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -71,8 +72,7 @@ def build(
         site = out / "_build" / "html"
         if shown.is_dir():
             shutil.copytree(shown, site / "_results", dirs_exist_ok=True)
-        problems = site_problems(site, source)
-        if problems:
+        if problems := site_problems(site, source):
             raise RunError("the site is not whole:\n  " + "\n  ".join(problems))
         # An interrupted build leaves the old site or none.
         if html.exists():
@@ -104,10 +104,9 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
         for figure, _ in _shown(notebook):
             if f'id="fig-{figure}"' not in text:
                 problems.append(f"{page.name}: figure {figure} is not on the page")
-        tags = [
-            cell["metadata"].get("tags", []) for cell in _cells(notebook) if cell.get("outputs")
-        ]
-        if any("remove-output" not in of for of in tags) and "cell_output" not in text:
+        with_output = [cell["metadata"] for cell in _cells(notebook) if cell.get("outputs")]
+        shown = any("remove-output" not in of.get("tags", []) for of in with_output)
+        if shown and "cell_output" not in text:
             problems.append(f"{page.name}: no cell output is on the page")
     for page in pages(site):
         problems += [f"{page.relative_to(site)}: {what}" for what in _page_problems(page, site)]
@@ -162,10 +161,7 @@ def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
     """Names of the figures in a notebook's outputs, and the runs that each shows."""
     for cell in _cells(notebook):
         for output in cell.get("outputs", []):
-            markup = "".join(output.get("data", {}).get("text/html", ""))
-            yield from re.findall(
-                r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"', markup
-            )
+            yield from _FIGURE.findall("".join(output.get("data", {}).get("text/html", "")))
 
 
 class _Page(HTMLParser):
@@ -189,9 +185,8 @@ class _Page(HTMLParser):
             self.fetched.append(values[_FETCHED[tag]])
         elif tag == "a":
             self.linked.append(values.get("href", ""))
-        if not self.depth and (
-            tag in self.OWN or {"math", "sig"} & {*values.get("class", "").split()}
-        ):
+        classes = set(values.get("class", "").split())
+        if not self.depth and (tag in self.OWN or {"math", "sig"} & classes):
             self.within = tag
         self.depth += tag == self.within
 

@@ -4,9 +4,3 @@
 `curves`, `forests` and `runs` draw with seaborn, `display` makes the light and dark SVG with its
 PDF; `trace` and `interactive` are HTML. No function here computes a result or reads a run.
 """
-
-from s1lab.figures.curves import scaling_curve
-from s1lab.figures.display import show, to_svg
-from s1lab.figures.style import ink, styled
-
-__all__ = ["ink", "scaling_curve", "show", "styled", "to_svg"]

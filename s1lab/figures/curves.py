@@ -10,6 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
 from s1lab.audit import published
 from s1lab.figures import panels as draw
 from s1lab.figures.labels import label_lines
@@ -17,9 +22,6 @@ from s1lab.figures.panels import PAPER, Table, curve_table, tidy
 from s1lab.figures.style import WIDTH, ink, styled
 
 if TYPE_CHECKING:
-    import pandas
-    from matplotlib.figure import Figure
-
     from s1lab.evaluation.measure import Point
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
@@ -45,27 +47,23 @@ def scaling_curve(
 
 
 def headline(points: Sequence[Point], title: str) -> Figure:
-    """Our curve with intervals beside the paper's Figure 1: the figure of the introduction."""
-    return scaling_curve(curve_rows(points), paper_rows(), title=title)
+    """Our curve with intervals beside the paper's Figure 1: the figure of the introduction.
 
-
-def curve_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """A row for each point; capping and "Wait" are two series that meet at the natural stop."""
-    capped = sorted((p for p in points if p.kind != "wait"), key=lambda p: p.thinking_tokens)
-    forced = [p for kind in ("natural", "wait") for p in points if p.kind == kind]
-    return [_row(p, "capping") for p in capped] + [
-        _row(p, "wait", dashed=1, label=f"{p.waits}x" if p.waits else "") for p in forced
-    ]
-
-
-def paper_rows() -> list[dict[str, Any]]:
-    """The points of the paper's Figure 1, read off its vector graphic."""
+    Capping and "Wait" are two series that meet at the natural stop.
+    """
+    looks = [(p, {"series": "capping"}) for p in points if p.kind != "wait"]
+    looks.sort(key=lambda look: look[0].thinking_tokens)
+    for point in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
+        label = f"{point.waits}x" if point.waits else ""
+        looks.append((point, {"series": "wait", "dashed": 1, "label": label}))
+    ours = [{"x": p.thinking_tokens, **p.accuracy.row("accuracy"), **look} for p, look in looks]
     figure = published.published()["figure1"]["points"]
-    return [
+    paper = [
         {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
         for number, name in enumerate(BENCHMARKS)
         for tokens, percent in sorted(figure[name])
     ]
+    return scaling_curve(ours, paper, title=title)
 
 
 @styled
@@ -135,9 +133,8 @@ def sample_efficiency(
         number = column.rank(method="first", ascending=False) - 1
         table["x"] = place + 0.26 * (number - (column.transform("size") - 1) / 2)
         table["joined"] = False
-    fig = _side_by_side(
-        tables, (title, paper_title), "training examples", log=False, widths=(1, 1.3)
-    )
+    titles = (title, paper_title)
+    fig = _side_by_side(tables, titles, "training examples", log=False, widths=(1, 1.3))
     for panel, table, known in zip(fig.axes, tables, sizes, strict=True):
         unstated = ["not\nstated"] if table["x"].max() > len(known) - 0.5 else []
         names = [f"{size:,.0f}" for size in known] + unstated
@@ -174,13 +171,11 @@ def tokens_and_accuracy(ours: Table, paper: Table) -> Figure:
             that are drawn small. The last row of a benchmark, the longest length, is a circle;
             the others are squares.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    tables = []
-    for rows, look in ((ours, {}), (paper, PAPER)):
-        table = _by_benchmark(rows, "thinking_tokens", **look)
-        longest = ~table.duplicated("benchmark", keep="last")
-        tables.append(table.assign(marker=longest.map({True: "o", False: "s"})))
+    spent = "thinking_tokens"
+    tables = [_by_benchmark(ours, spent), _by_benchmark(paper, spent, **PAPER)]
+    for table in tables:
+        shorter = table.duplicated("benchmark", keep="last")
+        table["marker"] = shorter.map({True: "s", False: "o"})
     fig = _side_by_side(tables, ("Ours", "The paper: s1-32B"), "average thinking tokens")
     for panel in fig.axes:
         low, high = panel.get_xlim()
@@ -189,16 +184,7 @@ def tokens_and_accuracy(ours: Table, paper: Table) -> Figure:
     return fig
 
 
-# ------------------------------------------------------------------------------- details
-
-
-def _row(point: Point, series: str, **look: Any) -> dict[str, Any]:
-    interval = point.accuracy
-    ends = {"accuracy": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"x": point.thinking_tokens, **ends, "series": series, **look}
-
-
-def _by_benchmark(rows: Table, x: str, **look: Any) -> pandas.DataFrame:
+def _by_benchmark(rows: Table, x: str, **look: Any) -> pd.DataFrame:
     """A curve table with a line for each benchmark; the points of the highest one have names."""
     table = tidy(rows, "benchmark", "name", x)
     highest = table["benchmark"] == table["benchmark"][table["accuracy"].idxmax()]
@@ -208,20 +194,18 @@ def _by_benchmark(rows: Table, x: str, **look: Any) -> pandas.DataFrame:
 
 
 def _side_by_side(
-    tables: Sequence[pandas.DataFrame],
+    tables: Sequence[pd.DataFrame],
     titles: Sequence[str],
     across: str,
     *,
     log: bool = True,
     widths: Sequence[float] = (1.55, 1),
-    shared: pandas.DataFrame | None = None,
+    shared: pd.DataFrame | None = None,
 ) -> Figure:
     """A panel for each complete curve table, two in a row; names stand beside their curves.
 
     `shared` has the rows of all panels, where they share their axes.
     """
-    import matplotlib.pyplot as plt
-
     same, down = shared is not None, math.ceil(len(tables) / 2)
     fig, axes = plt.subplots(
         down, min(len(tables), 2), figsize=(WIDTH, 2.9 * down if same else 3.8), squeeze=False,
@@ -232,9 +216,8 @@ def _side_by_side(
         draw.accuracy_axis(panel, shared if same else table)
         if log:
             draw.token_axis(panel, (shared if same else table)["x"])
-        panel.set_title(heading)
-        panel.set_xlabel(across if panel in axes[-1] else "")
-        panel.set_ylabel("accuracy (%)" if panel in axes[:, 0] else "")
+        under = across if panel in axes[-1] else ""
+        panel.set(title=heading, xlabel=under, ylabel="accuracy (%)" if panel in axes[:, 0] else "")
         label_lines(panel, lines)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)

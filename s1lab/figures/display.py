@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
 from s1core.errors import InputError
-from s1lab.figures.style import INKS, ink, settings
+from s1lab.figures.style import INKS, SETTINGS, ink
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
@@ -37,7 +39,7 @@ def show(fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[
     """Display `fig` in a notebook and close it.
 
     Args:
-        fig: drawn with inks only (`s1lab.figures.ink`), so that a dark variant can be made.
+        fig: drawn with inks only (`s1lab.figures.style.ink`), so that a dark variant can be made.
         name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
         alt: what a reader who cannot see the figure should be told, numbers included.
         caption: plain text under the figure.
@@ -83,15 +85,11 @@ def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **co
 
 def render(template: str, **values: Any) -> Markup:
     """A template of this folder with values, each of them escaped."""
-    from markupsafe import Markup
-
     return Markup(_templates().get_template(f"{template}.jinja").render(**values))
 
 
 @functools.lru_cache(maxsize=1)
 def _templates() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     folder = FileSystemLoader(Path(__file__).parent)
     blocks = {"trim_blocks": True, "lstrip_blocks": True}
     made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
@@ -104,7 +102,6 @@ def visible(text: str) -> Markup:
 
     Controls, terminal escapes, overrides of direction and half characters are named by code point.
     """
-    from markupsafe import Markup
 
     def code_point(c: str) -> str:
         name = unicodedata.name(c, "control character").lower()
@@ -119,8 +116,6 @@ def visible(text: str) -> Markup:
 
 def own_waits(text: str) -> Markup:
     """Visible text, a Wait of the model's own pointed out."""
-    from markupsafe import Markup
-
     return Markup(re.sub(r"\bWait\b", '<em class="s1-own">Wait</em>', visible(text)))
 
 
@@ -136,22 +131,18 @@ def ticks(total: int) -> list[int]:
     return [*(at for at in range(0, total, step) if total - at > step / 2), total]
 
 
-# ------------------------------------------------------------------------------------- files
-
-
 def to_svg(fig: Figure, name: str) -> str:
     """SVG text with a transparent background; equal figures give equal bytes.
 
     Raises:
         InputError: a colour is not the light value of an ink.
     """
-    metadata = {"Date": None, "Creator": None}
-    svg = _saved(fig, "svg", metadata, {"svg.hashsalt": name}).decode()
+    svg = _saved(fig, "svg", {"Date": None, "Creator": None}, {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:
         raise InputError(
             f"figure {name}: {', '.join(unknown)} would be wrong on a dark page; "
-            "take colours from s1lab.figures.ink."
+            "take colours from s1lab.figures.style.ink."
         )
     return svg
 
@@ -171,7 +162,7 @@ def _saved(fig: Figure, kind: str, metadata: dict[str, None], options: dict[str,
     import matplotlib
 
     keys = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family")
-    style, buffer = {key: settings()[key] for key in keys}, io.BytesIO()
+    style, buffer = {key: SETTINGS[key] for key in keys}, io.BytesIO()
     with matplotlib.rc_context({**style, **options}), _stamped(fig):
         fig.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

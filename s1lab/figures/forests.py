@@ -6,16 +6,16 @@ Tidy rows in, one Figure out. The first row is on top; what the paper measured i
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from s1core.errors import InputError
 from s1lab.figures.panels import PAPER, Table, draw_marks, note, tidy
 from s1lab.figures.style import WIDTH, ink, styled
-
-if TYPE_CHECKING:
-    import pandas
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOOK = {"series": "ours", "hollow": False, "marker": "o", "low": math.nan, "high": math.nan}
 
@@ -30,11 +30,8 @@ def comparison(
         rows: `name`, `accuracy`, and optionally `low`, `high`, `paper` (the paper's value for
             the same row, drawn hollow) and `series` (an ink; "paper" is drawn hollow).
         metric: what the horizontal axis measures.
-        title: title of the figure.
         gaps: the values are differences against one thing: signs, and a line at zero.
     """
-    import matplotlib.pyplot as plt
-
     table = tidy(rows, "name", "accuracy", **LOOK)
     table["hollow"] = table["series"] == "paper"
     table[["value", "low", "high"]] = 100 * table[["accuracy", "low", "high"]].astype(float)
@@ -56,8 +53,6 @@ def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
     Rows have `benchmark`, `name`, and `difference`, `low`, `high` in percentage points;
     `reference` is what all are compared with, the line at zero.
     """
-    import matplotlib.pyplot as plt
-
     columns = ("benchmark", "name", "difference")
     tables = [tidy(ours, *columns, **LOOK), tidy(paper, *columns, **{**LOOK, **PAPER})]
     heights = [0.85 + 0.34 * table["name"].nunique() for table in tables]
@@ -86,9 +81,6 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
     Raises:
         InputError: there are no rows, or the pool is empty.
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     table = tidy(rows, "stage", "kept", marker="o", paper=math.nan, **PAPER)
     if not table["kept"][0]:
         raise InputError("a funnel starts with a pool that is not empty.")
@@ -108,7 +100,7 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
     return fig
 
 
-def _forest(panel: Axes, table: pandas.DataFrame, *, signed: bool) -> pandas.DataFrame:
+def _forest(panel: Axes, table: pd.DataFrame, *, signed: bool) -> pd.DataFrame:
     """Draw `value` with `low` and `high`, the first name on top; returns rows with their place."""
     names = list(dict.fromkeys(table["name"]))[::-1]
     table = table.assign(place=[float(names.index(name)) for name in table["name"]])

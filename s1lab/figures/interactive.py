@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from markupsafe import Markup
 from s1core.errors import InputError, check_number
 from s1core.records import Problem, Status, from_dict, printable
 from s1lab.figures.display import figure_frame, render
-from s1lab.figures.panels import thousands
+from s1lab.figures.style import thousands
 
 if TYPE_CHECKING:
     from s1lab.evaluation.measure import Point
@@ -56,7 +56,7 @@ def interactive_curve(
         points: measured conditions, in any order.
         grades: for each point its rows of `grades.csv`.
         questions: those that were asked.
-        name, caption: as in `s1lab.figures.show`.
+        name, caption: as in `s1lab.figures.display.show`.
 
     Raises:
         InputError: no points, not as many tables of grades as points, a point lacks a question, or
@@ -69,9 +69,9 @@ def interactive_curve(
         )
     for point in points:
         check_number(f"{point.label}: thinking tokens", point.thinking_tokens, 0, 2**53, False)
-    order = sorted(range(len(points)), key=lambda i: points[i].thinking_tokens)
-    points = [points[i] for i in order]
-    tables = [_by_question(grades[i], points[place].label) for place, i in enumerate(order)]
+    ordered = sorted(zip(points, grades, strict=True), key=lambda pair: pair[0].thinking_tokens)
+    points = [point for point, _ in ordered]
+    tables = [_by_question(rows, point.label) for point, rows in ordered]
     body = render("curve", **_drawing(points), name=name, data=_json(points, tables, questions))
     return figure_frame(name, body=body, caption=caption, runs=[p.run for p in points])
 
@@ -82,14 +82,11 @@ def embed(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-# ------------------------------------------------------------------------------- details
-
-
 def _by_question(rows: Rows, label: str) -> Table:
     """Grades by question; tokens are text in a CSV file."""
     table: Table = {}
     for number, given in enumerate(rows, 1):
-        row = {field.name: given[field.name] for field in fields(CurveGrade) if field.name in given}
+        row = {name: given[name] for name in CurveGrade.__slots__ if name in given}
         if str(row.get("thinking_tokens")).isdecimal():
             row["thinking_tokens"] = int(row["thinking_tokens"])
         try:
@@ -143,14 +140,10 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
 
     marks = [
         {
-            "label": p.label,
-            "accuracy": p.accuracy.percent(),
-            "tokens": p.thinking_tokens,
+            **{"label": p.label, "accuracy": p.accuracy.percent(), "tokens": p.thinking_tokens},
             "series": "wait" if p.kind == "wait" else "capping",
             "x": x(p.thinking_tokens),
-            "y": y(p.accuracy.estimate),
-            "low": y(p.accuracy.low),
-            "high": y(p.accuracy.high),
+            **{name: y(value) for name, value in p.accuracy.row("y").items()},
         }
         for p in points
     ]
@@ -168,8 +161,6 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
             lines.append((series, path, *place, label))
     powers = range(math.ceil(low), math.floor(high) + 1)[:: max(1, math.ceil((high - low) / 9))]
     percents = range(0, top + 1, 10 if top <= 60 else 20)
-    rows, columns = (
-        [(y(p / 100), p) for p in percents],
-        [(x(2**p), thousands(2**p)) for p in powers],
-    )
+    rows = [(y(p / 100), p) for p in percents]
+    columns = [(x(2**p), thousands(2**p)) for p in powers]
     return {**BOX, "lines": lines, "points": marks, "rows": rows, "columns": columns}

@@ -53,17 +53,12 @@ def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
 
 def _candidates(panel: Axes, line: Line, width: float, height: float) -> Iterator[np.ndarray]:
     """Places (left, bottom, right, top) beside the line's points, the best one first."""
-    right, left = PAD, -PAD - width
-    for x, y in panel.transData.transform(line.points)[::-1]:
-        for dx, dy in (
-            (right, -height / 2),
-            (left, -height / 2),
-            (-width / 2, PAD),
-            (-width / 2, -PAD - height),
-            (left, PAD / 2),
-            (right, -PAD / 2 - height),
-        ):
-            yield np.array([x + dx, y + dy, x + dx + width, y + dy + height])
+    right, left, middle = PAD, -PAD - width, -width / 2
+    across = [right, left, middle, middle, left, right]
+    up = [-height / 2, -height / 2, PAD, -PAD - height, PAD / 2, -PAD / 2 - height]
+    for place in panel.transData.transform(line.points)[::-1]:
+        for corner in place + np.column_stack([across, up]):
+            yield np.concatenate([corner, corner + [width, height]])
 
 
 def _pixels(panel: Axes, line: Line) -> np.ndarray:

@@ -15,15 +15,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from s1core.errors import InputError
 from s1lab.figures.labels import Line
-from s1lab.figures.style import INKS, ink
+from s1lab.figures.style import INKS, ink, thousands
 
 if TYPE_CHECKING:
-    import pandas
-    from matplotlib.axes import Axes
-
     from s1lab.evaluation import Interval
 
 Table = Any  # anything that pandas.DataFrame accepts
@@ -32,14 +33,12 @@ LOOK = {"hollow": False, "dashed": 0, "faint": False, "joined": True, "label": "
 PAPER = {"series": "paper", "hollow": True}
 
 
-def tidy(rows: Table, *columns: str, **defaults: Any) -> pandas.DataFrame:
+def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
     """A copy as a data frame that has `columns`, other columns filled with defaults.
 
     Raises:
         InputError: there are no rows, or a column is missing.
     """
-    import pandas as pd
-
     table = pd.DataFrame(rows).reset_index(drop=True)
     missing = [column for column in columns if column not in table]
     if table.empty or missing:
@@ -57,37 +56,31 @@ def curve(
     x: Sequence[float],
     accuracies: Sequence[Interval],
     **look: Any,
-) -> pandas.DataFrame:
+) -> pd.DataFrame:
     """The table of one curve, from measured accuracies; `look` sets further columns."""
-    import pandas as pd
-
-    ends = {"accuracy": "estimate", "low": "low", "high": "high"}
-    measured = {key: [getattr(a, end) for a in accuracies] for key, end in ends.items()}
-    measured["percent"] = [accuracy.percent() for accuracy in accuracies]
-    return pd.DataFrame({"name": name, "series": series, "x": list(x), **measured, **look})
+    measured = pd.DataFrame([{**a.row("accuracy"), "percent": a.percent()} for a in accuracies])
+    return measured.assign(name=name, series=series, x=list(x), **look)
 
 
-def in_words(table: pandas.DataFrame, form: str) -> str:
+def in_words(table: pd.DataFrame, form: str) -> str:
     """A sentence for every curve with a name: `"{first[name]}: {first[percent]}, {last[x]}"`."""
     named = tidy(table[table["name"] != ""], panel="").groupby(["panel", "name"], sort=False)
     return " ".join(form.format(first=rows.iloc[0], last=rows.iloc[-1]) for _, rows in named)
 
 
-def curve_table(rows: Table, **defaults: Any) -> pandas.DataFrame:
+def curve_table(rows: Table, **defaults: Any) -> pd.DataFrame:
     """A complete curve table, accuracies in percent (see the module)."""
     table = tidy(rows, "x", "accuracy", **{"series": "ours", **LOOK, **defaults})
     of = table["series"]
     names, markers = of.map(lambda s: INKS[s].name), of.map(lambda s: INKS[s].marker)
     table = tidy(table, name=names, marker=markers, high=table["low"])
-    for column in ("accuracy", "low", "high"):
-        table[column] = 100 * table[column].astype(float)
+    shares = ["accuracy", "low", "high"]
+    table[shares] = 100 * table[shares].astype(float)
     return table.astype({"x": float, "hollow": bool, "faint": bool, "joined": bool})
 
 
-def draw_curves(panel: Axes, table: pandas.DataFrame) -> list[Line]:
+def draw_curves(panel: Axes, table: pd.DataFrame) -> list[Line]:
     """Draw a curve table; returns the lines for `labels.label_lines`."""
-    import seaborn as sns
-
     joined = table[table["joined"]]
     if len(joined):
         looks = joined.drop_duplicates("name")
@@ -120,11 +113,9 @@ def draw_curves(panel: Axes, table: pandas.DataFrame) -> list[Line]:
 
 
 def draw_marks(
-    panel: Axes, table: pandas.DataFrame, x: str = "x", y: str = "accuracy", *, size: float = 6.5
+    panel: Axes, table: pd.DataFrame, x: str = "x", y: str = "accuracy", *, size: float = 6.5
 ) -> None:
     """A mark for each row in its ink and shape, filled with the page's colour where hollow."""
-    import seaborn as sns
-
     if table.empty:
         return
     shapes = {shape: shape for shape in table["marker"]}
@@ -133,15 +124,12 @@ def draw_marks(
     )
     panel.set(xlabel="", ylabel="")
     marks, colours = panel.collections[-1], [ink(series) for series in table["series"]]
-    hollow = list(zip(colours, table["hollow"], strict=True))
-    marks.set(
-        edgecolors=colours,
-        facecolors=[ink("page") if empty else colour for colour, empty in hollow],
-        linewidths=[1.6 if empty else 0.6 for _, empty in hollow],
-    )
+    hollow = table["hollow"].astype(bool)
+    faces = table["series"].mask(hollow, "page").map(ink)
+    marks.set(edgecolors=colours, facecolors=faces, linewidths=hollow.map({True: 1.6, False: 0.6}))
 
 
-def label_points(panel: Axes, rows: pandas.DataFrame, colour: str) -> None:
+def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
     """Labels beside points: above the first, left of one from which the line rises, else right."""
     rows = rows.sort_values("x")
     follows = [*rows["accuracy"].iloc[1:], -math.inf]
@@ -164,8 +152,6 @@ def note(panel: Axes, text: str, place: tuple[float, float], **options: Any) -> 
 
 def token_axis(panel: Axes, values: Sequence[float]) -> None:
     """A log2 axis of tokens with a few powers of two, and room beside the outermost marks."""
-    from matplotlib.ticker import NullLocator
-
     some = [value for value in values if value > 0]
     if not some:
         return  # nothing was spent, and nothing has no logarithm
@@ -180,16 +166,9 @@ def token_axis(panel: Axes, values: Sequence[float]) -> None:
     panel.set_xlim(low / room, high * room)
 
 
-def accuracy_axis(panel: Axes, table: pandas.DataFrame) -> None:
+def accuracy_axis(panel: Axes, table: pd.DataFrame) -> None:
     """From zero where the curves begin low, so that heights mean something."""
     ends = table[["accuracy", "low", "high"]]
     low, high = ends.min().min(), ends.max().max()
     room = 0.08 * max(high - low, 5)
     panel.set_ylim(-2 if low < 35 else low - room, min(high + room, 102))
-
-
-def thousands(value: float, _: Any = None) -> str:
-    """Axis text: `0.5 -> "0.5"`, `512 -> "512"`, `4096 -> "4k"`, `48000 -> "48k"`."""
-    if value >= 1000:
-        return f"{value / 1024 if value % 1024 == 0 else value / 1000:g}k"
-    return f"{value:g}"

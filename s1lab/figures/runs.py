@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from s1core.errors import InputError
 from s1lab.figures.labels import Line, label_lines
-from s1lab.figures.panels import Table, note, thousands, tidy
-from s1lab.figures.style import WIDTH, ink, styled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from s1lab.figures.panels import Table, note, tidy
+from s1lab.figures.style import WIDTH, ink, styled, thousands
 
 DASHES = ("-", "--", ":", "-.")
 GROUPS = {
@@ -31,22 +31,15 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
     `log` has rows of a training log with `step`, `loss`, `lr` and, for its ends, `epoch`. The thin
     line is the loss as logged, the bold one averages over 5% of the run.
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     table = tidy(log, "step", "loss", "lr")
     # Centred, so that the bold line does not lag behind a falling loss.
     window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
-    for panel, y, look in (
-        (top, "loss", {"linewidth": 0.8, "alpha": 0.35}),
-        (top, "smooth", {}),
-        (bottom, "lr", {"linewidth": 1.5}),
-    ):
-        sns.lineplot(
-            table, x="step", y=y, color=ink("ours"), estimator=None, errorbar=None, ax=panel, **look
-        )
+    line = {"data": table, "x": "step", "color": ink("ours"), "estimator": None, "errorbar": None}
+    sns.lineplot(**line, y="loss", linewidth=0.8, alpha=0.35, ax=top)
+    sns.lineplot(**line, y="smooth", ax=top)
+    sns.lineplot(**line, y="lr", linewidth=1.5, ax=bottom)
     epochs = table["epoch"].astype(int) if "epoch" in table else table["step"] * 0
     for start in table.loc[epochs.diff() > 0, "step"]:
         top.axvline(start, color=ink("rule"), linewidth=0.8, zorder=0)
@@ -72,11 +65,7 @@ def still_thinking(
         table: `name`, `seed` and `tokens`, a row for each generation's thinking tokens. A seed is
             a thin line, all together a bold one.
         cuts: thinking tokens to mark, with what happens there.
-        title: title of the figure.
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     table = tidy(table, "name", "seed", "tokens").astype({"tokens": float})
     fig, panel = plt.subplots(figsize=(WIDTH, 3.6))
     lines = []
@@ -90,12 +79,10 @@ def still_thinking(
         lines.append(Line(str(name), ink("ours"), tuple(points)))
     for line in panel.lines:  # everyone thinks at 0 tokens; an infinite place is not drawn
         line.set_xdata([0, *line.get_xdata()[1:]])
-    panel.set_xlim(0, 1.02 * table["tokens"].max())
-    panel.set_ylim(0, 103)
+    panel.set(xlim=(0, 1.02 * table["tokens"].max()), ylim=(0, 103))
     panel.xaxis.set_major_formatter("{x:,.0f}")
-    for place, text in cuts:
-        if place > table["tokens"].max():
-            continue  # nobody thinks for so long: there is nothing to mark
+    # Where nobody thinks for so long there is nothing to mark.
+    for place, text in (cut for cut in cuts if cut[0] <= table["tokens"].max()):
         panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
         where = {"xycoords": ("data", "axes fraction"), "xytext": (5, -2), "va": "top"}
         note(panel, text, (place, 1), color=ink("muted"), **where)
@@ -111,9 +98,6 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
     The starts of steps and the Waits of `row` (from `s1lab.traces.inspection.uncertainty_rows`)
     are marked.
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     tokens = len(row["entropy"])
     if not tokens:
         raise InputError("nothing to draw: the trace has no thinking tokens.")
@@ -126,16 +110,15 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
         top = 1.1 * max(max(row[measure][i] for i in shown), 0.1)
         panel.set(ylabel=unit, ylim=(0, 1.2 * top))
         panel.margins(x=0.01)
-        for group in ("own", "forced"):
+        # Named at its first place, the forced ones at their last: they end the trace.
+        for group, end, beside in (("own", 0, (-6, "left")), ("forced", -1, (6, "right"))):
             name, series, _, marker = GROUPS[group]
             places = [i for i in row[group] if i in shown]
             look = {"marker": marker, "s": 42, "color": ink(series), "linewidth": 0}
             sns.scatterplot(x=places, y=[top] * len(places), ax=panel, **look)
-            if places and panel is panels[0]:  # the forced ones are at the end of the trace
-                last = {"xytext": (6, 7), "ha": "right"}
-                beside = last if group == "forced" else {"xytext": (-6, 7), "ha": "left"}
-                at = places[-1 if group == "forced" else 0]
-                note(panel, name, (at, top), color=ink(series), **beside)
+            if places and panel is panels[0]:
+                look = {"color": ink(series), "xytext": (beside[0], 7), "ha": beside[1]}
+                note(panel, name, (places[end], top), **look)
     panels[0].set_title(title)
     panels[1].set_xlabel("thinking token")
     return fig
@@ -147,9 +130,6 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
 
     `rows` are of `s1lab.traces.inspection.around_waits`; numbers may be text, as in a CSV file.
     """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     table = tidy(rows, "group", "measure", "offset", "mean", "low", "high")
     table = table.astype({"offset": int, "mean": float, "low": float, "high": float})
     groups = [group for group in GROUPS if (table["group"] == group).any()]

@@ -34,10 +34,15 @@ class Ink:
 
 _STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
 INKS = {name: Ink(**values) for name, values in _STYLE["inks"].items()}
+SETTINGS = {
+    key: INKS[value].light if isinstance(value, str) and value in INKS else value
+    for key, value in _STYLE["settings"].items()
+}
+"""matplotlib settings of the house style."""
 
 
 def ink(name: str) -> str:
-    """The light value of an ink; `s1lab.figures.show` derives the dark page from it.
+    """The light value of an ink; `display.show` derives the dark page from it.
 
     Raises:
         KeyError: no ink has this name; the message lists those that exist.
@@ -47,12 +52,11 @@ def ink(name: str) -> str:
     return INKS[name].light
 
 
-def settings() -> dict[str, Any]:
-    """matplotlib settings of the house style."""
-    return {
-        key: ink(value) if isinstance(value, str) and value in INKS else value
-        for key, value in _STYLE["settings"].items()
-    }
+def thousands(value: float, _: Any = None) -> str:
+    """Axis text: `0.5 -> "0.5"`, `512 -> "512"`, `4096 -> "4k"`, `48000 -> "48k"`."""
+    if value >= 1000:
+        return f"{value / 1024 if value % 1024 == 0 else value / 1000:g}k"
+    return f"{value:g}"
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -65,7 +69,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
         _register_fonts()
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(settings())
+            matplotlib.rcParams.update(SETTINGS)
             return draw(*args, **kwargs)
 
     return wrapper

@@ -195,7 +195,8 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     Raises:
         RunError: a notebook failed; each one is tried, and all failures are named.
     """
-    from s1lab.book import build, execute
+    from s1lab.book.notebooks import execute
+    from s1lab.book.site import build
 
     sources = sorted(Path(notebooks).resolve().glob("*.py"))
     book, failed = Path(book).resolve(), []

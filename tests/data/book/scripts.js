@@ -1,0 +1,2 @@
+text => [...document.scripts].filter(script => script.text.includes(text))
+    .map(script => script.type)
