@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from s1lab.audit.audit import audit, figure2, figure4, headline, selection
+from s1lab.audit import audit as audited
 from s1lab.audit.comparisons import Comparison, comparisons, implied_discordance
 from s1lab.audit.published import accuracies, accuracy_of, published
-from s1lab.audit.tables import cost, table2, table3, table8, totals
+
 
 
 def by_topic(findings: list) -> dict:
