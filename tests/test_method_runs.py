@@ -14,14 +14,7 @@ from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check, worked_out
 from s1core.grading.voting import ballots, majority, same_answer
 from s1core.records import Generation, Problem
-from s1lab.analysis.method_measures import match, measures
-from s1lab.analysis.method_runs import (
-    MethodRun,
-    fits,
-    rejection,
-    sequential,
-    votes,
-)
+from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.audit.published import published, runs
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate

@@ -1,7 +1,6 @@
-"""The paper's claims, each with its numbers and the question that our runs are asked.
+"""The paper's claims (`claims.json`), each with its numbers and what our runs are asked.
 
-The claims are data (`claims.json`). Which differences the paper's own numbers show is asked by
-`s1lab.audit.comparisons`.
+Which differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def _figure_4b() -> str:
     return f"{min(figure['sequential_s1']['acc'][1:])} against {best} at best (GPQA Diamond)"
 
 
-def _scaling_of_bf() -> str:
+def _scaling() -> str:
     value = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
     return f"{value:+.1f} points per doubling (AIME24)"
 
@@ -92,7 +91,7 @@ _PAPER: dict[str, Callable[..., str]] = {
     "figure 4a": _figure_4a,
     "figure 4b": _figure_4b,
     "table 8": lambda: _gap(*(row[0] for row in published()["table8"]["rows"]["AIME24"][::-1])),
-    "scaling of BF": _scaling_of_bf,
+    "scaling of BF": _scaling,
 }
 
 _FILE = files("s1lab.analysis").joinpath("claims.json")

@@ -97,19 +97,19 @@ class Length:
 
     def goes_on(self, tokens: float) -> list[float]:
         """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
-        longer, doubled = (
-            [int((samples.thinking > least).sum()) for samples in self._samples]
-            for least in (tokens, 2 * tokens)
-        )
-        return [part / all_ if all_ else math.nan for part, all_ in zip(doubled, longer)]
+        shares = []
+        for samples in self._samples:
+            longer, doubled = ((samples.thinking > least).sum() for least in (tokens, 2 * tokens))
+            shares.append(float(doubled / longer) if longer else math.nan)
+        return shares
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
-        longer = np.stack([samples.thinking > tokens for samples in self._samples])
-        ended = np.stack([samples.ended for samples in self._samples])
-        correct = np.stack([samples.correct for samples in self._samples])
-        parts = ((p.sum(), ended[p].sum(), correct[p].sum()) for p in (longer, ~longer))
-        return Stops(*(int(count) for part in parts for count in part))
+        measured = [(samples.thinking, samples.ended, samples.correct) for samples in self._samples]
+        thinking, ended, correct = map(np.stack, zip(*measured))
+        parts = (thinking > tokens, thinking <= tokens)
+        counts = ((p.sum(), ended[p].sum(), correct[p].sum()) for p in parts)
+        return Stops(*(int(count) for part in counts for count in part))
 
 
 def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:

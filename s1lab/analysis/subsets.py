@@ -36,13 +36,10 @@ PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
 class TrainingSet:
     """What a training set is made of, and what one training on it costs.
 
-    Attributes:
-        domains: how many subjects the examples come from; 0 where they carry none.
-        thinking_tokens: mean length of a trace.
-        correct: share of traces whose answer is right; None where nobody has judged them.
-        steps, tokens: of the optimizer, and computed by it, over all epochs.
-        flops: at least: every example is taken at the mean length, as
-            `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
+    `domains` counts the subjects of the examples (0 where they carry none), `thinking_tokens` is
+    the mean length of a trace, `correct` the share of traces whose answer is right (None where
+    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` at least: every
+    example at the mean length, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's.
     """
 
     name: str

@@ -5,12 +5,11 @@ measured here, with its 95% interval, and the verdict is read off the interval:
 
 - *agrees*: the whole interval lies on the claimed side;
 - *does not agree*: the whole interval lies on the other side;
-- *inside uncertainty*: the interval contains the border;
-- *not tested*: the runs were not made under this profile.
+- *inside uncertainty*: the interval contains the border, which is zero, or for "no gain" one
+  question of AIME24, the smallest difference that the paper could have seen;
+- *not tested*: the runs were not made under this profile, and functions raise `RunError`.
 
-The border is zero; for "no gain" it is one question of AIME24, the smallest difference that the
-paper could have seen. Shares that are counted rather than estimated (Control) agree when they equal
-what is claimed. Only finished runs are read; where there are none, functions raise `RunError`.
+Shares that are counted rather than estimated (Control) agree when they equal what is claimed.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ import numpy as np
 from s1core.errors import RunError
 from s1core.grading.voting import same_answer
 from s1lab import experiments
-from s1lab.analysis.method_measures import measures
-from s1lab.analysis.method_runs import MethodRun, rejection, sequential, votes
+from s1lab.analysis.methods import MethodRun, measures, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
 from s1lab.evaluation.measure import Samples, read_samples, scores
@@ -81,8 +79,9 @@ def _samples(pipeline: Pipeline, condition: Condition) -> Samples:
 
 
 def _difference(
-    pipeline: Pipeline, a: Sequence[Condition], b: Sequence[Condition], sign: int, border: float = 0
-) -> Measured:
+    pipeline: Pipeline, a: Sequence[Condition], b: Sequence[Condition], sign: int = 1,
+    border: float = 0,
+) -> Measured:  # fmt: skip
     """Accuracy of a minus accuracy of b on the same questions; several conditions are seeds."""
     sides = (np.hstack([scores(pipeline.run(c)) for c in side]) for side in (a, b))
     return _measured(paired_bootstrap(*sides), "points", sign, border)
@@ -90,15 +89,10 @@ def _difference(
 
 def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Measured:
     ends = gap.row("middle", 1 if unit == "tokens" else 100).values()
-    middle, low, high = map(_signed, ends)
-    text = f"{middle} [{low}, {high}] {unit}"
-    return Measured(text, f"{gap.n} questions", verdict(gap, sign, border))
-
-
-def _signed(value: float) -> str:
-    """One decimal with its sign, as printed: `+3.3`, `−0.6`, `0.0`."""
-    text = f"{value:+.1f}".replace("-", "−")
-    return "0.0" if text[1:] == "0.0" else text
+    signed = (f"{end:+.1f}".replace("-", "−") for end in ends)
+    middle, low, high = ("0.0" if text[1:] == "0.0" else text for text in signed)
+    said = verdict(gap, sign, border)
+    return Measured(f"{middle} [{low}, {high}] {unit}", f"{gap.n} questions", said)
 
 
 # ------------------------------------------------------------------ one function per kind of claim
@@ -106,7 +100,7 @@ def _signed(value: float) -> str:
 
 def difference(pipeline: Pipeline, better: Place, worse: Place) -> Measured:
     """Accuracy of one condition above that of another: of what kind, in which experiment."""
-    return _difference(pipeline, [_one(pipeline, *better)], [_one(pipeline, *worse)], 1)
+    return _difference(pipeline, [_one(pipeline, *better)], [_one(pipeline, *worse)])
 
 
 def no_gain(pipeline: Pipeline, more: Place, less: Place) -> Measured:
@@ -119,7 +113,7 @@ def two_waits(pipeline: Pipeline) -> Measured:
     """As many Waits as Table 4 forces (or the fewest of the profile) against none."""
     waited = _wanted("curve", pipeline, kind="wait")
     two = [c for c in waited if c.budget.num_ignore == 2] or waited
-    return _difference(pipeline, two[:1], _wanted("curve", pipeline, kind="natural"), 1)
+    return _difference(pipeline, two[:1], _wanted("curve", pipeline, kind="natural"))
 
 
 def slope(pipeline: Pipeline) -> Measured:
@@ -131,9 +125,8 @@ def slope(pipeline: Pipeline) -> Measured:
 def rejection_slope(pipeline: Pipeline) -> Measured:
     """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
     samples = _samples(pipeline, _one(pipeline, "voting", "natural", 0))
-    evaluation = pipeline.profile.evaluation
-    limits = [*sorted(evaluation.budgets), evaluation.max_thinking]
-    kept = [rejection(samples, limit) for limit in limits]
+    asked = pipeline.profile.evaluation
+    kept = [rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking)]
     return _scaling([r.run for r in kept if r.answered.any()], -1)
 
 
@@ -180,7 +173,7 @@ def class_prompts(pipeline: Pipeline) -> Measured:
 
 def whole_examples(pipeline: Pipeline) -> Measured:
     """Accuracy after training on whole examples against cut ones, all seeds (Table 8)."""
-    return _difference(pipeline, *_sequence_lengths(pipeline), 1)
+    return _difference(pipeline, *_sequence_lengths(pipeline))
 
 
 def cut_examples(pipeline: Pipeline) -> Measured:
