@@ -16,12 +16,12 @@ import numpy as np
 
 from s1core import templates
 from s1core.backends.base import Backend
-from s1core.grading import grade, grade_text
+from s1core.grading import grade
 from s1core.records import Generation, Grade, Problem
 from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
 from s1lab.traces.entropy import MEASURES, token_uncertainty
-from s1lab.traces.steps import StepAnswer, answer_pieces, answers_at_steps, split
+from s1lab.traces.steps import answer_pieces, answers_at_steps, split
 
 Row = dict[str, Any]
 
@@ -82,22 +82,13 @@ def read_traces(
     rows = []
     for generation in generations:
         problem = by_key[generation.problem_key]
-        found = answers_at_steps(backend, problem, generation, **options)
-        answers = [_graded(problem, answer, kind) for answer in found]
-        verdict = grade(problem, generation, kind)
+        verdict, answers = grade(problem, generation, kind), []
+        for cut in answers_at_steps(backend, problem, generation, **options):
+            graded = grade(problem, cut, kind)
+            row = {"thinking_tokens": cut.thinking_tokens, "answer": cut.answer}
+            answers.append(row | {"status": graded.status, "extracted": graded.extracted})
         rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows
-
-
-def _graded(problem: Problem, answer: StepAnswer, kind: str) -> Row:
-    cut_off = answer.finish_reason == "length"
-    verdict = grade_text(problem, answer.answer, kind, cut_off=cut_off, after_cue=True)
-    return {
-        "thinking_tokens": answer.thinking_tokens,
-        "answer": answer.answer,
-        "status": verdict.status,
-        "extracted": verdict.extracted,
-    }
 
 
 # --------------------------------------------------------------------------- uncertainty

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from s1core import templates
-from s1core.backends.base import Backend, SamplingParams
+from s1core.backends.base import Backend
 from s1core.errors import BackendError
-from s1core.forcing.budget import Budget, Machine, rules
+from s1core.forcing import Budget, generate
+from s1core.forcing.budget import Machine, Rules
 from s1core.records import Generation, Origin, Phase, Problem
 from s1core.templates import Template
 
@@ -38,16 +38,6 @@ class TraceStep:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
-
-
-@dataclass(frozen=True, slots=True)
-class StepAnswer:
-    """What the model answers when its thinking is ended after `thinking_tokens` tokens."""
-
-    thinking_tokens: int
-    answer: str
-    answer_tokens: int
-    finish_reason: Literal["stop", "length"]
 
 
 def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
@@ -95,12 +85,12 @@ def answers_at_steps(
     separator: str = "\n\n",
     max_answer: int = 512,
     template: str | Template = "s1",
-) -> list[StepAnswer]:
+) -> list[Generation]:
     """What the model would say if its thinking stopped after each step, the start included.
 
     Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
     trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
-    it gives the same answer. One record per cut: 0 thinking tokens, then the end of each step.
+    it gives the same answer. One generation per cut: no thinking, then up to the end of each step.
 
     Raises:
         BackendError: the generation is another problem's, a cut does not fit, the engine failed.
@@ -110,47 +100,25 @@ def answers_at_steps(
             f"generation of problem {generation.problem_key} with the question of {problem.key}; "
             "pair them by problem key"
         )
-    tokenizer = backend.tokenizer
-    delimiters = templates.resolve(template, tokenizer)
-    prompt = templates.prompt_ids(template, tokenizer, problem.question)
     thinking = generation.token_ids("thinking")
-    cuts = [0, *(step.end for step in split(generation, tokenizer, separator))]
-    machines = []
-    for cut in cuts:
-        budget = Budget(max_thinking=cut, max_answer=max_answer)
-        machine = Machine(rules(budget, delimiters, tokenizer), prompt, backend.context_length)
-        machine.start()
-        if cut and machine.room < cut:
+
+    def resumed(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
+        """A machine that has thought as far as its budget lets it."""
+        machine, cut = Machine(rules, prompt, context_length), rules.max_thinking
+        if machine.room < cut:
             raise BackendError(
                 f"problem {problem.key}: {cut} thinking tokens and an answer of {max_answer} do "
-                f"not fit into a context of {backend.context_length}; lower max_answer"
+                f"not fit into a context of {context_length}; lower max_answer"
             )
+        machine.start()
         machine.take(thinking[:cut])
-        machines.append(machine)
-    _sample(backend, prompt, machines)
-    found = []
-    for cut, machine in zip(cuts, machines, strict=True):
-        ids = [
-            token
-            for segment in machine.segments
-            if (segment.phase, segment.origin) == ("answer", "sampled")
-            for token in segment.token_ids
-        ]
-        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        found.append(StepAnswer(cut, text, len(ids), machine.finish_reason))
-    return found
+        return machine
 
-
-def _sample(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
-    """Let every machine, its thinking closed, sample its answer."""
-    for first in range(0, len(machines), backend.batch_size):
-        block = machines[first : first + backend.batch_size]
-        prompts = [[*prompt, *machine.token_ids] for machine in block]
-        params = [SamplingParams(m.room, stop_token_ids=tuple(sorted(m.stops))) for m in block]
-        for machine, completion in zip(block, backend.complete(prompts, params), strict=True):
-            if completion.finish_reason == "error":
-                raise BackendError(f"an answer could not be sampled: {completion.error}")
-            machine.take(completion.token_ids)
+    cuts = [0, *(step.end for step in split(generation, backend.tokenizer, separator))]
+    budgets = [Budget(max_thinking=cut, max_answer=max_answer) for cut in cuts]
+    problems = [problem] * len(cuts)
+    options = {"template": template, "machine": resumed, "native": False}
+    return list(generate(backend, problems, budgets, **options))
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
