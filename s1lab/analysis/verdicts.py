@@ -26,12 +26,12 @@ from s1lab import experiments
 from s1lab.analysis.methods import MethodRun, measures, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
-from s1lab.evaluation.measure import Samples, read_samples, scores
+from s1lab.evaluation.measure import Samples, read_samples
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 
-Place = tuple[str, str, int]
-"""Of a condition: the experiment, its kind, and which of that kind."""
+Place = tuple[str, str | None, int]
+"""Of conditions: the experiment, their kind, and which of that kind (see `_chosen`)."""
 
 Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
 
@@ -67,24 +67,19 @@ def _wanted(experiment: str, pipeline: Pipeline, **fields: object) -> list[Condi
     return found
 
 
-def _one(pipeline: Pipeline, experiment: str, kind: str, place: int) -> Condition:
-    found = _wanted(experiment, pipeline, kind=kind)
+def _chosen(pipeline: Pipeline, experiment: str, kind: str | None, place: int) -> list[Condition]:
+    """The condition at a place among those of a kind; without one, all of the kind that is there.
+
+    Several conditions are seeds of one training.
+    """
+    found = _wanted(experiment, pipeline, **({"kind": kind} if kind else {}))
     if not -len(found) <= place < len(found):
         raise RunError(f"the profile asks for {len(found)} conditions of {experiment}, {kind}")
-    return found[place]
+    return [found[place]] if kind else [c for c in found if c.kind == found[place].kind]
 
 
 def _samples(pipeline: Pipeline, condition: Condition) -> Samples:
     return read_samples(pipeline.run(condition))
-
-
-def _difference(
-    pipeline: Pipeline, a: Sequence[Condition], b: Sequence[Condition], sign: int = 1,
-    border: float = 0,
-) -> Measured:  # fmt: skip
-    """Accuracy of a minus accuracy of b on the same questions; several conditions are seeds."""
-    sides = (np.hstack([scores(pipeline.run(c)) for c in side]) for side in (a, b))
-    return _measured(paired_bootstrap(*sides), "points", sign, border)
 
 
 def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Measured:
@@ -98,15 +93,17 @@ def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Mea
 # ------------------------------------------------------------------ one function per kind of claim
 
 
-def difference(pipeline: Pipeline, better: Place, worse: Place) -> Measured:
-    """Accuracy of one condition above that of another: of what kind, in which experiment."""
-    return _difference(pipeline, [_one(pipeline, *better)], [_one(pipeline, *worse)])
+def difference(
+    pipeline: Pipeline, better: Place, worse: Place, measure: str = "correct", sign: int = 1
+) -> Measured:
+    """A measure (of `Samples`) under one condition above that under another, same questions.
 
-
-def no_gain(pipeline: Pipeline, more: Place, less: Place) -> Measured:
-    """No gain of a condition over another, by as much as one question of AIME24."""
-    sides = ([_one(pipeline, *place)] for place in (more, less))
-    return _difference(pipeline, *sides, -1, ONE_QUESTION)
+    Sign -1 claims no gain, by as much as one question of AIME24.
+    """
+    sides = _chosen(pipeline, *better), _chosen(pipeline, *worse)
+    if sides[0] == sides[1]:
+        raise RunError("the profile asks for one of the two conditions only")
+    return _difference(pipeline, *sides, measure, sign)
 
 
 def two_waits(pipeline: Pipeline) -> Measured:
@@ -114,6 +111,18 @@ def two_waits(pipeline: Pipeline) -> Measured:
     waited = _wanted("curve", pipeline, kind="wait")
     two = [c for c in waited if c.budget.num_ignore == 2] or waited
     return _difference(pipeline, two[:1], _wanted("curve", pipeline, kind="natural"))
+
+
+def _difference(
+    pipeline: Pipeline,
+    a: Sequence[Condition],
+    b: Sequence[Condition],
+    measure: str = "correct",
+    sign: int = 1,
+) -> Measured:
+    sides = (np.hstack([getattr(_samples(pipeline, c), measure) for c in side]) for side in (a, b))
+    unit, border = "points" if measure == "correct" else "tokens", ONE_QUESTION * (sign < 0)
+    return _measured(paired_bootstrap(*sides), unit, sign, border)
 
 
 def slope(pipeline: Pipeline) -> Measured:
@@ -124,7 +133,7 @@ def slope(pipeline: Pipeline) -> Measured:
 
 def rejection_slope(pipeline: Pipeline) -> Measured:
     """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
-    samples = _samples(pipeline, _one(pipeline, "voting", "natural", 0))
+    samples = _samples(pipeline, *_chosen(pipeline, "voting", "natural", 0))
     asked = pipeline.profile.evaluation
     kept = [rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking)]
     return _scaling([r.run for r in kept if r.answered.any()], -1)
@@ -171,30 +180,10 @@ def class_prompts(pipeline: Pipeline) -> Measured:
     return Measured(f"{share:.0f}% ({listed} tokens)", n, said)
 
 
-def whole_examples(pipeline: Pipeline) -> Measured:
-    """Accuracy after training on whole examples against cut ones, all seeds (Table 8)."""
-    return _difference(pipeline, *_sequence_lengths(pipeline))
-
-
-def cut_examples(pipeline: Pipeline) -> Measured:
-    """Thinking tokens after training on cut examples against whole ones (Table 8)."""
-    sides = _sequence_lengths(pipeline)
-    whole, cut = (np.hstack([_samples(pipeline, c).thinking for c in side]) for side in sides)
-    return _measured(paired_bootstrap(cut, whole), "tokens")
-
-
-def _sequence_lengths(pipeline: Pipeline) -> list[list[Condition]]:
-    """The conditions of the longest and of the shortest sequence length."""
-    listed = _wanted("sequence_lengths", pipeline)
-    if listed[0].kind == listed[-1].kind:
-        raise RunError("the profile trains at one sequence length")
-    return [[c for c in listed if c.kind == listed[place].kind] for place in (-1, 0)]
-
-
 def votes_of_the_base(pipeline: Pipeline) -> Measured:
     """Single answers of the fine-tuned model against a vote over all samples of the base model."""
-    base = pipeline.run(_one(pipeline, "voting", "majority, base", 0))
-    ours = scores(pipeline.run(_one(pipeline, "curve", "natural", 0)))
+    base = pipeline.run(*_chosen(pipeline, "voting", "majority, base", 0))
+    ours = _samples(pipeline, *_chosen(pipeline, "curve", "natural", 0)).correct
     kind = benchmarks.benchmark(base.settings["benchmark"]).kind
     samples = read_samples(base)
     (voted,) = votes(samples, same_answer(kind), at=[samples.correct.shape[1]])

@@ -1,10 +1,9 @@
 """What an accuracy can and cannot say: intervals, paired comparisons, and power.
 
 The paper reports one greedy run per number (Section 4.1) and a paired bootstrap for its data
-ablations (Table 2: 95% intervals from 10,000 resamples). This module supplies both and what is
-missing between them. Intervals are 95%, accuracies fractions in [0, 1], and randomness is passed
-in. Every function raises `InputError` for what is no such number, or too few of them. It knows
-nothing about models or files.
+ablations (Table 2: 95% intervals from 10,000 resamples). Intervals are 95%, accuracies fractions
+in [0, 1], and randomness is passed in. Every function raises `InputError` for what is no such
+number, or too few of them.
 """
 
 from __future__ import annotations
@@ -29,10 +28,7 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95% confidence interval, as fractions.
-
-    `n` is the number of questions behind it and `method` names the procedure.
-    """
+    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`."""
 
     estimate: float
     low: float
@@ -100,12 +96,10 @@ def clustered_bootstrap(
 ) -> Interval:
     """pass@1 over several seeds with an interval that resamples questions, not answers.
 
-    Args:
-        scores: (questions, seeds) of 0/1 or fractions; NaN where a sample is missing.
-
-    A question moves with all of its seeds: they are not independent evidence about the benchmark.
-    Percentiles are widened for few questions (see `widened_ends`). When every question scores the
-    same there is nothing to resample, and the interval is Wilson's.
+    `scores` are (questions, seeds) of 0/1 or fractions, NaN where a sample is missing. A question
+    moves with all of its seeds: they are not independent evidence about the benchmark. Percentiles
+    are widened for few questions (see `widened_ends`). When every question scores the same there is
+    nothing to resample, and the interval is Wilson's.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:
@@ -113,9 +107,8 @@ def clustered_bootstrap(
     estimate, n = float(means.mean()), means.size
     if np.ptp(means) == 0:
         method = "Wilson over questions (all questions score the same)"
-        return replace(
-            wilson(min(max(estimate, 0.0), 1.0) * n, n), estimate=estimate, method=method
-        )
+        ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
+        return replace(ends, estimate=estimate, method=method)
     low, high = _bootstrap_ends(means, seed, resamples)
     method = f"question-clustered bootstrap, {resamples} resamples"
     return Interval(estimate, low, high, n, method).within(0.0, 1.0)
@@ -126,11 +119,9 @@ def paired_bootstrap(
 ) -> Interval:
     """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper).
 
-    Args:
-        a, b: scores or tokens, (questions,) or (questions, seeds), rows in the same order of
-            questions; NaN where a sample is missing.
-
-    Percentiles are widened for few questions; the paper's are plain.
+    `a` and `b` are scores or tokens, (questions,) or (questions, seeds), rows in the same order of
+    questions; NaN where a sample is missing. Percentiles are widened for few questions; the paper's
+    are plain.
     """
     ours, theirs = _question_means(a), _question_means(b)
     if ours.size != theirs.size:
@@ -144,10 +135,9 @@ def paired_bootstrap(
 def crossed_interval(values: ArrayLike) -> Interval:
     """Mean of (questions, seeds) with an interval over questions and seeds of training (Table 8).
 
-    Both are crossed random effects: each seed answers the same questions. The variance of the mean
-    is estimated as that of the question means plus that of the seed means, which counts what is
-    peculiar to one question under one seed twice and so errs to the wide side (as the pigeonhole
-    bootstrap of Owen 2007 does). Student's t with Satterthwaite's degrees of freedom keeps it
+    Both are crossed random effects: each seed answers the same questions. The variances of the
+    question means and of the seed means are added, which errs to the wide side (as the pigeonhole
+    bootstrap of Owen 2007 does); Student's t with Satterthwaite's degrees of freedom keeps it
     honest for three seeds. One seed gives the interval over questions alone; `method` says so.
     """
     from scipy import stats
@@ -184,10 +174,9 @@ def questions_needed(
 ) -> int:
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
 
-    Args:
-        discordant: share of questions on which the two differ. None takes two independent runs,
-            p_a (1 - p_b) + p_b (1 - p_a); |p_a - p_b| is the smallest that is possible.
-        power: the chance to see it, at the two-sided 5% level.
+    `discordant` is the share of questions on which the two differ (|p_a - p_b| at least; None takes
+    two independent runs, p_a (1 - p_b) + p_b (1 - p_a)), `power` the chance to see it, at the
+    two-sided 5% level.
 
     `questions_needed(0.567, 0.5)` is the paper's headline: 872 questions; AIME24 has 30.
     """
@@ -199,8 +188,8 @@ def questions_needed(
             f"no number of questions shows {p_a} against {p_b} with {share} discordant and power "
             f"{power}: all are shares, and the gap is neither zero nor more than is discordant"
         )
-    upper = NormalDist().inv_cdf(power)
-    root = _Z * math.sqrt(share) + upper * math.sqrt(max(share - gap * gap, 0.0))
+    rest = NormalDist().inv_cdf(power) * math.sqrt(max(share - gap * gap, 0.0))
+    root = _Z * math.sqrt(share) + rest
     return math.ceil((root / gap) ** 2)
 
 
@@ -230,22 +219,15 @@ def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:
     A mean over n resampled questions spreads sqrt((n - 1) / n) too little and ignores Student's t
     (Hesterberg 2015, "expanded percentile").
     """
-    tail = 0.025
-    if n > 1:
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * _student_t(n - 1))
+    tail, z, v = 0.025, _Z, n - 1
+    if v:
+        # Cornish-Fisher's expansion, not scipy's exact t: finished runs hold ends widened by it.
+        second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        student = z + (z**3 + z) / (4 * v) + second + third
+        tail = NormalDist().cdf(-math.sqrt(n / v) * student)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _student_t(v: int) -> float:
-    """97.5% of Student's t by its Cornish-Fisher expansion (error < 0.01 from 5 degrees on).
-
-    Not scipy's, which is exact: the bytes of finished runs hold ends that were widened by it.
-    """
-    z = _Z
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    return z + (z**3 + z) / (4 * v) + second + third
 
 
 def _question_means(scores: ArrayLike) -> Array:
