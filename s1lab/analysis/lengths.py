@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 """What is read from graded generations; `cut_short` is thinking that did not end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stops:
+class Stops(NamedTuple):
     """Generations that think longer than some length, and the others."""
 
     longer: int
@@ -75,12 +74,8 @@ class Length:
         return self.table(measure).mean(axis=0).tolist()
 
     def interval(self, measure: str) -> Interval:
-        """Mean of a measure over questions and seeds, with its interval over both.
-
-        Where all generations agree there is no variance: Wilson's interval over questions.
-        """
-        table = self.table(measure)
-        found = crossed_interval(table)
+        """Mean over questions and seeds, with its interval over both; Wilson's where all agree."""
+        found = crossed_interval(table := self.table(measure))
         if measure == "thinking_tokens":
             return found.within(0.0)
         alike = np.ptp(table) == 0
@@ -120,14 +115,14 @@ def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
     """
     profile, found = pipeline.profile, {}
     for condition in sequence_lengths(profile, benchmark):
-        changes = dict(condition.training.changes)
-        place = changes.get("max_seq_len", profile.sft["max_seq_len"])
-        found.setdefault(place, {})[changes.get("seed", profile.seed)] = condition
+        changes = {"max_seq_len": profile.sft["max_seq_len"], "seed": profile.seed}
+        changes |= dict(condition.training.changes)
+        found.setdefault(changes["max_seq_len"], {})[changes["seed"]] = condition
     if not found:
         raise InputError("the profile trains at one sequence length: name seq_lens in ablations")
     trained = []
     for tokens, seeds in sorted(found.items()):
-        runs = tuple(pipeline.run(condition) for condition in seeds.values())
+        runs = tuple(map(pipeline.run, seeds.values()))
         training = pipeline.checkpoint(next(iter(seeds.values())).training)
         trained.append(Length(tokens, benchmark, tuple(seeds), runs, training))
     return trained
@@ -150,9 +145,8 @@ def rows(found: Iterable[Length]) -> list[Row]:
     for length in found:
         tokens = length.interval("thinking_tokens")
         row = {"benchmark": length.benchmark, "name": f"{length.tokens:,}"}
-        row |= length.interval("accuracy").row("accuracy")
         row |= {"thinking_tokens": tokens.estimate, "most": tokens.high}
-        row["fewest"] = max(tokens.low, 1.0)
+        row |= {"fewest": max(tokens.low, 1.0), **length.interval("accuracy").row("accuracy")}
         row["seeds"] = [*zip(length.by_seed("thinking_tokens"), length.by_seed("accuracy"))]
         drawn.append(row)
     return drawn

@@ -27,12 +27,9 @@ from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 class MethodRun:
     """One setting of a method, question by question; arrays of shape (questions,).
 
-    Attributes:
-        correct: expected accuracy.
-        thinking: mean thinking tokens of what is counted as its answer; NaN where there is none.
-        tokens: all tokens spent on the question, thinking and answers of every sample.
-        keeps: share of its generations within `limit`, in thinking tokens (Control, Eq. 1, per
-            generation); both are NaN without a limit.
+    `correct` is the expected accuracy, `thinking` the mean thinking tokens of what is counted as
+    the answer (NaN where nothing is), `tokens` all that were spent, and `keeps` the share of
+    generations within `limit` thinking tokens (Control, Eq. 1); both are NaN without a limit.
     """
 
     method: str

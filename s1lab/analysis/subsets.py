@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,11 +77,7 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A training set's model on one benchmark, beside the one trained on s1.
-
-    `difference` is accuracy minus that of s1, paired over questions (10,000 resamples, as in
-    Table 2); None for s1 itself.
-    """
+    """A training set's model on one benchmark; `difference` to s1's is paired, None for s1's."""
 
     name: str
     benchmark: str
@@ -104,8 +101,8 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
     s1 = pipeline.run(conditions[0])
     gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
-    rows = ((c.label, benchmark, pipeline.point(c)) for c in conditions)
-    return [Compared(*row, gap) for row, gap in zip(rows, gaps, strict=True)]
+    points = map(pipeline.point, conditions)
+    return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
 
 
 # --------------------------------------------------------------- rows for figures, in points
@@ -119,13 +116,13 @@ def difference_rows(compared: Iterable[Compared]) -> list[Row]:
 
 def paper_difference_rows() -> list[Row]:
     """The paper's differences to s1K with the intervals that Table 2 prints."""
-    intervals = published()["table2_intervals"]["rows"]
     rows = []
-    for name, theirs in list(PAPER_NAMES.items())[1:]:
-        for benchmark in PAPER_BENCHMARKS:
-            ours, s1 = (accuracy_of("Table 2", n, benchmark).percent for n in (theirs, "s1K"))
-            low, high = intervals[theirs][benchmark]
-            rows.append(_row(benchmark, name, Interval(ours - s1, low, high, 0).row("difference")))
+    for name, benchmark in product(list(PAPER_NAMES)[1:], PAPER_BENCHMARKS):
+        printed = (PAPER_NAMES[name], "s1K")
+        ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in printed)
+        low, high = published()["table2_intervals"]["rows"][printed[0]][benchmark]
+        row = {"difference": ours - s1, "low": low, "high": high}
+        rows.append(_row(benchmark, name, row))
     return rows
 
 
@@ -138,13 +135,11 @@ def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
-    hours = published()["compute_h100_hours"]
-    rows = []
-    for benchmark in PAPER_BENCHMARKS:
-        for name in ("s1K", "59K-full"):
-            printed = accuracy_of("Table 2", name, benchmark)
-            row = _row(benchmark, name, wilson(printed.correct, printed.n).row("accuracy"))
-            rows.append(row | {"cost": hours[name] / hours["s1K"]})
+    hours, rows = published()["compute_h100_hours"], []
+    for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
+        printed = accuracy_of("Table 2", name, benchmark)
+        row = wilson(printed.correct, printed.n).row("accuracy")
+        rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
     return rows
 
 

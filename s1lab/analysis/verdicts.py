@@ -100,29 +100,19 @@ def difference(
 
     Sign -1 claims no gain, by as much as one question of AIME24.
     """
-    sides = _chosen(pipeline, *better), _chosen(pipeline, *worse)
-    if sides[0] == sides[1]:
+    a, b = _chosen(pipeline, *better), _chosen(pipeline, *worse)
+    if a == b:
         raise RunError("the profile asks for one of the two conditions only")
-    return _difference(pipeline, *sides, measure, sign)
+    sides = (np.hstack([getattr(_samples(pipeline, c), measure) for c in side]) for side in (a, b))
+    unit, border = "points" if measure == "correct" else "tokens", ONE_QUESTION * (sign < 0)
+    return _measured(paired_bootstrap(*sides), unit, sign, border)
 
 
 def two_waits(pipeline: Pipeline) -> Measured:
     """As many Waits as Table 4 forces (or the fewest of the profile) against none."""
-    waited = _wanted("curve", pipeline, kind="wait")
-    two = [c for c in waited if c.budget.num_ignore == 2] or waited
-    return _difference(pipeline, two[:1], _wanted("curve", pipeline, kind="natural"))
-
-
-def _difference(
-    pipeline: Pipeline,
-    a: Sequence[Condition],
-    b: Sequence[Condition],
-    measure: str = "correct",
-    sign: int = 1,
-) -> Measured:
-    sides = (np.hstack([getattr(_samples(pipeline, c), measure) for c in side]) for side in (a, b))
-    unit, border = "points" if measure == "correct" else "tokens", ONE_QUESTION * (sign < 0)
-    return _measured(paired_bootstrap(*sides), unit, sign, border)
+    waits = [c.budget.num_ignore for c in _wanted("curve", pipeline, kind="wait")]
+    place = waits.index(2) if 2 in waits else 0
+    return difference(pipeline, ("curve", "wait", place), ("curve", "natural", 0))
 
 
 def slope(pipeline: Pipeline) -> Measured:
