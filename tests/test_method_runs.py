@@ -11,9 +11,8 @@ import pytest
 from s1core.backends.hf import HFBackend
 from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
-from s1core.grading.countdown import check, worked_out
-from s1core.grading.voting import ballots, majority, same_answer
-from s1core.records import Generation, Problem
+from s1core.grading.voting import majority, same_answer
+from s1core.records import Problem
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.audit.published import published, runs
 from s1lab.evaluation import control, scaling_per_doubling
@@ -64,22 +63,6 @@ def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
 
 
-def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
-    """So a vote by value never joins a right answer with a wrong one."""
-    numbers, question = "3 7 8".split(), "Use 3 7 8 to make 29"
-    answers = [
-        f"( {a} {f} {b} ) {g} {c}"
-        for a, b, c in [*itertools.permutations(numbers), ("7", "7", "15"), ("3", "7", "7")]
-        for f, g in itertools.product("+-*/", repeat=2)
-    ]
-    assert worked_out("( 3 * 7 ) + 8") == (29, (3, 7, 8))
-    verdicts: dict[int, set[bool]] = {}
-    for vote, answer in zip(ballots(answers, same_answer("countdown")), answers, strict=True):
-        verdicts.setdefault(vote, set()).add(check(question, answer))
-    assert all(len(verdict) == 1 for verdict in verdicts.values())
-    assert {True} in verdicts.values() and len(verdicts) < len(answers)
-
-
 # ------------------------------------------------------------------------------------ voting
 
 
@@ -115,12 +98,11 @@ def stored(tmp_path_factory):
     backend = HFBackend(tiny_model(), tiny_tokenizer())
     options = {"samples": 6, "temperature": 1.0, "seed": 3}
     drawn = list(generate(backend, PROBLEMS, Budget(60, max_answer=5), **options))
-    store = RunStore(tmp_path_factory.mktemp("store"))
-    run = store.ensure(
-        "generate",
-        {},
-        lambda run: run.write_table("grades.csv", tabulate(PROBLEMS, drawn, "countdown")),
-    )
+    store, rows = RunStore(tmp_path_factory.mktemp("s")), tabulate(PROBLEMS, drawn, "countdown")
+    ragged = store.ensure("generate", {"a": 1}, lambda r: r.write_table("grades.csv", rows[1:]))
+    with pytest.raises(RunError, match="equally many samples"):
+        read_samples(ragged)
+    run = store.ensure("generate", {}, lambda run: run.write_table("grades.csv", rows))
     return backend, drawn, read_samples(run)
 
 
@@ -168,11 +150,8 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
         by_hand = (run.correct[i], run.thinking[i], found.tries[i], run.tokens[i])
         assert by_hand == pytest.approx(np.mean(tried, axis=0), nan_ok=True)
         assert found.answered[i] == fits(samples, limit)[i].any()
-
-
-def test_insisting_on_short_traces_is_compared_on_the_questions_that_have_one():
-    samples = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
-    gain = rejection(samples, 10).gain
+    one = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
+    gain = rejection(one, 10).gain  # on the questions that have a short trace
     assert (gain.estimate, gain.n) == (0.5, 2)
 
 
@@ -200,21 +179,6 @@ def test_methods_are_matched_on_the_line_between_two_settings():
 # ----------------------------------------------------------------------------------- measures
 
 
-@pytest.mark.parametrize("method", ["BF", "TCC", "TCC+BF", "SCC", "SCC+BF"])
-def test_measures_of_the_papers_points_are_those_of_table_3(method):
-    """One question per thirtieth: the paper's averages, spread over 30 questions."""
-    paper = runs(method)
-    limits = paper.limits or [tokens + 1 for tokens in paper.thinking_tokens]
-    made_runs = [
-        setting(method, [tokens] * 30, np.arange(30) < round(30 * percent / 100), limit)
-        for tokens, percent, limit in zip(paper.thinking_tokens, paper.accuracy, limits)
-    ]
-    found, printed = measures(made_runs), published()["table3"]["rows"][method]
-    assert round(100 * found.performance.estimate, 1) == printed["performance"]
-    assert round(100 * found.scaling.estimate) == printed["scaling"]
-    assert 100 * found.control_of_runs == pytest.approx(printed["control"])
-
-
 def test_measures_are_those_of_the_metrics_module():
     rng, limits = np.random.default_rng(1), [16, 32, 64]
     drawn = [made(rng.random((40, 3)) < 0.3 + limit / 200, rng.integers(4, 50, (40, 3)))
@@ -228,6 +192,16 @@ def test_measures_are_those_of_the_metrics_module():
     assert 100 * found.control_of_runs == pytest.approx(control(tokens, limits))
     assert found.control.estimate == pytest.approx(np.mean([run.keeps for run in made_runs]))
     assert found.scaling.low < found.scaling.estimate < found.scaling.high
+    for method in ("BF", "TCC", "SCC+BF"):  # the paper's averages, spread over 30 questions
+        paper, printed = runs(method), published()["table3"]["rows"][method]
+        limits = paper.limits or [tokens + 1 for tokens in paper.thinking_tokens]
+        found = measures([
+            setting(method, [tokens] * 30, np.arange(30) < round(30 * percent / 100), limit)
+            for tokens, percent, limit in zip(paper.thinking_tokens, paper.accuracy, limits)
+        ])  # fmt: skip
+        assert round(100 * found.performance.estimate, 1) == printed["performance"]
+        assert round(100 * found.scaling.estimate) == printed["scaling"]
+        assert 100 * found.control_of_runs == pytest.approx(printed["control"])
 
 
 def test_the_interval_of_scaling_covers_what_generated_the_data():
@@ -251,14 +225,3 @@ def test_what_is_not_defined_is_none():
     for limit in (0, -1, math.nan):
         with pytest.raises(InputError, match="accepts nothing"):
             rejection(made([[1, 0]]), limit)
-
-
-def test_ragged_samples_are_refused(tmp_path):
-    rows = tabulate(
-        PROBLEMS[:2],
-        [Generation(PROBLEMS[i].key, s, (), "ended", 0) for i, s in [(0, 0), (0, 1), (1, 0)]],
-        "countdown",
-    )
-    run = RunStore(tmp_path).ensure("generate", {}, lambda r: r.write_table("grades.csv", rows))
-    with pytest.raises(RunError, match="equally many samples"):
-        read_samples(run)

@@ -53,12 +53,10 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
     assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
     pieces = [(piece.origin, piece.text) for piece in steps[2].pieces]
     assert pieces == [("forced", "Wait"), ("sampled", " 3 + 7\n")]
-
-
-def test_white_space_alone_is_no_step() -> None:
-    trace = generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n"))
-    texts = [step.text for step in split(trace, tiny_tokenizer())]
-    assert texts == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
+    answer = [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())]
+    assert answer == [("forced", "<|im_start|>answer\n"), ("sampled", "3 + 7")]
+    spaced = split(generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n")), tiny_tokenizer())
+    assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
 
 
 pieces = st.lists(
@@ -79,14 +77,6 @@ def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separat
     assert "".join(step.text for step in steps) == "".join(text for _, text in runs)
     for step in steps:
         assert sum(piece.tokens for piece in step.pieces) == step.end - step.start > 0
-
-
-def test_the_answer_says_which_of_it_was_forced() -> None:
-    trace = generation(("sampled", "3 + 7\n"))
-    assert [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())] == [
-        ("forced", "<|im_start|>answer\n"),
-        ("sampled", "3 + 7"),
-    ]
 
 
 # ------------------------------------------------------------------- answers at the steps
@@ -144,18 +134,10 @@ def test_entropy_and_varentropy_by_hand() -> None:
     # 1/2 * (1 - 1.5)^2 + 1/2 * (2 - 1.5)^2
     assert varentropy == pytest.approx([0, 0, 0.25])
     assert surprisal == pytest.approx([1, 0, 1])
-
-
-def test_a_forced_token_that_the_model_excludes_has_infinite_surprisal() -> None:
-    model = Fixed([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
-    (found,) = token_uncertainty(model, [[0]], [[2]])
-    assert found.tolist() == [[0], [0], [math.inf]]
-
-
-def test_ids_that_are_never_sampled_have_no_share() -> None:
-    model = Fixed([[0.25, 0.25, 0.5]] * 3)
-    (found,) = token_uncertainty(model, [[0]], [[1]], vocabulary=2)
-    assert found.ravel() == pytest.approx([1, 0, 1])
+    certain = Fixed([[0, 1, 0], [0, 0, 1], [1, 0, 0]])  # a forced token that the model excludes
+    assert token_uncertainty(certain, [[0]], [[2]])[0].tolist() == [[0], [0], [math.inf]]
+    padded = token_uncertainty(Fixed([[0.25, 0.25, 0.5]] * 3), [[0]], [[1]], vocabulary=2)
+    assert padded[0].ravel() == pytest.approx([1, 0, 1])
     with pytest.raises(InputError, match="at least one token"):
         token_uncertainty(model, [[]], [[1]])
 
@@ -229,16 +211,11 @@ def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBacke
     )
     starts = [step.start for step in split(trace, backend.tokenizer, "\n")]
     assert [found["own"], found["plain"], found["forced"]] == [[s] for s in starts[1:]]
-    assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
-
-
-def test_uncertainty_starts_where_thinking_does(backend: HFBackend) -> None:
-    trace = generation(("sampled", "3 + 7\n"))
-    (found,) = inspection.uncertainty_rows(backend.model, backend.tokenizer, PROBLEMS, [trace])
     prompt = prompt_ids("s1", backend.tokenizer, PROBLEMS[0].question)
     thinking, size = trace.token_ids("thinking"), len(backend.tokenizer)
     (direct,) = token_uncertainty(backend.model, [prompt], [thinking], vocabulary=size)
     assert found["entropy"] == pytest.approx(direct[0], abs=6e-4)
+    assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
 
 
 def test_rows_of_the_viewer_have_graded_answers(
