@@ -54,18 +54,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2, help="rows per optimizer step")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--loss-kernel", default="chunked", choices=("chunked", "liger"))
     parser.add_argument("--tiny", action="store_true", help="rehearse with a small shape")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU: rehearse with --device cpu --tiny")
-    group = join(options.device, shard=True)
+    group = join(options.device)
     config = SFTConfig(
         dtype="bfloat16",
         activation_checkpointing=True,
         max_seq_len=options.tokens,
         micro_batch_tokens=options.tokens,
-        loss_kernel=options.loss_kernel,
     )
     shapes = {"tiny": TINY} if options.tiny else {name: SHAPES[name] for name in options.models}
     where = torch.cuda.get_device_name() if options.device == "cuda" else platform.machine()
@@ -88,7 +86,6 @@ def main() -> None:
         print("\na rehearsal on the CPU: no share of peak, no memory, no projection\n")
     rows = {name: vars(reading) for name, reading in readings.items()}
     print(json.dumps({"models": rows, "projected_h100_hours": hours, "device": where}))
-    torch.distributed.destroy_process_group()
 
 
 def measure(
@@ -125,7 +122,7 @@ def measure(
         times.append(time.perf_counter() - began)
     seconds = statistics.median(times[2:])
     peak = float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0
-    planned = memory(shape, config, options.tokens, sharded=True, passes=options.rows)
+    planned = memory(shape, config, options.tokens)
     flops = shape.train_flops(lengths * options.rows)
     del engine, model
     gc.collect()
@@ -174,7 +171,7 @@ def random_batch(lengths: list[int], vocab: int) -> list[EncodedExample]:
 
 def project(share: float) -> dict[str, float]:
     """H100-hours of the paper's run on 16 GPUs at this share of peak, with and without teams."""
-    hardware = Hardware(H100.name, H100.memory, H100.peak_flops, share, H100.price)
+    hardware = Hardware(H100.name, H100.memory, H100.peak_flops, share)
     lengths = s1k_like_lengths(1000)
     hours: dict[str, Any] = {}
     for team in (1, 8):

@@ -43,7 +43,7 @@ from s1core.grading.countdown import check
 from s1lab import pocket, profiles
 from s1lab.figures.display import show
 from s1lab.figures.runs import loss_curve
-from s1lab.pocket import pool, pretrain, splits, teacher, world
+from s1lab.pocket import pool, pretrain, teacher, world
 
 profile = profiles.load(PROFILE).with_seed(SEED)
 
@@ -54,7 +54,7 @@ profile = profiles.load(PROFILE).with_seed(SEED)
 # answer is checked exactly, by arithmetic on fractions; there is no judge to argue with.
 
 # %%
-puzzle = splits.evaluation_puzzles()[0]
+puzzle = world.evaluation_puzzles()[0]
 tries = world.chains(tuple(sorted(puzzle.numbers)))
 hits = world.solutions(puzzle)
 print(puzzle.question)
@@ -70,7 +70,7 @@ Markdown(
     f"There are {counts[2]:,} solvable puzzles with two numbers and "
     f"{counts[3]:,} with three, between {world.SMALLEST} and {world.LARGEST} "
     f"each, with results up to {world.CAP}. "
-    f"{splits.EVAL_SIZE} of the three-number puzzles are held out: no model "
+    f"{world.EVAL_SIZE} of the three-number puzzles are held out: no model "
     "and no pool ever sees them, in any order of the numbers (a test asserts "
     f"it), but for the {pool.SHARES['leaked']:.0%} of the pool that leak on "
     "purpose, so that decontamination has something to find."
@@ -93,7 +93,7 @@ print(thinking)
 # %%
 habits = teacher.Habits()
 sample = [
-    teacher.example(puzzle, rng) for puzzle in splits.training_puzzles(3)[:2000]
+    teacher.example(puzzle, rng) for puzzle in world.training_puzzles(3)[:2000]
 ]
 words = Counter()
 for made in sample:

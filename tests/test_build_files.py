@@ -37,14 +37,11 @@ def test_constraints_leave_torch_and_its_build_to_the_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    "requirement", requirements("book", "test", "sft", "bench"), ids=lambda r: r.name
+    "requirement", requirements("book", "test", "bench"), ids=lambda r: r.name
 )
 def test_every_direct_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
     if requirement.name == "torch":
         assert str(requirement.specifier) == "==2.13.0"
-        return
-    if requirement.name == "liger-kernel":  # brings a build of triton, as torch does for GPUs
-        assert requirement.name not in constraints()
         return
     pinned = constraints()[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(pinned)

@@ -144,7 +144,6 @@ REFUSED = [
     ({**GENERIC, "gold": True}, "is bool, not text"),
     ({**GENERIC, "gold": "We add one and one. " * 20}, "without an answer set apart"),
     ({**GENERIC, "correct": "perhaps"}, "'perhaps' is no verdict"),
-    ({**GENERIC, "correct": 0.5}, "'0.5' is no verdict"),
     ({**GENERIC, "response": 2}, "response 0 is int, not text"),
     ({**GENERIC, "question": {"a": 1}}, "is dict, not text"),
     ({**HARNESS, "doc": "1+1?"}, "doc is str, not an object"),
@@ -165,7 +164,15 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: 
 @pytest.mark.parametrize(
     ("said", "known"),
     [(True, True), (1, True), ("True", True), ("A", True), ("correct", True), (1.0, True)]
-    + [(False, False), (0, False), ("False", False), ("no", False), ("C", False), (None, None)],
+    + [
+        (False, False),
+        (0, False),
+        ("False", False),
+        ("no", False),
+        ("C", False),
+        (None, None),
+        (0.5, None),
+    ],
 )
 def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from s1core import checkpoints
+from s1core.errors import RunError
 from s1core.grading.countdown import check
 from s1lab import pocket
-from s1lab.pocket import pretrain, splits, teacher
+from s1lab.pocket import pretrain, teacher, world
 from s1lab.pocket.pool import POOL_SIZE, build_pool, normal_form, trace_correct
 from s1lab.pocket.world import CAP, Puzzle, all_puzzles, chains, parse_question, solutions
 
@@ -60,31 +58,6 @@ def test_a_chain_is_the_arithmetic_that_it_says():
             )
 
 
-def test_chains_are_all_that_brute_force_finds():
-    numbers = (3, 5, 8)
-    values = set()
-    for a, b, c in itertools.permutations(numbers):
-        for first, second in itertools.product("+-*/", repeat=2):
-            value = Fraction(a)
-            for operator, number in ((first, b), (second, c)):
-                value = {
-                    "+": value + number,
-                    "-": value - number,
-                    "*": value * number,
-                    "/": value / number,
-                }[operator]
-                if value.denominator != 1 or not 0 <= value <= CAP:
-                    break
-            else:
-                values.add(int(value))
-    assert {chain.value for chain in chains(numbers)} == values
-
-
-@given(st.text(max_size=60))
-def test_no_text_makes_the_grader_raise(text):
-    assert check("Use 3 7 8 to make 29", text) in (True, False)
-
-
 def test_a_question_reads_back_as_its_puzzle():
     puzzle = Puzzle((8, 3, 7), 29)
     assert parse_question(puzzle.question + "\n\nThink for up to 64 tokens.") == puzzle
@@ -96,17 +69,17 @@ def test_a_question_reads_back_as_its_puzzle():
 
 
 def test_no_evaluation_puzzle_can_be_trained_on():
-    held_out = splits.held_out()
-    assert len(held_out) == splits.EVAL_SIZE >= 300
-    assert not held_out & {p.key for p in splits.training_puzzles(3)}
-    assert not held_out & {p.key for p in splits.training_puzzles(2)}
+    held_out = world.held_out()
+    assert len(held_out) == world.EVAL_SIZE >= 300
+    assert not held_out & {p.key for p in world.training_puzzles(3)}
+    assert not held_out & {p.key for p in world.training_puzzles(2)}
     everything = {p.key for p in all_puzzles(3)}
-    assert held_out | {p.key for p in splits.training_puzzles(3)} == everything
+    assert held_out | {p.key for p in world.training_puzzles(3)} == everything
 
 
 def test_no_pretraining_document_contains_an_evaluation_puzzle():
     tokenizer = pocket.load_tokenizer()
-    held_out, found = splits.held_out(), 0
+    held_out, found = world.held_out(), 0
     recipe = pretrain.RECIPES["large"]
     for step in (0, recipe.steps - 1):
         text = tokenizer.decode(pretrain.batch(recipe, step).reshape(-1))
@@ -122,7 +95,7 @@ def test_no_pretraining_document_contains_an_evaluation_puzzle():
 
 
 def test_no_selected_trace_can_contain_an_evaluation_puzzle():
-    held_out = splits.held_out()
+    held_out = world.held_out()
     leaked = [r for r in build_pool() if parse_question(r.example.problem.question).key in held_out]
     assert len(leaked) == round(0.02 * POOL_SIZE)  # put there for decontamination to find
     evaluation = {normal_form(p.question) for p in pocket.evaluation_problems()}
@@ -135,7 +108,7 @@ def test_no_selected_trace_can_contain_an_evaluation_puzzle():
 def test_an_honest_teacher_is_always_right_and_stops_at_the_first_yes():
     rng = np.random.default_rng(0)
     habits = teacher.Habits(slip=0.0, double_check=0.0)
-    for puzzle in splits.training_puzzles(3)[::500]:
+    for puzzle in world.training_puzzles(3)[::500]:
         text, believed = teacher.think(puzzle, rng, habits)
         *before, last = text.split("\n")
         assert last.endswith(f"want {puzzle.target} yes") and believed in solutions(puzzle)
@@ -146,7 +119,7 @@ def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line():
     rng = np.random.default_rng(0)
     habits = teacher.Habits(slip=0.5, repair=1.0, double_check=0.0)
     repaired = 0
-    for puzzle in splits.training_puzzles(3)[::300]:
+    for puzzle in world.training_puzzles(3)[::300]:
         text, believed = teacher.think(puzzle, rng, habits)
         assert believed in solutions(puzzle)
         lines = text.split("\n")
@@ -163,7 +136,7 @@ def test_traces_are_wrong_only_where_a_slip_went_unnoticed():
     habits = teacher.Habits(slip=0.5, repair=0.0)
     wrong = [
         row
-        for puzzle in splits.training_puzzles(3)[::300]
+        for puzzle in world.training_puzzles(3)[::300]
         if not trace_correct(row := teacher.example(puzzle, rng, habits))
     ]
     assert wrong and all(" yes" in row.trace.thinking.split("\n")[-1] for row in wrong)
@@ -198,13 +171,6 @@ def test_the_tokenizer_has_the_shape_of_qwens():
     assert len(tokenizer) < pretrain.VOCABULARY  # padded embedding, as Qwen's
 
 
-def test_text_survives_the_tokenizer():
-    tokenizer = pocket.load_tokenizer()
-    text = "3 * 7 = 21 + 8 = 29 want 29 yes\nWait 3 * 7 = 21 + 8 = 29 want 29 yes"
-    assert tokenizer.decode(tokenizer(text).input_ids) == text
-    assert tokenizer.unk_token_id not in tokenizer(text).input_ids
-
-
 def test_the_direct_encoding_of_pretraining_is_the_tokenizers():
     documents, tokenizer = pretrain.documents(), pocket.load_tokenizer()
     rng = np.random.default_rng(0)
@@ -213,23 +179,12 @@ def test_the_direct_encoding_of_pretraining_is_the_tokenizers():
         assert tokenizer(tokenizer.decode(ids)).input_ids == ids
 
 
-@pytest.mark.parametrize("size", pocket.SIZES)
-def test_a_shipped_model_loads_and_is_small(size):
-    folder = checkpoints.MODELS / size
-    weights = folder / "model.safetensors"
-    assert weights.stat().st_size <= 4_000_000
-    assert (folder / "README.md").exists()
-    model = pocket.load_model(size)
-    assert model.config.vocab_size == pretrain.VOCABULARY
-    assert model.config.max_position_embeddings == pretrain.CONTEXT
-
-
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_a_base_model_does_what_its_card_says(size):
     """A sample of the skills on the card, within the noise of a smaller sample."""
     import json
 
-    from s1lab.pocket.skills import measure
+    from s1lab.pocket.ship import measure
 
     claimed = json.loads((checkpoints.MODELS / size / "skills.json").read_text())
     measured = measure(size, count=50)
@@ -274,5 +229,5 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path):
     assert all(torch.equal(one[name], two[name]) for name in one)
     logs = [(path.parent / "log.jsonl").read_text() for path in (whole, resumed)]
     assert logs[0] == logs[1]
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(RunError, match="another recipe"):
         pretrain.pretrain(replace(recipe, seed=9), tmp_path / "cut", progress=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,43 +31,6 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
     assert text == "<|im_start|>think\na b\nc\n<|im_start|>answer\n9<|im_end|>"
     assert taught == list(range(taught[0], len(encoded.token_ids)))
     assert all(encoded.labels[i] == encoded.token_ids[i] for i in taught)
-
-
-def test_pocket_tokens_are_supervised_one_by_one() -> None:
-    from s1lab.pocket import load_tokenizer
-
-    tokenizer = load_tokenizer()
-    row = example("3 * 7 = 21 , 21 + 8 = 29 yes", "( 3 * 7 ) + 8", "Use 3 7 8 to make 29")
-    (encoded,) = encode([row], tokenizer).examples
-    taught = [label for label in encoded.labels if label != IGNORE]
-    assert tokenizer.convert_ids_to_tokens(taught) == [
-        *["<|im_start|>", "think", "\n"],
-        *"3 * 7 = 21 , 21 + 8 = 29 yes".split(),
-        *["\n", "<|im_start|>", "answer", "\n"],
-        *"( 3 * 7 ) + 8".split(),
-        "<|im_end|>",
-    ]
-
-
-def test_qwen_tokens_are_supervised_one_by_one() -> None:
-    folder = os.environ.get("S1CORE_QWEN_TOKENIZER")
-    if not folder:
-        pytest.skip("set S1CORE_QWEN_TOKENIZER to a folder with Qwen's tokenizer.json and config")
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    row = example("Let me think.\nIt is 2.", r"The answer is \boxed{2}.", "What is $1+1$?")
-    (encoded,) = encode([row], tokenizer).examples
-    taught = [label for label in encoded.labels if label != IGNORE]
-    # fmt: off
-    assert taught == [
-        151644, 26865, 198,  # <|im_start|>think\n
-        10061, 752, 1744, 624, 2132, 374, 220, 17, 624,
-        151644, 9217, 198,  # <|im_start|>answer\n
-        785, 4226, 374, 1124, 79075, 90, 17, 7810, 151645,  # ... <|im_end|>
-    ]
-    # fmt: on
-    assert tokenizer.decode(encoded.token_ids[: -len(taught)]).endswith("<|im_start|>assistant\n")
 
 
 @pytest.mark.slow
@@ -166,18 +128,10 @@ def test_every_example_is_packed_once_and_no_row_overflows(lengths: list[int]) -
     assert sum(2 * sum(lengths[i] for i in row) <= 50 for row in rows) <= 1
 
 
-def test_rows_of_heavy_tailed_lengths_are_over_97_percent_full() -> None:
-    lengths = heavy_tail.tolist()
-    assert max(lengths) == 850
-    for capacity in (1024, 2048):
-        assert sum(lengths) > 0.97 * capacity * len(pack(lengths, capacity))
-
-
 def test_packing_by_hand() -> None:
     assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
-    assert plan_step([5, 4, 3, 3, 3], 8, processes=2) == [[[0, 3], []], [[1, 2], [4]]]
-    with pytest.raises(InputError, match="11 tokens does not fit in a row of 10"):
-        pack([3, 11], 10)
+    rows = plan_step([5, 4, 3, 3, 3], SFTConfig(micro_batch_tokens=8), processes=2)
+    assert rows == [[[0, 3], []], [[1, 2], [4]]]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=16), st.integers(1, 4), st.booleans())
@@ -185,7 +139,7 @@ def test_packing_by_hand() -> None:
 def test_a_step_gives_every_process_the_same_number_of_passes(
     lengths: list[int], processes: int, packing: bool
 ) -> None:
-    plan = plan_step(lengths, 64, processes, packing)
+    plan = plan_step(lengths, SFTConfig(micro_batch_tokens=64, packing=packing), processes)
     assert len(plan) == processes
     assert len({len(passes) for passes in plan}) == 1
     assert sorted(i for passes in plan for row in passes for i in row) == list(range(len(lengths)))

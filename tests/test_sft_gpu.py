@@ -30,9 +30,8 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(
 ) -> None:
     import torch
 
-    from s1core.sft.attention import _varlen, layout, packed_attention
+    from s1core.sft.attention import layout, packed_attention
 
-    assert _varlen() is not None
     lengths = (5, 130, 1, 64)
     extra = layout(lengths, torch.device("cuda"))
     del extra["position_ids"]
@@ -48,16 +47,6 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(
     )
     assert fast.shape == plain.shape
     torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
-
-
-def test_training_on_a_gpu_in_fp32_loses_what_the_cpu_does(
-    tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
-    here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
-    there = sft.train(
-        copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "gpu"
-    )
-    assert losses(there) == pytest.approx(losses(here), rel=1e-3)
 
 
 def test_bf16_with_checkpointing_follows_fp32(
@@ -104,5 +93,5 @@ def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointi
     engine.step(batch, 1e-5, seed=0)
     torch.cuda.reset_peak_memory_stats()
     engine.step(batch, 1e-5, seed=1)
-    planned = memory(shape, config, 8192, sharded=True, passes=2).total
+    planned = memory(shape, config, 8192).total
     assert planned == pytest.approx(torch.cuda.max_memory_allocated(), rel=0.1)

@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from s1core.cli import main
 from s1core.errors import InputError, RunError
 from s1core.records import write_jsonl
-from s1core.sft import SFTConfig
 from s1core.sft.checkpoint import save_tokenizer
-from s1core.sft.config import read_settings
-from s1core.sft.processes import spawn
+from s1lab.spawn import spawn
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
 STOPPING = """
@@ -89,24 +88,25 @@ def test_a_process_that_fails_is_reported_with_its_command(folder: Path, tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch: 3", "unknown setting epoch; there are epochs"),
-        ("- 1", "must hold settings"),
-        ("a: b: c", "must hold settings"),
-        ("", "must hold settings"),
+        ("epoch: 3", "'epoch'"),
+        ("- 1", "config.yaml: "),
+        ("a: b: c", "config.yaml: mapping values"),
+        ("", "config.yaml: "),
+        ("lr: 1e-3", "lr must be a number"),
+        ("betas: 3", "config.yaml: "),
+        ("seed: -1", "seed must be a whole number"),
     ],
 )
-def test_a_file_of_settings_that_cannot_be_meant_is_refused(
-    text: str, message: str, tmp_path: Path
+def test_a_file_of_settings_that_cannot_be_meant_is_refused_in_a_sentence(
+    text: str, message: str, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_settings(tmp_path / "config.yaml")
-
-
-def test_settings_survive_their_file(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("lr: 1e-3\nbetas: [0.8, 0.9]\n")
-    read = SFTConfig(**read_settings(tmp_path / "config.yaml"))
-    assert read == SFTConfig(lr=1e-3, betas=(0.8, 0.9))
+    arguments = command(folder, tmp_path / "out")
+    arguments[-1] = str(tmp_path / "config.yaml")
+    with pytest.raises(SystemExit, match=message) as error:
+        main(arguments)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -54,15 +54,44 @@ def encoded(tiny_tokenizer: Any) -> Encoded:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
-    tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path_factory: Any
-) -> TrainResult:
-    out = tmp_path_factory.mktemp("undisturbed")
-    return train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
+def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
+    """Train a fresh copy of the tiny model into a folder; raise after the step `stop`."""
+
+    def go(out: Path, config: SFTConfig = CONFIG, stop: int = 0, **options: Any) -> TrainResult:
+        def raise_at(row: dict[str, Any]) -> None:
+            if row["step"] == stop:
+                raise Stop
+
+        rows = options.pop("rows", encoded)
+        start = options.pop("model", None) or copy.deepcopy(tiny_model)
+        return train(start, tiny_tokenizer, rows, config, out, **{"on_log": raise_at, **options})
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def undisturbed(run: Any, tmp_path_factory: Any) -> TrainResult:
+    return run(tmp_path_factory.mktemp("undisturbed"))
+
+
+class Stop(Exception):
+    pass
+
+
+def stopped(run: Any, out: Path, step: int) -> None:
+    with pytest.raises(Stop):
+        run(out, stop=step)
 
 
 def losses(result: TrainResult) -> list[float]:
     return [row["loss"] for row in result.log]
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes()
+        for name in ("log.jsonl", "final/model.safetensors")
+    )
 
 
 def reference_loss(model: Any, rows: Any) -> Any:
@@ -80,9 +109,7 @@ def reference_loss(model: Any, rows: Any) -> Any:
 # -------------------------------------------------------------------- packed equals unpacked
 
 
-def test_packed_hidden_states_and_gradients_equal_unpacked_ones(
-    model: Any, encoded: Encoded
-) -> None:
+def test_packed_gradients_equal_unpacked_ones(model: Any, encoded: Encoded) -> None:
     import torch
 
     from s1core.sft.engine import Engine
@@ -91,38 +118,11 @@ def test_packed_hidden_states_and_gradients_equal_unpacked_ones(
     rows = encoded.examples[:5]
     reference_loss(model, rows).backward()
     plain = {name: p.grad.clone() for name, p in model.named_parameters()}
-    with torch.no_grad():
-        logits = [model(input_ids=torch.tensor([row.token_ids])).logits[0] for row in rows]
     model.zero_grad()
-
     engine = Engine(model, CONFIG, join("cpu"))
-    ids, targets, lengths = engine._tensors(rows)
-    packed = engine.packed.hidden(ids, lengths) @ model.lm_head.weight.T
-    torch.testing.assert_close(packed, torch.cat(logits), atol=2e-5, rtol=1e-5)
-    (engine.packed(ids, targets, lengths) / sum(row.supervised for row in rows)).backward()
-    for name, gradient in plain.items():
-        got = dict(model.named_parameters())[name].grad
-        torch.testing.assert_close(got, gradient, atol=1e-6, rtol=1e-4, msg=name)
-
-
-def test_a_change_in_one_packed_example_does_not_reach_its_neighbours(
-    model: Any, encoded: Encoded
-) -> None:
-    import torch
-
-    from s1core.sft.engine import Engine
-    from s1core.sft.processes import join
-
-    engine = Engine(model, CONFIG, join("cpu"))
-    ids, _, lengths = engine._tensors(encoded.examples[:3])
-    changed = ids.clone()
-    changed[lengths[0] + 2] = 7
-    with torch.no_grad():
-        before = engine.packed.hidden(ids, lengths).split(lengths)
-        after = engine.packed.hidden(changed, lengths).split(lengths)
-    assert torch.equal(before[0], after[0])
-    assert not torch.equal(before[1], after[1])
-    assert torch.equal(before[2], after[2])
+    (engine.packed(*engine._tensors(rows)) / sum(row.supervised for row in rows)).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, plain[name], atol=1e-6, rtol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize(
@@ -136,19 +136,14 @@ def test_a_change_in_one_packed_example_does_not_reach_its_neighbours(
     ids=lambda how: next(iter(how)),
 )
 def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
-    how: dict[str, Any],
-    model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    how: dict[str, Any], run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
-    result = train(model, tiny_tokenizer, encoded, replace(CONFIG, **how), tmp_path)
+    result = run(tmp_path, replace(CONFIG, **how))
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
 def test_the_losses_are_those_of_plain_transformers_and_torch(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult
+    model: Any, encoded: Encoded, undisturbed: TrainResult
 ) -> None:
     """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
     import torch
@@ -194,32 +189,24 @@ def test_the_final_model_is_plain_safetensors_that_transformers_loads(
     assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
     assert tokenizer.chat_template == tiny_tokenizer.chat_template
     assert reference_loss(loaded, encoded.examples).item() < undisturbed.log[0]["loss"]
-    assert {path.suffix for path in undisturbed.path.iterdir()} <= {
-        ".json",
-        ".safetensors",
-        ".jinja",
-    }
-
-
-def test_every_token_of_every_epoch_is_counted(undisturbed: TrainResult, encoded: Encoded) -> None:
-    assert undisturbed.steps == 6
-    assert undisturbed.tokens == 2 * encoded.tokens
-    assert undisturbed.supervised_tokens == 2 * encoded.supervised
+    kinds = {path.suffix for path in undisturbed.path.iterdir()}
+    assert kinds <= {".json", ".safetensors", ".jinja"}
 
 
 def test_a_finished_run_is_returned_and_not_repeated(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, undisturbed: TrainResult
+    run: Any, encoded: Encoded, undisturbed: TrainResult
 ) -> None:
-    again = train(model, tiny_tokenizer, encoded, CONFIG, undisturbed.path.parent)
-    assert again.log == undisturbed.log
-    assert again.resumed_from == 6
+    assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * encoded.tokens)
+    assert undisturbed.supervised_tokens == 2 * encoded.supervised
+    again = run(undisturbed.path.parent)
+    assert again == replace(undisturbed, resumed_from=6)
 
 
 def test_nothing_is_printed_where_there_is_no_terminal(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path, capfd: Any
+    run: Any, tmp_path: Path, capfd: Any
 ) -> None:
     seen: list[dict[str, Any]] = []
-    train(model, tiny_tokenizer, encoded, replace(CONFIG, epochs=1), tmp_path, on_log=seen.append)
+    run(tmp_path, replace(CONFIG, epochs=1), on_log=seen.append)
     assert capfd.readouterr() == ("", "")
     assert [row["step"] for row in seen] == [1, 2, 3]
 
@@ -227,46 +214,12 @@ def test_nothing_is_printed_where_there_is_no_terminal(
 # ----------------------------------------------------------------------------------- resuming
 
 
-class Stop(Exception):
-    pass
-
-
-def stopped(
-    model: Any,
-    tokenizer: Any,
-    encoded: Encoded,
-    out: Path,
-    step: int,
-    config: SFTConfig = CONFIG,
-) -> None:
-    def stop(row: dict[str, Any]) -> None:
-        if row["step"] == step:
-            raise Stop
-
-    with pytest.raises(Stop):
-        train(model, tokenizer, encoded, config, out, on_log=stop)
-
-
-def same_bytes(one: Path, other: Path) -> bool:
-    return all(
-        (one / name).read_bytes() == (other / name).read_bytes()
-        for name in ("log.jsonl", "final/model.safetensors")
-    )
-
-
 @pytest.mark.parametrize("step", [1, 3, 6])
 def test_a_stopped_run_resumes_to_the_same_bytes(
-    step: int,
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
-    stopped(model, tiny_tokenizer, encoded, tmp_path, step)
-    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
-    assert result.resumed_from == (step - 1) // 2 * 2
+    stopped(run, tmp_path, step)
+    assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
@@ -281,18 +234,12 @@ def _train_until_killed(out: str, threads: int) -> None:
         if row["step"] == 3:  # just after the first checkpoint
             time.sleep(600)
 
-    tokenizer = tiny_tokenizer()
-    rows = encode(examples(), tokenizer, max_seq_len=128)
-    train(tiny_model(), tokenizer, rows, CONFIG, out, on_log=wait)
+    rows = encode(examples(), tiny_tokenizer(), max_seq_len=128)
+    train(tiny_model(), tiny_tokenizer(), rows, CONFIG, out, on_log=wait)
 
 
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     import torch
 
@@ -304,60 +251,48 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
         while not list(tmp_path.glob("checkpoints/step-*")) and process.is_alive():
             time.sleep(0.02)
         with pytest.raises(RunError, match="another process is training"):
-            train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+            run(tmp_path)
     finally:
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
     assert not (tmp_path / "final").exists()
-    train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    run(tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(
-    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+    run: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
-    stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
+    from tests.helpers import tiny_model
+
+    stopped(run, tmp_path, 3)
     fewer = replace(encoded, examples=encoded.examples[1:])
-    for config, rows, again, what in (
-        (replace(CONFIG, lr=1e-3), encoded, tiny_model, r"lr \(0.01 there, 0.001 asked\)"),
-        (CONFIG, fewer, tiny_model, "the data"),
-        (CONFIG, encoded, model, "the model"),
+    for config, changes, what in (
+        (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
+        (CONFIG, {"rows": fewer}, "the data"),
+        (CONFIG, {"model": copy.deepcopy(tiny_model(1))}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
-            train(again, tiny_tokenizer, rows, config, tmp_path)
-
-
-def test_a_checkpoint_of_another_model_is_refused(
-    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
-) -> None:
-    from tests.helpers import tiny_model as build
-
-    stopped(model, tiny_tokenizer, encoded, tmp_path, 3)
-    with pytest.raises(RunError, match="the model"):
-        train(copy.deepcopy(build(1)), tiny_tokenizer, encoded, CONFIG, tmp_path)
+            run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
-    with pytest.raises(InputError, match="step-000002 cannot be read .*delete"):
-        train(copy.deepcopy(build(0, 4)), tiny_tokenizer, encoded, CONFIG, tmp_path)
-    assert list(tmp_path.glob("checkpoints/step-000002"))
+    with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
+        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
 
 
 # ------------------------------------------------------------------------------------ accidents
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
+    run: Any, model: Any, encoded: Encoded, tmp_path: Path
 ) -> None:
-    import torch
+    from s1core.sft.train import batch_at
 
     def poison(row: dict[str, Any]) -> None:
         if row["step"] == 3:
-            with torch.no_grad():
-                model.model.norm.weight.fill_(float("nan"))
+            model.model.norm.weight.data.fill_(float("nan"))
 
     with pytest.raises(InputError) as error:
-        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=poison)
-    from s1core.sft.train import batch_at
-
+        run(tmp_path, model=model, on_log=poison)
     message = str(error.value)
     assert "of step 4 is not a finite number" in message
     assert all(example.key in message for example in batch_at(encoded, CONFIG, 3))
@@ -365,20 +300,13 @@ def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 
 
-def test_labels_that_are_all_masked_are_refused(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
-) -> None:
+def test_what_cannot_be_trained_on_is_refused(run: Any, encoded: Encoded, tmp_path: Path) -> None:
     masked = [replace(e, labels=(-100,) * len(e.labels)) for e in encoded.examples]
     with pytest.raises(InputError, match="every label is masked"):
-        train(model, tiny_tokenizer, replace(encoded, examples=tuple(masked)), CONFIG, tmp_path)
-
-
-def test_an_example_longer_than_the_model_is_refused(
-    model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+        run(tmp_path, rows=replace(encoded, examples=tuple(masked)))
     long = Example(Problem("Use 1", "1"), Trace("a " * 400, "1"))
     with pytest.raises(InputError, match="attends over 512: set max_seq_len to at most 512"):
-        train(model, tiny_tokenizer, [long], SFTConfig(), tmp_path)
+        run(tmp_path, SFTConfig(), rows=[long])
 
 
 @contextlib.contextmanager
@@ -392,18 +320,9 @@ def files_of_at_most(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize(
-    "step, what", [(3, "step-000004 could not be saved"), (6, "step-000006 could not be saved")]
-)
+@pytest.mark.parametrize("step", [3, 6])
 def test_a_full_disk_keeps_the_last_good_checkpoint(
-    step: int,
-    what: str,
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     limited = contextlib.ExitStack()
 
@@ -411,48 +330,51 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
         if row["step"] == step:
             limited.enter_context(files_of_at_most(20_000))
 
-    with limited, pytest.raises(RunError, match=what):
-        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path, on_log=fill_the_disk)
+    with limited, pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
+        run(tmp_path, on_log=fill_the_disk)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{step // 2 * 2 - (step == 6) * 2:06d}"]
-    train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+    run(tmp_path)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
 def test_a_final_model_that_cannot_be_written_leaves_the_checkpoint_that_holds_the_training(
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     in_the_way = tmp_path / ".final.partial"
     in_the_way.write_text("a file where the folder would be")
     with pytest.raises(RunError, match="final model could not be written.*free some disk space"):
-        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+        run(tmp_path)
     assert not (tmp_path / "final").exists()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000006"]
     in_the_way.unlink()
-    again = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
-    assert again.resumed_from == again.steps == 6
+    assert run(tmp_path).resumed_from == 6
     assert same_bytes(tmp_path, undisturbed.path.parent)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_a_folder_that_can_be_used(
+    run: Any, tmp_path: Path
+) -> None:
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+        run(tmp_path)
+    assert run(tmp_path).steps == 6
 
 
 # ------------------------------------------------------------------------- damaged files
 
 HALF = object()
+STATE, TENSORS = "checkpoints/step-000002/state.json", "checkpoints/step-000002/*.safetensors"
 DAMAGE = {
     "an empty run.json": ("run.json", b"", "run.json is damaged.*delete that folder"),
     "half a run.json": ("run.json", HALF, "run.json is damaged.*delete that folder"),
     "a run.json of another shape": ("run.json", b"[1]", "run.json is damaged.*delete that folder"),
     "a run.json of another run": ("run.json", b"{}", "differs in epochs.*delete this one"),
-    "half a state": ("checkpoints/step-000002/state.json", HALF, "state.json cannot be read.*"),
-    "an empty state": ("checkpoints/step-000002/state.json", b"{}", "state.json cannot be read.*"),
-    "no state": ("checkpoints/step-000002/state.json", None, "state.json cannot be read.*"),
-    "half the tensors": ("checkpoints/step-000002/*.safetensors", HALF, "cannot be read.*delete"),
-    "no tensors": ("checkpoints/step-000002/*.safetensors", None, "cannot be read.*delete"),
-    "garbled tensors": ("checkpoints/step-000002/*.safetensors", b"x" * 99, "cannot be read.*"),
+    "half a state": (STATE, HALF, "state.json cannot be read.*"),
+    "a state of another shape": (STATE, b'{"step": 2, "log": [3, 4]}', "state.json cannot be read"),
+    "no state": (STATE, None, "state.json cannot be read.*delete"),
+    "half the tensors": (TENSORS, HALF, "cannot be read.*delete"),
+    "no tensors": (TENSORS, None, "cannot be read.*delete"),
+    "garbled tensors": (TENSORS, b"x" * 99, "cannot be read.*"),
 }
 
 
@@ -460,71 +382,41 @@ def damage(path: Path, content: Any) -> None:
     if content is None:
         path.unlink()
     else:
-        path.write_bytes(
-            path.read_bytes()[: path.stat().st_size // 2] if content is HALF else content
-        )
+        half = path.read_bytes()[: path.stat().st_size // 2]
+        path.write_bytes(half if content is HALF else content)
 
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_what_is_damaged_is_named_and_the_advice_works(
-    what: str,
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    what: str, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    stopped(model, tiny_tokenizer, encoded, out, 3)
+    stopped(run, out, 3)
     pattern, content, message = DAMAGE[what]
     (path,) = out.glob(pattern)
     damage(path, content)
     with pytest.raises(S1Error, match=message) as error:
-        train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
+        run(out)
     assert "\n" not in str(error.value)
     shutil.rmtree(out if "run.json" in pattern else path.parent)
-    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, out)
-    assert result.resumed_from == 0
+    assert run(out).resumed_from == 0
     assert same_bytes(out, undisturbed.path.parent)
 
 
-@pytest.mark.parametrize("step", [3, 5])
-@pytest.mark.parametrize(
-    "tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\x00" * 40, HALF, None]
-)
+@pytest.mark.parametrize("tail", [b"", b'{"step": ', b'{"step": 4}\n{"st', b"\0\0", HALF, None])
 def test_a_torn_log_is_made_whole_from_the_checkpoint(
-    tail: Any,
-    step: int,
-    model: Any,
-    tiny_model: Any,
-    tiny_tokenizer: Any,
-    encoded: Encoded,
-    undisturbed: TrainResult,
-    tmp_path: Path,
+    tail: Any, run: Any, undisturbed: TrainResult, tmp_path: Path
 ) -> None:
-    stopped(model, tiny_tokenizer, encoded, tmp_path, step)
+    stopped(run, tmp_path, 3)
     log = tmp_path / "log.jsonl"
-    whole = b"".join(log.read_bytes().splitlines(True)[: step // 2 * 2])  # to the checkpoint
+    whole = b"".join(log.read_bytes().splitlines(True)[:2])  # to the checkpoint
     damage(log, tail if tail in (HALF, None) else whole + tail)
-    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
-    assert [row["step"] for row in result.log] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def test_a_disk_that_is_full_from_the_start_leaves_a_folder_that_can_be_used(
-    model: Any, tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
-) -> None:
-    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
-        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
-    result = train(copy.deepcopy(tiny_model), tiny_tokenizer, encoded, CONFIG, tmp_path)
-    assert len(result.log) == 6
-
-
-def test_a_finished_run_whose_log_is_lost_is_refused_and_not_shown_as_empty(
-    model: Any, tiny_tokenizer: Any, encoded: Encoded, tmp_path: Path
-) -> None:
-    train(copy.deepcopy(model), tiny_tokenizer, encoded, CONFIG, tmp_path)
+def test_a_finished_run_whose_state_is_lost_is_not_taken_as_whole(run: Any, tmp_path: Path) -> None:
+    run(tmp_path)
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(RunError, match="state.json cannot be read.*delete"):
-        train(model, tiny_tokenizer, encoded, CONFIG, tmp_path)
+        run(tmp_path)

@@ -43,10 +43,11 @@ def sft(
     """
     import os
 
+    import yaml
+
     from s1core.checkpoints import download, load_tokenizer, locate
     from s1core.records import Example, read_jsonl
     from s1core.sft import SFTConfig, train
-    from s1core.sft.config import read_settings
 
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
@@ -59,7 +60,13 @@ def sft(
         "template": template,
         "seed": seed,
     }
-    recipe = SFTConfig(**settings | (read_settings(config) if config else {}))
+    try:
+        row = dict(yaml.safe_load(config.read_text(encoding="utf-8")) if config else {})
+        row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
+        recipe = SFTConfig(**settings | row)
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{config or 'the options'}: {reason}") from error
     examples = list(read_jsonl(data, Example))[:limit]
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")

@@ -186,8 +186,7 @@ def _out_of_sentence(found: Extraction) -> Extraction:
     words = re.findall(r"[A-Za-z]{2,}", _COMMANDS.sub(" ", line))
     if len(words) < 3:
         return found
-    clause = _CAUSE.split(line)[0]
-    line = clause if _NUMBER.search(clause) else line
+    line = clause if _NUMBER.search(clause := _CAUSE.split(line)[0]) else line
     numbers = list(_NUMBERS.finditer(line))
     if numbers and not _FORMULA.search(line):
         starts = not re.search(r"[A-Za-z]", line[: numbers[0].start()])
@@ -195,10 +194,8 @@ def _out_of_sentence(found: Extraction) -> Extraction:
         said = [n for n in numbers if not verbs or n.end() > verbs[-1]] or numbers[-1:]
         said = said[:1] if starts or verbs else numbers[-1:]
         return Extraction(said[0].group(), f"{found.method} in a sentence", found.complete)
-    inner = _last_thing(line)
-    if inner.answer is None:
-        return found
-    return Extraction(inner.answer, f"{found.method} in a sentence", found.complete)
+    inner = _last_thing(line).answer
+    return Extraction(inner, f"{found.method} in a sentence", found.complete) if inner else found
 
 
 def _last_thing(text: str) -> Extraction:

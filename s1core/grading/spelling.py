@@ -19,6 +19,8 @@ SIGNS = {
     **dict.fromkeys("−–—‐‑﹣－", "-"),
     **dict.fromkeys("·⋅∙•", r"\cdot "),
     **{"×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp "},
+    **dict.fromkeys("“”„", '"'),
+    **dict.fromkeys("€£¥", ""),
     **{"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap "},
     **{
         "∈": r"\in ",
@@ -32,7 +34,7 @@ SIGNS = {
 }
 _TABLE = str.maketrans(GREEK | SIGNS)
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
-_LOWERED = re.compile("[₀-₉]+")
+_LOWERED = re.compile("[₀-₉ₐ-ₜ]+")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _GROUPS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\!|\\!|,?\\,|(?<=\d),\\[:; ])\s*(?=\d{3}(?!\d))")
 _SPACE = re.compile(
@@ -54,7 +56,7 @@ _SCALE = re.compile(rf"(?<=\d) (?:({'|'.join(_SCALES)})|dozen)\b")
 _MIXED = re.compile(r"(?<![\d.^_/}])(\d+) (\d+)/(\d+)(?![\d.^])")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 _IDLE = re.compile(r"(?<![\w.})!]) | (?![\w.])|(?<=[})!]) (?![A-Za-z])")
-_WRAPPERS = (("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+_WRAPPERS = (("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
 
 
 def normalise(text: str, thousands: bool = True) -> str:
@@ -81,7 +83,7 @@ def normalise(text: str, thousands: bool = True) -> str:
     if thousands and not bracketed:
         text = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), text)
     text = _arguments(_IDLE.sub("", text))
-    return _stripped(re.sub(r"([_^])\{(\w)\}", r"\1\2", text))
+    return _stripped(re.sub(r"([_^])\{(\w)\}(?!\w)", r"\1\2", text))
 
 
 def _ascii(text: str) -> str:

@@ -1,19 +1,16 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
 A checkpoint holds the weights, both AdamW moments, the log so far and the seconds spent. Each
-process writes the rows it owns (`torch.distributed.checkpoint`, as safetensors), so a run resumes
-on another number of processes. No file is a pickle. A folder gets its name only when every file in
-it is on disk, so a checkpoint that can be seen is complete.
+process writes the rows it owns, as safetensors, so a run resumes on another number of processes. A
+folder gets its name only when every file in it is on disk: one that can be seen is complete.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +60,13 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
 
 def publish(partial: Path, final: Path) -> None:
     """Give a folder its name when all that is in it is on disk."""
-    for path in (*partial.iterdir(), partial):
-        _sync(path)
-    os.replace(partial, final)
-    _sync(final.parent)
+    for path in (*partial.iterdir(), partial, final):
+        if path == final:
+            os.replace(partial, final)
+            path = final.parent  # the name itself
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
 
 
 def latest(root: Path) -> Path | None:
@@ -75,11 +75,7 @@ def latest(root: Path) -> Path | None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Step, log rows and seconds of a checkpoint, or of a finished run.
-
-    Raises:
-        RunError: the file is missing, damaged or of another shape.
-    """
+    """Step, log rows and seconds of a checkpoint, or of a finished run; RunError if damaged."""
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if [row["step"] for row in state["log"]] != list(range(1, state["step"] + 1)):
@@ -93,11 +89,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
-    """Fill tensors, sharded or not, from the safetensors files of a folder, by name.
-
-    Raises:
-        InputError: a file is damaged, or none has a tensor of that name and shape.
-    """
+    """Fill tensors, sharded or not, by name from the safetensors files of a folder; InputError with
+    the advice where a file is damaged, or none has a tensor of that name and shape."""
     from safetensors import SafetensorError, safe_open
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
@@ -114,8 +107,7 @@ def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, ad
 def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
     """Write a model, sharded or not, as plain safetensors for transformers and vLLM.
 
-    Every process calls it, since each holds a part; the one with `write` keeps the whole, on the
-    CPU, and writes it.
+    Every process calls it, since each holds a part; the one with `write` writes the whole.
     """
     state = {}
     for name, tensor in model.state_dict().items():
@@ -131,10 +123,8 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a tokenizer so that `AutoTokenizer` reads back the same one.
 
-    For some model types, Qwen2 among them, transformers 5 takes its own tokenizer class whatever
-    the folder says, and silently replaces the pre-tokenizer of one that was built from a
-    `tokenizer.json`. An `auto_map` entry, which is not followed without `trust_remote_code`, makes
-    it honour the class that is written down.
+    For some model types transformers 5 takes its own class, with another pre-tokenizer, whatever
+    is written down. An `auto_map`, not followed without `trust_remote_code`, makes it honour that.
     """
     tokenizer.save_pretrained(folder)
     if type(tokenizer).__name__ in ("TokenizersBackend", "PreTrainedTokenizerFast"):
@@ -151,25 +141,9 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars and warnings of libraries, which do not look whether anybody reads them."""
+def quiet() -> None:
+    """Hush the bars and warnings of libraries, which do not look whether anybody reads them."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "torch.distributed is disabled")
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    warnings.filterwarnings("ignore", "torch.distributed is disabled")

@@ -5,13 +5,11 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from s1core.errors import InputError
@@ -30,10 +28,8 @@ HOW_NOT_WHAT = frozenset(
 class SFTConfig:
     """How to fine-tune; the defaults are those of s1-32B (Section 4.1, Appendix D).
 
-    A number is declared with the range that it must lie in.
-
     Raises:
-        InputError: a setting is of another type or outside its range.
+        InputError: a setting is of another type, or a number outside the range declared for it.
     """
 
     epochs: Annotated[int, 1, 10_000] = 5  # passes over the examples
@@ -65,22 +61,25 @@ class SFTConfig:
         for name, hint in _hints().items():
             value = getattr(self, name)
             kind, *limits = get_args(hint) or (hint,)
-            if limits and isinstance(limits[0], str):  # Literal
+            if not limits:
+                fits, wanted = isinstance(value, kind), "true or false" if kind is bool else "text"
+            elif isinstance(kind, str):  # a Literal
                 fits, wanted = value in (kind, *limits), " or ".join((kind, *limits))
-            elif limits:
-                low, high = limits
-                number = Integral if kind is int else Real
+            else:
                 values = value if isinstance(value, tuple) else (value,)
+                number = Integral if kind is int else Real
                 fits = len(values) == (1 if kind in (int, float) else 2) and all(
-                    isinstance(v, number) and not isinstance(v, bool) and low <= v <= high
+                    isinstance(v, number)
+                    and not isinstance(v, bool)
+                    and limits[0] <= v <= limits[1]
                     for v in values
                 )
                 noun = {int: "a whole number", float: "a number"}.get(kind, "two numbers")
-                wanted = f"{noun} from {low:g} to {high:g}"
-            else:
-                fits, wanted = isinstance(value, kind), {bool: "true or false"}.get(kind, "text")
+                wanted = f"{noun} from {limits[0]:g} to {limits[1]:g}"
             if not fits:
-                raise InputError(f"{name} must be {wanted}, not {repr(value)[:40]} (SFTConfig)")
+                scalar = isinstance(value, str | Real | tuple) or value is None
+                shown = repr(value)[:40] if scalar else f"a {type(value).__name__}"
+                raise InputError(f"{name} must be {wanted}, not {shown} (SFTConfig)")
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""
@@ -106,30 +105,6 @@ class SFTConfig:
         """The settings that decide the result (for a run's identity)."""
         row = dataclasses.asdict(self)
         return {name: value for name, value in row.items() if name not in HOW_NOT_WHAT}
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Settings from a YAML file, for `SFTConfig(**settings)`.
-
-    Raises:
-        InputError: it is no mapping of settings that there are.
-    """
-    import yaml
-
-    try:
-        row = yaml.safe_load(path.read_text(encoding="utf-8"))
-        unknown = sorted(set(map(str, dict(row))) - set(_hints()))
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} must hold settings, one `name: value` a line") from error
-    if unknown:
-        known = ", ".join(_hints())
-        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; there are {known}")
-    for name, value in row.items():  # YAML reads 1e-5 as text, and knows no tuples
-        with contextlib.suppress(ValueError):
-            if get_args(_hints()[name])[:1] == (float,) and isinstance(value, str):
-                row[name] = float(value)
-        row[name] = tuple(row[name]) if isinstance(row[name], list) else row[name]
-    return row
 
 
 @cache

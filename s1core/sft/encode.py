@@ -2,11 +2,8 @@
 
 The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
 including the assistant header is masked, everything after it, delimiters and end of turn
-included, is supervised. Delimiters come from `s1core.templates`, the file that also serves
-inference. Nothing is cut silently: Table 8 is about exactly that cut.
-
-Examples then share forward passes: laid end to end in one row, with position ids that restart and
-attention that stays inside an example (`s1core.sft.attention`).
+included, is supervised. Nothing is cut silently: Table 8 is about exactly that cut.
+Examples then share forward passes, laid end to end in rows (`s1core.sft.attention`).
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING
 from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Example
-from s1core.sft.config import TooLong
+from s1core.sft.config import SFTConfig, TooLong
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -108,7 +105,6 @@ def encode(
     An example without a question, a thought or an answer is left out, and the report says so.
 
     Args:
-        examples: what to train on.
         tokenizer: of the model that is fine-tuned.
         template: a key of `s1core.templates.TEMPLATES`.
         max_seq_len: longest sequence in tokens; the paper's is 32,768 (Table 8: 4,096).
@@ -116,8 +112,7 @@ def encode(
             example out, "error" refuses.
 
     Raises:
-        InputError: there are no examples, one is too long under "error" or holds something other
-            than text, or nothing is left to supervise.
+        InputError: an example is too long under "error" or is no text, or nothing is left.
     """
     if not examples:
         raise InputError("the dataset is empty: fine-tuning needs at least one example")
@@ -145,10 +140,10 @@ def encode(
             cut += answer < max_seq_len
             ids, labels = ids[:max_seq_len], labels[:max_seq_len]
         encoded = EncodedExample(example.key, ids, labels, full)
-        if encoded.supervised == 0:
+        if encoded.supervised:
+            kept.append(encoded)
+        else:
             dropped.append((encoded.key, "no supervised token: the prompt alone fills the length"))
-            continue
-        kept.append(encoded)
     if not kept:
         raise InputError(
             f"nothing to train on: all {len(examples)} examples were dropped, the first: "
@@ -176,9 +171,8 @@ def _encode_one(
 
 def _empty_part(example: Example) -> str:
     """What an example lacks, "" when it is whole: nothing trains on an empty answer in silence."""
-    trace = example.trace
-    texts = {"a question": example.problem.question, "a thought": trace.thinking}
-    for name, text in {**texts, "an answer": trace.attempt}.items():
+    texts = (example.problem.question, example.trace.thinking, example.trace.attempt)
+    for name, text in zip(("a question", "a thought", "an answer"), texts, strict=True):
         if not isinstance(text, str):
             raise InputError(f"an example has {type(text).__name__} for {name}, which is no text")
         if not text.strip():
@@ -193,17 +187,9 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     """Best-fit decreasing: rows of indices whose lengths sum to at most `capacity`.
 
     `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given, so the result
-    is a function of the lengths alone. O(n log n) but for list insertion.
-
-    Raises:
-        InputError: a length exceeds the capacity.
+    is a function of the lengths alone. No length may exceed the capacity.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    if order and lengths[order[0]] > capacity:
-        raise InputError(
-            f"an example of {lengths[order[0]]} tokens does not fit in a row of {capacity}: "
-            "raise micro_batch_tokens or lower max_seq_len"
-        )
     rows: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (tokens left, row), ascending: the best fit is a bisection
     for index in order:
@@ -219,30 +205,15 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def plan_step(
-    lengths: Sequence[int],
-    wanted: int = 0,
-    processes: int = 1,
-    packing: bool = True,
-    *,
-    team: int = 1,
-    on_gpu: bool = False,
+    lengths: Sequence[int], config: SFTConfig, processes: int = 1, on_gpu: bool = False
 ) -> list[list[list[int]]]:
     """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
 
-    Work is shared out longest first, each to the team with the least so far. Every team gets the
-    same number of passes (a pass may be empty), because a sharded model gathers its weights in
-    each of them and all must take part.
-
-    Args:
-        lengths: tokens of each example of the batch.
-        wanted: most tokens in one pass (`SFTConfig.micro_batch_tokens`); the longest example
-            always fits. 0 takes 8,192 a process on a GPU and 512 on a CPU: fewer do not fill the
-            device, more only take memory.
-        processes: that compute, `team` of them each row.
-        packing: several examples in one pass, or one.
-        on_gpu: whether they compute on one.
+    Longest first, each goes to the team of processes with the least so far. Every team gets the
+    same number of passes (one may be empty): a sharded model gathers its weights in each.
     """
-    capacity = max(wanted or (8192 if on_gpu else 512) * team, *lengths)
+    team = config.sequence_parallel
+    capacity = max(config.micro_batch_tokens or (8192 if on_gpu else 512) * team, *lengths)
     shares: list[list[int]] = [[] for _ in range(max(1, processes // team))]
     loads = [0] * len(shares)
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -251,11 +222,8 @@ def plan_step(
         loads[least] += lengths[index]
     plans = []
     for share in shares:
-        rows = (
-            pack([lengths[i] for i in share], capacity)
-            if packing
-            else [[j] for j in range(len(share))]
-        )
+        alone = [[j] for j in range(len(share))]
+        rows = pack([lengths[i] for i in share], capacity) if config.packing else alone
         plans.append([sorted(share[j] for j in row) for row in rows])
     passes = max(1, *(len(plan) for plan in plans))
     return [plan + [[] for _ in range(passes - len(plan))] for plan in plans]

@@ -7,7 +7,7 @@ What this module does not know: files, epochs, resuming (`s1core.sft.train`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,6 @@ from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample, plan_step
-from s1core.sft.loss import logit_scale, summed_loss
 from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
@@ -26,21 +25,91 @@ if TYPE_CHECKING:
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
+class _ChunkedLinearCrossEntropy(torch.autograd.Function):
+    """Only supervised positions are projected, a chunk at a time, and its gradient is taken while
+    its logits exist: at 32,768 tokens and 152K words all logits are 20 GB in fp32."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, chunk: int
+    ) -> torch.Tensor:
+        """hidden [N, H], weight [V, H], targets [N] -> the summed loss, fp32."""
+        want_hidden, want_weight = ctx.needs_input_grad[:2]
+        total = hidden.new_zeros((), dtype=torch.float32)
+        grad_hidden = torch.empty_like(hidden) if want_hidden else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if want_weight else None
+        for start in range(0, hidden.shape[0], chunk):
+            rows = hidden[start : start + chunk]
+            wanted = targets[start : start + chunk, None]
+            logits = (rows @ weight.T).float()
+            # Everything happens in the logits' own memory: logsumexp would double the peak.
+            largest = logits.amax(-1, keepdim=True)
+            at_target = logits.gather(1, wanted)
+            masses = logits.sub_(largest).exp_()
+            normalizer = masses.sum(-1, keepdim=True)
+            total += (normalizer.log() + largest - at_target).sum()
+            if not (want_hidden or want_weight):
+                continue
+            slope = masses.div_(normalizer)  # the softmax
+            slope.scatter_add_(1, wanted, slope.new_full(wanted.shape, -1.0))
+            slope = slope.to(hidden.dtype)
+            if grad_hidden is not None:
+                torch.mm(slope, weight, out=grad_hidden[start : start + chunk])
+            if grad_weight is not None and slope.dtype == torch.float32:
+                grad_weight.addmm_(slope.T, rows)
+            elif grad_weight is not None:
+                grad_weight += slope.T @ rows
+        if grad_weight is not None:
+            grad_weight = grad_weight.to(weight.dtype)
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad_hidden, grad_weight = ctx.saved_tensors
+        for slope in ctx.saved_tensors:  # in place: nobody reads them again
+            if slope is not None:
+                slope.mul_(grad.to(slope.dtype))
+        return grad_hidden, grad_weight, None, None
+
+
+def summed_loss(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    chunk: int = 2048,
+    scale: float = 1.0,
+) -> torch.Tensor:
+    """Sum of the cross-entropies of the supervised positions, in nats, fp32.
+
+    Args:
+        hidden: [T, H] final hidden states, for the output matrix [V, H].
+        targets: [T] the token each position must predict, or `IGNORE`.
+        chunk: supervised tokens whose logits exist at one time.
+        scale: factor of the logits.
+    """
+    supervised = targets != IGNORE
+    hidden, targets = hidden[supervised], targets[supervised]
+    if scale != 1.0:
+        hidden = hidden * scale
+    if torch.is_autocast_enabled(hidden.device.type):
+        dtype = torch.get_autocast_dtype(hidden.device.type)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+    with torch.autocast(hidden.device.type, enabled=False):
+        return _ChunkedLinearCrossEntropy.apply(hidden, weight, targets, chunk)
+
+
 class PackedLM(nn.Module):
     """A causal language model whose forward is the summed loss of a packed row."""
 
     def __init__(self, lm: PreTrainedModel, chunk: int = 2048, team: Any = None) -> None:
         super().__init__()
-        self.lm = lm
-        self.team = team
-        self.chunk = chunk
-        self.scale = logit_scale(lm.config)
+        self.lm, self.chunk, self.team = lm, chunk, team
+        factor, divisor = (getattr(lm.config, n, None) for n in ("logit_scale", "logits_scaling"))
+        self.scale = (factor or 1.0) / (divisor or 1.0)  # as Cohere and Granite say it
 
     def hidden(self, input_ids: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-        """Final hidden states [T, H] of a packed row of token ids [T].
-
-        With a team, ids and states are this process's share and `lengths` those of the row.
-        """
+        """Final hidden states [T, H] of a packed row of token ids [T], or of this one's share."""
         extra = attention.layout(lengths, input_ids.device, self.team)
         out = self.lm.get_decoder()(input_ids=input_ids[None], use_cache=False, **extra)
         return out.last_hidden_state[0]
@@ -49,8 +118,7 @@ class PackedLM(nn.Module):
         self, input_ids: torch.Tensor, targets: torch.Tensor, lengths: tuple[int, ...]
     ) -> torch.Tensor:
         """Summed loss of token ids [T] against targets [T]."""
-        hidden = self.hidden(input_ids, lengths)
-        weight = self.lm.get_output_embeddings().weight
+        weight, hidden = self.lm.get_output_embeddings().weight, self.hidden(input_ids, lengths)
         return summed_loss(hidden, weight, targets, self.chunk, self.scale)
 
 
@@ -70,25 +138,20 @@ class Engine:
             _shard(self.packed, config, group.mesh)
         self.named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         fused = group.mesh is None or group.device.type == "cuda"
-        self.optimizer = adamw((p for _, p in self.named), config, fused)
+        self.optimizer = _adamw([p for _, p in self.named], config, fused)
 
     def step(self, batch: Sequence[EncodedExample], lr: float, seed: int) -> dict[str, Any]:
         """One optimizer step on a global batch (the same on every process).
 
         A loss or gradient that is not finite leaves the weights as they are; the caller decides.
-
-        Returns:
-            `loss`, the mean cross-entropy per supervised token in nats; `grad_norm` before
-            clipping; `tokens` and `supervised_tokens`, computed and taught. Over all processes.
+        Returns `loss`, the mean cross-entropy per supervised token in nats, `grad_norm` before
+        clipping, `tokens` computed and `supervised_tokens` taught, over all processes.
         """
         torch.manual_seed(seed)
         lengths = [len(example.token_ids) for example in batch]
         supervised = sum(example.supervised for example in batch)
-        size, tokens = self.config.sequence_parallel, self.config.micro_batch_tokens
-        on_gpu = self.group.device.type == "cuda"
-        plan = plan_step(
-            lengths, tokens, self.group.size, self.config.packing, team=size, on_gpu=on_gpu
-        )
+        size, on_gpu = self.config.sequence_parallel, self.group.device.type == "cuda"
+        plan = plan_step(lengths, self.config, self.group.size, on_gpu)
         self.optimizer.zero_grad(set_to_none=True)
         # When sharded, the mesh's policy sets the precision.
         lower = self.group.mesh is None and self.config.dtype == "bfloat16"
@@ -106,8 +169,8 @@ class Engine:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
-        counts = {"tokens": sum(lengths), "supervised_tokens": supervised}
-        return {"loss": loss, "grad_norm": norm, **counts}
+        stats = {"loss": loss, "grad_norm": norm}
+        return stats | {"tokens": sum(lengths), "supervised_tokens": supervised}
 
     def _tensors(
         self, row: Sequence[EncodedExample]
@@ -122,18 +185,15 @@ class Engine:
         if filling:
             ids, targets = ids + [0] * filling, targets + [IGNORE] * filling
             lengths.append(filling)
-        share, place = len(ids) // size, self.group.rank % size
-        mine = slice(place * share, (place + 1) * share)
-        device = self.group.device
-        tensors = (torch.tensor(values[mine], device=device) for values in (ids, targets))
-        return *tensors, tuple(lengths)  # type: ignore[return-value] - two of them
+        share = len(ids) // size
+        mine = slice(self.group.rank % size * share, (self.group.rank % size + 1) * share)
+        ours = (torch.tensor(values[mine], device=self.group.device) for values in (ids, targets))
+        return *ours, tuple(lengths)  # type: ignore[return-value] - two of them
 
     def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Weights and moments by name, as views: what is copied into them, the engine has.
 
-        Args:
-            step: optimizer steps that were made, when they are about to be filled from a
-                checkpoint; None leaves the optimizer's own count.
+        `step`: they are about to be filled from a checkpoint made after so many steps.
         """
         tensors = {}
         for name, parameter in self.named:
@@ -156,20 +216,12 @@ class Engine:
         self.model.eval()
 
 
-def adamw(
-    trained: Iterable[nn.Parameter], config: SFTConfig, fused: bool = False
-) -> torch.optim.AdamW:
-    """AdamW over the trained parameters; matrices decay, biases and norms do not.
-
-    transformers' Trainer exempts by name (bias, norm); for decoders that is what one-dimensional
-    means, and a test holds the two against each other.
-    """
-    trained = list(trained)
+def _adamw(trained: list[nn.Parameter], config: SFTConfig, fused: bool) -> torch.optim.AdamW:
+    """Matrices decay, biases and norms do not: what Trainer exempts by name is one-dimensional."""
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused)
 
 

@@ -1,8 +1,7 @@
 """How a run gets its model, and whether that model can be trained at all.
 
-For a folder in several processes, or on a GPU, no process ever holds the whole model: it is laid
-out without storage, sharded, and each process reads the rows it owns from the safetensors files.
-Code of a model's repository is never run.
+In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
+storage, sharded, and each reads the rows it owns. Code of a model's repository is never run.
 """
 
 from __future__ import annotations
@@ -28,25 +27,17 @@ from s1core.sft.processes import Group
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ENDS = 1 << 20
-"""Bytes at either end of a weight file that its fingerprint reads."""
-
-
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
-"""Identity of the weights before training, the precision in which the final model is written, and
-what loads the weights and builds the training engine."""
+"""Identity of the weights, the precision of the final model, and what loads and builds it all."""
 
 
 def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
-    """Identify a model, check that it can be trained on these examples, say how to build it all.
-
-    Nothing large is loaded yet.
+    """Identify a model and check that it can be trained on these examples; loads nothing large.
 
     Raises:
-        InputError: a folder holds no safetensors checkpoint of a causal language model, or the
-            model is of a kind that cannot be trained on packed rows, or the examples do not fit.
+        InputError: no safetensors checkpoint of a causal language model, or one that cannot.
     """
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
@@ -56,12 +47,11 @@ def prepare(
     for name, tensor in model.named_parameters():
         ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
         digest.update(repr((name, tuple(tensor.shape), ends.float().tolist())).encode())
-    dtype = next(model.parameters()).dtype
 
     def build() -> Engine:
         return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
 
-    return digest.hexdigest(), dtype, build
+    return digest.hexdigest(), next(model.parameters()).dtype, build
 
 
 def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
@@ -76,22 +66,18 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
         skeleton = AutoModelForCausalLM.from_config(
             settings, dtype=torch.float32, trust_remote_code=False
         )
+    skeleton.tie_weights()  # not within: there each name gets a tensor of its own
     check_architecture(skeleton)
     check_examples(settings, encoded, config.packing)
 
     def whole() -> Engine:
         with _named(folder):
+            safe = {"trust_remote_code": False, "use_safetensors": True}
             model, report = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
+                folder, dtype=torch.float32, output_loading_info=True, **safe
             )
-        if missing := sorted(report["missing_keys"]):
-            raise InputError(
-                f"{folder} lacks {len(missing)} weights of its model, such as {missing[0]}"
-            )
+            if missing := sorted(report["missing_keys"]):
+                raise InputError(f"{folder} lacks weights of its model, such as {missing[0]}")
         return Engine(model.to(group.device), config, group)
 
     def sharded() -> Engine:
@@ -111,12 +97,9 @@ def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group
 
 
 def check_architecture(model: PreTrainedModel) -> None:
-    """Refuse a kind of model whose packed loss is not the loss that transformers computes.
+    """Raise InputError where a tiny twin's packed loss is not the one that transformers computes.
 
     Soft caps, a bias of the output matrix, attention sinks, recurrence: none is computed here.
-
-    Raises:
-        InputError: on a tiny twin (milliseconds) the two losses differ, or cannot be computed.
     """
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
@@ -132,9 +115,8 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
     lengths = (17, 9, 24)
     rows = [torch.randint(1, vocabulary, (length,), generator=generator) for length in lengths]
     twin.set_attn_implementation("eager")
-    theirs = sum(
-        float(twin(input_ids=row[None], labels=row[None]).loss) * (len(row) - 1) for row in rows
-    )
+    means = [float(twin(input_ids=row[None], labels=row[None]).loss) for row in rows]
+    theirs = sum(mean * (length - 1) for mean, length in zip(means, lengths, strict=True))
     twin.set_attn_implementation(attention.NAME)
     targets = [torch.cat([row[1:], torch.tensor([IGNORE])]) for row in rows]
     ours = float(PackedLM(twin)(torch.cat(rows), torch.cat(targets), lengths))
@@ -142,17 +124,13 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 
 
 def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
-    """Refuse examples that this model cannot read.
-
-    Raises:
-        InputError: the longest exceeds the model's positions, or a token its embedding.
-    """
+    """Raise InputError for examples that exceed the model's positions or its embedding."""
     longest = max(encoded.lengths)
-    positions = getattr(config, "max_position_embeddings", None) or longest
-    if longest > positions:
+    most = getattr(config, "max_position_embeddings", None) or longest
+    if longest > most:
         raise InputError(
-            f"the longest example has {longest} tokens and the model attends over {positions}: "
-            f"set max_seq_len to at most {positions}"
+            f"the longest example has {longest} tokens and the model attends over {most}: set "
+            f"max_seq_len to at most {most}"
         )
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
@@ -161,13 +139,9 @@ def check_examples(config: Any, encoded: Encoded, packing: bool) -> None:
             f"this model's positions depend on the length of the row beyond {original} tokens, so "
             "its examples cannot share rows: set packing to false, or lower max_seq_len"
         )
-    vocabulary = getattr(config, "vocab_size", None)
     largest = max(max(example.token_ids) for example in encoded.examples)
-    if vocabulary is not None and largest >= vocabulary:
-        raise InputError(
-            f"the tokenizer gives token {largest} and the model knows {vocabulary}: "
-            "they do not belong together"
-        )
+    if largest >= getattr(config, "vocab_size", largest + 1):
+        raise InputError(f"the tokenizer gives token {largest}, the model has {config.vocab_size}")
 
 
 def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
@@ -188,12 +162,12 @@ def stop_at(model: Any, encoded: Encoded, tokenizer: Any) -> None:
 
 def _fingerprint(files: list[Path]) -> str:
     """sha256 over sizes and both ends of weight files: enough to tell models apart."""
-    digest = hashlib.sha256()
+    digest, end = hashlib.sha256(), 1 << 20
     for path in files:
         size = path.stat().st_size
         with open(path, "rb") as file:
-            digest.update(repr((path.name, size)).encode() + file.read(ENDS))
-            file.seek(max(0, size - ENDS))
+            digest.update(repr((path.name, size)).encode() + file.read(end))
+            file.seek(max(0, size - end))
             digest.update(file.read())
     return digest.hexdigest()
 

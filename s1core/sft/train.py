@@ -1,10 +1,8 @@
 """Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model.
 
-`train` is the paper's supervised fine-tuning (Section 4.1, Appendix D) for one process or, under
-`torchrun`, many. It can be killed at any time and started again with the same call: the log and
-the final weights are then those of an undisturbed run, to the byte on one machine with the same
-number of threads. The order of the data and all randomness are functions of the seed and the
-step, so nothing about them needs saving.
+A run can be killed at any time and started again with the same call: the log and the final weights
+are then those of an undisturbed run, to the byte on one machine with the same number of threads.
+The order of the data and all randomness are functions of the seed and the step.
 """
 
 from __future__ import annotations
@@ -15,9 +13,11 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from s1core.errors import InputError, RunError
 from s1core.records import Example, to_json, write_atomically, write_jsonl
@@ -50,8 +50,6 @@ class TrainResult:
 
 def data_order(examples: int, epoch: int, seed: int) -> list[int]:
     """The order of one epoch: a permutation that depends on the seed and the epoch alone."""
-    import numpy as np
-
     return np.random.default_rng([seed, epoch]).permutation(examples).tolist()
 
 
@@ -75,24 +73,18 @@ def train(
     on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
 ) -> TrainResult:
-    """Fine-tune `model` on `examples` (Section 4.1, Appendix D).
+    """Fine-tune `model` on `examples` (Section 4.1, Appendix D); every process calls it alike.
 
     Args:
-        model: a model, changed in place, or the folder of a transformers checkpoint. Under
-            `torchrun` every process passes the same; a folder is read shard by shard. On a GPU
-            and under `torchrun` a model is left sharded: generate with one loaded from `path`.
-        tokenizer: its tokenizer, written beside the final model.
-        examples: what to train on, or already encoded.
-        config: the recipe; `SFTConfig()` is the paper's.
+        model: a model, changed in place (and left sharded on a GPU and under `torchrun`), or the
+            folder of a transformers checkpoint, with its tokenizer.
         out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
             holds is continued. Several nodes need a file system they share.
-        progress: a progress bar, in terminals only.
-        on_log: called with each row of the log as it is made.
+        progress: a bar, in terminals only; `on_log` is called with each row of the log.
         device: where to compute; default: a GPU when there is one.
 
     Raises:
-        InputError: nothing to train on, a model that cannot be trained on it, or a loss that is
-            not finite.
+        InputError: nothing to train on, a model that cannot be, or a loss that is not finite.
         RunError: `out_dir` belongs to another run or another process or is damaged, or a
             checkpoint could not be saved. Whatever checkpoint was complete before stays.
     """
@@ -101,9 +93,8 @@ def train(
     from s1core.sft.processes import join
 
     if not isinstance(examples, Encoded):
-        examples = encode(
-            examples, tokenizer, config.template, config.max_seq_len, config.on_too_long
-        )
+        how = config.template, config.max_seq_len, config.on_too_long
+        examples = encode(examples, tokenizer, *how)
     if not examples.examples or not examples.supervised:
         raise InputError("nothing to train on: every label is masked; check the chat template")
     group, out = join(device), Path(out_dir)
@@ -111,11 +102,10 @@ def train(
     try:
         with FileLock(out / ".lock", timeout=0) if group.first else contextlib.nullcontext():
             group.wait()
-            with checkpoint.quiet():
-                return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
+            checkpoint.quiet()
+            return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
     except Timeout:
-        message = f"another process is training in {out}: wait, or choose another folder"
-        raise RunError(message) from None
+        raise RunError(f"another process is training in {out}: choose another folder") from None
 
 
 @dataclass
@@ -126,8 +116,6 @@ class _Run:
     out: Path
     group: Group
     on_log: Callable[[Row], None] | None
-    log: list[Row] = field(default_factory=list)
-    seconds: float = 0.0
 
     def go(self, model: Any, progress: bool) -> TrainResult:
         from s1core.sft import loading
@@ -137,85 +125,76 @@ class _Run:
         identity = json.loads(json.dumps(self.config.what() | facts))
         self._check_identity(identity)
         self.group.wait()  # all processes look before the first writes
+        self.state: dict[str, Any] = {"step": 0, "seconds": 0.0, "log": []}
         if (self.out / "final").is_dir():
-            first = self._take(checkpoint.read_state(self.out))
+            self.state = checkpoint.read_state(self.out)
+            first = self.state["step"]
         else:
             engine = build()
             try:
                 first = self._restore(engine)
                 if self.group.first:  # whatever an earlier start left of these is replaced whole
                     write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
-                    write_jsonl(self.out / "log.jsonl", self.log)
+                    write_jsonl(self.out / "log.jsonl", self.state["log"])
                 self._steps(engine, first, progress)
                 self._finish(engine, dtype)
             finally:
                 engine.release()
-        return TrainResult(
-            path=self.out / "final",
-            steps=len(self.log),
-            log=tuple(self.log),
-            tokens=sum(row["tokens"] for row in self.log),
-            supervised_tokens=sum(row["supervised_tokens"] for row in self.log),
-            seconds=self.seconds,
-            resumed_from=first,
-            data=self.encoded.report(),
-        )
+        log, data = tuple(self.state["log"]), self.encoded.report()
+        tokens, taught = (sum(row[n] for row in log) for n in ("tokens", "supervised_tokens"))
+        seconds, path = self.state["seconds"], self.out / "final"
+        return TrainResult(path, len(log), log, tokens, taught, seconds, first, data)
 
     def _check_identity(self, identity: dict[str, Any]) -> None:
         """Refuse a folder that holds another run."""
         path = self.out / "run.json"
-        if not path.exists():
-            return
         try:
-            there = dict(json.loads(path.read_text(encoding="utf-8")))
+            there = (
+                dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else identity
+            )
         except (ValueError, TypeError) as error:
             raise RunError(
-                f"{path} is damaged, so what run {self.out} holds cannot be told: delete that "
-                "folder to start over"
+                f"{path} is damaged, so what {self.out} holds cannot be told: delete that folder "
+                "to start over"
             ) from error
-        differing = [
-            name if name.startswith("the ") else f"{name} ({there.get(name)} there, {value} asked)"
-            for name, value in identity.items()
-            if there.get(name) != value
-        ]
-        if differing:
-            raise RunError(
-                f"{self.out} holds a run that differs in {', '.join(differing)}: choose another "
-                "folder, or delete this one to start over (a model trained in place is another)"
-            )
+        for name, value in identity.items():
+            if there.get(name) != value:
+                both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
+                raise RunError(
+                    f"{self.out} holds a run that differs in {name}{both}: choose another folder, "
+                    "or delete this one to start over (a model trained in place is another)"
+                )
 
     def _restore(self, engine: Engine) -> int:
         """Continue from the newest checkpoint, whose log replaces that of the killed session."""
         path = checkpoint.latest(self.out / "checkpoints")
-        if path is None:
-            return 0
-        state = checkpoint.read_state(path)
-        advice = f"delete {path} and start the same run again, from its beginning"
-        tensors = engine.state(state["step"])
-        checkpoint.read_tensors(path, tensors, self.group.mesh is None, advice)
-        return self._take(state)
-
-    def _take(self, state: dict[str, Any]) -> int:
-        self.log, self.seconds = state["log"], state["seconds"]
-        return state["step"]
-
-    def _state(self) -> dict[str, Any]:
-        return {"step": len(self.log), "seconds": self.seconds, "log": self.log}
+        if path is not None:
+            self.state = checkpoint.read_state(path)
+            advice = f"delete {path} and start the same run again, from its beginning"
+            tensors = engine.state(self.state["step"])
+            checkpoint.read_tensors(path, tensors, self.group.mesh is None, advice)
+        return self.state["step"]
 
     def _steps(self, engine: Engine, first: int, progress: bool) -> None:
         from tqdm import tqdm
 
-        total = self.config.total_steps(len(self.encoded.examples))
-        every = self.config.checkpoint_every or self.config.steps_per_epoch(
-            len(self.encoded.examples)
-        )
-        quiet = None if progress and self.group.first else True  # None: only in terminals
-        began = time.perf_counter() - self.seconds
-        bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=quiet)
+        examples, root = len(self.encoded.examples), self.out / "checkpoints"
+        total, per_epoch = self.config.total_steps(examples), self.config.steps_per_epoch(examples)
+        every = self.config.checkpoint_every or per_epoch
+        began = time.perf_counter() - self.state["seconds"]
+        off = None if progress and self.group.first else True  # None: only in terminals
+        bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=off)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
             for step in range(first, total):
-                row = self._one(engine, step, total)
-                self.log.append(row)
+                lr, batch = (
+                    self.config.lr_at(step, total),
+                    batch_at(self.encoded, self.config, step),
+                )
+                stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
+                self._refuse_unless_finite(stats, step, batch)
+                row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
+                row |= {"loss": stats["loss"], "lr": lr, **stats}
+                self.state["log"].append(row)
                 if self.group.first:
                     log.write(to_json(row) + "\n")
                     log.flush()
@@ -224,43 +203,37 @@ class _Run:
                     if self.on_log is not None:
                         self.on_log(row)
                 if (step + 1) % every == 0 or step + 1 == total:
-                    self.seconds = time.perf_counter() - began
-                    root = self.out / "checkpoints"
-                    checkpoint.save(root, engine.state(), self._state(), self.group)
+                    self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
+                    checkpoint.save(root, engine.state(), self.state, self.group)
 
-    def _one(self, engine: Engine, step: int, total: int) -> Row:
-        batch = batch_at(self.encoded, self.config, step)
-        lr = self.config.lr_at(step, total)
-        stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
+    def _refuse_unless_finite(self, stats: Row, step: int, batch: list[EncodedExample]) -> None:
         if not (math.isfinite(stats["loss"]) and math.isfinite(stats["grad_norm"])):
-            last = checkpoint.latest(self.out / "checkpoints")
             raise InputError(
                 f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) of step "
                 f"{step + 1} is not a finite number; its examples are "
                 f"{', '.join(example.key for example in batch)}; the weights were not updated and "
-                f"the last good checkpoint is {last or 'none'}: look at these examples, or lower lr"
+                f"the last good checkpoint is {checkpoint.latest(self.out / 'checkpoints')}: look "
+                "at these examples, or lower lr"
             )
-        epoch = round((step + 1) / self.config.steps_per_epoch(len(self.encoded.examples)), 6)
-        return {"step": step + 1, "epoch": epoch, "loss": stats["loss"], "lr": lr, **stats}
 
     def _finish(self, engine: Engine, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
 
-        partial, final = self.out / ".final.partial", self.out / "final"
-        try:
+        partial, final, root = (self.out / n for n in (".final.partial", "final", "checkpoints"))
+        stop_at(engine.model, self.encoded, self.tokenizer)
+        if self.group.first:
             shutil.rmtree(partial, ignore_errors=True)
-            stop_at(engine.model, self.encoded, self.tokenizer)
+        try:
             checkpoint.save_model(engine.model, partial, dtype, self.group.first)
             if self.group.first:
                 checkpoint.save_tokenizer(self.tokenizer, partial)
-                write_atomically(self.out / "state.json", [to_json(self._state())])
+                write_atomically(self.out / "state.json", [to_json(self.state)])
                 checkpoint.publish(partial, final)
-                shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+                shutil.rmtree(root, ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
-            shutil.rmtree(partial, ignore_errors=True)
             raise RunError(
-                f"the final model could not be written to {final} ({error}): training is done "
-                f"and {checkpoint.latest(self.out / 'checkpoints')} holds it; free some disk space "
-                "and start the same run again"
+                f"the final model could not be written to {final} ({error}): training is done and "
+                f"{checkpoint.latest(root)} holds it; free some disk space and start the same run "
+                "again"
             ) from error
         self.group.wait()

@@ -41,7 +41,7 @@ def skills(
     """Measure what a base model can do: arithmetic, right numbers, verdicts, direct answers."""
     import json
 
-    from s1lab.pocket.skills import measure
+    from s1lab.pocket.ship import measure
 
     typer.echo(json.dumps(measure(model, count), indent=2))
 

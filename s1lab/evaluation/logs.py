@@ -191,8 +191,8 @@ def summary(results: Sequence[Regraded]) -> dict[str, Any]:
 
 def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
     problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
-    texts = _listed(_first(row, _RESPONSES))
-    stored = _listed(_first(row, (verdict,) if verdict else _VERDICTS, None))
+    texts = list(_flat(_first(row, _RESPONSES)))
+    stored = list(_flat(_first(row, (verdict,) if verdict else _VERDICTS, None)))
     waits = row.get("append_wait_place")
     reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
@@ -253,11 +253,13 @@ _OPTION = re.compile(r"option_?[A-Ja-j]")
 
 
 def _truth(value: Any) -> bool | None:
-    """A stored verdict: true and false, 1 and 0, or words for them."""
+    """A stored verdict: true and false, 1 and 0, or words for them; None for any other score."""
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().lower()
-    if not isinstance(value, (int, float, str)) or word not in _TRUTH:
+    if isinstance(value, (int, float)):
+        return _TRUTH.get(word)
+    if not isinstance(value, str) or word not in _TRUTH:
         raise InputError(f"{str(value)[:40]!r} is no verdict; it must be true or false")
     return _TRUTH[word]
 
@@ -281,10 +283,6 @@ def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:
     if default:
         return default[0]
     raise InputError(f"none of the fields {', '.join(names)} is present")
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -74,7 +74,7 @@ def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
 
 def _train(lab: Lab, run: Run, training: Training, recipe: dict[str, Any]) -> dict[str, Any]:
     from s1core.sft import SFTConfig, train
-    from s1core.sft.processes import spawn
+    from s1lab.spawn import spawn
 
     lab.release()
     profile, out = lab.profile, run.path / "sft"

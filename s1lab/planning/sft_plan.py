@@ -73,34 +73,15 @@ _REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more process
 }
 
 
-def memory(
-    shape: ModelShape,
-    config: SFTConfig,
-    row_tokens: int,
-    *,
-    processes: int = 1,
-    sharded: bool = False,
-    passes: int = 1,
-    row_examples: int = 2,
-) -> Memory:
-    """Predicted peak of one process.
-
-    Args:
-        row_tokens: tokens in the longest packed row.
-        processes: over which the model is sharded.
-        sharded: trained through FSDP2 (with several processes or on a GPU).
-        passes: forward passes per step; with more than one, gradients exist during a forward.
-        row_examples: examples in that row; with one, attention needs no copy to join them.
-    """
+def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: int = 1) -> Memory:
+    """Predicted peak of one process of sharded training, for packed rows of so many tokens."""
     weights = gradients = 4 * shape.parameters / processes
     compute = 4 if config.dtype == "float32" else 2
     layer = shape.layer_parameters
     rest = shape.parameters - shape.layers * layer
     # Gathered: the root unit stays whole, two layers are in flight, their gradients likewise.
-    gathered = (rest + 2 * layer) * compute + (rest + layer) * 4 if sharded else 0.0
-    if not sharded and compute < 4:
-        gathered = shape.parameters * compute  # autocast keeps a low-precision copy of weights
-    layer_saves = _saved_per_token(shape, compute, row_examples > 1) * row_tokens
+    gathered = (rest + 2 * layer) * compute + (rest + layer) * 4
+    layer_saves = _saved_per_token(shape, compute) * row_tokens
     stream = shape.hidden * compute * row_tokens  # one copy of the residual stream
     lean = config.activation_checkpointing
     saved = shape.layers * (stream if lean else layer_saves)
@@ -111,14 +92,12 @@ def memory(
     chunk = min(config.loss_chunk_tokens, row_tokens)
     logits = chunk * shape.vocab * (4 + (2 * compute if compute < 4 else 0))
     slopes = table * (4 + (compute if compute < 4 else 0)) + stream
-    always = passes > 1 or sharded  # gradients exist during a forward pass
-    held = 3 * weights + gathered + (gradients if always else 0.0)
+    held = 3 * weights + gathered + gradients
     at_loss = saved + logits + slopes
     in_backward = saved + backward + table * compute + stream
-    at_update = 0.0 if always else gradients + 2 * table * 4
     parts = {"weights": weights, "gradients": gradients, "moments": 2 * weights}
     parts |= {"gathered": gathered, "activations": saved + backward, "loss": logits + slopes}
-    return Memory(held + max(at_loss, in_backward, at_update), parts)
+    return Memory(held + max(at_loss, in_backward), parts)
 
 
 def plan(
@@ -139,28 +118,23 @@ def plan(
     cut = [min(length, config.max_seq_len) for length in lengths]
     row, balance = schedule(shape, cut, config, processes)
     share = -(-row // config.sequence_parallel)
-    need = memory(shape, config, share, processes=processes, sharded=True, passes=2, row_examples=1)
+    need = memory(shape, config, share, processes=processes)
     flops = config.epochs * shape.train_flops(cut)
     hours = flops / (hardware.peak_flops * hardware.share * balance) / 3600
     return Plan(config.total_steps(len(cut)), need, balance, hours, hours / processes)
 
 
 def schedule(
-    shape: ModelShape,
-    lengths: Sequence[int],
-    config: SFTConfig,
-    processes: int,
-    on_gpu: bool = True,
+    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int
 ) -> tuple[int, float]:
     """Longest packed row in tokens, and balance, of the first epoch as it will be run."""
     from s1core.sft.train import data_order
 
     order = data_order(len(lengths), 0, config.seed)
-    team, tokens = config.sequence_parallel, config.micro_batch_tokens
     longest, work, waited = 0, 0.0, 0.0
     for start in range(0, len(order), config.batch_size):
         batch = [lengths[i] for i in order[start : start + config.batch_size]]
-        steps = plan_step(batch, tokens, processes, config.packing, team=team, on_gpu=on_gpu)
+        steps = plan_step(batch, config, processes, on_gpu=True)
         longest = max(longest, *(sum(batch[i] for i in row) for rows in steps for row in rows))
         loads = [shape.train_flops(batch[i] for row in rows for i in row) for rows in steps]
         work += sum(loads)
@@ -168,16 +142,16 @@ def schedule(
     return longest, work / waited
 
 
-def _saved_per_token(shape: ModelShape, compute: int, joined: bool) -> float:
+def _saved_per_token(shape: ModelShape, compute: int) -> float:
     """Bytes that one decoder layer keeps for its backward pass, per token.
 
     Residual stream, its normalised and its scaled form, twice; queries, keys, values, the
-    attention's output (and a joined copy of it); gate, its activation, up, their product.
+    attention's output; gate, its activation, up, their product.
     Below fp32 the norms keep an fp32 copy of their input.
     """
     query = shape.heads * shape.head_size
     pair = 2 * shape.kv_heads * shape.head_size
-    elements = 6 * shape.hidden + (3 if joined else 2) * query + pair + 4 * shape.intermediate
+    elements = 6 * shape.hidden + 2 * query + pair + 4 * shape.intermediate
     return elements * compute + (8 * shape.hidden if compute < 4 else 0)
 
 

@@ -1,15 +1,14 @@
-"""The pocket world: the paper at laptop scale.
+"""The pocket world: the paper at laptop scale, by the code that a 32B model takes.
 
-Same package, same code path as a 32B model (transformers model and tokenizer, ChatML, the s1
-delimiters), with a task and models small enough to finish in minutes. `world` has the task,
-`teacher` the traces, `pool` the dirty 5,900 questions that selection starts from, `pretrain` the
-recipe of the two base models that ship in `models/`.
+`world` has the task, `teacher` the traces, `pool` the dirty 5,900 questions that selection starts
+from, `pretrain` the recipe of the two base models that ship with s1core.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from s1core.errors import InputError
 from s1core.records import Problem
 
 if TYPE_CHECKING:
@@ -38,17 +37,15 @@ def load_model(size: Size = "large") -> Qwen2ForCausalLM:
 
 
 def evaluation_problems(count: int | None = None) -> list[Problem]:
-    """The first `count` held-out puzzles as problems (all 500 by default).
-
-    No text that trains a model or fills the pool's training part contains one of them.
+    """The first `count` held-out puzzles as problems (all 500 by default), in no training text.
 
     Raises:
-        ValueError: more are asked for than there are.
+        InputError: more are asked for than there are.
     """
-    from s1lab.pocket.splits import EVAL_SIZE, evaluation_puzzles
     from s1lab.pocket.teacher import problem
+    from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
 
     count = EVAL_SIZE if count is None else count
     if not 0 < count <= EVAL_SIZE:
-        raise ValueError(f"asked for {count} evaluation puzzles; there are {EVAL_SIZE}")
+        raise InputError(f"asked for {count} evaluation puzzles; there are {EVAL_SIZE}")
     return [problem(puzzle) for puzzle in evaluation_puzzles()[:count]]

@@ -2,25 +2,25 @@
 
 Real pools arrive with failed API calls, broken formatting, copies of the evaluation questions,
 questions that any model solves, and wrong traces. So does this one, in shares of the same order
-as the paper's (Section 2.1), so that every stage of selection has something to drop. The pool is a
-pure function of its seed.
+as the paper's (Section 2.1). The pool is a pure function of its seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from s1core import selection
+from s1core.errors import InputError
 from s1core.grading.countdown import check
 from s1core.records import Example, Problem
 from s1lab import pocket
-from s1lab.pocket.splits import evaluation_puzzles, shuffled, training_puzzles
+from s1lab.pocket import world
 from s1lab.pocket.teacher import Habits, example
-from s1lab.pocket.world import Puzzle, parse_question
+from s1lab.pocket.world import Puzzle
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -50,16 +50,16 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
     """Draw the pool: `size` questions, no two alike, shuffled.
 
     Raises:
-        ValueError: there are not enough puzzles for a pool of this size.
+        InputError: there are not enough puzzles for a pool of this size.
     """
     rng = np.random.default_rng([seed, 59])
     habits = habits or Habits()
     counts = {kind: round(share * size) for kind, share in SHARES.items()}
     good = size - sum(counts.values())
-    hard = list(training_puzzles(3))
+    hard = list(world.training_puzzles(3))
     wanted = good + counts["formatting"] + counts["failed"]
-    if size < 50 or wanted > len(hard) or counts["leaked"] > len(evaluation_puzzles()):
-        raise ValueError(f"a pocket pool has 50 to 10,000 questions, not {size}")
+    if size < 50 or wanted > len(hard) or counts["leaked"] > len(world.evaluation_puzzles()):
+        raise InputError(f"a pocket pool has 50 to 10,000 questions, not {size}")
 
     seen: set[str] = set()
 
@@ -68,36 +68,32 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = Non
         found: list[Example] = []
         while len(found) < count:
             for index in rng.permutation(len(pool)):
-                puzzle = shuffled(pool[index], rng)
+                puzzle = world.shuffled(pool[index], rng)
                 if puzzle.question not in seen and len(found) < count:
                     seen.add(puzzle.question)
                     found.append(example(puzzle, rng, habits))
         return found
 
-    rows = [PoolRow(e) for e in draw(list(training_puzzles(2)), counts["easy"])]
-    rows += [PoolRow(e) for e in draw(list(evaluation_puzzles()), counts["leaked"])]
+    rows = [PoolRow(e) for e in draw(list(world.training_puzzles(2)), counts["easy"])]
+    rows += [PoolRow(e) for e in draw(list(world.evaluation_puzzles()), counts["leaked"])]
     drawn = draw(hard, wanted)
     rows += [PoolRow(e) for e in drawn[:good]]
     for number, soiled in enumerate(drawn[good : good + counts["formatting"]]):
-        rows.append(PoolRow(_DEBRIS[number % len(_DEBRIS)](soiled)))
+        rows.append(PoolRow(_soil(soiled, bold=number % 2 == 1)))
     for lost in drawn[good + counts["formatting"] :]:
         empty = replace(lost.trace, thinking="", attempt="")
         rows.append(PoolRow(replace(lost, trace=empty), error="429 Resource exhausted"))
     return [rows[i] for i in rng.permutation(len(rows))]
 
 
-def _image(row: Example) -> Example:
-    problem = replace(row.problem, question=f"![Image] {row.problem.question}")
-    return replace(row, problem=problem)
-
-
-def _bold(row: Example) -> Example:
-    target = str(parse_question(row.problem.question).target)
+def _soil(row: Example, bold: bool) -> Example:
+    """With a number in bold, or with an image that is not there."""
+    if not bold:
+        problem = replace(row.problem, question=f"![Image] {row.problem.question}")
+        return replace(row, problem=problem)
+    target = str(world.parse_question(row.problem.question).target)
     thinking = row.trace.thinking.replace(f"want {target} ", f"want **{target}** ", 1)
     return replace(row, trace=replace(row.trace, thinking=thinking))
-
-
-_DEBRIS: tuple[Callable[[Example], Example], ...] = (_image, _bold)
 
 
 def trace_correct(row: Example) -> bool:
@@ -112,7 +108,7 @@ def normal_form(question: str) -> str:
     Text that is no Countdown question is its own normal form.
     """
     try:
-        puzzle = parse_question(question)
+        puzzle = world.parse_question(question)
     except ValueError:
         return question
     return replace(puzzle, numbers=tuple(sorted(puzzle.numbers))).question
@@ -145,12 +141,8 @@ def solved(
 def pocket_candidates(
     pool: Sequence[PoolRow], solved: Iterable[Mapping[str, str]]
 ) -> list[selection.Candidate]:
-    """Annotate the pool: length and correctness of each trace, and which grader solves it.
-
-    Args:
-        solved: rows with `problem_key` and "0" or "1" as `small` and `large`, as the difficulty
-            run writes them.
-    """
+    """Annotate the pool: length and correctness of each trace, and which grader solves it, as the
+    rows of the difficulty run say (`problem_key`, and "0" or "1" as `small` and `large`)."""
     graded = {row["problem_key"]: row for row in solved}
     tokenizer = pocket.load_tokenizer()
 

@@ -2,14 +2,10 @@
 
 A base model knows arithmetic, knows what a search looks like, and answers chat questions directly.
 It has never seen a think delimiter or a "Wait": those are what fine-tuning on traces adds. The
-mix (shares of tokens):
+mix, by tokens: equations; searches (a question, tries, their verdicts, the answer, in no chat
+format); long ones, up to the whole context; and chats, where the answer comes at once.
 
-    equations   3 * 7 = 21                              single steps and chains
-    searches    Use 3 7 8 to make 29 / tries … / yes / Answer    plain searches, no chat format
-    long        the same, up to the whole context, tries drawn with replacement
-    chat        user asks, assistant answers at once    the direct baseline of the difficulty stage
-
-No document contains an evaluation puzzle (`splits.held_out`). Every batch is a function of
+No document contains an evaluation puzzle (`world.held_out`). Every batch is a function of
 (seed, step), so a killed run resumes from its last checkpoint to the same weights.
 """
 
@@ -27,10 +23,9 @@ import numpy as np
 
 from s1core.errors import RunError
 from s1core.records import write_atomically
-from s1lab.pocket import load_tokenizer
-from s1lab.pocket.splits import shuffled, training_puzzles
+from s1lab.pocket import load_tokenizer, world
 from s1lab.pocket.teacher import ANSWER_PREFIX
-from s1lab.pocket.world import CAP, LARGEST, SMALLEST, Puzzle, apply, chains, solutions
+from s1lab.pocket.world import Puzzle
 
 if TYPE_CHECKING:
     from transformers import Qwen2ForCausalLM
@@ -76,42 +71,50 @@ class Documents:
 
     def __init__(self) -> None:
         self.ids = load_tokenizer().get_vocab()
-        self.puzzles = {size: training_puzzles(size) for size in (2, 3)}
+        self.puzzles = {size: world.training_puzzles(size) for size in (2, 3)}
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text whose tokens are separated by spaces (much faster than the tokenizer)."""
         return [self.ids[word] for word in text.split(" ")]
 
     def draw(self, kind: str, rng: np.random.Generator) -> list[int]:
-        return getattr(self, f"_{kind}")(rng) + [self.ids["<|endoftext|>"]]
+        """A document of a kind of `SHARES`."""
+        if kind in ("searches", "long"):
+            few, many = (0, 11) if kind == "searches" else (11, 72)
+            ids = self._search(rng, int(rng.integers(few, many)), replace=kind == "long")
+        else:
+            ids = self._equations(rng) if kind == "equations" else self._chat(rng)
+        return [*ids, self.ids["<|endoftext|>"]]
 
     def _maybe_twice(self, line: list[int], rng: np.random.Generator) -> list[int]:
         return line * 2 if rng.random() < REPEATED else line
 
     def _equations(self, rng: np.random.Generator) -> list[int]:
         document: list[int] = []
+        low, high = world.SMALLEST, world.LARGEST + 1
         for _ in range(int(rng.integers(4, 16))):
-            value = int(rng.integers(SMALLEST, CAP + 1 if rng.random() < 0.5 else LARGEST + 1))
+            value = int(rng.integers(low, world.CAP + 1 if rng.random() < 0.5 else high))
             words = [str(value)]
             for _ in range(int(rng.integers(1, 3))):
-                operator, number = "+-*/"[rng.integers(4)], int(rng.integers(SMALLEST, LARGEST + 1))
-                result = apply(value, operator, number)
-                if result is None:
-                    continue
-                words += [operator, str(number), "=", str(result)]
-                value = result
+                operator, number = (
+                    "+-*/"[rng.integers(4)],
+                    int(rng.integers(low, high)),
+                )
+                if (result := world.apply(value, operator, number)) is not None:
+                    words += [operator, str(number), "=", str(result)]
+                    value = result
             if len(words) > 1:
                 document += self._maybe_twice(self.encode(" ".join([*words, "\n"])), rng)
         return document
 
     def _puzzle(self, rng: np.random.Generator, easy: float) -> Puzzle:
         pool = self.puzzles[2 if rng.random() < easy else 3]
-        return shuffled(pool[rng.integers(len(pool))], rng)
+        return world.shuffled(pool[rng.integers(len(pool))], rng)
 
     @cache  # noqa: B019 - there is one `Documents` per process
     def lines(self, numbers: tuple[int, ...]) -> list[list[int]]:
         """Ids of every try on these numbers, without verdict."""
-        return [self.encode(chain.line) for chain in chains(numbers)]
+        return [self.encode(chain.line) for chain in world.chains(numbers)]
 
     def _search(self, rng: np.random.Generator, tries: int, replace: bool) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.1)
@@ -132,15 +135,9 @@ class Documents:
             document += self.encode(f"{_ANSWER}{puzzle.tries[index].expression} \n")
         return document
 
-    def _searches(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(0, 11)), replace=False)
-
-    def _long(self, rng: np.random.Generator) -> list[int]:
-        return self._search(rng, tries=int(rng.integers(11, 72)), replace=True)
-
     def _chat(self, rng: np.random.Generator) -> list[int]:
         puzzle = self._puzzle(rng, easy=0.25)
-        found = solutions(puzzle)
+        found = world.solutions(puzzle)
         answer = found[rng.integers(len(found))].expression
         return self.encode(
             f"<|im_start|> user \n {puzzle.question} <|im_end|> \n <|im_start|> assistant \n "
@@ -148,10 +145,8 @@ class Documents:
         )
 
 
-@cache
-def documents() -> Documents:
-    """The source of documents, made once per process."""
-    return Documents()
+documents = cache(Documents)
+"""The source of documents, made once per process."""
 
 
 def batch(recipe: Recipe, step: int) -> np.ndarray:
@@ -175,9 +170,6 @@ def batch(recipe: Recipe, step: int) -> np.ndarray:
     order = rng.permutation(len(stream))
     flat = np.concatenate([np.asarray(stream[i], dtype=np.int64) for i in order])
     return flat[:need].reshape(recipe.batch_size, CONTEXT)
-
-
-# -------------------------------------------------------------------------------- training
 
 
 def build_model(recipe: Recipe) -> Qwen2ForCausalLM:
@@ -220,9 +212,7 @@ def pretrain(
 
     Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
 
-    Returns:
-        The folder with the finished model (safetensors, tokenizer); `recipe.json` and `log.jsonl`
-        are beside it.
+    Returns the folder with the finished model.
 
     Raises:
         RunError: `out_dir` holds a run of another recipe, or a damaged checkpoint.
@@ -289,7 +279,7 @@ def pretrain(
                 torch.save(state | {"step": step + 1, "log": log}, out / "state.partial")
                 os.replace(out / "state.partial", state_file)
     final = out / "model"
-    with quiet():
-        model.save_pretrained(final)
+    quiet()
+    model.save_pretrained(final)
     save_tokenizer(load_tokenizer(), final)
     return final

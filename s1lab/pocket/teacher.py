@@ -2,9 +2,8 @@
 
 The paper distils its traces from Gemini Flash Thinking (Section 2.1). Here a small program plays
 the teacher: it tries chains in random order, judges each, and stops at the first that it believes.
-Like any teacher it slips: now and then it accepts a wrong try. Mostly it notices, says "Wait",
-checks the same line again and corrects itself; sometimes it does not, and the trace is wrong (the
-paper keeps such traces too: 464 of s1K's 1,000 are). It also double-checks some right answers.
+It slips: now and then it accepts a wrong try, and mostly notices, says "Wait" and checks the line
+again; where it does not, the trace is wrong (as 464 of s1K's 1,000 are).
 """
 
 from __future__ import annotations

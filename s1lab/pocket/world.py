@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 from s1core.grading.countdown import read_question
 
 SMALLEST, LARGEST, CAP = 2, 16, 199
@@ -134,3 +136,36 @@ def all_puzzles(size: int) -> Iterator[Puzzle]:
 def parse_question(question: str) -> Puzzle:
     """Read a puzzle back from its question (see `countdown.read_question`)."""
     return Puzzle(*read_question(question))
+
+
+# ------------------------------------------------------------------------------ splits
+
+SPLIT_SEED = 20250131
+EVAL_SIZE = 500
+"""Held out of everything that trains, so pretraining, pool and evaluation agree on it."""
+
+
+def shuffled(puzzle: Puzzle, rng: np.random.Generator) -> Puzzle:
+    """The same puzzle with its numbers shown in a random order."""
+    return Puzzle(tuple(int(n) for n in rng.permutation(puzzle.numbers)), puzzle.target)
+
+
+@cache
+def evaluation_puzzles() -> tuple[Puzzle, ...]:
+    """The held-out puzzles, three numbers each, in a fixed random order."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    puzzles = list(all_puzzles(3))
+    chosen = rng.choice(len(puzzles), EVAL_SIZE, replace=False)
+    return tuple(shuffled(puzzles[i], rng) for i in chosen)
+
+
+@cache
+def held_out() -> frozenset[tuple[tuple[int, ...], int]]:
+    """Keys that no training text may contain."""
+    return frozenset(puzzle.key for puzzle in evaluation_puzzles())
+
+
+@cache
+def training_puzzles(size: int) -> tuple[Puzzle, ...]:
+    """Every puzzle of `size` numbers that is not held out, numbers ascending."""
+    return tuple(p for p in all_puzzles(size) if p.key not in held_out())
