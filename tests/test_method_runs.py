@@ -11,7 +11,8 @@ import pytest
 from s1core.backends.hf import HFBackend
 from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
-from s1core.grading.voting import majority, same_answer
+from s1core.grading.countdown import check
+from s1core.grading.voting import ballots, majority, same_answer
 from s1core.records import Problem
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.audit.published import published, runs
@@ -61,6 +62,18 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
 )
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
+
+
+def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
+    """So a vote by value never joins a right answer with a wrong one."""
+    operators = list(itertools.product("+-*/", repeat=2))
+    orders = [*itertools.permutations("378"), "377", "777"]
+    answers = [f"( {a} {f} {b} ) {g} {c}" for a, b, c in orders for f, g in operators]
+    verdicts: dict[int, set[bool]] = {}
+    for vote, answer in zip(ballots(answers, same_answer("countdown")), answers, strict=True):
+        verdicts.setdefault(vote, set()).add(check("Use 3 7 8 to make 29", answer))
+    assert all(len(verdict) == 1 for verdict in verdicts.values())
+    assert {True} in verdicts.values() and len(verdicts) < len(answers)
 
 
 # ------------------------------------------------------------------------------------ voting

@@ -59,16 +59,13 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
     assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
 
 
-pieces = st.lists(
-    st.tuples(
-        st.sampled_from(["sampled", "forced"]),
-        st.text(st.sampled_from("a1 \n"), min_size=1, max_size=12),
-    ),
-    max_size=6,
+origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n")
+
+
+@given(
+    st.lists(st.tuples(origins, st.text(texts, min_size=1, max_size=12)), max_size=6),
+    st.sampled_from(["\n", "\n\n"]),
 )
-
-
-@given(pieces, st.sampled_from(["\n", "\n\n"]))
 def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separator) -> None:
     trace = generation(*runs)
     steps = split(trace, tiny_tokenizer(), separator)
