@@ -12,7 +12,6 @@ from s1core.backends.hf import HFBackend
 from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check, worked_out
-from s1core.grading.voting import ballots, majority, same_answer
 from s1core.records import Generation, Problem
 from s1lab.analysis.method_measures import match, measures
 from s1lab.analysis.method_runs import (
@@ -26,6 +25,7 @@ from s1lab.audit.published import published, runs
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
 from s1lab.evaluation.metrics import performance
+from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 
