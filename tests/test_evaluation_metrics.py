@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from s1core.errors import InputError
-from s1core.grading import maj_at_k
 from s1lab.audit.published import accuracies, accuracy_of, published, runs
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
+from s1lab.evaluation.voting import maj_at_k
 
 PRINTED = published()["table3"]["rows"]
 SCALING = {"TCC": -23.77, "TCC+BF": 13.16, "SCC": 2.93, "SCC+BF": 6.41, "CCC": 25.18, "BF": 14.82}

@@ -12,13 +12,13 @@ from s1core.backends.hf import HFBackend
 from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check
-from s1core.grading.voting import ballots, majority, same_answer
 from s1core.records import Problem
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.audit.published import published, runs
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
 from s1lab.evaluation.metrics import performance
+from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 

@@ -21,12 +21,12 @@ from typing import Literal
 import numpy as np
 
 from s1core.errors import RunError
-from s1core.grading.voting import same_answer
 from s1lab import experiments
 from s1lab.analysis.methods import MethodRun, measures, rejection, sequential, votes
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap
 from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.voting import same_answer
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 
