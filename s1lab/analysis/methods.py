@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s1core.errors import InputError
-from s1lab.evaluation.voting import Same, majority
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
 from s1lab.evaluation.measure import Samples
 from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
+from s1lab.evaluation.voting import Same, majority
 
 
 @dataclass(frozen=True, eq=False)
