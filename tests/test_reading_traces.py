@@ -14,9 +14,9 @@ from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
-from s1lab.traces import inspection
-from s1lab.traces.entropy import token_uncertainty
-from s1lab.traces.steps import answer_pieces, answers_at_steps, split
+from s1lab.traces import uncertainty
+from s1lab.traces.steps import answer_pieces, answers_at_steps, read_traces, split
+from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(3, 7), (5, 8)]]
@@ -161,8 +161,8 @@ def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy() -> None:
 def row(key: str, values: list[float], **places: list[int]) -> dict:
     return {
         "problem_key": key,
-        **dict.fromkeys(inspection.MEASURES, values),
-        **{group: places.get(group, []) for group in inspection.GROUPS},
+        **dict.fromkeys(uncertainty.MEASURES, values),
+        **{group: places.get(group, []) for group in uncertainty.GROUPS},
     }
 
 
@@ -171,7 +171,7 @@ def test_means_around_a_wait_by_hand() -> None:
         row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4]),
         row("b", [0, 2, 4, 6], forced=[1, 2]),
     ]
-    table = inspection.around_waits(rows, window=2)
+    table = uncertainty.around_waits(rows, window=2)
     forced = {r["offset"]: r for r in table if (r["group"], r["measure"]) == ("forced", "entropy")}
     assert {offset: r["mean"] for offset, r in forced.items()} == {
         -2: (0 + 0) / 2,  # of a's 0 and b's 0: the first Wait of b has one token before it
@@ -193,17 +193,17 @@ def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions() -> 
         row(str(q), [level + 1] * 8 + [level] * 8, forced=[3], plain=[11])
         for q, level in enumerate(rng.normal(10, 5, 60))
     ]
-    for found in inspection.contrasts(rows, window=2):
+    for found in uncertainty.contrasts(rows, window=2):
         assert found["difference"] == pytest.approx(1, abs=1e-4)
         assert found["low"] == pytest.approx(1, abs=1e-4) == found["high"]
-    assert inspection.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
+    assert uncertainty.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
 
 
 def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBackend) -> None:
     trace = generation(
         ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait"), ("sampled", " 3 + 7\n")
     )
-    (found,) = inspection.uncertainty_rows(
+    (found,) = uncertainty.uncertainty_rows(
         backend.model, backend.tokenizer, PROBLEMS, [trace], separator="\n"
     )
     starts = [step.start for step in split(trace, backend.tokenizer, "\n")]
@@ -218,9 +218,7 @@ def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBacke
 def test_rows_of_the_viewer_have_graded_answers(
     backend: HFBackend, greedy: list[Generation]
 ) -> None:
-    rows = inspection.read_traces(
-        backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4
-    )
+    rows = read_traces(backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4)
     for shown, whole in zip(rows, greedy, strict=True):
         assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens
         cuts = [answer["thinking_tokens"] for answer in shown["answers"]]

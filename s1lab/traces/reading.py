@@ -20,7 +20,7 @@ from s1lab.kinds import generate, sft
 from s1lab.lab import Lab
 from s1lab.runs import Run
 from s1lab.steps import Step
-from s1lab.traces import inspection
+from s1lab.traces import steps, uncertainty
 
 NAME = "reading traces"
 """What `--only` calls it."""
@@ -72,7 +72,7 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
     common = {"separator": profile.methods.step_separator, "template": profile.template}
     kept = [g for g in generations[:KEPT] if g.sample == 0]
     kind = benchmarks.benchmark(wanted.benchmark).kind
-    rows = inspection.read_traces(
+    rows = steps.read_traces(
         backend, problems, kept, kind, max_answer=wanted.budget.max_answer, **common
     )
     run.write_records("traces.jsonl", rows)
@@ -87,10 +87,10 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
         model = HFBackend.from_pretrained(folder, device=device).model
     else:
         model = backend.model
-    measured = inspection.uncertainty_rows(
+    measured = uncertainty.uncertainty_rows(
         model, tokenizer, problems, generations[:MEASURED], **common
     )
     run.write_records("uncertainty.jsonl", measured[: len(kept)])
-    run.write_table("around_waits.csv", inspection.around_waits(measured, WINDOW))
-    run.write_table("contrasts.csv", inspection.contrasts(measured, WINDOW))
+    run.write_table("around_waits.csv", uncertainty.around_waits(measured, WINDOW))
+    run.write_table("contrasts.csv", uncertainty.contrasts(measured, WINDOW))
     return {"traces": len(measured)}

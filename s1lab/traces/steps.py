@@ -7,14 +7,15 @@ trace shows when the answer was first there, and whether later thinking kept it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from s1core.backends.base import Backend
 from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.forcing.budget import Machine, Rules
-from s1core.records import Generation, Origin, Phase, Problem
+from s1core.grading import grade
+from s1core.records import Generation, Grade, Origin, Phase, Problem
 from s1core.templates import Template
 
 
@@ -119,6 +120,61 @@ def answers_at_steps(
     problems = [problem] * len(cuts)
     options = {"template": template, "machine": resumed, "native": False}
     return list(generate(backend, problems, budgets, **options))
+
+
+def trace_row(
+    problem: Problem,
+    generation: Generation,
+    tokenizer: Any,
+    verdict: Grade | None = None,
+    answers: Sequence[dict[str, Any]] = (),
+    separator: str = "\n\n",
+) -> dict[str, Any]:
+    """One generation as the trace viewer reads it: its text in steps, no token ids.
+
+    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
+    """
+    names = ("outcome", "finish_reason", "waits_used", "thinking_tokens")
+    return {
+        "problem_key": generation.problem_key,
+        "sample": generation.sample,
+        "question": problem.question,
+        "status": verdict.status if verdict else "",
+        "extracted": verdict.extracted if verdict else "",
+        **{name: getattr(generation, name) for name in names},
+        "steps": [asdict(step) for step in split(generation, tokenizer, separator)],
+        "answer": [asdict(piece) for piece in answer_pieces(generation, tokenizer)],
+        "answers": list(answers),
+    }
+
+
+def read_traces(
+    backend: Backend,
+    problems: Sequence[Problem],
+    generations: Sequence[Generation],
+    kind: str,
+    *,
+    separator: str = "\n\n",
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
+
+    Answers are those of `answers_at_steps`, with its options, graded as `kind` says.
+
+    Raises:
+        BackendError: a cut does not fit into the context, or the engine failed.
+    """
+    by_key = {problem.key: problem for problem in problems}
+    options["separator"], rows = separator, []
+    for generation in generations:
+        problem = by_key[generation.problem_key]
+        verdict, answers = grade(problem, generation, kind), []
+        for cut in answers_at_steps(backend, problem, generation, **options):
+            graded = grade(problem, cut, kind)
+            row = {"thinking_tokens": cut.thinking_tokens, "answer": cut.answer}
+            answers.append(row | {"status": graded.status, "extracted": graded.extracted})
+        rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
+    return rows
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
