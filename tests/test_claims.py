@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from s1lab import experiments, profiles
-from s1lab.analysis.claims import CLAIMS, Claim, measured
-from s1lab.analysis.verdicts import ONE_QUESTION, verdict
+from s1lab.analysis.claims import CLAIMS, ONE_QUESTION, Claim, measured, verdict
 from s1lab.book.generated import COVERAGE, Chapters, answers, claims_page
 from s1lab.evaluation import Interval
 from s1lab.experiments import Condition

@@ -1,8 +1,8 @@
 """Test-time methods, question by question: their settings, compared at equal compute (Section 6.2).
 
-Forced or capped generations as they are, majority votes (Figures 4b and 7), and rejection sampling
-(Figure 6) from samples that were drawn once; then Table 3 with intervals. All intervals resample
-questions, jointly for every run that enters a number, so that differences stay paired.
+Forced generations, majority votes (Figures 4b and 7) and rejection sampling (Figure 6) from samples
+that were drawn once; then Table 3 with intervals. All intervals resample questions, jointly for
+every run that enters a number, so that differences stay paired.
 """
 
 from __future__ import annotations
@@ -66,10 +66,7 @@ def sequential(samples: Samples, method: str, setting: str, limit: float = math.
 def votes(
     samples: Samples, same: Same, *, at: Sequence[int] = (), method: str = "majority"
 ) -> list[MethodRun]:
-    """Majority voting over k samples for each k of `at` (default: powers of two).
-
-    maj@k is exact over all choices of k of the samples, and k samples cost k times one.
-    """
+    """Majority voting over k samples for each k of `at` (default: powers of two), exact maj@k."""
     drawn = samples.correct.shape[1]
     at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
     pairs = zip(samples.extracted, samples.correct == 1, strict=True)
@@ -139,11 +136,7 @@ def rejection(samples: Samples, limit: int) -> Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A setting of one method against another method's curve at the same compute.
-
-    `theirs` is the curve's accuracy at the cost of `ours`, interpolated over log2(tokens), and
-    `difference` ours minus theirs.
-    """
+    """A setting against another method's curve, interpolated over log2(tokens), at its cost."""
 
     ours: MethodRun
     theirs: float
@@ -153,8 +146,8 @@ class Match:
 def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]:
     """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
 
-    Settings outside the range of the other curve are left out: nothing was measured there. Both
-    must be over the same questions in one order.
+    Both must be over the same questions in one order. Settings outside the range of the other
+    curve are left out: nothing was measured there.
     """
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
     within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
@@ -164,17 +157,15 @@ def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]
 def _against(run: MethodRun, curve: Sequence[MethodRun]) -> Match:
     def level(weights: Array) -> Array:
         """Accuracy of the curve at the run's cost, for each row of weights over the questions."""
-        costs = np.log2([weights @ other.tokens for other in curve])
-        accuracies = np.array([weights @ other.correct for other in curve])
-        order = costs.argsort(axis=0)  # a resample may swap two close settings
-        costs = np.take_along_axis(costs, order, axis=0)
-        accuracies = np.take_along_axis(accuracies, order, axis=0)
-        at = np.log2(weights @ run.tokens)
-        return np.array([np.interp(*row) for row in zip(at, costs.T, accuracies.T, strict=True)])
+        costs = np.log2([weights @ other.tokens for other in curve]).T
+        accuracies = np.array([weights @ other.correct for other in curve]).T
+        at, orders = np.log2(weights @ run.tokens), costs.argsort(axis=1)  # may swap two settings
+        rows = zip(at, costs, accuracies, orders, strict=True)
+        return np.array([np.interp(x, cost[o], accuracy[o]) for x, cost, accuracy, o in rows])
 
     n = run.correct.size
     gap = _interval(lambda weights: weights @ run.correct - level(weights), n)
-    return Match(run, float(level(_flat(n))[0]), gap)
+    return Match(run, float(level(np.full((1, n), 1 / n))[0]), gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +228,10 @@ def _average(weights: Array, values: Array) -> Array:
         return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
 
 
-def _flat(n: int) -> Array:
-    return np.full((1, n), 1 / n)
-
-
 @lru_cache(maxsize=1)
 def _weights(n: int, resamples: int) -> Array:
     """How often each of n questions comes up in a resample, as shares; (resamples, n)."""
-    return np.random.default_rng(0).multinomial(n, _flat(n)[0], size=resamples) / n
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples) / n
 
 
 def _interval(measure: Callable[[Array], Array], n: int, resamples: int = RESAMPLES) -> Interval:
@@ -252,4 +239,5 @@ def _interval(measure: Callable[[Array], Array], n: int, resamples: int = RESAMP
     drawn = measure(_weights(n, resamples))
     drawn = drawn[~np.isnan(drawn)]
     method = f"bootstrap over questions, {drawn.size} resamples"
-    return Interval(float(measure(_flat(n))[0]), *widened_ends(drawn, n), n, method)
+    estimate = float(measure(np.full((1, n), 1 / n))[0])
+    return Interval(estimate, *widened_ends(drawn, n), n, method)

@@ -16,8 +16,7 @@ from typing import Any, get_args
 import yaml
 
 from s1lab import profiles
-from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
-from s1lab.analysis.verdicts import Verdict
+from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
