@@ -45,9 +45,9 @@ class Stops(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Length:
-    """One sequence length on one benchmark: the generations of all its seeds of training.
+    """A sequence length (in `tokens`) on one benchmark: the generations of all its seeds.
 
-    `tokens` is where training examples were cut; `training` is the fine-tuning of the first seed.
+    `training` is the fine-tuning of the first seed.
     """
 
     tokens: int
@@ -134,9 +134,6 @@ def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
 
     tokenizer = load_tokenizer(pipeline.profile.model)
     return encode(pipeline.examples(), tokenizer, pipeline.profile.template, tokens)
-
-
-# ----------------------------------------------------------- rows for tables and figures
 
 
 def rows(found: Iterable[Length]) -> list[Row]:

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-PAPER_NAMES = {
-    "s1": "s1K",
-    "random": "1K-random",
-    "diverse": "1K-diverse",
-    "longest": "1K-longest",
-    "full": "59K-full",
-}
+PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
+PAPER_NAMES["full"] = "59K-full"
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
@@ -105,9 +100,6 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
     return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
 
 
-# --------------------------------------------------------------- rows for figures, in points
-
-
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
     tested = [one for one in compared if one.difference is not None]
@@ -121,8 +113,7 @@ def paper_difference_rows() -> list[Row]:
         printed = (PAPER_NAMES[name], "s1K")
         ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in printed)
         low, high = published()["table2_intervals"]["rows"][printed[0]][benchmark]
-        row = {"difference": ours - s1, "low": low, "high": high}
-        rows.append(_row(benchmark, name, row))
+        rows.append(_row(benchmark, name, {"difference": ours - s1, "low": low, "high": high}))
     return rows
 
 

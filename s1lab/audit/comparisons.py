@@ -57,8 +57,7 @@ class Comparison:
     @property
     def printed_interval(self) -> tuple[float, float] | None:
         """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
-        sides = [(self.a, self.b, 1), (self.b, self.a, -1)]
-        for one, other, sign in sides:
+        for one, other, sign in [(self.a, self.b, 1), (self.b, self.a, -1)]:
             ends = published()["table2_intervals"]["rows"].get(one.row)
             if one.table == other.table == "Table 2" and other.row == "s1K" and ends:
                 low, high = sorted(sign * end / 100 for end in ends[self.benchmark])
@@ -115,8 +114,8 @@ def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
-    """How many questions the width of Table 2's printed interval implies to differ, and the least
-    that must; a paired difference has the variance (discordant share - difference^2) / n."""
+    """How many questions the width of Table 2's interval implies to differ, and the least that
+    must; a paired difference has the variance (discordant share - difference^2) / n."""
     low, high = published()["table2_intervals"]["rows"][row][benchmark]
     ours, theirs = (accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
     spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))

@@ -61,10 +61,10 @@ def resume(
                 added += journal.append([g for g in made if g.problem_key in missing])
                 bar.update(len(missing))
     if failures:
+        first = failures[0]
         raise BackendError(
-            f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
-            f"sample {failures[0].sample}: {failures[0].error}. The others are kept: run again to "
-            "ask for these alone"
+            f"{len(failures)} generations failed; the first, problem {first.problem_key} sample "
+            f"{first.sample}: {first.error}. The others are kept: run again to ask for these alone"
         )
     return added
 

@@ -1,7 +1,7 @@
 """Runs side by side: accuracy with interval, thinking, Control, truncation, question by question.
 
 A table is plain text until it is written, as Markdown, CSV or HTML; text from models or questions
-is escaped in each of them. It knows generations and grades and nothing of how they were made.
+is escaped in each of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
 from s1lab.evaluation.metrics import control
 from s1lab.evaluation.statistics import clustered_bootstrap, wilson
-
-if TYPE_CHECKING:
-    import pandas
 
 Format = Literal["markdown", "csv", "html"]
 
@@ -43,13 +40,6 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-    def frame(self) -> pandas.DataFrame:
-        """The same as a pandas table, every cell on one line and without control characters."""
-        import pandas as pd
-
-        rows = [[_one_line(cell) for cell in row] for row in self.rows]
-        return pd.DataFrame(rows, columns=[_one_line(name) for name in self.columns], dtype=str)
 
     def _repr_html_(self) -> str:
         return write_table(self, "html")
@@ -120,7 +110,8 @@ def write_table(table: Table, form: Format = "markdown") -> str:
     """
     import pandas as pd
 
-    frame = table.frame()
+    head, *rows = ([_one_line(cell) for cell in row] for row in (table.columns, *table.rows))
+    frame = pd.DataFrame(rows, columns=head, dtype=str)
     if form == "csv":
         frame.columns = [_no_formula(name) for name in frame.columns]
         return frame.map(_no_formula).to_csv(index=False, lineterminator="\n")
@@ -130,8 +121,7 @@ def write_table(table: Table, form: Format = "markdown") -> str:
         return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
     if form == "markdown":
         rule = ["---", *("---:" for _ in table.columns[1:])]  # numbers to the right
-        rows = [list(frame.columns), *frame.to_numpy().tolist()]
-        first, *others = [[_no_markup(cell) for cell in row] for row in rows]
+        first, *others = [[_no_markup(cell) for cell in row] for row in (head, *rows)]
         return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
     raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
 

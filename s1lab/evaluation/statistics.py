@@ -44,10 +44,7 @@ class Interval:
         return self.low <= other.high and other.low <= self.high
 
     def says(self, above: str, below: str, neither: str = "cannot tell", border: float = 0) -> str:
-        """What the interval says in a word: whole above the border, whole below it, or neither.
-
-        `Interval(0.1, 0.02, 0.2, 30).says("better", "worse") -> "better"`.
-        """
+        """What it says in a word: whole above the border, whole below it, or neither."""
         return above if self.low > border else below if self.high < border else neither
 
     def within(self, low: float, high: float = math.inf) -> Interval:
@@ -65,10 +62,7 @@ class Interval:
 
 
 def wilson(correct: float, n: float) -> Interval:
-    """Wilson score interval of a proportion: `wilson(17, 30)` is AIME24's 56.7%.
-
-    Honest at 0 of n and at small n. `correct` may be an average over several runs.
-    """
+    """Wilson's interval of a proportion, honest at small n; `correct` may average several runs."""
     if not 0 < n < math.inf or not 0 <= correct <= n:
         raise InputError(f"{correct} of {n} is not a proportion; give 0 <= correct <= n, n > 0")
     z, p = _Z, correct / n
@@ -80,10 +74,7 @@ def wilson(correct: float, n: float) -> Interval:
 
 
 def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Interval:
-    """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score).
-
-    The cautious answer for two runs on the same questions when only their accuracies are known.
-    """
+    """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score)."""
     a, b = wilson(correct_a, n_a), wilson(correct_b, n_b)
     gap = a.estimate - b.estimate
     low = gap - math.hypot(a.estimate - a.low, b.high - b.estimate)
@@ -158,10 +149,7 @@ def crossed_interval(values: ArrayLike) -> Interval:
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
-    """McNemar's exact two-sided p from the questions that one run alone got right.
-
-    `mcnemar_p_value(2, 0) -> 0.5`.
-    """
+    """McNemar's exact two-sided p from the questions that one run alone got right."""
     if not all(isinstance(count, int | np.integer) and count >= 0 for count in (only_a, only_b)):
         raise InputError(f"{only_a} and {only_b} are not counts of questions; give 0 or more each")
     n = int(only_a + only_b)
@@ -174,11 +162,9 @@ def questions_needed(
 ) -> int:
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
 
-    `discordant` is the share of questions on which the two differ (|p_a - p_b| at least; None takes
-    two independent runs, p_a (1 - p_b) + p_b (1 - p_a)), `power` the chance to see it, at the
-    two-sided 5% level.
-
-    `questions_needed(0.567, 0.5)` is the paper's headline: 872 questions; AIME24 has 30.
+    `discordant` is the share of questions on which the two differ (None: of independent runs),
+    `power` the chance to see it at the two-sided 5% level. `questions_needed(0.567, 0.5)` is the
+    paper's headline: 872 questions; AIME24 has 30.
     """
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
@@ -194,10 +180,7 @@ def questions_needed(
 
 
 def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
-    """Smallest gain over `p` that `n` questions of independent runs show with the given power.
-
-    Returns NaN when even a gain to 100% would not be seen.
-    """
+    """Smallest gain over `p` that `n` questions of independent runs show; NaN if there is none."""
     if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
         raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
 
@@ -214,11 +197,7 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
 
 
 def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:
-    """95% percentiles of resampled values, widened for few questions.
-
-    A mean over n resampled questions spreads sqrt((n - 1) / n) too little and ignores Student's t
-    (Hesterberg 2015, "expanded percentile").
-    """
+    """95% percentiles of resampled values, widened for few questions (Hesterberg 2015)."""
     tail, z, v = 0.025, _Z, n - 1
     if v:
         # Cornish-Fisher's expansion, not scipy's exact t: finished runs hold ends widened by it.
