@@ -23,9 +23,6 @@ SMOKE = profiles.load("smoke")
 QUESTIONS = [f"{i:016x}" for i in range(4)]
 
 
-# ------------------------------------------------------ intervals over questions and seeds
-
-
 def test_one_seed_gives_students_interval_over_questions() -> None:
     values = np.random.default_rng(0).normal(5, 2, (40, 1))
     interval = crossed_interval(values)
@@ -43,9 +40,6 @@ def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, s
         effects = question * rng.normal(size=(60, 1)) + seed * rng.normal(size=(1, 3))
         covered += 0 in crossed_interval(effects + rng.normal(size=(60, 3)))
     assert 0.93 <= covered / 1_000 <= 1
-
-
-# ------------------------------------------------------------------------- finished runs
 
 
 def graded(run: Run, right: list[int], tokens: list[int]) -> None:
@@ -90,9 +84,6 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return found
 
 
-# -------------------------------------------------------------------------- training sets
-
-
 def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline: Pipeline) -> None:
     from s1core.checkpoints import locate
     from s1lab.planning.shapes import ModelShape
@@ -134,9 +125,6 @@ def test_the_papers_rows_are_those_of_tables_2_and_8() -> None:
     assert (cut["benchmark"], cut["name"], cut["thinking_tokens"]) == ("AIME24", "4,096", 20_721)
     assert cut["accuracy"] == pytest.approx(9 / 30)
     assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
-
-
-# ----------------------------------------------------------------------- sequence lengths
 
 
 def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeline) -> None:

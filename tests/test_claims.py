@@ -48,30 +48,15 @@ def curve(pipeline: Pipeline, kind: str) -> list[Condition]:
     return [c for c in experiments.curve(pipeline.profile) if c.kind == kind]
 
 
-# ------------------------------------------------------------------------------- the rule
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "sign", "border", "expected"),
-    [
-        (0.01, 0.2, 1, 0, "agrees"),
-        (-0.2, -0.01, 1, 0, "does not agree"),
-        (-0.01, 0.2, 1, 0, "inside uncertainty"),
-        (0.0, 0.2, 1, 0, "inside uncertainty"),
-        (-0.2, -0.01, -1, 0, "agrees"),
-        (0.01, 0.2, -1, 0, "does not agree"),
-        (-0.02, 0.02, -1, ONE_QUESTION, "agrees"),
-        (-0.02, 0.05, -1, ONE_QUESTION, "inside uncertainty"),
-        (0.04, 0.09, -1, ONE_QUESTION, "does not agree"),
-    ],
-)
-def test_a_verdict_says_on_which_side_of_the_border_the_interval_is(
-    low: float, high: float, sign: int, border: float, expected: str
-) -> None:
-    assert verdict(Interval((low + high) / 2, low, high, 30), sign, border) == expected
-
-
-# --------------------------------------------------------------------------- from the runs
+def test_a_verdict_says_on_which_side_of_the_border_the_interval_is() -> None:
+    sides = {
+        "agrees": [(0.01, 0.2, 1, 0), (-0.2, -0.01, -1, 0), (-0.02, 0.02, -1, ONE_QUESTION)],
+        "does not agree": [(-0.2, -0.01, 1, 0), (0.01, 0.2, -1, 0), (0.04, 0.09, -1, ONE_QUESTION)],
+        "inside uncertainty": [(-0.01, 0.2, 1, 0), (0, 0.2, 1, 0), (-0.02, 0.05, -1, ONE_QUESTION)],
+    }
+    for expected, cases in sides.items():
+        for low, high, *claimed in cases:
+            assert verdict(Interval((low + high) / 2, low, high, 30), *claimed) == expected
 
 
 def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipeline) -> None:
@@ -150,33 +135,23 @@ def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
     assert ours.ours.startswith("+25.0 [") and ours.verdict == "agrees"
 
 
-# ------------------------------------------------------------------------ the paper's side
+PRINTED = {
+    '"Wait" twice': "+3.3 points (53.3 and 50.0, AIME24)",
+    "no substantial gain": "+3.3 points (53.3 and 50.0, AIME24)",
+    "random thousand": "+13.3 points (50.0 and 36.7, AIME24)",
+    "(Control)": "100% (AIME24)",
+    "think longer.": "20,721 tokens against 6,984 (AIME24)",
+    "(Scaling)": "+14.8 points per doubling (AIME24)",
+    "answers better": "+50.0 points from 500 to 5,300 tokens (AIME24)",
+    "inversely": "-35 points per doubling (AIME24)",
+}
 
 
-@pytest.mark.parametrize(
-    ("words", "printed"),
-    [
-        ('"Wait" twice', "+3.3 points (53.3 and 50.0, AIME24)"),
-        ("no substantial gain", "+3.3 points (53.3 and 50.0, AIME24)"),
-        ("random thousand", "+13.3 points (50.0 and 36.7, AIME24)"),
-        ("(Control)", "100% (AIME24)"),
-        ("think longer.", "20,721 tokens against 6,984 (AIME24)"),
-        ("(Scaling)", "+14.8 points per doubling (AIME24)"),
-        ("answers better", "+50.0 points from 500 to 5,300 tokens (AIME24)"),
-        ("inversely", "-35 points per doubling (AIME24)"),
-    ],
-)
-def test_the_papers_numbers_are_those_that_it_prints(words: str, printed: str) -> None:
-    assert claim(words).paper() == printed
-
-
-def test_every_claim_has_a_source_a_number_and_a_chapter_of_the_book() -> None:
+def test_every_claim_has_a_source_the_papers_number_and_a_chapter_of_the_book() -> None:
+    assert {words: claim(words).paper() for words in PRINTED} == PRINTED
     assert {c.chapter for c in CLAIMS} <= CHAPTERS
     assert all(c.where and c.paper() for c in CLAIMS)
     assert len({c.text for c in CLAIMS}) == len(CLAIMS)
-
-
-# ------------------------------------------------------------------------------- coverage
 
 
 def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for() -> None:
@@ -186,9 +161,6 @@ def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for
     for item in COVERAGE:
         assert set(item.chapters) <= CHAPTERS, item.name
         assert len(item.note.split()) >= (2 if item.chapters else 6), item.name
-
-
-# -------------------------------------------------------------------------------- the page
 
 
 def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:

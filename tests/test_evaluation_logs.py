@@ -176,9 +176,6 @@ def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path: Path) -
         read_log(path)
 
 
-# ------------------------------------------------------------------------- benchmarks
-
-
 @pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
 def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir) -> None:
     from s1core.grading import grade_text

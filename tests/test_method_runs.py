@@ -40,9 +40,6 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
     return sequential(made([[c] for c in correct], [[t] for t in thinking]), method, "", limit)
 
 
-# ------------------------------------------------------------------------------- equivalence
-
-
 @pytest.mark.parametrize(
     ("kind", "a", "b", "same"),
     [
@@ -76,9 +73,6 @@ def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
     assert {True} in verdicts.values() and len(verdicts) < len(answers)
 
 
-# ------------------------------------------------------------------------------------ voting
-
-
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_a_vote_is_averaged_over_every_choice_of_samples(k):
     """Brute force: vote on each choice; where answers tie, each wins in some of the orders."""
@@ -100,9 +94,6 @@ def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
     found = votes(samples, same_answer("math"))
     assert found[0].correct.tolist() == [0.5, 0.0]
     assert [(run.setting, run.cost) for run in found] == [("1x", 7.75), ("2x", 15.5), ("4x", 31.0)]
-
-
-# --------------------------------------------------------------------------------- rejection
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +159,6 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
     assert (gain.estimate, gain.n) == (0.5, 2)
 
 
-# ------------------------------------------------------------------------------ equal compute
-
-
 def test_methods_are_matched_on_the_line_between_two_settings():
     rng = np.random.default_rng(0)
     ours = [setting("ours", rng.integers(t, 2 * t, 80), rng.random(80) < 0.5)
@@ -187,9 +175,6 @@ def test_methods_are_matched_on_the_line_between_two_settings():
         gap = one.difference
         assert gap.estimate == pytest.approx(one.ours.correct.mean() - one.theirs)
         assert gap.low < gap.estimate < gap.high
-
-
-# ----------------------------------------------------------------------------------- measures
 
 
 def test_measures_are_those_of_the_metrics_module():

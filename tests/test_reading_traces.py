@@ -44,9 +44,6 @@ def greedy(backend: HFBackend) -> list[Generation]:
     return list(generate(backend, PROBLEMS, budget))
 
 
-# --------------------------------------------------------------------------------- steps
-
-
 def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
     trace = generation(("sampled", "3 + 7\n3 * 7"), ("forced", "Wait"), ("sampled", " 3 + 7\n"))
     steps = split(trace, tiny_tokenizer(), "\n")
@@ -76,9 +73,6 @@ def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separat
         assert sum(piece.tokens for piece in step.pieces) == step.end - step.start > 0
 
 
-# ------------------------------------------------------------------- answers at the steps
-
-
 def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
     backend: HFBackend, greedy: list[Generation]
 ) -> None:
@@ -94,18 +88,10 @@ def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
                 assert getattr(found, name) == getattr(capped, name)
             cuts += 1
     assert cuts > 6
-
-
-def test_a_cut_that_does_not_fit_and_another_problems_trace_are_refused(
-    backend: HFBackend, greedy: list[Generation]
-) -> None:
     with pytest.raises(BackendError, match="lower max_answer"):
         answers_at_steps(backend, PROBLEMS[0], greedy[0], max_answer=480)
     with pytest.raises(BackendError, match="pair them by problem key"):
         answers_at_steps(backend, PROBLEMS[1], greedy[0])
-
-
-# ---------------------------------------------------------------------------- uncertainty
 
 
 class Fixed:
@@ -153,9 +139,6 @@ def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy() -> None:
             share = model(torch.tensor([row])).logits[0, 1:-1].double().softmax(-1).numpy()
         np.testing.assert_allclose(alone[0], entropy(share, base=2, axis=1), atol=1e-6)
         assert alone.shape == (3, len(row) - 2)
-
-
-# ------------------------------------------------------------------------- the small tables
 
 
 def row(key: str, values: list[float], **places: list[int]) -> dict:
