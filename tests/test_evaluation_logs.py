@@ -104,21 +104,10 @@ def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path:
             read_log(path)
 
 
-REFUSED = [
-    ({"question": "1+1?", "response": "2"}, "none of the fields gold, gt"),
-    ({**GENERIC, "gold": ""}, "gold is empty"),
-    ({**GENERIC, "gold": ["1", "2"]}, "is list, not text"),
-    ({**GENERIC, "gold": True}, "is bool, not text"),
-    ({**GENERIC, "gold": "We add one and one. " * 20}, "without an answer set apart"),
-    ({**GENERIC, "correct": "perhaps"}, "'perhaps' is no verdict"),
-    ({**GENERIC, "response": 2}, "response 0 is int, not text"),
-    ({**GENERIC, "question": {"a": 1}}, "is dict, not text"),
-    ({**HARNESS, "doc": "1+1?"}, "doc is str, not an object"),
-    ({**HARNESS, "resps": [[[-1.5, False]]]}, "is float, not text"),
-]
+REFUSED = Path(__file__).parent / "data/refused_log_rows.jsonl"
 
 
-@pytest.mark.parametrize(("row", "reason"), REFUSED)
+@pytest.mark.parametrize(("row", "reason"), map(json.loads, REFUSED.read_text().splitlines()))
 def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", GENERIC, row, HARNESS))
     assert len(log.responses) == 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,6 @@ from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check
 from s1core.records import Problem
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
-from s1lab.audit.published import published, runs
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
 from s1lab.evaluation.metrics import performance
@@ -22,6 +23,7 @@ from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 
+VOTES = Path(__file__).parent / "data/votes.jsonl"
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
 
@@ -41,21 +43,7 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
 
 
 @pytest.mark.parametrize(
-    ("kind", "a", "b", "same"),
-    [
-        ("countdown", "( 3 * 7 ) + 8", "8 + ( 7 * 3 )", True),
-        ("countdown", "3 + 8", "( 8 + 3 )", True),
-        ("countdown", "( 3 * 8 ) + 5", "( 3 * 7 ) + 8", False),  # 29 too, of other numbers
-        ("countdown", "( 3 +", "( 3 +", True),
-        ("countdown", "( 3 +", "( 3 *", False),
-        ("countdown", "( 3 +", "3", False),
-        ("aime", "033", "33", True),
-        ("aime", "33", "34", False),
-        ("math", r"\frac{1}{2}", "0.5", True),
-        ("multiple_choice", "b", "B", True),
-        ("multiple_choice", "A", "B", False),
-        ("math", "7", "7.0", True),
-    ],
+    ("kind", "a", "b", "same"), map(json.loads, VOTES.read_text().splitlines())
 )
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
@@ -73,20 +61,22 @@ def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
     assert {True} in verdicts.values() and len(verdicts) < len(answers)
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_a_vote_is_averaged_over_every_choice_of_samples(k):
+@pytest.mark.parametrize("seed", range(4))
+def test_a_vote_is_averaged_over_every_choice_of_samples(seed):
     """Brute force: vote on each choice; where answers tie, each wins in some of the orders."""
-    answers = ["3 + 7", "7 + 3", "3 * 7", "", "7 * 3"]
-    right = [True, True, False, False, False]
-    same = same_answer("countdown")
+    pool = ["3 + 7", "7 + 3", "3 * 7", "", "7 * 3", "9"]
+    answers = [*pool[:5], pool[seed]] if seed < 2 else np.random.default_rng(seed).choice(pool, 6)
+    answers, same = list(map(str, answers)), same_answer("countdown")
+    right = ["+" in answer for answer in answers]
 
     def wins(order) -> bool:
         cast = [answers[i] for i in order if answers[i]]
         winner = max(cast, key=lambda a: sum(same(a, b) for b in cast), default="0")
         return same(winner, "3 + 7")
 
-    won = [wins(order) for order in itertools.permutations(range(5), k)]
-    assert majority(answers, right, [k], same) == [pytest.approx(np.mean(won))]
+    for k in range(1, 7):
+        won = np.mean([wins(order) for order in itertools.permutations(range(6), k)])
+        assert majority(answers, right, [k], same) == [pytest.approx(won)]
 
 
 def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
@@ -190,16 +180,6 @@ def test_measures_are_those_of_the_metrics_module():
     assert 100 * found.control_of_runs == pytest.approx(control(tokens, limits))
     assert found.control.estimate == pytest.approx(np.mean([run.keeps for run in made_runs]))
     assert found.scaling.low < found.scaling.estimate < found.scaling.high
-    for method in ("BF", "TCC", "SCC+BF"):  # the paper's averages, spread over 30 questions
-        paper, printed = runs(method), published()["table3"]["rows"][method]
-        limits = paper.limits or [tokens + 1 for tokens in paper.thinking_tokens]
-        found = measures([
-            setting(method, [tokens] * 30, np.arange(30) < round(30 * percent / 100), limit)
-            for tokens, percent, limit in zip(paper.thinking_tokens, paper.accuracy, limits)
-        ])  # fmt: skip
-        assert round(100 * found.performance.estimate, 1) == printed["performance"]
-        assert round(100 * found.scaling.estimate) == printed["scaling"]
-        assert 100 * found.control_of_runs == pytest.approx(printed["control"])
 
 
 def test_the_interval_of_scaling_covers_what_generated_the_data():
