@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -178,6 +179,8 @@ def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
     page = claims_page(tmp_path)
     rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
     row = next(row for row in rows if CLAIMS[0].text in row)
-    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row
+    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row and row.endswith("| – |")
     assert "[A start](notebooks/00_introduction.ipynb)" in row
+    shutil.copytree(NOTEBOOKS.parent / "results/generations", tmp_path / "_results/generations")
+    assert "MATH500 92.8% with one Wait" in claims_page(tmp_path)
     assert f"Of {len(CLAIMS)} claims: **1** agrees, **{len(CLAIMS) - 1}** not tested" in page

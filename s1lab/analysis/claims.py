@@ -57,7 +57,8 @@ class Claim:
     """One claim of the paper, a row of `claims.json`, in our words.
 
     `chapter` is the notebook that discusses it, without its number; `numbers` names where the
-    paper's come from (see `_PAPER`) and `test` how ours are tested (`_TESTS`), with arguments.
+    paper's come from (see `_PAPER`) and `test` how ours are tested (`_TESTS`), with arguments;
+    `released` says what released models did, in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Claim:
     chapter: str
     numbers: Sequence[str]
     test: Sequence[Any]
+    released: str = ""
 
     def paper(self) -> str:
         """The paper's numbers, read from `published.json`."""
