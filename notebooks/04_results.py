@@ -35,14 +35,13 @@ SEED = 0
 # %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import Markdown
-from s1core.grading.voting import same_answer
 from s1lab import experiments, profiles
-from s1lab.analysis.method_measures import match
-from s1lab.analysis.method_runs import sequential, votes
+from s1lab.analysis.methods import match, sequential, votes
 from s1lab.audit.published import accuracies, accuracy_of, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import paired_bootstrap, wilson
 from s1lab.evaluation.measure import difference, read_samples
+from s1lab.evaluation.voting import same_answer
 from s1lab.figures.curves import (
     sample_efficiency,
     scaling_curve,

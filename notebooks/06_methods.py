@@ -47,8 +47,7 @@ from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments, profiles
-from s1lab.analysis.method_measures import measures
-from s1lab.analysis.method_runs import rejection, sequential
+from s1lab.analysis.methods import measures, rejection, sequential
 from s1lab.audit.published import accuracy_of, published
 from s1lab.audit.published import runs as paper_runs
 from s1lab.evaluation import class_control, paired_bootstrap, wilson

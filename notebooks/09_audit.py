@@ -39,13 +39,11 @@ from collections import Counter
 
 from myst_nb import glue
 from s1lab.audit import audit
-from s1lab.audit import tables as audit_tables
 from s1lab.audit.comparisons import (
     accuracy_table,
     comparison_table,
     comparisons,
 )
-from s1lab.audit.findings import findings_table
 from s1lab.audit.published import accuracies, accuracy_of
 from s1lab.evaluation import detectable_difference, questions_needed, wilson
 from s1lab.evaluation.logs import known_logs
@@ -111,7 +109,7 @@ accuracy_table(accuracies())
 # another way. Nearly all of those belong to other people's models.
 
 # %%
-findings_table(audit.rounding())
+audit.findings_table(audit.rounding())
 
 # %% [markdown]
 # What that width looks like: AIME24 as answered by eleven checkpoints of *one* fine-tuning run of a
@@ -150,7 +148,7 @@ show(
 # ## The abstract's two numbers
 
 # %%
-findings_table(audit.headline())
+audit.findings_table(audit.headline())
 
 # %% tags=["hide-input"]
 needed = questions_needed(17 / 30, 15 / 30)
@@ -230,7 +228,7 @@ show(
 # differently, which cannot be fewer than the questions that lie between their accuracies.
 
 # %% tags=["hide-output"]
-findings_table(audit_tables.table2())
+audit.findings_table(audit.table2())
 
 # %% tags=["hide-input"]
 apart = {
@@ -258,13 +256,11 @@ for row in ("1K-random", "1K-diverse"):
 # tokens. What the table holds comes out when it divides by *doublings* of thinking tokens.
 
 # %%
-findings_table(audit_tables.table3())
+audit.findings_table(audit.table3())
 
 # %% tags=["hide-input"]
 scaling = [
-    finding
-    for finding in audit_tables.table3()
-    if "Scaling of" in finding.topic
+    finding for finding in audit.table3() if "Scaling of" in finding.topic
 ]
 agreeing = sum(finding.verdict == "agrees" for finding in scaling)
 glue("audit_scaling", f"{agreeing} of {len(scaling)}", display=False)
@@ -278,7 +274,7 @@ glue("audit_scaling", f"{agreeing} of {len(scaling)}", display=False)
 # ## Figures 2 and 4
 
 # %%
-findings_table(audit.figure2() + audit.figure4())
+audit.findings_table(audit.figure2() + audit.figure4())
 
 # %% [markdown]
 # The three extrapolation points of Figure 4 are three of nine. Read in order from zero to eight
@@ -290,21 +286,19 @@ findings_table(audit.figure2() + audit.figure4())
 # ## Sums, sequence length, and cost
 
 # %%
-findings_table(
-    audit_tables.totals() + audit_tables.table8() + audit_tables.cost()
-)
+audit.findings_table(audit.totals() + audit.table8() + audit.cost())
 
 # %% [markdown]
 # ## One model, several numbers
 
 # %%
-findings_table(audit.same_model() + audit.reproductions())
+audit.findings_table(audit.same_model() + audit.reproductions())
 
 # %% [markdown]
 # ## Where paper and code disagree
 
 # %%
-findings_table(audit.selection() + audit.code())
+audit.findings_table(audit.selection() + audit.code())
 
 # %% [markdown]
 # ## Does the grader matter?

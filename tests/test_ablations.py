@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,6 @@ from s1lab.runs import Run, RunStore
 
 SMOKE = profiles.load("smoke")
 QUESTIONS = [f"{i:016x}" for i in range(4)]
-
-
-# ------------------------------------------------------ intervals over questions and seeds
 
 
 def test_one_seed_gives_students_interval_over_questions() -> None:
@@ -45,49 +42,20 @@ def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, s
     assert 0.93 <= covered / 1_000 <= 1
 
 
-def test_seeds_that_disagree_widen_the_interval() -> None:
-    rng = np.random.default_rng(0)
-    agree = rng.normal(size=(50, 3))
-    apart = agree + np.array([-1.0, 0.0, 1.0])
-    width = [i.high - i.low for i in map(crossed_interval, (agree, apart))]
-    assert width[1] > 3 * width[0]
-
-
-# ------------------------------------------------------------------------- finished runs
-
-
-def finish(store: RunStore, run: Run, write: Callable[[Run], dict | None]) -> Run:
-    return store.ensure(run.kind, run.settings, write)
-
-
-def graded(store: RunStore, run: Run, right: list[int], tokens: list[int]) -> Run:
+def graded(run: Run, right: list[int], tokens: list[int]) -> None:
     """A generation run: `right[i]` of the two samples of question i are correct; those that think
     for 100 tokens were cut short."""
-
-    def write(run: Run) -> None:
-        run.write_table(
-            "grades.csv",
-            [
-                {
-                    "problem_key": key,
-                    "sample": sample,
-                    "status": "correct" if sample < right[i] else "wrong",
-                    "thinking_tokens": tokens[i],
-                    "outcome": "truncated" if tokens[i] >= 100 else "ended",
-                    "answer_tokens": 5,
-                    "waits_used": 0,
-                    "extracted": "",
-                }
-                for i, key in enumerate(QUESTIONS)
-                for sample in range(2)
-            ],
-        )
-
-    return finish(store, run, write)
+    rows = []
+    for (i, key), sample in product(enumerate(QUESTIONS), range(2)):
+        row = {"problem_key": key, "sample": sample, "thinking_tokens": tokens[i]}
+        row["status"] = "correct" if sample < right[i] else "wrong"
+        row["outcome"] = "truncated" if tokens[i] >= 100 else "ended"
+        rows.append(row | {"answer_tokens": 5, "waits_used": 0, "extracted": ""})
+    run.ensure(lambda run: run.write_table("grades.csv", rows))
 
 
-def trained(store: RunStore, run: Run, examples: int, tokens: int, steps: int) -> Run:
-    return finish(store, run, lambda run: {"examples": examples, "tokens": tokens, "steps": steps})
+def trained(run: Run, examples: int, tokens: int, steps: int) -> None:
+    run.ensure(lambda run: {"examples": examples, "tokens": tokens, "steps": steps})
 
 
 @pytest.fixture
@@ -95,32 +63,25 @@ def pipeline(tmp_path: Path) -> Pipeline:
     """A store with finished runs of the smoke profile whose numbers are known."""
     ablations = replace(SMOKE.ablations, subsets=("random", "full"), seeds=2)
     found = Pipeline(replace(SMOKE, ablations=ablations), RunStore(tmp_path / "store"))
-    store = found.store
     made = {"s1": (32, 5_200, 2), "random": (32, 2_600, 2), "full": (96, 10_400, 6)}
     right = {"s1": [2, 1, 1, 0], "random": [1, 0, 0, 0], "full": [2, 2, 2, 1]}
     for condition in experiments.subsets(found.profile):
         name = condition.label
         summary = {"examples": made[name][0], "domains": 5, "mean_thinking_tokens": 81.5}
         summary["correct_traces"] = made[name][0] // 4
-        finish(
-            store,
-            curation.selection(found, name).run,
-            lambda run, summary=summary: run.write_json("summary.json", summary),
-        )
-        trained(store, sft.step(found, condition.training).run, *made[name])
-        graded(store, found.locate_run(condition), right[name], [10, 20, 30, 100])
+        selected = curation.selection(found, name).run
+        selected.ensure(lambda run, summary=summary: run.write_json("summary.json", summary))
+        trained(sft.step(found, condition.training).run, *made[name])
+        graded(found.locate_run(condition), right[name], [10, 20, 30, 100])
     seeded = {(96, 0): [0, 0, 1, 0], (96, 1): [1, 0, 1, 0], (1024, 1): [2, 1, 2, 0]}
     for condition in experiments.sequence_lengths(found.profile):
         changes = dict(condition.training.changes)
         place = changes.get("max_seq_len", 1024), changes.get("seed", 0)
-        trained(store, sft.step(found, condition.training).run, 32, 100, 2)
+        trained(sft.step(found, condition.training).run, 32, 100, 2)
         if place in seeded:
             tokens = [30, 60, 100, 100] if place[0] == 96 else [10, 20, 30, 90]
-            graded(store, found.locate_run(condition), seeded[place], tokens)
+            graded(found.locate_run(condition), seeded[place], tokens)
     return found
-
-
-# -------------------------------------------------------------------------- training sets
 
 
 def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline: Pipeline) -> None:
@@ -145,47 +106,39 @@ def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None
     for low, high, said in [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (0, 1, "cannot tell")]:
         gap = replace(random.difference, low=low, high=high)
         assert replace(random, difference=gap).verdict == said
+    costs = subsets.cost_rows(
+        [s1, random, full], [subsets.training_set(pipeline, n) for n in ("s1", "random", "full")]
+    )
+    assert [row["name"] for row in costs] == ["random", "s1", "full"]
+    assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
 
 
-def test_costs_are_multiples_of_s1_and_come_in_order(pipeline: Pipeline) -> None:
-    compared = subsets.compare(pipeline, "countdown")
-    sets = [subsets.training_set(pipeline, one.name) for one in compared]
-    rows = subsets.cost_rows(compared, sets)
-    assert [row["name"] for row in rows] == ["random", "s1", "full"]
-    assert rows[1]["cost"] == 1 and rows[0]["cost"] < 0.51 and 1.8 < rows[2]["cost"] < 2
-
-
-def test_the_papers_rows_are_those_that_table_2_prints() -> None:
+def test_the_papers_rows_are_those_of_tables_2_and_8() -> None:
     rows = {(r["name"], r["benchmark"]): r for r in subsets.paper_difference_rows()}
     assert len(rows) == 12
     diverse = rows["diverse", "AIME24"]
     assert diverse["difference"] == pytest.approx(-23.3)
     assert (diverse["low"], diverse["high"]) == (-40.0, -10.0)
     assert all(r["low"] <= r["difference"] <= r["high"] for r in rows.values())
-    costs = {r["cost"] for r in subsets.paper_cost_rows()}
-    assert costs == {1, 394 / 7}
+    assert {r["cost"] for r in subsets.paper_cost_rows()} == {1, 394 / 7}
+    cut = by_length.paper_rows()[0]
+    assert (cut["benchmark"], cut["name"], cut["thinking_tokens"]) == ("AIME24", "4,096", 20_721)
+    assert cut["accuracy"] == pytest.approx(9 / 30)
+    assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
 
 
-# ----------------------------------------------------------------------- sequence lengths
-
-
-def test_lengths_come_shortest_first_with_all_their_seeds(pipeline: Pipeline) -> None:
+def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeline) -> None:
     short, whole = by_length.lengths(pipeline, "countdown")
     assert (short.tokens, whole.tokens) == (96, 1024)
     assert short.seeds == whole.seeds == (0, 1)
     assert whole.training.id == sft.step(pipeline, Training()).run.id
-    np.testing.assert_array_equal(short.table("accuracy"), [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]])
-    np.testing.assert_array_equal(whole.table("accuracy"), [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]])
+    tables = [length.table("accuracy") for length in (short, whole)]
+    np.testing.assert_array_equal(tables[0], [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]])
+    np.testing.assert_array_equal(tables[1], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]])
     assert whole.by_seed("thinking_tokens") == [40, 37.5]
-
-
-def test_differences_are_paired_by_question_and_seed(pipeline: Pipeline) -> None:
-    short, whole = by_length.lengths(pipeline, "countdown")
-    gap = short.minus(whole, "accuracy")
+    gap, expected = short.minus(whole, "accuracy"), crossed_interval(tables[0] - tables[1])
     assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
-    table = short.table("accuracy") - whole.table("accuracy")
-    assert (gap.low, gap.high) == (crossed_interval(table).low, crossed_interval(table).high)
-    assert short.minus(whole, "thinking_tokens").estimate == pytest.approx(72.5 - 38.75)
+    assert (gap.low, gap.high) == (expected.low, expected.high)
 
 
 def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
@@ -198,16 +151,6 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
     assert short.stops(96) == by_length.Stops(8, 0, 2, 8, 8, 1)
     assert short.goes_on(30) == [4 / 6, 4 / 6]  # 60, 100, 100; of these 100 and 100 double it
     assert np.isnan(short.goes_on(100)).all()
-
-
-def test_the_papers_table_8_has_wilsons_intervals() -> None:
-    rows = by_length.paper_rows()
-    assert [(r["benchmark"], r["name"]) for r in rows[:2]] == [
-        ("AIME24", "4,096"),
-        ("AIME24", "32,768"),
-    ]
-    assert rows[0]["accuracy"] == pytest.approx(9 / 30) and rows[0]["thinking_tokens"] == 20_721
-    assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
 
 
 def test_the_cut_is_counted_on_the_training_examples() -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from s1lab import experiments, profiles
-from s1lab.analysis.claims import CLAIMS, Claim, measured
-from s1lab.analysis.verdicts import ONE_QUESTION, verdict
+from s1lab.analysis.claims import CLAIMS, ONE_QUESTION, Claim, measured, verdict
 from s1lab.book.generated import COVERAGE, Chapters, answers, claims_page
 from s1lab.evaluation import Interval
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+CHAPTERS = {path.stem.partition("_")[2] for path in NOTEBOOKS.glob("*.py")}
 QUESTIONS = 100
 
 
@@ -29,24 +30,13 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 def give(pipeline: Pipeline, condition: Condition, right: int, thinking: int = 10) -> None:
     """Write a finished run: the first `right` questions are answered, each sample alike."""
-    run = pipeline.locate_run(condition)
-    run.write_table(
-        "grades.csv",
-        [
-            {
-                "problem_key": f"{question:03}",
-                "sample": sample,
-                "status": "correct" if question < right else "wrong",
-                "thinking_tokens": thinking,
-                "answer_tokens": 5,
-                "outcome": "ended",
-                "waits_used": 0,
-                "extracted": "1 + 1" if question < right else "1 - 1",
-            }
-            for question in range(QUESTIONS)
-            for sample in range(condition.samples)
-        ],
-    )
+    run, rows = pipeline.locate_run(condition), []
+    for question, sample in product(range(QUESTIONS), range(condition.samples)):
+        row = {"problem_key": f"{question:03}", "sample": sample, "thinking_tokens": thinking}
+        row |= {"answer_tokens": 5, "outcome": "ended", "waits_used": 0}
+        row["status"] = "correct" if question < right else "wrong"
+        rows.append(row | {"extracted": "1 + 1" if question < right else "1 - 1"})
+    run.write_table("grades.csv", rows)
     run.finish()
 
 
@@ -59,47 +49,23 @@ def curve(pipeline: Pipeline, kind: str) -> list[Condition]:
     return [c for c in experiments.curve(pipeline.profile) if c.kind == kind]
 
 
-# ------------------------------------------------------------------------------- the rule
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "sign", "border", "expected"),
-    [
-        (0.01, 0.2, 1, 0, "agrees"),
-        (-0.2, -0.01, 1, 0, "does not agree"),
-        (-0.01, 0.2, 1, 0, "inside uncertainty"),
-        (0.0, 0.2, 1, 0, "inside uncertainty"),
-        (-0.2, -0.01, -1, 0, "agrees"),
-        (0.01, 0.2, -1, 0, "does not agree"),
-        (-0.02, 0.02, -1, ONE_QUESTION, "agrees"),
-        (-0.02, 0.05, -1, ONE_QUESTION, "inside uncertainty"),
-        (0.04, 0.09, -1, ONE_QUESTION, "does not agree"),
-    ],
-)
-def test_a_verdict_says_on_which_side_of_the_border_the_interval_is(
-    low: float, high: float, sign: int, border: float, expected: str
-) -> None:
-    assert verdict(Interval((low + high) / 2, low, high, 30), sign, border) == expected
-
-
-# --------------------------------------------------------------------------- from the runs
+def test_a_verdict_says_on_which_side_of_the_border_the_interval_is() -> None:
+    sides = {
+        "agrees": [(0.01, 0.2, 1, 0), (-0.2, -0.01, -1, 0), (-0.02, 0.02, -1, ONE_QUESTION)],
+        "does not agree": [(-0.2, -0.01, 1, 0), (0.01, 0.2, -1, 0), (0.04, 0.09, -1, ONE_QUESTION)],
+        "inside uncertainty": [(-0.01, 0.2, 1, 0), (0, 0.2, 1, 0), (-0.02, 0.05, -1, ONE_QUESTION)],
+    }
+    for expected, cases in sides.items():
+        for low, high, *claimed in cases:
+            assert verdict(Interval((low + high) / 2, low, high, 30), *claimed) == expected
 
 
 def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipeline) -> None:
-    assert {measured(c, pipeline).verdict for c in CLAIMS} == {"not tested"}
-    assert list(pipeline.store.root.iterdir()) == []
-
-
-def test_a_store_that_could_start_runs_is_refused(tmp_path: Path) -> None:
-    pipeline = Pipeline(profiles.load("laptop"), RunStore(tmp_path))
-    with pytest.raises(ValueError, match="read_only"):
-        measured(CLAIMS[0], pipeline)
-
-
-def test_profiles_that_ask_for_less_have_claims_that_are_not_tested(tmp_path: Path) -> None:
-    store = RunStore(tmp_path, read_only=True)
     for name in profiles.names():
-        assert {ours.verdict for _, ours in answers(name, store)} == {"not tested"}
+        assert {ours.verdict for _, ours in answers(name, pipeline.store)} == {"not tested"}
+    assert list(pipeline.store.root.iterdir()) == []
+    with pytest.raises(ValueError, match="read_only"):
+        measured(CLAIMS[0], Pipeline(pipeline.profile, RunStore(pipeline.store.root)))
 
 
 @pytest.mark.parametrize(
@@ -170,86 +136,51 @@ def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
     assert ours.ours.startswith("+25.0 [") and ours.verdict == "agrees"
 
 
-# ------------------------------------------------------------------------ the paper's side
+PRINTED = {
+    '"Wait" twice': "+3.3 points (53.3 and 50.0, AIME24)",
+    "no substantial gain": "+3.3 points (53.3 and 50.0, AIME24)",
+    "random thousand": "+13.3 points (50.0 and 36.7, AIME24)",
+    "(Control)": "100% (AIME24)",
+    "think longer.": "20,721 tokens against 6,984 (AIME24)",
+    "(Scaling)": "+14.8 points per doubling (AIME24)",
+    "answers better": "+50.0 points from 500 to 5,300 tokens (AIME24)",
+    "inversely": "-35 points per doubling (AIME24)",
+}
 
 
-@pytest.mark.parametrize(
-    ("words", "printed"),
-    [
-        ('"Wait" twice', "+3.3 points (53.3 and 50.0, AIME24)"),
-        ("no substantial gain", "+3.3 points (53.3 and 50.0, AIME24)"),
-        ("random thousand", "+13.3 points (50.0 and 36.7, AIME24)"),
-        ("(Control)", "100% (AIME24)"),
-        ("think longer.", "20,721 tokens against 6,984 (AIME24)"),
-        ("(Scaling)", "+14.8 points per doubling (AIME24)"),
-        ("answers better", "+50.0 points from 500 to 5,300 tokens (AIME24)"),
-        ("inversely", "-35 points per doubling (AIME24)"),
-    ],
-)
-def test_the_papers_numbers_are_those_that_it_prints(words: str, printed: str) -> None:
-    assert claim(words).paper() == printed
-
-
-def test_every_claim_has_a_source_a_number_and_a_chapter_of_the_book() -> None:
-    chapters = {p.stem.partition("_")[2] for p in (CHECKOUT / "notebooks").glob("*.py")}
-    assert {c.chapter for c in CLAIMS} <= chapters
+def test_every_claim_has_a_source_the_papers_number_and_a_chapter_of_the_book() -> None:
+    assert {words: claim(words).paper() for words in PRINTED} == PRINTED
+    assert {c.chapter for c in CLAIMS} <= CHAPTERS
     assert all(c.where and c.paper() for c in CLAIMS)
     assert len({c.text for c in CLAIMS}) == len(CLAIMS)
-
-
-# ------------------------------------------------------------------------------- coverage
 
 
 def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for() -> None:
     expected = [f"Figure {n}" for n in range(1, 11)] + [f"Table {n}" for n in range(1, 16)]
     expected += ["Algorithm 1", *(f"Equation {n}" for n in range(1, 4))]
     assert [item.name for item in COVERAGE] == expected
-
-
-def test_each_has_a_chapter_that_exists_or_a_reason() -> None:
-    chapters = {p.stem.partition("_")[2] for p in (CHECKOUT / "notebooks").glob("*.py")}
     for item in COVERAGE:
-        assert set(item.chapters) <= chapters, item.name
+        assert set(item.chapters) <= CHAPTERS, item.name
         assert len(item.note.split()) >= (2 if item.chapters else 6), item.name
 
 
-# -------------------------------------------------------------------------------- the page
-
-
-def make_source(folder: Path, write: Callable[[Pipeline], None]) -> Path:
-    (folder / "notebooks").mkdir(parents=True)
-    (folder / "notebooks" / "00_introduction.ipynb").write_text(
+def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_introduction.ipynb").write_text(
         '{"cells": [{"cell_type": "markdown", "source": ["# A start: why?"]}], "metadata": {}}'
     )
-    store = RunStore(folder / "_results" / "laptop", read_only=True)
+    store = RunStore(tmp_path / "_results" / "laptop", read_only=True)
     store.root.mkdir(parents=True)
-    write(Pipeline(profiles.load("laptop"), store))
-    return folder
-
-
-def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
-    def write(pipeline: Pipeline) -> None:
-        give(pipeline, curve(pipeline, "natural")[0], 80)
-        give(pipeline, curve(pipeline, "budget")[0], 10)
-
-    source = make_source(tmp_path, write)
-    links = Chapters(source / "notebooks").links(["introduction", "methods"])
+    pipeline = Pipeline(profiles.load("laptop"), store)
+    give(pipeline, curve(pipeline, "natural")[0], 80)
+    give(pipeline, curve(pipeline, "budget")[0], 10)
+    links = Chapters(tmp_path / "notebooks").links(["introduction", "methods"])
     assert links == "[A start](notebooks/00_introduction.ipynb)"
-    page = claims_page(source)
+    page = claims_page(tmp_path)
     rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
     row = next(row for row in rows if CLAIMS[0].text in row)
-    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row
+    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row and row.endswith("| – |")
     assert "[A start](notebooks/00_introduction.ipynb)" in row
+    shutil.copytree(NOTEBOOKS.parent / "results/generations", tmp_path / "_results/generations")
+    assert "MATH500 92.8% with one Wait" in claims_page(tmp_path)
     assert f"Of {len(CLAIMS)} claims: **1** agrees, **{len(CLAIMS) - 1}** not tested" in page
-
-
-def test_a_changed_result_changes_the_page(tmp_path: Path) -> None:
-    pages = []
-    for right in (10, 90):
-
-        def write(pipeline: Pipeline, right: int = right) -> None:
-            give(pipeline, curve(pipeline, "natural")[0], 50)
-            give(pipeline, curve(pipeline, "budget")[0], right)
-
-        pages.append(claims_page(make_source(tmp_path / str(right), write)))
-    assert "**1** agrees" in pages[0] and "**1** does not agree" in pages[1]

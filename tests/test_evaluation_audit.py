@@ -4,66 +4,49 @@ from __future__ import annotations
 
 import pytest
 
-from s1lab.audit.audit import audit, figure2, figure4, headline, selection
+from s1lab.audit import audit as audited
 from s1lab.audit.comparisons import Comparison, comparisons, implied_discordance
 from s1lab.audit.published import accuracies, accuracy_of, published
-from s1lab.audit.tables import cost, table2, table3, table8, totals
 
-
-def by_topic(findings: list) -> dict:
-    return {finding.topic: finding for finding in findings}
+FINDINGS = {finding.topic: finding for finding in audited.audit()}
 
 
 def test_every_finding_says_what_is_printed_what_comes_out_and_how() -> None:
-    findings = audit()
-    assert len(findings) > 60
-    assert len({finding.topic for finding in findings}) == len(findings)
-    for finding in findings:
+    assert len(FINDINGS) == len(audited.audit()) > 60
+    for finding in FINDINGS.values():
         assert all((finding.printed, finding.recomputed, finding.how, finding.source)), finding
+    found = FINDINGS["up to 27% over o1-preview"].recomputed
+    assert found == "27% relative, 12.1 points"
+    assert "800 times the examples" in FINDINGS["Figure 2: s1 against r1-distill"].recomputed
 
 
-def test_the_headlines_27_percent_is_relative() -> None:
-    assert by_topic(headline())["up to 27% over o1-preview"].recomputed == (
-        "27% relative, 12.1 points"
-    )
+@pytest.mark.parametrize(
+    ("part", "differing"),
+    [
+        (
+            "table3",
+            ["Table 3: Scaling of RS", "Table 3: rejection sampling without its shortest limit"],
+        ),
+        # Four questions apart cannot exclude zero, the printed interval does.
+        ("table2", ["Table 2: 1K-random on AIME24"]),
+        ("totals", ["Table 6: domains"]),
+        ("cost", []),
+        ("table8", []),
+    ],
+)
+def test_tables_come_out_but_for_these(part: str, differing: list[str]) -> None:
+    found = getattr(audited, part)()
+    assert [finding.topic for finding in found if finding.verdict == "differs"] == differing
 
 
-def test_table_3_comes_out_but_for_rejection_sampling() -> None:
-    findings = table3()
-    differing = {finding.topic for finding in findings if finding.verdict == "differs"}
-    assert differing == {
-        "Table 3: Scaling of RS",
-        "Table 3: rejection sampling without its shortest limit",
-    }
-    assert sum("Scaling" in f.topic and f.verdict == "agrees" for f in findings) == 6
-
-
-def test_a_printed_interval_of_table_2_is_narrower_than_any_exact_test_allows() -> None:
-    """1K-random on AIME24: four questions apart cannot exclude zero, the interval does."""
-    differing = [finding.topic for finding in table2() if finding.verdict == "differs"]
-    assert differing == ["Table 2: 1K-random on AIME24"]
+def test_verdicts_of_single_findings() -> None:
+    said = {topic: finding.verdict for topic, finding in FINDINGS.items()}
+    assert said["selection: after difficulty"] == "differs"
+    assert said["selection: after api errors"] == "agrees"
+    assert said["the run logged in the released script"] == "open"
+    assert [f.verdict for f in audited.table8()] == ["agrees", "open", "open"]
     implied, least = implied_discordance("1K-random", "AIME24")
-    assert least == 4
-    assert implied == pytest.approx(3.74, abs=0.01)
-
-
-def test_sums_and_costs_come_out_but_for_the_number_of_domains() -> None:
-    verdicts = {f.topic: f.verdict for f in totals() + cost()}
-    assert verdicts.pop("Table 6: domains") == "differs"
-    assert verdicts.pop("the run logged in the released script") == "open"
-    assert set(verdicts.values()) == {"agrees"}
-
-
-def test_selection_counts_differ_where_the_notebook_differs() -> None:
-    verdicts = {f.topic: f.verdict for f in selection()}
-    assert verdicts["selection: after difficulty"] == "differs"
-    assert verdicts["selection: after api errors"] == "agrees"
-
-
-def test_figures() -> None:
-    assert "800 times the examples" in figure2()[0].recomputed
-    assert {f.verdict for f in figure4()} == {"open", "differs"}
-    assert [f.verdict for f in table8()] == ["agrees", "open", "open"]
+    assert (round(implied, 2), least) == (3.74, 4)
 
 
 def test_every_accuracy_of_tables_1_to_5_has_an_interval_that_holds_it() -> None:
@@ -71,8 +54,7 @@ def test_every_accuracy_of_tables_1_to_5_has_an_interval_that_holds_it() -> None
     assert len(rows) == len(published()["accuracies"]) == 135
     assert {row.table for row in rows} == {f"Table {i}" for i in range(1, 6)}
     assert all(row.percent / 100 in row.interval for row in rows)
-    aime = [row.interval.high - row.interval.low for row in rows if row.n == 30]
-    assert min(aime) > 0.2
+    assert min(row.interval.high - row.interval.low for row in rows if row.n == 30) > 0.2
 
 
 def test_what_survives_of_the_papers_comparisons() -> None:
@@ -85,12 +67,11 @@ def test_what_survives_of_the_papers_comparisons() -> None:
     assert outcome["s1K beats 1K diverse examples", "AIME24"] == "survives"
     assert outcome["s1K beats 1K random examples", "AIME24"] == "cannot survive"
     same = "training on all 59K brings no substantial gain over s1K"
-    assert outcome[same, "MATH500"] == "survives"
-    assert outcome[same, "AIME24"] == "undecided"
+    assert (outcome[same, "MATH500"], outcome[same, "AIME24"]) == ("survives", "undecided")
 
 
 def test_a_comparison_is_bounded_by_its_best_pairing() -> None:
-    a, b = accuracy_of("Table 1", "s1-32B", "AIME24"), accuracy_of("Table 1", "s1 w/o BF", "AIME24")
+    a, b = (accuracy_of("Table 1", row, "AIME24") for row in ("s1-32B", "s1 w/o BF"))
     forward, backward = (Comparison("", "AIME24", *pair) for pair in ((a, b), (b, a)))
     assert (forward.questions, forward.best_p, forward.needed) == (2, 0.5, 881)
     assert backward.best_p == 1.0

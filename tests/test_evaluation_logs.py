@@ -20,26 +20,11 @@ KNOWN = known_logs()["files"]
 def test_regrading_real_logs_gives_what_is_stated(known: dict, data_dir: Path) -> None:
     """The list of disagreements in the package is the one that comes out, no more and no less."""
     fresh = summary(regrade(read_log(data_dir / "logs" / known["file"]), known["kind"]))
-    explained = [
-        {key: value for key, value in row.items() if key not in ("right", "why")}
-        for row in known["disagreements"]
-    ]
+    explained = [dict(row) for row in known["disagreements"]]
+    said = [(row.pop("right"), row.pop("why")) for row in explained]
     assert fresh == {**{key: known[key] for key in fresh}, "disagreements": explained}
-
-
-def test_agreement_is_above_99_percent_after_explained_differences() -> None:
-    total = sum(entry["n"] for entry in KNOWN)
-    stored_is_right = sum(
-        row["right"] != "ours" for entry in KNOWN for row in entry["disagreements"]
-    )
-    assert total == 1_360
-    assert 1 - stored_is_right / total > 0.99
-    assert all(row["why"] for entry in KNOWN for row in entry["disagreements"])
-
-
-def test_a_truncated_thought_is_not_graded(data_dir: Path) -> None:
-    log = read_log(data_dir / "logs/aime24__sky-t1-math-correct-5k-32b-ckpts-checkpoint-21.jsonl")
-    assert sum(result.grade.status == "truncated" for result in regrade(log, "aime")) == 16
+    assert sum(right != "ours" for right, _ in said) < known["n"] / 100
+    assert all(why for _, why in said)
 
 
 FOREIGN = [
@@ -57,9 +42,6 @@ def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir:
     found = [result.grade.status for result in graded]
     assert (len(found), found.count("correct")) == (n, right)
     assert {response.budget for response in log.responses} == {budget}
-
-
-def test_forced_waits_and_their_verdicts_are_read(data_dir: Path) -> None:
     log = read_log(data_dir / "generations/tts_knowledge/qwen3-8b/Qwen3-8B_simpleqa_exd2.jsonl")
     assert {response.waits for response in log.responses} <= {0, 1, 2}
     assert {response.stored for response in log.responses} == {True, False}
@@ -84,21 +66,16 @@ def write(path: Path, *lines: object, end: str = "\n") -> Path:
     return path
 
 
-def test_generic_rows_may_hold_several_responses(tmp_path: Path) -> None:
+def test_both_layouts_may_hold_several_responses(tmp_path: Path) -> None:
     row = {**GENERIC, "responses": ["Answer: 2", "Answer: 3"], "scores": [True, True]}
-    log = read_log(write(tmp_path / "log.jsonl", row))
-    again = regrade(log)
-    assert log.layout == "generic"
-    found = summary(again)
+    generic = read_log(write(tmp_path / "log.jsonl", row))
+    found = summary(regrade(generic))
     assert found["confusion"] == {"correct -> correct": 1, "correct -> wrong": 1}
     assert (found["agreement"], len(found["disagreements"])) == (0.5, 1)
-
-
-def test_harness_rows_are_recognised(tmp_path: Path) -> None:
-    log = read_log(write(tmp_path / "samples_task.jsonl", HARNESS))
-    assert log.layout == "lm-evaluation-harness"
-    assert [r.grade.status for r in regrade(log)] == ["correct", "wrong"]
-    assert log.responses[0].stored is True
+    harness = read_log(write(tmp_path / "samples_task.jsonl", HARNESS))
+    assert (generic.layout, harness.layout) == ("generic", "lm-evaluation-harness")
+    assert [r.grade.status for r in regrade(harness)] == ["correct", "wrong"]
+    assert harness.responses[0].stored is True
 
 
 def test_a_sample_file_written_by_the_harness_itself_is_read() -> None:
@@ -117,41 +94,20 @@ def test_a_log_that_names_the_finish_reason_is_believed(tmp_path: Path) -> None:
     assert [r.grade.status for r in again] == ["no_answer", "truncated"]
 
 
-def test_a_torn_last_line_is_dropped_and_reported(tmp_path: Path) -> None:
-    path = write(tmp_path / "log.jsonl", GENERIC, json.dumps(GENERIC)[:20], end="")
-    log = read_log(path)
-    assert (len(log.responses), log.torn) == (1, 2)
+def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path: Path) -> None:
+    path, whole = tmp_path / "log.jsonl", json.dumps(GENERIC).encode() + b"\n"
+    path.write_bytes(whole + whole[:20])
+    assert (len(read_log(path).responses), read_log(path).torn) == (1, 2)
+    for damaged in (b'{"question": \n' + whole, b"\xff\xfe\n{}\n", b'{"question": \n'):
+        path.write_bytes(whole + damaged)
+        with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
+            read_log(path)
 
 
-def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
-    path = write(tmp_path / "log.jsonl", GENERIC, '{"question": ', GENERIC)
-    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
-        read_log(path)
-    path.write_bytes(json.dumps(GENERIC).encode() + b"\n\xff\xfe\n" + b"{}\n")
-    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
-        read_log(path)
+REFUSED = Path(__file__).parent / "data/refused_log_rows.jsonl"
 
 
-def test_a_complete_but_damaged_last_line_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=":2: damaged line"):
-        read_log(write(tmp_path / "log.jsonl", GENERIC, '{"question": '))
-
-
-REFUSED = [
-    ({"question": "1+1?", "response": "2"}, "none of the fields gold, gt"),
-    ({**GENERIC, "gold": ""}, "gold is empty"),
-    ({**GENERIC, "gold": ["1", "2"]}, "is list, not text"),
-    ({**GENERIC, "gold": True}, "is bool, not text"),
-    ({**GENERIC, "gold": "We add one and one. " * 20}, "without an answer set apart"),
-    ({**GENERIC, "correct": "perhaps"}, "'perhaps' is no verdict"),
-    ({**GENERIC, "response": 2}, "response 0 is int, not text"),
-    ({**GENERIC, "question": {"a": 1}}, "is dict, not text"),
-    ({**HARNESS, "doc": "1+1?"}, "doc is str, not an object"),
-    ({**HARNESS, "resps": [[[-1.5, False]]]}, "resps holds no text"),
-]
-
-
-@pytest.mark.parametrize(("row", "reason"), REFUSED)
+@pytest.mark.parametrize(("row", "reason"), map(json.loads, REFUSED.read_text().splitlines()))
 def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", GENERIC, row, HARNESS))
     assert len(log.responses) == 3
@@ -164,15 +120,8 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: 
 @pytest.mark.parametrize(
     ("said", "known"),
     [(True, True), (1, True), ("True", True), ("A", True), ("correct", True), (1.0, True)]
-    + [
-        (False, False),
-        (0, False),
-        ("False", False),
-        ("no", False),
-        ("C", False),
-        (None, None),
-        (0.5, None),
-    ],
+    + [(False, False), (0, False), ("False", False), ("no", False), ("C", False)]
+    + [(None, None), (0.5, None)],
 )
 def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))
@@ -216,9 +165,6 @@ def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path: Path) -
         read_log(path)
 
 
-# ------------------------------------------------------------------------- benchmarks
-
-
 @pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
 def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir) -> None:
     from s1core.grading import grade_text
@@ -230,18 +176,11 @@ def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_
         assert all(grade_text(p, p.solution, kind).status == "correct" for p in problems[:200])
 
 
-def test_countdown_is_a_benchmark_without_files() -> None:
-    problems = load("Countdown", limit=20)
-    assert len(problems) == 20
-    assert problems[0].question.startswith("Use ")
-
-
-def test_an_unknown_benchmark_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="AIME24, AIME25, MATH500, GPQA Diamond"):
-        load("AIME26")
-
-
-def test_another_number_of_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_number_of_rows_and_an_unknown_benchmark_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("s1lab.data.load.problems", lambda name, data_dir: [])
     with pytest.raises(InputError, match="has 0 questions where 30 are expected"):
         load("AIME25")
+    with pytest.raises(InputError, match="AIME24, AIME25, MATH500, GPQA Diamond"):
+        load("AIME26")

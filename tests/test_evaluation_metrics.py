@@ -2,122 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from itertools import combinations
-
 import numpy as np
 import pytest
 
-from s1core.errors import InputError
-from s1core.grading import maj_at_k
-from s1lab.audit.published import accuracies, accuracy_of, published, runs
+from s1lab.audit.published import accuracies, published, runs
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
+from s1lab.evaluation.voting import maj_at_k
 
 PRINTED = published()["table3"]["rows"]
+SCALING = {"TCC": -23.77, "TCC+BF": 13.16, "SCC": 2.93, "SCC+BF": 6.41, "CCC": 25.18, "BF": 14.82}
 
 
-@pytest.mark.parametrize(
-    ("method", "expected"),
-    [
-        ("TCC", -23.77),
-        ("TCC+BF", 13.16),
-        ("SCC", 2.93),
-        ("SCC+BF", 6.41),
-        ("CCC", 25.18),
-        ("BF", 14.82),
-    ],
-)
-def test_table_3_scaling_comes_out_per_doubling(method: str, expected: float) -> None:
-    points = runs(method)
-    value = scaling_per_doubling(points.thinking_tokens, points.exact_accuracy)
-    assert value == pytest.approx(expected, abs=0.005)
-    assert round(value) == PRINTED[method]["scaling"]
-
-
-def test_table_3_scaling_does_not_come_out_per_token() -> None:
+def test_table_3_comes_out_with_scaling_per_doubling() -> None:
     """As printed, Eq. 2 divides by tokens; no power of ten makes Table 3 of it."""
     ratios = set()
-    for method in ("TCC", "TCC+BF", "SCC", "SCC+BF", "CCC", "BF"):
+    for method, expected in SCALING.items():
         points = runs(method)
+        value = scaling_per_doubling(points.thinking_tokens, points.exact_accuracy)
+        assert value == pytest.approx(expected, abs=0.005)
+        assert round(value) == PRINTED[method]["scaling"]
         per_token = scaling_per_token(points.thinking_tokens, points.exact_accuracy)
         ratios.add(round(PRINTED[method]["scaling"] / (1000 * per_token), 1))
+        if points.limits:
+            assert control(points.thinking_tokens, points.limits) == PRINTED[method]["control"]
     assert len(ratios) > 3
-
-
-def test_table_3_control_and_performance_come_out() -> None:
-    for method in ("TCC", "TCC+BF", "SCC", "SCC+BF"):
-        points = runs(method)
-        assert control(points.thinking_tokens, points.limits) == PRINTED[method]["control"]
-    assert control([5, 10, 15], at_most=12, at_least=6) == pytest.approx(100 / 3)
     tokens = {k: v["AIME24"][1] for k, v in published()["class_conditional"]["rows"].items()}
     assert class_control(tokens["default"], tokens["short"], tokens["long"]) == 50.0
-    for method, row in PRINTED.items():
-        assert performance(runs(method).accuracy) == row["performance"]
+    assert all(
+        performance(runs(name).accuracy) == row["performance"] for name, row in PRINTED.items()
+    )
 
 
-def test_scaling_is_the_mean_over_all_pairs_by_hand() -> None:
+def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute() -> None:
     tokens, values = [1, 2, 4], [10.0, 20.0, 20.0]
     assert scaling_per_token(tokens, values) == pytest.approx((10 + 10 / 3 + 0) / 3)
     assert scaling_per_doubling(tokens, values) == pytest.approx((10 + 5 + 0) / 3)
-
-
-def test_scaling_ignores_the_order_of_runs_and_pairs_of_equal_compute() -> None:
-    assert scaling_per_token([4, 1, 2], [20, 10, 20]) == scaling_per_token([1, 2, 4], [10, 20, 20])
+    assert scaling_per_token([4, 1, 2], [20, 10, 20]) == scaling_per_token(tokens, values)
     assert scaling_per_token([1, 1, 2], [0, 10, 10]) == pytest.approx((10 + 0) / 2)
     assert np.isnan(scaling_per_token([3, 3], [1, 2]))
-
-
-@pytest.mark.parametrize("bad", [[], [math.nan, 1], [math.inf, 1], [-1, 1], [[1, 2]], 3])
-def test_what_is_no_number_of_tokens_or_percent_is_refused(bad: object) -> None:
-    for measure in (scaling_per_token, scaling_per_doubling):
-        for arguments in ((bad, [1, 2]), ([1, 2], bad)):
-            with pytest.raises(InputError):
-                measure(*arguments)
-    with pytest.raises(InputError):
-        control(bad, 10)
-    with pytest.raises(InputError):
-        performance(bad)
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        lambda: control([1, 2, 3], [1, 2]),
-        lambda: control([1, 2], math.nan),
-        lambda: control([1, 2], -1),
-        lambda: class_control(math.nan, 1, 2),
-        lambda: class_control(1, -1, 2),
-        lambda: performance([101]),
-        lambda: scaling_per_token([4], [1]),
-        lambda: scaling_per_token([4, 5], [1]),
-        lambda: scaling_per_doubling([0, 4], [1, 2]),
-        lambda: accuracy_of("Table 1", "s2", "AIME24"),
-        lambda: runs("magic"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused_in_a_sentence(refused) -> None:
-    with pytest.raises(InputError, match=r"\w+ \w+"):
-        refused()
-
-
-def _votes(answers: list[str | None], right: str, k: int) -> float:
-    shares = []
-    for subset in combinations(answers, k):
-        counts = Counter(answer for answer in subset if answer is not None)
-        best = [a for a, c in counts.items() if c == max(counts.values())]
-        shares.append((right in best) / len(best) if best else 0.0)
-    return float(np.mean(shares))
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_maj_at_k_equals_brute_force(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    answers = [None if x == 4 else "abcd"[x] for x in rng.integers(0, 5, 8)]
-    correct = [answer == "a" for answer in answers]
-    for k in range(1, 9):
-        assert maj_at_k(answers, correct, k) == pytest.approx(_votes(answers, "a", k))
+    assert control([5, 10, 15], at_most=12, at_least=6) == pytest.approx(100 / 3)
 
 
 def test_maj_at_1_is_the_mean_and_silence_never_wins() -> None:

@@ -51,12 +51,9 @@ def test_a_summary_counts_by_hand() -> None:
         *("50.0", "25.0", "25.0", "25.0"),
     ]
     assert summarise(run("a", ["correct"]))["control %"] == ""
-
-
-def test_several_samples_get_the_clustered_bootstrap() -> None:
-    row = summarise(run("a", ["correct", "wrong", "correct", "correct"], samples=2))
-    assert (row["n"], row["samples"]) == ("2", "2")
-    assert row["accuracy % [95%]"] == clustered_bootstrap([[1, 0], [1, 1]]).percent()
+    several = summarise(run("a", ["correct", "wrong", "correct", "correct"], samples=2))
+    assert (several["n"], several["samples"]) == ("2", "2")
+    assert several["accuracy % [95%]"] == clustered_bootstrap([[1, 0], [1, 1]]).percent()
 
 
 def test_what_is_no_run_is_refused() -> None:
@@ -82,16 +79,8 @@ def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems() -> N
 # ---------------------------------------------------------------------------- hostile text
 
 FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(A1)", "=cmd|' /C calc'!A0", "+x", "-o", "＝1+1", "\t=1"]
-HOSTILE = [
-    *FORMULAS,
-    "a|b",
-    "<b>x</b>",
-    "[x](javascript:1)",
-    "\x1b]0;x\x07",
-    "a\nb",
-    "\u202e",
-    "`$",
-]
+MARKUP = ["a|b", "<b>x</b>", "[x](javascript:1)", "\x1b]0;x\x07", "a\nb", "\u202e", "`$"]
+HOSTILE = [*FORMULAS, *MARKUP]
 
 
 def nasty() -> list[GradedRun]:
@@ -123,6 +112,17 @@ def test_html_holds_text_as_text() -> None:
         assert "<script>" in parser.text or "<b>x</b>" in parser.text
 
 
+def test_csv_starts_no_formula_and_no_format_moves_a_terminal() -> None:
+    for text in FORMULAS:
+        table = Table((text, "b"), ((text, "-"), ("-0.5", "+-")))
+        head, first, second = csv.reader(io.StringIO(write_table(table, "csv")))
+        assert head[0] == first[0] == f"'{text.strip()}"
+        assert (first[1], *second) == ("-", "-0.5", "+-"), "marks and numbers stay"
+    for form in ("markdown", "csv", "html"):
+        text = write_table(Table(tuple(HOSTILE), (tuple(HOSTILE),)), form)
+        assert all(c.isprintable() or c == "\n" for c in text)
+
+
 def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup() -> None:
     lines = report(nasty(), [NASTY], "markdown", matrix=True).splitlines()
     assert [line.replace("\\|", "").count("|") for line in lines] == [5, 5, 5]
@@ -133,31 +133,9 @@ def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup() -> None:
     assert len(lines) == 2 + len(HOSTILE) and not any("[x](" in line for line in lines)
 
 
-@pytest.mark.parametrize("text", FORMULAS)
-def test_csv_starts_no_formula_in_a_cell_or_a_name(text: str) -> None:
-    table = Table((text, "b"), ((text, "-"), ("-0.5", "+-")))
-    head, first, second = csv.reader(io.StringIO(write_table(table, "csv")))
-    assert head[0] == first[0] == f"'{text.strip()}"
-    assert (first[1], *second) == ("-", "-0.5", "+-"), "marks and numbers stay"
-
-
-@pytest.mark.parametrize("form", ["markdown", "csv", "html"])
-def test_no_format_moves_a_terminal(form: str) -> None:
-    text = write_table(Table(tuple(HOSTILE), (tuple(HOSTILE),)), form)
-    assert all(c.isprintable() or c == "\n" for c in text)
-
-
-# ------------------------------------------------------------------------- files
-
-
 def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path: Path) -> None:
-    path = tmp_path / "generations.jsonl"
-    line = to_json(made(PROBLEMS[0], 0, 4))
-    for text, place in [
-        (f"{line}\n{line}\n", 2),
-        (f"{line}\n{{}}\n", 2),
-        (f"{line[:40]}\n{line}\n", 1),
-    ]:
-        path.write_text(text, encoding="utf-8")
+    path, line = tmp_path / "generations.jsonl", to_json(made(PROBLEMS[0], 0, 4))
+    for lines, place in [((line, line), 2), ((line, "{}"), 2), ((line[:40], line), 1)]:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         with pytest.raises(InputError, match=f":{place}: "):
             read_generations(path)

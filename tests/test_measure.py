@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from s1core.backends.base import Completion
 from s1core.backends.scripted import ScriptedBackend
 from s1core.errors import BackendError
 from s1core.forcing import Budget
@@ -42,7 +41,6 @@ def ask(backend, journal) -> int:
 
 
 def test_rows_that_an_engine_fails_on_lose_no_others_and_are_asked_again(tmp_path):
-    assert Completion.__dataclass_fields__["error"].default == ""
     backend = Flaky(tiny_tokenizer(), lambda context: 7)
     undisturbed = Journal(tmp_path / "whole.jsonl")
     assert ask(backend, undisturbed) == 12

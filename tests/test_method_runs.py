@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,24 +13,17 @@ import pytest
 from s1core.backends.hf import HFBackend
 from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
-from s1core.grading.countdown import check, worked_out
-from s1core.grading.voting import ballots, majority, same_answer
-from s1core.records import Generation, Problem
-from s1lab.analysis.method_measures import match, measures
-from s1lab.analysis.method_runs import (
-    MethodRun,
-    fits,
-    rejection,
-    sequential,
-    votes,
-)
-from s1lab.audit.published import published, runs
+from s1core.grading.countdown import check
+from s1core.records import Problem
+from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
 from s1lab.evaluation.metrics import performance
+from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 
+VOTES = Path(__file__).parent / "data/votes.jsonl"
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
 
@@ -47,25 +42,8 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
     return sequential(made([[c] for c in correct], [[t] for t in thinking]), method, "", limit)
 
 
-# ------------------------------------------------------------------------------- equivalence
-
-
 @pytest.mark.parametrize(
-    ("kind", "a", "b", "same"),
-    [
-        ("countdown", "( 3 * 7 ) + 8", "8 + ( 7 * 3 )", True),
-        ("countdown", "3 + 8", "( 8 + 3 )", True),
-        ("countdown", "( 3 * 8 ) + 5", "( 3 * 7 ) + 8", False),  # 29 too, of other numbers
-        ("countdown", "( 3 +", "( 3 +", True),
-        ("countdown", "( 3 +", "( 3 *", False),
-        ("countdown", "( 3 +", "3", False),
-        ("aime", "033", "33", True),
-        ("aime", "33", "34", False),
-        ("math", r"\frac{1}{2}", "0.5", True),
-        ("multiple_choice", "b", "B", True),
-        ("multiple_choice", "A", "B", False),
-        ("math", "7", "7.0", True),
-    ],
+    ("kind", "a", "b", "same"), map(json.loads, VOTES.read_text().splitlines())
 )
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
@@ -73,37 +51,32 @@ def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
 
 def test_equal_votes_on_a_countdown_question_have_equal_verdicts():
     """So a vote by value never joins a right answer with a wrong one."""
-    numbers, question = "3 7 8".split(), "Use 3 7 8 to make 29"
-    answers = [
-        f"( {a} {f} {b} ) {g} {c}"
-        for a, b, c in [*itertools.permutations(numbers), ("7", "7", "15"), ("3", "7", "7")]
-        for f, g in itertools.product("+-*/", repeat=2)
-    ]
-    assert worked_out("( 3 * 7 ) + 8") == (29, (3, 7, 8))
+    operators = list(itertools.product("+-*/", repeat=2))
+    orders = [*itertools.permutations("378"), "377", "777"]
+    answers = [f"( {a} {f} {b} ) {g} {c}" for a, b, c in orders for f, g in operators]
     verdicts: dict[int, set[bool]] = {}
     for vote, answer in zip(ballots(answers, same_answer("countdown")), answers, strict=True):
-        verdicts.setdefault(vote, set()).add(check(question, answer))
+        verdicts.setdefault(vote, set()).add(check("Use 3 7 8 to make 29", answer))
     assert all(len(verdict) == 1 for verdict in verdicts.values())
     assert {True} in verdicts.values() and len(verdicts) < len(answers)
 
 
-# ------------------------------------------------------------------------------------ voting
-
-
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_a_vote_is_averaged_over_every_choice_of_samples(k):
+@pytest.mark.parametrize("seed", range(4))
+def test_a_vote_is_averaged_over_every_choice_of_samples(seed):
     """Brute force: vote on each choice; where answers tie, each wins in some of the orders."""
-    answers = ["3 + 7", "7 + 3", "3 * 7", "", "7 * 3"]
-    right = [True, True, False, False, False]
-    same = same_answer("countdown")
+    pool = ["3 + 7", "7 + 3", "3 * 7", "", "7 * 3", "9"]
+    answers = [*pool[:5], pool[seed]] if seed < 2 else np.random.default_rng(seed).choice(pool, 6)
+    answers, same = list(map(str, answers)), same_answer("countdown")
+    right = ["+" in answer for answer in answers]
 
     def wins(order) -> bool:
         cast = [answers[i] for i in order if answers[i]]
         winner = max(cast, key=lambda a: sum(same(a, b) for b in cast), default="0")
         return same(winner, "3 + 7")
 
-    won = [wins(order) for order in itertools.permutations(range(5), k)]
-    assert majority(answers, right, [k], same) == [pytest.approx(np.mean(won))]
+    for k in range(1, 7):
+        won = np.mean([wins(order) for order in itertools.permutations(range(6), k)])
+        assert majority(answers, right, [k], same) == [pytest.approx(won)]
 
 
 def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
@@ -113,21 +86,17 @@ def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
     assert [(run.setting, run.cost) for run in found] == [("1x", 7.75), ("2x", 15.5), ("4x", 31.0)]
 
 
-# --------------------------------------------------------------------------------- rejection
-
-
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """Samples of a real (tiny) model drawn without a limit, and what the run has of them."""
     backend = HFBackend(tiny_model(), tiny_tokenizer())
     options = {"samples": 6, "temperature": 1.0, "seed": 3}
     drawn = list(generate(backend, PROBLEMS, Budget(60, max_answer=5), **options))
-    store = RunStore(tmp_path_factory.mktemp("store"))
-    run = store.ensure(
-        "generate",
-        {},
-        lambda run: run.write_table("grades.csv", tabulate(PROBLEMS, drawn, "countdown")),
-    )
+    store, rows = RunStore(tmp_path_factory.mktemp("s")), tabulate(PROBLEMS, drawn, "countdown")
+    ragged = store.ensure("generate", {"a": 1}, lambda r: r.write_table("grades.csv", rows[1:]))
+    with pytest.raises(RunError, match="equally many samples"):
+        read_samples(ragged)
+    run = store.ensure("generate", {}, lambda run: run.write_table("grades.csv", rows))
     return backend, drawn, read_samples(run)
 
 
@@ -175,15 +144,9 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
         by_hand = (run.correct[i], run.thinking[i], found.tries[i], run.tokens[i])
         assert by_hand == pytest.approx(np.mean(tried, axis=0), nan_ok=True)
         assert found.answered[i] == fits(samples, limit)[i].any()
-
-
-def test_insisting_on_short_traces_is_compared_on_the_questions_that_have_one():
-    samples = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
-    gain = rejection(samples, 10).gain
+    one = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
+    gain = rejection(one, 10).gain  # on the questions that have a short trace
     assert (gain.estimate, gain.n) == (0.5, 2)
-
-
-# ------------------------------------------------------------------------------ equal compute
 
 
 def test_methods_are_matched_on_the_line_between_two_settings():
@@ -202,24 +165,6 @@ def test_methods_are_matched_on_the_line_between_two_settings():
         gap = one.difference
         assert gap.estimate == pytest.approx(one.ours.correct.mean() - one.theirs)
         assert gap.low < gap.estimate < gap.high
-
-
-# ----------------------------------------------------------------------------------- measures
-
-
-@pytest.mark.parametrize("method", ["BF", "TCC", "TCC+BF", "SCC", "SCC+BF"])
-def test_measures_of_the_papers_points_are_those_of_table_3(method):
-    """One question per thirtieth: the paper's averages, spread over 30 questions."""
-    paper = runs(method)
-    limits = paper.limits or [tokens + 1 for tokens in paper.thinking_tokens]
-    made_runs = [
-        setting(method, [tokens] * 30, np.arange(30) < round(30 * percent / 100), limit)
-        for tokens, percent, limit in zip(paper.thinking_tokens, paper.accuracy, limits)
-    ]
-    found, printed = measures(made_runs), published()["table3"]["rows"][method]
-    assert round(100 * found.performance.estimate, 1) == printed["performance"]
-    assert round(100 * found.scaling.estimate) == printed["scaling"]
-    assert 100 * found.control_of_runs == pytest.approx(printed["control"])
 
 
 def test_measures_are_those_of_the_metrics_module():
@@ -258,14 +203,3 @@ def test_what_is_not_defined_is_none():
     for limit in (0, -1, math.nan):
         with pytest.raises(InputError, match="accepts nothing"):
             rejection(made([[1, 0]]), limit)
-
-
-def test_ragged_samples_are_refused(tmp_path):
-    rows = tabulate(
-        PROBLEMS[:2],
-        [Generation(PROBLEMS[i].key, s, (), "ended", 0) for i, s in [(0, 0), (0, 1), (1, 0)]],
-        "countdown",
-    )
-    run = RunStore(tmp_path).ensure("generate", {}, lambda r: r.write_table("grades.csv", rows))
-    with pytest.raises(RunError, match="equally many samples"):
-        read_samples(run)

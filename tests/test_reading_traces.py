@@ -14,9 +14,9 @@ from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
-from s1lab.traces import inspection
-from s1lab.traces.entropy import token_uncertainty
-from s1lab.traces.steps import answer_pieces, answers_at_steps, split
+from s1lab.traces import uncertainty
+from s1lab.traces.steps import answer_pieces, answers_at_steps, read_traces, split
+from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(3, 7), (5, 8)]]
@@ -44,33 +44,25 @@ def greedy(backend: HFBackend) -> list[Generation]:
     return list(generate(backend, PROBLEMS, budget))
 
 
-# --------------------------------------------------------------------------------- steps
-
-
 def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
     trace = generation(("sampled", "3 + 7\n3 * 7"), ("forced", "Wait"), ("sampled", " 3 + 7\n"))
     steps = split(trace, tiny_tokenizer(), "\n")
     assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
     pieces = [(piece.origin, piece.text) for piece in steps[2].pieces]
     assert pieces == [("forced", "Wait"), ("sampled", " 3 + 7\n")]
+    answer = [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())]
+    assert answer == [("forced", "<|im_start|>answer\n"), ("sampled", "3 + 7")]
+    spaced = split(generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n")), tiny_tokenizer())
+    assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
 
 
-def test_white_space_alone_is_no_step() -> None:
-    trace = generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n"))
-    texts = [step.text for step in split(trace, tiny_tokenizer())]
-    assert texts == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
+origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n")
 
 
-pieces = st.lists(
-    st.tuples(
-        st.sampled_from(["sampled", "forced"]),
-        st.text(st.sampled_from("a1 \n"), min_size=1, max_size=12),
-    ),
-    max_size=6,
+@given(
+    st.lists(st.tuples(origins, st.text(texts, min_size=1, max_size=12)), max_size=6),
+    st.sampled_from(["\n", "\n\n"]),
 )
-
-
-@given(pieces, st.sampled_from(["\n", "\n\n"]))
 def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separator) -> None:
     trace = generation(*runs)
     steps = split(trace, tiny_tokenizer(), separator)
@@ -79,17 +71,6 @@ def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separat
     assert "".join(step.text for step in steps) == "".join(text for _, text in runs)
     for step in steps:
         assert sum(piece.tokens for piece in step.pieces) == step.end - step.start > 0
-
-
-def test_the_answer_says_which_of_it_was_forced() -> None:
-    trace = generation(("sampled", "3 + 7\n"))
-    assert [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())] == [
-        ("forced", "<|im_start|>answer\n"),
-        ("sampled", "3 + 7"),
-    ]
-
-
-# ------------------------------------------------------------------- answers at the steps
 
 
 def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
@@ -107,18 +88,10 @@ def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
                 assert getattr(found, name) == getattr(capped, name)
             cuts += 1
     assert cuts > 6
-
-
-def test_a_cut_that_does_not_fit_and_another_problems_trace_are_refused(
-    backend: HFBackend, greedy: list[Generation]
-) -> None:
     with pytest.raises(BackendError, match="lower max_answer"):
         answers_at_steps(backend, PROBLEMS[0], greedy[0], max_answer=480)
     with pytest.raises(BackendError, match="pair them by problem key"):
         answers_at_steps(backend, PROBLEMS[1], greedy[0])
-
-
-# ---------------------------------------------------------------------------- uncertainty
 
 
 class Fixed:
@@ -144,18 +117,10 @@ def test_entropy_and_varentropy_by_hand() -> None:
     # 1/2 * (1 - 1.5)^2 + 1/2 * (2 - 1.5)^2
     assert varentropy == pytest.approx([0, 0, 0.25])
     assert surprisal == pytest.approx([1, 0, 1])
-
-
-def test_a_forced_token_that_the_model_excludes_has_infinite_surprisal() -> None:
-    model = Fixed([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
-    (found,) = token_uncertainty(model, [[0]], [[2]])
-    assert found.tolist() == [[0], [0], [math.inf]]
-
-
-def test_ids_that_are_never_sampled_have_no_share() -> None:
-    model = Fixed([[0.25, 0.25, 0.5]] * 3)
-    (found,) = token_uncertainty(model, [[0]], [[1]], vocabulary=2)
-    assert found.ravel() == pytest.approx([1, 0, 1])
+    certain = Fixed([[0, 1, 0], [0, 0, 1], [1, 0, 0]])  # a forced token that the model excludes
+    assert token_uncertainty(certain, [[0]], [[2]])[0].tolist() == [[0], [0], [math.inf]]
+    padded = token_uncertainty(Fixed([[0.25, 0.25, 0.5]] * 3), [[0]], [[1]], vocabulary=2)
+    assert padded[0].ravel() == pytest.approx([1, 0, 1])
     with pytest.raises(InputError, match="at least one token"):
         token_uncertainty(model, [[]], [[1]])
 
@@ -176,14 +141,11 @@ def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy() -> None:
         assert alone.shape == (3, len(row) - 2)
 
 
-# ------------------------------------------------------------------------- the small tables
-
-
 def row(key: str, values: list[float], **places: list[int]) -> dict:
     return {
         "problem_key": key,
-        **dict.fromkeys(inspection.MEASURES, values),
-        **{group: places.get(group, []) for group in inspection.GROUPS},
+        **dict.fromkeys(uncertainty.MEASURES, values),
+        **{group: places.get(group, []) for group in uncertainty.GROUPS},
     }
 
 
@@ -192,7 +154,7 @@ def test_means_around_a_wait_by_hand() -> None:
         row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4]),
         row("b", [0, 2, 4, 6], forced=[1, 2]),
     ]
-    table = inspection.around_waits(rows, window=2)
+    table = uncertainty.around_waits(rows, window=2)
     forced = {r["offset"]: r for r in table if (r["group"], r["measure"]) == ("forced", "entropy")}
     assert {offset: r["mean"] for offset, r in forced.items()} == {
         -2: (0 + 0) / 2,  # of a's 0 and b's 0: the first Wait of b has one token before it
@@ -214,39 +176,32 @@ def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions() -> 
         row(str(q), [level + 1] * 8 + [level] * 8, forced=[3], plain=[11])
         for q, level in enumerate(rng.normal(10, 5, 60))
     ]
-    for found in inspection.contrasts(rows, window=2):
+    for found in uncertainty.contrasts(rows, window=2):
         assert found["difference"] == pytest.approx(1, abs=1e-4)
         assert found["low"] == pytest.approx(1, abs=1e-4) == found["high"]
-    assert inspection.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
+    assert uncertainty.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
 
 
 def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBackend) -> None:
     trace = generation(
         ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait"), ("sampled", " 3 + 7\n")
     )
-    (found,) = inspection.uncertainty_rows(
+    (found,) = uncertainty.uncertainty_rows(
         backend.model, backend.tokenizer, PROBLEMS, [trace], separator="\n"
     )
     starts = [step.start for step in split(trace, backend.tokenizer, "\n")]
     assert [found["own"], found["plain"], found["forced"]] == [[s] for s in starts[1:]]
-    assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
-
-
-def test_uncertainty_starts_where_thinking_does(backend: HFBackend) -> None:
-    trace = generation(("sampled", "3 + 7\n"))
-    (found,) = inspection.uncertainty_rows(backend.model, backend.tokenizer, PROBLEMS, [trace])
     prompt = prompt_ids("s1", backend.tokenizer, PROBLEMS[0].question)
     thinking, size = trace.token_ids("thinking"), len(backend.tokenizer)
     (direct,) = token_uncertainty(backend.model, [prompt], [thinking], vocabulary=size)
     assert found["entropy"] == pytest.approx(direct[0], abs=6e-4)
+    assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
 
 
 def test_rows_of_the_viewer_have_graded_answers(
     backend: HFBackend, greedy: list[Generation]
 ) -> None:
-    rows = inspection.read_traces(
-        backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4
-    )
+    rows = read_traces(backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4)
     for shown, whole in zip(rows, greedy, strict=True):
         assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens
         cuts = [answer["thinking_tokens"] for answer in shown["answers"]]

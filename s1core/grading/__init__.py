@@ -5,6 +5,5 @@ the same, `grades` joins them; `verifier` keeps math-verify behind a wall of lim
 """
 
 from s1core.grading.grades import grade, grade_all, grade_text
-from s1core.grading.voting import maj_at_k
 
-__all__ = ["grade", "grade_all", "grade_text", "maj_at_k"]
+__all__ = ["grade", "grade_all", "grade_text"]

@@ -1,7 +1,16 @@
-"""The paper's claims, each with its numbers and the question that our runs are asked.
+"""The paper's claims (`claims.json`), each with its numbers, and how our runs put it to the test.
 
-The claims are data (`claims.json`). Which differences the paper's own numbers show is asked by
-`s1lab.audit.comparisons`.
+A claim has a direction: A is better than B, more tokens give more accuracy. The same difference is
+measured here, with its 95% interval, and the verdict is read off the interval:
+
+- *agrees*: the whole interval lies on the claimed side;
+- *does not agree*: the whole interval lies on the other side;
+- *inside uncertainty*: the interval contains the border, which is zero, or for "no gain" one
+  question of AIME24, the smallest difference that the paper could have seen;
+- *not tested*: the runs were not made under this profile.
+
+Shares that are counted rather than estimated (Control) agree when they equal what is claimed. Which
+differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
 from __future__ import annotations
@@ -10,14 +19,37 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from s1core.errors import InputError, RunError
-from s1lab.analysis import verdicts
-from s1lab.analysis.verdicts import Measured
+from s1lab import experiments
+from s1lab.analysis.methods import MethodRun, measures, rejection, sequential, votes
 from s1lab.audit.published import accuracy_of, published, runs
-from s1lab.evaluation import scaling_per_doubling
+from s1lab.data import benchmarks
+from s1lab.evaluation import Interval, class_control, paired_bootstrap, scaling_per_doubling
+from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.voting import same_answer
+from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
+
+Place = tuple[str, str | None, int]
+"""Of conditions: the experiment, their kind, and which of that kind (see `_chosen`)."""
+
+Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
+
+ONE_QUESTION = 1 / 30
+"""One question of AIME24, as a fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Our side of a claim: the value with its interval in words, n, and the verdict."""
+
+    ours: str
+    n: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -25,7 +57,8 @@ class Claim:
     """One claim of the paper, a row of `claims.json`, in our words.
 
     `chapter` is the notebook that discusses it, without its number; `numbers` names where the
-    paper's come from (see `_PAPER`) and `test` a function of `verdicts`, each with arguments.
+    paper's come from (see `_PAPER`) and `test` how ours are tested (`_TESTS`), with arguments;
+    `released` says what released models did, in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
@@ -33,6 +66,7 @@ class Claim:
     chapter: str
     numbers: Sequence[str]
     test: Sequence[Any]
+    released: str = ""
 
     def paper(self) -> str:
         """The paper's numbers, read from `published.json`."""
@@ -50,9 +84,135 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         raise InputError("claims are read from finished runs: open the store with read_only=True")
     name, *arguments = claim.test
     try:
-        return getattr(verdicts, name)(pipeline, *arguments)
+        return _TESTS[name](pipeline, *arguments)
     except RunError:
         return Measured("", "", "not tested")
+
+
+def verdict(gap: Interval, sign: int = 1, border: float = 0.0) -> Verdict:
+    """Which side of the border an interval is on: sign 1 claims above it, -1 below it.
+
+    >>> verdict(Interval(0.1, 0.02, 0.2, 30))
+    'agrees'
+    """
+    words: list[Verdict] = ["agrees", "does not agree"]
+    return gap.says(*words[::sign], "inside uncertainty", border)
+
+
+def _wanted(pipeline: Pipeline, experiment: str, kind: str | None = None) -> list[Condition]:
+    """The conditions of an experiment (of one kind), at least one."""
+    listed = getattr(experiments, experiment)(pipeline.profile)
+    found = [condition for condition in listed if kind in (None, condition.kind)]
+    if not found:
+        raise RunError(f"the profile asks for no condition of {experiment}, {kind}")
+    return found
+
+
+def _chosen(pipeline: Pipeline, experiment: str, kind: str | None, place: int) -> list[Condition]:
+    """The condition at a place of a kind; without a kind, all seeds of the one at that place."""
+    found = _wanted(pipeline, experiment, kind)
+    if not -len(found) <= place < len(found):
+        raise RunError(f"the profile asks for {len(found)} conditions of {experiment}, {kind}")
+    return [found[place]] if kind else [c for c in found if c.kind == found[place].kind]
+
+
+def _samples(pipeline: Pipeline, condition: Condition) -> Samples:
+    return read_samples(pipeline.run(condition))
+
+
+def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Measured:
+    ends = gap.row("middle", 1 if unit == "tokens" else 100).values()
+    signed = (f"{end:+.1f}".replace("-", "−") for end in ends)
+    middle, low, high = ("0.0" if text[1:] == "0.0" else text for text in signed)
+    said = verdict(gap, sign, border)
+    return Measured(f"{middle} [{low}, {high}] {unit}", f"{gap.n} questions", said)
+
+
+def difference(
+    pipeline: Pipeline, better: Place, worse: Place, measure: str = "correct", sign: int = 1
+) -> Measured:
+    """A measure (of `Samples`) under one condition above that under another, same questions.
+
+    Sign -1 claims no gain, by as much as one question of AIME24.
+    """
+    a, b = _chosen(pipeline, *better), _chosen(pipeline, *worse)
+    if a == b:
+        raise RunError("the profile asks for one of the two conditions only")
+    sides = (np.hstack([getattr(_samples(pipeline, c), measure) for c in side]) for side in (a, b))
+    unit, border = "points" if measure == "correct" else "tokens", ONE_QUESTION * (sign < 0)
+    return _measured(paired_bootstrap(*sides), unit, sign, border)
+
+
+def two_waits(pipeline: Pipeline) -> Measured:
+    """As many Waits as Table 4 forces (or the fewest of the profile) against none."""
+    waits = [c.budget.num_ignore for c in _wanted(pipeline, "curve", "wait")]
+    place = waits.index(2) if 2 in waits else 0
+    return difference(pipeline, ("curve", "wait", place), ("curve", "natural", 0))
+
+
+def slope(pipeline: Pipeline) -> Measured:
+    """Scaling (Equation 2) over the points of Figure 1: every cap, and the natural end."""
+    asked = [c for kind in ("budget", "natural") for c in _wanted(pipeline, "curve", kind)]
+    return _scaling([sequential(_samples(pipeline, c), "BF", c.label) for c in asked], 1)
+
+
+def rejection_slope(pipeline: Pipeline) -> Measured:
+    """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
+    samples = _samples(pipeline, *_chosen(pipeline, "voting", "natural", 0))
+    asked = pipeline.profile.evaluation
+    kept = [rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking)]
+    return _scaling([r.run for r in kept if r.answered.any()], -1)
+
+
+def _scaling(settings: Sequence[MethodRun], sign: int) -> Measured:
+    gap = measures(settings).scaling if len(settings) > 1 else None
+    if gap is None:
+        raise RunError("one setting, or settings with equal tokens, have no slope")
+    return _measured(gap, "points per doubling", sign)
+
+
+def budgets_kept(pipeline: Pipeline) -> Measured:
+    """Control (Equation 1) of forced budgets, generation by generation, under every cap."""
+    capped = _wanted(pipeline, "curve", "budget")
+    kept = [_samples(pipeline, c).thinking.ravel() <= c.budget.max_thinking for c in capped]
+    within = np.concatenate(kept)
+    said: Verdict = "agrees" if within.all() else "does not agree"
+    return Measured(f"{100 * within.mean():.2f}%", f"{within.size:,} generations", said)
+
+
+def token_limits_kept(pipeline: Pipeline) -> Measured:
+    """Control of limits that are only named in the prompt, by mean thinking tokens (Table 12)."""
+    asked = _wanted(pipeline, "token_conditional", "TCC")
+    thinking = [_samples(pipeline, c).thinking for c in asked]
+    kept = [used.mean() <= c.instruct[1] for used, c in zip(thinking, asked, strict=True)]
+    text = f"{100 * np.mean(kept):.0f}% ({sum(kept)} of {len(kept)} limits)"
+    said: Verdict = "does not agree" if all(kept) else "agrees"
+    return Measured(text, f"{len(thinking[0])} questions each", said)
+
+
+def class_prompts(pipeline: Pipeline) -> Measured:
+    """Control of "a short" and "a long amount of thinking" (Table 14)."""
+    listed = _wanted(pipeline, "class_conditional")
+    kinds = {c.instruct[1] if c.instruct else "default": c for c in listed}
+    if set(kinds) != {"short", "long", "default"}:
+        raise RunError("the profile does not ask for both classes")
+    thinking = {name: _samples(pipeline, c).thinking for name, c in kinds.items()}
+    means = {name: used.mean() for name, used in thinking.items()}
+    share = class_control(**means)
+    listed = ", ".join(f"{name} {means[name]:.0f}" for name in ("short", "default", "long"))
+    said: Verdict = "does not agree" if share == 100 else "agrees"
+    n = f"{len(thinking['default'])} questions each"
+    return Measured(f"{share:.0f}% ({listed} tokens)", n, said)
+
+
+def votes_of_the_base(pipeline: Pipeline) -> Measured:
+    """Single answers of the fine-tuned model against a vote over all samples of the base model."""
+    base = pipeline.run(*_chosen(pipeline, "voting", "majority, base", 0))
+    ours = _samples(pipeline, *_chosen(pipeline, "curve", "natural", 0)).correct
+    kind = benchmarks.benchmark(base.settings["benchmark"]).kind
+    samples = read_samples(base)
+    (voted,) = votes(samples, same_answer(kind), at=[samples.correct.shape[1]])
+    return _measured(paired_bootstrap(ours, voted.correct), "points")
 
 
 def _gap(first: float, second: float) -> str:
@@ -84,6 +244,12 @@ def _scaling_of_bf() -> str:
     value = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
     return f"{value:+.1f} points per doubling (AIME24)"
 
+
+_ASKED = (
+    difference, two_waits, slope, rejection_slope, budgets_kept, token_limits_kept,
+    class_prompts, votes_of_the_base,
+)  # fmt: skip
+_TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 
 _PAPER: dict[str, Callable[..., str]] = {
     "said": lambda text: text.format(**published()),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 """What is read from graded generations; `cut_short` is thinking that did not end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stops:
+class Stops(NamedTuple):
     """Generations that think longer than some length, and the others."""
 
     longer: int
@@ -46,9 +45,9 @@ class Stops:
 
 @dataclass(frozen=True, eq=False)
 class Length:
-    """One sequence length on one benchmark: the generations of all its seeds of training.
+    """A sequence length (in `tokens`) on one benchmark: the generations of all its seeds.
 
-    `tokens` is where training examples were cut; `training` is the fine-tuning of the first seed.
+    `training` is the fine-tuning of the first seed.
     """
 
     tokens: int
@@ -75,12 +74,8 @@ class Length:
         return self.table(measure).mean(axis=0).tolist()
 
     def interval(self, measure: str) -> Interval:
-        """Mean of a measure over questions and seeds, with its interval over both.
-
-        Where all generations agree there is no variance: Wilson's interval over questions.
-        """
-        table = self.table(measure)
-        found = crossed_interval(table)
+        """Mean over questions and seeds, with its interval over both; Wilson's where all agree."""
+        found = crossed_interval(table := self.table(measure))
         if measure == "thinking_tokens":
             return found.within(0.0)
         alike = np.ptp(table) == 0
@@ -97,19 +92,19 @@ class Length:
 
     def goes_on(self, tokens: float) -> list[float]:
         """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
-        longer, doubled = (
-            [int((samples.thinking > least).sum()) for samples in self._samples]
-            for least in (tokens, 2 * tokens)
-        )
-        return [part / all_ if all_ else math.nan for part, all_ in zip(doubled, longer)]
+        shares = []
+        for samples in self._samples:
+            longer, doubled = ((samples.thinking > least).sum() for least in (tokens, 2 * tokens))
+            shares.append(float(doubled / longer) if longer else math.nan)
+        return shares
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
-        longer = np.stack([samples.thinking > tokens for samples in self._samples])
-        ended = np.stack([samples.ended for samples in self._samples])
-        correct = np.stack([samples.correct for samples in self._samples])
-        parts = ((p.sum(), ended[p].sum(), correct[p].sum()) for p in (longer, ~longer))
-        return Stops(*(int(count) for part in parts for count in part))
+        measured = [(samples.thinking, samples.ended, samples.correct) for samples in self._samples]
+        thinking, ended, correct = map(np.stack, zip(*measured))
+        parts = (thinking > tokens, thinking <= tokens)
+        counts = ((p.sum(), ended[p].sum(), correct[p].sum()) for p in parts)
+        return Stops(*(int(count) for part in counts for count in part))
 
 
 def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
@@ -120,14 +115,14 @@ def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
     """
     profile, found = pipeline.profile, {}
     for condition in sequence_lengths(profile, benchmark):
-        changes = dict(condition.training.changes)
-        place = changes.get("max_seq_len", profile.sft["max_seq_len"])
-        found.setdefault(place, {})[changes.get("seed", profile.seed)] = condition
+        changes = {"max_seq_len": profile.sft["max_seq_len"], "seed": profile.seed}
+        changes |= dict(condition.training.changes)
+        found.setdefault(changes["max_seq_len"], {})[changes["seed"]] = condition
     if not found:
         raise InputError("the profile trains at one sequence length: name seq_lens in ablations")
     trained = []
     for tokens, seeds in sorted(found.items()):
-        runs = tuple(pipeline.run(condition) for condition in seeds.values())
+        runs = tuple(map(pipeline.run, seeds.values()))
         training = pipeline.checkpoint(next(iter(seeds.values())).training)
         trained.append(Length(tokens, benchmark, tuple(seeds), runs, training))
     return trained
@@ -141,18 +136,14 @@ def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
     return encode(pipeline.examples(), tokenizer, pipeline.profile.template, tokens)
 
 
-# ----------------------------------------------------------- rows for tables and figures
-
-
 def rows(found: Iterable[Length]) -> list[Row]:
     """Our points, as `figures.ablations.tokens_and_accuracy` draws them."""
     drawn = []
     for length in found:
         tokens = length.interval("thinking_tokens")
         row = {"benchmark": length.benchmark, "name": f"{length.tokens:,}"}
-        row |= length.interval("accuracy").row("accuracy")
         row |= {"thinking_tokens": tokens.estimate, "most": tokens.high}
-        row["fewest"] = max(tokens.low, 1.0)
+        row |= {"fewest": max(tokens.low, 1.0), **length.interval("accuracy").row("accuracy")}
         row["seeds"] = [*zip(length.by_seed("thinking_tokens"), length.by_seed("accuracy"))]
         drawn.append(row)
     return drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-PAPER_NAMES = {
-    "s1": "s1K",
-    "random": "1K-random",
-    "diverse": "1K-diverse",
-    "longest": "1K-longest",
-    "full": "59K-full",
-}
+PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
+PAPER_NAMES["full"] = "59K-full"
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
@@ -36,13 +32,10 @@ PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
 class TrainingSet:
     """What a training set is made of, and what one training on it costs.
 
-    Attributes:
-        domains: how many subjects the examples come from; 0 where they carry none.
-        thinking_tokens: mean length of a trace.
-        correct: share of traces whose answer is right; None where nobody has judged them.
-        steps, tokens: of the optimizer, and computed by it, over all epochs.
-        flops: at least: every example is taken at the mean length, as
-            `s1lab.planning.sft_plan.paper_arithmetic` does for the paper's own.
+    `domains` counts the subjects of the examples (0 where they carry none), `thinking_tokens` is
+    the mean length of a trace, `correct` the share of traces whose answer is right (None where
+    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` at least: every
+    example at the mean length, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's.
     """
 
     name: str
@@ -79,11 +72,7 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A training set's model on one benchmark, beside the one trained on s1.
-
-    `difference` is accuracy minus that of s1, paired over questions (10,000 resamples, as in
-    Table 2); None for s1 itself.
-    """
+    """A training set's model on one benchmark; `difference` to s1's is paired, None for s1's."""
 
     name: str
     benchmark: str
@@ -107,11 +96,8 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
     s1 = pipeline.run(conditions[0])
     gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
-    rows = ((c.label, benchmark, pipeline.point(c)) for c in conditions)
-    return [Compared(*row, gap) for row, gap in zip(rows, gaps, strict=True)]
-
-
-# --------------------------------------------------------------- rows for figures, in points
+    points = map(pipeline.point, conditions)
+    return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
 
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
@@ -122,13 +108,12 @@ def difference_rows(compared: Iterable[Compared]) -> list[Row]:
 
 def paper_difference_rows() -> list[Row]:
     """The paper's differences to s1K with the intervals that Table 2 prints."""
-    intervals = published()["table2_intervals"]["rows"]
     rows = []
-    for name, theirs in list(PAPER_NAMES.items())[1:]:
-        for benchmark in PAPER_BENCHMARKS:
-            ours, s1 = (accuracy_of("Table 2", n, benchmark).percent for n in (theirs, "s1K"))
-            low, high = intervals[theirs][benchmark]
-            rows.append(_row(benchmark, name, Interval(ours - s1, low, high, 0).row("difference")))
+    for name, benchmark in product(list(PAPER_NAMES)[1:], PAPER_BENCHMARKS):
+        printed = (PAPER_NAMES[name], "s1K")
+        ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in printed)
+        low, high = published()["table2_intervals"]["rows"][printed[0]][benchmark]
+        rows.append(_row(benchmark, name, {"difference": ours - s1, "low": low, "high": high}))
     return rows
 
 
@@ -141,13 +126,11 @@ def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
-    hours = published()["compute_h100_hours"]
-    rows = []
-    for benchmark in PAPER_BENCHMARKS:
-        for name in ("s1K", "59K-full"):
-            printed = accuracy_of("Table 2", name, benchmark)
-            row = _row(benchmark, name, wilson(printed.correct, printed.n).row("accuracy"))
-            rows.append(row | {"cost": hours[name] / hours["s1K"]})
+    hours, rows = published()["compute_h100_hours"], []
+    for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
+        printed = accuracy_of("Table 2", name, benchmark)
+        row = wilson(printed.correct, printed.n).row("accuracy")
+        rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
     return rows
 
 

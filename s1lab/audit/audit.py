@@ -1,18 +1,59 @@
 """The paper's own numbers, recomputed: what is printed, what comes out, and how (no GPU needed).
 
-Each function audits one part of the paper and returns findings as data, in print order. What a
-finding says is decided by the numbers in `published.json`, never typed in. The comparisons between
-accuracies are in `comparisons`.
+Each function audits one part of the paper and returns findings in print order. Their words are data
+(`findings.json`), their verdicts follow from the numbers in `published.json`. The comparisons
+between accuracies are in `comparisons`.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
 
-from s1lab.audit.findings import AuditFinding, finding
-from s1lab.audit.published import accuracies, accuracy_of, answered, published
-from s1lab.audit.tables import cost, table2, table3, table8, totals
-from s1lab.evaluation.statistics import mcnemar_p_value, wilson
+from s1lab.audit.comparisons import Comparison, implied_discordance
+from s1lab.audit.published import accuracies, accuracy_of, answered, published, runs
+from s1lab.evaluation import class_control, control, scaling_per_doubling, wilson
+from s1lab.evaluation.metrics import performance, scaling_per_token
+from s1lab.evaluation.report import Table
+from s1lab.evaluation.statistics import mcnemar_p_value
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """One audited number or statement, as printed and as recomputed.
+
+    `verdict`: the recomputation *agrees* with print, *differs*, or leaves the matter *open*.
+    """
+
+    topic: str
+    printed: str
+    recomputed: str
+    how: str
+    source: str
+    verdict: Literal["agrees", "differs", "open"]
+
+
+@cache
+def _words() -> dict[str, dict[str, str]]:
+    return json.loads(files("s1lab.audit").joinpath("findings.json").read_text(encoding="utf-8"))
+
+
+def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
+    """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
+    words = {name: text.format(**values) for name, text in _words()[kind].items()}
+    verdict = "open" if same is None else "agrees" if same else "differs"
+    return AuditFinding(**words, verdict=verdict)
+
+
+def findings_table(findings: Iterable[AuditFinding]) -> Table:
+    """Findings as a table: what is printed, what comes out, how, and the verdict."""
+    rows = ((f.topic, f.printed, f.recomputed, f.how, f.verdict) for f in findings)
+    return Table(("what", "printed", "comes out", "how", "verdict"), tuple(rows))
 
 
 def audit() -> list[AuditFinding]:
@@ -31,8 +72,8 @@ def headline() -> list[AuditFinding]:
     relative, points = 100 * (ours.percent / theirs.percent - 1), ours.percent - theirs.percent
     gain = ours.correct - plain.correct
     return [
-        finding("headline, relative", round(relative) == 27, relative=relative, points=points),
-        finding("headline, forcing", None, gain=gain, n=ours.n, p=mcnemar_p_value(gain, 0)),
+        _finding("headline, relative", round(relative) == 27, relative=relative, points=points),
+        _finding("headline, forcing", None, gain=gain, n=ours.n, p=mcnemar_p_value(gain, 0)),
     ]
 
 
@@ -42,18 +83,14 @@ def rounding() -> list[AuditFinding]:
     ours = [a for a in odd if a.row.startswith(("s1", "1K", "59K", "2x", "No ", "Qwen"))]
     listed = ", ".join(f"{a.row} {a.percent} on {a.benchmark} ({a.table})" for a in ours)
     near = "; ".join(f"{a.correct} of {a.n} is {100 * a.correct / a.n:.2f}" for a in ours)
-    others = len(odd) - len(ours)
-    return [finding("rounding", not ours, listed=listed, near=near, others=others)]
+    return [_finding("rounding", not ours, listed=listed, near=near, others=len(odd) - len(ours))]
 
 
 def selection() -> list[AuditFinding]:
     """The funnel's counts in the paper and in the released notebook (Section 2.2)."""
     paper, notebook = published()["selection"]["paper"], published()["selection"]["notebook"]
-    counts = {s: (n, notebook[s]) for s, n in paper.items() if s in notebook}
-    return [
-        finding("selection", ours == theirs, stage=s.replace("_", " "), paper=ours, notebook=theirs)
-        for s, (ours, theirs) in counts.items()
-    ]
+    stages = ((s.replace("_", " "), n, notebook[s]) for s, n in paper.items() if s in notebook)
+    return [_finding("selection", n == m, stage=s, paper=n, notebook=m) for s, n, m in stages]
 
 
 def figure2() -> list[AuditFinding]:
@@ -62,18 +99,13 @@ def figure2() -> list[AuditFinding]:
     n, ours = published()["questions"]["MATH500"], points["s1"]
     findings = []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
-        bounds = wilson(points[other] * n / 100, n)
-        values = {
-            "factor": examples[other] / examples["s1"],
-            "thousands": examples[other] // 1000,
-            "gap": (points[other] - ours) * n / 100,
-            "bounds": bounds.percent(),
-            "holds": "holds" if ours / 100 in bounds else "excludes",
-        }
-        same, theirs = ours / 100 >= bounds.low, points[other]
-        findings.append(
-            finding("figure 2", same, other=other, ours=ours, theirs=theirs, n=n, **values)
-        )
+        theirs = points[other]
+        bounds = wilson(theirs * n / 100, n)
+        values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
+        values |= {"factor": examples[other] / examples["s1"], "gap": (theirs - ours) * n / 100}
+        values |= {"thousands": examples[other] // 1000, "bounds": bounds.percent()}
+        values["holds"] = "holds" if ours / 100 in bounds else "excludes"
+        findings.append(_finding("figure 2", ours / 100 >= bounds.low, **values))
     return findings
 
 
@@ -82,18 +114,116 @@ def figure4() -> list[AuditFinding]:
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
     correct = [answered("AIME24", value)[0] for value in logs["accuracy"]]
     mean = sum(correct) / len(correct) / n
-    values = {
-        "shown": ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:]),
-        "counts": ", ".join(map(str, correct)),
-        "spread": max(correct) - min(correct),
-        "noise": math.sqrt(n * mean * (1 - mean)),
-    }
+    values = {"n": n, "where": logs["where"], "counts": ", ".join(map(str, correct))}
+    values |= {"spread": max(correct) - min(correct), "noise": math.sqrt(n * mean * (1 - mean))}
+    shown = ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:])
     tokens = published()["figure4b"]["majority_Qwen2.5-32B-Instruct"]["tokens"]
     first, second = tokens[1] / tokens[0], tokens[2] / tokens[1]
     return [
-        finding("figure 4a", None, n=n, where=logs["where"], **values),
-        finding("figure 4b", False, first=first, second=second),
+        _finding("figure 4a", None, shown=shown, **values),
+        _finding("figure 4b", False, first=first, second=second),
     ]
+
+
+def table2() -> list[AuditFinding]:
+    """Table 2: do the printed paired intervals fit the printed accuracies?"""
+    findings = []
+    for row, benchmarks in published()["table2_intervals"]["rows"].items():
+        for benchmark, (low, high) in benchmarks.items():
+            implied, least = implied_discordance(row, benchmark)
+            pair = [accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
+            best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
+            values = {"row": row, "benchmark": benchmark, "low": low, "high": high}
+            values |= {"implied": implied, "least": least, "zero": "it holds 0"}
+            excludes = high < 0 or low > 0
+            if excludes:
+                values["zero"] = f"it excludes 0, McNemar at best has p = {best:.3f}"
+            findings.append(_finding("table 2", not excludes or best < 0.05, **values))
+    return findings
+
+
+def table3() -> list[AuditFinding]:
+    """Table 3 from Tables 12-14 and Figures 1 and 6: all three measures, Scaling in both units."""
+    findings = []
+    for method, row in published()["table3"]["rows"].items():
+        points = runs(method)
+        tokens, exact = points.thinking_tokens, points.exact_accuracy
+        doubling, per_token = scaling_per_doubling(tokens, exact), scaling_per_token(tokens, exact)
+        found = {"scaling": round(doubling), "performance": performance(points.accuracy)}
+        values = {"method": method, "where": points.where, "runs": len(tokens)}
+        values |= {"doubling": doubling, "thousand": 1000 * per_token, "best": found["performance"]}
+        if method == "CCC":
+            of = published()["class_conditional"]["rows"]
+            share = class_control(*(of[name]["AIME24"][1] for name in ("default", "short", "long")))
+        else:
+            share = control(tokens, points.limits) if points.limits else None
+        if share is not None:
+            found["control"], values["share"] = round(share), share
+        findings += [
+            _finding(f"table 3, {name}", value == row[name], printed=row[name], **values)
+            for name, value in found.items()
+        ]
+    rejection = runs("RS")
+    tokens, exact = rejection.thinking_tokens[1:], rejection.exact_accuracy[1:]
+    values = {"scaling": scaling_per_doubling(tokens, exact), "best": performance(exact)}
+    return [*findings, _finding("table 3, rejection", False, where=rejection.where, **values)]
+
+
+def table8() -> list[AuditFinding]:
+    """Table 8: shorter training sequences make longer thoughts."""
+    findings = []
+    for benchmark, (cut, whole) in published()["table8"]["rows"].items():
+        n = published()["questions"][benchmark]
+        gap = round((whole[0] - cut[0]) * n / 100)
+        p = mcnemar_p_value(max(gap, 0), 0)
+        values = {"cut": cut, "whole": whole, "times": cut[1] / whole[1], "gap": gap, "n": n}
+        findings.append(_finding("table 8", p < 0.05 or None, benchmark=benchmark, p=p, **values))
+    return findings
+
+
+def totals() -> list[AuditFinding]:
+    """Sums of Tables 6 and 7 against their printed totals."""
+    table6, table7 = published()["table6"], published()["table7"]
+    rows6, rows7, printed = table6["rows"], table7["rows"].values(), table6["printed_total"]
+    tokens = sum(row[1] for row in rows6.values()) / 1000
+    named = sum(not name.startswith("Remaining") for name in rows6)
+    pool, length = table7["printed_total"]
+    questions = [sum(row[0] for row in rows) for rows in (rows6.values(), rows7)]
+    mean = sum(row[0] * row[1] for row in rows7) / questions[1]
+    millions, domains, found = printed["tokens_K"] / 1000, printed["domains"], named + 27
+    same = found == domains
+    return [
+        _sum("rows", "Table 6: questions", printed["questions"], questions[0]),
+        _finding("table 6, tokens", round(tokens, 1) == millions, printed=millions, found=tokens),
+        _finding("table 6, domains", same, printed=domains, named=named, found=found),
+        _sum("rows", "Table 7: questions", pool, questions[1]),
+        _finding("table 7, length", round(mean, 1) == length, printed=length, found=mean),
+    ]
+
+
+def cost() -> list[AuditFinding]:
+    """The arithmetic of training: steps, GPU hours, and what 59K would cost (Section 5.1)."""
+    recipe, hours = published()["training"], published()["compute_h100_hours"]
+    minutes, gpus, examples = recipe["minutes"], recipe["gpus"], recipe["examples"]
+    steps = math.ceil(examples / recipe["batch_size"]) * recipe["epochs"]
+    s1k, full, spent = hours["s1K"], hours["59K-full"], minutes / 60 * gpus
+    pool = published()["selection"]["paper"]["initial"] / examples
+    logged = recipe["logged_runtime_seconds"]
+    seen = logged * recipe["logged_samples_per_second"]
+    same = round(spent) == s1k
+    return [
+        _sum("recipe", "training steps", recipe["steps"], steps),
+        _sum("recipe", "warm-up steps", recipe["warmup_steps"], round(0.05 * steps)),
+        _finding("hours of s1K", same, printed=s1k, found=spent, minutes=minutes, gpus=gpus),
+        _finding("hours of 59K", True, printed=full, ratio=full / s1k, pool=pool),
+        _finding("logged run", None, printed=minutes, minutes=logged / 60, seen=seen),
+    ]
+
+
+def _sum(kind: str, topic: str, printed: float, found: float) -> AuditFinding:
+    source = topic.partition(":")[0] if kind == "rows" else "Appendix D"
+    values = {"topic": topic, "printed": printed, "found": found, "source": source}
+    return _finding(f"sum, {kind}", printed == found, **values)
 
 
 def same_model() -> list[AuditFinding]:
@@ -103,7 +233,7 @@ def same_model() -> list[AuditFinding]:
     at_half = next(tokens for tokens, value in figure if value == 50.0)
     thinking = (at_half, default["default"]["AIME24"][1], table8["AIME24"][1][1])
     listed = ", ".join(f"{tokens:,.0f}" for tokens in thinking)
-    findings = [finding("same model, tokens", len({*map(round, thinking)}) == 1, listed=listed)]
+    findings = [_finding("same model, tokens", len({*map(round, thinking)}) == 1, listed=listed)]
     rows = {"Table 1": "s1 w/o BF", "Table 2": "s1K", "Table 4": "No extrapolation"}
     for benchmark in ("MATH500", "GPQA Diamond"):
         values = {table: accuracy_of(table, rows[table], benchmark).percent for table in rows}
@@ -116,22 +246,20 @@ def same_model() -> list[AuditFinding]:
 
 def _one_model(kind: str, values: dict[str, float], **more: object) -> AuditFinding:
     listed = ", ".join(f"{value} ({table})" for table, value in values.items())
-    same = len(set(values.values())) == 1
-    return finding(f"same model, {kind}", same, listed=listed, **more)
+    return _finding(f"same model, {kind}", len({*values.values()}) == 1, listed=listed, **more)
 
 
 def reproductions() -> list[AuditFinding]:
     """What users measured where the paper prints a number, with the paper's interval."""
-    n = published()["questions"]["AIME24"]
-    findings = []
+    n, findings = published()["questions"]["AIME24"], []
     for row in published()["reported_reproductions"]["rows"]:
         bounds = wilson(row["printed"] * n / 100, n)
         inside = row["measured"] / 100 in bounds
         words = {"place": "inside" if inside else "outside", "bounds": bounds.percent()}
-        findings.append(finding("reproduction", inside, **words, **row))
+        findings.append(_finding("reproduction", inside, **words, **row))
     return findings
 
 
 def code() -> list[AuditFinding]:
     """Places where the paper and the released code say different things."""
-    return [finding("code", False, **row) for row in published()["disagreements"]]
+    return [_finding("code", False, **row) for row in published()["disagreements"]]

@@ -1,7 +1,7 @@
 """Which of the paper's comparisons survive their own sample sizes.
 
-The paper prints accuracies, not which questions were answered, so a paired test cannot be redone.
-Two bounds can: the most favourable pairing that the two accuracies allow (every question that the
+The paper prints accuracies, not which questions were answered. Instead of a paired test there are
+two bounds: the most favourable pairing that the two accuracies allow (every question that the
 weaker run gets right, the stronger gets right too), and the cautious reading of independent runs.
 """
 
@@ -57,11 +57,10 @@ class Comparison:
     @property
     def printed_interval(self) -> tuple[float, float] | None:
         """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
-        rows = published()["table2_intervals"]["rows"]
-        if {self.a.table, self.b.table} == {"Table 2"} and "s1K" in (self.a.row, self.b.row):
-            sign, row = (1, self.a.row) if self.b.row == "s1K" else (-1, self.b.row)
-            if row in rows:
-                low, high = sorted(sign * end / 100 for end in rows[row][self.benchmark])
+        for one, other, sign in [(self.a, self.b, 1), (self.b, self.a, -1)]:
+            ends = published()["table2_intervals"]["rows"].get(one.row)
+            if one.table == other.table == "Table 2" and other.row == "s1K" and ends:
+                low, high = sorted(sign * end / 100 for end in ends[self.benchmark])
                 return low, high
         return None
 
@@ -69,10 +68,10 @@ class Comparison:
     def outcome(self) -> Outcome:
         """What is left of the claim at its own sample size.
 
-        survives: the independent interval excludes 0, or the paper's paired one does and some
-        pairing agrees; cannot survive: not even the most favourable pairing reaches p < 0.05;
-        undecided: only answers per question can tell. A claim of no difference survives when its
-        interval (the paper's, else the independent one) stays within `EQUIVALENCE`.
+        It survives if the independent interval excludes 0, or the paper's paired one does and some
+        pairing agrees; it cannot survive if not even the most favourable pairing reaches p < 0.05;
+        else only answers per question can tell. A claim of no difference survives when its interval
+        (the paper's, else the independent one) stays within `EQUIVALENCE`.
         """
         low, high = self.printed_interval or (self.difference.low, self.difference.high)
         if not self.claims_difference:
@@ -84,17 +83,13 @@ class Comparison:
 
 def comparisons() -> list[Comparison]:
     """The paper's comparisons, one per claim and benchmark, in the paper's order."""
-    return [
-        Comparison(
-            claim["claim"],
-            benchmark,
-            accuracy_of(*claim["a"], benchmark),
-            accuracy_of(*claim["b"], benchmark),
-            claims_difference=claim.get("kind") != "no difference",
-        )
-        for claim in published()["claims"]
-        for benchmark in claim["benchmarks"]
-    ]
+    found = []
+    for row in published()["claims"]:
+        differs = row.get("kind") != "no difference"
+        for benchmark in row["benchmarks"]:
+            a, b = (accuracy_of(*row[side], benchmark) for side in "ab")
+            found.append(Comparison(row["claim"], benchmark, a, b, differs))
+    return found
 
 
 def comparison_table(rows: Iterable[Comparison]) -> Table:
@@ -113,16 +108,14 @@ def comparison_table(rows: Iterable[Comparison]) -> Table:
 def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
     """Printed accuracies with their intervals, in percent."""
     columns = ("table", "model", "benchmark", "n", "accuracy [95%]", "note")
-    notes = ("no whole number of questions", "")
-    lines = [
-        (a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), notes[a.exact]) for a in rows
-    ]
-    return Table(columns, tuple(lines))
+    cells = ((a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), a) for a in rows)
+    note = "no whole number of questions"
+    return Table(columns, tuple((*line, "" if a.exact else note) for *line, a in cells))
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
-    """How many questions the width of Table 2's printed interval implies to differ, and the least
-    that must; a paired difference has the variance (discordant share - difference^2) / n."""
+    """How many questions the width of Table 2's interval implies to differ, and the least that
+    must; a paired difference has the variance (discordant share - difference^2) / n."""
     low, high = published()["table2_intervals"]["rows"][row][benchmark]
     ours, theirs = (accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
     spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))

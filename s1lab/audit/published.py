@@ -18,11 +18,7 @@ from s1lab.evaluation.statistics import Interval, wilson
 
 @dataclass(frozen=True, slots=True)
 class PublishedAccuracy:
-    """One accuracy of Tables 1-5 as printed, in percent.
-
-    `exact` says whether `correct`, a whole number of questions, prints it; if not, it is an
-    average over several runs.
-    """
+    """One accuracy of Tables 1-5 as printed, in percent, of `n` questions."""
 
     table: str
     row: str
@@ -35,16 +31,17 @@ class PublishedAccuracy:
 
     @property
     def correct(self) -> int:
+        """The nearest whole number of questions."""
         return answered(self.benchmark, self.percent)[0]
 
     @property
     def interval(self) -> Interval:
-        """Wilson's from the number of questions, for an average over several runs as well: it
-        removes only part of the noise over questions."""
+        """Wilson's; an average over several runs removes only part of the noise over questions."""
         return wilson(self.percent * self.n / 100, self.n)
 
     @property
     def exact(self) -> bool:
+        """Whether `correct` prints it; if not, it is an average over several runs."""
         return abs(round(100 * self.correct / self.n, 1) - self.percent) < 0.051
 
 

@@ -16,9 +16,9 @@ from typing import Any, get_args
 import yaml
 
 from s1lab import profiles
-from s1lab.analysis.claims import CLAIMS, Claim, Measured, measured
-from s1lab.analysis.verdicts import Verdict
+from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
+from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
@@ -58,8 +58,10 @@ def claims_page(source: Path, store: Path | None = None) -> str:
     """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
     chapters = Chapters(source / "notebooks")
     lines = [WORDS["claims"]]
+    made = source / "_results" / tables.FOLDER
+    said = tables.numbers(made) if made.is_dir() else {}
     for profile, place in _stores(source, store):
-        lines += _claims_of(profile, answers(profile, place), chapters)
+        lines += _claims_of(profile, answers(profile, place), chapters, said)
     if len(lines) == 1:
         lines += ["No profile has committed results: nothing is tested.", ""]
     findings = audit()
@@ -83,7 +85,7 @@ def answers(profile: str, store: RunStore) -> list[tuple[Claim, Measured]]:
 
 
 def _claims_of(
-    profile: str, found: Sequence[tuple[Claim, Measured]], chapters: Chapters
+    profile: str, found: Sequence[tuple[Claim, Measured]], chapters: Chapters, said: dict[str, str]
 ) -> list[str]:
     counts = Counter(ours.verdict for _, ours in found)
     listed = ", ".join(f"**{counts[v]}** {v}" for v in get_args(Verdict) if counts[v])
@@ -93,11 +95,12 @@ def _claims_of(
             _plain(claim.paper()),
             f"{_plain(ours.ours)}; {ours.n}" if ours.ours else "–",
             _mark(ours.verdict),
+            _plain(claim.released.format(**said)) if said and claim.released else "–",
         )
         for claim, ours in found
     ]
     head = [f"## Under the profile `{profile}`", "", f"Of {len(found)} claims: {listed}.", ""]
-    return head + _table(("claim", "paper", "ours", "verdict"), rows)
+    return head + _table(("claim", "paper", "ours", "verdict", "released models"), rows)
 
 
 def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:

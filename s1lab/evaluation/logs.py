@@ -1,9 +1,8 @@
 """Other people's generations: read them, grade them again, and say where the verdicts differ.
 
-Every row is read for itself: a sample of lm-evaluation-harness (`--log_samples`, which is what
-simplescaling/results holds), or a generic object with a question, a gold answer and one or more
-responses, as most evaluation repositories write. A row that cannot be used is left out and named;
-so is a torn last line, left by a crash. A line that is no JSON is an error with its number.
+A row is a sample of lm-evaluation-harness (`--log_samples`), or a generic object with a question,
+a gold answer and one or more responses. One that cannot be used is left out and named; so is a torn
+last line, left by a crash. A line that is no JSON is an error with its number.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ _PACKED = {".gz": gzip.open, ".xz": lzma.open}
 class Logged:
     """One logged response, and what the log says about it; None where it is silent.
 
-    `stored` is its verdict, `cut_off` whether the response hit a length limit, `budget` the most
-    thinking tokens, `waits` how many times the end of thinking was replaced.
+    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones.
     """
 
     problem: Problem
@@ -88,8 +86,7 @@ class LogFile:
 def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     """Read a file of logged generations, also as .gz, .xz or .zst.
 
-    Args:
-        verdict: the column with the stored verdict; None takes the first known one.
+    `verdict` names the column with the stored verdict; None takes the first known one.
 
     Raises:
         InputError: a line other than the last is damaged (`path:line`), no row can be used, or
@@ -100,15 +97,15 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     rows, torn = _rows(path)
     responses: list[Logged] = []
     left_out: list[str] = []
-    layouts: Counter[str] = Counter()
+    layouts = set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
     for number, row in rows:
-        harness = "resps" in row and "doc" in row
+        harness = _of_harness(row)
         if harness and row.get("filter") not in filters:
             continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses += (_harness_row if harness else _generic_row)(row, number, verdict)
-            layouts["lm-evaluation-harness" if harness else "generic"] += 1
+            responses += _responses(row, number, verdict)
+            layouts.add("lm-evaluation-harness" if harness else "generic")
         except InputError as error:
             left_out.append(f"{path}:{number}: {error}")
     if not responses:
@@ -117,6 +114,10 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
         raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
     layout = " and ".join(sorted(layouts))
     return LogFile(layout, tuple(responses), torn, tuple(left_out))
+
+
+def _of_harness(row: dict[str, Any]) -> bool:
+    return "resps" in row and "doc" in row
 
 
 def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
@@ -141,8 +142,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
 def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
     """Grade every response of a log, without its thinking.
 
-    A response whose thinking never ended counts as cut off, whatever it mentions on the way,
-    unless the log itself says how it ended.
+    Thinking that never ended counts as cut off, unless the log itself says how it ended.
     """
     results = []
     for logged in log.responses:
@@ -156,10 +156,7 @@ def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
 
 
 def known_logs() -> dict[str, Any]:
-    """The regrading of four released logs (`regraded_logs.json`), every disagreement explained.
-
-    Per file: source, counts of (stored, ours), and for each disagreement who is right and why.
-    """
+    """The regrading of four released logs (`regraded_logs.json`), every disagreement explained."""
     text = files("s1lab.audit").joinpath("regraded_logs.json").read_text(encoding="utf-8")
     return json.loads(text)
 
@@ -169,62 +166,50 @@ def summary(results: Sequence[Regraded]) -> dict[str, Any]:
     names = {None: "no verdict", True: "correct", False: "wrong"}
     confusion = Counter(f"{names[r.logged.stored]} -> {r.grade.status}" for r in results)
     judged = [result.agrees for result in results if result.agrees is not None]
+    disagreements = []
+    for logged, grade in ((r.logged, r.grade) for r in results if r.agrees is False):
+        row = {"id": logged.identity, "sample": logged.sample, "gold": logged.problem.answer}
+        row |= {"extracted": grade.extracted, "stored": names[logged.stored]}
+        disagreements.append(row | {"ours": grade.status, "method": grade.method})
     return {
         "n": len(results),
         "agreement": round(sum(judged) / len(judged), 4) if judged else None,
         "confusion": dict(sorted(confusion.items())),
-        "disagreements": [
-            {
-                "id": result.logged.identity,
-                "sample": result.logged.sample,
-                "gold": result.logged.problem.answer,
-                "extracted": result.grade.extracted,
-                "stored": names[result.logged.stored],
-                "ours": result.grade.status,
-                "method": result.grade.method,
-            }
-            for result in results
-            if result.agrees is False
-        ],
+        "disagreements": disagreements,
     }
 
 
-def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
-    texts = list(_flat(_first(row, _RESPONSES)))
-    stored = list(_flat(_first(row, (verdict,) if verdict else _VERDICTS, None)))
-    waits = row.get("append_wait_place")
-    reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
+def _responses(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
+    harness = _of_harness(row)
+    document, gold = (row["doc"], {"target": row.get("target")}) if harness else (row, row)
+    if not isinstance(document, dict):
+        raise InputError(f"doc is {type(document).__name__}, not an object with the question")
+    problem = Problem(_with_options(_text(document, _QUESTION), document), _gold(gold))
+    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
+    names = _HARNESS_VERDICTS if harness else _VERDICTS
+    stored = _first(row, (verdict,) if verdict else names, None)
+    if harness:  # one verdict for all responses; a list is something else
+        stored = [None if isinstance(stored, list) else stored] * len(texts)
+    verdicts = list(_flat(stored))
+    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
+    waits, reason = row.get("append_wait_place"), row.get("finish_reason")
+    thought = _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"response {sample} is {type(text).__name__}, not text")
+            kind = type(text).__name__
+            raise InputError(f"response {sample} is {kind}, not text (a judgement by likelihood?)")
         if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
             text = thought + text
         yield Logged(
             problem,
             text,
-            _truth(stored[sample]) if sample < len(stored) else None,
+            _truth(verdicts[sample]) if sample < len(verdicts) else None,
             str(_first(row, _IDENTITY, number)),
             sample,
             None if reason is None else reason == "length",
-            waits=len(waits) if isinstance(waits, list) else None,
+            int(budget[1]) if budget else None,
+            len(waits) if isinstance(waits, list) else None,
         )
-
-
-def _harness_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    document = row["doc"]
-    if not isinstance(document, dict):
-        raise InputError(f"doc is {type(document).__name__}, not an object with the question")
-    question = _with_options(_text(document, _QUESTION), document)
-    problem = Problem(question, _gold({"target": row.get("target")}))
-    stored = _first(row, (verdict,) if verdict else _HARNESS_VERDICTS, None)
-    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    for sample, text in enumerate(_flat(row["resps"])):
-        if not isinstance(text, str):
-            raise InputError("resps holds no text (a task that was judged by likelihood?)")
-        known = None if isinstance(stored, list) else _truth(stored)
-        identity, limit = str(row.get("doc_id", number)), int(budget[1]) if budget else None
-        yield Logged(problem, text, known, identity, sample, budget=limit)
 
 
 def _gold(row: dict[str, Any]) -> str:
@@ -243,21 +228,17 @@ def _with_options(question: str, document: dict[str, Any]) -> str:
     listed = document.get("choices")
     if isinstance(listed, dict):
         listed = listed.get("text")
-    named = {name[-1].upper(): text for name, text in document.items() if _OPTION.fullmatch(name)}
+    of = (name for name in document if re.fullmatch(r"option_?[A-Ja-j]", name))
+    named = {name[-1].upper(): document[name] for name in of}
     if isinstance(listed, list) and len(listed) <= 10:
         named = dict(zip("ABCDEFGHIJ", listed))
     return "\n".join([question, *(f"({letter}) {text}" for letter, text in sorted(named.items()))])
 
 
-_OPTION = re.compile(r"option_?[A-Ja-j]")
-
-
 def _truth(value: Any) -> bool | None:
     """A stored verdict: true and false, 1 and 0, or words for them; None for any other score."""
-    if value is None or isinstance(value, bool):
-        return value
     word = str(value).strip().lower()
-    if isinstance(value, (int, float)):
+    if value is None or isinstance(value, (bool, int, float)):
         return _TRUTH.get(word)
     if not isinstance(value, str) or word not in _TRUTH:
         raise InputError(f"{str(value)[:40]!r} is no verdict; it must be true or false")

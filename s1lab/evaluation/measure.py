@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,8 @@ def resume(
 ) -> int:
     """Append the generations that a journal (or a run) still lacks; returns how many.
 
-    `options` are those of `forcing.generate`: `seed`, `temperature`, `template`, `ask`, …
-    Work is cut into blocks that are the same on every attempt: a block that was killed is computed
-    again as a whole, so that resuming gives the very same tokens. What is on disk is kept.
+    `options` are those of `forcing.generate`. Blocks are the same on every attempt: one that was
+    killed is computed again as a whole, so that resuming gives the very same tokens.
 
     Raises:
         BackendError: the engine failed on some rows; all others are on disk.
@@ -49,26 +49,22 @@ def resume(
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
     size, total, added = backend.batch_size, len(problems) * samples, 0
-    blocks = [
-        (sample, problems[first : first + size])
-        for sample in range(samples)
-        for first in range(0, len(problems), size)
-    ]
     failures: list[Failure] = []
     options["on_failure"] = failures.append
     silent = None if progress else True  # None: where nobody looks
     with tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent) as bar:
-        for sample, block in blocks:
+        for sample, first in product(range(samples), range(0, len(problems), size)):
+            block = problems[first : first + size]
             missing = {p.key for p in block if (p.key, sample) not in done}
             if missing:
                 made = generate(backend, block, budget, first_sample=sample, **options)
                 added += journal.append([g for g in made if g.problem_key in missing])
                 bar.update(len(missing))
     if failures:
+        first = failures[0]
         raise BackendError(
-            f"{len(failures)} generations failed; the first, problem {failures[0].problem_key} "
-            f"sample {failures[0].sample}: {failures[0].error}. The others are kept: run again to "
-            "ask for these alone"
+            f"{len(failures)} generations failed; the first, problem {first.problem_key} sample "
+            f"{first.sample}: {first.error}. The others are kept: run again to ask for these alone"
         )
     return added
 
@@ -80,11 +76,7 @@ def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
         options["native"] = False  # its own loop steps plain budgets only
     if condition.instruct:
         how, amount = condition.instruct
-        prompt = {
-            "tokens": controls.token_prompt,
-            "steps": controls.step_prompt,
-            "class": controls.class_prompt,
-        }[how]
+        prompt = getattr(controls, {"tokens": "token", "steps": "step"}.get(how, how) + "_prompt")
         options["ask"] = lambda problem: prompt(problem.question, amount)
     if condition.counts_steps:
         options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
@@ -108,11 +100,11 @@ def tabulate(
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The graded generations of a run, each array of shape (questions, samples).
+    """The graded generations of a run, each array of shape (questions, samples), by key.
 
-    Questions are in order of their `keys`; `correct` and `ended` (thinking ended by itself) are
-    0 or 1; `thinking` and `answer` count tokens, ignore strings included, and `waits` those
-    strings; `extracted` is the answer that was graded, "" where none was or it was cut off.
+    `correct` and `ended` (thinking ended by itself) are 0 or 1; `thinking` and `answer` count
+    tokens, ignore strings included, and `waits` those strings; `extracted` is the answer that was
+    graded, "" where none was or it was cut off.
     """
 
     keys: tuple[str, ...]
@@ -140,18 +132,16 @@ def read_samples(run: Run) -> Samples:
     counts = Counter(row["problem_key"] for row in rows)
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
-
-    def table(values: Sequence[Any], dtype: type = float) -> Any:
-        return np.array(values, dtype).reshape(len(counts), -1)
-
-    names = ("thinking_tokens", "answer_tokens", "waits_used")
-    return Samples(
-        tuple(counts),
-        table([row["status"] == "correct" for row in rows]),
-        table([row["outcome"] == "ended" for row in rows]),
-        *(table([row[name] for row in rows]) for name in names),
-        table([row["extracted"] * (row["status"] != "truncated") for row in rows], str),
-    )
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    numbers = [
+        [status == "correct" for status in columns["status"]],
+        [outcome == "ended" for outcome in columns["outcome"]],
+        *(columns[name] for name in ("thinking_tokens", "answer_tokens", "waits_used")),
+    ]
+    texts = [row["extracted"] * (row["status"] != "truncated") for row in rows]
+    shape = len(counts), -1
+    arrays = (np.array(values, float).reshape(shape) for values in numbers)
+    return Samples(tuple(counts), *arrays, np.array(texts, str).reshape(shape))
 
 
 def scores(run: Run) -> Array:
@@ -168,12 +158,9 @@ def difference(a: Run, b: Run) -> Interval:
 class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
-    Attributes:
-        kind: "budget" (thinking capped at `budget` tokens), "natural" (model stops) or "wait".
-        waits: how many ends of thinking may be replaced; `waits_used` is the mean that were.
-        thinking_tokens: mean over all generations, ignore strings included.
-        accuracy: pass@1 over samples with its question-clustered interval.
-        cut_short: share of generations whose thinking was cut.
+    `kind` is "budget" (thinking capped at `budget` tokens), "natural" (the model stops) or "wait";
+    `waits` ends of thinking may be replaced, and `waits_used` were on average. `thinking_tokens` is
+    a mean, ignore strings included, `accuracy` pass@1, `cut_short` the share with thinking cut.
     """
 
     label: str
@@ -190,7 +177,7 @@ class Point:
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
     samples = read_samples(run)
-    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
     tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
+    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
     allowed = (budget.max_thinking, budget.num_ignore)
     return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)

@@ -1,16 +1,13 @@
 """The paper's measures of test-time scaling (Section 3.2).
 
-Control (Eq. 1), Scaling (Eq. 2) and Performance (Eq. 3) are taken over the runs of a method, each
-a point (average thinking tokens, accuracy in percent). Scaling exists twice: as printed, per token,
-and as the paper's Table 3 was computed, per doubling of thinking tokens. Numbers that are no
-tokens or no percentages, or too few of them, raise `InputError`.
+Each is taken over the runs of a method, points of (average thinking tokens, accuracy in percent).
+Numbers that are no tokens or no percentages, or too few of them, raise `InputError`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,9 +26,8 @@ def control(
     """
     used = _known("thinking tokens", thinking_tokens)
     most, least = (np.asarray(limit, float) for limit in (at_most, at_least))
-    if any(
-        limit.shape not in ((), used.shape) or not (limit >= 0).all() for limit in (most, least)
-    ):
+    shapes = {most.shape, least.shape} <= {(), used.shape}
+    if not (shapes and (most >= 0).all() and (least >= 0).all()):
         raise InputError(f"limits of {used.size} runs: give one for all or one each, none negative")
     return float(100 * np.mean((least <= used) & (used <= most)))
 
@@ -74,10 +70,9 @@ def _mean_slope(x: NDArray[np.float64], accuracies: ArrayLike) -> float:
     y = _known("accuracies", accuracies, 100)
     if x.shape != y.shape or x.size < 2:
         raise InputError("Scaling needs at least two runs, each with its tokens and its accuracy")
-    slopes = [
-        (y[j] - y[i]) / (x[j] - x[i]) for i, j in combinations(range(x.size), 2) if x[i] != x[j]
-    ]
-    return float(np.mean(slopes)) if slopes else math.nan
+    i, j = np.triu_indices(x.size, 1)
+    i, j = i[x[i] != x[j]], j[x[i] != x[j]]
+    return float(np.mean((y[j] - y[i]) / (x[j] - x[i]))) if i.size else math.nan
 
 
 def _known(what: str, values: ArrayLike, most: float = math.inf) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Runs side by side: accuracy with interval, thinking, Control, truncation, question by question.
 
 A table is plain text until it is written, as Markdown, CSV or HTML; text from models or questions
-is escaped in each of them. It knows generations and grades and nothing of how they were made.
+is escaped in each of them.
 """
 
 from __future__ import annotations
@@ -10,31 +10,23 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Problem, Status, printable
+from s1core.records import Generation, Grade, Problem, printable
 from s1lab.evaluation.metrics import control
 from s1lab.evaluation.statistics import clustered_bootstrap, wilson
 
-if TYPE_CHECKING:
-    import pandas
-
 Format = Literal["markdown", "csv", "html"]
 
-_SYMBOLS: dict[Status, str] = dict(
-    correct="+", wrong="-", no_answer="o", truncated="x", not_compared="?"
-)
+_SYMBOLS = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x", "not_compared": "?"}
 
 
 @dataclass(frozen=True, slots=True)
 class GradedRun:
-    """One run: its name, its generations with their grades, and the limit it was given.
-
-    `at_most` is the limit on thinking tokens that Control (Eq. 1) counts; None when there is none.
-    """
+    """One run: its generations with their grades, and the limit that Control (Eq. 1) counts."""
 
     name: str
     generations: tuple[Generation, ...]
@@ -48,13 +40,6 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-    def frame(self) -> pandas.DataFrame:
-        """The same as a pandas table, every cell on one line and without control characters."""
-        import pandas as pd
-
-        rows = [[_one_line(cell) for cell in row] for row in self.rows]
-        return pd.DataFrame(rows, columns=[_one_line(name) for name in self.columns], dtype=str)
 
     def _repr_html_(self) -> str:
         return write_table(self, "html")
@@ -71,11 +56,11 @@ def summarise(run: GradedRun) -> dict[str, str]:
     """
     import pandas as pd
 
-    by_id = {(g.problem_key, g.sample): g for g in run.grades}
+    graded = {(g.problem_key, g.sample) for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
-    if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != set(by_id):
+    if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != graded:
         raise InputError(
-            f"run {run.name!r} has {len(wanted)} generations and {len(by_id)} grades that do not "
+            f"run {run.name!r} has {len(wanted)} generations and {len(graded)} grades that do not "
             "pair one to one; grade the run again"
         )
     scores = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in run.grades])
@@ -102,8 +87,7 @@ def summarise(run: GradedRun) -> dict[str, str]:
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
     """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample.
 
-    Rows are in the order of `problems`, or of first appearance; a question that a run did not
-    answer stays empty.
+    Rows are in the order of `problems`, or of first appearance.
     """
     texts = {problem.key: problem for problem in problems}
     marks: dict[str, list[str]] = {}
@@ -111,10 +95,9 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
         for grade in sorted(run.grades, key=lambda grade: grade.sample):
             cells = marks.setdefault(grade.problem_key, [""] * len(runs))
             cells[place] += _SYMBOLS[grade.status]
-    unknown = Problem("", "")
     lines = []
     for key in [key for key in texts if key in marks] or marks:
-        problem = texts.get(key, unknown)
+        problem = texts.get(key, Problem("", ""))
         lines.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
     return Table(("key", "question", "gold", *(run.name for run in runs)), tuple(lines))
 
@@ -127,7 +110,8 @@ def write_table(table: Table, form: Format = "markdown") -> str:
     """
     import pandas as pd
 
-    frame = table.frame()
+    head, *rows = ([_one_line(cell) for cell in row] for row in (table.columns, *table.rows))
+    frame = pd.DataFrame(rows, columns=head, dtype=str)
     if form == "csv":
         frame.columns = [_no_formula(name) for name in frame.columns]
         return frame.map(_no_formula).to_csv(index=False, lineterminator="\n")
@@ -136,10 +120,8 @@ def write_table(table: Table, form: Format = "markdown") -> str:
             text = frame.to_html(index=False, border=0, justify="left")
         return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
     if form == "markdown":
-        # Numbers to the right; a column of text starts with a name.
-        rule = ["---", *("---:" for _ in table.columns[1:])]
-        rows = [list(frame.columns), *frame.to_numpy().tolist()]
-        first, *others = [[_no_markup(cell) for cell in row] for row in rows]
+        rule = ["---", *("---:" for _ in table.columns[1:])]  # numbers to the right
+        first, *others = [[_no_markup(cell) for cell in row] for row in (head, *rows)]
         return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
     raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
 

@@ -1,10 +1,9 @@
 """What an accuracy can and cannot say: intervals, paired comparisons, and power.
 
 The paper reports one greedy run per number (Section 4.1) and a paired bootstrap for its data
-ablations (Table 2: 95% intervals from 10,000 resamples). This module supplies both and what is
-missing between them. Intervals are 95%, accuracies fractions in [0, 1], and randomness is passed
-in. Every function raises `InputError` for what is no such number, or too few of them. It knows
-nothing about models or files.
+ablations (Table 2: 95% intervals from 10,000 resamples). Intervals are 95%, accuracies fractions
+in [0, 1], and randomness is passed in. Every function raises `InputError` for what is no such
+number, or too few of them.
 """
 
 from __future__ import annotations
@@ -29,10 +28,7 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95% confidence interval, as fractions.
-
-    `n` is the number of questions behind it and `method` names the procedure.
-    """
+    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`."""
 
     estimate: float
     low: float
@@ -48,10 +44,7 @@ class Interval:
         return self.low <= other.high and other.low <= self.high
 
     def says(self, above: str, below: str, neither: str = "cannot tell", border: float = 0) -> str:
-        """What the interval says in a word: whole above the border, whole below it, or neither.
-
-        `Interval(0.1, 0.02, 0.2, 30).says("better", "worse") -> "better"`.
-        """
+        """What it says in a word: whole above the border, whole below it, or neither."""
         return above if self.low > border else below if self.high < border else neither
 
     def within(self, low: float, high: float = math.inf) -> Interval:
@@ -69,10 +62,7 @@ class Interval:
 
 
 def wilson(correct: float, n: float) -> Interval:
-    """Wilson score interval of a proportion: `wilson(17, 30)` is AIME24's 56.7%.
-
-    Honest at 0 of n and at small n. `correct` may be an average over several runs.
-    """
+    """Wilson's interval of a proportion, honest at small n; `correct` may average several runs."""
     if not 0 < n < math.inf or not 0 <= correct <= n:
         raise InputError(f"{correct} of {n} is not a proportion; give 0 <= correct <= n, n > 0")
     z, p = _Z, correct / n
@@ -84,10 +74,7 @@ def wilson(correct: float, n: float) -> Interval:
 
 
 def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Interval:
-    """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score).
-
-    The cautious answer for two runs on the same questions when only their accuracies are known.
-    """
+    """Interval of the difference of two independent proportions (Newcombe 1998, hybrid score)."""
     a, b = wilson(correct_a, n_a), wilson(correct_b, n_b)
     gap = a.estimate - b.estimate
     low = gap - math.hypot(a.estimate - a.low, b.high - b.estimate)
@@ -100,12 +87,10 @@ def clustered_bootstrap(
 ) -> Interval:
     """pass@1 over several seeds with an interval that resamples questions, not answers.
 
-    Args:
-        scores: (questions, seeds) of 0/1 or fractions; NaN where a sample is missing.
-
-    A question moves with all of its seeds: they are not independent evidence about the benchmark.
-    Percentiles are widened for few questions (see `widened_ends`). When every question scores the
-    same there is nothing to resample, and the interval is Wilson's.
+    `scores` are (questions, seeds) of 0/1 or fractions, NaN where a sample is missing. A question
+    moves with all of its seeds: they are not independent evidence about the benchmark. Percentiles
+    are widened for few questions (see `widened_ends`). When every question scores the same there is
+    nothing to resample, and the interval is Wilson's.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:
@@ -113,9 +98,8 @@ def clustered_bootstrap(
     estimate, n = float(means.mean()), means.size
     if np.ptp(means) == 0:
         method = "Wilson over questions (all questions score the same)"
-        return replace(
-            wilson(min(max(estimate, 0.0), 1.0) * n, n), estimate=estimate, method=method
-        )
+        ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
+        return replace(ends, estimate=estimate, method=method)
     low, high = _bootstrap_ends(means, seed, resamples)
     method = f"question-clustered bootstrap, {resamples} resamples"
     return Interval(estimate, low, high, n, method).within(0.0, 1.0)
@@ -126,11 +110,9 @@ def paired_bootstrap(
 ) -> Interval:
     """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper).
 
-    Args:
-        a, b: scores or tokens, (questions,) or (questions, seeds), rows in the same order of
-            questions; NaN where a sample is missing.
-
-    Percentiles are widened for few questions; the paper's are plain.
+    `a` and `b` are scores or tokens, (questions,) or (questions, seeds), rows in the same order of
+    questions; NaN where a sample is missing. Percentiles are widened for few questions; the paper's
+    are plain.
     """
     ours, theirs = _question_means(a), _question_means(b)
     if ours.size != theirs.size:
@@ -144,10 +126,9 @@ def paired_bootstrap(
 def crossed_interval(values: ArrayLike) -> Interval:
     """Mean of (questions, seeds) with an interval over questions and seeds of training (Table 8).
 
-    Both are crossed random effects: each seed answers the same questions. The variance of the mean
-    is estimated as that of the question means plus that of the seed means, which counts what is
-    peculiar to one question under one seed twice and so errs to the wide side (as the pigeonhole
-    bootstrap of Owen 2007 does). Student's t with Satterthwaite's degrees of freedom keeps it
+    Both are crossed random effects: each seed answers the same questions. The variances of the
+    question means and of the seed means are added, which errs to the wide side (as the pigeonhole
+    bootstrap of Owen 2007 does); Student's t with Satterthwaite's degrees of freedom keeps it
     honest for three seeds. One seed gives the interval over questions alone; `method` says so.
     """
     from scipy import stats
@@ -168,10 +149,7 @@ def crossed_interval(values: ArrayLike) -> Interval:
 
 
 def mcnemar_p_value(only_a: int, only_b: int) -> float:
-    """McNemar's exact two-sided p from the questions that one run alone got right.
-
-    `mcnemar_p_value(2, 0) -> 0.5`.
-    """
+    """McNemar's exact two-sided p from the questions that one run alone got right."""
     if not all(isinstance(count, int | np.integer) and count >= 0 for count in (only_a, only_b)):
         raise InputError(f"{only_a} and {only_b} are not counts of questions; give 0 or more each")
     n = int(only_a + only_b)
@@ -184,12 +162,9 @@ def questions_needed(
 ) -> int:
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
 
-    Args:
-        discordant: share of questions on which the two differ. None takes two independent runs,
-            p_a (1 - p_b) + p_b (1 - p_a); |p_a - p_b| is the smallest that is possible.
-        power: the chance to see it, at the two-sided 5% level.
-
-    `questions_needed(0.567, 0.5)` is the paper's headline: 872 questions; AIME24 has 30.
+    `discordant` is the share of questions on which the two differ (None: of independent runs),
+    `power` the chance to see it at the two-sided 5% level. `questions_needed(0.567, 0.5)` is the
+    paper's headline: 872 questions; AIME24 has 30.
     """
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
@@ -199,16 +174,13 @@ def questions_needed(
             f"no number of questions shows {p_a} against {p_b} with {share} discordant and power "
             f"{power}: all are shares, and the gap is neither zero nor more than is discordant"
         )
-    upper = NormalDist().inv_cdf(power)
-    root = _Z * math.sqrt(share) + upper * math.sqrt(max(share - gap * gap, 0.0))
+    rest = NormalDist().inv_cdf(power) * math.sqrt(max(share - gap * gap, 0.0))
+    root = _Z * math.sqrt(share) + rest
     return math.ceil((root / gap) ** 2)
 
 
 def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
-    """Smallest gain over `p` that `n` questions of independent runs show with the given power.
-
-    Returns NaN when even a gain to 100% would not be seen.
-    """
+    """Smallest gain over `p` that `n` questions of independent runs show; NaN if there is none."""
     if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
         raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
 
@@ -225,27 +197,16 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
 
 
 def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:
-    """95% percentiles of resampled values, widened for few questions.
-
-    A mean over n resampled questions spreads sqrt((n - 1) / n) too little and ignores Student's t
-    (Hesterberg 2015, "expanded percentile").
-    """
-    tail = 0.025
-    if n > 1:
-        tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * _student_t(n - 1))
+    """95% percentiles of resampled values, widened for few questions (Hesterberg 2015)."""
+    tail, z, v = 0.025, _Z, n - 1
+    if v:
+        # Cornish-Fisher's expansion, not scipy's exact t: finished runs hold ends widened by it.
+        second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        student = z + (z**3 + z) / (4 * v) + second + third
+        tail = NormalDist().cdf(-math.sqrt(n / v) * student)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _student_t(v: int) -> float:
-    """97.5% of Student's t by its Cornish-Fisher expansion (error < 0.01 from 5 degrees on).
-
-    Not scipy's, which is exact: the bytes of finished runs hold ends that were widened by it.
-    """
-    z = _Z
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    return z + (z**3 + z) / (4 * v) + second + third
 
 
 def _question_means(scores: ArrayLike) -> Array:

@@ -95,7 +95,7 @@ def still_thinking(
 def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 160) -> Figure:
     """Entropy and varentropy at the `last` thinking tokens of one trace.
 
-    The starts of steps and the Waits of `row` (from `s1lab.traces.inspection.uncertainty_rows`)
+    The starts of steps and the Waits of `row` (from `s1lab.traces.uncertainty.uncertainty_rows`)
     are marked.
     """
     tokens = len(row["entropy"])
@@ -128,7 +128,7 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
 def around_waits(rows: Table, *, title: str = "") -> Figure:
     """Mean uncertainty by distance from the first token of a step, with 95% intervals.
 
-    `rows` are of `s1lab.traces.inspection.around_waits`; numbers may be text, as in a CSV file.
+    `rows` are of `s1lab.traces.uncertainty.around_waits`; numbers may be text, as in a CSV file.
     """
     table = tidy(rows, "group", "measure", "offset", "mean", "low", "high")
     table = table.astype({"offset": int, "mean": float, "low": float, "high": float})

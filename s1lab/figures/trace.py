@@ -32,7 +32,7 @@ class TraceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One generation as the viewer reads it (`s1lab.traces.inspection.trace_row`)."""
+    """One generation as the viewer reads it (`s1lab.traces.steps.trace_row`)."""
 
     question: str
     status: Literal[Status, ""]
@@ -64,7 +64,7 @@ def viewer_html(
     """Several generations, to be leafed through, as one block of HTML.
 
     Args:
-        rows: as `s1lab.traces.inspection.read_traces` gives them (see `TraceRow`).
+        rows: as `s1lab.traces.steps.read_traces` gives them (see `TraceRow`).
         name, caption, runs: as in `s1lab.figures.display.show`.
 
     Raises:
@@ -91,7 +91,7 @@ def trace_html(
     Raises:
         InputError: a field of the generation is not of its type.
     """
-    from s1lab.traces.inspection import trace_row
+    from s1lab.traces.steps import trace_row
 
     row = trace_row(problem, generation, tokenizer, verdict, separator=separator)
     trace = _read(row, f"trace of {problem.key}")

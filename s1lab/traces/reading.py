@@ -18,7 +18,7 @@ from s1lab.kinds import generate, sft
 from s1lab.lab import Lab
 from s1lab.runs import Run
 from s1lab.steps import Step
-from s1lab.traces import inspection
+from s1lab.traces import steps, uncertainty
 
 NAME = "reading traces"
 """What `--only` calls it."""
@@ -62,7 +62,7 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
     kept = [g for g in generations[:KEPT] if g.sample == 0]
     kind = benchmarks.benchmark(wanted.benchmark).kind
     longest, tokenizer = wanted.budget.max_answer, backend.tokenizer
-    rows = inspection.read_traces(backend, problems, kept, kind, max_answer=longest, **common)
+    rows = steps.read_traces(backend, problems, kept, kind, max_answer=longest, **common)
     run.write_records("traces.jsonl", rows)
     if profile.engine != "hf":
         # Other engines give the few likeliest tokens only; an entropy needs all of them.
@@ -72,8 +72,8 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
         lab.release()
         backend = HFBackend.from_pretrained(folder, device="cuda" if profile.gpus else None)
     rows = generations[:MEASURED]
-    measured = inspection.uncertainty_rows(backend.model, tokenizer, problems, rows, **common)
+    measured = uncertainty.uncertainty_rows(backend.model, tokenizer, problems, rows, **common)
     run.write_records("uncertainty.jsonl", measured[: len(kept)])
-    run.write_table("around_waits.csv", inspection.around_waits(measured, WINDOW))
-    run.write_table("contrasts.csv", inspection.contrasts(measured, WINDOW))
+    run.write_table("around_waits.csv", uncertainty.around_waits(measured, WINDOW))
+    run.write_table("contrasts.csv", uncertainty.contrasts(measured, WINDOW))
     return {"traces": len(measured)}

@@ -7,14 +7,15 @@ trace shows when the answer was first there, and whether later thinking kept it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from s1core import templates
-from s1core.backends.base import Backend, SamplingParams
+from s1core.backends.base import Backend
 from s1core.errors import BackendError
-from s1core.forcing.budget import Budget, Machine, rules
-from s1core.records import Generation, Origin, Phase, Problem
+from s1core.forcing import Budget, generate
+from s1core.forcing.budget import Machine, Rules
+from s1core.grading import grade
+from s1core.records import Generation, Grade, Origin, Phase, Problem
 from s1core.templates import Template
 
 
@@ -38,16 +39,6 @@ class TraceStep:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
-
-
-@dataclass(frozen=True, slots=True)
-class StepAnswer:
-    """What the model answers when its thinking is ended after `thinking_tokens` tokens."""
-
-    thinking_tokens: int
-    answer: str
-    answer_tokens: int
-    finish_reason: Literal["stop", "length"]
 
 
 def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
@@ -95,12 +86,12 @@ def answers_at_steps(
     separator: str = "\n\n",
     max_answer: int = 512,
     template: str | Template = "s1",
-) -> list[StepAnswer]:
+) -> list[Generation]:
     """What the model would say if its thinking stopped after each step, the start included.
 
     Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
     trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
-    it gives the same answer. One record per cut: 0 thinking tokens, then the end of each step.
+    it gives the same answer. One generation per cut: no thinking, then up to the end of each step.
 
     Raises:
         BackendError: the generation is another problem's, a cut does not fit, the engine failed.
@@ -110,47 +101,80 @@ def answers_at_steps(
             f"generation of problem {generation.problem_key} with the question of {problem.key}; "
             "pair them by problem key"
         )
-    tokenizer = backend.tokenizer
-    delimiters = templates.resolve(template, tokenizer)
-    prompt = templates.prompt_ids(template, tokenizer, problem.question)
     thinking = generation.token_ids("thinking")
-    cuts = [0, *(step.end for step in split(generation, tokenizer, separator))]
-    machines = []
-    for cut in cuts:
-        budget = Budget(max_thinking=cut, max_answer=max_answer)
-        machine = Machine(rules(budget, delimiters, tokenizer), prompt, backend.context_length)
-        machine.start()
-        if cut and machine.room < cut:
+
+    def resumed(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
+        """A machine that has thought as far as its budget lets it."""
+        machine, cut = Machine(rules, prompt, context_length), rules.max_thinking
+        if machine.room < cut:
             raise BackendError(
                 f"problem {problem.key}: {cut} thinking tokens and an answer of {max_answer} do "
-                f"not fit into a context of {backend.context_length}; lower max_answer"
+                f"not fit into a context of {context_length}; lower max_answer"
             )
+        machine.start()
         machine.take(thinking[:cut])
-        machines.append(machine)
-    _sample(backend, prompt, machines)
-    found = []
-    for cut, machine in zip(cuts, machines, strict=True):
-        ids = [
-            token
-            for segment in machine.segments
-            if (segment.phase, segment.origin) == ("answer", "sampled")
-            for token in segment.token_ids
-        ]
-        text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        found.append(StepAnswer(cut, text, len(ids), machine.finish_reason))
-    return found
+        return machine
+
+    cuts = [0, *(step.end for step in split(generation, backend.tokenizer, separator))]
+    budgets = [Budget(max_thinking=cut, max_answer=max_answer) for cut in cuts]
+    problems = [problem] * len(cuts)
+    options = {"template": template, "machine": resumed, "native": False}
+    return list(generate(backend, problems, budgets, **options))
 
 
-def _sample(backend: Backend, prompt: Sequence[int], machines: Sequence[Machine]) -> None:
-    """Let every machine, its thinking closed, sample its answer."""
-    for first in range(0, len(machines), backend.batch_size):
-        block = machines[first : first + backend.batch_size]
-        prompts = [[*prompt, *machine.token_ids] for machine in block]
-        params = [SamplingParams(m.room, stop_token_ids=tuple(sorted(m.stops))) for m in block]
-        for machine, completion in zip(block, backend.complete(prompts, params), strict=True):
-            if completion.finish_reason == "error":
-                raise BackendError(f"an answer could not be sampled: {completion.error}")
-            machine.take(completion.token_ids)
+def trace_row(
+    problem: Problem,
+    generation: Generation,
+    tokenizer: Any,
+    verdict: Grade | None = None,
+    answers: Sequence[dict[str, Any]] = (),
+    separator: str = "\n\n",
+) -> dict[str, Any]:
+    """One generation as the trace viewer reads it: its text in steps, no token ids.
+
+    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
+    """
+    names = ("outcome", "finish_reason", "waits_used", "thinking_tokens")
+    return {
+        "problem_key": generation.problem_key,
+        "sample": generation.sample,
+        "question": problem.question,
+        "status": verdict.status if verdict else "",
+        "extracted": verdict.extracted if verdict else "",
+        **{name: getattr(generation, name) for name in names},
+        "steps": [asdict(step) for step in split(generation, tokenizer, separator)],
+        "answer": [asdict(piece) for piece in answer_pieces(generation, tokenizer)],
+        "answers": list(answers),
+    }
+
+
+def read_traces(
+    backend: Backend,
+    problems: Sequence[Problem],
+    generations: Sequence[Generation],
+    kind: str,
+    *,
+    separator: str = "\n\n",
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
+
+    Answers are those of `answers_at_steps`, with its options, graded as `kind` says.
+
+    Raises:
+        BackendError: a cut does not fit into the context, or the engine failed.
+    """
+    by_key = {problem.key: problem for problem in problems}
+    options["separator"], rows = separator, []
+    for generation in generations:
+        problem = by_key[generation.problem_key]
+        verdict, answers = grade(problem, generation, kind), []
+        for cut in answers_at_steps(backend, problem, generation, **options):
+            graded = grade(problem, cut, kind)
+            row = {"thinking_tokens": cut.thinking_tokens, "answer": cut.answer}
+            answers.append(row | {"status": graded.status, "extracted": graded.extracted})
+        rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
+    return rows
 
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:

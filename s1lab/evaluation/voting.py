@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from s1core.grading.equivalence import equivalent, normalise
+from s1core.grading.equivalence import equivalent
+from s1core.grading.spelling import normalise
 
 Same = Callable[[str, str], bool]
 
@@ -57,7 +58,7 @@ def majority(
     """Chance that the vote of k of a question's answers is correct, for each k of `at`.
 
     Exact over all choices of k. A group of equivalent answers is as right as its first one: that
-    one the vote would report. See `metrics.maj_at_k` for ties and abstentions.
+    one the vote would report. See `maj_at_k` for ties and abstentions.
     """
     votes = ballots(answers, same)
     reported: dict[int | None, bool] = {}

@@ -1,27 +1,29 @@
-"""Looking into traces: what the model would have said at each step, and how sure it was.
+"""How uncertain a model was at every token of a trace: entropy and varentropy.
 
-From finished generations to the small tables that the trace viewer and the entropy figures draw.
-Everything is measured with the model that wrote the traces; nothing is kept here, and nothing of
-profiles or stores is known.
+Both are taken from the distribution that the token was (or would have been) drawn from, at
+temperature 1: with probabilities p_i, the entropy is the mean of -log2 p_i under p, in bits, and
+the varentropy its variance, in bits squared. Of two equally likely tokens the entropy is 1 and the
+varentropy 0; both are 0 where one token is certain. Surprisal is -log2 of the probability of the
+token that is there: high where the decoder forced one that the model would not have chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from s1core import templates
-from s1core.backends.base import Backend
-from s1core.grading import grade, grade_text
-from s1core.records import Generation, Grade, Problem
+from s1core.errors import InputError
+from s1core.records import Generation, Problem
 from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
-from s1lab.traces.entropy import MEASURES, token_uncertainty
-from s1lab.traces.steps import StepAnswer, answer_pieces, answers_at_steps, split
+from s1lab.traces.steps import split
+
+if TYPE_CHECKING:
+    import torch
 
 Row = dict[str, Any]
 
@@ -30,77 +32,81 @@ GROUPS = ("forced", "own", "plain")
 
 RESAMPLES = 2000
 
+MEASURES = ("entropy", "varentropy", "surprisal")
 
-def trace_row(
-    problem: Problem,
-    generation: Generation,
-    tokenizer: Any,
-    verdict: Grade | None = None,
-    answers: Sequence[Row] = (),
-    separator: str = "\n\n",
-) -> Row:
-    """One generation as the trace viewer reads it: its text in steps, no token ids.
+MOST_LOGITS = 1 << 22
+"""Logits held at once (16 MB in float32); a single longer row is computed all the same."""
 
-    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
-    """
-    return {
-        "problem_key": generation.problem_key,
-        "sample": generation.sample,
-        "question": problem.question,
-        "status": verdict.status if verdict else "",
-        "extracted": verdict.extracted if verdict else "",
-        "outcome": generation.outcome,
-        "finish_reason": generation.finish_reason,
-        "waits_used": generation.waits_used,
-        "thinking_tokens": generation.thinking_tokens,
-        "steps": [asdict(step) for step in split(generation, tokenizer, separator)],
-        "answer": [asdict(piece) for piece in answer_pieces(generation, tokenizer)],
-        "answers": list(answers),
-    }
+CHUNK = 256
+"""Positions of a row that are measured at once."""
+
+_LN_2 = float(np.log(2))
 
 
-def read_traces(
-    backend: Backend,
-    problems: Sequence[Problem],
-    generations: Sequence[Generation],
-    kind: str,
+def token_uncertainty(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
     *,
-    separator: str = "\n\n",
-    max_answer: int = 512,
-    template: str | Template = "s1",
-) -> list[Row]:
-    """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
+    vocabulary: int | None = None,
+) -> list[Array]:
+    """Entropy, varentropy and surprisal of every token of each continuation of its prompt.
 
-    Answers are sampled greedily by `backend`, the model that wrote the traces, and graded as `kind`
-    says; `separator` ends a step.
+    One forward pass of a transformers `model` per batch, no sampling. Ids from `vocabulary` on are
+    never sampled (padding of the embedding) and left out of the distribution; None keeps all.
+
+    Returns:
+        One array per row, (`MEASURES`, tokens). A row does not depend on what it is batched with.
 
     Raises:
-        BackendError: a cut does not fit into the context, or the engine failed.
+        InputError: a prompt is empty, or the numbers of prompts and continuations differ.
     """
-    by_key = {problem.key: problem for problem in problems}
-    options = {"separator": separator, "max_answer": max_answer, "template": template}
-    rows = []
-    for generation in generations:
-        problem = by_key[generation.problem_key]
-        found = answers_at_steps(backend, problem, generation, **options)
-        answers = [_graded(problem, answer, kind) for answer in found]
-        verdict = grade(problem, generation, kind)
-        rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
-    return rows
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    if len(prompts) != len(continuations) or not all(len(prompt) for prompt in prompts):
+        counts = f"{len(prompts)} prompts for {len(continuations)} continuations"
+        raise InputError(f"{counts}: give one prompt of at least one token to each")
+    rows = [[*prompt, *ids] for prompt, ids in zip(prompts, continuations, strict=True)]
+    found: dict[int, Array] = {}
+    for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
+        # Padding is on the right, where no token before it can see it: no mask is needed.
+        ids = pad_sequence([torch.tensor(rows[i]) for i in batch], batch_first=True)
+        with torch.inference_mode():
+            logits = model(input_ids=ids.to(model.device), use_cache=False).logits
+            for place, i in enumerate(batch):
+                begin, end = len(prompts[i]), len(rows[i])
+                before = logits[place, begin - 1 : end - 1, :vocabulary]
+                found[i] = _measure(before, ids[place, begin:end].to(logits.device))
+    return [found[i] for i in range(len(rows))]
 
 
-def _graded(problem: Problem, answer: StepAnswer, kind: str) -> Row:
-    cut_off = answer.finish_reason == "length"
-    verdict = grade_text(problem, answer.answer, kind, cut_off=cut_off, after_cue=True)
-    return {
-        "thinking_tokens": answer.thinking_tokens,
-        "answer": answer.answer,
-        "status": verdict.status,
-        "extracted": verdict.extracted,
-    }
+def _measure(logits: torch.Tensor, ids: torch.Tensor) -> Array:
+    import torch
+
+    parts = []
+    for some, at in zip(logits.split(CHUNK), ids.split(CHUNK), strict=True):
+        information = -torch.log_softmax(some.double(), -1) / _LN_2  # float64: not all at once
+        probability = torch.exp2(-information)
+        possible = probability > 0  # else infinite information, and no weight
+        entropy = torch.where(possible, probability * information, 0.0).sum(-1)
+        square = probability * (information - entropy[:, None]) ** 2
+        varentropy = torch.where(possible, square, 0.0).sum(-1)
+        surprisal = information.gather(-1, at[:, None])[:, 0]
+        parts.append(torch.stack((entropy, varentropy, surprisal)).cpu().numpy())
+    return np.concatenate(parts, axis=1)
 
 
-# --------------------------------------------------------------------------- uncertainty
+def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Rows of about equal length together, at most `most_tokens` padded tokens in a batch."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) + 1) * lengths[i] > most_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def uncertainty_rows(
@@ -142,9 +148,9 @@ def uncertainty_rows(
 def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
     """Mean uncertainty by distance from where a step begins, for each kind of step.
 
-    From `uncertainty_rows`, with `window` tokens on either side. Returns rows of `group`,
-    `measure`, `offset` (0 is the first token of the step), `mean`, `low`, `high` (95%, questions
-    resampled), `positions` and `questions`. Offsets without a position are left out.
+    From `uncertainty_rows`, up to `window` tokens away. Returns rows of `group`, `measure`,
+    `offset` (0 is the first token of the step), `mean`, `low`, `high` (95%, questions resampled),
+    `positions` and `questions`. Offsets without a position are left out.
     """
     offsets = list(range(-window, window + 1))
     table = []

@@ -1,0 +1,243 @@
+"""Test-time methods, question by question: their settings, compared at equal compute (Section 6.2).
+
+Forced generations, majority votes (Figures 4b and 7) and rejection sampling (Figure 6) from samples
+that were drawn once; then Table 3 with intervals. All intervals resample questions, jointly for
+every run that enters a number, so that differences stay paired.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s1core.errors import InputError
+from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
+from s1lab.evaluation.measure import Samples
+from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
+from s1lab.evaluation.voting import Same, majority
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """One setting of a method, question by question; arrays of shape (questions,).
+
+    `correct` is the expected accuracy, `thinking` the mean thinking tokens of what is counted as
+    the answer (NaN where nothing is), `tokens` all that were spent, and `keeps` the share of
+    generations within `limit` thinking tokens (Control, Eq. 1); both are NaN without a limit.
+    """
+
+    method: str
+    setting: str
+    correct: Array
+    thinking: Array
+    tokens: Array
+    keeps: Array
+    limit: float = math.nan
+
+    @cached_property
+    def accuracy(self) -> Interval:
+        """Mean over questions with its interval."""
+        return clustered_bootstrap(self.correct)
+
+    @property
+    def thinking_tokens(self) -> float:
+        """Average thinking tokens, as the paper's tables have them."""
+        return float(np.nanmean(self.thinking))
+
+    @property
+    def cost(self) -> float:
+        """Average tokens spent per question."""
+        return float(self.tokens.mean())
+
+
+def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
+    """One generation per question, averaged over those that were drawn (pass@1)."""
+    keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
+    parts = (samples.correct, samples.thinking, samples.tokens, keeps)
+    return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
+
+
+def votes(
+    samples: Samples, same: Same, *, at: Sequence[int] = (), method: str = "majority"
+) -> list[MethodRun]:
+    """Majority voting over k samples for each k of `at` (default: powers of two), exact maj@k."""
+    drawn = samples.correct.shape[1]
+    at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
+    pairs = zip(samples.extracted, samples.correct == 1, strict=True)
+    won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
+    thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
+    keeps = np.full(len(samples.keys), math.nan)
+    return [
+        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens, keeps)
+        for k, correct in zip(at, np.array(won).T, strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected:
+    """Rejection sampling under one limit (Figure 6), question by question.
+
+    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
+    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
+    """
+
+    run: MethodRun
+    answered: Array
+    tries: Array
+    unlimited: Array
+
+    @cached_property
+    def gain(self) -> Interval:
+        """What insisting on a short trace changes on the questions that have one."""
+        asked = self.answered == 1
+        return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
+
+
+def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
+    """Which samples `controls.rejection_sample` with this limit would accept.
+
+    A sample that reaches the limit is cut there before it can end, so it must end below it.
+    """
+    return (samples.ended == 1) & (samples.thinking < limit)
+
+
+def rejection(samples: Samples, limit: int) -> Rejected:
+    """Rejection sampling from samples that were drawn without the limit (Section 5.2).
+
+    Averaged over all orders of a question's samples: every fitting sample is equally likely to be
+    the first, and with m of n fitting the first comes after (n + 1) / (m + 1) tries. A rejected
+    sample costs its tokens up to the limit.
+
+    Raises:
+        InputError: the limit is not positive.
+    """
+    if not limit > 0:
+        raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
+    accepted = fits(samples, limit).astype(float)
+    n, m = accepted.shape[1], accepted.sum(axis=1)
+    some = m > 0
+    mean = np.divide(accepted, m[:, None], out=np.zeros_like(accepted), where=some[:, None])
+    thinking = np.where(some, (mean * samples.thinking).sum(axis=1), math.nan)
+    tries = np.where(some, (n + 1) / (m + 1), n)
+    # Each rejected sample is equally likely to be among the tries before the first that fits.
+    cut = ((1 - accepted) * np.minimum(samples.thinking, limit)).sum(axis=1)
+    wasted = cut * np.where(some, 1 / (m + 1), 1.0)
+    kept = (mean * samples.tokens).sum(axis=1)
+    correct, keeps = (mean * samples.correct).sum(axis=1), np.where(some, 1.0, math.nan)
+    run = MethodRun("RS", f"{limit} tokens", correct, thinking, wasted + kept, keeps, limit)
+    return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A setting against another method's curve, interpolated over log2(tokens), at its cost."""
+
+    ours: MethodRun
+    theirs: float
+    difference: Interval
+
+
+def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]:
+    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
+
+    Both must be over the same questions in one order. Settings outside the range of the other
+    curve are left out: nothing was measured there.
+    """
+    curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
+    within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
+    return [_against(run, curve) for run in within]
+
+
+def _against(run: MethodRun, curve: Sequence[MethodRun]) -> Match:
+    def level(weights: Array) -> Array:
+        """Accuracy of the curve at the run's cost, for each row of weights over the questions."""
+        costs = np.log2([weights @ other.tokens for other in curve]).T
+        accuracies = np.array([weights @ other.correct for other in curve]).T
+        at, orders = np.log2(weights @ run.tokens), costs.argsort(axis=1)  # may swap two settings
+        rows = zip(at, costs, accuracies, orders, strict=True)
+        return np.array([np.interp(x, cost[o], accuracy[o]) for x, cost, accuracy, o in rows])
+
+    n = run.correct.size
+    gap = _interval(lambda weights: weights @ run.correct - level(weights), n)
+    return Match(run, float(level(np.full((1, n), 1 / n))[0]), gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
+
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
+    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
+    whose interval chooses the best anew in every resample: a maximum errs upwards.
+    """
+
+    method: str
+    runs: int
+    control: Interval | None
+    control_of_runs: float
+    scaling: Interval | None
+    performance: Interval
+
+
+def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
+    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
+
+    Raises:
+        InputError: there are no runs.
+    """
+    if not runs:
+        raise InputError("a method without runs has no measures; give at least one")
+    n = runs[0].correct.size
+    limited = [run for run in runs if not math.isnan(run.limit)]
+    keeps = np.array([run.keeps for run in limited]).reshape(-1, n).T
+    known = keeps[~np.isnan(keeps).all(axis=1)]  # questions that some run has a value for
+    within = [run.thinking_tokens <= run.limit for run in limited]
+    slope = len({run.thinking_tokens for run in runs}) > 1
+    return Measures(
+        runs[0].method,
+        len(runs),
+        clustered_bootstrap(known) if limited else None,
+        float(np.mean(within)) if limited else math.nan,
+        _interval(lambda weights: _slopes(weights, runs), n, resamples) if slope else None,
+        _interval(lambda w: np.max([w @ run.correct for run in runs], axis=0), n, resamples),
+    )
+
+
+def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
+    """Eq. 2 per doubling, for each row of weights over the questions."""
+    x = np.log2([_average(weights, run.thinking) for run in runs])
+    y = np.array([weights @ run.correct for run in runs])
+    i, j = np.triu_indices(len(runs), 1)
+    doublings = x[j] - x[i]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
+        return np.nanmean((y[j] - y[i]) / np.where(doublings == 0, math.nan, doublings), axis=0)
+
+
+def _average(weights: Array, values: Array) -> Array:
+    """Weighted mean over the questions that have a value."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
+
+
+@lru_cache(maxsize=1)
+def _weights(n: int, resamples: int) -> Array:
+    """How often each of n questions comes up in a resample, as shares; (resamples, n)."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples) / n
+
+
+def _interval(measure: Callable[[Array], Array], n: int, resamples: int = RESAMPLES) -> Interval:
+    """A measure of weights over n questions, with the ends over resampled ones."""
+    drawn = measure(_weights(n, resamples))
+    drawn = drawn[~np.isnan(drawn)]
+    method = f"bootstrap over questions, {drawn.size} resamples"
+    estimate = float(measure(np.full((1, n), 1 / n))[0])
+    return Interval(estimate, *widened_ends(drawn, n), n, method)
