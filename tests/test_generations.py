@@ -13,6 +13,7 @@ from s1lab.generations import files, tables
 from s1lab.generations.outcomes import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
 
+SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
 
 
@@ -77,14 +78,17 @@ def sample(answer: str, cap: int = 500) -> dict:
     }
 
 
+def read(tmp_path: Path, name: str, *rows: dict) -> list:
+    return list(outcomes(log(tmp_path, name, *rows), name, words).itertuples())
+
+
 def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path):
-    name = "crosslingual/fork/cap-500/samples_x.jsonl"
     cut = sample("\n<|im_start|>answer\nFinal Answer: B. that")
     ended = sample("<|im_start|>answer\nThe correct answer is A.")
-    found = outcomes(log(tmp_path, name, cut, ended), name, words)
+    found = read(tmp_path, SAMPLES, cut, ended)
     assert [(o.condition, o.status, o.cut) for o in found] == [
-        ("500", "correct", True),
-        ("500", "wrong", False),
+        ("500", "correct", 1),
+        ("500", "wrong", 0),
     ]
     assert {(o.set, o.model, o.thinking_tokens) for o in found} == {("fork", "s1.1-32B", 2)}
 
@@ -93,30 +97,29 @@ def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path)
 def test_one_forced_wait_is_found_in_every_language_and_splits_the_thought(tmp_path, language):
     name = f"crosslingual/mgsm_one_wait/32B/wait/{language}.jsonl"
     before = f"<|im_start|>think\nSo it is \\boxed{{7}}.\n{WAITS[language]}, again.\n\nIt is 8."
-    rows = [
-        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before}\nFinal Answer: \\boxed{{8}}"},
-        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before} and onFinal Answer: 9"},
-        {"prompt": "2+6?", "gold_answer": 8, "output": "<|im_start|>think\n8\n\nFinal Answer: 8"},
-    ]
-    found = outcomes(log(tmp_path, name, *rows), name, words)
-    assert [(o.before, o.status, o.cut, o.waits, o.place) for o in found] == [
-        ("wrong", "correct", False, 1, "line"),
-        ("wrong", "wrong", True, 1, "line"),
-        ("", "correct", True, 0, ""),
+    said = (
+        f"{before}\nFinal Answer: \\boxed{{8}}",
+        f"{before} and onFinal Answer: 9",
+        "<|im_start|>think\n8\n\nFinal Answer: 8",
+    )
+    rows = ({"prompt": "2+6?", "gold_answer": 8, "output": output} for output in said)
+    assert [(o.before, o.status, o.cut, o.waits, o.place) for o in read(tmp_path, name, *rows)] == [
+        ("wrong", "correct", 0, 1, "line"),
+        ("wrong", "wrong", 1, 1, "line"),
+        ("", "correct", 1, 0, ""),
     ]
 
 
 def test_files_that_note_their_waits_and_score_files(tmp_path):
-    name = "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl"
     row = {"problem": "Who?", "grading": "C", "thinking_tokens": 9, "response": ""}
-    (found,) = outcomes(log(tmp_path, name, {**row, "append_wait_place": [3, 5]}), name, words)
+    row["append_wait_place"] = [3, 5]
+    (found,) = read(tmp_path, "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl", row)
     assert (found.model, found.condition, found.status) == ("Qwen3-8B", "2", "no_answer")
-    assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, True)
+    assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, 1)
 
-    name = "skythought_aime24/checkpoint-21.jsonl"
     code = "a b<|end_of_thought|> \\boxed{033}"
     row = {"question": "q", "gt": "33", "code": [code], "score": [True]}
-    (found,) = outcomes(log(tmp_path, name, row), name, words)
+    (found,) = read(tmp_path, "skythought_aime24/checkpoint-21.jsonl", row)
     assert (found.condition, found.status) == ("21", "correct")
     assert found.method.endswith("stored correct")
 
@@ -125,19 +128,11 @@ def test_the_authors_own_logs_are_read_in_the_harness_format(tmp_path):
     name = "simplescaling_results/forcingignore2wait/x/samples_aime24_figures_2025-01-01.jsonl"
     asked = "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nHow many?<|im_end|>\n"
     settings = {"max_tokens_thinking": "auto", "thinking_n_ignore": 2}
-    row = {
-        "doc": {"problem": "How many?"},
-        "target": "204",
-        "arguments": {"gen_args_0": {"arg_0": asked, "arg_1": settings}},
-        "resps": [["<|im_start|>think\nhm<|im_start|>answer\nIt is \\boxed{204}."]],
-    }
-    (found,) = outcomes(log(tmp_path, name, row), name, words)
-    assert (found.set, found.condition, found.group) == (
-        "authors",
-        "forcingignore2wait",
-        "aime24_figures",
-    )
-    assert (found.status, found.waits) == ("correct", 2)
+    row = sample("<|im_start|>answer\nIt is \\boxed{204}.") | {"target": "204"}
+    row["arguments"] = {"gen_args_0": {"arg_0": asked, "arg_1": settings}}
+    (found,) = read(tmp_path, name, row)
+    assert (found.set, found.group, found.status) == ("authors", "aime24_figures", "correct")
+    assert (found.condition, found.waits) == ("forcingignore2wait", 2)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +144,8 @@ def test_the_authors_own_logs_are_read_in_the_harness_format(tmp_path):
     ],
 )
 def test_a_file_with_other_columns_is_refused_in_a_sentence(tmp_path, rows, says):
-    name = "crosslingual/fork/cap-500/samples_x.jsonl"
     with pytest.raises(InputError, match=says):
-        outcomes(log(tmp_path, name, *rows), name, words)
+        read(tmp_path, SAMPLES, *rows)
 
 
 # ---------------------------------------------------------------------- files and outcomes
