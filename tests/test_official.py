@@ -9,7 +9,8 @@ from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab.official import loops as compat
-from s1lab.official.loops import DEPARTURES, BackendEngine, HarnessSettings, LoopCrash, Output
+from s1lab.official.engine import BackendEngine, LoopCrash, Output
+from s1lab.official.loops import DEPARTURES, HarnessSettings
 from tests.helpers import tiny_tokenizer
 
 CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
@@ -206,7 +207,5 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
 
 
 def test_every_departure_names_a_loop_of_this_module():
-    assert {d.loop for d in DEPARTURES} == {
-        "readme", "generate_script", "harness",
-    }  # fmt: skip
-    assert all(hasattr(compat, d.loop) and d.does and d.specified for d in DEPARTURES)
+    assert {loop for loop, _, _ in DEPARTURES} == {"readme", "generate_script", "harness"}
+    assert all(hasattr(compat, loop) and does and said for loop, does, said in DEPARTURES)

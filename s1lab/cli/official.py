@@ -34,15 +34,10 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class OfficialJob(Job):
-    """A job whose blocks are made by an official loop.
-
-    Attributes:
-        loop: which one.
-        capped: whether a budget was given; else the loop takes one by itself.
-    """
+    """A job whose blocks are made by an official loop."""
 
     loop: str = ""
-    capped: bool = True
+    capped: bool = True  # a budget was given; else the loop takes one by itself
 
     def settings(self) -> dict[str, Any]:
         """As of any job; the cap that a loop takes by itself may depend on its prompts."""
@@ -53,7 +48,6 @@ class OfficialJob(Job):
     def make(
         self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
     ) -> Iterator[Generation]:
-        """The generations of one block."""
         from s1lab.official import loops
 
         settings = loops.HarnessSettings(
@@ -116,17 +110,16 @@ def loop(
         )
     options.check_output(output, input)
     options.check_engine(backend, url, tokenizer, context_length)
-    fields = {
-        "max_thinking": budget,
-        "num_ignore": (0 if name == "harness" else 1) if waits is None else waits,
-        "ignore_str": ignore_str,
-        "max_answer": max_answer or SCRIPT_TOKENS,
-    }
-    defaults = {"max_thinking": 4096}
+    usual = 0 if name == "harness" else 1
     job = OfficialJob(
         model=model,
         problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=Budget(**{**defaults, **{k: v for k, v in fields.items() if v is not None}}),
+        budget=Budget(
+            max_thinking=4096 if budget is None else budget,
+            num_ignore=usual if waits is None else waits,
+            ignore_str="Wait" if ignore_str is None else ignore_str,
+            max_answer=max_answer or SCRIPT_TOKENS,
+        ),
         samples=1,
         temperature=temperature,
         top_p=1.0,

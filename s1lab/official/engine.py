@@ -45,32 +45,22 @@ class Output:
 
 
 class Engine(Protocol):
-    """vLLM's `LLM.generate`, as far as the loops use it."""
+    """vLLM's `LLM.generate`, as far as the loops use it: one output per request."""
 
     tokenizer: Any
 
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """One output per request."""
-        ...
+    def generate(self, requests: Sequence[Request]) -> list[Output]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """What a loop did for one prompt.
+    """What a loop did for one prompt."""
 
-    Attributes:
-        requests: the engine requests, in order, the answer's included.
-        final_prompt: what the answer was generated from.
-        thinking_ids: what the loop counts as thinking, where it counts.
-        thinking: the text that it keeps as thinking.
-        answer: the text of the last output.
-    """
-
-    requests: tuple[Request, ...]
-    final_prompt: str | tuple[int, ...]
-    thinking_ids: tuple[int, ...]
-    thinking: str
-    answer: str
+    requests: tuple[Request, ...]  # in order, the answer's included
+    final_prompt: str | tuple[int, ...]  # what the answer was generated from
+    thinking_ids: tuple[int, ...]  # what the loop counts as thinking, where it counts
+    thinking: str  # the text that it keeps as thinking
+    answer: str  # the text of the last output
 
 
 class BackendEngine:
