@@ -22,12 +22,20 @@ import pytest
 from s1lab import profiles
 from s1lab.cli.profile import accept
 from s1lab.pipeline import Pipeline
-from s1lab.planning.status import lines, status
+from s1lab.planning.status import lines, rate, seconds_left, status
 from s1lab.rehearsal.cut import cut
 from s1lab.runs import RunStore
-from tests.planning_fixtures import SMALL, aime, math500, released, save_model, write_mirror
-from tests.planning_fixtures import write_profile as write
+from tests.planning_fixtures import (
+    SMALL,
+    aime,
+    math500,
+    released,
+    save_model,
+    write_mirror,
+    write_profile,
+)
 
+GPQA = "GPQA Diamond"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -37,13 +45,14 @@ def place(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("rehearsal")
     save_model(root / "model", stops=False)
     write_mirror(root / "mirror", AIME24=aime(), MATH500=math500(), s1K=released())
-    small = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24", GPQA]}}
-    small["methods"] = {**SMALL["methods"], "token_limits": []}
-    write(root / "small.yaml", **small, name="small", released={}, engine="hf", curation="")
+    small_profile(root / "small.yaml", "AIME24", GPQA)
     return root
 
 
-GPQA = "GPQA Diamond"
+def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
+    small = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": [*benchmarks]}}
+    small["methods"] = {**SMALL["methods"], "token_limits": []}
+    write_profile(path, **small, name="small", curation="", **options)
 
 
 def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
@@ -122,8 +131,8 @@ def test_it_keeps_the_shape_of_the_profile():
 
 def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     whole = status(pipeline)
-    assert {p.state for p in whole.steps} == {"done"} and whole.seconds_left == 0
-    assert whole.rate(trains=True) > 0 and whole.rate(trains=False) > 0
+    assert set(whole.state) == {"done"} and seconds_left(whole) == 0
+    assert rate(whole, trains=True) > 0 and rate(whole, trains=False) > 0
     # One run is half done, as after a kill, and one has not begun.
     store = tmp_path / "store"
     shutil.copytree(pipeline.store.root, store)
@@ -133,22 +142,18 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0] + b'{"torn')
     shutil.rmtree(store / none)
     found = status(Pipeline(pipeline.profile, RunStore(store)))
-    states = {p.step.run.id: p for p in found.steps}
-    assert states[none].state == "to do" and states[half].state == "stopped"
-    assert 0 < states[half].done == states[half].total / 2
-    assert found.seconds_left > 0
-    text = "\n".join(lines(found, price=3.0))
+    states = found.set_index("run")
+    assert states.state[none] == "to do" and states.state[half] == "stopped"
+    assert 0 < states.done[half] == states.total[half] / 2
+    assert seconds_left(found) > 0
+    text = "\n".join(lines(found, gpus=1, price=3.0))
     assert "tokens/s so far" in text and "at 3 per hour" in text and "stopped" in text
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(place, tmp_path, done):
     """`paper` trains under torchrun; localhost twice stands for two hosts."""
-    row = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24"]}}
-    row["methods"] = {**SMALL["methods"], "token_limits": []}
-    write(
-        place / "two.yaml", base="paper", **row, name="small", released={}, engine="hf", curation=""
-    )
+    small_profile(place / "two.yaml", "AIME24", base="paper")
     ran = subprocess.run(
         command(place, tmp_path / "two", "two.yaml"), capture_output=True, text=True, timeout=300
     )
