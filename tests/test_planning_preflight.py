@@ -177,14 +177,10 @@ def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
     shard = folder / "model.safetensors"
     whole = shard.read_bytes()
     assert broken_shards(folder) == []
-    for damage, message in (
-        (whole[:-100], "bytes where"),
-        (whole[:5], "truncated"),
-        (whole[:8] + b"\x00" * 20 + whole[28:], "damaged header"),
-    ):
+    for damage in (whole[:-100], whole[:5], whole[:8] + b"\x00" * 20 + whole[28:], whole + b"0"):
         shard.write_bytes(damage)
         (wrong,) = broken_shards(folder)
-        assert message in wrong
+        assert wrong.startswith("model.safetensors is not whole: ")
     (folder / CHECKSUMS).write_text(f"{hashlib.sha256(whole).hexdigest()}  model.safetensors\n")
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert "another sha256" in broken_shards(folder)[0]

@@ -1,7 +1,8 @@
 """The command line, `s1lab`: what one does with the paper.
 
 This package only wires. `profile` and `planning` have what is asked of a whole profile, `data` what
-was made elsewhere, `official` the authors' own decoding loops, `store` the run store.
+was made elsewhere, `official` the authors' own decoding loops and what released models said,
+`store` the run store.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import typer
 
 from s1core.cli import SETTINGS, run
-from s1lab.cli import data, generations, official, planning, pocket, profile, store
+from s1lab.cli import data, official, planning, pocket, profile, store
 
 app = typer.Typer(
     name="s1lab",
@@ -20,7 +21,6 @@ profile.register(app)
 planning.register(app)
 data.register(app)
 official.register(app)
-generations.register(app)
 app.add_typer(store.app, name="runs")
 app.add_typer(pocket.app, name="pocket")
 

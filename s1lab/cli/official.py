@@ -1,4 +1,4 @@
-"""`s1lab loop`: the decoding loops of the official code, on any engine, faults included."""
+"""`loop` runs the official code's decoding loops, `generations` reads what released models said."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from s1core.cli import options
 from s1core.cli.job import Job
+from s1lab.cli.profile import note
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
@@ -25,11 +26,11 @@ LOOPS = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(
-        epilog="Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
-        "--waits 1 --output out.jsonl"
-    )(loop)
+    """Add the commands of this module to the command line."""
+    example = "Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
+    app.command(epilog=example + "--waits 1 --output out.jsonl")(loop)
+    example = "Example: s1lab generations generations --tokenizer Qwen2.5/ --check"
+    app.command(epilog=example)(generations)
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,23 @@ def loop(
         capped=budget is not None,
     )
     run_job(job, output, url, context_length)
+
+
+def generations(
+    folder: Annotated[Path, typer.Argument(help="Folder with the files (see `s1lab fetch`).")],
+    tokenizer: Annotated[Path, typer.Option(help="Qwen2.5's tokenizer.json, or its folder.")],
+    check: Annotated[bool, typer.Option("--check", help="Compare; write nothing.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder of the outcomes.")] = Path(
+        "results/generations"
+    ),
+) -> None:
+    """Recompute every outcome of the released models from their logged generations (2 minutes)."""
+    from s1core.errors import RunError
+    from s1lab.generations import outcomes
+
+    made = outcomes.recompute(folder, tokenizer, note)
+    if not check:
+        outcomes.write(made, output)
+    elif changed := outcomes.differences(made, output):
+        raise RunError(f"{output}: {', '.join(changed)} differ from what was computed here")
+    options.echo(f"{output}: {len(made)} files, {'as' if check else ''} computed from {folder}")

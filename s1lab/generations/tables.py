@@ -149,11 +149,10 @@ def recounted(folder: Path) -> pd.DataFrame:
 
 
 def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
-    """Eleven checkpoints of one run on AIME24, and whether they differ by more than chance.
+    """Eleven checkpoints of one run on AIME24, and the p-value of Cochran's Q between them.
 
-    Returns:
-        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right by
-        the log's own verdict); and the p-value of Cochran's Q over the same questions.
+    Columns: step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right
+    by the log's own verdict).
     """
     of = table("aime24", folder)
     of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
@@ -176,9 +175,9 @@ def cochran_q(right: np.ndarray) -> float:
 
 def wait_gains(folder: Path) -> pd.DataFrame:
     """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
-    of = more_waits(folder)
-    of = of[of.pair_n > 0][["model", "waits", "pair_n", "pair_difference", "pair_low", "pair_high"]]
-    return of.rename(columns=lambda name: name.removeprefix("pair_")).reset_index(drop=True)
+    of = more_waits(folder).query("pair_n > 0").set_index(["model", "waits"])
+    pairs = of.filter(like="pair_").rename(columns=lambda name: name.removeprefix("pair_"))
+    return pairs.reset_index()
 
 
 def authors(folder: Path) -> pd.DataFrame:
@@ -213,23 +212,20 @@ def recount_curves(folder: Path) -> pd.DataFrame:
 
 
 def caps_in_words(folder: Path) -> str:
-    """The ends of each curve, for those who cannot see it."""
+    """Every point of each curve, for those who cannot see it."""
     said = []
     for name, panel in NAMES.items():
         of = caps(name, folder)
-        what = ("cap " + of.cap.map("{:,}".format)).where(
-            of.cap > 0, of.model + " without thinking"
-        )
+        what = of.cap.map("cap {:,}".format).where(of.cap > 0, of.model + " without thinking")
         said.append(f"{panel}: {', '.join(what + (100 * of.accuracy).map(' {:.1f}%'.format))}.")
     return " ".join(said)
 
 
 def recount_in_words(folder: Path) -> str:
     """Every point of the recounted logs, for those who cannot see them."""
-    return "; ".join(
-        f"{row.benchmark}, {row.kind} {row.amount}: {100 * row.accuracy:.1f}% at {row.tokens:,.0f}"
-        for row in recounted(folder).itertuples()
-    )
+    point = "{0.benchmark}, {0.kind} {0.amount}: {1:.1f}% at {0.tokens:,.0f}"
+    rows = recounted(folder).itertuples()
+    return "; ".join(point.format(row, 100 * row.accuracy) for row in rows)
 
 
 def numbers(folder: Path) -> dict[str, str]:

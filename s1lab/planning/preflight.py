@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from s1core.checkpoints import in_mirror, split_revision
 from s1core.errors import InputError
@@ -30,9 +31,7 @@ from s1lab.planning.needs import Needs, model_info, needs
 from s1lab.profiles import Profile
 
 LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
-HASHED = (
-    5e9  # bytes up to which a model's files are compared with their checksums, not only by size
-)
+HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
 GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
 MIRROR_FIX = "fetch again: s1lab fetch PROFILE --to $S1CORE_DATA_DIR"
 NETWORK_FIX = "check the network, or use a mirror"
@@ -56,10 +55,12 @@ def preflight(
         port: on which torchrun's processes meet.
         go_on: what a run can do without (a benchmark, a baseline, a released model) is a warning.
     """
+    change = "change the profile, or take a larger GPU"
+    memory = [Finding("memory", misfit, change) for misfit in misfits]
     checks = itertools.chain(
         machine.gpus(profile),
         machine.versions(profile),
-        _memory(misfits),
+        memory or [Finding("memory", "everything planned fits")],
         machine.disk(store, disk),
         machine.launcher(profile),
         machine.port(profile, port),
@@ -67,13 +68,6 @@ def preflight(
     )
     for finding in checks:
         yield replace(finding, mild=True) if finding.optional and go_on else finding
-
-
-def _memory(misfits: Sequence[str]) -> Iterator[Finding]:
-    for misfit in misfits:
-        yield Finding("memory", misfit, "change the profile, or take a larger GPU")
-    if not misfits:
-        yield Finding("memory", "everything planned fits")
 
 
 def check_needs(profile: Profile) -> Iterator[Finding]:
@@ -146,7 +140,7 @@ def check_models(wanted: Needs) -> Iterator[Finding]:
 
 
 def broken_shards(folder: Path) -> list[str]:
-    """What is wrong with a checkpoint's files: missing, truncated, garbled, or another checksum."""
+    """What is wrong with a checkpoint's files: missing, cut, garbled, or another checksum."""
     index, shards = folder / "model.safetensors.index.json", sorted(folder.glob("*.safetensors"))
     if index.is_file():
         try:
@@ -156,7 +150,13 @@ def broken_shards(folder: Path) -> list[str]:
             return [f"{index.name} is damaged"]
     if not shards:
         return [f"{folder} has no safetensors weights"]
-    wrong = [f"{path.name} {why}" for path in shards if (why := _broken(path))]
+    wrong = []
+    for path in shards:
+        try:
+            with safe_open(path, "np"):
+                pass
+        except (OSError, SafetensorError) as error:
+            wrong.append(f"{path.name} is not whole: {error}")
     if wrong or not (folder / CHECKSUMS).is_file():
         return wrong
     if sum(path.stat().st_size for path in shards) > HASHED:
@@ -165,25 +165,6 @@ def broken_shards(folder: Path) -> list[str]:
         return [f"{path.name} has another sha256 than noted" for path in damaged(folder)]
     except InputError as error:
         return [str(error)]
-
-
-def _broken(path: Path) -> str:
-    """Why a safetensors file is not whole; "" when it is as long as its header says."""
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        if not 2 <= length <= size:
-            return "is truncated or no safetensors file"
-        try:
-            header = json.loads(file.read(length))
-            ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            return "has a damaged header"
-    expected = 8 + length + max(ends, default=0)
-    return "" if size == expected else f"has {size:,} bytes where {expected:,} are expected"
 
 
 def on_hub(model: str) -> Finding:

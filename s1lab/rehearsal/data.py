@@ -29,10 +29,7 @@ def rehearsal_mirror(
 ) -> Path:
     """Make the mirror of a rehearsal in `root`; what it cannot have is simply not in it.
 
-    Args:
-        data_dir: a mirror with the real files; None for the Hub.
-        wanted: what the profile needs.
-        count: examples in each training set.
+    Training sets hold `count` examples; `data_dir` is a mirror with the real files, None the Hub.
 
     Raises:
         InputError: not even s1K's questions can be had.

@@ -49,11 +49,7 @@ class Rehearsal:
     folder: Path
     profile: Profile
     environment: dict[str, str]
-
-    @property
-    def work(self) -> Path:
-        """The folder in which every stage runs; paths in the profile are relative to it."""
-        return self.folder / "notebooks"
+    work: Path  # the folder in which every stage runs; paths in the profile are relative to it
 
 
 def prepare(
@@ -68,8 +64,7 @@ def prepare(
     """Make the folder of a rehearsal: profile, mirror and model.
 
     Args:
-        name: the profile to rehearse.
-        folder: where; default: `rehearsal/NAME` in the checkout.
+        folder: default: `rehearsal/NAME` in the checkout.
         model: a small checkpoint; default: SmolLM2 (`standin`).
         data_dir: a mirror with the real files; default: `S1CORE_DATA_DIR`, or else the Hub.
         python: interpreter that computes the runs (another one may hold vLLM).
@@ -112,7 +107,7 @@ def prepare(
         "PER_HOST": "1",
         "PORT": str(_free_port()),
     }
-    return Rehearsal(folder, profile, environment)
+    return Rehearsal(folder, profile, environment, folder / "notebooks")
 
 
 def compute(rehearsal: Rehearsal) -> None:
@@ -128,7 +123,7 @@ def compute(rehearsal: Rehearsal) -> None:
         raise RunError(f"launch/{name} ended with status {code}; run the rehearsal again to go on")
 
 
-def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, int]]:
+def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
     """Tokens that the plan said before, and that the finished runs really took, by what they are.
 
     Without the released checkpoints' stand-in: it stops when it likes, below every budget.
@@ -137,7 +132,7 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, int]]:
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
 
-    trained, made = [], []
+    trained, made = [(0, 0)], [(0, 0)]
     with _inside(rehearsal):
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter = Counter(pipeline)
@@ -147,10 +142,9 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, int]]:
             if step.condition is not None:
                 made.append((counter.planned(step.condition).expected, generated(step)))
             elif step.training is not None:
-                used = int(step.run.summary()["tokens"])
-                trained.append((counter.tokens(step).trained, used))
+                trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
     pairs = {"trained on": trained, "generated": made}
-    return {what: (sum(p for p, _ in of), sum(u for _, u in of)) for what, of in pairs.items()}
+    return {what: tuple(map(sum, zip(*counts, strict=True))) for what, counts in pairs.items()}
 
 
 @contextmanager
@@ -191,16 +185,11 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
             raise RunError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
         folder = rehearsal.folder
         count = build(book, rehearsal.work, folder / "no-results", html, folder / "store")
-    if bare := unstamped(html):
-        raise RunError(f"figures without the stamp on {', '.join(bare)}")
+    for page in sorted((html / "notebooks").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        if text.count('class="s1-figure"') != text.count(f"<strong>{STAMP}, not a result"):
+            raise RunError(f"figures without the stamp on {page.name}")
     return count
-
-
-def unstamped(html: Path) -> list[str]:
-    """Pages of a built book with a figure that does not say that it is a rehearsal's."""
-    pages = {path.name: path.read_text("utf-8") for path in (html / "notebooks").glob("*.html")}
-    stamp = f"<strong>{STAMP}, not a result"
-    return sorted(n for n, t in pages.items() if t.count('class="s1-figure"') != t.count(stamp))
 
 
 def _has_vllm(python: str) -> bool:
