@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from s1core.records import Generation, Problem
 
 LOOPS = {
-    "harness": {"--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"},
-    "readme": {"--budget", "--waits", "--ignore-str"},
-    "generate": {"--ignore-str"},
+    "harness": ("--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"),
+    "readme": ("--budget", "--waits", "--ignore-str"),
+    "generate": ("--ignore-str",),
 }
 """The official loops, and what can be chosen in each; the rest is fixed in them."""
+
+OUTCOMES = Path("results/generations")
 
 
 def register(app: typer.Typer) -> None:
@@ -98,17 +100,10 @@ def loop(
 
     if name not in LOOPS:
         raise typer.BadParameter(f"no loop {name!r}; pick one of {', '.join(LOOPS)}")
-    given = {
-        "--budget": budget,
-        "--waits": waits,
-        "--ignore-str": ignore_str,
-        "--max-answer": max_answer,
-        "--temperature": temperature or None,
-    }
-    if fixed := [n for n, v in given.items() if v is not None and n not in LOOPS[name]]:
-        raise typer.BadParameter(
-            f"the official {name!r} loop has no {' or '.join(fixed)}; leave it out"
-        )
+    given = (budget, waits, ignore_str, max_answer, temperature or None)
+    chosen = [n for n, v in zip(LOOPS["harness"], given, strict=True) if v is not None]
+    if fixed := " or ".join(n for n in chosen if n not in LOOPS[name]):
+        raise typer.BadParameter(f"the official {name!r} loop has no {fixed}; leave it out")
     options.check_output(output, input)
     options.check_engine(backend, url, tokenizer, context_length)
     usual = 0 if name == "harness" else 1
@@ -140,9 +135,7 @@ def generations(
     folder: Annotated[Path, typer.Argument(help="Folder with the files (see `s1lab fetch`).")],
     tokenizer: Annotated[Path, typer.Option(help="Qwen2.5's tokenizer.json, or its folder.")],
     check: Annotated[bool, typer.Option("--check", help="Compare; write nothing.")] = False,
-    output: Annotated[Path, typer.Option(help="Folder of the outcomes.")] = Path(
-        "results/generations"
-    ),
+    output: Annotated[Path, typer.Option(help="Folder of the outcomes.")] = OUTCOMES,
 ) -> None:
     """Recompute every outcome of the released models from their logged generations (2 minutes)."""
     from s1core.errors import RunError

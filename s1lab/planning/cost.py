@@ -16,7 +16,7 @@ import pandas as pd
 from s1core.errors import InputError, RunError
 from s1lab.pipeline import Pipeline
 from s1lab.planning.needs import find_missing, needs
-from s1lab.planning.sft_plan import H100, Hardware
+from s1lab.planning.sft_plan import H100
 from s1lab.planning.sft_plan import plan as plan_training
 from s1lab.planning.shapes import ModelShape
 from s1lab.planning.status import clock
@@ -62,13 +62,8 @@ class Cost:
         return tuple(text for text in self.steps.misfit.unique() if text)
 
 
-def cost(
-    pipeline: Pipeline,
-    hardware: Hardware = H100,
-    only: Sequence[str] = (),
-    encodes: bool = True,
-) -> Cost:
-    """What the unfinished steps of a pipeline take. Nothing is downloaded.
+def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> Cost:
+    """What the unfinished steps of a pipeline take on H100s. Nothing is downloaded.
 
     Args:
         encodes: count training tokens where the data are at hand; False assumes them, at once.
@@ -83,42 +78,35 @@ def cost(
         tokens, done = counter.tokens(step), step.run.is_finished
         best, worst, memory, misfit = 0.0, 0.0, 0.0, ""
         if gpus and step.condition is not None:
-            best, worst, memory, misfit = _sampling(counter, step, tokens, hardware)
+            best, worst, memory, misfit = _sampling(counter, step, tokens)
             checkpoint = step.needs[0].run.id if step.needs else str(step.condition.training)
             if checkpoint not in loaded and not done:
                 loaded.add(checkpoint)
                 best, worst = best + START[0], worst + START[1]
         elif gpus and step.training is not None:
-            best, worst, memory, misfit = _training(counter, step, hardware)
+            best, worst, memory, misfit = _training(counter, step)
         left = (0.0, 0.0) if done else (best, worst)
         rows.append((step, step.experiments[0], done, *tokens, *left, memory, misfit))
     disk, downloads = _storage(pipeline, every)
     return Cost(pd.DataFrame(rows, columns=COLUMNS), disk, downloads, gpus, counter.counts)
 
 
-def _training(counter: Counter, step: Step, hardware: Hardware) -> tuple[float, float, float, str]:
+def _training(counter: Counter, step: Step) -> tuple[float, float, float, str]:
     """Seconds at best and at worst, bytes per GPU, and what does not fit, of one fine-tuning."""
     profile, training = counter.pipeline.profile, step.training
     assert training is not None
-    made = plan_training(
-        shape_of(profile.model),
-        counter.lengths(training),
-        counter.config(training),
-        processes=profile.processes,
-        hardware=hardware,
-    )
-    at_goal = made.wall_hours * 3600 * hardware.share
+    lengths, config = counter.lengths(training), counter.config(training)
+    made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
+    at_goal = made.wall_hours * 3600 * H100.share
     best, worst = (at_goal / share + start for share, start in zip(TRAINING, START, strict=True))
     try:
-        made.refuse_unless_it_fits(hardware)
+        made.refuse_unless_it_fits(H100)
     except InputError as error:
         return best, worst, made.memory.total, f"fine-tuning {profile.model}: {error}"
     return best, worst, made.memory.total, ""
 
 
-def _sampling(
-    counter: Counter, step: Step, tokens: Tokens, hardware: Hardware
-) -> tuple[float, float, float, str]:
+def _sampling(counter: Counter, step: Step, tokens: Tokens) -> tuple[float, float, float, str]:
     """The same of one generation step."""
     profile, condition = counter.pipeline.profile, step.condition
     assert condition is not None
@@ -130,21 +118,19 @@ def _sampling(
     team = options.get("tensor_parallel_size", 1)
     weights = shape.parameters * (1 if options.get("quantization") == "fp8" else 2) / team
     per_token = 4 * shape.layers * shape.kv_heads * shape.head_size / team  # key and value, bf16
-    room = hardware.memory * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
-    longest = PROMPT + min(
-        condition.budget.max_thinking + condition.budget.max_answer,
-        options.get("max_model_len", 32_768),
-    )
-    if max(room, 0) < longest * per_token or shape.parameters * 2 / team > hardware.memory:
+    room = H100.memory * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
+    budget = condition.budget.max_thinking + condition.budget.max_answer
+    longest = PROMPT + min(budget, options.get("max_model_len", 32_768))
+    if max(room, 0) < longest * per_token or shape.parameters * 2 / team > H100.memory:
         text = (
             f"sampling from {model}: weights take {weights / 1e9:.0f} GB of "
-            f"{hardware.memory / 1e9:.0f} and one sequence of {longest:,} tokens "
+            f"{H100.memory / 1e9:.0f} and one sequence of {longest:,} tokens "
             f"{longest * per_token / 1e9:.0f} more; raise tensor_parallel_size, or set "
             "quantization: fp8"
         )
         return 0.0, 0.0, weights + longest * per_token, text
     count = counter.generations(condition)
-    prefill = 2 * shape.parameters * PROMPT * count / (hardware.peak_flops * PREFILL * team)
+    prefill = 2 * shape.parameters * PROMPT * count / (H100.peak_flops * PREFILL * team)
     seconds = []
     for total, share, tail in zip((tokens.low, tokens.high), SAMPLING, (0, longest), strict=True):
         mean = total / max(count, 1)
@@ -189,26 +175,23 @@ def lines(found: Cost, price: float) -> list[str]:
     """A cost as text, at a price per GPU-hour: a line per experiment, then the totals."""
     head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9} {'range':>17}"
     text = [head + (f" {'GPU-hours':>15} {'money':>15}" if found.gpus else "")]
-    hour = found.gpus / 3600
     for name, part in [*found.steps.groupby("experiment", sort=False), ("total", found.steps)]:
         total = part.drop(columns=["step", "experiment", "misfit"]).sum()
         trained, low, expected, high = (short(total[column]) for column in Tokens._fields)
+        best, worst = (total[column] * found.gpus / 3600 for column in ("best", "worst"))
         row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {expected:>9} "
         row += f"{f'{low} to {high}':>17}"
         if found.gpus:
-            best, worst = total.best * hour, total.worst * hour
             row += f" {f'{best:.1f} to {worst:.1f}':>15}"
             row += f" {f'{best * price:,.0f} to {worst * price:,.0f}':>15}"
         text.append(row)
-    how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
-    left = len(found.steps) - found.steps.done.sum()
+    left, how = (~found.steps.done.astype(bool)).sum(), "assumed, since the data are not at hand"
     text.append(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
-    text.append(f"training tokens: {how}")
+    text.append(f"training tokens: {'counted from the data' if found.counted else how}")
     if found.gpus:
-        best, worst = found.steps.best.sum(), found.steps.worst.sum()
         text += [
-            f"wall time: {best / 3600:.1f} to {worst / 3600:.1f} hours on {found.gpus} GPU(s), "
-            f"{best * hour * price:,.0f} to {worst * hour * price:,.0f} at {price:g} per GPU-hour",
+            f"wall time: {best / found.gpus:.1f} to {worst / found.gpus:.1f} hours on {found.gpus} "
+            f"GPU(s), {best * price:,.0f} to {worst * price:,.0f} at {price:g} per GPU-hour",
             f"peak memory of a GPU: {found.steps.memory.max() / 1e9:.0f} GB",
             f"disk: {found.disk / 1e9:.0f} GB for the store, "
             f"{found.downloads / 1e9:.0f} GB of downloads",
@@ -243,20 +226,18 @@ def begin_with(
     if not profile.gpus and not profile.rehearsal:
         return pipeline
     if profile.gpus:
-        _agree(cost(pipeline, only=only), profile.name, ask)
+        found = cost(pipeline, only=only)
+        if found.misfits:
+            raise RunError(f"nothing was started: {found.misfits[0]}")
+        best, worst = found.steps.best.sum(), found.steps.worst.sum()
+        text = f"{clock(best)} to {clock(worst)} of work on {found.gpus} GPU(s) are left"
+        if worst > ASK_BEYOND and ask is not None and not ask(f"{profile.name}: {text}. Start?"):
+            raise RunError(
+                f"{text}; nothing was started. See `s1lab plan {profile.name}`, then start it with "
+                "--yes"
+            )
     missing = find_missing(pipeline.whole)
     for name, reason in sorted(missing.items()):
         pipeline.say(f"goes without {name}: {reason}")
     pipeline.store.note_missing(profile.name, missing)
     return Pipeline(pipeline.whole, pipeline.store, progress=pipeline.progress, say=pipeline.say)
-
-
-def _agree(found: Cost, name: str, ask: Callable[[str], bool] | None) -> None:
-    if found.misfits:
-        raise RunError(f"nothing was started: {found.misfits[0]}")
-    best, worst = found.steps.best.sum(), found.steps.worst.sum()
-    text = f"{name}: {clock(best)} to {clock(worst)} of work on {found.gpus} GPU(s) are left"
-    if worst > ASK_BEYOND and ask is not None and not ask(f"{text}. Start?"):
-        raise RunError(
-            f"{text}; nothing was started. See `s1lab plan {name}`, then start it with --yes"
-        )

@@ -76,11 +76,7 @@ def find_missing(profile: Profile) -> dict[str, str]:
 
 
 def reach(model: str) -> None:
-    """Look whether a model can be had, from a folder, the mirror or the Hub.
-
-    Raises:
-        InputError: it cannot; the message says why.
-    """
+    """Raise InputError unless a model can be had, from a folder, the mirror or the Hub."""
     if Path(model).exists() or in_mirror(model):
         locate(model)
     elif os.environ.get("S1CORE_DATA_DIR"):
@@ -90,11 +86,7 @@ def reach(model: str) -> None:
 
 
 def model_info(model: str, **options: Any) -> Any:
-    """What the Hub says of a model at its revision.
-
-    Raises:
-        InputError: it says nothing; the message has the client's own reason.
-    """
+    """What the Hub says of a model at its revision; InputError, with its reason, if nothing."""
     from huggingface_hub import HfApi
 
     repository, revision = split_revision(model)

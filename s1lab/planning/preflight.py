@@ -23,7 +23,7 @@ from s1core.checkpoints import in_mirror, split_revision
 from s1core.errors import InputError
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, hub_revision
-from s1lab.data.sources import Source, source
+from s1lab.data.sources import source
 from s1lab.planning import machine
 from s1lab.planning.fetch import CHECKSUMS, damaged
 from s1lab.planning.machine import Finding
@@ -100,29 +100,24 @@ def check_datasets(profile: Profile, wanted: Needs) -> Iterator[Finding]:
     """Read every data set by the loader of the run: revision, columns, rows, checksums."""
     mirrored = bool(os.environ.get("S1CORE_DATA_DIR"))
     if any(source(n).gated for n in wanted.benchmarks) and not mirrored:
-        token = bool(os.environ.get("HF_TOKEN"))
-        fix = "" if token else GATED_FIX
-        yield Finding("token", f"HF_TOKEN is {'' if token else 'not '}set", fix, optional=True)
+        state, fix = ("set", "") if os.environ.get("HF_TOKEN") else ("not set", GATED_FIX)
+        yield Finding("token", f"HF_TOKEN is {state}", fix, optional=True)
     for name in wanted.datasets:
         entry, trained = source(name), name in wanted.training
         fix = GATED_FIX if entry.gated else MIRROR_FIX if mirrored else NETWORK_FIX
+        expected = profile.selected if profile.rehearsal else entry.rows
         try:
-            text, wrong = _read(entry, profile, trained, mirrored)
+            if not trained:
+                text, fix = f"{len(benchmarks.load(name)):,} questions", ""
+            elif entry.rows > LARGE and not mirrored:
+                text, fix = f"on the Hub at {hub_revision(entry)[:12]}, not read", ""
+            elif (found := len(examples(name))) == expected:
+                text, fix = f"{found:,} examples", ""
+            else:
+                text = f"{found:,} examples where {expected:,} are expected"
         except InputError as error:
-            text, wrong = str(error), True
-        yield Finding(name, text, fix if wrong else "", optional=name not in wanted.essential)
-
-
-def _read(entry: Source, profile: Profile, trained: bool, mirrored: bool) -> tuple[str, bool]:
-    """What is found in a data set, and whether that is wrong."""
-    if not trained:
-        return f"{len(benchmarks.load(entry.name)):,} questions", False
-    if entry.rows > LARGE and not mirrored:
-        return f"on the Hub at {hub_revision(entry)[:12]}, not read", False
-    found = len(examples(entry.name))
-    expected = profile.selected if profile.rehearsal else entry.rows
-    wrong = found != expected
-    return f"{found:,} examples" + (f" where {expected:,} are expected" if wrong else ""), wrong
+            text = str(error)
+        yield Finding(name, text, fix, optional=name not in wanted.essential)
 
 
 def check_models(wanted: Needs) -> Iterator[Finding]:

@@ -78,8 +78,7 @@ class Counter:
     def thinking(self, condition: Condition) -> tuple[float, float, float]:
         """Thinking tokens of one generation: lowest, expected and highest mean.
 
-        The stand-in of a rehearsal does not stop within so small a budget. Else, where the model
-        stops by itself, Table 8 has the mean, and each Wait prolongs it as in Figure 4a.
+        The stand-in of a rehearsal never stops by itself; of others Table 8 has the mean.
         """
         profile, cap = self.pipeline.profile, float(condition.budget.max_thinking)
         if not condition.thinking:
@@ -114,9 +113,8 @@ class Counter:
         config, key = self.config(training), (training.subset, training.control)
         if key not in self._lengths:
             self._lengths[key] = self._count(training)
-        if config.on_too_long == "drop":
-            return [n for n in self._lengths[key] if n <= config.max_seq_len]
-        return [min(n, config.max_seq_len) for n in self._lengths[key]]
+        full, most = self._lengths[key], config.max_seq_len
+        return [min(n, most) for n in full if n <= most or config.on_too_long != "drop"]
 
     def _count(self, training: Training) -> list[int]:
         """Tokens of each example, encoded; or, where they cannot be had, the mean of s1K (Table 6).
