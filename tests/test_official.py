@@ -191,10 +191,10 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
     """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
     engine = BackendEngine(backend)
-    (output,) = engine.generate([compat.Request(tuple(range(10, 17)), 32_768)])
+    (output,) = engine.generate([compat.LoopRequest(tuple(range(10, 17)), 32_768)])
     assert (len(output.token_ids), output.finish_reason) == (13, "length")
     with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):
-        engine.generate([compat.Request(tuple(range(20)), 5)])
+        engine.generate([compat.LoopRequest(tuple(range(20)), 5)])
 
 
 def test_every_departure_names_a_loop_of_this_module():

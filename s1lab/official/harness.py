@@ -14,10 +14,10 @@ from s1lab.official.engine import (
     SCRIPT_TOKENS,
     START,
     TURN_END,
-    Engine,
+    LoopEngine,
+    LoopRequest,
     LoopResult,
     Output,
-    Request,
 )
 
 
@@ -45,11 +45,11 @@ class _Row:
     thinking: list[int] = field(default_factory=list)
     text: str = ""
     stopped: bool = True
-    requests: list[Request] = field(default_factory=list)
+    requests: list[LoopRequest] = field(default_factory=list)
 
 
 def harness(
-    engine: Engine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
+    engine: LoopEngine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
 ) -> list[LoopResult]:
     """The harness's loop: ids, a batch at a time, each round with the whole cap.
 
@@ -70,7 +70,7 @@ def harness(
     if cap == "auto":
         longest = max(map(len, prompts), default=0)
         cap = settings.max_model_len - longest - len(start) - len(end_cue) - 100
-    request = Request((), cap, temperature=settings.temperature)
+    request = LoopRequest((), cap, temperature=settings.temperature)
     strings = (*settings.stop, *settings.until_thinking)
     if waits:
         ids = tuple(encode(engine.tokenizer, string)[0] for string in strings)
@@ -100,7 +100,7 @@ def harness(
     ]
 
 
-def _ask(engine: Engine, rows: Sequence[_Row], request: Request) -> list[Output]:
+def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list[Output]:
     batch = [replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows]
     for row, made in zip(rows, batch, strict=True):
         row.requests.append(made)

@@ -18,14 +18,22 @@ from s1core.backends.sampling import row_seed
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import answer_prompt_ids, encode
 from s1lab.official import engine as engines
-from s1lab.official.engine import CUE, END, SCRIPT_TOKENS, Engine, LoopResult, Output, Request
+from s1lab.official.engine import (
+    CUE,
+    END,
+    SCRIPT_TOKENS,
+    LoopEngine,
+    LoopRequest,
+    LoopResult,
+    Output,
+)
 from s1lab.official.harness import HarnessSettings, harness
 
 README_TOKENS = 32_000
 
 
 def readme(
-    engine: Engine,
+    engine: LoopEngine,
     prompt: str,
     max_thinking: int = README_TOKENS,
     num_ignore: int = 1,
@@ -35,33 +43,33 @@ def readme(
     return _strings(engine, prompt, max_thinking, num_ignore, ignore, shrinks=True)
 
 
-def generate_script(engine: Engine, prompt: str, ignore: str = "Wait") -> LoopResult:
+def generate_script(engine: LoopEngine, prompt: str, ignore: str = "Wait") -> LoopResult:
     """eval/generate.py: as the README with one Wait, but every round has all the tokens."""
     return _strings(engine, prompt, SCRIPT_TOKENS, 1, ignore, shrinks=False)
 
 
 def _strings(
-    engine: Engine, prompt: str, left: int, waits: int, ignore: str, *, shrinks: bool
+    engine: LoopEngine, prompt: str, left: int, waits: int, ignore: str, *, shrinks: bool
 ) -> LoopResult:
     end = tuple(encode(engine.tokenizer, engines.TURN_END))
     stops = (*encode(engine.tokenizer, engines.MARK), *end)
-    requests: list[Request] = []
+    requests: list[LoopRequest] = []
 
-    def ask(request: Request) -> Output:
+    def ask(request: LoopRequest) -> Output:
         requests.append(request)
         return engine.generate([request])[0]
 
     prompt += engines.START
     begin = len(prompt)
-    output = ask(Request(prompt, left, 0, stops))
+    output = ask(LoopRequest(prompt, left, 0, stops))
     for _ in range(waits):
         left -= len(output.token_ids) if shrinks else 0
         if left > 0:
             prompt += output.text + ignore
-            output = ask(Request(prompt, left, 1, stops))
+            output = ask(LoopRequest(prompt, left, 1, stops))
     prompt += output.text
     # No delimiter, no cue: the model must write its own, or it goes on thinking.
-    answer, thinking = ask(Request(prompt, SCRIPT_TOKENS, 0, end)), prompt[begin:]
+    answer, thinking = ask(LoopRequest(prompt, SCRIPT_TOKENS, 0, end)), prompt[begin:]
     ids = tuple(encode(engine.tokenizer, thinking))
     return LoopResult(tuple(requests), prompt, ids, thinking, answer.text)
 
