@@ -87,5 +87,6 @@ SMALL = {
     | dict.fromkeys(("step_limits", "classes", "vote_budgets"), []),
     "released": {},
     "engine": "hf",
+    "curation": "",
 }
 """Settings that leave a few runs of each kind."""

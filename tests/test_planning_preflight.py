@@ -221,8 +221,3 @@ def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
         )
     there, gone = done.stdout.splitlines()[:2]
     assert there.startswith("ok") and gone.startswith("PROBLEM") and "RevisionNotFound" in gone
-
-
-def test_a_problem_is_one_line_that_names_what_is_wrong():
-    line = str(Finding("disk", "full", "make room"))
-    assert line.startswith("PROBLEM") and "disk: full" in line and "\n" not in line

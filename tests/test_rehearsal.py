@@ -47,7 +47,7 @@ def place(tmp_path_factory) -> Path:
 def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
     small = {**make.SMALL, "evaluation": {**make.SMALL["evaluation"], "benchmarks": [*benchmarks]}}
     small["methods"] = {**make.SMALL["methods"], "token_limits": []}
-    make.write_profile(path, **small, name="small", curation="", **options)
+    make.write_profile(path, **small, name="small", **options)
 
 
 def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:

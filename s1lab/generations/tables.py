@@ -259,9 +259,9 @@ def numbers(folder: Path) -> dict[str, str]:
 
 def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
     """For people: `value` with its interval in one column, in percent, `low` and `high` gone."""
-    ends = zip(table[value], table.low, table.high, strict=True)
     words = [
-        "–" if np.isnan(v) else Interval(v, low, high, 0).percent(digits) for v, low, high in ends
+        "–" if np.isnan(ends[0]) else Interval(*ends, 0).percent(digits)
+        for ends in zip(table[value], table.low, table.high, strict=True)
     ]
     named = table.assign(**{value: words}).drop(columns=["low", "high"])
     return named.rename(columns=lambda name: name.replace("_", " "))

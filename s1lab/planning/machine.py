@@ -90,11 +90,9 @@ def versions(profile: Profile) -> Iterator[Finding]:
     builds = ("",) if profile.gpus else ("", "-cpu")  # without a GPU vLLM's CPU build does
     there = []
     for name in ENGINES[profile.engine]:
-        needed, found = (
-            pins[name].specifier,
-            [metadata.distributions(name=name + b) for b in builds],
-        )
-        version = next((one.version for one in itertools.chain(*found)), None)
+        needed = pins[name].specifier
+        found = itertools.chain(*(metadata.distributions(name=name + b) for b in builds))
+        version = next((one.version for one in found), None)
         have = f"{name} {version}" if version else f"no {name}"
         there += [have] if version else []
         if version is None or not needed.contains(version, prereleases=True):
@@ -110,9 +108,7 @@ def launcher(profile: Profile) -> Iterator[Finding]:
     named = os.environ.get(LAUNCH_VARIABLE, "")
     text, fix = named, ""
     if not named:
-        text = (
-            f"{profile.processes} processes need several hosts; {LAUNCH_VARIABLE} names no command"
-        )
+        text = f"{profile.processes} processes need several hosts, and {LAUNCH_VARIABLE} is not set"
         fix = "start with launch/slurm_two_nodes.sbatch or launch/two_hosts.sh"
     elif shutil.which(shlex.split(named)[0]) is None:
         text, fix = f"{LAUNCH_VARIABLE}={named}: no such command", "name one that exists"
@@ -139,9 +135,10 @@ def disk(folder: Path, needed: float) -> Iterator[Finding]:
     yield Finding("disk", text)
     # The file system's clock may be another machine's; the package cannot be of tomorrow.
     off = max(abs(skew), Path(__file__).stat().st_mtime - time.time())
-    wrong = off > MOST_SKEW
-    text = f"off by {off:.0f} s" if wrong else "agrees with the file system's"
-    yield Finding("clock", text, "set it (timedatectl, chrony)" if wrong else "")
+    if off > MOST_SKEW:
+        yield Finding("clock", f"off by {off:.0f} s", "set it (timedatectl, chrony)")
+    else:
+        yield Finding("clock", "agrees with the file system's")
 
 
 def port(profile: Profile, number: int) -> Iterator[Finding]:
@@ -154,5 +151,4 @@ def port(profile: Profile, number: int) -> Iterator[Finding]:
             probe.bind(("", number))
         yield Finding("port", f"{number} is free")
     except (OSError, OverflowError):
-        text = f"{number} is taken, and torchrun meets there"
-        yield Finding("port", text, "set PORT to a free one")
+        yield Finding("port", f"{number} is taken, and torchrun meets there", "set PORT to another")
