@@ -36,23 +36,15 @@ class Hub:
         return [r for method, path, r in self.asked if method == "GET" and path.endswith(file)]
 
     def __enter__(self) -> Hub:
-        hub = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.hub = hub
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
         self.server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -62,108 +54,83 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
     def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_POST(self) -> None:
-        self.content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
+        self.content = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         path = unquote(urlsplit(self.path).path)
         self.hub.asked.append((self.command, path, self.headers.get("Range", "")))
-        if found := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(/.*)?", path):
-            kind, name, rest = found.groups()
-            return self._api(f"{kind}/{name}", name, rest or "", body)
+        if found := re.fullmatch(r"/api/((?:models|datasets)/[^/]+/[^/]+)(/.*)?", path):
+            return self._api(found[1], found[2] or "")
         if found := re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            kind, name, revision, file = found.groups()
-            return self._file("datasets/" + name if kind else "models/" + name, revision, file)
-        return self._error(404, "RepoNotFound")
+            return self._file((found[1] or "models/") + found[2], found[3], found[4])
+        return self._send(404, error="RepoNotFound")
 
-    def _api(self, key: str, name: str, rest: str, body: bool) -> None:
+    do_HEAD = do_POST = do_GET
+
+    def _api(self, key: str, rest: str) -> None:
         files = self.hub.repositories.get(key)
         if files is None:
-            return self._error(404, "RepoNotFound")
+            return self._send(404, error="RepoNotFound")
         revision = re.search(r"/(?:revision|tree|paths-info)/([^/]+)", rest)
         if revision and not self.hub.has(revision[1]):
-            return self._error(404, "RevisionNotFound")
-        if key in self.hub.gated and "/tree/" in rest and not self._allowed():
-            return self._error(403, "GatedRepo")
-        listed = [_listed(path, content) for path, content in sorted(files.items())]
+            return self._send(404, error="RevisionNotFound")
+        if "/tree/" in rest and not self._allowed(key):
+            return self._send(403, error="GatedRepo")
+        rows = []
+        for path, content in sorted(files.items()):
+            digest, size = hashlib.sha256(content).hexdigest(), len(content)
+            oid = hashlib.sha1(content).hexdigest()
+            names = {"type": "file", "path": path, "rfilename": path, "oid": oid, "blobId": oid}
+            lfs = {"oid": digest, "sha256": digest, "size": size, "pointerSize": 130}
+            rows.append({**names, "size": size, "lfs": lfs})
         if "/tree/" in rest:
-            return self._json(listed)
+            return self._json(rows)
         if "/paths-info/" in rest:
-            wanted = self.content.decode()
-            return self._json([row for row in listed if row["path"] in unquote(wanted)])
-        siblings = [
-            {
-                "rfilename": row["path"],
-                "size": row["size"],
-                "blobId": row["oid"],
-                "lfs": {"sha256": row["lfs"]["oid"], "size": row["size"], "pointerSize": 130},
-            }
-            for row in listed
-        ]
+            return self._json([row for row in rows if row["path"] in unquote(self.content)])
         commit = revision[1] if revision and revision[1] != "main" else COMMIT
-        facts = {"id": name, "sha": commit, "siblings": siblings, "private": False, "tags": []}
-        return self._json({**facts, "gated": "auto" if key in self.hub.gated else False})
+        facts = {"id": key.partition("/")[2], "sha": commit, "siblings": rows, "tags": []}
+        gated = "auto" if key in self.hub.gated else False
+        return self._json({**facts, "private": False, "gated": gated})
 
     def _file(self, key: str, revision: str, file: str) -> None:
         content = self.hub.repositories.get(key, {}).get(file)
-        if key in self.hub.gated and not self._allowed():
-            return self._error(403, "GatedRepo")
+        if not self._allowed(key):
+            return self._send(403, error="GatedRepo")
         if content is None or not self.hub.has(revision):
-            return self._error(404, "EntryNotFound")
+            return self._send(404, error="EntryNotFound")
         first = int(re.fullmatch(r"bytes=(\d+)-.*", self.headers.get("Range", "bytes=0-"))[1])
-        digest = hashlib.sha256(content).hexdigest()
-        rest = content[first:]
-        self.send_response(206 if first else 200)
-        self.send_header("X-Repo-Commit", COMMIT if revision == "main" else revision)
-        self.send_header("ETag", f'"{digest}"')
-        self.send_header("Content-Length", str(len(rest)))
+        headers = {
+            "X-Repo-Commit": COMMIT if revision == "main" else revision,
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+        }
         if first:
-            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if file in self.hub.cut:
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        cut = file in self.hub.cut and self.command == "GET"
+        self._send(206 if first else 200, content[first:], headers, cut=cut)
+        if cut:
             self.hub.cut.discard(file)
-            self.wfile.write(rest[: len(rest) // 2])
-            self.wfile.flush()
             self.close_connection = True
             self.connection.shutdown(2)
-            return
-        self.wfile.write(rest)
 
-    def _allowed(self) -> bool:
-        return self.headers.get("Authorization") == f"Bearer {TOKEN}"
+    def _allowed(self, key: str) -> bool:
+        asked = self.headers.get("Authorization")
+        return key not in self.hub.gated or asked == f"Bearer {TOKEN}"
 
     def _json(self, value: object) -> None:
-        content = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _send(
+        self,
+        status: int,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        error: str = "",
+        cut: bool = False,
+    ) -> None:
+        self.send_response(status)
+        for name, value in (headers or {"X-Error-Code": error}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def _error(self, status: int, code: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-
-def _listed(path: str, content: bytes) -> dict[str, object]:
-    digest = hashlib.sha256(content).hexdigest()
-    size = len(content)
-    return {
-        "type": "file",
-        "path": path,
-        "size": size,
-        "oid": hashlib.sha1(content).hexdigest(),
-        "lfs": {"oid": digest, "size": size, "pointerSize": 130},
-    }
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+            self.wfile.flush()

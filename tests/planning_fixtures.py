@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -11,51 +12,40 @@ import yaml
 from s1lab.data.mirror import sha256
 from s1lab.profiles import FOLDER
 
+Rows = list[dict[str, Any]]
 
-def aime(count: int = 30) -> list[dict[str, Any]]:
+
+def aime(count: int = 30) -> Rows:
     return [{"problem": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(count)]
 
 
-def math500(count: int = 500) -> list[dict[str, Any]]:
+def math500(count: int = 500) -> Rows:
+    rest = {"solution": "", "subject": "Algebra"}
+    return [{"problem": f"What is {i} - 1?", "answer": str(i - 1), **rest} for i in range(count)]
+
+
+def released(count: int = 1000) -> Rows:
+    trace = {"thinking_trajectories": ["no no yes Wait yes"], "attempt": "yes"}
     return [
-        {"problem": f"What is {i} - 1?", "answer": str(i - 1), "solution": "", "subject": "Algebra"}
+        {"question": f"Use {i % 90} 3 to make {i}", "solution": str(i), "source_type": "AIME"}
+        | trace
         for i in range(count)
     ]
 
 
-def released(count: int = 1000) -> list[dict[str, Any]]:
-    return [
-        {
-            "question": f"Use {i % 90} 3 to make {i}",
-            "solution": str(i),
-            "source_type": "AIME",
-            "thinking_trajectories": ["no no yes Wait yes"],
-            "attempt": "yes",
-        }
-        for i in range(count)
-    ]
-
-
-def jsonl(rows: list[dict[str, Any]]) -> bytes:
+def jsonl(rows: Rows) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def write_mirror(root: Path, **files: list[dict[str, Any]]) -> Path:
+def write_mirror(root: Path, **files: Rows) -> Path:
     """A mirror with the rows of each data set: `write_mirror(root, AIME24=aime())`."""
     entries = []
     (root / "datasets").mkdir(parents=True, exist_ok=True)
     for name, rows in files.items():
         path = root / "datasets" / f"{name}.jsonl"
         path.write_bytes(jsonl(rows))
-        entries.append(
-            {
-                "dir": "datasets",
-                "file": path.name,
-                "rows": len(rows),
-                "sha256": sha256(path),
-                "source": name,
-            }
-        )
+        entry = {"dir": "datasets", "file": path.name, "rows": len(rows), "source": name}
+        entries.append(entry | {"sha256": sha256(path)})
     (root / "MANIFEST.json").write_text(json.dumps(entries))
     return root
 
@@ -66,8 +56,6 @@ def save_model(folder: Path, *, stops: bool = True) -> Path:
     With `stops=False` greedy decoding never ends by itself, as the stand-in of a rehearsal hardly
     does: the rows of the special tokens are zero, and some other logit is always larger.
     """
-    import copy
-
     import torch
 
     from tests.helpers import tiny_model, tiny_tokenizer
@@ -76,10 +64,9 @@ def save_model(folder: Path, *, stops: bool = True) -> Path:
     if not stops:
         with torch.no_grad():
             model.get_input_embeddings().weight[tokenizer.all_special_ids] = 0
+    model.config.max_position_embeddings = 4096
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4096}))
     return folder
 
 
@@ -89,20 +76,17 @@ def write_profile(path: Path, base: str = "h100", **changes: Any) -> Path:
     for name, value in changes.items():
         merge = isinstance(value, dict) and isinstance(row.get(name), dict) and value
         row[name] = {**row[name], **value} if merge else value
-    path.write_text(yaml.safe_dump(row))
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(row))))  # without aliases
     return path
 
 
 SMALL = {
     "evaluation": {"benchmarks": ["AIME24", "MATH500"], "budgets": [500, 1000], "waits": [1]},
     "ablations": {"benchmarks": ["AIME24"], "subsets": [], "seq_lens": []},
-    "methods": {
-        "ignore_strs": ["Wait"],
-        "token_limits": [1024],
-        "step_limits": [],
-        "classes": [],
-        "votes": 0,
-        "vote_budgets": [],
-    },
+    "methods": {"ignore_strs": ["Wait"], "token_limits": [1024], "votes": 0}
+    | dict.fromkeys(("step_limits", "classes", "vote_budgets"), []),
+    "released": {},
+    "engine": "hf",
+    "curation": "",
 }
 """Settings that leave a few runs of each kind."""

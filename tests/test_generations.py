@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s1core.errors import InputError
@@ -13,6 +14,7 @@ from s1lab.generations import files, tables
 from s1lab.generations.outcomes import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
 
+SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
 
 
@@ -54,18 +56,15 @@ def test_thinking_ends_at_the_delimiter_and_was_cut_where_the_cue_follows_it(tex
         ("It is 1.200 metres.", "en", 1.2),
         ("-5", "en", -5),
         ("nothing", "en", None),
-        ("5 cars in 15 minutes", "en", 15),  # a guess: the last number of all
     ],
 )
 def test_a_stated_number_is_read_in_any_script(text, language, number):
-    assert stated_number(text, language) == number
+    assert stated_number(text, language) == stated_number(text, language, guess=False) == number
 
 
-def test_two_numbers_in_the_last_paragraph_state_nothing_without_a_guess():
+def test_of_two_numbers_in_the_last_paragraph_the_last_is_a_guess():
+    assert stated_number("5 cars in 15 minutes") == 15
     assert stated_number("5 cars in 15 minutes", guess=False) is None
-
-
-# ------------------------------------------------------------------------------- layouts
 
 
 def sample(answer: str, cap: int = 500) -> dict:
@@ -77,14 +76,17 @@ def sample(answer: str, cap: int = 500) -> dict:
     }
 
 
+def read(tmp_path: Path, name: str, *rows: dict) -> list:
+    return list(outcomes(log(tmp_path, name, *rows), name, words).itertuples())
+
+
 def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path):
-    name = "crosslingual/fork/cap-500/samples_x.jsonl"
     cut = sample("\n<|im_start|>answer\nFinal Answer: B. that")
     ended = sample("<|im_start|>answer\nThe correct answer is A.")
-    found = outcomes(log(tmp_path, name, cut, ended), name, words)
+    found = read(tmp_path, SAMPLES, cut, ended)
     assert [(o.condition, o.status, o.cut) for o in found] == [
-        ("500", "correct", True),
-        ("500", "wrong", False),
+        ("500", "correct", 1),
+        ("500", "wrong", 0),
     ]
     assert {(o.set, o.model, o.thinking_tokens) for o in found} == {("fork", "s1.1-32B", 2)}
 
@@ -93,30 +95,29 @@ def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path)
 def test_one_forced_wait_is_found_in_every_language_and_splits_the_thought(tmp_path, language):
     name = f"crosslingual/mgsm_one_wait/32B/wait/{language}.jsonl"
     before = f"<|im_start|>think\nSo it is \\boxed{{7}}.\n{WAITS[language]}, again.\n\nIt is 8."
-    rows = [
-        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before}\nFinal Answer: \\boxed{{8}}"},
-        {"prompt": "2+6?", "gold_answer": 8, "output": f"{before} and onFinal Answer: 9"},
-        {"prompt": "2+6?", "gold_answer": 8, "output": "<|im_start|>think\n8\n\nFinal Answer: 8"},
-    ]
-    found = outcomes(log(tmp_path, name, *rows), name, words)
-    assert [(o.before, o.status, o.cut, o.waits, o.place) for o in found] == [
-        ("wrong", "correct", False, 1, "line"),
-        ("wrong", "wrong", True, 1, "line"),
-        ("", "correct", True, 0, ""),
+    said = (
+        f"{before}\nFinal Answer: \\boxed{{8}}",
+        f"{before} and onFinal Answer: 9",
+        "<|im_start|>think\n8\n\nFinal Answer: 8",
+    )
+    rows = ({"prompt": "2+6?", "gold_answer": 8, "output": output} for output in said)
+    assert [(o.before, o.status, o.cut, o.waits, o.place) for o in read(tmp_path, name, *rows)] == [
+        ("wrong", "correct", 0, 1, "line"),
+        ("wrong", "wrong", 1, 1, "line"),
+        ("", "correct", 1, 0, ""),
     ]
 
 
 def test_files_that_note_their_waits_and_score_files(tmp_path):
-    name = "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl"
     row = {"problem": "Who?", "grading": "C", "thinking_tokens": 9, "response": ""}
-    (found,) = outcomes(log(tmp_path, name, {**row, "append_wait_place": [3, 5]}), name, words)
+    row["append_wait_place"] = [3, 5]
+    (found,) = read(tmp_path, "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl", row)
     assert (found.model, found.condition, found.status) == ("Qwen3-8B", "2", "no_answer")
-    assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, True)
+    assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, 1)
 
-    name = "skythought_aime24/checkpoint-21.jsonl"
     code = "a b<|end_of_thought|> \\boxed{033}"
     row = {"question": "q", "gt": "33", "code": [code], "score": [True]}
-    (found,) = outcomes(log(tmp_path, name, row), name, words)
+    (found,) = read(tmp_path, "skythought_aime24/checkpoint-21.jsonl", row)
     assert (found.condition, found.status) == ("21", "correct")
     assert found.method.endswith("stored correct")
 
@@ -125,33 +126,17 @@ def test_the_authors_own_logs_are_read_in_the_harness_format(tmp_path):
     name = "simplescaling_results/forcingignore2wait/x/samples_aime24_figures_2025-01-01.jsonl"
     asked = "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nHow many?<|im_end|>\n"
     settings = {"max_tokens_thinking": "auto", "thinking_n_ignore": 2}
-    row = {
-        "doc": {"problem": "How many?"},
-        "target": "204",
-        "arguments": {"gen_args_0": {"arg_0": asked, "arg_1": settings}},
-        "resps": [["<|im_start|>think\nhm<|im_start|>answer\nIt is \\boxed{204}."]],
-    }
-    (found,) = outcomes(log(tmp_path, name, row), name, words)
-    assert (found.set, found.condition, found.group) == (
-        "authors",
-        "forcingignore2wait",
-        "aime24_figures",
-    )
-    assert (found.status, found.waits) == ("correct", 2)
+    row = sample("<|im_start|>answer\nIt is \\boxed{204}.") | {"target": "204"}
+    row["arguments"] = {"gen_args_0": {"arg_0": asked, "arg_1": settings}}
+    (found,) = read(tmp_path, name, row)
+    assert (found.set, found.group, found.status) == ("authors", "aime24_figures", "correct")
+    assert (found.condition, found.waits) == ("forcingignore2wait", 2)
 
 
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        ([{"document": {}}], "a row lacks 'doc'"),
-        ([{**sample("x"), "resps": []}], "a row lacks"),
-        ([{**sample("x"), "doc": "text"}], "a row lacks"),
-    ],
-)
-def test_a_file_with_other_columns_is_refused_in_a_sentence(tmp_path, rows, says):
-    name = "crosslingual/fork/cap-500/samples_x.jsonl"
-    with pytest.raises(InputError, match=says):
-        outcomes(log(tmp_path, name, *rows), name, words)
+@pytest.mark.parametrize("row", [{"document": {}}, sample("x") | {"resps": []}, {"doc": "text"}])
+def test_a_file_with_other_columns_is_refused_in_a_sentence(tmp_path, row):
+    with pytest.raises(InputError, match="a row lacks"):
+        read(tmp_path, SAMPLES, row)
 
 
 # ---------------------------------------------------------------------- files and outcomes
@@ -184,6 +169,7 @@ def test_another_models_tokenizer_is_refused(tmp_path):
 
 def test_outcomes_that_were_changed_by_hand_are_refused(tmp_path):
     made = {path.name: path.read_text(encoding="utf-8") for path in COMMITTED.iterdir()}
+    assert max(len(row) for text in made.values() for row in text.splitlines()) < 200  # no text
     write(made, tmp_path)
     assert differences(made, tmp_path) == []
     assert len(table("fork", tmp_path)) == 1104
@@ -191,11 +177,6 @@ def test_outcomes_that_were_changed_by_hand_are_refused(tmp_path):
     assert differences(made, tmp_path) == ["fork.csv"]
     with pytest.raises(InputError, match="sha256 differs"):
         table("fork", tmp_path)
-
-
-def test_no_outcome_holds_a_question_or_an_answer():
-    for path in COMMITTED.glob("*.csv"):
-        assert max(map(len, path.read_text(encoding="utf-8").splitlines())) < 200
 
 
 # ---------------------------------------------------------------------------------- tables
@@ -217,8 +198,6 @@ def test_one_wait_counts_every_trace_once_and_nets_what_it_mended():
 
 
 def test_runs_that_are_the_same_do_not_differ():
-    import numpy as np
-
     assert tables.cochran_q(np.tile([[1.0], [0.0], [1.0]], (1, 4))) == 1.0
     assert tables.cochran_q(np.array([[1, 0]] * 12, float)) < 0.01
 

@@ -9,7 +9,8 @@ from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab.official import loops as compat
-from s1lab.official.loops import DEPARTURES, BackendEngine, HarnessSettings, LoopCrash, Output
+from s1lab.official.engine import BackendEngine, LoopCrash, Output
+from s1lab.official.loops import DEPARTURES, HarnessSettings
 from tests.helpers import tiny_tokenizer
 
 CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
@@ -44,31 +45,34 @@ def ids(text: str) -> list[int]:
 IM_START, IM_END = ids("<|im_start|>")[0], ids("<|im_end|>")[0]
 
 
+THINK = CHAT + "<|im_start|>think"
+
+
 def test_the_readme_makes_these_requests():
     engine = Replay("yes yes<|im_start|>", " no<|im_end|>", "<|im_start|>answer\n7<|im_end|>")
     result = compat.readme(engine, CHAT, max_thinking=20, num_ignore=1)
-    think = CHAT + "<|im_start|>think"
     assert [(r.prompt, r.max_tokens, r.min_tokens) for r in result.requests] == [
-        (think, 20, 0),
-        (think + "yes yesWait", 16, 1),
-        (think + "yes yesWait no", 32_768, 0),
+        (THINK, 20, 0),
+        (THINK + "yes yesWait", 16, 1),
+        (THINK + "yes yesWait no", 32_768, 0),
     ]
     assert [set(r.stop_token_ids) for r in result.requests] == [{IM_START, IM_END}] * 2 + [{IM_END}]
     assert result.answer == "<|im_start|>answer\n7"
 
 
-def test_the_readme_subtracts_the_stop_token_but_not_the_wait():
-    engine = Replay("yes<|im_start|>", "no<|im_start|>", "no<|im_start|>", "7<|im_end|>")
-    result = compat.readme(engine, CHAT, max_thinking=10, num_ignore=2)
-    assert [r.max_tokens for r in result.requests[:3]] == [10, 8, 6]
-
-
-def test_the_readme_skips_a_round_when_nothing_is_left_and_forces_no_delimiter_or_cue():
-    engine = Replay("yes yes yes yes", " yes yes<|im_end|>")
-    result = compat.readme(engine, CHAT, max_thinking=5, num_ignore=3)
-    assert len(result.requests) == 2
-    assert result.final_prompt == CHAT + "<|im_start|>think" + "yes yes yes"
-    assert "answer" not in result.final_prompt and "Final" not in result.final_prompt
+@pytest.mark.parametrize(
+    ("texts", "most", "waits", "left", "thinking"),
+    [
+        # The stop token is subtracted, the Wait is not.
+        ("yes<|im_start|> no<|im_start|> no<|im_start|> 7", 10, 2, [10, 8, 6], "yesWaitnoWaitno"),
+        # A round is skipped when nothing is left, and no delimiter or cue is forced.
+        ("yesyesyesyes yesyes<|im_end|>", 3, 3, [3], "yesyesyes"),
+    ],
+)
+def test_the_readme_shrinks_what_is_left_and_forces_nothing(texts, most, waits, left, thinking):
+    result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
+    assert [r.max_tokens for r in result.requests] == [*left, 32_768]
+    assert result.final_prompt == THINK + thinking
 
 
 def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():
@@ -82,14 +86,16 @@ def harness(engine, *prompts, **settings):
     return compat.harness(engine, [ids(p) for p in prompts], HarnessSettings(**settings))
 
 
+WAIT = {"thinking_n_ignore": 1, "thinking_n_ignore_str": "Wait"}
+
+
 def test_the_harness_without_waits_stops_at_strings_and_appends_the_delimiter():
     engine = Replay("yes\n<|im_start|>", "\n7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=9, max_gen_toks=50)
     first, last = result.requests
     assert set(first.stop) == {"<|im_start|>", "<|im_end|>"} and not first.stop_token_ids
     assert (first.max_tokens, first.min_tokens, last.max_tokens) == (9, 0, 50)
-    think = CHAT + "<|im_start|>think"
-    assert list(result.final_prompt) == ids(think) + ids("yes\n") + ids("<|im_start|>answer")
+    assert list(result.final_prompt) == ids(THINK) + ids("yes\n") + ids("<|im_start|>answer")
     assert result.answer == "\n7"
 
 
@@ -98,16 +104,13 @@ def test_the_harness_cues_a_trace_that_was_cut(cut, newline):
     engine = Replay(cut, "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=len(ids(cut)))
     tail = ids(cut) + ids(newline) + ids("<|im_start|>answer\nFinal Answer:")
-    assert list(result.final_prompt) == ids(CHAT + "<|im_start|>think") + tail
+    assert list(result.final_prompt) == ids(THINK) + tail
 
 
 def test_each_round_of_the_harness_has_the_whole_cap_and_ids_are_cut_but_not_the_text():
     engine = Replay("yes yes yes<|im_start|>", " no no no<|im_start|>", "7<|im_end|>")
-    (result,) = harness(
-        engine, CHAT, max_tokens_thinking=7, thinking_n_ignore=1, thinking_n_ignore_str="Wait"
-    )
-    assert [r.max_tokens for r in result.requests[:2]] == [7, 7]
-    assert [r.min_tokens for r in result.requests[:2]] == [1, 1]
+    (result,) = harness(engine, CHAT, max_tokens_thinking=7, **WAIT)
+    assert [(r.max_tokens, r.min_tokens) for r in result.requests[:2]] == [(7, 1)] * 2
     assert list(result.thinking_ids) == ids("yes yes yesWait no no no")[:7]
     assert result.thinking == "yes yes yesWait no no no"
     # It was cut, but since its last round stopped by itself it gets no cue.
@@ -116,17 +119,12 @@ def test_each_round_of_the_harness_has_the_whole_cap_and_ids_are_cut_but_not_the
 
 def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
     engine = Replay("yes yes", "no<|im_start|>", "no<|im_start|>", "7<|im_end|>", "8<|im_end|>")
-    settings = {"thinking_n_ignore": 1, "thinking_n_ignore_str": "Wait"}
-    cut, waited = harness(engine, CHAT, CHAT, max_tokens_thinking=3, **settings)
+    cut, waited = harness(engine, CHAT, CHAT, max_tokens_thinking=3, **WAIT)
     assert (len(cut.requests), len(waited.requests)) == (2, 3)
     assert list(cut.final_prompt)[-3:] == ids("Final Answer:")[-3:]
     assert (cut.answer, waited.answer) == ("7", "8")
-
-
-def test_the_harness_crashes_when_every_sequence_leaves_early():
-    engine = Replay("yes yes", "yes yes")
-    with pytest.raises(LoopCrash, match="empty batch"):
-        harness(engine, CHAT, CHAT, max_tokens_thinking=2, thinking_n_ignore=1)
+    with pytest.raises(LoopCrash, match="empty batch"):  # every sequence left
+        harness(Replay("yes yes", "yes yes"), CHAT, CHAT, max_tokens_thinking=2, **WAIT)
 
 
 def test_without_a_string_the_harness_only_resubmits():
@@ -170,17 +168,11 @@ def test_a_loop_gives_generations_that_can_be_graded(loop):
     def scripted(context):
         thinking = tiny_tokenizer().decode(context).split("<|im_start|>think")[1]
         if "answer" in thinking:
-            done = len(ids(thinking.split("answer")[1]))
-            return [*ids("\n7"), IM_END][done]
-        if "Wait" in thinking and loop != "harness" and thinking.endswith("no"):
-            return IM_START
+            return [*ids("\n7"), IM_END][len(ids(thinking.split("answer")[1]))]
         if "<|im_start|>" in thinking:
             return ids("answer")[0]
-        return (
-            IM_START
-            if thinking.endswith(("yes", "no"))
-            else ids("no" if "Wait" in thinking else "yes")[0]
-        )
+        said = thinking.endswith(("yes", "no"))
+        return IM_START if said else ids("no" if "Wait" in thinking else "yes")[0]
 
     settings = HarnessSettings(30, 1, "Wait", max_gen_toks=30)
     backend = ScriptedBackend(tiny_tokenizer(), scripted, context_length=10**6)
@@ -199,14 +191,12 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
     """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
     engine = BackendEngine(backend)
-    (output,) = engine.generate([compat.Request(tuple(range(10, 17)), 32_768)])
+    (output,) = engine.generate([compat.LoopRequest(tuple(range(10, 17)), 32_768)])
     assert (len(output.token_ids), output.finish_reason) == (13, "length")
     with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):
-        engine.generate([compat.Request(tuple(range(20)), 5)])
+        engine.generate([compat.LoopRequest(tuple(range(20)), 5)])
 
 
 def test_every_departure_names_a_loop_of_this_module():
-    assert {d.loop for d in DEPARTURES} == {
-        "readme", "generate_script", "harness",
-    }  # fmt: skip
-    assert all(hasattr(compat, d.loop) and d.does and d.specified for d in DEPARTURES)
+    assert {loop for loop, _, _ in DEPARTURES} == {"readme", "generate_script", "harness"}
+    assert all(hasattr(compat, loop) and does and said for loop, does, said in DEPARTURES)

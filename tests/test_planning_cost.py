@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from s1core.errors import RunError
+from s1core.errors import InputError, RunError
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.cost import ASK_BEYOND, BANDWIDTH, begin_with, cost, refuse_or_agree, shape_of
+from s1lab.planning.cost import ASK_BEYOND, BANDWIDTH, begin_with, cost, lines, shape_of
 from s1lab.planning.needs import needs
 from s1lab.planning.sft_plan import H100
 from s1lab.planning.tokens import Counter
@@ -27,26 +27,21 @@ def _no_data(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["h100", "paper"])
-def test_a_large_profile_fits_its_hardware_and_its_parts_add_up(name, tmp_path):
-    found = cost(pipeline(name, tmp_path))
-    assert found.misfits == ()
-    assert found.memory < H100.memory
-    parts = {s.step.experiments[0] for s in found.steps}
-    assert sum(len(found.of(part).steps) for part in parts) == len(found.steps)
-    low, high = found.gpu_hours
-    assert 0 < low < high
-    assert sum(found.of(part).gpu_hours[1] for part in parts) == pytest.approx(high)
-    assert found.tokens.low <= found.tokens.expected <= found.tokens.high
-
-
-@pytest.mark.parametrize("name", ["h100", "paper"])
-def test_a_large_profile_is_complete(name):
+def test_a_large_profile_is_complete_fits_its_hardware_and_its_parts_add_up(name, tmp_path):
     profile = profiles.load(name)
     wanted = {experiment.name for experiment, _ in experiments.conditions(profile)}
     assert wanted == {experiment.name for experiment in experiments.EXPERIMENTS}
     assert {"AIME24", "AIME25", "MATH500", "GPQA Diamond"} == set(needs(profile).benchmarks)
     assert re.search("@[0-9a-f]{40}$", profile.model)
     assert profile.sft["max_seq_len"] == 32_768
+    found = cost(pipeline(name, tmp_path))
+    steps = found.steps
+    assert found.misfits == () and 0 < steps.best.sum() < steps.worst.sum()
+    assert steps.memory.max() < H100.memory
+    assert (steps.low <= steps.expected).all() and (steps.expected <= steps.high).all()
+    shown = [re.findall(r"0/(\d+) ", line) for line in lines(found, price=2.0)[1:]]
+    *parts, total = [int(counts[0]) for counts in shown if counts]
+    assert sum(parts) == total == len(steps)
 
 
 def test_training_tokens_are_those_of_the_recipe(tmp_path):
@@ -76,14 +71,14 @@ def test_sampling_is_never_faster_than_memory_allows(tmp_path):
     made = pipeline("h100", tmp_path)
     weights = 2 * shape_of(made.profile.model).parameters
     ours = [
-        item
-        for item in cost(made).steps
-        if (c := item.step.condition) and (c.training is None or not c.training.released)
+        row
+        for row in cost(made).steps.itertuples()
+        if (c := row.step.condition) and (c.training is None or not c.training.released)
     ]
     assert len(ours) > 50
-    for item in ours:
-        steps = item.tokens.low / Counter(made).generations(item.step.condition)
-        assert item.seconds[0] > 0.9 * steps * weights / BANDWIDTH
+    for row in ours:
+        steps = row.low / Counter(made).generations(row.step.condition)
+        assert row.best > 0.9 * steps * weights / BANDWIDTH
 
 
 def test_32b_fits_one_gpu_in_fp8_only(tmp_path):
@@ -95,26 +90,23 @@ def test_32b_fits_one_gpu_in_fp8_only(tmp_path):
     assert cost(made).misfits == ()
 
 
-def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path):
+def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path, monkeypatch):
     made = pipeline("h100", tmp_path)
-    found = cost(made)
-    assert found.seconds[1] > ASK_BEYOND
+    assert cost(made).steps.worst.sum() > ASK_BEYOND
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path))  # an empty folder: what follows fails
     asked = []
-    refuse_or_agree(found, made, lambda question: bool(asked.append(question)) or True)
-    assert asked and "Start?" in asked[0]
-    refuse_or_agree(found, made, None)
+    for agreed in (lambda question: bool(asked.append(question)) or True, None):
+        with pytest.raises(InputError, match="is not a data mirror"):
+            begin_with(made, agreed)
+    assert len(asked) == 1 and "Start?" in asked[0]
     with pytest.raises(RunError, match="nothing was started.*--yes"):
-        refuse_or_agree(found, made, lambda question: False)
+        begin_with(made, lambda question: False)
 
 
 def test_a_profile_without_gpus_is_never_asked_about(tmp_path):
     made = pipeline("laptop", tmp_path)
-
-    def never(question: str) -> bool:
-        raise AssertionError(question)
-
-    assert begin_with(made, never) is made
-    assert cost(made, encodes=False).gpu_hours == (0, 0)
+    assert begin_with(made, lambda question: pytest.fail(question)) is made
+    assert cost(made, encodes=False).steps.worst.sum() == 0
 
 
 def test_what_is_missing_is_left_out_of_every_list(tmp_path):

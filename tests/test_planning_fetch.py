@@ -21,19 +21,10 @@ from tests.hub_server import COMMIT, TOKEN, Hub
 from tests.planning_fixtures import aime, jsonl, released, save_model, write_profile
 
 MODEL = f"org/tiny@{COMMIT}"
-GPQA = {
-    "Question": "Which?",
-    "Correct Answer": "this",
-    "Incorrect Answer 1": "that",
-    "Incorrect Answer 2": "those",
-    "Incorrect Answer 3": "these",
+GPQA = {"Question": "Which?", "Correct Answer": "this"} | {
+    f"Incorrect Answer {i}": f"that {i}" for i in (1, 2, 3)
 }
-CARD = """---
-configs:
-- config_name: gpqa_diamond
-  data_files: gpqa_diamond.jsonl
----
-"""
+CARD = "---\nconfigs:\n- config_name: gpqa_diamond\n  data_files: gpqa_diamond.jsonl\n---\n"
 
 
 @pytest.fixture(scope="module")
@@ -58,29 +49,17 @@ def hub(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory) -> Path:
-    return write_profile(
-        tmp_path_factory.mktemp("profile") / "h.yaml",
-        model=MODEL,
-        released={},
-        evaluation={"benchmarks": ["AIME24", "GPQA Diamond"]},
-        ablations={},
-    )
+    changes = {"model": MODEL, "released": {}, "ablations": {}}
+    changes["evaluation"] = {"benchmarks": ["AIME24", "GPQA Diamond"]}
+    return write_profile(tmp_path_factory.mktemp("profile") / "h.yaml", **changes)
 
 
 def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.CompletedProcess:
     clean = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_HUB_OFFLINE")}
+    clean |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(to.parent / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "s1lab.cli", "fetch", str(profile), "--to", str(to)]
     return subprocess.run(
-        [sys.executable, "-m", "s1lab.cli", "fetch", str(profile), "--to", str(to)],
-        env={
-            **clean,
-            "HF_ENDPOINT": hub.url,
-            "HF_HOME": str(to.parent / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
+        command, env=clean | environment, capture_output=True, text=True, timeout=120
     )
 
 

@@ -16,18 +16,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from s1lab import profiles
 from s1lab.cli.profile import accept
 from s1lab.pipeline import Pipeline
-from s1lab.planning.status import lines, status
+from s1lab.planning.status import lines, rate, seconds_left, status
 from s1lab.rehearsal.cut import cut
 from s1lab.runs import RunStore
-from tests.planning_fixtures import SMALL, aime, math500, released, save_model, write_mirror
-from tests.planning_fixtures import write_profile as write
+from tests import planning_fixtures as make
 
+GPQA = "GPQA Diamond"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -35,15 +36,18 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 def place(tmp_path_factory) -> Path:
     """A profile, a mirror without GPQA, and a model that does not stop by itself."""
     root = tmp_path_factory.mktemp("rehearsal")
-    save_model(root / "model", stops=False)
-    write_mirror(root / "mirror", AIME24=aime(), MATH500=math500(), s1K=released())
-    small = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24", GPQA]}}
-    small["methods"] = {**SMALL["methods"], "token_limits": []}
-    write(root / "small.yaml", **small, name="small", released={}, engine="hf", curation="")
+    make.save_model(root / "model", stops=False)
+    make.write_mirror(
+        root / "mirror", AIME24=make.aime(), MATH500=make.math500(), s1K=make.released()
+    )
+    small_profile(root / "small.yaml", "AIME24", GPQA)
     return root
 
 
-GPQA = "GPQA Diamond"
+def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
+    small = {**make.SMALL, "evaluation": {**make.SMALL["evaluation"], "benchmarks": [*benchmarks]}}
+    small["methods"] = {**make.SMALL["methods"], "token_limits": []}
+    make.write_profile(path, **small, name="small", **options)
 
 
 def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
@@ -52,14 +56,17 @@ def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
     return [sys.executable, "-m", "s1lab.cli", "rehearse", str(place / base), *options]
 
 
+def rehearse(*arguments: Any) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+
+
 @pytest.fixture(scope="module")
 def done(place) -> subprocess.CompletedProcess:
-    before = snapshot(CHECKOUT / "results")
-    finished = subprocess.run(
-        command(place, place / "out"), capture_output=True, text=True, timeout=300
-    )
+    results = CHECKOUT / "results"
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
+    finished = rehearse(place, place / "out")
     assert finished.returncode == 0, finished.stderr[-2000:]
-    assert snapshot(CHECKOUT / "results") == before
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
     return finished
 
 
@@ -70,10 +77,6 @@ def pipeline(place, done, monkeypatch) -> Pipeline:
     monkeypatch.chdir(place / "out" / "notebooks")
     store = RunStore(place / "out" / "store")
     return Pipeline(profiles.load("../profile.yaml"), store)
-
-
-def snapshot(folder: Path) -> dict[str, int]:
-    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
 def public(store: Path) -> dict[str, bytes]:
@@ -107,23 +110,22 @@ def test_a_rehearsal_is_never_accepted_as_a_result(place, pipeline, monkeypatch)
         accept(str(place / "out" / "profile.yaml"))
 
 
-def test_it_keeps_the_shape_of_the_profile():
-    for name in ("h100", "paper"):
-        full = profiles.load(name)
-        small = cut(full, "model")
-        for part in ("budgets", "waits", "benchmarks"):
-            assert len(getattr(small.evaluation, part)) == len(getattr(full.evaluation, part))
-        assert small.ablations.subsets == full.ablations.subsets
-        assert len(small.methods.token_limits) == len(full.methods.token_limits)
-        assert small.released.keys() == full.released.keys()
-        assert small.gpus == 0 and small.rehearsal and not full.rehearsal
-    assert cut(profiles.load("paper"), "model").processes == 2
+@pytest.mark.parametrize(("name", "processes"), [("h100", 1), ("paper", 2)])
+def test_it_keeps_the_shape_of_the_profile(name, processes):
+    full = profiles.load(name)
+    small = cut(full, "model")
+    for part in ("budgets", "waits", "benchmarks"):
+        assert len(getattr(small.evaluation, part)) == len(getattr(full.evaluation, part))
+    assert small.ablations.subsets == full.ablations.subsets
+    assert len(small.methods.token_limits) == len(full.methods.token_limits)
+    assert small.released.keys() == full.released.keys() and small.processes == processes
+    assert small.gpus == 0 and small.rehearsal and not full.rehearsal
 
 
 def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     whole = status(pipeline)
-    assert {p.state for p in whole.steps} == {"done"} and whole.seconds_left == 0
-    assert whole.rate(trains=True) > 0 and whole.rate(trains=False) > 0
+    assert set(whole.state) == {"done"} and seconds_left(whole) == 0
+    assert rate(whole, trains=True) > 0 and rate(whole, trains=False) > 0
     # One run is half done, as after a kill, and one has not begun.
     store = tmp_path / "store"
     shutil.copytree(pipeline.store.root, store)
@@ -133,25 +135,19 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0] + b'{"torn')
     shutil.rmtree(store / none)
     found = status(Pipeline(pipeline.profile, RunStore(store)))
-    states = {p.step.run.id: p for p in found.steps}
-    assert states[none].state == "to do" and states[half].state == "stopped"
-    assert 0 < states[half].done == states[half].total / 2
-    assert found.seconds_left > 0
-    text = "\n".join(lines(found, price=3.0))
+    states = found.set_index("run")
+    assert states.state[none] == "to do" and states.state[half] == "stopped"
+    assert 0 < states.done[half] == states.total[half] / 2
+    assert seconds_left(found) > 0
+    text = "\n".join(lines(found, gpus=1, price=3.0))
     assert "tokens/s so far" in text and "at 3 per hour" in text and "stopped" in text
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(place, tmp_path, done):
     """`paper` trains under torchrun; localhost twice stands for two hosts."""
-    row = {**SMALL, "evaluation": {**SMALL["evaluation"], "benchmarks": ["AIME24"]}}
-    row["methods"] = {**SMALL["methods"], "token_limits": []}
-    write(
-        place / "two.yaml", base="paper", **row, name="small", released={}, engine="hf", curation=""
-    )
-    ran = subprocess.run(
-        command(place, tmp_path / "two", "two.yaml"), capture_output=True, text=True, timeout=300
-    )
+    small_profile(place / "two.yaml", "AIME24", base="paper")
+    ran = rehearse(place, tmp_path / "two", "two.yaml")
     assert ran.returncode == 0, ran.stderr[-2000:]
     logs = [
         next(folder.glob("store/sft-*/public/log.jsonl")).read_text()
@@ -160,8 +156,7 @@ def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(pla
     losses = [[float(x) for x in re.findall(r'"loss":\s*([\d.]+)', log)] for log in logs]
     # In bf16, which sums in another order when weights are sharded.
     assert len(losses[0]) == 2 and losses[0] == pytest.approx(losses[1], rel=5e-3)
-    config = (tmp_path / "two" / "profile.yaml").read_text()
-    assert "processes: 2" in config
+    assert "processes: 2" in (tmp_path / "two" / "profile.yaml").read_text()
 
 
 @pytest.mark.slow
@@ -171,19 +166,15 @@ def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, 
     folder = tmp_path / "killed"
     moments = sorted(random.Random(8).sample(range(1, len(files(place / "out" / "store"))), 5))
     for moment in moments:
-        process = subprocess.Popen(
-            command(place, folder),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen(command(place, folder), **quiet, start_new_session=True)
         while process.poll() is None and len(files(folder / "store")) < moment:
             time.sleep(0.01)
         assert process.returncode is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert public(folder / "store") != theirs
-    subprocess.run(command(place, folder), check=True, capture_output=True, timeout=300)
+    assert rehearse(place, folder).returncode == 0
     assert public(folder / "store") == theirs
 
 

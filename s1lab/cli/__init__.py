@@ -5,14 +5,14 @@ from __future__ import annotations
 import typer
 
 from s1core.cli import SETTINGS, run
-from s1lab.cli import data, generations, official, planning, pocket, profile, store
+from s1lab.cli import data, official, planning, pocket, profile, store
 
 app = typer.Typer(
     name="s1lab",
     help="Reproduce the paper: plan it, run it, compare it, and read what others generated.",
     **SETTINGS,
 )
-for part in (planning, official, generations):
+for part in (planning, official):
     part.register(app)
 app.add_typer(profile.app)
 app.add_typer(data.app)

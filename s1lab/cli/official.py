@@ -1,4 +1,4 @@
-"""`s1lab loop`: the decoding loops of the official code, on any engine, faults included."""
+"""`loop` runs the official code's decoding loops, `generations` reads what released models said."""
 
 from __future__ import annotations
 
@@ -11,38 +11,36 @@ import typer
 
 from s1core.cli import options
 from s1core.cli.job import Job
+from s1lab.cli.profile import note
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
     from s1core.records import Generation, Problem
 
 LOOPS = {
-    "harness": {"--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"},
-    "readme": {"--budget", "--waits", "--ignore-str"},
-    "generate": {"--ignore-str"},
+    "harness": ("--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"),
+    "readme": ("--budget", "--waits", "--ignore-str"),
+    "generate": ("--ignore-str",),
 }
 """The official loops, and what can be chosen in each; the rest is fixed in them."""
 
+OUTCOMES = Path("results/generations")
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(
-        epilog="Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
-        "--waits 1 --output out.jsonl"
-    )(loop)
+    """Add the commands of this module to the command line."""
+    example = "Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
+    app.command(epilog=example + "--waits 1 --output out.jsonl")(loop)
+    example = "Example: s1lab generations generations --tokenizer Qwen2.5/ --check"
+    app.command(epilog=example)(generations)
 
 
 @dataclass(frozen=True)
 class OfficialJob(Job):
-    """A job whose blocks are made by an official loop.
-
-    Attributes:
-        loop: which one.
-        capped: whether a budget was given; else the loop takes one by itself.
-    """
+    """A job whose blocks are made by an official loop."""
 
     loop: str = ""
-    capped: bool = True
+    capped: bool = True  # a budget was given; else the loop takes one by itself
 
     def settings(self) -> dict[str, Any]:
         """As of any job; the cap that a loop takes by itself may depend on its prompts."""
@@ -53,7 +51,6 @@ class OfficialJob(Job):
     def make(
         self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
     ) -> Iterator[Generation]:
-        """The generations of one block."""
         from s1lab.official import loops
 
         settings = loops.HarnessSettings(
@@ -103,30 +100,22 @@ def loop(
 
     if name not in LOOPS:
         raise typer.BadParameter(f"no loop {name!r}; pick one of {', '.join(LOOPS)}")
-    given = {
-        "--budget": budget,
-        "--waits": waits,
-        "--ignore-str": ignore_str,
-        "--max-answer": max_answer,
-        "--temperature": temperature or None,
-    }
-    if fixed := [n for n, v in given.items() if v is not None and n not in LOOPS[name]]:
-        raise typer.BadParameter(
-            f"the official {name!r} loop has no {' or '.join(fixed)}; leave it out"
-        )
+    given = (budget, waits, ignore_str, max_answer, temperature or None)
+    chosen = [n for n, v in zip(LOOPS["harness"], given, strict=True) if v is not None]
+    if fixed := " or ".join(n for n in chosen if n not in LOOPS[name]):
+        raise typer.BadParameter(f"the official {name!r} loop has no {fixed}; leave it out")
     options.check_output(output, input)
     options.check_engine(backend, url, tokenizer, context_length)
-    fields = {
-        "max_thinking": budget,
-        "num_ignore": (0 if name == "harness" else 1) if waits is None else waits,
-        "ignore_str": ignore_str,
-        "max_answer": max_answer or SCRIPT_TOKENS,
-    }
-    defaults = {"max_thinking": 4096}
+    usual = 0 if name == "harness" else 1
     job = OfficialJob(
         model=model,
         problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=Budget(**{**defaults, **{k: v for k, v in fields.items() if v is not None}}),
+        budget=Budget(
+            max_thinking=4096 if budget is None else budget,
+            num_ignore=usual if waits is None else waits,
+            ignore_str="Wait" if ignore_str is None else ignore_str,
+            max_answer=max_answer or SCRIPT_TOKENS,
+        ),
         samples=1,
         temperature=temperature,
         top_p=1.0,
@@ -140,3 +129,21 @@ def loop(
         capped=budget is not None,
     )
     run_job(job, output, url, context_length)
+
+
+def generations(
+    folder: Annotated[Path, typer.Argument(help="Folder with the files (see `s1lab fetch`).")],
+    tokenizer: Annotated[Path, typer.Option(help="Qwen2.5's tokenizer.json, or its folder.")],
+    check: Annotated[bool, typer.Option("--check", help="Compare; write nothing.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder of the outcomes.")] = OUTCOMES,
+) -> None:
+    """Recompute every outcome of the released models from their logged generations (2 minutes)."""
+    from s1core.errors import RunError
+    from s1lab.generations import outcomes
+
+    made = outcomes.recompute(folder, tokenizer, note)
+    if not check:
+        outcomes.write(made, output)
+    elif changed := outcomes.differences(made, output):
+        raise RunError(f"{output}: {', '.join(changed)} differ from what was computed here")
+    options.echo(f"{output}: {len(made)} files, {'as' if check else ''} computed from {folder}")

@@ -6,20 +6,14 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from s1core.cli.options import echo, number
 from s1lab.cli.profile import Name, Seed, note, open_pipeline
 
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
-    from s1lab.planning.cost import Cost
-
-PRICE = 2.5
-"""Money per GPU-hour where none is given."""
-
+PRICE = 2.5  # money per GPU-hour where none is given
 Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
 
 
@@ -39,45 +33,18 @@ def plan(
     runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
 ) -> None:
     """Show what a profile computes and takes: tokens, GPU-hours, memory, disk, money."""
-    from s1lab.experiments import EXPERIMENTS
-    from s1lab.planning.cost import cost as cost_of
-    from s1lab.planning.cost import lines
+    from s1lab.planning.cost import cost, lines
 
     pipeline = open_pipeline(profile, seed)
-    chosen = pipeline.profile
+    chosen, found = pipeline.profile, cost(pipeline)
     echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
     echo(f"store: {pipeline.store.root}")
-    found = cost_of(pipeline)
-    for item in found.steps if runs else ():
-        state = "done" if item.step.run.is_finished else "to do"
-        echo(f"  {state:5}  {item.step.run.id:24} {item.step.label}")
-    for line in lines(found, pipeline, price, EXPERIMENTS):
+    for step, done in zip(found.steps.step, found.steps.done, strict=True) if runs else ():
+        echo(f"  {'done' if done else 'to do':5}  {step.run.id:24} {step.label}")
+    for line in lines(found, price):
         echo(line)
-    _totals(found, pipeline, price)
-
-
-def _totals(found: Cost, pipeline: Pipeline, price: float) -> None:
-    left = sum(not item.step.run.is_finished for item in found.steps)
-    how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
-    echo(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
-    echo(f"training tokens: {how}")
     if pipeline.missing:
         echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
-    if not found.gpus:
-        return
-    low, high = found.seconds
-    echo(
-        f"wall time: {low / 3600:.1f} to {high / 3600:.1f} hours on {found.gpus} GPU(s), "
-        f"{found.gpu_hours[0] * price:,.0f} to {found.gpu_hours[1] * price:,.0f} "
-        f"at {price:g} per GPU-hour"
-    )
-    echo(f"peak memory of a GPU: {found.memory / 1e9:.0f} GB")
-    echo(
-        f"disk: {found.disk / 1e9:.0f} GB for the store, "
-        f"{found.downloads / 1e9:.0f} GB of downloads"
-    )
-    for misfit in found.misfits:
-        echo(f"does not fit: {misfit}")
 
 
 def preflight(
@@ -87,21 +54,24 @@ def preflight(
     ] = False,
 ) -> None:
     """Check in under a minute what would fail later; ends with what to fix, and status 1."""
-    from s1lab.planning.cost import cost as cost_of
-    from s1lab.planning.preflight import Site
+    from s1lab.planning.cost import cost
     from s1lab.planning.preflight import preflight as check
 
-    pipeline = open_pipeline(profile, None)
-    found = cost_of(pipeline, encodes=False)
     port = os.environ.get("PORT", "29500")
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise typer.BadParameter(f"PORT is a number from 1 to 65535, not {port[:40]!r}")
-    site = Site(pipeline.store.root, found.disk, found.misfits, int(port))
-    problems = []
-    go_on = go_on or pipeline.profile.rehearsal
-    for finding in check(pipeline.profile, site, go_on=go_on):
+    pipeline = open_pipeline(profile, None)
+    found, problems = cost(pipeline, encodes=False), []
+    for finding in check(
+        pipeline.profile,
+        pipeline.store.root,
+        disk=found.disk,
+        misfits=found.misfits,
+        port=int(port),
+        go_on=go_on or pipeline.profile.rehearsal,
+    ):
         echo(str(finding))
-        problems += [finding] if finding.level == "problem" else []
+        problems += [finding] if finding.level == "PROBLEM" else []
     if problems:
         echo(f"\n{len(problems)} to fix before {pipeline.profile.name} can run:")
         for number, finding in enumerate(problems, start=1):
@@ -121,6 +91,7 @@ def fetch(
     """
     from s1lab import profiles
     from s1lab.planning.fetch import fetch as bring
+    from s1lab.planning.needs import needs
 
     if profile == "generations":
         from s1lab.generations import files
@@ -129,12 +100,13 @@ def fetch(
         if hub:
             echo(f"{files.fetch_authors(to)}: the authors' own logs")
         return
-    done = bring(profiles.load(profile), to, note)
-    for name, reason in sorted(done.missing.items()):
+    chosen = profiles.load(profile)
+    there, missing = bring(chosen, to, note)
+    for name, reason in sorted(missing.items()):
         echo(f"missing  {name}: {reason}")
-    echo(f"{to}: {len(done.files)} there, {len(done.missing)} missing")
-    if done.essential:
-        echo(f"nothing can run without {', '.join(done.essential)}", err=True)
+    echo(f"{to}: {len(there)} there, {len(missing)} missing")
+    if lost := [name for name in needs(chosen).essential if name in missing]:
+        echo(f"nothing can run without {', '.join(lost)}", err=True)
         raise typer.Exit(1)
     echo(f"use it with S1CORE_DATA_DIR={to}")
 
@@ -157,9 +129,8 @@ def rehearse(
         profile, folder, model=model, data_dir=data_dir, python=python or sys.executable, say=note
     )
     rehearsing.compute(prepared)
-    planned, used = rehearsing.compare(prepared)
-    echo(f"tokens trained on:  {planned.trained:,} planned, {used.trained:,} used")
-    echo(f"tokens generated:   {planned.expected:,} planned, {used.expected:,} used")
+    for what, (planned, used) in rehearsing.compare(prepared).items():
+        echo(f"tokens {what}: {planned:,} planned, {used:,} used")
     if not runs_only:
         root = project_root()
         pages = rehearsing.show(prepared, root / "notebooks", root / "book", note)
@@ -172,5 +143,6 @@ def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> N
     from s1lab.planning.status import lines
     from s1lab.planning.status import status as look
 
-    for line in lines(look(open_pipeline(profile, seed)), price):
+    pipeline = open_pipeline(profile, seed)
+    for line in lines(look(pipeline), pipeline.profile.gpus, price):
         echo(line)

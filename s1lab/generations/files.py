@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from s1core.checkpoints import explained
 from s1core.errors import InputError
+from s1core.records import write_atomically
+from s1lab.data.mirror import sha256
 
 HOST = "https://raw.githubusercontent.com"
 
@@ -36,15 +39,11 @@ def entries() -> list[Entry]:
 
 
 def located(folder: str | Path, entry: Entry) -> Path:
-    """The path of a file in `folder`, whole.
-
-    Raises:
-        InputError: it is missing or has another digest.
-    """
+    """The path of a file in `folder`, whole; InputError where it is missing or another."""
     path = Path(folder) / entry.file
     if not path.is_file():
         raise InputError(f"{path} is missing; `s1lab fetch generations --to FOLDER` brings it")
-    if _sha256(path.read_bytes()) != entry.sha256:
+    if sha256(path) != entry.sha256:
         raise InputError(
             f"{path} is not the file at {entry.repository}@{entry.commit[:12]} (its sha256 "
             "differs); remove it and fetch again"
@@ -52,7 +51,7 @@ def located(folder: str | Path, entry: Entry) -> Path:
     return path
 
 
-def fetch(folder: str | Path, say: Callable[[str], None], host: str = HOST) -> int:
+def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
     """Bring every file that is not there yet; returns how many were brought.
 
     Raises:
@@ -61,20 +60,17 @@ def fetch(folder: str | Path, say: Callable[[str], None], host: str = HOST) -> i
     brought = 0
     for entry in entries():
         path = Path(folder) / entry.file
-        if path.is_file() and _sha256(path.read_bytes()) == entry.sha256:
+        if path.is_file() and sha256(path) == entry.sha256:
             continue
-        address = f"{host}/{entry.repository}/{entry.commit}/{entry.path}"
+        address = f"{HOST}/{entry.repository}/{entry.commit}/{entry.path}"
         try:
             with urllib.request.urlopen(address, timeout=60) as reply:
                 content = reply.read(entry.bytes + 1)
         except OSError as error:
             raise InputError(f"{entry.file} cannot be had from {address}: {error}") from error
-        if _sha256(content) != entry.sha256:
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise InputError(f"{address} gave another file than expected (its sha256 differs)")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_atomically(path, [content.decode()])
         say(f"{entry.file}: {entry.bytes / 1e6:.1f} MB")
         brought += 1
     return brought
@@ -89,18 +85,11 @@ def fetch_authors(folder: str | Path) -> Path:
     from huggingface_hub import snapshot_download
 
     target = Path(folder) / "simplescaling_results"
-    try:
+    with explained("the authors' logs cannot be had from the Hub"):
         snapshot_download(
             "simplescaling/results",
             repo_type="dataset",
             allow_patterns=["*forcing*/**/samples_*.jsonl"],
             local_dir=target,
         )
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        summary = (str(error).splitlines() or [""])[0][:160]
-        raise InputError(f"the authors' logs cannot be had from the Hub: {summary}") from error
     return target
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

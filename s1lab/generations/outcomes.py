@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from s1core.checkpoints import explained
 from s1core.errors import InputError
 from s1core.records import write_atomically
-from s1lab.generations.files import Entry, entries, located
-from s1lab.generations.read import Count, Outcome, outcomes
+from s1lab.generations.files import entries, located
+from s1lab.generations.read import Count, outcomes
 
-SETS = ("global_mmlu", "fork", "mgsm", "simpleqa", "aime24", "authors")
-MANIFEST = "manifest.json"
-AGGREGATES = "aggregates.json"
-AUTHORS = "simplescaling_results"
-"""Folder of the authors' own logs, where the Hub was reached."""
-
-Say = Callable[[str], None]
+MANIFEST, AGGREGATES = "manifest.json", "aggregates.json"
 
 
 def counter(tokenizer: str | Path) -> Count:
@@ -36,10 +29,8 @@ def counter(tokenizer: str | Path) -> Count:
 
     path = Path(tokenizer)
     path = path / "tokenizer.json" if path.is_dir() else path
-    try:
+    with explained(f"{path} is no tokenizer"):
         loaded = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare exceptions
-        raise InputError(f"{path} is no tokenizer ({error})") from error
     if loaded.encode("<|im_start|>think\n").ids != [151644, 26865, 198]:
         raise InputError(f"{path} is not the tokenizer of Qwen2.5, by which s1.1 counts")
     return lambda texts: [
@@ -49,48 +40,37 @@ def counter(tokenizer: str | Path) -> Count:
     ]
 
 
-def recompute(folder: str | Path, tokenizer: str | Path, say: Say = lambda line: None) -> dict:
+def recompute(
+    folder: str | Path, tokenizer: str | Path, say: Callable[[str], None] = lambda line: None
+) -> dict[str, str]:
     """Every file of `folder` read again: file name to content, as `results/generations` has it.
 
     Raises:
         InputError: a file is missing, has another digest, or is not what it should be.
     """
-    count = counter(tokenizer)
-    listed = entries()
+    count, listed = counter(tokenizer), entries()
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
-    rows: dict[str, list[Outcome]] = {name: [] for name in SETS}
-    aggregates = {}
-    for entry in listed:
-        if entry.file.startswith("governor/"):
-            text = paths[entry.file].read_text(encoding="utf-8")
-            aggregates[Path(entry.file).stem] = json.loads(text)
+    authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
+    paths |= {path.relative_to(folder).as_posix(): path for path in authors}
+    aggregates, tables = {}, []
+    for file, path in paths.items():
+        if file.startswith("governor/"):
+            aggregates[path.stem] = json.loads(path.read_text(encoding="utf-8"))
             continue
-        found = outcomes(paths[entry.file], entry.file, count)
-        rows[found[0].set] += found
-        say(f"{entry.file}: {len(found)}")
-    for path in sorted(Path(folder).glob(f"{AUTHORS}/**/samples_*.jsonl")):
-        rows["authors"] += outcomes(path, path.relative_to(folder).as_posix(), count)
-    made = {f"{name}.csv": _csv(of) for name, of in rows.items() if of}
+        tables.append(outcomes(path, file, count))
+        say(f"{file}: {len(tables[-1])}")
+    made = {
+        f"{name}.csv": of.drop(columns="set").to_csv(index=False, lineterminator="\n")
+        for name, of in pd.concat(tables).groupby("set", sort=False)
+    }
     made[AGGREGATES] = json.dumps(aggregates, indent=1, sort_keys=True) + "\n"
-    made[MANIFEST] = json.dumps(_manifest(made, listed), indent=1, sort_keys=True) + "\n"
+    manifest = {
+        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()},
+        "sources": {f"{e.repository}@{e.commit}": e.licence for e in listed},
+        "rows": sum(e.rows for e in listed),
+    }
+    made[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     return made
-
-
-def _csv(found: Sequence[Outcome]) -> str:
-    names = [field.name for field in dataclasses.fields(Outcome) if field.name != "set"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    for outcome in found:
-        values = [getattr(outcome, name) for name in names]
-        writer.writerow([int(v) if isinstance(v, bool) else v for v in values])
-    return out.getvalue()
-
-
-def _manifest(made: dict[str, str], listed: Sequence[Entry]) -> dict:
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()}
-    sources = {f"{e.repository}@{e.commit}": e.licence for e in listed}
-    return {"files": digests, "sources": sources, "rows": sum(e.rows for e in listed)}
 
 
 def write(made: dict[str, str], folder: str | Path) -> None:

@@ -7,12 +7,15 @@ with the model's own tokenizer, never taken from text lengths.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes
@@ -21,61 +24,35 @@ from s1core.records import Problem, question_key, read_jsonl
 
 THINK, ANSWER, CUE = "<|im_start|>think", "<|im_start|>answer", "Final Answer:"
 
-WAITS = {
-    "bn": "অপেক্ষ",
-    "de": "Warte",
-    "en": "Wait",
-    "es": "Espera",
-    "fr": "Attend",
-    "ja": "待って",
-    "ru": "Подожд",
-    "sw": "Subiri",
-    "te": "వాహించ",
-    "th": "รอ",
-    "zh": "等待",
-}
+WAITS = json.loads(files("s1lab.generations").joinpath("waits.json").read_text(encoding="utf-8"))
 """How the forced Wait begins in each language of the one-Wait files."""
+
+COLUMNS = (
+    "set",  # which collection: "global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"
+    "model",  # as the collection names it
+    "condition",  # a cap ("500"), a number of Waits, a way of asking, or a checkpoint
+    "group",  # category or language; "" for none
+    "question",  # `question_key` of the question
+    "status",  # of the final answer: correct, wrong, no_answer or truncated
+    "method",  # how the answer was found and compared; "" where the set has one rule for all
+    "thinking_tokens",  # by the model's own tokenizer, forced tokens included
+    "cut",  # 1 where the decoder ended the thinking
+    "waits",  # forced Waits
+    "before",  # status of what was stated before the Wait; "" where nothing was, or none was forced
+    "place",  # how the Wait was found: "line" (its word opens a line after a single break),
+    # "repeated" (several do; the last is taken), "noted" (the file says), "" for none
+)
+"""An outcome: one logged generation without its text."""
 
 Count = Callable[[Sequence[str]], list[int]]
 """Texts to their numbers of tokens."""
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One logged generation without its text.
-
-    Attributes:
-        set: which collection: "global_mmlu", "fork", "mgsm", "simpleqa" or "aime24".
-        model: as the collection names it.
-        condition: a cap ("500"), a number of Waits, a way of asking, or a checkpoint.
-        group: category or language; "" for none.
-        question: `question_key` of the question.
-        status: of the final answer: correct, wrong, no_answer or truncated.
-        method: how the answer was found and compared; "" where the set has one rule for all.
-        thinking_tokens: by the model's own tokenizer, forced tokens included; -1 where that
-            tokenizer is not at hand.
-        cut: whether the decoder ended the thinking.
-        waits: forced Waits.
-        before: status of what was stated before the Wait; "" where nothing was, or none was forced.
-        place: how the Wait was found: "line" (its word opens a line after a single break),
-            "repeated" (several do; the last is taken), "noted" (the file says), "" for none.
-    """
-
-    set: str
-    model: str
-    condition: str
-    group: str
-    question: str
-    status: str
-    method: str
-    thinking_tokens: int
-    cut: bool = False
-    waits: int = 0
-    before: str = ""
-    place: str = ""
+Row = dict[str, Any]
+Draft = dict[str, Any]
+"""The columns of an outcome that say something, and `text`: the thinking, to be counted."""
 
 
-def outcomes(path: Path, name: str, count: Count) -> list[Outcome]:
+def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
     """The outcomes of one file; `name` is its path inside the collection, which says the rest.
 
     Raises:
@@ -89,19 +66,22 @@ def outcomes(path: Path, name: str, count: Count) -> list[Outcome]:
         "simplescaling_results": _authors,
     }[kind]
     try:
-        drafts = list(read(parts, read_jsonl(path)))
+        drafts = [read(row, *parts) for row in read_jsonl(path)]
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise InputError(f"{path}: a row lacks {error}; it is not the file it should be") from error
-    counted = count([thinking for _, thinking in drafts])
-    return [_counted(draft, n) for (draft, _), n in zip(drafts, counted, strict=True)]
+    counted = count([draft.pop("text") for draft in drafts])
+    usual = {"group": "", "method": "", "cut": False, "waits": 0, "before": "", "place": ""}
+    rows = [
+        usual | {"thinking_tokens": tokens} | draft
+        for draft, tokens in zip(drafts, counted, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"cut": int})
 
 
-Draft = tuple[dict[str, Any], str]
-"""The fields of an outcome but for its tokens, and the text to count."""
-
-
-def _counted(fields: dict[str, Any], tokens: int) -> Outcome:
-    return Outcome(**{"thinking_tokens": tokens, **fields})
+def _graded(problem: Problem, answer: str, kind: str, **options: bool) -> Draft:
+    verdict = grade_text(problem, answer, kind, **options)
+    key = question_key(problem.question)
+    return {"question": key, "status": verdict.status, "method": verdict.method}
 
 
 def split(text: str) -> tuple[str, str, bool]:
@@ -118,92 +98,64 @@ def split(text: str) -> tuple[str, str, bool]:
     return thought.removeprefix(THINK).removeprefix("\n"), answer if closed else "", cut
 
 
-def _harness(parts: Sequence[str], rows: Iterator[dict[str, Any]]) -> Iterator[Draft]:
+def _harness(row: Row, collection: str, model: str, file: str) -> Draft:
     """lm-evaluation-harness samples; the cap is among the arguments of the request."""
-    collection, model, file = parts
-    for row in rows:
-        doc = row["doc"]
-        limit = row["arguments"]["gen_args_0"]["arg_1"].get("max_tokens_thinking")
-        thinking, answer, cut = split(row["resps"][0][0])
-        options = {k[-1].upper(): v for k, v in doc.items() if re.fullmatch("option_[a-dA-D]", k)}
-        listed = "\n".join(f"{letter}. {words}" for letter, words in sorted(options.items()))
-        problem = Problem(f"{doc['question'].strip()}\n{listed}", row["target"])
-        verdict = grade_text(problem, answer, "multiple_choice", after_cue=cut)
-        yield (
-            {
-                "set": "fork" if collection == "fork" else "global_mmlu",
-                "model": "s1.1-32B" if limit else model,
-                "condition": str(limit or ""),
-                "group": doc.get("subject_category", ""),
-                "question": question_key(problem.question),
-                "status": verdict.status,
-                "method": verdict.method,
-                "cut": cut,
-            },
-            thinking,
-        )
+    doc = row["doc"]
+    limit = row["arguments"]["gen_args_0"]["arg_1"].get("max_tokens_thinking")
+    thinking, answer, cut = split(row["resps"][0][0])
+    options = {k[-1].upper(): v for k, v in doc.items() if re.fullmatch("option_[a-dA-D]", k)}
+    listed = "\n".join(f"{letter}. {words}" for letter, words in sorted(options.items()))
+    problem = Problem(f"{doc['question'].strip()}\n{listed}", row["target"])
+    return _graded(problem, answer, "multiple_choice", after_cue=cut) | {
+        "set": "fork" if collection == "fork" else "global_mmlu",
+        "model": "s1.1-32B" if limit else model,
+        "condition": str(limit or ""),
+        "group": doc.get("subject_category", ""),
+        "cut": cut,
+        "text": thinking,
+    }
 
 
-TASKS = {"aime": "aime", "math": "math", "gpqa": "multiple_choice"}
-"""Kind of grading by what the name of a task contains."""
-
-
-def _authors(parts: Sequence[str], rows: Iterator[dict[str, Any]]) -> Iterator[Draft]:
+def _authors(row: Row, run: str, *rest: str) -> Draft:
     """The authors' own logs: `forcing500/.../samples_aime24_figures_DATE.jsonl`, and the like."""
-    run, task = parts[0], parts[-1].removeprefix("samples_").rsplit("_", 1)[0]
-    kind = next((kind for name, kind in TASKS.items() if name in task), "math")
-    for row in rows:
-        asked, settings = (row["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1"))
-        question = asked.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-        thinking, answer, cut = split(row["resps"][0][0])
-        problem = Problem(question, str(row["target"]))
-        verdict = grade_text(problem, answer, kind, after_cue=cut)
-        yield (
-            {
-                "set": "authors",
-                "model": "s1-32B",
-                "condition": run,
-                "group": task,
-                "question": question_key(question),
-                "status": verdict.status,
-                "method": verdict.method,
-                "cut": cut,
-                "waits": int(settings.get("thinking_n_ignore") or 0),
-            },
-            thinking,
-        )
+    task = rest[-1].removeprefix("samples_").rsplit("_", 1)[0]
+    kinds = {"aime": "aime", "math": "math", "gpqa": "multiple_choice"}
+    kind = next((kind for name, kind in kinds.items() if name in task), "math")
+    asked, settings = (row["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1"))
+    question = asked.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    thinking, answer, cut = split(row["resps"][0][0])
+    return _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut) | {
+        "set": "authors",
+        "model": "s1-32B",
+        "condition": run,
+        "group": task,
+        "cut": cut,
+        "waits": int(settings.get("thinking_n_ignore") or 0),
+        "text": thinking,
+    }
 
 
-def _one_wait(parts: Sequence[str], rows: Iterator[dict[str, Any]]) -> Iterator[Draft]:
+def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
     """Files of the README's loop with one translated Wait, then the forced cue, then the answer."""
-    _, size, way, file = parts
     language = Path(file).stem
-    for row in rows:
-        _, _, text = row["output"].rpartition(THINK)
-        thinking, answer, cut = _cued(text)
-        first, place = _before_wait(thinking, WAITS[language])
-        gold, final = float(row["gold_answer"]), stated_number(answer, language)
-        earlier = stated_number(first, language, guess=False) if place else None
-        yield (
-            {
-                "set": "mgsm",
-                "model": f"s1.1-{size}",
-                "condition": way,
-                "group": language,
-                "question": question_key(str(row["prompt"])),
-                "status": "no_answer" if final is None else _verdict(gold, final),
-                "method": "",
-                "cut": cut,
-                "waits": int(bool(place)),
-                "before": "" if earlier is None else _verdict(gold, earlier),
-                "place": place,
-            },
-            thinking,
-        )
-
-
-def _verdict(gold: float, number: float) -> str:
-    return "correct" if number == gold else "wrong"
+    thinking, answer, cut = _cued(row["output"].rpartition(THINK)[2])
+    first, place = _before_wait(thinking, WAITS[language])
+    gold, final = float(row["gold_answer"]), stated_number(answer, language)
+    earlier = stated_number(first, language, guess=False) if place else None
+    verdicts = {None: "", gold: "correct"}
+    return {
+        "set": "mgsm",
+        "model": f"s1.1-{size}",
+        "condition": way,
+        "group": language,
+        "question": question_key(str(row["prompt"])),
+        "status": "no_answer" if final is None else verdicts.get(final, "wrong"),
+        "cut": cut,
+        "waits": int(bool(place)),
+        "before": verdicts.get(earlier, "wrong"),
+        "place": place,
+        "text": thinking,
+    }
 
 
 def _cued(text: str) -> tuple[str, str, bool]:
@@ -220,7 +172,7 @@ def _cued(text: str) -> tuple[str, str, bool]:
 
 
 def _before_wait(thinking: str, word: str) -> tuple[str, str]:
-    """What stands before the forced Wait, and how it was found (see `Outcome.place`)."""
+    """What stands before the forced Wait, and how it was found (see `COLUMNS`)."""
     found = [m.start() for m in re.finditer(rf"(?<!\n)\n{re.escape(word)}", thinking)]
     if not found:
         return "", ""
@@ -256,48 +208,35 @@ def _numbers(text: str) -> list[float]:
     return [float(re.sub(r"[,\u202f\xa0 ]", "", n)) for n in _NUMBER.findall(text)]
 
 
-def _noted_waits(parts: Sequence[str], rows: Iterator[dict[str, Any]]) -> Iterator[Draft]:
+def _noted_waits(row: Row, _: str, file: str) -> Draft:
     """Files that note where each Wait was put, and another model's verdict (A, B or C)."""
-    _, file = parts
     model, _, waits = Path(file).stem.split("_")
     verdicts = {"A": "correct", "B": "wrong", "C": "no_answer"}
-    for row in rows:
-        yield (
-            {
-                "set": "simpleqa",
-                "model": model,
-                "condition": waits.removeprefix("exd"),
-                "group": "",
-                "question": question_key(row["problem"]),
-                "status": verdicts[row["grading"]],
-                "method": "",
-                "thinking_tokens": int(row["thinking_tokens"]),
-                "cut": not row["response"],
-                "waits": len(row.get("append_wait_place") or ()),
-                "place": "noted" if row.get("append_wait_place") else "",
-            },
-            "",
-        )
+    return {
+        "set": "simpleqa",
+        "model": model,
+        "condition": waits.removeprefix("exd"),
+        "question": question_key(row["problem"]),
+        "status": verdicts[row["grading"]],
+        "thinking_tokens": int(row["thinking_tokens"]),
+        "cut": not row["response"],
+        "waits": len(row.get("append_wait_place") or ()),
+        "place": "noted" if row.get("append_wait_place") else "",
+        "text": "",
+    }
 
 
-def _scores(parts: Sequence[str], rows: Iterator[dict[str, Any]]) -> Iterator[Draft]:
+def _scores(row: Row, file: str) -> Draft:
     """Score files with one response per question."""
-    (file,) = parts
-    for row in rows:
-        problem = Problem(row["question"], str(row["gt"]))
-        thinking, closed, answer = row["code"][0].partition("<|end_of_thought|>")
-        verdict = grade_text(problem, answer, "aime", cut_off=not closed)
-        stored = "stored correct" if row["score"][0] is True else "stored wrong"
-        yield (
-            {
-                "set": "aime24",
-                "model": "Sky-T1 32B run",
-                "condition": Path(file).stem.removeprefix("checkpoint-"),
-                "group": "",
-                "question": question_key(problem.question),
-                "status": verdict.status,
-                "method": f"{verdict.method}; {stored}",
-                "cut": not closed,
-            },
-            thinking,
-        )
+    problem = Problem(row["question"], str(row["gt"]))
+    thinking, closed, answer = row["code"][0].partition("<|end_of_thought|>")
+    graded = _graded(problem, answer, "aime", cut_off=not closed)
+    stored = "stored correct" if row["score"][0] is True else "stored wrong"
+    return graded | {
+        "set": "aime24",
+        "model": "Sky-T1 32B run",
+        "condition": Path(file).stem.removeprefix("checkpoint-"),
+        "method": f"{graded['method']}; {stored}",
+        "cut": not closed,
+        "text": thinking,
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +17,23 @@ from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
 from s1lab.generations.outcomes import AGGREGATES, table
 
-FOLDER = "generations"
-"""Below `results/`."""
-
+FOLDER = "generations"  # below `results/`
+MEASURES = {"thinking_tokens": ("thinking_tokens", "mean"), "cut": ("cut", "sum")}
 CAPS = (500, 1000, 2000, 4000, 8000)
+NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
 
 
-def _estimate(right: float, n: float) -> dict[str, float]:
-    interval = wilson(right, n)
-    ends = {"accuracy": interval.estimate, "low": interval.low, "high": interval.high}
-    return {"n": int(n), **ends}
+def _estimate(right: float, n: int) -> dict[str, float]:
+    found = wilson(right, n)
+    return {"n": n, "accuracy": found.estimate, "low": found.low, "high": found.high}
+
+
+def _by(of: pd.DataFrame, names: list[str], **measures: tuple[str, str]) -> pd.DataFrame:
+    """A row a group: its names, n, accuracy with its interval, and measures as for pandas' agg."""
+    groups = of.assign(right=of.status == "correct").groupby(names)
+    found = groups.agg(right=("right", "sum"), n=("right", "size"), **measures).reset_index()
+    ends = [_estimate(right, n) for right, n in zip(found.right, found.n, strict=True)]
+    return found[names].join(pd.DataFrame(ends)).join(found[list(measures)])
 
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
@@ -36,27 +42,25 @@ def caps(name: str, folder: Path) -> pd.DataFrame:
     Columns: model, cap (0 for the model that does not think), n, accuracy, low, high,
     thinking_tokens (mean), cut (how many the decoder stopped), no_answer (how many state none).
     """
-    rows = []
-    for (model, condition), of in table(name, folder).groupby(["model", "condition"], sort=False):
-        right = (of.status == "correct").sum()
-        rows.append(
-            {"model": model, "cap": int(condition or 0), **_estimate(right, len(of))}
-            | {"thinking_tokens": of.thinking_tokens.mean(), "cut": int(of.cut.sum())}
-            | {"no_answer": int(of.status.isin(["no_answer", "truncated"]).sum())}
-        )
-    return pd.DataFrame(rows).sort_values(["model", "cap"], ignore_index=True)
+    of = table(name, folder)
+    of["cap"] = of.condition.replace("", "0").astype(int)
+    of["none"] = of.status.isin(["no_answer", "truncated"])
+    return _by(of, ["model", "cap"], **MEASURES, no_answer=("none", "sum"))
 
 
-def _right(of: pd.DataFrame, **where: str) -> pd.Series:
+def _right(of: pd.DataFrame, model: str, condition: object = "") -> pd.Series:
     """1 for each question answered right, by question."""
-    chosen = of[np.logical_and.reduce([of[name] == value for name, value in where.items()])]
+    chosen = of[(of.model == model) & (of.condition == str(condition))]
     return (chosen.set_index("question").status == "correct").astype(float).sort_index()
 
 
-def paired(a: pd.Series, b: pd.Series) -> Interval:
-    """Accuracy of `a` minus that of `b` over the questions that both have."""
+def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
+    """Accuracy of `a` minus that of `b` over the questions that both have, if any."""
     both = a.index.intersection(b.index)
-    return paired_bootstrap(a[both].to_numpy(), b[both].to_numpy(), seed=0)
+    if not len(both):
+        return {"n": 0}
+    gap = paired_bootstrap(a[both].to_numpy(), b[both].to_numpy(), seed=0)
+    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
 
 
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
@@ -66,35 +70,26 @@ def cap_differences(name: str, folder: Path) -> pd.DataFrame:
     """
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
-    largest = _right(of, model="s1.1-32B", condition=str(CAPS[-1]))
-    others = {f"cap {CAPS[-1]}": largest, plain: _right(of, model=plain)}
-    rows = []
-    for cap in CAPS:
-        ours = _right(of, model="s1.1-32B", condition=str(cap))
-        for against, theirs in others.items():
-            if against == f"cap {cap}":
-                continue
-            rows.append({"cap": cap, "against": against, **_points(paired(ours, theirs))})
-    return pd.DataFrame(rows)
-
-
-def _points(gap: Interval) -> dict[str, float]:
-    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
+    ours = {cap: _right(of, "s1.1-32B", cap) for cap in CAPS}
+    others = {f"cap {CAPS[-1]}": ours[CAPS[-1]], plain: _right(of, plain)}
+    return pd.DataFrame(
+        {"cap": cap, "against": against, **_gap(right, theirs)}
+        for cap, right in ours.items()
+        for against, theirs in others.items()
+        if against != f"cap {cap}"
+    )
 
 
 def per_doubling(name: str, folder: Path) -> Interval:
     """Slope of s1.1-32B's accuracy over log2 of its mean thinking tokens, questions resampled."""
     of = table(name, folder)
     runs = [of[(of.model == "s1.1-32B") & (of.condition == str(cap))] for cap in CAPS]
-    right = np.array([_right(of, model="s1.1-32B", condition=str(cap)) for cap in CAPS])
+    right = np.array([_right(of, "s1.1-32B", cap) for cap in CAPS])
     tokens = np.array([r.set_index("question").thinking_tokens.sort_index() for r in runs])
-    rng = np.random.default_rng(0)
     n = right.shape[1]
-    draws = np.vstack([np.arange(n), rng.integers(0, n, (2_000, n))])
-    slopes = [
-        np.polyfit(np.log2(tokens[:, d].mean(axis=1)), right[:, d].mean(axis=1), 1)[0]
-        for d in draws
-    ]
+    draws = np.vstack([np.arange(n), np.random.default_rng(0).integers(0, n, (2_000, n))])
+    doublings = np.log2(tokens[:, draws].mean(axis=2))
+    slopes = [np.polyfit(x, y, 1)[0] for x, y in zip(doublings.T, right[:, draws].mean(axis=2).T)]
     low, high = np.quantile(slopes[1:], [0.025, 0.975])
     return Interval(float(slopes[0]), float(low), float(high), n, "questions resampled")
 
@@ -108,29 +103,15 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
     """
     of = table("mgsm", folder)
     rows = []
-    for value, part in of.groupby(by, sort=True):
+    for value, part in of.groupby(by):
         seen = part[(part.before != "") & (part.status != "no_answer")]
-        mended = ((seen.before == "wrong") & (seen.status == "correct")).to_numpy()
-        broken = ((seen.before == "correct") & (seen.status == "wrong")).to_numpy()
-        gap = paired_bootstrap(
-            (~broken & (seen.before == "correct")) | mended,
-            (seen.before == "correct").to_numpy(),
-            seed=0,
-        )
-        rows.append(
-            {by: value, "traces": len(part), "readable": len(seen)}
-            | {"right_before": int((seen.before == "correct").sum())}
-            | {"mended": int(mended.sum()), "broken": int(broken.sum())}
-            | {"gain": gap.estimate, "low": gap.low, "high": gap.high}
-        )
+        before, after = ((seen[name] == "correct").to_numpy() for name in ("before", "status"))
+        gap = paired_bootstrap(after, before, seed=0)
+        counts = {"traces": len(part), "readable": len(seen), "right_before": int(before.sum())}
+        counts |= {"mended": int((after & ~before).sum()), "broken": int((before & ~after).sum())}
+        ends = {"gain": gap.estimate, "low": gap.low, "high": gap.high}
+        rows.append({by: value} | counts | ends)
     return pd.DataFrame(rows)
-
-
-def places(folder: Path) -> pd.DataFrame:
-    """How many forced Waits were found, and how: one line, repeated, or not at all."""
-    of = table("mgsm", folder)
-    found = of.place.replace("", "not found").value_counts()
-    return found.rename_axis("place").reset_index(name="traces")
 
 
 def more_waits(folder: Path) -> pd.DataFrame:
@@ -139,20 +120,14 @@ def more_waits(folder: Path) -> pd.DataFrame:
     A file without the questions of the others is left out of the pairs (its `n` is 0 there).
     """
     of = table("simpleqa", folder)
-    rows = []
-    for (model, waits), part in of.groupby(["model", "condition"]):
-        base = _right(of, model=model, condition="0")
-        ours = _right(of, model=model, condition=waits)
-        both = len(base.index.intersection(ours.index))
-        gap = _points(paired(ours, base)) if waits != "0" and both else {"n": 0}
-        right = (part.status == "correct").sum()
-        rows.append(
-            {"model": model, "waits": int(waits), **_estimate(right, len(part))}
-            | {"not_attempted": (part.status == "no_answer").mean()}
-            | {"thinking_tokens": part.thinking_tokens.mean(), "empty": int(part.cut.sum())}
-            | {f"pair_{name}": value for name, value in gap.items()}
-        )
-    return pd.DataFrame(rows).sort_values(["model", "waits"], ignore_index=True)
+    of = of.assign(waits=of.condition.astype(int), none=of.status == "no_answer")
+    measures = {"not_attempted": ("none", "mean"), "thinking_tokens": MEASURES["thinking_tokens"]}
+    found = _by(of, ["model", "waits"], **measures, empty=("cut", "sum"))
+    pairs = [
+        _gap(_right(of, row.model, row.waits), _right(of, row.model, 0)) if row.waits else {"n": 0}
+        for row in found.itertuples()
+    ]
+    return found.join(pd.DataFrame(pairs).add_prefix("pair_"))
 
 
 def recounted(folder: Path) -> pd.DataFrame:
@@ -160,42 +135,31 @@ def recounted(folder: Path) -> pd.DataFrame:
 
     Columns: benchmark, kind ("cap" or "Waits"), amount, n, accuracy, low, high, tokens (mean).
     """
-    made = json.loads((folder / AGGREGATES).read_text(encoding="utf-8"))
-    rows = []
+    made, rows = json.loads((folder / AGGREGATES).read_text(encoding="utf-8")), []
     for stem, benchmark, kind, key, name, n in (
         ("E0013-s1-external", "MATH500", "cap", "curve", "budget", 500),
         ("E0014-s1-waits", "MATH500", "Waits", "ladder", "waits", 500),
         ("E0015-s1-waits-gpqa", "GPQA Diamond", "Waits", "ladder", "waits", 198),
     ):
         for row in made[stem][key]:
-            right = round(row["accuracy"] * n)
-            rows.append(
-                {"benchmark": benchmark, "kind": kind, "amount": row[name], **_estimate(right, n)}
-                | {"tokens": row["mean_tokens"]}
-            )
+            named = {"benchmark": benchmark, "kind": kind, "amount": row[name]}
+            estimate = _estimate(round(row["accuracy"] * n), n)
+            rows.append(named | estimate | {"tokens": row["mean_tokens"]})
     return pd.DataFrame(rows)
 
 
 def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
-    """Eleven checkpoints of one run on AIME24, and whether they differ by more than chance.
+    """Eleven checkpoints of one run on AIME24, and the p-value of Cochran's Q between them.
 
-    Returns:
-        step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right by
-        the log's own verdict); and the p-value of Cochran's Q over the same questions.
+    Columns: step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right
+    by the log's own verdict).
     """
     of = table("aime24", folder)
-    rows = []
-    for step, part in of.groupby(of.condition.astype(int)):
-        right = (part.status == "correct").sum()
-        stored = part.method.str.endswith("stored correct").mean()
-        rows.append(
-            {"step": step, **_estimate(right, len(part))}
-            | {"unfinished": int(part.cut.sum()), "stored": stored}
-        )
-    matrix = of.assign(right=of.status == "correct").pivot(
-        index="question", columns="condition", values="right"
-    )
-    return pd.DataFrame(rows), cochran_q(matrix.to_numpy(float))
+    of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
+    of["stored"] = of.method.str.endswith("stored correct")
+    found = _by(of, ["step"], unfinished=("cut", "sum"), stored=("stored", "mean"))
+    matrix = of.pivot(index="question", columns="condition", values="right")
+    return found, cochran_q(matrix.to_numpy(float))
 
 
 def cochran_q(right: np.ndarray) -> float:
@@ -211,9 +175,9 @@ def cochran_q(right: np.ndarray) -> float:
 
 def wait_gains(folder: Path) -> pd.DataFrame:
     """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
-    of = more_waits(folder)
-    of = of[of.pair_n > 0][["model", "waits", "pair_n", "pair_difference", "pair_low", "pair_high"]]
-    return of.rename(columns=lambda name: name.removeprefix("pair_")).reset_index(drop=True)
+    of = more_waits(folder).query("pair_n > 0").set_index(["model", "waits"])
+    pairs = of.filter(like="pair_").rename(columns=lambda name: name.removeprefix("pair_"))
+    return pairs.reset_index()
 
 
 def authors(folder: Path) -> pd.DataFrame:
@@ -222,26 +186,21 @@ def authors(folder: Path) -> pd.DataFrame:
         of = table("authors", folder)
     except InputError:
         return pd.DataFrame(columns=["run", "task", "n", "accuracy", "thinking tokens", "cut"])
-    rows = [
-        {"run": run, "task": task, **_estimate((part.status == "correct").sum(), len(part))}
-        | {"thinking_tokens": part.thinking_tokens.mean(), "cut": int(part.cut.sum())}
-        for (run, task), part in of.groupby(["condition", "group"])
-    ]
-    return shown(pd.DataFrame(rows))
-
-
-NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
+    named = of.rename(columns={"condition": "run", "group": "task"})
+    return shown(_by(named, ["run", "task"], **MEASURES))
 
 
 def cap_curves(folder: Path) -> pd.DataFrame:
     """Curve rows (`s1lab.figures.panels`) of both sets: a panel each."""
-    found = []
-    for name, panel in NAMES.items():
-        of = caps(name, folder).assign(panel=panel)
-        thinks = of.cap > 0
-        found.append(of[thinks].assign(name="s1.1-32B", series="capping", x=of.thinking_tokens))
-        found.append(of[~thinks].assign(name="Qwen2.5-32B-Instruct", series="base", x=100.0))
-    return pd.concat(found, ignore_index=True)
+    last = {"by": "cap", "key": lambda cap: cap == 0, "kind": "stable"}
+    parts = [caps(name, folder).assign(panel=panel) for name, panel in NAMES.items()]
+    of = pd.concat([part.sort_values(**last) for part in parts])
+    plain = of.cap == 0
+    return of.assign(
+        name=np.where(plain, "Qwen2.5-32B-Instruct", "s1.1-32B"),
+        series=np.where(plain, "base", "capping"),
+        x=of.thinking_tokens.mask(plain, 100.0),
+    ).reset_index(drop=True)
 
 
 def recount_curves(folder: Path) -> pd.DataFrame:
@@ -253,24 +212,20 @@ def recount_curves(folder: Path) -> pd.DataFrame:
 
 
 def caps_in_words(folder: Path) -> str:
-    """The ends of each curve, for those who cannot see it."""
-    return " ".join(
-        f"{panel}: {', '.join(_said(row) for row in caps(name, folder).itertuples())}."
-        for name, panel in NAMES.items()
-    )
+    """Every point of each curve, for those who cannot see it."""
+    said = []
+    for name, panel in NAMES.items():
+        of = caps(name, folder)
+        what = of.cap.map("cap {:,}".format).where(of.cap > 0, of.model + " without thinking")
+        said.append(f"{panel}: {', '.join(what + (100 * of.accuracy).map(' {:.1f}%'.format))}.")
+    return " ".join(said)
 
 
 def recount_in_words(folder: Path) -> str:
     """Every point of the recounted logs, for those who cannot see them."""
-    return "; ".join(
-        f"{row.benchmark}, {row.kind} {row.amount}: {100 * row.accuracy:.1f}% at {row.tokens:,.0f}"
-        for row in recounted(folder).itertuples()
-    )
-
-
-def _said(row: Any) -> str:
-    what = f"cap {row.cap:,}" if row.cap else f"{row.model} without thinking"
-    return f"{what} {100 * row.accuracy:.1f}%"
+    point = "{0.benchmark}, {0.kind} {0.amount}: {1:.1f}% at {0.tokens:,.0f}"
+    rows = recounted(folder).itertuples()
+    return "; ".join(point.format(row, 100 * row.accuracy) for row in rows)
 
 
 def numbers(folder: Path) -> dict[str, str]:
@@ -304,9 +259,9 @@ def numbers(folder: Path) -> dict[str, str]:
 
 def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
     """For people: `value` with its interval in one column, in percent, `low` and `high` gone."""
-    ends = zip(table[value], table.low, table.high, strict=True)
     words = [
-        "–" if np.isnan(v) else Interval(v, low, high, 0).percent(digits) for v, low, high in ends
+        "–" if np.isnan(ends[0]) else Interval(*ends, 0).percent(digits)
+        for ends in zip(table[value], table.low, table.high, strict=True)
     ]
     named = table.assign(**{value: words}).drop(columns=["low", "high"])
     return named.rename(columns=lambda name: name.replace("_", " "))

@@ -24,7 +24,7 @@ class LoopCrash(BackendError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoopRequest:
     """What a loop asks of its engine. String loops send text, the harness sends ids."""
 
     prompt: str | tuple[int, ...]
@@ -44,33 +44,23 @@ class Output:
     finish_reason: Literal["stop", "length"]
 
 
-class Engine(Protocol):
-    """vLLM's `LLM.generate`, as far as the loops use it."""
+class LoopEngine(Protocol):
+    """vLLM's `LLM.generate`, as far as the loops use it: one output per request."""
 
     tokenizer: Any
 
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
-        """One output per request."""
-        ...
+    def generate(self, requests: Sequence[LoopRequest]) -> list[Output]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """What a loop did for one prompt.
+    """What a loop did for one prompt."""
 
-    Attributes:
-        requests: the engine requests, in order, the answer's included.
-        final_prompt: what the answer was generated from.
-        thinking_ids: what the loop counts as thinking, where it counts.
-        thinking: the text that it keeps as thinking.
-        answer: the text of the last output.
-    """
-
-    requests: tuple[Request, ...]
-    final_prompt: str | tuple[int, ...]
-    thinking_ids: tuple[int, ...]
-    thinking: str
-    answer: str
+    requests: tuple[LoopRequest, ...]  # in order, the answer's included
+    final_prompt: str | tuple[int, ...]  # what the answer was generated from
+    thinking_ids: tuple[int, ...]  # what the loop counts as thinking, where it counts
+    thinking: str  # the text that it keeps as thinking
+    answer: str  # the text of the last output
 
 
 class BackendEngine:
@@ -78,9 +68,9 @@ class BackendEngine:
 
     def __init__(self, backend: Backend, seed: int = 0) -> None:
         self.backend, self.tokenizer, self.seed = backend, backend.tokenizer, seed
-        self.requests: list[Request] = []
+        self.requests: list[LoopRequest] = []
 
-    def generate(self, requests: Sequence[Request]) -> list[Output]:
+    def generate(self, requests: Sequence[LoopRequest]) -> list[Output]:
         """Text prompts are tokenized here, as vLLM does; an empty batch raises, as it did.
 
         As in vLLM a request ends with the context, however many tokens it may have, and one whose

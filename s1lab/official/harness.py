@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from s1core.templates import encode
@@ -14,10 +14,10 @@ from s1lab.official.engine import (
     SCRIPT_TOKENS,
     START,
     TURN_END,
-    Engine,
+    LoopEngine,
+    LoopRequest,
     LoopResult,
     Output,
-    Request,
 )
 
 
@@ -39,100 +39,69 @@ class HarnessSettings:
     temperature: float = 0.0
 
 
+@dataclass(slots=True)
+class _Row:
+    prompt: list[int]
+    thinking: list[int] = field(default_factory=list)
+    text: str = ""
+    stopped: bool = True
+    requests: list[LoopRequest] = field(default_factory=list)
+
+
 def harness(
-    engine: Engine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
+    engine: LoopEngine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
 ) -> list[LoopResult]:
     """The harness's loop: ids, a batch at a time, each round with the whole cap.
+
+    Without Waits one round, which ends at stop strings; with n of them n + 1 rounds by stop ids,
+    and whoever hits the cap leaves early. The answer follows the delimiter, with the cue where the
+    last round stopped by length.
 
     Raises:
         LoopCrash: every sequence ran to its cap before the last round, so that the next batch is
             empty.
     """
-    rows = _HarnessRows(engine, prompts, settings)
-    if settings.thinking_n_ignore:
-        rows.rounds()
-    else:
-        rows.once()
-    return rows.answers()
-
-
-class _HarnessRows:
-    def __init__(
-        self, engine: Engine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
-    ) -> None:
-        self.engine, self.settings = engine, settings
-        tokenizer = engine.tokenizer
-        start, self.end = encode(tokenizer, START), encode(tokenizer, END)
-        self.end_cue = encode(tokenizer, END + CUE)
-        self.newline = encode(tokenizer, "\n")
-        self.ignore = encode(tokenizer, settings.thinking_n_ignore_str)
-        self.prompts = [[*prompt, *start] for prompt in prompts]
-        self.requests: list[list[Request]] = [[] for _ in prompts]
-        self.thinking: list[list[int]] = [[] for _ in prompts]
-        self.text = [""] * len(prompts)
-        self.reason = ["stop"] * len(prompts)
-        cap = settings.max_tokens_thinking
+    start, end, end_cue, newline, ignore = (
+        encode(engine.tokenizer, text)
+        for text in (START, END, END + CUE, "\n", settings.thinking_n_ignore_str)
+    )
+    rows = [_Row([*prompt, *start]) for prompt in prompts]
+    cap, waits = settings.max_tokens_thinking, settings.thinking_n_ignore
+    if cap == "auto":
         longest = max(map(len, prompts), default=0)
-        room = settings.max_model_len - longest - len(start) - len(self.end_cue) - 100
-        self.cap = room if cap == "auto" else cap
+        cap = settings.max_model_len - longest - len(start) - len(end_cue) - 100
+    request = LoopRequest((), cap, temperature=settings.temperature)
+    strings = (*settings.stop, *settings.until_thinking)
+    if waits:
+        ids = tuple(encode(engine.tokenizer, string)[0] for string in strings)
+        thought = replace(request, min_tokens=1, stop_token_ids=ids)
+    else:
+        thought = replace(request, stop=strings)
+    live = rows
+    for left in range(waits, -1, -1):
+        for row, output in zip(live, _ask(engine, live, thought), strict=True):
+            row.stopped = output.finish_reason == "stop"
+            row.thinking += output.token_ids[:-1] if row.stopped else output.token_ids
+            row.text += output.text
+        live = [row for row in live if row.stopped]
+        for row in live if left else ():
+            row.thinking += ignore
+            row.text += settings.thinking_n_ignore_str
+    # The ids are cut to the cap; the text keeps what was cut.
+    counted = [tuple(row.thinking[:cap]) for row in rows]
+    for row, ids in zip(rows, counted, strict=True):
+        cue = end_cue if row.text.endswith("\n") else [*newline, *end_cue]
+        row.thinking = [*ids, *(end if row.stopped else cue)]
+    answer = replace(request, max_tokens=settings.max_gen_toks, stop=settings.stop)
+    answers = _ask(engine, rows, answer)
+    return [
+        LoopResult(tuple(row.requests), (*row.prompt, *row.thinking), ids, row.text, output.text)
+        for row, ids, output in zip(rows, counted, answers, strict=True)
+    ]
 
-    def ask(self, rows: Sequence[int], request: Request) -> list[Output]:
-        batch = [replace(request, prompt=(*self.prompts[i], *self.thinking[i])) for i in rows]
-        for row, made in zip(rows, batch, strict=True):
-            self.requests[row].append(made)
-        return self.engine.generate(batch)
 
-    def once(self) -> None:
-        """Without Waits: one round, which ends at stop strings."""
-        stop = (*self.settings.stop, *self.settings.until_thinking)
-        request = Request((), self.cap, 0, (), stop, self.settings.temperature)
-        for row, output in enumerate(self.ask(range(len(self.prompts)), request)):
-            self._extend(row, output)
-
-    def rounds(self) -> None:
-        """With Waits: n + 1 rounds by stop ids; whoever hits the cap leaves early."""
-        settings = self.settings
-        strings = (*settings.stop, *settings.until_thinking)
-        stops = tuple(encode(self.engine.tokenizer, string)[0] for string in strings)
-        request = Request((), self.cap, 1, stops, (), settings.temperature)
-        live = list(range(len(self.prompts)))
-        for number in range(settings.thinking_n_ignore + 1):
-            last, staying = number == settings.thinking_n_ignore, []
-            for row, output in zip(live, self.ask(live, request), strict=True):
-                self._extend(row, output)
-                if output.finish_reason == "stop" and not last:
-                    self.thinking[row] += self.ignore
-                    self.text[row] += settings.thinking_n_ignore_str
-                    staying.append(row)
-            live = staying
-        # The ids are cut to the cap; the text keeps what was cut.
-        self.thinking = [ids[: self.cap] for ids in self.thinking]
-
-    def _extend(self, row: int, output: Output) -> None:
-        stopped = output.finish_reason == "stop"
-        self.thinking[row] += output.token_ids[:-1] if stopped else output.token_ids
-        self.text[row] += output.text
-        self.reason[row] = output.finish_reason
-
-    def answers(self) -> list[LoopResult]:
-        """The delimiter, with the cue where the last round stopped by length; then the answer."""
-        settings, rows = self.settings, range(len(self.prompts))
-        thinking = [tuple(ids) for ids in self.thinking]
-        for row in rows:
-            if self.reason[row] == "length":
-                newline = [] if self.text[row].endswith("\n") else self.newline
-                self.thinking[row] += [*newline, *self.end_cue]
-            else:
-                self.thinking[row] += self.end
-        request = Request((), settings.max_gen_toks, 0, (), settings.stop, settings.temperature)
-        outputs = self.ask(rows, request)
-        return [
-            LoopResult(
-                requests=tuple(self.requests[row]),
-                final_prompt=(*self.prompts[row], *self.thinking[row]),
-                thinking_ids=thinking[row],
-                thinking=self.text[row],
-                answer=outputs[row].text,
-            )
-            for row in rows
-        ]
+def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list[Output]:
+    batch = [replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows]
+    for row, made in zip(rows, batch, strict=True):
+        row.requests.append(made)
+    return engine.generate(batch)

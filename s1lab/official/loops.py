@@ -11,99 +11,67 @@ lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from s1core.backends.base import Backend
 from s1core.backends.sampling import row_seed
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import answer_prompt_ids, encode
+from s1lab.official import engine as engines
 from s1lab.official.engine import (
     CUE,
     END,
-    MARK,
     SCRIPT_TOKENS,
-    START,
-    TURN_END,
-    BackendEngine,
-    Engine,
-    LoopCrash,
+    LoopEngine,
+    LoopRequest,
     LoopResult,
     Output,
-    Request,
 )
 from s1lab.official.harness import HarnessSettings, harness
-
-__all__ = [
-    "DEPARTURES",
-    "BackendEngine",
-    "Departure",
-    "Engine",
-    "HarnessSettings",
-    "LoopCrash",
-    "LoopResult",
-    "Output",
-    "Request",
-    "generate_script",
-    "harness",
-    "readme",
-    "run",
-]
-
 
 README_TOKENS = 32_000
 
 
 def readme(
-    engine: Engine,
+    engine: LoopEngine,
     prompt: str,
     max_thinking: int = README_TOKENS,
     num_ignore: int = 1,
     ignore: str = "Wait",
 ) -> LoopResult:
     """The README's loop: strings, one prompt, what is left shrinks by each output's tokens."""
-    stops = tuple(encode(engine.tokenizer, MARK) + encode(engine.tokenizer, TURN_END))
-    trail = _Trail(engine)
-    prompt = prompt + START
-    begin, left = len(prompt), max_thinking
-    output = trail.ask(Request(prompt, max_thinking, 0, stops))
-    for _ in range(num_ignore):
-        left -= len(output.token_ids)
+    return _strings(engine, prompt, max_thinking, num_ignore, ignore, shrinks=True)
+
+
+def generate_script(engine: LoopEngine, prompt: str, ignore: str = "Wait") -> LoopResult:
+    """eval/generate.py: as the README with one Wait, but every round has all the tokens."""
+    return _strings(engine, prompt, SCRIPT_TOKENS, 1, ignore, shrinks=False)
+
+
+def _strings(
+    engine: LoopEngine, prompt: str, left: int, waits: int, ignore: str, *, shrinks: bool
+) -> LoopResult:
+    end = tuple(encode(engine.tokenizer, engines.TURN_END))
+    stops = (*encode(engine.tokenizer, engines.MARK), *end)
+    requests: list[LoopRequest] = []
+
+    def ask(request: LoopRequest) -> Output:
+        requests.append(request)
+        return engine.generate([request])[0]
+
+    prompt += engines.START
+    begin = len(prompt)
+    output = ask(LoopRequest(prompt, left, 0, stops))
+    for _ in range(waits):
+        left -= len(output.token_ids) if shrinks else 0
         if left > 0:
             prompt += output.text + ignore
-            output = trail.ask(Request(prompt, left, 1, stops))
-    return _string_answer(trail, prompt + output.text, begin, SCRIPT_TOKENS)
-
-
-def generate_script(engine: Engine, prompt: str, ignore: str = "Wait") -> LoopResult:
-    """eval/generate.py: as the README with one Wait, but every round has all the tokens."""
-    stops = tuple(encode(engine.tokenizer, MARK) + encode(engine.tokenizer, TURN_END))
-    trail = _Trail(engine)
-    prompt = prompt + START
-    begin = len(prompt)
-    output = trail.ask(Request(prompt, SCRIPT_TOKENS, 0, stops))
-    prompt += output.text + ignore
-    output = trail.ask(Request(prompt, SCRIPT_TOKENS, 1, stops))
-    return _string_answer(trail, prompt + output.text, begin, SCRIPT_TOKENS)
-
-
-def _string_answer(trail: _Trail, prompt: str, begin: int, tokens: int) -> LoopResult:
-    """No delimiter, no cue: the model must write its own, or it goes on thinking."""
-    tokenizer = trail.engine.tokenizer
-    answer = trail.ask(Request(prompt, tokens, 0, tuple(encode(tokenizer, TURN_END))))
-    thinking = prompt[begin:]
-    ids = tuple(encode(tokenizer, thinking))
-    return LoopResult(tuple(trail.requests), prompt, ids, thinking, answer.text)
-
-
-@dataclass
-class _Trail:
-    engine: Engine
-    requests: list[Request] = field(default_factory=list)
-
-    def ask(self, request: Request) -> Output:
-        self.requests.append(request)
-        return self.engine.generate([request])[0]
+            output = ask(LoopRequest(prompt, left, 1, stops))
+    prompt += output.text
+    # No delimiter, no cue: the model must write its own, or it goes on thinking.
+    answer, thinking = ask(LoopRequest(prompt, SCRIPT_TOKENS, 0, end)), prompt[begin:]
+    ids = tuple(encode(engine.tokenizer, thinking))
+    return LoopResult(tuple(requests), prompt, ids, thinking, answer.text)
 
 
 def run(
@@ -127,7 +95,7 @@ def run(
     tokenizer = backend.tokenizer
     prompts = [answer_prompt_ids("s1", tokenizer, problem.question) for problem in problems]
     own = row_seed(seed, problems[0].key, 0) if problems else seed
-    engine = BackendEngine(backend, own >> 1)
+    engine = engines.BackendEngine(backend, own >> 1)
     if loop == "harness":
         results = harness(engine, prompts, settings)
     else:
@@ -140,11 +108,10 @@ def run(
             else generate_script(engine, text, ignore)
             for text in map(tokenizer.decode, prompts)
         ]
+    cue = tuple(encode(tokenizer, END + CUE))
     for problem, result in zip(problems, results, strict=True):
         answer = result.answer.removeprefix(END).removeprefix("\n")
-        cut = result.final_prompt[-len(encode(tokenizer, END + CUE)) :] == tuple(
-            encode(tokenizer, END + CUE)
-        )
+        cut = result.final_prompt[-len(cue) :] == cue
         yield Generation(
             problem_key=problem.key,
             sample=0,
@@ -159,26 +126,19 @@ def run(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """One way in which an official loop parts from the specification (`forcing.budget`)."""
-
-    loop: Literal["readme", "generate_script", "harness"]
-    does: str
-    specified: str
-
-
 DEPARTURES = (
-    Departure("readme", "Wait is not subtracted from what is left", "ignore strings count"),
-    Departure("readme", "the dropped stop token is subtracted", "a dropped token does not count"),
-    Departure("readme", "no end delimiter is forced", "exactly one follows thinking"),
-    Departure("readme", "no cue when thinking was cut", "the cue follows the delimiter then"),
-    Departure("readme", "text is tokenized again in every round", "token ids are kept"),
-    Departure("generate_script", "every round has all the tokens", "rounds share one budget"),
-    Departure("generate_script", "Wait also follows a cut round", "only an end is replaced"),
-    Departure("harness", "every round has the whole cap", "rounds share one budget"),
-    Departure("harness", "ids beyond the cap are cut, their text is not", "text is the ids' text"),
-    Departure("harness", "a cut trace whose last round stopped gets no cue", "a cut one gets it"),
-    Departure("harness", "an empty batch is submitted, and crashes", "an empty batch is empty"),
-    Departure("harness", "the delimiter has no line break without a cue", "the template's own"),
+    ("readme", "Wait is not subtracted from what is left", "ignore strings count"),
+    ("readme", "the dropped stop token is subtracted", "a dropped token does not count"),
+    ("readme", "no end delimiter is forced", "exactly one follows thinking"),
+    ("readme", "no cue when thinking was cut", "the cue follows the delimiter then"),
+    ("readme", "text is tokenized again in every round", "token ids are kept"),
+    ("generate_script", "every round has all the tokens", "rounds share one budget"),
+    ("generate_script", "Wait also follows a cut round", "only an end is replaced"),
+    ("harness", "every round has the whole cap", "rounds share one budget"),
+    ("harness", "ids beyond the cap are cut, their text is not", "text is the ids' text"),
+    ("harness", "a cut trace whose last round stopped gets no cue", "a cut one gets it"),
+    ("harness", "an empty batch is submitted, and crashes", "an empty batch is empty"),
+    ("harness", "the delimiter has no line break without a cue", "the template's own"),
 )
+"""Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
+specified."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s1core.checkpoints import SHIPPED, in_mirror, locate, split_revision
+from s1core.checkpoints import SHIPPED, explained, in_mirror, locate, split_revision
 from s1core.errors import InputError
 from s1lab.data import benchmarks
 from s1lab.data.load import examples
@@ -18,13 +18,7 @@ from s1lab.profiles import Profile
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be at hand before a profile can run.
-
-    Attributes:
-        training: data sets that are trained on; without the first nothing can run.
-        benchmarks: those that are evaluated on; the run goes on without one that cannot be had.
-        models: Hub ids or folders; the first is the one that is fine-tuned.
-    """
+    """What must be at hand before a profile can run: data sets by name, models by id or folder."""
 
     training: tuple[str, ...]
     benchmarks: tuple[str, ...]
@@ -32,7 +26,13 @@ class Needs:
 
     @property
     def datasets(self) -> tuple[str, ...]:
+        """Those that are trained on, then those that are evaluated on."""
         return (*self.training, *self.benchmarks)
+
+    @property
+    def essential(self) -> tuple[str, ...]:
+        """The training set and the model that is fine-tuned: without these nothing can run."""
+        return (*self.training[:1], *self.models[:1])
 
 
 def needs(profile: Profile) -> Needs:
@@ -40,18 +40,17 @@ def needs(profile: Profile) -> Needs:
 
     What ships with the package (the pocket pool, its models and its questions) is left out.
     """
-    training: list[str] = []
-    if profile.pool != "pocket":
-        training = [source(profile.pool).name]
-        training += [SUBSETS[name] for name in profile.ablations.subsets]
+    subsets = [SUBSETS[name] for name in profile.ablations.subsets]
+    training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
     asked = [*profile.evaluation.benchmarks, *profile.ablations.benchmarks]
     found = [benchmarks.benchmark(name) for name in asked]
-    models = [profile.model, *(arm["model"] for arm in profile.released.values())]
-    return Needs(
-        tuple(dict.fromkeys(training)),
-        tuple(dict.fromkeys(b.name for b in found if b.kind != "countdown")),
-        tuple(dict.fromkeys(str(m) for m in models if not str(m).startswith(SHIPPED))),
+    models = [str(m) for m in (profile.model, *(arm["model"] for arm in profile.released.values()))]
+    lists = (
+        training,
+        [one.name for one in found if one.kind != "countdown"],
+        [model for model in models if not model.startswith(SHIPPED)],
     )
+    return Needs(*(tuple(dict.fromkeys(names)) for names in lists))
 
 
 def find_missing(profile: Profile) -> dict[str, str]:
@@ -62,29 +61,22 @@ def find_missing(profile: Profile) -> dict[str, str]:
     Raises:
         InputError: the training set itself cannot be had: nothing can run.
     """
-    wanted = needs(profile)
-    readers: list[tuple[str, Callable[[str], Any]]] = [
-        *((name, examples) for name in wanted.training),
-        *((name, benchmarks.load) for name in wanted.benchmarks),
-        *((name, reach) for name in wanted.models[1:]),
-    ]
-    missing: dict[str, str] = {}
-    for name, read in readers:
+    wanted, missing = needs(profile), {}
+    readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, examples)
+    readers |= dict.fromkeys(wanted.benchmarks, benchmarks.load)
+    readers |= dict.fromkeys(wanted.models[1:], reach)
+    for name, read in readers.items():
         try:
             read(name)
         except InputError as error:
-            if name in wanted.training[:1]:
+            if name in wanted.essential:
                 raise
             missing[name] = str(error)
     return missing
 
 
 def reach(model: str) -> None:
-    """Look whether a model can be had, from a folder, the mirror or the Hub.
-
-    Raises:
-        InputError: it cannot; the message says why.
-    """
+    """Raise InputError unless a model can be had, from a folder, the mirror or the Hub."""
     if Path(model).exists() or in_mirror(model):
         locate(model)
     elif os.environ.get("S1CORE_DATA_DIR"):
@@ -94,20 +86,10 @@ def reach(model: str) -> None:
 
 
 def model_info(model: str, **options: Any) -> Any:
-    """What the Hub says of a model at its revision.
-
-    Raises:
-        InputError: it says nothing; the message has the client's own reason.
-    """
+    """What the Hub says of a model at its revision; InputError, with its reason, if nothing."""
     from huggingface_hub import HfApi
 
     repository, revision = split_revision(model)
-    token = os.environ.get("HF_TOKEN") or None
-    try:
-        return HfApi().model_info(
-            repository, revision=revision or None, timeout=20, token=token, **options
-        )
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        summary = (str(error).splitlines() or [""])[0][:160]
-        reason = f"{type(error).__name__}: {summary}"
-        raise InputError(f"{model} is out of reach on the Hub: {reason}") from error
+    options |= {"timeout": 20, "token": os.environ.get("HF_TOKEN") or None}
+    with explained(f"{model} is out of reach on the Hub"):
+        return HfApi().model_info(repository, revision=revision or None, **options)

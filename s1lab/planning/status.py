@@ -7,9 +7,9 @@ store really reached; where there is none yet, no time is given.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from s1core.records import Generation, read_recoverable
 from s1lab.planning.tokens import Counter
@@ -18,116 +18,85 @@ from s1lab.steps import Step
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step: its state, tokens so far and in all (expected), and seconds so far."""
-
-    step: Step
-    state: Literal["done", "running", "stopped", "to do"]
-    done: float
-    total: float
-    seconds: float
-
-    @property
-    def trains(self) -> bool:
-        return self.step.condition is None
+COLUMNS = ("run", "label", "trains", "state", "done", "total", "seconds")
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """All steps of a profile, and the GPUs that are rented meanwhile."""
+def status(pipeline: Pipeline) -> pd.DataFrame:
+    """Look at every step of a pipeline; takes no locks for longer than a glance.
 
-    steps: tuple[Progress, ...]
-    gpus: int
-
-    def rate(self, trains: bool) -> float:
-        """Tokens per second so far, of training or of sampling; 0 where none is measured."""
-        measured = [s for s in self.steps if s.trains == trains and s.done and s.seconds]
-        seconds = sum(s.seconds for s in measured)
-        return sum(s.done for s in measured) / seconds if seconds else 0.0
-
-    @property
-    def seconds_spent(self) -> float:
-        return sum(s.seconds for s in self.steps)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At the speeds so far; None while one that is needed is not measured."""
-        total = 0.0
-        for trains in (True, False):
-            left = sum(max(0.0, s.total - s.done) for s in self.steps if s.trains == trains)
-            if left and not self.rate(trains):
-                return None
-            total += left / self.rate(trains) if left else 0.0
-        return total
-
-    def money(self, seconds: float, price: float) -> float:
-        """What so many seconds cost at a price per GPU-hour."""
-        return seconds / 3600 * max(self.gpus, 1) * price
-
-
-def status(pipeline: Pipeline) -> Status:
-    """Look at every step of a pipeline; takes no locks for longer than a glance."""
+    Returns:
+        A row a step: its run, label, whether it trains, state ("done", "running", "stopped" or
+        "to do"), tokens so far (`done`) and in all (`total`, expected), and seconds so far.
+    """
     counter = Counter(pipeline)
-    found = []
+    rows: list[tuple[Any, ...]] = []
     for step in pipeline.steps():
-        tokens = counter.tokens(step)
-        total = tokens.trained if step.condition is None else tokens.expected
+        tokens, trains = counter.tokens(step), step.condition is None
+        total = tokens.trained if trains else tokens.expected
+        state, done, seconds = "to do", 0.0, 0.0
         if step.run.is_finished:
             seconds = float(step.run.provenance().get("wall_seconds", 0.0))
-            found.append(Progress(step, "done", total, total, seconds))
-        elif not step.run.path.exists():
-            found.append(Progress(step, "to do", 0, total, 0.0))
-        else:
+            state, done = "done", total
+        elif step.run.path.exists():
             with step.run.claim() as free:
                 done, seconds = _so_far(step)
-            state = "stopped" if free else "running"
-            found.append(Progress(step, state, done, max(total, done), seconds))
-    return Status(tuple(found), pipeline.profile.gpus)
+            state, total = "stopped" if free else "running", max(total, done)
+        rows.append((step.run.id, step.label, trains, state, done, total, seconds))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _so_far(step: Step) -> tuple[float, float]:
     """Tokens of a step that is under way, and seconds from its start to the last it wrote."""
-    manifest = step.run.path / "manifest.json"
-    name = "sft/log.jsonl" if step.condition is None else "results.jsonl"
-    newest: Path = step.run.path / name
-    if not (manifest.exists() and newest.exists()):
+    trains = step.condition is None
+    began = step.run.path / "manifest.json"
+    newest = step.run.path / ("sft/log.jsonl" if trains else "results.jsonl")
+    if not (began.exists() and newest.exists()):
         return 0.0, 0.0
-    kind = None if step.condition is None else Generation
-    rows, _ = read_recoverable(newest, kind)  # another process may be writing the last line
-    seconds = max(0.0, newest.stat().st_mtime - manifest.stat().st_mtime)
-    return sum(_tokens(row) for _, row in rows), seconds
+    # Another process may be writing the last line.
+    rows: Any = (row for _, row in read_recoverable(newest, None if trains else Generation)[0])
+    if trains:
+        done = sum(row["tokens"] for row in rows if isinstance(row.get("tokens"), int))
+    else:
+        done = sum(row.thinking_tokens + row.answer_tokens for row in rows)
+    return done, max(0.0, newest.stat().st_mtime - began.stat().st_mtime)
 
 
-def _tokens(row: Any) -> int:
-    """Tokens of a training step, or of a generation: all thinking, and what was answered."""
-    if isinstance(row, Generation):
-        return row.thinking_tokens + row.answer_tokens
-    tokens = row.get("tokens")
-    return tokens if isinstance(tokens, int) else 0
+def rate(found: pd.DataFrame, trains: bool) -> float:
+    """Tokens per second so far, of training or of sampling; 0 where none is measured."""
+    measured = found[(found.trains == trains) & (found.done > 0) & (found.seconds > 0)]
+    return measured.done.sum() / measured.seconds.sum() if len(measured) else 0.0
 
 
-def lines(found: Status, price: float) -> list[str]:
-    """A status as text: what runs, then the totals."""
-    done = sum(s.state == "done" for s in found.steps)
-    text = [f"{done} of {len(found.steps)} runs are finished"]
-    for progress in found.steps:
-        if progress.state in ("running", "stopped"):
-            share = progress.done / progress.total if progress.total else 0.0
-            text.append(
-                f"  {progress.state:8} {progress.step.label}: {progress.done:,.0f} of about "
-                f"{progress.total:,.0f} tokens ({share:.0%}), {progress.seconds:,.0f} s"
-            )
+def seconds_left(found: pd.DataFrame) -> float | None:
+    """At the speeds so far; None while one that is needed is not measured."""
+    total = 0.0
+    for trains, part in found.groupby("trains"):
+        left, speed = (part.total - part.done).clip(lower=0).sum(), rate(found, bool(trains))
+        if left and not speed:
+            return None
+        total += left / speed if left else 0.0
+    return total
+
+
+def lines(found: pd.DataFrame, gpus: int, price: float) -> list[str]:
+    """A status as text: what runs, then the totals, at a price per hour of each GPU."""
+    text = [f"{(found.state == 'done').sum()} of {len(found)} runs are finished"]
+    for row in found[found.state.isin(["running", "stopped"])].itertuples():
+        share = row.done / row.total if row.total else 0.0
+        text.append(
+            f"  {row.state:8} {row.label}: {row.done:,.0f} of about {row.total:,.0f} tokens "
+            f"({share:.0%}), {row.seconds:,.0f} s"
+        )
     for trains, name in ((True, "training"), (False, "sampling")):
-        if found.rate(trains):
-            text.append(f"{name}: {found.rate(trains):,.0f} tokens/s so far")
-    spent, left = found.seconds_spent, found.seconds_left
-    text.append(f"spent: {clock(spent)}, {found.money(spent, price):,.2f} at {price:g} per hour")
+        if speed := rate(found, trains):
+            text.append(f"{name}: {speed:,.0f} tokens/s so far")
+    per_second = max(gpus, 1) * price / 3600
+    spent, left = found.seconds.sum(), seconds_left(found)
+    text.append(f"spent: {clock(spent)}, {spent * per_second:,.2f} at {price:g} per hour")
     if left is None:
         return [*text, "left: not known before something was measured"]
     ready = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
-    return [*text, f"left: {clock(left)}, {found.money(left, price):,.2f}; ready {ready}"]
+    return [*text, f"left: {clock(left)}, {left * per_second:,.2f}; ready {ready}"]
 
 
 def clock(seconds: float) -> str:

@@ -21,9 +21,7 @@ from s1lab.data.sources import source
 from s1lab.planning.needs import Needs
 
 QUESTIONS = "s1K questions"
-
-LONGEST = 150
-"""Characters of a question, so that a short sequence leaves room for its trace."""
+LONGEST = 150  # characters of a question, so that a short sequence leaves room for its trace
 
 
 def rehearsal_mirror(
@@ -31,23 +29,24 @@ def rehearsal_mirror(
 ) -> Path:
     """Make the mirror of a rehearsal in `root`; what it cannot have is simply not in it.
 
-    Args:
-        data_dir: a mirror with the real files; None for the Hub.
-        wanted: what the profile needs.
-        count: examples in each training set.
+    Training sets hold `count` examples; `data_dir` is a mirror with the real files, None the Hub.
 
     Raises:
         InputError: not even s1K's questions can be had.
     """
-    root = Path(root)
+    root, entries = Path(root), []
     whole = _pool(wanted.training[0], data_dir)
-    pool = (example for example in whole if len(example.problem.question) <= LONGEST)
-    sets: dict[str, list[Any]] = {
-        name: [_row(example) for example in itertools.islice(pool, count)]
-        for name in wanted.training
-    }
-    sets |= {name: _questions(name, data_dir) for name in wanted.benchmarks}
-    entries = [_write(root, name, rows) for name, rows in sets.items() if rows]
+    pool = (_row(example) for example in whole if len(example.problem.question) <= LONGEST)
+    for name in wanted.datasets:
+        trained = name in wanted.training
+        rows = list(itertools.islice(pool, count)) if trained else _questions(name, data_dir)
+        if not rows:
+            continue
+        path = root / "datasets" / f"{name.replace(' ', '-')}.jsonl"
+        text = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        write_atomically(path, text)
+        entry = {"dir": "datasets", "file": path.name, "rows": len(rows), "source": name}
+        entries.append(entry | {"sha256": sha256(path)})
     write_atomically(root / MANIFEST, [json.dumps(entries, indent=1, ensure_ascii=False) + "\n"])
     return root
 
@@ -88,11 +87,3 @@ def _questions(name: str, data_dir: str | Path | None) -> list[dict[str, Any]]:
         return [row for file in files for row in mirror.rows(file)]
     except InputError:
         return []
-
-
-def _write(root: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write one data set; returns its line of the manifest."""
-    path = root / "datasets" / f"{name.replace(' ', '-')}.jsonl"
-    write_atomically(path, (json.dumps(r, ensure_ascii=False, default=str) + "\n" for r in rows))
-    entry = {"dir": "datasets", "file": path.name, "rows": len(rows), "source": name}
-    return entry | {"sha256": sha256(path)}

