@@ -62,7 +62,7 @@ def connect(
     timeout = options.pop("timeout", 60.0)
     retry = Retry(attempts=attempts, timeout=timeout, wait=0.01, longest_wait=0.2)
     return CompletionsBackend(
-        server + api, "tiny", tiny_tokenizer(), retry=retry, concurrency=4, **options
+        server + api, "tiny", tiny_tokenizer(), retry=retry, batch_size=4, **options
     )
 
 

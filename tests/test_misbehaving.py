@@ -151,7 +151,7 @@ def test_whatever_a_server_asks_for_a_wait_is_bounded(asked):
 
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_ctrl_c_waits_for_no_server_and_spoils_nothing_after_it(server, rows):
-    backend = connect(server, "silence", retry=Retry(timeout=20), concurrency=4)
+    backend = connect(server, "silence", retry=Retry(timeout=20), batch_size=4)
     main = threading.main_thread().ident
     interrupt = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
     started = time.monotonic()

@@ -6,7 +6,6 @@ forcing needs. An engine that can step a `Steppable` inside its own decoding loo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -68,6 +67,9 @@ class Completion:
     exact_tokens: bool = True
 
 
+Prompts, Params = Sequence[Sequence[int]], Sequence[SamplingParams]
+
+
 class Backend(Protocol):
     """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`."""
 
@@ -75,9 +77,7 @@ class Backend(Protocol):
     context_length: int
     batch_size: int
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
+    def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
         ...
 
@@ -95,16 +95,14 @@ class Steppable(Protocol):
     def take(self, sampled: Sequence[int]) -> list[int]: ...
 
 
+Machines = Sequence[Steppable]
+
+
 @runtime_checkable
 class ForcingBackend(Protocol):
     """An engine that forces natively: one pass over each row, its cache kept."""
 
-    def force(
-        self,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Steppable],
-        params: Sequence[SamplingParams],
-    ) -> list[str] | None:
+    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
         """Step every machine until it is finished; returns errors by row, None for none.
 
         Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
@@ -116,37 +114,30 @@ class Plain:
     """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
 
     def __init__(self, params: SamplingParams) -> None:
-        self.stops = frozenset(params.stop_token_ids)
-        self.finished = False
-        self.token_ids: list[int] = []
-        self.finish_reason: Literal["stop", "length"] = "length"
-        self._params = params
+        self.stops, self.finished = frozenset(params.stop_token_ids), False
+        self._params, self._ids = params, list[int]()
 
     @property
     def suppress(self) -> bool:
-        return len(self.token_ids) < self._params.min_tokens
+        return len(self._ids) < self._params.min_tokens
 
     @property
     def room(self) -> int:
         # One at a time while stops are suppressed: suppression holds for the next token only.
-        return 1 if self.suppress else self._params.max_tokens - len(self.token_ids)
-
-    def clone(self) -> Plain:
-        """The same, going its own way from here."""
-        twin = copy.copy(self)
-        twin.token_ids = list(self.token_ids)
-        return twin
+        return 1 if self.suppress else self._params.max_tokens - len(self._ids)
 
     def start(self) -> list[int]:
         return []
 
     def take(self, sampled: Sequence[int]) -> list[int]:
-        self.token_ids.extend(sampled)
-        stopped = bool(sampled) and sampled[-1] in self.stops
-        self.finished = stopped or len(self.token_ids) >= self._params.max_tokens
-        self.finish_reason = "stop" if stopped else "length"
+        self._ids += sampled
+        self.finished = self._stopped or len(self._ids) >= self._params.max_tokens
         return []
+
+    @property
+    def _stopped(self) -> bool:
+        return not self.stops.isdisjoint(self._ids[-1:])
 
     def completion(self) -> Completion:
         """What was sampled, as a `Completion`."""
-        return Completion(tuple(self.token_ids), self.finish_reason)
+        return Completion(tuple(self._ids), "stop" if self._stopped else "length")

@@ -22,15 +22,11 @@ _ATTENTION = "s1core_decode"
 class GrowingLayer(CacheLayerMixin):
     """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.length = 0
+    length = 0
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
-        capacity = key_states.shape[2] + 64
-        self.keys = _wider(key_states[:, :, :0], capacity)
-        self.values = _wider(value_states[:, :, :0], capacity)
+        self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
         self.is_initialized = True
 
     def update(
@@ -41,9 +37,7 @@ class GrowingLayer(CacheLayerMixin):
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[2]
         if end > self.keys.shape[2]:
-            capacity = max(end, 2 * self.keys.shape[2])
-            self.keys = _wider(self.keys[:, :, : self.length], capacity)
-            self.values = _wider(self.values[:, :, : self.length], capacity)
+            self._copy(slice(None), max(end + 64, 2 * self.keys.shape[2]))
         self.keys[:, :, self.length : end] = key_states
         self.values[:, :, self.length : end] = value_states
         self.length = end
@@ -51,17 +45,21 @@ class GrowingLayer(CacheLayerMixin):
 
     def move_rows(self, sources: torch.Tensor, targets: torch.Tensor, rows: int) -> None:
         """Copy rows `sources` over rows `targets`, then keep the first `rows`."""
-        for name in ("keys", "values"):
-            buffer = getattr(self, name)
+        for buffer in (self.keys, self.values):
             if len(sources):
                 buffer[targets, :, : self.length] = buffer[sources, :, : self.length]
-            setattr(self, name, buffer[:rows])
+        self.keys, self.values = self.keys[:rows], self.values[:rows]
 
     def repeat_rows(self, rows: torch.Tensor) -> None:
         """Row i becomes what row `rows[i]` was: one prefill shared by several samples."""
-        capacity = self.keys.shape[2]
-        self.keys = _wider(self.keys[:, :, : self.length][rows], capacity)
-        self.values = _wider(self.values[:, :, : self.length][rows], capacity)
+        self._copy(rows, self.keys.shape[2])
+
+    def _copy(self, rows: Any, capacity: int) -> None:
+        for name in ("keys", "values"):
+            states = getattr(self, name)[:, :, : self.length][rows]
+            buffer = states.new_empty(*states.shape[:2], capacity, states.shape[3])
+            buffer[:, :, : self.length] = states
+            setattr(self, name, buffer)
 
     def get_seq_length(self) -> int:
         return self.length
@@ -71,13 +69,6 @@ class GrowingLayer(CacheLayerMixin):
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
-
-
-def _wider(states: torch.Tensor, capacity: int) -> torch.Tensor:
-    rows, heads, length, size = states.shape
-    buffer = states.new_empty(rows, heads, capacity, size)
-    buffer[:, :, :length] = states
-    return buffer
 
 
 def _decode_attention(
@@ -113,8 +104,7 @@ AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
 @contextmanager
 def decoding(model: PreTrainedModel) -> Iterator[None]:
     """Use the decoding attention inside, where the model uses PyTorch's; restore it after."""
-    before = model.config._attn_implementation
-    training = model.training
+    before, training = model.config._attn_implementation, model.training
     model.eval()
     if before == "sdpa":
         model.set_attn_implementation(_ATTENTION)
