@@ -17,54 +17,38 @@ from s1core.errors import check_number
 class SamplingParams:
     """How one prompt is continued; names follow vLLM's.
 
-    Attributes:
-        max_tokens: most tokens to sample, the stop token included.
-        temperature: 0 takes the most likely token.
-        top_p: sample from the smallest set of tokens that holds this much probability.
-        seed: the row's own seed; None is 0.
-        stop_token_ids: sampling ends at any of these, which is then the last id returned.
-        min_tokens: no stop token among the first `min_tokens` tokens.
-        first_draw: draws of this seed already used. A generation continued over several calls
-            uses the same random numbers as one that runs through.
-
-    Raises:
-        InputError: a number outside its range.
+    A generation that is continued over several calls, `first_draw` told, uses the same random
+    numbers as one that runs through. InputError for a number outside its range.
     """
 
-    max_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop_token_ids: tuple[int, ...] = ()
-    min_tokens: int = 0
-    first_draw: int = 0
+    max_tokens: int  # most to sample, the stop token included
+    temperature: float = 0.0  # 0 takes the most likely token
+    top_p: float = 1.0  # sample from the smallest set of tokens that holds this much probability
+    seed: int | None = None  # the row's own; None is 0
+    stop_token_ids: tuple[int, ...] = ()  # sampling ends at any; it is then the last id returned
+    min_tokens: int = 0  # no stop token among the first so many
+    first_draw: int = 0  # draws of this seed already used
 
     def __post_init__(self) -> None:
         check_number("max_tokens", self.max_tokens, 1, 2**31)
         if self.temperature != 0:  # below, what is divided by it overflows
             check_number("temperature", self.temperature, 1e-4, 1e4, whole=False)
         check_number("top_p", self.top_p, 1e-9, 1, whole=False)
+        for name, most in (("min_tokens", 2**31), ("first_draw", 2**62)):
+            check_number(name, getattr(self, name), 0, most)
         check_number("seed", self.seed or 0, 0, 2**64 - 1)
-        check_number("min_tokens", self.min_tokens, 0, 2**31)
-        check_number("first_draw", self.first_draw, 0, 2**62)
         for stop in self.stop_token_ids:
             check_number("a stop token's id", stop, 0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine sampled for one prompt.
+    """What an engine sampled for one prompt, or the error that it met."""
 
-    Attributes:
-        token_ids: sampled ids; the stop token is the last when `finish_reason` is "stop".
-        finish_reason: "stop", "length", or "error" (then `error` says what happened).
-        exact_tokens: the engine took and gave token ids; False when text was re-tokenized.
-    """
-
-    token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]  # the stop token is the last where `finish_reason` is "stop"
     finish_reason: Literal["stop", "length", "error"]
     error: str = ""
-    exact_tokens: bool = True
+    exact_tokens: bool = True  # ids both ways; False where text was re-tokenized
 
 
 Prompts, Params = Sequence[Sequence[int]], Sequence[SamplingParams]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import concurrent.futures
+import contextlib
 import functools
 import json
 import os
@@ -43,19 +44,12 @@ class RequestFailed(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how patiently a request is tried again.
+    """How often a request is tried again, and for how many seconds."""
 
-    Attributes:
-        attempts: tries in all.
-        timeout: seconds after which a try has failed, however much of its answer is there.
-        wait: seconds before the second try; doubles each time.
-        longest_wait: most seconds between tries, also when the server asks for more.
-    """
-
-    attempts: int = 5
-    timeout: float = 600.0
-    wait: float = 0.5
-    longest_wait: float = 30.0
+    attempts: int = 5  # tries in all
+    timeout: float = 600.0  # of a try, however much of its answer is there
+    wait: float = 0.5  # before the second try; doubles each time
+    longest_wait: float = 30.0  # between tries, also when the server asks for more
 
     def __post_init__(self) -> None:
         check_number("attempts", self.attempts, 1, 1000)
@@ -84,13 +78,12 @@ class Client:
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
     ) -> None:
-        named = isinstance(key_variable, str) and re.fullmatch(r"(?a:[A-Z_a-z]\w*)", key_variable)
-        if not named:
+        if not re.fullmatch(r"(?a:[A-Z_a-z]\w*)", str(key_variable or "")):
             raise BackendError("key_variable is no name of an environment variable; give its name")
         self._variable = key_variable
         self.url, self.retry = self._checked(url), retry or Retry()
         self._key()
-        self._stopped = threading.Event()
+        self.stopped = threading.Event()
         self._under_way: set[concurrent.futures.Future[bytes]] = set()
         self._loop, self._openai = _loop(), _openai_client(self.url)
 
@@ -119,23 +112,19 @@ class Client:
                 pause = self.retry.pause(attempt, failed.retry_after)
                 if not failed.again:
                     raise
-                if failed.requests == self.retry.attempts or self._stopped.wait(pause):
+                if failed.requests == self.retry.attempts or self.stopped.wait(pause):
                     failed.args = (f"{failed}; gave up after {failed.requests} tries",)
                     raise
 
     def stop(self) -> None:
-        """End the requests under way and the waits between them (Ctrl-C); refuse new ones."""
-        self._stopped.set()
+        """End what is under way (Ctrl-C); refuse requests until `stopped` is cleared."""
+        self.stopped.set()
         for future in list(self._under_way):
             future.cancel()
 
-    def resume(self) -> None:
-        """Allow requests again after `stop`."""
-        self._stopped.clear()
-
     def scrub(self, text: str) -> str:
         """One line without control codes, and without the key as it is or as servers quote it."""
-        if key := os.environ.get(self._variable):
+        if key := os.environ.get(self._variable, ""):
             forms = {key, urllib.parse.quote(key, safe=""), json.dumps(key)[1:-1]}
             forms.add(base64.b64encode(key.encode()).decode())
             pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
@@ -144,8 +133,7 @@ class Client:
 
     def tells_key(self, text: str) -> bool:
         """Whether an answer holds the key (up to 9 characters, as in EMPTY, are no secret)."""
-        key = os.environ.get(self._variable, "")
-        return len(key) > 9 and key in text
+        return len(self._key()) > 9 and self._key() in text
 
     def _key(self) -> str:
         key = os.environ.get(self._variable, "")
@@ -158,28 +146,22 @@ class Client:
 
     def _checked(self, url: str) -> str:
         """The address without its last slash. Refusals never repeat it: it may hold a secret."""
-        secret: Any = False
-        secret = usable = None
-        try:
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
             parts = urllib.parse.urlsplit(url)
-            secret = "@" in parts.netloc or parts.query or parts.fragment
-            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-                usable = re.fullmatch(r"[\x21-\x7e]+", url)
-        except (ValueError, TypeError, AttributeError):
-            pass
-        if usable and not secret:
-            return url.rstrip("/")
-        wrong = "is not an http(s) one; give one such as http://host/v1"
-        if secret:
-            wrong = "must hold no user, password or query; put the key in the environment "
-            wrong += f"variable {self._variable}"
-        raise BackendError(f"the server's address {wrong}")
+            bare = not ("@" in parts.netloc or parts.query or parts.fragment)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and bare:
+                if re.fullmatch(r"[\x21-\x7e]+", url):
+                    return url.rstrip("/")
+        raise BackendError(
+            "the server's address is not an http(s) one such as http://host/v1, with no user, "
+            f"password or query; a key goes into the environment variable {self._variable}"
+        )
 
     def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
         request = self._request(path, body, self._key())
         future = asyncio.run_coroutine_threadsafe(request, self._loop)
         self._under_way.add(future)
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             future.cancel()
         try:
             return read(json.loads(future.result()))
@@ -194,12 +176,11 @@ class Client:
         import httpx2
         import openai
 
-        authorization = f"Bearer {key}" if key else openai.Omit()
-        post = functools.partial(self._openai.post, body=body)
-        ask = self._openai.get if body is None else post
-        options = {"headers": {"Authorization": authorization}}
+        options = {"headers": {"Authorization": f"Bearer {key}" if key else openai.Omit()}}
+        told = {} if body is None else {"body": body}
+        ask = self._openai.post if told else self._openai.get
         async with asyncio.timeout(self.retry.timeout):
-            return (await ask(path, cast_to=httpx2.Response, options=options)).content
+            return (await ask(path, cast_to=httpx2.Response, options=options, **told)).content
 
     def _explained(self, error: Exception) -> RequestFailed:
         """The sentence for one try that failed, and whether another could succeed."""

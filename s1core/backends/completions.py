@@ -107,7 +107,7 @@ class CompletionsBackend:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-            self._client.resume()
+            self._client.stopped.clear()
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
@@ -202,12 +202,9 @@ class CompletionsBackend:
     def _stop_id(self, choice: dict[str, Any], stops: tuple[int, ...]) -> int:
         """The stop token that the server left out of its reply, or one that stands for it."""
         told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
-        if not isinstance(told, (int, str, None.__class__)):
+        if type(told) not in (int, str, type(None)):
             raise ValueError(f"a stop reason that is {type(told).__name__}")
-        if type(told) is int and told in stops:
-            return told
-        eos = self.tokenizer.eos_token_id
-        return eos if eos in stops else min(stops)
+        return next((i for i in (told, self.tokenizer.eos_token_id) if i in stops), min(stops))
 
     def _ask_context_length(self) -> int:
         def read(reply: Any) -> int:

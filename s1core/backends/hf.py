@@ -20,7 +20,7 @@ from transformers.cache_utils import Cache
 from s1core.architectures import VOCABULARY, check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
 from s1core.backends.kv import GrowingLayer, attention_mask, context_length, decoding, windows
-from s1core.backends.sampling import choose, uniforms
+from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
 
@@ -29,9 +29,8 @@ class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
     Args:
-        model: of any architecture whose batched rows come out as each does alone; see
-            `s1core.architectures`.
-        tokenizer: its tokenizer. Ids that it does not know are never sampled.
+        model: of any architecture whose batched rows come out as each does alone.
+        tokenizer: ids that it does not know are never sampled.
         batch_size: rows decoded together.
         device: where to run; None leaves the model where it is.
 
@@ -132,13 +131,6 @@ def _as_alone(twin: Any) -> bool:
     return True
 
 
-def unknown_ids(tokenizer: Any, size: int, device: Any) -> torch.Tensor | None:
-    """Which of `size` ids the tokenizer lacks, [size] of truth values; None where none."""
-    unknown = torch.ones(size, dtype=torch.bool)
-    unknown[[token for token in tokenizer.get_vocab().values() if token < size]] = False
-    return unknown.to(device) if unknown.any() else None
-
-
 def _usable(device: Any) -> Any:
     """The device, or one sentence why there is no such."""
     try:
@@ -161,8 +153,7 @@ class _Batch:
         self.backend, self.device = backend, backend.model.device
         self.prompts, self.machines = prompts, list(machines)
         rows = len(prompts)
-        self.temperature = np.array([p.temperature for p in params], dtype=np.float64)
-        self.top_p = np.array([p.top_p for p in params], dtype=np.float64)
+        self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
         self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
         self.draws = np.array([p.first_draw for p in params], dtype=np.int64)
         # Of `unread`: the first step whose token the machine lacks.

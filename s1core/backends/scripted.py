@@ -14,10 +14,8 @@ Policy = Callable[[Sequence[int]], int]
 class ScriptedBackend:
     """A backend whose next token is a function of the tokens so far.
 
-    Args:
-        policy: what to "sample" next, in ids of `tokenizer`: the same in the same context.
-        context_length: in tokens.
-        fallback: what is sampled where the policy's choice is a suppressed stop token.
+    `policy` says the same in the same context; `fallback` is sampled where it says a stop that is
+    suppressed. `context_length` is in tokens. What was asked of `complete` is kept in `requests`.
     """
 
     batch_size = 64
@@ -30,7 +28,7 @@ class ScriptedBackend:
         self._policy, self._fallback = policy, fallback
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
-        """Continue each prompt by the policy; every request is kept in `requests`."""
+        """Continue each prompt by the policy."""
         self.requests += [(list(p), q) for p, q in zip(prompts, params, strict=True)]
         plain = [Plain(row) for row in params]
         self._step(prompts, plain, params)
