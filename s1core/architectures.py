@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
 
 from s1core.errors import InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 VOCABULARY, WINDOW = 61, 5
 """Of every twin; a window, where the model has one, is shorter than the rows compared."""
@@ -50,12 +49,26 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
 
     It has few layers and four heads. Global random numbers are left as they were.
     """
-    import torch
-
     if hasattr(model, "peft_config"):
         model = model.get_base_model()
     config = copy.deepcopy(model.config)
-    _shrink(config)
+    heads, count = config.num_attention_heads, config.num_hidden_layers
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    lists = {k: v for k, v in vars(config).items() if isinstance(v, list) and len(v) == count}
+    kinds = list(zip(*lists.values(), strict=True)) or [()] * count
+    layers = sorted({kinds.index(kind) for kind in kinds})
+    layers = layers if len(layers) > 1 else [0, count - 1]
+    experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
+    small = {name: [value[layer] for layer in layers] for name, value in lists.items()} | _SMALL
+    small |= {"sliding_window": WINDOW, "num_local_experts": experts, "num_experts": experts}
+    small |= {"num_hidden_layers": len(layers), "num_attention_heads": 4, "hidden_size": 4 * size}
+    for name in ("num_key_value_heads", "num_kv_heads"):
+        pairs = getattr(config, name, None)
+        small[name] = 4 if pairs == heads else min(pairs or 0, 2)
+    small |= dict.fromkeys(_UNSET & vars(config).keys())
+    for name, value in small.items():
+        if getattr(config, name, None) or value is None:
+            setattr(config, name, value)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(0)
         twin = type(model)(config).float().eval()
@@ -64,25 +77,3 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
     return twin
-
-
-def _shrink(config: Any) -> None:
-    heads, count = config.num_attention_heads, config.num_hidden_layers
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    lists = {k: v for k, v in vars(config).items() if isinstance(v, list) and len(v) == count}
-    kinds = [repr(kind) for kind in zip(*lists.values(), strict=True)] or [""] * count
-    layers = sorted({kinds.index(kind) for kind in kinds})
-    layers = layers if len(layers) > 1 else [0, count - 1]
-    small = {name: [value[layer] for layer in layers] for name, value in lists.items()}
-    experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
-    small |= {**_SMALL, "sliding_window": WINDOW, "num_local_experts": experts}
-    small |= {"num_experts": experts, "num_attention_heads": 4, "hidden_size": 4 * size}
-    small["num_hidden_layers"] = len(layers)
-    for name in ("num_key_value_heads", "num_kv_heads"):
-        pairs = getattr(config, name, None)
-        small[name] = 4 if pairs == heads else min(pairs or 0, 2)
-    for name, value in small.items():
-        if getattr(config, name, None):
-            setattr(config, name, value)
-    for name in _UNSET & vars(config).keys():
-        setattr(config, name, None)

@@ -23,19 +23,19 @@ def open_engine(
     context_length: int | None = None,
     **options: Any,
 ) -> Backend:
-    """Start an engine by its name, or connect to a server.
+    """Start "hf" or "vllm", or connect to a server ("completions").
 
     Args:
-        engine: "hf", "vllm" or "completions"; for the last, `url`, `tokenizer` (the model's folder
-            or Hub id) and, where the server hides it, `context_length` in tokens.
         model: a folder, a Hub id, a model that ships with s1core, or its name on the server.
         batch_size: rows decoded together, or requests in flight.
+        url: a server's, which takes `tokenizer` (the model's folder or Hub id) as well and, where
+            it hides it, `context_length` in tokens.
         options: `dtype` and `device` for hf (a GPU by default, where there is one), arguments of
             `vllm.LLM`, or a server's `timeout`, `attempts`, `key_variable` and `token_ids`.
 
     Raises:
-        BackendError: it cannot be started or reached; the message says what to do.
-        InputError: there is no such engine or checkpoint, or it does not take an option's value.
+        BackendError: it cannot be started or reached. InputError: no such engine or checkpoint,
+            or an option's value that it does not take.
     """
     options["batch_size"] = batch_size
     if engine == "completions":

@@ -98,29 +98,21 @@ class Plain:
     """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
 
     def __init__(self, params: SamplingParams) -> None:
-        self.stops, self.finished = frozenset(params.stop_token_ids), False
-        self._params, self._ids = params, list[int]()
-
-    @property
-    def suppress(self) -> bool:
-        return len(self._ids) < self._params.min_tokens
-
-    @property
-    def room(self) -> int:
-        # One at a time while stops are suppressed: suppression holds for the next token only.
-        return 1 if self.suppress else self._params.max_tokens - len(self._ids)
+        self.stops, self._params = frozenset(params.stop_token_ids), params
+        self._ids: list[int] = []
+        self.take([])
 
     def start(self) -> list[int]:
         return []
 
     def take(self, sampled: Sequence[int]) -> list[int]:
         self._ids += sampled
-        self.finished = self._stopped or len(self._ids) >= self._params.max_tokens
+        left = self._params.max_tokens - len(self._ids)
+        self._stopped = not self.stops.isdisjoint(self._ids[-1:])
+        self.finished = self._stopped or left <= 0
+        self.suppress = len(self._ids) < self._params.min_tokens
+        self.room = 1 if self.suppress else left  # suppression holds for the next token only
         return []
-
-    @property
-    def _stopped(self) -> bool:
-        return not self.stops.isdisjoint(self._ids[-1:])
 
     def completion(self) -> Completion:
         """What was sampled, as a `Completion`."""

@@ -78,14 +78,26 @@ class Client:
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
     ) -> None:
+        import openai
+
         if not re.fullmatch(r"(?a:[A-Z_a-z]\w*)", str(key_variable or "")):
             raise BackendError("key_variable is no name of an environment variable; give its name")
         self._variable = key_variable
         self.url, self.retry = self._checked(url), retry or Retry()
         self._key()
-        self.stopped = threading.Event()
+        self.stopped, self._loop = threading.Event(), _loop()
         self._under_way: set[concurrent.futures.Future[bytes]] = set()
-        self._loop, self._openai = _loop(), _openai_client(self.url)
+        self._openai = openai.AsyncOpenAI(
+            base_url=self.url,
+            api_key="each request has its own",
+            max_retries=0,  # `call` repeats half a reply too, and no unknown name
+            timeout=None,  # one limit stands around the whole try
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=openai.DefaultAsyncHttpxClient(
+                follow_redirects=False, timeout=None, event_hooks={"response": [_bounded]}
+            ),
+        )
+        self._openai.organization = self._openai.project = None  # nobody's account is told
 
     def call(
         self,
@@ -224,23 +236,6 @@ async def _bounded(reply: Any) -> None:
             raise RequestFailed(f"the reply is longer than {MOST_BYTES >> 20} MiB")
     await reply.stream.aclose()
     reply.stream = httpx2.ByteStream(bytes(body))
-
-
-def _openai_client(url: str) -> Any:
-    import openai
-
-    client = openai.AsyncOpenAI(
-        base_url=url,
-        api_key="each request has its own",
-        max_retries=0,  # `Client.call` repeats half a reply too, and no unknown name
-        timeout=None,  # one limit stands around the whole try
-        default_headers={"Accept-Encoding": "identity"},
-        http_client=openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, timeout=None, event_hooks={"response": [_bounded]}
-        ),
-    )
-    client.organization = client.project = None  # nobody's account is told to any server
-    return client
 
 
 @functools.cache

@@ -8,6 +8,7 @@ answer, and so is a reply that cannot be true.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,21 +38,19 @@ class CompletionsBackend:
     """A server's model as a backend; forcing goes over several requests per row.
 
     Args:
-        url: the server's address up to and with `/v1`; `model`: the model's name there.
+        url, key_variable, retry: see `client.Client`; `model`: the model's name there.
         tokenizer: the model's own tokenizer, or its folder or Hub id.
         context_length: in tokens; None asks the server (vLLM and llama.cpp tell, others do not).
         token_ids: send prompts as ids. None finds out with the first request that is refused.
         batch_size: requests in flight.
-        key_variable: environment variable that holds the key, if the server wants one.
-
-    Attributes:
-        exact_tokens: whether every completion so far took and gave ids; None before the first.
 
     Raises:
         BackendError: the address or the key cannot be used, or the server does not tell its
-            context length.
-        InputError: a number outside its range.
+            context length. InputError: a number outside its range.
     """
+
+    exact_tokens: bool | None = None
+    """Whether every completion so far took and gave ids; None before the first."""
 
     def __init__(
         self,
@@ -74,7 +73,6 @@ class CompletionsBackend:
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
-        self.exact_tokens: bool | None = None
         self._vocabulary = frozenset(tokenizer.get_vocab().values())
         self._token_ids = token_ids
         self.context_length = context_length or self._ask_context_length()
@@ -86,17 +84,11 @@ class CompletionsBackend:
         return self._side_by_side(self._complete_row, zip(prompts, params, strict=True))
 
     def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str]:
-        """Step every machine over requests of its own: no row waits for another's Waits.
-
-        Returns:
-            One error per row, "" for none.
-        """
+        """Step each machine by requests of its own, waiting for no other; one error per row."""
         from s1core.forcing.drive import multi_call
 
-        def row(*own: Any) -> str:
-            return multi_call(self, *([one] for one in own))[0]
-
-        return self._side_by_side(row, zip(prompts, machines, params, strict=True))
+        rows = zip(prompts, machines, params, strict=True)
+        return self._side_by_side(lambda *row: multi_call(self, *([x] for x in row))[0], rows)
 
     def _side_by_side(self, work: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
         pool = ThreadPoolExecutor(self.batch_size)
@@ -132,10 +124,8 @@ class CompletionsBackend:
 
     def _ask(self, ids: Sequence[int], params: SamplingParams) -> Completion:
         def post(prompt: list[int] | str) -> Completion:
-            body, exact = self._body(prompt, params), isinstance(prompt, list)
-            return self._client.call(
-                "/completions", body, read=lambda reply: self._read(reply, params, exact)
-            )
+            read = functools.partial(self._read, params, isinstance(prompt, list))
+            return self._client.call("/completions", self._body(prompt, params), read=read)
 
         if self._token_ids is not False:
             try:
@@ -166,7 +156,7 @@ class CompletionsBackend:
             body["logit_bias"] = {str(stop): -100 for stop in params.stop_token_ids}
         return body | (_TELL_IDS if isinstance(prompt, list) else {})
 
-    def _read(self, reply: Any, params: SamplingParams, sent_ids: bool) -> Completion:
+    def _read(self, params: SamplingParams, sent_ids: bool, reply: Any) -> Completion:
         """A completion from a reply, held to what was asked rather than believed."""
         try:
             (choice,) = reply["choices"]
@@ -191,10 +181,8 @@ class CompletionsBackend:
             return Completion(tuple(ids[: first_stop + 1]), "stop", exact_tokens=exact)
         # Text that is tokenized again may come out a little longer than it was sampled.
         if len(ids) > (most if exact else most + most // 8 + 3):
-            raise RequestFailed(
-                f"the server sampled {len(ids)} tokens where at most {most} were asked for; it "
-                "ignores max_tokens"
-            )
+            said = f"the server sampled {len(ids)} tokens where at most {most} were asked for"
+            raise RequestFailed(f"{said}; it ignores max_tokens")
         if reason == "stop" and stops and len(ids) < most:
             return Completion((*ids, self._stop_id(choice, stops)), "stop", exact_tokens=exact)
         return Completion(tuple(ids[:most]), "length", exact_tokens=exact)
@@ -216,7 +204,5 @@ class CompletionsBackend:
         try:
             return self._client.call("/models", read=read)
         except RequestFailed as failed:
-            raise BackendError(
-                f"the server does not tell the context length of {self.model!r} ({failed}); "
-                "give context_length"
-            ) from None
+            lacks = f"the server does not tell the context length of {self.model!r}"
+            raise BackendError(f"{lacks} ({failed}); give context_length") from None

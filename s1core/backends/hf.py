@@ -119,12 +119,13 @@ def _as_alone(twin: Any) -> bool:
     generator = torch.Generator().manual_seed(0)
     for lengths in ((3, 11), (11,)):
         backend = _Twin(twin)
-        prompts = [torch.randint(1, VOCABULARY, (n,), generator=generator) for n in lengths]
-        made = backend.complete([p.tolist() for p in prompts], [SamplingParams(4)] * len(prompts))
+        drawn = [torch.randint(1, VOCABULARY, (n,), generator=generator) for n in lengths]
+        prompts = [prompt.tolist() for prompt in drawn]
+        made = backend.complete(prompts, [SamplingParams(4)] * len(prompts))
         for row, (prompt, completion) in enumerate(zip(prompts, made, strict=True)):
-            ids = torch.cat([prompt, torch.tensor(completion.token_ids[:-1])])
+            ids = torch.tensor([[*prompt, *completion.token_ids[:-1]]])
             with torch.inference_mode():
-                alone = twin(input_ids=ids[None], use_cache=False).logits[0, -4:]
+                alone = twin(input_ids=ids, use_cache=False).logits[0, -4:]
             batched = torch.stack([logits[row] for logits in backend.steps])
             if not torch.allclose(batched, alone, rtol=1e-3, atol=1e-3 * float(alone.std())):
                 return False

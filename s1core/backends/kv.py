@@ -118,7 +118,7 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
 
 
 def context_length(config: Any) -> int:
-    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
+    """Most tokens of a row whose positions count alike whatever else is in the batch."""
     rope = getattr(config, "rope_parameters", None) or {}
     if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
         return rope["original_max_position_embeddings"]

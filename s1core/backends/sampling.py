@@ -45,14 +45,9 @@ def unknown_ids(tokenizer: Any, size: int, device: Any) -> torch.Tensor | None:
 def choose(
     logits: torch.Tensor, temperature: np.ndarray, top_p: np.ndarray, uniform: np.ndarray
 ) -> torch.Tensor:
-    """One token per row: the most likely where temperature is 0, else by inverse CDF.
+    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF.
 
-    Args:
-        logits: [rows, vocabulary]; forbidden ids hold -inf.
-        temperature, top_p, uniform: [rows], float64.
-
-    Returns:
-        ids, [rows], on the device of `logits`.
+    `logits` [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64.
     """
     import torch
 

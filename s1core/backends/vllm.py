@@ -49,9 +49,8 @@ class VLLMBackend:
         # The CPU build fails on a row with a seed of its own whose prompt is read in pieces.
         self._seeded = llm.llm_engine.vllm_config.device_config.device_type != "cpu"
         self.context_length = model.max_model_len
-        known = set(tokenizer.get_vocab().values())
-        self.unknown = frozenset(range(model.get_vocab_size())) - known
-        """Ids of the output layer that the tokenizer lacks; never sampled."""
+        # Ids of the output layer that the tokenizer lacks; never sampled.
+        self.unknown = set(range(model.get_vocab_size())) - set(tokenizer.get_vocab().values())
 
     @classmethod
     def from_pretrained(
@@ -71,10 +70,8 @@ class VLLMBackend:
         tokenizer = load_tokenizer(path)
         if native:
             if os.environ.setdefault(RUNNER_VARIABLE, "0") != "0":
-                raise BackendError(
-                    f"native forcing needs vLLM's first model runner: unset {RUNNER_VARIABLE}, or "
-                    "leave native out"
-                )
+                needs = f"native forcing needs vLLM's first model runner: unset {RUNNER_VARIABLE}"
+                raise BackendError(f"{needs}, or leave native out")
             options["logits_processors"] = [ForcingLogitsProcessor]
             options["logprobs_mode"] = "processed_logprobs"
             options["async_scheduling"] = False  # it sees each token before it decides the next
@@ -92,21 +89,14 @@ class VLLMBackend:
         if hot := [row.temperature for row in params if row.temperature > HOTTEST]:
             raise InputError(f"vLLM samples at temperatures up to {HOTTEST:g}, not {hot[0]:g}")
         bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= MOST_BIASED else None
-        requests = [
-            EngineParams(
-                max_tokens=row.max_tokens,
-                temperature=row.temperature,
-                top_p=row.top_p,
-                seed=row_seed(row.seed or 0, str(row.first_draw), 0)
-                if row.temperature and self._seeded
-                else None,
-                stop_token_ids=list(row.stop_token_ids),
-                min_tokens=min(row.min_tokens, row.max_tokens),
-                logit_bias=bias or None,
-                **_IDS_ONLY,
-            )
-            for row in params
-        ]
+        requests = []
+        for row in params:
+            own = {name: getattr(row, name) for name in ("max_tokens", "temperature", "top_p")}
+            own["stop_token_ids"] = list(row.stop_token_ids)
+            own["min_tokens"] = min(row.min_tokens, row.max_tokens)
+            if row.temperature and self._seeded:
+                own["seed"] = row_seed(row.seed or 0, str(row.first_draw), 0)
+            requests.append(EngineParams(logit_bias=bias or None, **own, **_IDS_ONLY))
         return [self._completion(out) for out in self._generate(prompts, requests)]
 
     def _completion(self, out: Any) -> Completion:
@@ -134,10 +124,9 @@ class NativeVLLMBackend(VLLMBackend):
         """Step every machine until it is finished; returns one error per row ("" for none)."""
         requests = []
         for prompt, machine, row in zip(prompts, machines, params, strict=True):
-            if (kind := type(machine)) is not Machine:
-                raise BackendError(
-                    f"vLLM forces budgets natively, not a {kind.__name__}; use native=False"
-                )
+            if type(machine) is not Machine:
+                kind = type(machine).__name__
+                raise BackendError(f"vLLM forces budgets natively, not a {kind}; use native=False")
             rules = {f.name: getattr(machine.rules, f.name) for f in fields(machine.rules)}
             del rules["ends_line"]  # data alone travels
             told = {
@@ -187,16 +176,16 @@ class Request:
         self._planned: list[int] = machine.start()
         self._next: tuple[Machine, list[int], list[int]] = (machine, [], [])
 
-    def settle(self) -> None:
-        """Commit the last proposal if the engine took it, else forget it."""
+    def forced(self) -> int | None:
+        """The token that must come now, if one must.
+
+        The last proposal is committed if the engine took it, else forgotten.
+        """
         if len(self._output) > self._settled:
             self.machine, sampled, self._planned = self._next
             self.machine.take(sampled)
             self._drawn, self._settled = self.draw, self._settled + 1
         self.draw, self.trying = self._drawn, self.machine
-
-    def forced(self) -> int | None:
-        """The token that must come now, if one must."""
         if not self._planned and not self.machine.finished:
             return None
         self._next = (self.machine, [], self._planned[1:])
@@ -266,15 +255,12 @@ class ForcingLogitsProcessor(LogitsProcessor):
             logits.masked_fill_(self._unknown, -torch.inf)
         decided: dict[int, tuple[int, bool]] = {}
         for index, row in self._rows.items():
-            row.settle()
             if (token := row.forced()) is not None:
                 decided[index] = (token, False)
-        free = [index for index in self._rows if index not in decided]
-        while free:
+        while free := [index for index in self._rows if index not in decided]:
             for index, token in zip(free, self._sample(logits, free), strict=True):
                 if made := self._rows[index].sampled(token):
                     decided[index] = made
-            free = [index for index in free if index not in decided]
         if decided:
             rows = torch.tensor(list(decided), device=logits.device)
             tokens = torch.tensor([token for token, _ in decided.values()], device=logits.device)
