@@ -2,8 +2,7 @@
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
 returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
-list of faults to /faults ("drop", "429", "500", "400", "hold", "malformed", "empty",
-"greedy"): the next completion requests get one each.
+list of faults to /faults: the next completion requests get one each.
 """
 
 from __future__ import annotations
@@ -83,10 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"text": tiny_tokenizer().decode(shown), "finish_reason": done.finish_reason}
         if self.path.startswith("/llama"):
             verbose = body.get("verbose") and body.get("return_tokens")
-            return {
-                "choices": [choice],
-                **({"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}),
-            }
+            told = {"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}
+            return {"choices": [choice], **told}
         choice["stop_reason"] = done.token_ids[-1] if stopped else None
         if body.get("return_token_ids") and not self.path.startswith("/text"):
             choice["token_ids"] = list(done.token_ids)

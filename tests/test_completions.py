@@ -32,12 +32,9 @@ BUDGETS = [
 @functools.cache
 def serving() -> str:
     """The address of the server; one process for all tests, ended with them."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.completions_server"],
-        cwd=Path(__file__).resolve().parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "tests.completions_server"]
+    root = Path(__file__).resolve().parents[1]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
     atexit.register(process.kill)
     port = process.stdout.readline().strip()
     assert port, "the server did not start"
@@ -55,36 +52,24 @@ def call(url: str, body: object = None):
         return json.loads(reply.read())
 
 
-def connect(
-    server: str, faults: list[str] = (), attempts: int = 4, api: str = "/v1", **options
-) -> CompletionsBackend:
+def connect(server: str, faults=(), attempts=4, api="/v1", **options) -> CompletionsBackend:
     call(server + "/faults", list(faults))
-    timeout = options.pop("timeout", 60.0)
-    retry = Retry(attempts=attempts, timeout=timeout, wait=0.01, longest_wait=0.2)
-    return CompletionsBackend(
-        server + api, "tiny", tiny_tokenizer(), retry=retry, batch_size=4, **options
-    )
+    options |= {"retry": Retry(attempts, timeout=60, wait=0.01, longest_wait=0.2), "batch_size": 4}
+    return CompletionsBackend(server + api, "tiny", tiny_tokenizer(), **options)
 
 
 def expected(problems=PROBLEMS, budgets=BUDGETS):
     return list(generate(HFBackend(tiny_model(), tiny_tokenizer()), problems, budgets))
 
 
-def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server):
-    backend = connect(server)
-    assert list(generate(backend, PROBLEMS, BUDGETS)) == expected()
+@pytest.mark.parametrize(("api", "native"), [("/v1", True), ("/v1", False), ("/llama/v1", True)])
+def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server, api, native):
+    """llama.cpp has words of its own for ids and for the context."""
+    backend = connect(server, api=api)
+    assert list(generate(backend, PROBLEMS, BUDGETS, native=native)) == expected()
     assert backend.exact_tokens
     assert backend.context_length == 512
     assert all(isinstance(request["prompt"], list) for request in call(server + "/seen"))
-
-
-def test_ids_and_context_are_read_in_the_words_of_llama_cpp_too(server):
-    backend = connect(server, api="/llama/v1")
-    assert list(generate(backend, PROBLEMS, BUDGETS)) == expected()
-    assert backend.exact_tokens
-    assert backend.context_length == 512
-    named = CompletionsBackend(server + "/llama/v1", "small", tiny_tokenizer())
-    assert named.context_length == 512
 
 
 def test_nothing_is_left_to_the_defaults_of_a_server_or_of_its_model(server):
@@ -122,11 +107,6 @@ def test_a_row_that_is_held_up_holds_up_no_other_row(server):
     rows = [prompt[apart] for prompt in prompts]
     # While one row waits for its first answer, the other goes through its Waits.
     assert rows[0] != rows[1] and rows[2] == rows[3]
-
-
-def test_rows_in_step_give_the_same(server):
-    backend = connect(server)
-    assert list(generate(backend, PROBLEMS, BUDGETS, native=False)) == expected()
 
 
 def test_a_server_that_takes_text_only_still_gets_its_waits_and_is_marked_inexact(server):
@@ -186,19 +166,16 @@ def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
     assert "not-a-real-key" not in repr(vars(backend))
 
 
-def test_the_context_length_must_be_known(server):
-    with pytest.raises(BackendError, match="give context_length"):
-        CompletionsBackend(server + "/v1", "other", tiny_tokenizer())
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("{}/v1", "give context_length"), ("http://127.0.0.1:9/v1", "no usable answer.*give context")],
+)
+def test_a_server_that_is_not_there_or_tells_no_context_is_a_clear_error(server, address, said):
+    with pytest.raises(BackendError, match=said):
+        retry = Retry(attempts=2, timeout=5, wait=0.01)
+        CompletionsBackend(address.format(server), "other", tiny_tokenizer(), retry=retry)
 
 
-def test_an_unreachable_server_is_a_clear_error():
-    retry = Retry(attempts=2, timeout=1, wait=0.01)
-    with pytest.raises(BackendError, match="no usable answer.*give context_length"):
-        CompletionsBackend("http://127.0.0.1:9/v1", "tiny", tiny_tokenizer(), retry=retry)
-
-
-def test_back_off_doubles_is_bounded_and_honours_the_server():
-    retry = Retry(wait=0.5, longest_wait=3.0)
-    assert [retry.pause(i, None) for i in range(4)] == [0.5, 1.0, 2.0, 3.0]
-    assert retry.pause(0, "2") == 2.0 and retry.pause(0, "900") == 3.0
-    assert retry.pause(0, "Wed, 21 Oct") == 0.5
+def test_a_model_is_known_by_its_alias(server):
+    named = CompletionsBackend(server + "/llama/v1", "small", tiny_tokenizer())
+    assert named.context_length == 512

@@ -38,13 +38,9 @@ def _s1core(*arguments: str) -> str:
 def test_gsm8k_under_a_budget(smollm2, data_dir, tmp_path, budget, waits):
     out = tmp_path / "out.jsonl"
     common = ["--benchmark", "GSM8K", "--data-dir", str(data_dir)]
-    print(
-        _s1core(
-            *("generate", "--model", smollm2, *common, "--limit", "20", "--output", str(out)),
-            *("--budget", str(budget), "--waits", str(waits), "--max-answer", "128"),
-            *("--batch-size", "20"),
-        )
-    )
+    options = ["--model", smollm2, "--limit", "20", "--max-answer", "128", "--batch-size", "20"]
+    options += ["--budget", str(budget), "--waits", str(waits), "--output", str(out)]
+    print(_s1core("generate", *common, *options))
     made = list(read_jsonl(out, Generation))
     assert len(made) == 20 and max(g.thinking_tokens for g in made) <= budget
     assert max(g.waits_used for g in made) <= waits
@@ -63,10 +59,9 @@ def test_one_step_of_fine_tuning_leaves_a_checkpoint_that_transformers_loads(
         for p in problems("GSM8K", data_dir)[:4]
     ]
     write_jsonl(tmp_path / "e.jsonl", rows)
-    said = _s1core(
-        *("sft", "--model", smollm2, "--data", str(tmp_path / "e.jsonl"), "--epochs", "1"),
-        *("--batch-size", "4", "--max-seq-len", "1024", "--output", str(tmp_path / "run")),
-    )
+    options = ["--epochs", "1", "--batch-size", "4", "--max-seq-len", "1024"]
+    options += ["--data", str(tmp_path / "e.jsonl"), "--output", str(tmp_path / "run")]
+    said = _s1core("sft", "--model", smollm2, *options)
     print(said)
     assert "1 steps" in said
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "final")

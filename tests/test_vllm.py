@@ -38,12 +38,8 @@ BUDGETS = [
     Budget(1000, num_ignore=1, max_answer=20),
 ]
 
-CPU = {
-    "dtype": "float32",
-    "enforce_eager": True,
-    "block_size": 32,
-    "kv_cache_memory_bytes": 256 << 20,
-}
+CPU = {"dtype": "float32", "enforce_eager": True, "block_size": 32}
+CPU |= {"kv_cache_memory_bytes": 256 << 20}
 
 
 def save(model, tokenizer, folder) -> str:
@@ -89,22 +85,10 @@ def test_a_batch_equals_its_singletons(both):
 def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
     prompts = [tiny_tokenizer().encode(f"Use {i} to make 7") for i in range(8)]
     stops = tuple(range(20))
-    params = [
-        SamplingParams(
-            5 + i, temperature=float(i % 2) * 2, seed=i, stop_token_ids=stops, min_tokens=i
-        )
-        for i in range(8)
-    ]
+    params = [SamplingParams(5 + i, i % 2 * 2.0, 1.0, i, stops, min_tokens=i) for i in range(8)]
     ours, theirs = (backend.complete(prompts, params) for backend in both)
     assert ours[::2] == theirs[::2]  # greedy
     assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
-
-
-def test_measured_thinking_is_what_was_asked_for(both):
-    budget = Budget(20, min_thinking=20, max_answer=2)
-    generations = list(generate(both[0], PROBLEMS, budget))
-    assert {g.thinking_tokens for g in generations} <= {19, 20}
-    assert all(g.waits_used or g.outcome == "truncated" for g in generations)
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -133,7 +117,6 @@ def test_ids_that_the_machine_did_not_force_are_refused():
     machine = Machine(compiled, tokenizer.encode("yes"), 100)
     with pytest.raises(BackendError, match="where another was forced"):
         replay(machine, [40], [-0.3])
-    assert issubclass(BackendError, RuntimeError)
 
 
 @pytest.mark.parametrize(("native", "temperature"), [(True, 0.0), (True, 1.0), (False, 0.0)])

@@ -32,7 +32,6 @@ BUDGETS = [
     Budget(60, max_answer=24),
     Budget(300, num_ignore=3, ignore_str=("Wait", "Hmm"), max_answer=24),
     Budget(250, num_ignore=1, ignore_str="", max_answer=24),
-    Budget(400, num_ignore=1, max_answer=24),
 ]
 
 
@@ -46,14 +45,9 @@ def url(tmp_path_factory):
     command += ["--model", locate("pocket-s1"), "--served-model-name", "pocket-s1"]
     command += ["--dtype", "float32", "--enforce-eager", "--block-size", "32"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ}
     with open(log, "w") as out:
-        process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=out,
-            cwd=log.parent,
-            env={"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ},
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=log.parent, env=environment)
     try:
         deadline = time.monotonic() + 600
         while time.monotonic() < deadline and process.poll() is None:
@@ -73,7 +67,7 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(url):
     server = CompletionsBackend(url, "pocket-s1", locate("pocket-s1"))
     reference = HFBackend.from_pretrained("pocket-s1")
     assert server.context_length == reference.context_length
-    problems, budgets = pocket.evaluation_problems(20), BUDGETS * 4
+    problems, budgets = pocket.evaluation_problems(20), BUDGETS * 5
     ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
     assert ours == theirs
     assert server.exact_tokens and any(g.waits_used for g in ours)
