@@ -27,10 +27,10 @@ SUPPORTED = [name for name in SETTINGS if name not in REFUSED]
 def build(name: str, attention: str = "eager", **other: Any) -> Any:
     kind = "Gemma3Text" if name == "Gemma3" else name
     config = getattr(transformers, kind + "Config")(**{**SETTINGS[name], **other})
+    make = getattr(transformers, name + "ForCausalLM")._from_config
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        build = getattr(transformers, name + "ForCausalLM")._from_config
-        model = build(config, attn_implementation=attention)
+        model = make(config, attn_implementation=attention)
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=0.2)

@@ -20,6 +20,7 @@ from s1core.backends import (
     follow,
     open_engine,
 )
+from s1core.backends.client import Retry
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
 from s1core.errors import BackendError, InputError
@@ -126,8 +127,7 @@ def test_samples_made_apart_equal_samples_made_together_by_problem_then_by_sampl
 
 
 def test_an_empty_batch_gives_nothing(backend):
-    assert run(backend, [], []) == [] == run(backend, [], Budget(5))
-    assert backend.complete([], []) == []
+    assert run(backend, [], []) == run(backend, [], Budget(5)) == backend.complete([], []) == []
 
 
 def test_the_stop_token_is_the_last_of_a_completion(backend):
@@ -168,21 +168,6 @@ def test_ids_outside_the_tokenizer_are_never_sampled():
     assert max(sampled) < len(tiny_tokenizer())
 
 
-def test_greedy_decoding_equals_transformers_own_generate():
-    model, tokenizer = tiny_model(), tiny_tokenizer()
-    backend = HFBackend(model, tokenizer)
-    prompts = [tokenizer.encode("Use 3 to make 7" + " yes" * i) for i in range(4)]
-    params = [SamplingParams(max_tokens=30)] * 4
-    ours = backend.complete(prompts, params)
-    unknown = list(range(len(tokenizer), model.config.vocab_size))
-    for prompt, completion in zip(prompts, ours, strict=True):
-        theirs = model.generate(
-            torch.tensor([prompt]), max_new_tokens=30, do_sample=False, eos_token_id=None,
-            suppress_tokens=unknown, pad_token_id=0,
-        )  # fmt: skip
-        assert list(completion.token_ids) == theirs[0, len(prompt) :].tolist()
-
-
 def test_decoding_leaves_the_model_as_it_was():
     model = tiny_model()
     before = (model.config._attn_implementation, model.training)
@@ -190,7 +175,7 @@ def test_decoding_leaves_the_model_as_it_was():
     assert (model.config._attn_implementation, model.training) == before
 
 
-NUMBERS = {
+SAMPLING = {
     "max_tokens": (0, -1, 1.5, True, None, "5", math.nan, 10**30),
     "temperature": (-1, math.nan, math.inf, 1e30, 1e-300, True, "1", None),
     "top_p": (0, -0.5, 1.01, math.nan, math.inf, None),
@@ -201,10 +186,17 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in NUMBERS.items() for v in vs])
-def test_sampling_parameters_have_ranges(name, value):
+PATIENCE = {"attempts": (0, -1, 1.5, True, 10**9), "timeout": (0, -1, math.nan, math.inf, "5")}
+PATIENCE |= {"wait": (-1, math.nan, None), "longest_wait": (-0.1, 1e30)}
+NUMBERS = [(Retry, name, value) for name, values in PATIENCE.items() for value in values]
+NUMBERS += [(SamplingParams, name, value) for name, values in SAMPLING.items() for value in values]
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), NUMBERS)
+def test_settings_have_ranges(kind, name, value):
+    needed = {"max_tokens": 1} if kind is SamplingParams else {}
     with pytest.raises(InputError, match=name.removesuffix("_token_ids").replace("_", ".")):
-        SamplingParams(**{"max_tokens": 1, name: value})
+        kind(**{**needed, name: value})
 
 
 WRONG = {"no dtype": ("dtype", "float99", "int8", 32), "batch_size": ("batch_size", 0, math.nan)}
@@ -281,10 +273,9 @@ def test_sampling_follows_the_distribution_and_top_p_cuts_its_tail():
     logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().repeat(20_000, 1)
     uniform = uniforms(np.arange(20_000), np.zeros(20_000))
     ones = np.ones(20_000)
-    counts = torch.bincount(choose(logits, ones, ones, uniform), minlength=4) / 20_000
-    assert torch.allclose(counts, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.015)
-    counts = torch.bincount(choose(logits, ones, ones * 0.6, uniform), minlength=4) / 20_000
-    assert torch.allclose(counts, torch.tensor([0, 0, 3 / 7, 4 / 7]), atol=0.015)
+    for top_p, expected in ((1.0, [0.1, 0.2, 0.3, 0.4]), (0.6, [0, 0, 3 / 7, 4 / 7])):
+        counts = torch.bincount(choose(logits, ones, ones * top_p, uniform), minlength=4) / 20_000
+        assert torch.allclose(counts, torch.tensor(expected), atol=0.015)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0.05, 1), st.floats(0.1, 5))

@@ -13,7 +13,7 @@ import pytest
 from s1core.backends import SamplingParams
 from s1core.backends.client import Client, RequestFailed, Retry
 from s1core.backends.completions import CompletionsBackend
-from s1core.errors import BackendError, InputError
+from s1core.errors import BackendError
 from tests.helpers import tiny_tokenizer
 from tests.misbehaving_server import BEHAVIOURS, MODELS, REPLIES, Server
 
@@ -122,20 +122,6 @@ def test_what_is_no_address_or_no_variable_is_refused_without_repeating_it(said,
     with pytest.raises(BackendError, match=said) as error:
         Client(*address, **options)
     assert "secret" not in str(error.value)
-
-
-NUMBERS = {
-    "attempts": (0, -1, 1.5, True, 10**9),
-    "timeout": (0, -1, float("nan"), float("inf"), "5"),
-    "wait": (-1, float("nan"), None),
-    "longest_wait": (-0.1, 1e30),
-}
-
-
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in NUMBERS.items() for v in vs])
-def test_patience_has_a_range(name, value):
-    with pytest.raises(InputError, match=name):
-        Retry(**{name: value})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -22,9 +23,10 @@ from s1core.errors import BackendError
 from s1core.forcing import Budget, controls, generate
 from s1core.forcing.budget import Machine, rules
 from s1core.records import Problem
-from s1core.templates import resolve
+from s1core.templates import prompt_ids, resolve
 from s1lab import pocket
 from tests.helpers import tiny_model, tiny_tokenizer
+from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
 
@@ -119,15 +121,33 @@ def test_ids_that_the_machine_did_not_force_are_refused():
         replay(machine, [40], [-0.3])
 
 
+REAL = os.environ.get("S1CORE_SMOLLM2", "")
+SLOW = [pytest.mark.slow, pytest.mark.skipif(not REAL, reason="set S1CORE_SMOLLM2 to a checkpoint")]
+
+
+@pytest.mark.parametrize("model", ["pocket-s1", pytest.param(REAL, marks=SLOW)])
 @pytest.mark.parametrize(("native", "temperature"), [(True, 0.0), (True, 1.0), (False, 0.0)])
-def test_the_pocket_model_gives_the_same_tokens(native, temperature):
-    vllm = VLLMBackend.from_pretrained("pocket-s1", native=native, **CPU)
+def test_a_trained_model_gives_the_same_tokens(model, native, temperature):
+    engine = {**CPU, "kv_cache_memory_bytes": 512 << 20}
+    vllm = VLLMBackend.from_pretrained(model, native=native, **engine)
     problems = pocket.evaluation_problems(12)
     budgets = [Budget(150, num_ignore=i % 3, max_answer=24) for i in range(12)]
-    reference = HFBackend.from_pretrained("pocket-s1")
+    reference = HFBackend.from_pretrained(model, dtype="float32")
     expected = list(generate(reference, problems, budgets, temperature=temperature))
     assert list(generate(vllm, problems, budgets, temperature=temperature)) == expected
     assert any(g.waits_used for g in expected)
+
+
+def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
+    model, tokenizer = copy.deepcopy(tiny_model(hidden=128)), tiny_tokenizer()
+    path = train(model, tokenizer, examples(), CONFIG, tmp_path).path
+    prompts = [prompt_ids("s1", tokenizer, f"Use {i} 7") for i in range(4)]
+    vllm = VLLMBackend.from_pretrained(path, max_model_len=512, **CPU)
+    reference = HFBackend.from_pretrained(path, dtype="float32")
+    params = [SamplingParams(40)] * 4
+    assert vllm.complete(prompts, params) == reference.complete(prompts, params)
+    text = "Use 3 7 make\n<|im_end|>"
+    assert vllm.llm.get_tokenizer().encode(text) == tokenizer.encode(text)
 
 
 def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
@@ -182,19 +202,3 @@ def test_an_engine_that_cannot_start_says_why(tmp_path):
     folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
     with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
         VLLMBackend.from_pretrained(folder, **{**CPU, "max_model_len": 1 << 30})
-
-
-@pytest.mark.slow
-def test_a_real_model_gives_the_same_tokens(request):
-    folder = os.environ.get("S1CORE_SMOLLM2")
-    if not folder:
-        pytest.skip("set S1CORE_SMOLLM2 to a plain SmolLM2-135M-Instruct checkpoint")
-    reference = HFBackend.from_pretrained(folder, dtype="float32")
-    vllm = VLLMBackend.from_pretrained(
-        folder, native=True, max_model_len=512, **{**CPU, "kv_cache_memory_bytes": 512 << 20}
-    )
-    problems = [Problem(f"What is {i} + {i + 5}?", str(2 * i + 5)) for i in range(6)]
-    budgets = [Budget(24, num_ignore=i % 3, max_answer=12) for i in range(6)]
-    expected = list(generate(reference, problems, budgets))
-    assert list(generate(vllm, problems, budgets)) == expected
-    assert list(generate(vllm, problems, budgets, native=False)) == expected
