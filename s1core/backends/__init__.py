@@ -28,14 +28,14 @@ def open_engine(
     Args:
         model: a folder, a Hub id, a model that ships with s1core, or its name on the server.
         batch_size: rows decoded together, or requests in flight.
-        url: a server's, which takes `tokenizer` (the model's folder or Hub id) as well and, where
-            it hides it, `context_length` in tokens.
+        url: a server's; it needs `tokenizer` (the model's folder or Hub id) and may need
+            `context_length` in tokens.
         options: `dtype` and `device` for hf (a GPU by default, where there is one), arguments of
             `vllm.LLM`, or a server's `timeout`, `attempts`, `key_variable` and `token_ids`.
 
     Raises:
-        BackendError: it cannot be started or reached. InputError: no such engine or checkpoint,
-            or an option's value that it does not take.
+        BackendError: it cannot be started or reached.
+        InputError: no such engine or checkpoint, or a value that it does not take.
     """
     options["batch_size"] = batch_size
     if engine == "completions":

@@ -27,9 +27,8 @@ from typing import Any
 from s1core.errors import BackendError, check_number
 from s1core.records import printable
 
+# Of one reply; 32,768 tokens with their ids and an echo of the prompt are half a megabyte.
 MOST_BYTES = 8 * 2**20
-"""Of one reply; 32,768 tokens with their ids and an echo of the prompt are half a megabyte."""
-
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
@@ -69,10 +68,8 @@ class Retry:
 class Client:
     """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`.
 
-    Safe to use from several threads.
-
-    Raises:
-        BackendError: the address is none or holds a secret, or the key cannot be sent.
+    Safe to use from several threads. BackendError where the address is none or holds a secret, or
+    the key cannot be sent.
     """
 
     def __init__(
@@ -110,10 +107,8 @@ class Client:
         """Post JSON to a path (get it, without a body), again where that can help.
 
         `read` makes what is returned of the reply. It may raise anything: `RequestFailed` where
-        another try is in vain. `before` is called ahead of every try, to pace them.
-
-        Raises:
-            RequestFailed: no usable answer, after as many tries as could help.
+        another try is in vain. `before` is called ahead of every try, to pace them. RequestFailed
+        where there is no usable answer after as many tries as could help.
         """
         for attempt in range(self.retry.attempts):
             before()

@@ -22,15 +22,10 @@ from s1core.checkpoints import load_tokenizer
 from s1core.errors import BackendError, check_number
 from s1core.templates import encode
 
-_ALWAYS = {
-    # Defaults of servers and of models that would bend the distribution, switched off.
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "repeat_penalty": 1.0,
-    # Templates write every special token themselves, and answers keep theirs.
-    "add_special_tokens": False,
-    "skip_special_tokens": False,
-}
+# Defaults of servers and of models that would bend the distribution, switched off. Templates write
+# every special token themselves, and answers keep theirs.
+_ALWAYS = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
+_ALWAYS |= {"add_special_tokens": False, "skip_special_tokens": False}
 _TELL_IDS = {"return_token_ids": True, "return_tokens": True, "verbose": True}  # two in llama.cpp
 
 
@@ -45,12 +40,11 @@ class CompletionsBackend:
         batch_size: requests in flight.
 
     Raises:
-        BackendError: the address or the key cannot be used, or the server does not tell its
-            context length. InputError: a number outside its range.
+        BackendError: the address or the key cannot be used, or the context length is not told.
+        InputError: a number outside its range.
     """
 
-    exact_tokens: bool | None = None
-    """Whether every completion so far took and gave ids; None before the first."""
+    exact_tokens: bool | None = None  # every completion so far took and gave ids; None before one
 
     def __init__(
         self,
@@ -184,15 +178,14 @@ class CompletionsBackend:
             said = f"the server sampled {len(ids)} tokens where at most {most} were asked for"
             raise RequestFailed(f"{said}; it ignores max_tokens")
         if reason == "stop" and stops and len(ids) < most:
-            return Completion((*ids, self._stop_id(choice, stops)), "stop", exact_tokens=exact)
+            # The server left the stop out of its reply, and may say which: vLLM's name, SGLang's.
+            told = choice.get("stop_reason", choice.get("matched_stop"))
+            if type(told) not in (int, str, type(None)):
+                raise ValueError(f"a stop reason that is {type(told).__name__}")
+            known = (told, self.tokenizer.eos_token_id, min(stops))
+            stop = next(token for token in known if token in stops)
+            return Completion((*ids, stop), "stop", exact_tokens=exact)
         return Completion(tuple(ids[:most]), "length", exact_tokens=exact)
-
-    def _stop_id(self, choice: dict[str, Any], stops: tuple[int, ...]) -> int:
-        """The stop token that the server left out of its reply, or one that stands for it."""
-        told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
-        if type(told) not in (int, str, type(None)):
-            raise ValueError(f"a stop reason that is {type(told).__name__}")
-        return next((i for i in (told, self.tokenizer.eos_token_id) if i in stops), min(stops))
 
     def _ask_context_length(self) -> int:
         def read(reply: Any) -> int:

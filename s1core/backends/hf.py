@@ -17,9 +17,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import Cache
 
-from s1core.architectures import VOCABULARY, check_twin
+from s1core.architectures import check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
-from s1core.backends.kv import GrowingLayer, attention_mask, context_length, decoding, windows
+from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
 from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -28,18 +28,12 @@ from s1core.errors import InputError, check_number
 class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
-    Args:
-        model: of any architecture whose batched rows come out as each does alone.
-        tokenizer: ids that it does not know are never sampled.
-        batch_size: rows decoded together.
-        device: where to run; None leaves the model where it is.
-
-    Raises:
-        InputError: this engine cannot decode the architecture, or there is no such device.
+    It takes any `model` whose batched rows come out as each does alone; ids that `tokenizer` does
+    not know are never sampled; `batch_size` rows are decoded together; a `device` of None leaves
+    the model where it is. InputError for an architecture or a device that will not do.
     """
 
-    keep_finished = False
-    """Finished rows stay in the batch; only to measure what leaving is worth."""
+    keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
 
     def __init__(
         self, model: Any, tokenizer: Any, batch_size: int = 256, device: str | None = None
@@ -48,18 +42,18 @@ class HFBackend:
         check_attention(model)
         self.model = model.to(_usable(device)) if device else model
         self.tokenizer, self.batch_size = tokenizer, batch_size
-        self.context_length, self._windows = context_length(model.config), windows(model.config)
+        self.context_length = model.config.max_position_embeddings
+        rope = getattr(model.config, "rope_parameters", None) or {}
+        if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
+            self.context_length = rope["original_max_position_embeddings"]
+        self._windows = windows(model.config)
         self._unknown = unknown_ids(tokenizer, model.config.vocab_size, self.model.device)
 
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
     ) -> HFBackend:
-        """Load a checkpoint: safetensors only, no code from the repository.
-
-        Raises:
-            InputError: no such checkpoint, dtype or device, or not a model for this engine.
-        """
+        """Load a checkpoint (safetensors, no code of its own); InputError for what is not there."""
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
         _usable(device)
@@ -116,11 +110,8 @@ class _Twin(HFBackend):
 
 def _as_alone(twin: Any) -> bool:
     """Whether rows of a padded batch, and of one that is not, get the logits of each row alone."""
-    generator = torch.Generator().manual_seed(0)
     for lengths in ((3, 11), (11,)):
-        backend = _Twin(twin)
-        drawn = [torch.randint(1, VOCABULARY, (n,), generator=generator) for n in lengths]
-        prompts = [prompt.tolist() for prompt in drawn]
+        backend, prompts = _Twin(twin), [list(range(5, 5 + length)) for length in lengths]
         made = backend.complete(prompts, [SamplingParams(4)] * len(prompts))
         for row, (prompt, completion) in enumerate(zip(prompts, made, strict=True)):
             ids = torch.tensor([[*prompt, *completion.token_ids[:-1]]])
@@ -265,7 +256,7 @@ class _Batch:
             layer.move_rows(*moves, rows)
         for source, target in zip(sources, targets, strict=True):
             self.machines[target] = self.machines[source]
-        for name in _PER_ROW:
+        for name in _PER_ROW.split():
             array = getattr(self, name)
             if array is not None:
                 array[targets] = array[sources]
@@ -286,7 +277,4 @@ class _Batch:
         )
 
 
-_PER_ROW = (
-    *("temperature", "top_p", "seeds", "draws", "room", "suppress", "done", "unread"),
-    *("stop_set", "tape", "position", "mask"),
-)
+_PER_ROW = "temperature top_p seeds draws room suppress done unread stop_set tape position mask"

@@ -24,9 +24,8 @@ def row_seed(seed: int, problem_key: str, sample: int) -> int:
 def uniforms(seeds: Any, draws: Any) -> np.ndarray:
     """Uniform numbers in [0, 1), one per (seed, draw): splitmix64, whose state is a counter."""
     with np.errstate(over="ignore"):
-        state = np.asarray(seeds, np.uint64) + (
-            np.asarray(draws, np.uint64) + np.uint64(1)
-        ) * np.uint64(0x9E3779B97F4A7C15)
+        counter = np.asarray(draws, np.uint64) + np.uint64(1)
+        state = np.asarray(seeds, np.uint64) + counter * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state ^= state >> np.uint64(31)

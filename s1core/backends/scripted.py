@@ -7,8 +7,7 @@ from typing import Any
 
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
 
-Policy = Callable[[Sequence[int]], int]
-"""The ids so far, the prompt included -> the next id."""
+Policy = Callable[[Sequence[int]], int]  # the ids so far, prompt included -> the next id
 
 
 class ScriptedBackend:

@@ -1,7 +1,7 @@
 """vLLM as a backend: over several calls by its own sampler, or natively in its decoding loop.
 
-By default nothing of this package runs inside the engine, so that whatever starts vLLM starts this:
-a row is continued as token ids, its cache found again by prefix caching, and sampled by vLLM.
+By default nothing of this package runs inside the engine: a row is continued as token ids, its
+cache found again by prefix caching, and sampled by vLLM.
 
 With `native=True` a logits processor steps one state machine per request, samples with the random
 numbers of every other backend, and leaves vLLM a single possible token: one pass, no re-prefill. It
@@ -32,8 +32,6 @@ from s1core.errors import BackendError, InputError
 from s1core.forcing.budget import Machine, Rules
 
 RUNNER_VARIABLE = "VLLM_USE_V2_MODEL_RUNNER"
-HOTTEST = 2.0  # temperature above which vLLM refuses a request
-MOST_BIASED = 1024  # ids that it lets a request forbid
 _IDS_ONLY = {"ignore_eos": True, "detokenize": False}
 _KEY = "s1core"  # where a request's `extra_args` describe its machine
 _REST = {True: -20.0, False: -1.0}
@@ -58,13 +56,8 @@ class VLLMBackend:
     ) -> VLLMBackend:
         """Start vLLM on a checkpoint folder or Hub id: safetensors only, no repository code.
 
-        Args:
-            native: step state machines inside the engine (`NativeVLLMBackend`).
-            engine: further arguments of `vllm.LLM` (dtype, tensor_parallel_size, ...). Exact
-                agreement with other engines takes `dtype="float32"`.
-
-        Raises:
-            BackendError: the engine does not start; the message is its own reason.
+        `native` steps state machines inside the engine; `engine` goes to `vllm.LLM`. To agree with
+        other engines takes `dtype="float32"`. BackendError, with its reason, if it does not start.
         """
         options = {"load_format": "safetensors", "trust_remote_code": False, **engine}
         tokenizer = load_tokenizer(path)
@@ -82,13 +75,13 @@ class VLLMBackend:
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order.
 
-        Random numbers are vLLM's own, seeded by (seed, first_draw) of the row: a row does not
-        depend on its batch, and one that is continued draws anew. (On vLLM's CPU build the
-        engine's one seed serves all rows.)
+        Random numbers are vLLM's own, seeded by (seed, first_draw) of the row, whatever else is in
+        the batch. (On vLLM's CPU build the engine's one seed serves all rows.)
         """
-        if hot := [row.temperature for row in params if row.temperature > HOTTEST]:
-            raise InputError(f"vLLM samples at temperatures up to {HOTTEST:g}, not {hot[0]:g}")
-        bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= MOST_BIASED else None
+        if hot := [row.temperature for row in params if row.temperature > 2]:
+            raise InputError(f"vLLM samples at temperatures up to 2, not {hot[0]:g}")
+        # vLLM lets a request forbid so many ids.
+        bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= 1024 else None
         requests = []
         for row in params:
             own = {name: getattr(row, name) for name in ("max_tokens", "temperature", "top_p")}
@@ -114,10 +107,9 @@ class VLLMBackend:
 
 
 class NativeVLLMBackend(VLLMBackend):
-    """A vLLM engine whose decoding loop steps the machines.
+    """A vLLM engine, in this or another process, whose decoding loop steps the machines.
 
-    The caller's own machine is stepped again over the ids that come back, so it works the same
-    whether vLLM runs in this process, in another, or on several GPUs.
+    The caller's own machines are stepped again over the ids that come back.
     """
 
     def force(self, prompts: Prompts, machines: Sequence[Machine], params: Params) -> list[str]:
@@ -162,9 +154,7 @@ class Request:
     is a proposal until the engine's own output has grown by it.
     """
 
-    def __init__(
-        self, told: dict[str, Any], ends_line: Callable[[int], bool], output: list[int]
-    ) -> None:
+    def __init__(self, told: dict, ends_line: Callable[[int], bool], output: list[int]) -> None:
         rules = {k: tuple(v) if isinstance(v, list) else v for k, v in told["rules"].items()}
         rules["ignore_ids"] = tuple(map(tuple, rules["ignore_ids"]))
         rules |= {"stops": frozenset(rules["stops"]), "ends_line": ends_line}
@@ -177,10 +167,7 @@ class Request:
         self._next: tuple[Machine, list[int], list[int]] = (machine, [], [])
 
     def forced(self) -> int | None:
-        """The token that must come now, if one must.
-
-        The last proposal is committed if the engine took it, else forgotten.
-        """
+        """Commit the last proposal if the engine took it; the token that must come now, if any."""
         if len(self._output) > self._settled:
             self.machine, sampled, self._planned = self._next
             self.machine.take(sampled)
@@ -192,10 +179,7 @@ class Request:
         return self._planned[0] if self._planned else final_stop(self.machine)
 
     def sampled(self, token: int) -> tuple[int, bool] | None:
-        """What comes now that `token` was sampled, and whether it is that, with no stop before it.
-
-        None asks for another sample.
-        """
+        """What comes now (None: sample again); whether it is `token`, with no stop before it."""
         machine, plain = self.trying, self.trying is self.machine
         dropped = token in machine.stops
         self.draw += 1
@@ -222,9 +206,9 @@ class ForcingLogitsProcessor(LogitsProcessor):
     """
 
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
-        model = vllm_config.model_config
-        tokenizer = load_tokenizer(model.tokenizer)
-        self._unknown = unknown_ids(tokenizer, model.get_vocab_size(), device)
+        size = vllm_config.model_config.get_vocab_size()
+        tokenizer = load_tokenizer(vllm_config.model_config.tokenizer)
+        self._unknown = unknown_ids(tokenizer, size, device)
         self._ends_line = lambda token: tokenizer.decode([token]).endswith("\n")
         self._rows: dict[int, Request] = {}
 
@@ -282,11 +266,7 @@ class ForcingLogitsProcessor(LogitsProcessor):
 
 
 def replay(machine: Machine, token_ids: Sequence[int], logprobs: Sequence[float]) -> None:
-    """Step a machine over what the engine's own machine did, and told by log-probabilities.
-
-    Raises:
-        BackendError: the ids are not what the machine would have produced.
-    """
+    """Step a machine over what the engine's own did; BackendError where the ids are not its own."""
     stop, sampled, forced = final_stop(machine), list[int](), list(machine.start())
     for token, logprob in zip(token_ids, logprobs, strict=True):
         if not forced and (token == stop or logprob < -0.1):
