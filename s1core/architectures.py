@@ -14,11 +14,9 @@ from transformers import PreTrainedModel
 
 from s1core.errors import InputError
 
-VOCABULARY, WINDOW = 61, 5
-"""Of every twin; a window, where the model has one, is shorter than the rows compared."""
-
-_SMALL = {"vocab_size": VOCABULARY, "intermediate_size": 64, "ffn_hidden_size": 64}
+_SMALL = {"vocab_size": 61, "intermediate_size": 64, "ffn_hidden_size": 64}
 _SMALL |= {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
+_SMALL["sliding_window"] = 5  # shorter than the rows compared
 _UNSET = {"pad_token_id", "bos_token_id", "eos_token_id", "quantization_config"}
 _checked: set[str] = set()
 
@@ -26,10 +24,7 @@ _checked: set[str] = set()
 def check_twin(
     model: PreTrainedModel, what: str, same: Callable[[PreTrainedModel], bool], advice: str
 ) -> None:
-    """InputError for a model on whose twin `same` is false, or fails.
-
-    `what` is compared, with "{}" for the kind of model; `advice` is what to do instead.
-    """
+    """InputError for a model on whose twin `same` fails: `what`, "{}" its kind, and `advice`."""
     config = model.config
     key = f"{what} {type(model)} {config._attn_implementation} {config.to_json_string()}"
     if key in _checked:
@@ -60,7 +55,7 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
     layers = layers if len(layers) > 1 else [0, count - 1]
     experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
     small = {name: [value[layer] for layer in layers] for name, value in lists.items()} | _SMALL
-    small |= {"sliding_window": WINDOW, "num_local_experts": experts, "num_experts": experts}
+    small |= {"num_local_experts": experts, "num_experts": experts}
     small |= {"num_hidden_layers": len(layers), "num_attention_heads": 4, "hidden_size": 4 * size}
     for name in ("num_key_value_heads", "num_kv_heads"):
         pairs = getattr(config, name, None)

@@ -22,11 +22,7 @@ _EMPTY = ("Engine core initialization failed", "See root cause", "Engine core pr
 
 @contextmanager
 def reasoned(engine: str) -> Iterator[None]:
-    """Turn whatever a start raises into one sentence with the engine's own reason.
-
-    Raises:
-        BackendError: the block failed; the message says why.
-    """
+    """BackendError, one sentence with the engine's own reason, for whatever a start raises."""
     said: deque[str] = deque(maxlen=400)
     sys.stderr.flush()
     shown, (read, write) = os.dup(2), os.pipe()

@@ -129,7 +129,7 @@ def test_ids_are_insisted_on_when_asked_for(server):
     assert "HTTP 400" in completion.error and "must be a string" in completion.error
 
 
-@pytest.mark.parametrize("faults", [["drop"], ["429"], ["500", "500"], ["drop", "503", "429"]])
+@pytest.mark.parametrize("faults", [["drop"], ["500", "500"], ["drop", "503", "429"]])
 def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
     backend = connect(server, faults)
     assert list(generate(backend, PROBLEMS[:1], BUDGETS[1])) == expected(PROBLEMS[:1], BUDGETS[1])
@@ -138,10 +138,8 @@ def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
 
 def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
     faults = ["drop", "500", "429"] * 3
-    backend = connect(server, faults, attempts=3)
-    failures = []
-    generations = list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
-    assert generations == []
+    backend, failures = connect(server, faults, attempts=3), []
+    assert not list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
     assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
     backend = connect(server, faults, attempts=3)
     with pytest.raises(BackendError, match="generations failed.*gave up after 3 tries"):
@@ -149,20 +147,17 @@ def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
 
 
 def test_a_server_that_ignores_stop_tokens_is_held_to_them(server):
-    stops = tuple(range(len(tiny_tokenizer())))
-    backend = connect(server, ["greedy"])
-    params = SamplingParams(max_tokens=3, stop_token_ids=stops)
-    (completion,) = backend.complete([[40, 41]], [params])
+    params = SamplingParams(max_tokens=3, stop_token_ids=tuple(range(len(tiny_tokenizer()))))
+    (completion,) = connect(server, ["greedy"]).complete([[40, 41]], [params])
     assert (len(completion.token_ids), completion.finish_reason) == (1, "stop")
 
 
 def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
     monkeypatch.delenv("S1CORE_TEST_KEY", raising=False)
     backend = connect(server, key_variable="S1CORE_TEST_KEY")
-    params = [SamplingParams(max_tokens=1)]
-    backend.complete([[40]], params)
+    backend.complete([[40]], [SamplingParams(max_tokens=1)])
     monkeypatch.setenv("S1CORE_TEST_KEY", "not-a-real-key")
-    backend.complete([[40]], params)
+    backend.complete([[40]], [SamplingParams(max_tokens=1)])
     seen = [request["authorization"] for request in call(server + "/seen")]
     assert seen == [None, "Bearer not-a-real-key"]
     assert "not-a-real-key" not in repr(vars(backend))

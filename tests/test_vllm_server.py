@@ -28,6 +28,7 @@ BUDGETS = [
     Budget(60, max_answer=24),
     Budget(300, num_ignore=3, ignore_str=("Wait", "Hmm"), max_answer=24),
     Budget(250, num_ignore=1, ignore_str="", max_answer=24),
+    Budget(400, num_ignore=1, max_answer=24),
 ]
 
 
@@ -40,7 +41,7 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(tmp_path
     command += ["--served-model-name", "pocket-s1", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--block-size", "32"]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ}
-    problems, budgets = pocket.evaluation_problems(20), BUDGETS * 5
+    problems, budgets = pocket.evaluation_problems(20), BUDGETS * 4
     reference = HFBackend.from_pretrained("pocket-s1")
     patient = Retry(attempts=600, wait=1, longest_wait=1)  # until the server has started
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:

@@ -63,7 +63,6 @@ class Backend(Protocol):
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
-        ...
 
 
 class Steppable(Protocol):
@@ -91,7 +90,6 @@ class ForcingBackend(Protocol):
 
         Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
         """
-        ...
 
 
 class Plain:

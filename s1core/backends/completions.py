@@ -2,8 +2,8 @@
 
 Prompts go out as token ids where the server takes them, else as text; ids come back where it
 returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways is
-recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never an
-answer, and so is a reply that cannot be true.
+recorded as `exact_tokens=False`. A request that fails after bounded retries, or a reply that cannot
+be true, is an error, never an answer.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ class CompletionsBackend:
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
-        self._vocabulary = frozenset(tokenizer.get_vocab().values())
-        self._token_ids = token_ids
+        self._vocabulary, self._token_ids = frozenset(tokenizer.get_vocab().values()), token_ids
         self.context_length = context_length or self._ask_context_length()
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:

@@ -200,8 +200,7 @@ class _Batch:
         self.tape[self.done, step] = 0
         free = np.flatnonzero(self.tape[:, step] < 0)
         while len(free):
-            whole = len(free) == len(self.tape)
-            sampled = self._sample(logits if whole else logits[free], free)
+            sampled = self._sample(logits if len(free) == len(self.tape) else logits[free], free)
             self.tape[free, step] = sampled
             self.room[free] -= 1
             stopped = self.stop_table[self.stop_set[free], sampled]
@@ -222,8 +221,7 @@ class _Batch:
 
     def _consult(self, row: int, step: int, dropped: bool) -> None:
         """Hand a row's new tokens to its machine, and put what it forces on the tape."""
-        unread = self.tape[row, self.unread[row] : step + 1].tolist()
-        forced = self.machines[row].take(unread)
+        forced = self.machines[row].take(self.tape[row, self.unread[row] : step + 1].tolist())
         if dropped:
             self.tape[row, step] = -1
         self._plan(row, step if dropped else step + 1, forced)
