@@ -46,8 +46,9 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(tmp_path
     patient = Retry(attempts=600, wait=1, longest_wait=1)  # until the server has started
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
         try:
-            url = f"http://127.0.0.1:{port}/v1"
-            server = CompletionsBackend(url, "pocket-s1", folder, retry=patient)
+            server = CompletionsBackend(
+                f"http://127.0.0.1:{port}/v1", "pocket-s1", folder, retry=patient
+            )
             ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
         finally:
             process.terminate()

@@ -147,7 +147,7 @@ def final_stop(machine: Machine) -> int:
     return min(machine.rules.stops - forced - set(machine.rules.cue_ids))
 
 
-class Request:
+class _Request:
     """One request inside the engine, from what the driver told about it.
 
     vLLM may ask for a position twice (a prompt prefilled in chunks, a preemption), so a decision
@@ -210,7 +210,7 @@ class ForcingLogitsProcessor(LogitsProcessor):
         tokenizer = load_tokenizer(vllm_config.model_config.tokenizer)
         self._unknown = unknown_ids(tokenizer, size, device)
         self._ends_line = lambda token: tokenizer.decode([token]).endswith("\n")
-        self._rows: dict[int, Request] = {}
+        self._rows: dict[int, _Request] = {}
 
     def is_argmax_invariant(self) -> bool:
         """No: it decides the token, of greedy rows too."""
@@ -225,7 +225,7 @@ class ForcingLogitsProcessor(LogitsProcessor):
         for index, params, _, output in batch_update.added:
             self._rows.pop(index, None)
             if told := (params.extra_args or {}).get(_KEY):
-                self._rows[index] = Request(told, self._ends_line, output)
+                self._rows[index] = _Request(told, self._ends_line, output)
         for source, target, direction in batch_update.moved:
             moving, other = self._rows.pop(source, None), self._rows.pop(target, None)
             if moving:
