@@ -71,8 +71,7 @@ def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server, api, m
     """llama.cpp has words of its own for ids and for the context, and an alias for its model."""
     backend = connect(server, api=api, model=model)
     assert list(generate(backend, PROBLEMS, BUDGETS, native=native)) == expected()
-    assert backend.exact_tokens
-    assert backend.context_length == 512
+    assert backend.exact_tokens and backend.context_length == 512
     assert all(isinstance(request["prompt"], list) for request in call(server + "/seen"))
 
 

@@ -36,7 +36,7 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(tmp_path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = locate("pocket-s1")
+    folder, url = locate("pocket-s1"), f"http://127.0.0.1:{port}/v1"
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", folder]
     command += ["--served-model-name", "pocket-s1", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--block-size", "32"]
@@ -46,9 +46,7 @@ def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(tmp_path
     patient = Retry(attempts=600, wait=1, longest_wait=1)  # until the server has started
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
         try:
-            server = CompletionsBackend(
-                f"http://127.0.0.1:{port}/v1", "pocket-s1", folder, retry=patient
-            )
+            server = CompletionsBackend(url, "pocket-s1", folder, retry=patient)
             ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
         finally:
             process.terminate()
