@@ -167,7 +167,8 @@ def against_keeping(
     asked = problems(rows)
     budgets = [Budget(short if i % 2 else long, max_answer=16) for i in range(rows)]
     stops = templates.resolve("s1", tokenizer).end_of_thinking_ids
-    keeping = HFBackend(model, tokenizer, batch_size=rows, keep_finished=True)
+    keeping = HFBackend(model, tokenizer, batch_size=rows)
+    keeping.keep_finished = True
     leaving = HFBackend(model, tokenizer, batch_size=rows)
     with ending_every(model, stops, None):
         sides = {

@@ -1,42 +1,30 @@
 """Tiny random models of a loaded architecture, to compare a shortcut with plain transformers.
 
-Batched decoding, packed rows and the fused loss each pass by a part of the model's own forward.
-Whether that part does something here is not read from names: a tiny twin of the model, same
-settings, is computed both ways, in milliseconds and once per process.
+Batched decoding, packed rows and the fused loss pass by parts of the model's own forward. Whether
+that changes anything is computed on a tiny twin of the model, in milliseconds, once per process.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
 
 from s1core.errors import InputError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-VOCABULARY, WINDOW = 61, 5
-"""Of every twin; a window, where the model has one, is shorter than the rows compared."""
-
-_SMALL = {"vocab_size": VOCABULARY, "intermediate_size": 64, "ffn_hidden_size": 64}
+_SMALL = {"vocab_size": 61, "intermediate_size": 64, "ffn_hidden_size": 64}
 _SMALL |= {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
-_SMALL |= {"sliding_window": WINDOW}
-_UNSET = ("pad_token_id", "bos_token_id", "eos_token_id", "quantization_config")
+_SMALL["sliding_window"] = 5  # shorter than the rows compared
+_UNSET = {"pad_token_id", "bos_token_id", "eos_token_id", "quantization_config"}
 _checked: set[str] = set()
 
 
 def check_twin(
     model: PreTrainedModel, what: str, same: Callable[[PreTrainedModel], bool], advice: str
 ) -> None:
-    """Refuse a model on whose twin `same` is false, or fails.
-
-    Args:
-        what: what is compared, with "{}" for the kind of model; `advice`: what to do instead.
-
-    Raises:
-        InputError: one sentence of both.
-    """
+    """InputError for a model on whose twin `same` fails: `what`, "{}" its kind, and `advice`."""
     config = model.config
     key = f"{what} {type(model)} {config._attn_implementation} {config.to_json_string()}"
     if key in _checked:
@@ -46,23 +34,36 @@ def check_twin(
     except Exception as error:  # whatever an architecture that is made otherwise runs into
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.120}"
     if reason:
-        asked = what.format(config.model_type)
-        raise InputError(f"{asked} would not be as in transformers ({reason}); {advice}")
+        what = what.format(config.model_type)
+        raise InputError(f"{what} would not be as in transformers ({reason}); {advice}")
     _checked.add(key)
 
 
 def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A random fp32 model on the CPU: same class and settings, a few layers of four heads.
+    """A random fp32 model on the CPU: same class, settings, kinds of layers and size of heads.
 
-    Every kind of layer that the model has is there, heads keep their size, and global random
-    numbers are left as they were.
+    It has few layers and four heads. Global random numbers are left as they were.
     """
-    import torch
-
     if hasattr(model, "peft_config"):
         model = model.get_base_model()
     config = copy.deepcopy(model.config)
-    _shrink(config)
+    heads, count = config.num_attention_heads, config.num_hidden_layers
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    lists = {k: v for k, v in vars(config).items() if isinstance(v, list) and len(v) == count}
+    kinds = list(zip(*lists.values(), strict=True)) or [()] * count
+    layers = sorted({kinds.index(kind) for kind in kinds})
+    layers = layers if len(layers) > 1 else [0, count - 1]
+    experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
+    small = {name: [value[layer] for layer in layers] for name, value in lists.items()} | _SMALL
+    small |= {"num_local_experts": experts, "num_experts": experts}
+    small |= {"num_hidden_layers": len(layers), "num_attention_heads": 4, "hidden_size": 4 * size}
+    for name in ("num_key_value_heads", "num_kv_heads"):
+        pairs = getattr(config, name, None)
+        small[name] = 4 if pairs == heads else min(pairs or 0, 2)
+    small |= dict.fromkeys(_UNSET & vars(config).keys())
+    for name, value in small.items():
+        if getattr(config, name, None) or value is None:
+            setattr(config, name, value)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(0)
         twin = type(model)(config).float().eval()
@@ -71,27 +72,3 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
     return twin
-
-
-def _shrink(config: Any) -> None:
-    heads, count = config.num_attention_heads, config.num_hidden_layers
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    lists = {k: v for k, v in vars(config).items() if isinstance(v, list) and len(v) == count}
-    kinds = [repr(kind) for kind in zip(*lists.values(), strict=True)] or [""] * count
-    layers = sorted({kind: i for i, kind in reversed(list(enumerate(kinds)))}.values())
-    layers = layers if len(layers) > 1 else [0, count - 1]
-    for name, value in lists.items():
-        setattr(config, name, [value[layer] for layer in layers])
-    config.num_hidden_layers = len(layers)
-    config.num_attention_heads, config.hidden_size = 4, 4 * size
-    experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
-    small = {**_SMALL, "num_local_experts": experts, "num_experts": experts}
-    for name in ("num_key_value_heads", "num_kv_heads"):
-        pairs = getattr(config, name, None)
-        small[name] = 4 if pairs == heads else min(pairs or 0, 2)
-    for name, value in small.items():
-        if getattr(config, name, None):
-            setattr(config, name, value)
-    for name in _UNSET:
-        if hasattr(config, name):
-            setattr(config, name, None)

@@ -2,12 +2,13 @@
 
 Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
 returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
-list of faults to /faults ("drop", "429", "500", "400", "hold", "malformed", "empty",
-"greedy"): the next completion requests get one each.
+list of faults to /faults (a status, "drop", "hold", "greedy"): the next completion requests get one
+each.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -56,10 +57,6 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.01)
         if fault.isdigit():
             return self.reply(int(fault), {"error": "told to fail"}, {"Retry-After": "0.05"})
-        if fault == "malformed":
-            return self.reply(200, None, raw=b'{"choices": [{"te')
-        if fault == "empty":
-            return self.reply(200, {"choices": []})
         if self.path.startswith("/text") and not isinstance(body["prompt"], str):
             return self.reply(400, {"error": "prompt must be a string"})
         self.reply(200, self.complete(body, fault == "greedy"))
@@ -83,26 +80,21 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"text": tiny_tokenizer().decode(shown), "finish_reason": done.finish_reason}
         if self.path.startswith("/llama"):
             verbose = body.get("verbose") and body.get("return_tokens")
-            return {
-                "choices": [choice],
-                **({"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}),
-            }
+            told = {"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}
+            return {"choices": [choice], **told}
         choice["stop_reason"] = done.token_ids[-1] if stopped else None
         if body.get("return_token_ids") and not self.path.startswith("/text"):
             choice["token_ids"] = list(done.token_ids)
         return {"choices": [choice]}
 
-    def reply(self, status: int, body: object, headers: dict | None = None, raw: bytes = b""):
-        data = raw or json.dumps(body).encode()
-        try:
+    def reply(self, status: int, body: object, headers: dict | None = None):
+        data = json.dumps(body).encode()
+        with contextlib.suppress(ConnectionError):
             self.send_response(status)
-            for name, value in (headers or {}).items():
+            for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
 
 if __name__ == "__main__":

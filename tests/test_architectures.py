@@ -3,6 +3,8 @@ every family that people fine-tune, with both kinds of attention."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,56 +18,19 @@ from s1core.backends.hf import HFBackend, check_attention
 from s1core.errors import InputError
 from tests.helpers import tiny_tokenizer
 
-PLAIN = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3} | {
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "vocab_size": 200,
-    "pad_token_id": None,
-    "bos_token_id": None,
-    "eos_token_id": None,
-}
-WINDOW = {"sliding_window": 6}
-MHA = {name: value for name, value in PLAIN.items() if name != "num_key_value_heads"}
-SUPPORTED: dict[str, dict[str, Any]] = {
-    "Llama": PLAIN,
-    "Qwen2": {**PLAIN, **WINDOW, "use_sliding_window": True, "max_window_layers": 1},
-    "Qwen3": {**PLAIN, "head_dim": 16},
-    "Qwen3Moe": {**PLAIN, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
-    "Mistral": {**PLAIN, **WINDOW},
-    "Mixtral": {**PLAIN, **WINDOW, "num_local_experts": 4},
-    "Phi": PLAIN,
-    "Phi3": {**PLAIN, **WINDOW},
-    "Starcoder2": {**PLAIN, **WINDOW},
-    "Gemma": {**PLAIN, "head_dim": 16},
-    "Gemma2": {**PLAIN, **WINDOW, "head_dim": 16, "attn_logit_softcapping": 2.0},
-    "Gemma3": {**PLAIN, **WINDOW, "head_dim": 16},
-    "Granite": {**PLAIN, "logits_scaling": 8.0, "attention_multiplier": 0.3},
-    "Cohere": {**PLAIN, "logit_scale": 0.25},
-    "Cohere2": {**PLAIN, **WINDOW},
-    "GPTNeoX": MHA,
-    "Olmo2": PLAIN,
-    "Olmo3": {**PLAIN, **WINDOW},
-    "Falcon": MHA,
-    "SmolLM3": PLAIN,
-    "StableLm": PLAIN,
-}
-REFUSED: dict[str, dict[str, Any]] = {
-    "Bloom": {"vocab_size": 200, "hidden_size": 64, "n_layer": 3, "n_head": 4},
-    "Mamba": {"vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 3},
-    "Jamba": {**PLAIN, "num_experts": 2, "use_mamba_kernels": False},
-}
+_LINES = (Path(__file__).parent / "data" / "architectures.jsonl").read_text().splitlines()
+SETTINGS = {line["name"]: line["settings"] for line in map(json.loads, _LINES)}
+REFUSED = ["Bloom", "Mamba", "Jamba"]
+SUPPORTED = [name for name in SETTINGS if name not in REFUSED]
 
 
 def build(name: str, attention: str = "eager", **other: Any) -> Any:
-    settings = {**SUPPORTED, **REFUSED}[name]
     kind = "Gemma3Text" if name == "Gemma3" else name
-    config = getattr(transformers, kind + "Config")(**{**settings, **other})
+    config = getattr(transformers, kind + "Config")(**{**SETTINGS[name], **other})
+    make = getattr(transformers, name + "ForCausalLM")._from_config
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = getattr(transformers, name + "ForCausalLM")._from_config(
-            config, attn_implementation=attention
-        )
+        model = make(config, attn_implementation=attention)
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=0.2)
@@ -96,13 +61,11 @@ def test_what_batches_would_change_is_refused_in_a_sentence(name):
     assert name.lower() in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "broken"),
-    [
-        *((name, "windows") for name in ("Mistral", "Mixtral", "Phi3", "Starcoder2", "Gemma2")),
-        *((name, "attention_mask") for name in ("Llama", "Qwen2", "Granite", "GPTNeoX")),
-    ],
-)
+BROKEN = [(name, "windows") for name in ("Mistral", "Mixtral", "Phi3", "Starcoder2", "Gemma2")]
+BROKEN += [(name, "attention_mask") for name in ("Llama", "Qwen2", "Granite", "GPTNeoX")]
+
+
+@pytest.mark.parametrize(("name", "broken"), BROKEN)
 def test_the_comparison_sees_a_lost_window_and_a_mask_of_truth_values(monkeypatch, name, broken):
     """As it was: the mask without a window, and true and false added to the attention's logits."""
     whole = {"windows": lambda config: {"": None}, "attention_mask": lambda real, *_: real}
@@ -135,17 +98,13 @@ def test_a_twin_is_small_keeps_every_kind_of_layer_and_leaves_random_numbers_alo
     assert type(twin) is type(model) and sum(p.numel() for p in twin.parameters()) < 2e6
     kinds = set(getattr(model.config, "layer_types", None) or ())
     assert set(getattr(twin.config, "layer_types", None) or ()) == kinds
-    assert model.config.num_hidden_layers == PLAIN["num_hidden_layers"]
+    assert model.config.num_hidden_layers == 3
     assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), tiny_twin(model).parameters()))
 
 
 def test_a_comparison_is_made_once_for_the_same_settings():
     made: list[float] = []
     for eps in (1e-6, 1e-6, 0.1, 1e-6):
-        check_twin(
-            build("Llama", rms_norm_eps=eps),
-            "counting a {} model",
-            lambda twin: not made.append(twin.config.rms_norm_eps),
-            "",
-        )
+        model = build("Llama", rms_norm_eps=eps)
+        check_twin(model, "counting {}", lambda twin: not made.append(twin.config.rms_norm_eps), "")
     assert made == [1e-6, 0.1]

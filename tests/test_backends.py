@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s1core.backends import (
+    Completion,
     NativeScriptedBackend,
     SamplingParams,
     ScriptedBackend,
     follow,
     open_engine,
 )
+from s1core.backends.client import Retry
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
 from s1core.errors import BackendError, InputError
@@ -67,13 +69,9 @@ def test_native_forcing_and_multi_call_give_the_same_tokens(backend, temperature
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_mixed_budgets_in_one_batch_give_what_each_gives_alone(backend, temperature):
-    together = run(backend, samples=2, temperature=temperature)
-    alone = [
-        generation
-        for problem, budget in zip(PROBLEMS, BUDGETS, strict=True)
-        for generation in run(backend, [problem], budget, samples=2, temperature=temperature)
-    ]
-    assert together == alone
+    options = {"samples": 2, "temperature": temperature}
+    alone = [run(backend, [p], b, **options) for p, b in zip(PROBLEMS, BUDGETS, strict=True)]
+    assert run(backend, **options) == list(itertools.chain(*alone))
 
 
 @pytest.mark.parametrize("template", ["deepseek-r1", "qwen3"])
@@ -114,32 +112,22 @@ def test_any_model_any_budget_native_and_multi_call_agree(some, vocabulary, cont
     def policy(ids):
         return hash((*ids[-2:], len(ids))) % vocabulary
 
-    made = [
-        run(
-            kind(tiny_tokenizer(), policy, context_length=context, fallback=30),
-            PROBLEMS[: len(some)],
-            some,
-            template=template,
-        )
-        for kind in (ScriptedBackend, NativeScriptedBackend)
-    ]
-    assert made[0] == made[1]
+    backend = NativeScriptedBackend(tiny_tokenizer(), policy, context, fallback=30)
+    asked = PROBLEMS[: len(some)]
+    native = run(backend, asked, some, template=template)
+    assert native == run(backend, asked, some, template=template, native=False)
 
 
-def test_generations_come_by_problem_then_by_sample(backend):
-    order = [(g.problem_key, g.sample) for g in run(backend, samples=2, first_sample=4)]
-    assert order == list(itertools.product([p.key for p in PROBLEMS], [4, 5]))
-
-
-def test_samples_made_apart_equal_samples_made_together(backend):
-    together = run(backend, samples=3, temperature=1.0)
-    apart = [run(backend, first_sample=i, temperature=1.0) for i in range(3)]
+def test_samples_made_apart_equal_samples_made_together_by_problem_then_by_sample(backend):
+    together = run(backend, samples=3, first_sample=4, temperature=1.0)
+    apart = [run(backend, first_sample=i, temperature=1.0) for i in (4, 5, 6)]
     assert together == [g for row in zip(*apart, strict=True) for g in row]
+    order = [(g.problem_key, g.sample) for g in together]
+    assert order == list(itertools.product([p.key for p in PROBLEMS], [4, 5, 6]))
 
 
 def test_an_empty_batch_gives_nothing(backend):
-    assert run(backend, [], []) == [] == run(backend, [], Budget(5))
-    assert backend.complete([], []) == []
+    assert run(backend, [], []) == run(backend, [], Budget(5)) == backend.complete([], []) == []
 
 
 def test_the_stop_token_is_the_last_of_a_completion(backend):
@@ -164,14 +152,11 @@ def test_no_stop_token_among_the_first_min_tokens(backend):
 
 def test_a_continued_call_uses_the_random_numbers_of_one_that_runs_through():
     backend = HFBackend(tiny_model(), tiny_tokenizer())
-    prompt = tiny_tokenizer().encode("Use 3 to make 7")
-    whole = SamplingParams(max_tokens=20, temperature=1.0, seed=11)
-    (expected,) = backend.complete([prompt], [whole])
-    first = SamplingParams(max_tokens=8, temperature=1.0, seed=11)
-    (head,) = backend.complete([prompt], [first])
-    rest = SamplingParams(max_tokens=12, temperature=1.0, seed=11, first_draw=8)
+    prompt, own = tiny_tokenizer().encode("Use 3 to make 7"), {"temperature": 1.0, "seed": 11}
+    whole, head = backend.complete([prompt] * 2, [SamplingParams(n, **own) for n in (20, 8)])
+    rest = SamplingParams(12, **own, first_draw=8)
     (tail,) = backend.complete([[*prompt, *head.token_ids]], [rest])
-    assert head.token_ids + tail.token_ids == expected.token_ids
+    assert head.token_ids + tail.token_ids == whole.token_ids
 
 
 def test_ids_outside_the_tokenizer_are_never_sampled():
@@ -183,21 +168,6 @@ def test_ids_outside_the_tokenizer_are_never_sampled():
     assert max(sampled) < len(tiny_tokenizer())
 
 
-def test_greedy_decoding_equals_transformers_own_generate():
-    model, tokenizer = tiny_model(), tiny_tokenizer()
-    backend = HFBackend(model, tokenizer)
-    prompts = [tokenizer.encode("Use 3 to make 7" + " yes" * i) for i in range(4)]
-    params = [SamplingParams(max_tokens=30)] * 4
-    ours = backend.complete(prompts, params)
-    unknown = list(range(len(tokenizer), model.config.vocab_size))
-    for prompt, completion in zip(prompts, ours, strict=True):
-        theirs = model.generate(
-            torch.tensor([prompt]), max_new_tokens=30, do_sample=False, eos_token_id=None,
-            suppress_tokens=unknown, pad_token_id=0,
-        )  # fmt: skip
-        assert list(completion.token_ids) == theirs[0, len(prompt) :].tolist()
-
-
 def test_decoding_leaves_the_model_as_it_was():
     model = tiny_model()
     before = (model.config._attn_implementation, model.training)
@@ -205,7 +175,7 @@ def test_decoding_leaves_the_model_as_it_was():
     assert (model.config._attn_implementation, model.training) == before
 
 
-NUMBERS = {
+SAMPLING = {
     "max_tokens": (0, -1, 1.5, True, None, "5", math.nan, 10**30),
     "temperature": (-1, math.nan, math.inf, 1e30, 1e-300, True, "1", None),
     "top_p": (0, -0.5, 1.01, math.nan, math.inf, None),
@@ -216,28 +186,29 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in NUMBERS.items() for v in vs])
-def test_sampling_parameters_have_ranges(name, value):
+PATIENCE = {"attempts": (0, -1, 1.5, True, 10**9), "timeout": (0, -1, math.nan, math.inf, "5")}
+PATIENCE |= {"wait": (-1, math.nan, None), "longest_wait": (-0.1, 1e30)}
+NUMBERS = [(Retry, name, value) for name, values in PATIENCE.items() for value in values]
+NUMBERS += [(SamplingParams, name, value) for name, values in SAMPLING.items() for value in values]
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), NUMBERS)
+def test_settings_have_ranges(kind, name, value):
+    needed = {"max_tokens": 1} if kind is SamplingParams else {}
     with pytest.raises(InputError, match=name.removesuffix("_token_ids").replace("_", ".")):
-        SamplingParams(**{"max_tokens": 1, name: value})
+        kind(**{**needed, name: value})
+
+
+WRONG = {"no dtype": ("dtype", "float99", "int8", 32), "batch_size": ("batch_size", 0, math.nan)}
+WRONG |= {"no device": ("device", "abacus", "cuda:99", {})}
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"dtype": "float99"}, "no dtype 'float99'"),
-        ({"dtype": "int8"}, "no dtype"),
-        ({"dtype": 32}, "no dtype"),
-        ({"device": "abacus"}, "no device 'abacus'"),
-        ({"device": "cuda:99"}, "no device 'cuda:99'"),
-        ({"device": {}}, "no device"),
-        ({"batch_size": 0}, "batch_size"),
-        ({"batch_size": math.nan}, "batch_size"),
-    ],
+    ("said", "name", "value"), [(s, name, v) for s, (name, *vs) in WRONG.items() for v in vs]
 )
-def test_an_engine_refuses_what_it_does_not_have_in_a_sentence(options, said):
-    with pytest.raises(InputError, match=said) as error:
-        open_engine("hf", "pocket-s1", **options)
+def test_an_engine_refuses_what_it_does_not_have_in_a_sentence(said, name, value):
+    with pytest.raises(InputError, match=f"{said}.*{value}") as error:
+        open_engine("hf", "pocket-s1", **{name: value})
     assert "\n" not in str(error.value)
 
 
@@ -268,8 +239,6 @@ def test_multi_call_resubmits_token_ids_and_what_is_left_of_the_budget():
 
 
 def test_a_failing_engine_is_a_failure_and_never_a_generation():
-    from s1core.backends import Completion
-
     class Broken(ScriptedBackend):
         def complete(self, prompts, params):
             good = super().complete(prompts, params)
@@ -287,8 +256,8 @@ def test_a_failing_engine_is_a_failure_and_never_a_generation():
 @given(seed=st.integers(0, 2**63 - 1), draws=st.lists(st.integers(0, 10**6), max_size=20))
 def test_every_random_number_is_a_function_of_its_seed_and_draw(seed, draws):
     together = uniforms([seed] * len(draws), draws)
-    assert all(0 <= u < 1 for u in together)
     assert [uniforms([seed], [d])[0] for d in draws] == list(together)
+    assert all(0 <= u < 1 for u in together)
 
 
 def test_random_numbers_are_uniform_and_rows_are_independent():
@@ -304,10 +273,9 @@ def test_sampling_follows_the_distribution_and_top_p_cuts_its_tail():
     logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().repeat(20_000, 1)
     uniform = uniforms(np.arange(20_000), np.zeros(20_000))
     ones = np.ones(20_000)
-    counts = torch.bincount(choose(logits, ones, ones, uniform), minlength=4) / 20_000
-    assert torch.allclose(counts, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.015)
-    counts = torch.bincount(choose(logits, ones, ones * 0.6, uniform), minlength=4) / 20_000
-    assert torch.allclose(counts, torch.tensor([0, 0, 3 / 7, 4 / 7]), atol=0.015)
+    for top_p, expected in ((1.0, [0.1, 0.2, 0.3, 0.4]), (0.6, [0, 0, 3 / 7, 4 / 7])):
+        counts = torch.bincount(choose(logits, ones, ones * top_p, uniform), minlength=4) / 20_000
+        assert torch.allclose(counts, torch.tensor(expected), atol=0.015)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0.05, 1), st.floats(0.1, 5))

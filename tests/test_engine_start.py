@@ -11,14 +11,12 @@ from s1core.errors import BackendError, InputError
 
 
 def test_the_reason_is_the_deepest_cause_that_says_something():
-    with pytest.raises(BackendError) as caught, reasoned("vLLM"):
+    said = "^vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV .* needed$"
+    with pytest.raises(BackendError, match=said), reasoned("vLLM"):
         try:
             raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
         except ValueError as error:
             raise RuntimeError("Engine core initialization failed. See root cause.") from error
-    assert str(caught.value) == (
-        "vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV cache is needed"
-    )
 
 
 def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
@@ -35,6 +33,3 @@ def test_without_any_reason_the_error_itself_is_told_and_ours_pass_unchanged():
         raise RuntimeError("Engine core initialization failed.")
     with pytest.raises(InputError, match="^as it is$"), reasoned("vLLM"):
         raise InputError("as it is")
-    with reasoned("vLLM"):
-        started = True
-    assert started

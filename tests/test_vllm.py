@@ -7,6 +7,7 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -17,15 +18,15 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's
 
 from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
-from s1core.backends.vllm import VLLMBackend
-from s1core.backends.vllm_processor import Mark, replay
+from s1core.backends.vllm import VLLMBackend, replay
 from s1core.errors import BackendError
 from s1core.forcing import Budget, controls, generate
 from s1core.forcing.budget import Machine, rules
 from s1core.records import Problem
-from s1core.templates import resolve
+from s1core.templates import prompt_ids, resolve
 from s1lab import pocket
 from tests.helpers import tiny_model, tiny_tokenizer
+from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
 
@@ -39,12 +40,8 @@ BUDGETS = [
     Budget(1000, num_ignore=1, max_answer=20),
 ]
 
-CPU = {
-    "dtype": "float32",
-    "enforce_eager": True,
-    "block_size": 32,
-    "kv_cache_memory_bytes": 256 << 20,
-}
+CPU = {"dtype": "float32", "enforce_eager": True, "block_size": 32}
+CPU |= {"kv_cache_memory_bytes": 256 << 20}
 
 
 def save(model, tokenizer, folder) -> str:
@@ -90,22 +87,10 @@ def test_a_batch_equals_its_singletons(both):
 def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
     prompts = [tiny_tokenizer().encode(f"Use {i} to make 7") for i in range(8)]
     stops = tuple(range(20))
-    params = [
-        SamplingParams(
-            5 + i, temperature=float(i % 2) * 2, seed=i, stop_token_ids=stops, min_tokens=i
-        )
-        for i in range(8)
-    ]
+    params = [SamplingParams(5 + i, i % 2 * 2.0, 1.0, i, stops, min_tokens=i) for i in range(8)]
     ours, theirs = (backend.complete(prompts, params) for backend in both)
     assert ours[::2] == theirs[::2]  # greedy
     assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
-
-
-def test_measured_thinking_is_what_was_asked_for(both):
-    budget = Budget(20, min_thinking=20, max_answer=2)
-    generations = list(generate(both[0], PROBLEMS, budget))
-    assert {g.thinking_tokens for g in generations} <= {19, 20}
-    assert all(g.waits_used or g.outcome == "truncated" for g in generations)
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -133,28 +118,36 @@ def test_ids_that_the_machine_did_not_force_are_refused():
     compiled = rules(Budget(0), resolve("s1", tokenizer), tokenizer)
     machine = Machine(compiled, tokenizer.encode("yes"), 100)
     with pytest.raises(BackendError, match="where another was forced"):
-        replay(machine, [40], [Mark.FORCED])
-    assert issubclass(BackendError, RuntimeError)
+        replay(machine, [40], [-0.3])
 
 
-def test_marks_survive_their_journey_as_log_probabilities():
-    import math
-
-    for mark in Mark:
-        assert Mark.read(-math.log(1 + math.exp(-mark)) + 1e-4) is mark
-    assert Mark.read(0.0) is Mark.SAMPLED
+REAL = os.environ.get("S1CORE_SMOLLM2", "")
+SLOW = [pytest.mark.slow, pytest.mark.skipif(not REAL, reason="set S1CORE_SMOLLM2 to a checkpoint")]
 
 
+@pytest.mark.parametrize("model", ["pocket-s1", pytest.param(REAL, marks=SLOW)])
 @pytest.mark.parametrize(("native", "temperature"), [(True, 0.0), (True, 1.0), (False, 0.0)])
-def test_the_pocket_model_gives_the_same_tokens(native, temperature):
-    vllm = VLLMBackend.from_pretrained("pocket-s1", native=native, **CPU)
+def test_a_trained_model_gives_the_same_tokens(model, native, temperature):
+    engine = {**CPU, "kv_cache_memory_bytes": 512 << 20}
+    vllm = VLLMBackend.from_pretrained(model, native=native, **engine)
     problems = pocket.evaluation_problems(12)
     budgets = [Budget(150, num_ignore=i % 3, max_answer=24) for i in range(12)]
-    reference = HFBackend.from_pretrained("pocket-s1")
+    reference = HFBackend.from_pretrained(model, dtype="float32")
     expected = list(generate(reference, problems, budgets, temperature=temperature))
     assert list(generate(vllm, problems, budgets, temperature=temperature)) == expected
     assert any(g.waits_used for g in expected)
-    vllm.close()
+
+
+def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
+    model, tokenizer = copy.deepcopy(tiny_model(hidden=128)), tiny_tokenizer()
+    path = train(model, tokenizer, examples(), CONFIG, tmp_path).path
+    prompts = [prompt_ids("s1", tokenizer, f"Use {i} 7") for i in range(4)]
+    vllm = VLLMBackend.from_pretrained(path, max_model_len=512, **CPU)
+    reference = HFBackend.from_pretrained(path, dtype="float32")
+    params = [SamplingParams(40)] * 4
+    assert vllm.complete(prompts, params) == reference.complete(prompts, params)
+    text = "Use 3 7 make\n<|im_end|>"
+    assert vllm.llm.get_tokenizer().encode(text) == tokenizer.encode(text)
 
 
 def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
@@ -165,13 +158,12 @@ def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, mon
 
     monkeypatch.chdir(tmp_path)
     write_jsonl("p.jsonl", pocket.evaluation_problems(8))
-    common = ["generate", "--model", "pocket-s1", "--input", "p.jsonl", "--budget", "150"]
-    common += ["--waits", "1", "--max-answer", "24", "--batch-size", "4"]
+    common = "generate --model pocket-s1 --input p.jsonl --budget 150".split()
+    common += "--waits 1 --max-answer 24 --batch-size 4".split()
     engine = [f"--engine-option={name}={json.dumps(value)}" for name, value in CPU.items()]
     for backend, options in (("vllm", engine), ("hf", [])):
-        done = CliRunner().invoke(
-            app, [*common, "--backend", backend, "--output", f"{backend}.jsonl", *options]
-        )
+        options = [*options, "--backend", backend, "--output", f"{backend}.jsonl"]
+        done = CliRunner().invoke(app, [*common, *options])
         assert done.exit_code == 0, (done.output, done.exception)
     assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
@@ -201,27 +193,10 @@ def test_no_runner_refuses_what_the_engine_is_started_with(both, tmp_path, monke
     assert second is not native
     for processor in asked.get("logits_processors", []):
         assert issubclass(processor, Second if second else First)
-    if native:
-        assert os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
+    assert not native or os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path):
     folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
     with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
         VLLMBackend.from_pretrained(folder, **{**CPU, "max_model_len": 1 << 30})
-
-
-@pytest.mark.slow
-def test_a_real_model_gives_the_same_tokens(request):
-    folder = os.environ.get("S1CORE_SMOLLM2")
-    if not folder:
-        pytest.skip("set S1CORE_SMOLLM2 to a plain SmolLM2-135M-Instruct checkpoint")
-    reference = HFBackend.from_pretrained(folder, dtype="float32")
-    vllm = VLLMBackend.from_pretrained(
-        folder, native=True, max_model_len=512, **{**CPU, "kv_cache_memory_bytes": 512 << 20}
-    )
-    problems = [Problem(f"What is {i} + {i + 5}?", str(2 * i + 5)) for i in range(6)]
-    budgets = [Budget(24, num_ignore=i % 3, max_answer=12) for i in range(6)]
-    expected = list(generate(reference, problems, budgets))
-    assert list(generate(vllm, problems, budgets)) == expected
-    assert list(generate(vllm, problems, budgets, native=False)) == expected

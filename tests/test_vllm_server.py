@@ -6,20 +6,16 @@ a minute or two to start): `python -m pytest -m vllm tests/test_vllm_server.py`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
 
-from s1core.backends.completions import CompletionsBackend
+from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
 from s1core.checkpoints import locate
 from s1core.forcing import Budget, generate
@@ -36,44 +32,23 @@ BUDGETS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", locate("pocket-s1"), "--served-model-name", "pocket-s1"]
+    folder, url = locate("pocket-s1"), f"http://127.0.0.1:{port}/v1"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", folder]
+    command += ["--served-model-name", "pocket-s1", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--block-size", "32"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    with open(log, "w") as out:
-        process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=out,
-            cwd=log.parent,
-            env={"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ},
-        )
-    try:
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
-                break
-            time.sleep(1)
-        else:
-            pytest.fail("vLLM's server did not start:\n" + log.read_text()[-3000:])
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def test_forcing_over_vllms_own_server_gives_the_tokens_of_transformers(url):
-    server = CompletionsBackend(url, "pocket-s1", locate("pocket-s1"))
-    reference = HFBackend.from_pretrained("pocket-s1")
-    assert server.context_length == reference.context_length
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ}
     problems, budgets = pocket.evaluation_problems(20), BUDGETS * 4
-    ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
-    assert ours == theirs
+    reference = HFBackend.from_pretrained("pocket-s1")
+    patient = Retry(attempts=600, wait=1, longest_wait=1)  # until the server has started
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
+        try:
+            server = CompletionsBackend(url, "pocket-s1", folder, retry=patient)
+            ours, theirs = (list(generate(b, problems, budgets)) for b in (server, reference))
+        finally:
+            process.terminate()
+    assert server.context_length == reference.context_length and ours == theirs
     assert server.exact_tokens and any(g.waits_used for g in ours)

@@ -9,16 +9,8 @@ from s1core.backends.base import Backend, Completion, SamplingParams
 from s1core.backends.scripted import NativeScriptedBackend, ScriptedBackend, follow
 from s1core.errors import BackendError, InputError
 
-__all__ = [
-    "Backend",
-    "BackendError",
-    "Completion",
-    "NativeScriptedBackend",
-    "SamplingParams",
-    "ScriptedBackend",
-    "follow",
-    "open_engine",
-]
+__all__ = ["Backend", "BackendError", "Completion", "NativeScriptedBackend", "SamplingParams"]
+__all__ += ["ScriptedBackend", "follow", "open_engine"]
 
 
 def open_engine(
@@ -31,37 +23,34 @@ def open_engine(
     context_length: int | None = None,
     **options: Any,
 ) -> Backend:
-    """Start an engine by its name, or connect to a server.
+    """Start "hf" or "vllm", or connect to a server ("completions").
 
     Args:
-        engine: "hf", "vllm" or "completions"; for the last, `url`, `tokenizer` (the model's folder
-            or Hub id) and, where the server hides it, `context_length` in tokens.
         model: a folder, a Hub id, a model that ships with s1core, or its name on the server.
         batch_size: rows decoded together, or requests in flight.
+        url: a server's; it needs `tokenizer` (the model's folder or Hub id) and may need
+            `context_length` in tokens.
         options: `dtype` and `device` for hf (a GPU by default, where there is one), arguments of
             `vllm.LLM`, or a server's `timeout`, `attempts`, `key_variable` and `token_ids`.
 
     Raises:
-        BackendError: it cannot be started or reached; the message says what to do.
-        InputError: there is no such engine or checkpoint, or it does not take an option's value.
+        BackendError: it cannot be started or reached.
+        InputError: no such engine or checkpoint, or a value that it does not take.
     """
+    options["batch_size"] = batch_size
     if engine == "completions":
         from s1core.backends.completions import CompletionsBackend, Retry
 
         patience = {name: options.pop(name) for name in ("timeout", "attempts") if name in options}
-        options |= {"concurrency": batch_size, "retry": Retry(**patience)}
-        server = CompletionsBackend(
-            url, str(model), tokenizer, context_length=context_length, **options
-        )
-        server.batch_size = batch_size
-        return server
+        options |= {"context_length": context_length, "retry": Retry(**patience)}
+        return CompletionsBackend(url, str(model), tokenizer, **options)
     if engine == "hf":
         import torch
 
         from s1core.backends.hf import HFBackend
 
         options.setdefault("device", "cuda" if torch.cuda.is_available() else None)
-        return HFBackend.from_pretrained(model, batch_size=batch_size, **options)
+        return HFBackend.from_pretrained(model, **options)
     if engine != "vllm":
         raise InputError(f"no engine {engine!r}; pick one of hf, vllm, completions")
     try:
@@ -71,6 +60,4 @@ def open_engine(
             f"vLLM cannot be imported ({error}); install it with pip install 's1core[gpu]', or "
             "use --backend hf"
         ) from error
-    from s1core.checkpoints import locate
-
-    return VLLMBackend.from_pretrained(locate(model), batch_size=batch_size, **options)
+    return VLLMBackend.from_pretrained(model, **options)

@@ -6,7 +6,6 @@ forcing needs. An engine that can step a `Steppable` inside its own decoding loo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -18,54 +17,41 @@ from s1core.errors import check_number
 class SamplingParams:
     """How one prompt is continued; names follow vLLM's.
 
-    Attributes:
-        max_tokens: most tokens to sample, the stop token included.
-        temperature: 0 takes the most likely token.
-        top_p: sample from the smallest set of tokens that holds this much probability.
-        seed: the row's own seed; None is 0.
-        stop_token_ids: sampling ends at any of these, which is then the last id returned.
-        min_tokens: no stop token among the first `min_tokens` tokens.
-        first_draw: draws of this seed already used. A generation continued over several calls
-            uses the same random numbers as one that runs through.
-
-    Raises:
-        InputError: a number outside its range.
+    A generation that is continued over several calls, `first_draw` told, uses the same random
+    numbers as one that runs through. InputError for a number outside its range.
     """
 
-    max_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop_token_ids: tuple[int, ...] = ()
-    min_tokens: int = 0
-    first_draw: int = 0
+    max_tokens: int  # most to sample, the stop token included
+    temperature: float = 0.0  # 0 takes the most likely token
+    top_p: float = 1.0  # sample from the smallest set of tokens that holds this much probability
+    seed: int | None = None  # the row's own; None is 0
+    stop_token_ids: tuple[int, ...] = ()  # sampling ends at any; it is then the last id returned
+    min_tokens: int = 0  # no stop token among the first so many
+    first_draw: int = 0  # draws of this seed already used
 
     def __post_init__(self) -> None:
         check_number("max_tokens", self.max_tokens, 1, 2**31)
         if self.temperature != 0:  # below, what is divided by it overflows
             check_number("temperature", self.temperature, 1e-4, 1e4, whole=False)
         check_number("top_p", self.top_p, 1e-9, 1, whole=False)
+        for name, most in (("min_tokens", 2**31), ("first_draw", 2**62)):
+            check_number(name, getattr(self, name), 0, most)
         check_number("seed", self.seed or 0, 0, 2**64 - 1)
-        check_number("min_tokens", self.min_tokens, 0, 2**31)
-        check_number("first_draw", self.first_draw, 0, 2**62)
         for stop in self.stop_token_ids:
             check_number("a stop token's id", stop, 0, 2**31)
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine sampled for one prompt.
+    """What an engine sampled for one prompt, or the error that it met."""
 
-    Attributes:
-        token_ids: sampled ids; the stop token is the last when `finish_reason` is "stop".
-        finish_reason: "stop", "length", or "error" (then `error` says what happened).
-        exact_tokens: the engine took and gave token ids; False when text was re-tokenized.
-    """
-
-    token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]  # the stop token is the last where `finish_reason` is "stop"
     finish_reason: Literal["stop", "length", "error"]
     error: str = ""
-    exact_tokens: bool = True
+    exact_tokens: bool = True  # ids both ways; False where text was re-tokenized
+
+
+Prompts, Params = Sequence[Sequence[int]], Sequence[SamplingParams]
 
 
 class Backend(Protocol):
@@ -75,11 +61,8 @@ class Backend(Protocol):
     context_length: int
     batch_size: int
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
+    def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
-        ...
 
 
 class Steppable(Protocol):
@@ -95,58 +78,40 @@ class Steppable(Protocol):
     def take(self, sampled: Sequence[int]) -> list[int]: ...
 
 
+Machines = Sequence[Steppable]
+
+
 @runtime_checkable
 class ForcingBackend(Protocol):
     """An engine that forces natively: one pass over each row, its cache kept."""
 
-    def force(
-        self,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Steppable],
-        params: Sequence[SamplingParams],
-    ) -> list[str] | None:
+    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
         """Step every machine until it is finished; returns errors by row, None for none.
 
         Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
         """
-        ...
 
 
 class Plain:
     """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
 
     def __init__(self, params: SamplingParams) -> None:
-        self.stops = frozenset(params.stop_token_ids)
-        self.finished = False
-        self.token_ids: list[int] = []
-        self.finish_reason: Literal["stop", "length"] = "length"
-        self._params = params
-
-    @property
-    def suppress(self) -> bool:
-        return len(self.token_ids) < self._params.min_tokens
-
-    @property
-    def room(self) -> int:
-        # One at a time while stops are suppressed: suppression holds for the next token only.
-        return 1 if self.suppress else self._params.max_tokens - len(self.token_ids)
-
-    def clone(self) -> Plain:
-        """The same, going its own way from here."""
-        twin = copy.copy(self)
-        twin.token_ids = list(self.token_ids)
-        return twin
+        self.stops, self._params = frozenset(params.stop_token_ids), params
+        self._ids: list[int] = []
+        self.take([])
 
     def start(self) -> list[int]:
         return []
 
     def take(self, sampled: Sequence[int]) -> list[int]:
-        self.token_ids.extend(sampled)
-        stopped = bool(sampled) and sampled[-1] in self.stops
-        self.finished = stopped or len(self.token_ids) >= self._params.max_tokens
-        self.finish_reason = "stop" if stopped else "length"
+        self._ids += sampled
+        left = self._params.max_tokens - len(self._ids)
+        self._stopped = not self.stops.isdisjoint(self._ids[-1:])
+        self.finished = self._stopped or left <= 0
+        self.suppress = len(self._ids) < self._params.min_tokens
+        self.room = 1 if self.suppress else left  # suppression holds for the next token only
         return []
 
     def completion(self) -> Completion:
         """What was sampled, as a `Completion`."""
-        return Completion(tuple(self.token_ids), self.finish_reason)
+        return Completion(tuple(self._ids), "stop" if self._stopped else "length")

@@ -1,17 +1,9 @@
 """One server that speaks OpenAI's protocol: requests that end, and a key that goes nowhere else.
 
-The HTTP is the `openai` client's, imported when a `Client` is made. What it leaves open is here:
-
-- `Client(url, key_variable=..., retry=...)` refuses an address or a key that cannot be used.
-- `client.call(path, body, read=...)` posts JSON (or gets, without a body) and returns what `read`
-  makes of the reply. It tries again where that can help, and raises `RequestFailed` otherwise.
-  `read` may raise anything: `RequestFailed` where another try is in vain.
-- `client.stop()` ends what is under way, for Ctrl-C; `client.resume()` allows requests again.
-- `client.scrub(text)` takes the key out of whatever is shown or stored.
-
-The time limit holds for a whole try, from the look-up of the name to the last byte. A reply has at
-most `MOST_BYTES`, uncompressed. No redirect is followed: it would carry the key to another host.
-The key is read from the environment for every request and never kept.
+The HTTP is the `openai` client's, imported when a `Client` is made. What it leaves open is here: a
+time limit for a whole try, from the look-up of the name to the last byte; replies of at most
+`MOST_BYTES`, uncompressed; no redirect, which would carry the key to another host; a key that is
+read from the environment for every request, never kept, and taken out of whatever is shown.
 """
 
 from __future__ import annotations
@@ -19,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import concurrent.futures
+import contextlib
 import functools
 import json
 import os
@@ -34,20 +27,15 @@ from typing import Any
 from s1core.errors import BackendError, check_number
 from s1core.records import printable
 
+# Of one reply; 32,768 tokens with their ids and an echo of the prompt are half a megabyte.
 MOST_BYTES = 8 * 2**20
-"""Of one reply; 32,768 tokens with their ids and an echo of the prompt are half a megabyte."""
-
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class RequestFailed(BackendError):
-    """A request without a usable answer.
+    """A request without a usable answer after `requests` tries.
 
-    Attributes:
-        again: whether another try could succeed.
-        status: the HTTP status; 0 where no reply came that far.
-        retry_after: what the server asked for, as it said it.
-        requests: how many were made.
+    `again`: another could succeed; `status`: HTTP's, or 0; `retry_after`: as the server said it.
     """
 
     again, status, retry_after, requests = False, 0, "", 1
@@ -55,24 +43,16 @@ class RequestFailed(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how patiently a request is tried again.
+    """How often a request is tried again, and for how many seconds."""
 
-    Attributes:
-        attempts: tries in all.
-        timeout: seconds after which a try has failed, however much of its answer is there.
-        wait: seconds before the second try; doubles each time.
-        longest_wait: most seconds between tries, also when the server asks for more.
-    """
-
-    attempts: int = 5
-    timeout: float = 600.0
-    wait: float = 0.5
-    longest_wait: float = 30.0
+    attempts: int = 5  # tries in all
+    timeout: float = 600.0  # of a try, however much of its answer is there
+    wait: float = 0.5  # before the second try; doubles each time
+    longest_wait: float = 30.0  # between tries, also when the server asks for more
 
     def __post_init__(self) -> None:
         check_number("attempts", self.attempts, 1, 1000)
-        for name in ("timeout", "wait", "longest_wait"):
-            least = 0.001 if name == "timeout" else 0
+        for name, least in (("timeout", 0.001), ("wait", 0), ("longest_wait", 0)):
             check_number(name, getattr(self, name), least, 86_400, whole=False)
 
     def pause(self, attempt: int, asked: str | None) -> float:
@@ -81,34 +61,40 @@ class Retry:
             server = float(asked or 0)
         except ValueError:  # a date, or nonsense: the doubling wait has to do
             server = 0.0
-        own = self.wait * 2.0 ** min(attempt, 60)
-        return min(server if server > own else own, self.longest_wait)
+        # In this order: a server that asks for "nan" seconds gets the doubling wait.
+        return min(max(self.wait * 2.0 ** min(attempt, 60), server), self.longest_wait)
 
 
 class Client:
-    """One server's address; safe to use from several threads.
+    """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`.
 
-    Args:
-        url: up to and with `/v1`.
-        key_variable: environment variable that holds the key; unset for servers without one.
-
-    Raises:
-        BackendError: the address is none or holds a secret, or the key cannot be sent.
+    Safe to use from several threads. BackendError where the address is none or holds a secret, or
+    the key cannot be sent.
     """
 
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
     ) -> None:
-        if not isinstance(key_variable, str) or not re.fullmatch(
-            r"(?a:[A-Z_a-z]\w*)", key_variable
-        ):
+        import openai
+
+        if not re.fullmatch(r"(?a:[A-Z_a-z]\w*)", str(key_variable or "")):
             raise BackendError("key_variable is no name of an environment variable; give its name")
         self._variable = key_variable
         self.url, self.retry = self._checked(url), retry or Retry()
         self._key()
-        self._stopped = threading.Event()
+        self.stopped, self._loop = threading.Event(), _loop()
         self._under_way: set[concurrent.futures.Future[bytes]] = set()
-        self._loop, self._openai = _loop(), _openai_client(self.url)
+        self._openai = openai.AsyncOpenAI(
+            base_url=self.url,
+            api_key="each request has its own",
+            max_retries=0,  # `call` repeats half a reply too, and no unknown name
+            timeout=None,  # one limit stands around the whole try
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=openai.DefaultAsyncHttpxClient(
+                follow_redirects=False, timeout=None, event_hooks={"response": [_bounded]}
+            ),
+        )
+        self._openai.organization = self._openai.project = None  # nobody's account is told
 
     def call(
         self,
@@ -118,10 +104,11 @@ class Client:
         read: Callable[[Any], Any] = lambda reply: reply,
         before: Callable[[], None] = lambda: None,
     ) -> Any:
-        """What `read` makes of the reply; `before` is called ahead of every try, to pace them.
+        """Post JSON to a path (get it, without a body), again where that can help.
 
-        Raises:
-            RequestFailed: no usable answer, after as many tries as could help.
+        `read` makes what is returned of the reply. It may raise anything: `RequestFailed` where
+        another try is in vain. `before` is called ahead of every try, to pace them. RequestFailed
+        where there is no usable answer after as many tries as could help.
         """
         for attempt in range(self.retry.attempts):
             before()
@@ -129,28 +116,22 @@ class Client:
                 return self._try(path, body, read)
             except RequestFailed as failed:
                 failed.requests = attempt + 1
+                pause = self.retry.pause(attempt, failed.retry_after)
                 if not failed.again:
                     raise
-                last = failed
-            pause = self.retry.pause(attempt, last.retry_after)
-            if attempt + 1 == self.retry.attempts or self._stopped.wait(pause):
-                break
-        last.args = (f"{last}; gave up after {last.requests} tries",)
-        raise last
+                if failed.requests == self.retry.attempts or self.stopped.wait(pause):
+                    failed.args = (f"{failed}; gave up after {failed.requests} tries",)
+                    raise
 
     def stop(self) -> None:
-        """End the requests under way and the waits between them; refuse new ones."""
-        self._stopped.set()
+        """End what is under way (Ctrl-C); refuse requests until `stopped` is cleared."""
+        self.stopped.set()
         for future in list(self._under_way):
             future.cancel()
 
-    def resume(self) -> None:
-        """Allow requests again after `stop`."""
-        self._stopped.clear()
-
     def scrub(self, text: str) -> str:
         """One line without control codes, and without the key as it is or as servers quote it."""
-        if key := os.environ.get(self._variable):
+        if key := os.environ.get(self._variable, ""):
             forms = {key, urllib.parse.quote(key, safe=""), json.dumps(key)[1:-1]}
             forms.add(base64.b64encode(key.encode()).decode())
             pattern = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
@@ -159,8 +140,7 @@ class Client:
 
     def tells_key(self, text: str) -> bool:
         """Whether an answer holds the key (up to 9 characters, as in EMPTY, are no secret)."""
-        key = os.environ.get(self._variable, "")
-        return len(key) > 9 and key in text
+        return len(self._key()) > 9 and self._key() in text
 
     def _key(self) -> str:
         key = os.environ.get(self._variable, "")
@@ -173,25 +153,22 @@ class Client:
 
     def _checked(self, url: str) -> str:
         """The address without its last slash. Refusals never repeat it: it may hold a secret."""
-        wrong = "is not an http(s) one; give one such as http://host/v1"
-        try:
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
             parts = urllib.parse.urlsplit(url)
-            if "@" in parts.netloc or parts.query or parts.fragment:
-                wrong = "must hold no user, password or query; put the key in the environment "
-                wrong += f"variable {self._variable}"
-            elif parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-                wrong = "" if re.fullmatch(r"[\x21-\x7e]+", url) else wrong
-        except (ValueError, TypeError, AttributeError):
-            pass
-        if wrong:
-            raise BackendError(f"the server's address {wrong}")
-        return url.rstrip("/")
+            bare = not ("@" in parts.netloc or parts.query or parts.fragment)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and bare:
+                if re.fullmatch(r"[\x21-\x7e]+", url):
+                    return url.rstrip("/")
+        raise BackendError(
+            "the server's address is not an http(s) one such as http://host/v1, with no user, "
+            f"password or query; a key goes into the environment variable {self._variable}"
+        )
 
     def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
         request = self._request(path, body, self._key())
         future = asyncio.run_coroutine_threadsafe(request, self._loop)
         self._under_way.add(future)
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             future.cancel()
         try:
             return read(json.loads(future.result()))
@@ -206,12 +183,11 @@ class Client:
         import httpx2
         import openai
 
-        authorization = f"Bearer {key}" if key else openai.Omit()
-        post = functools.partial(self._openai.post, body=body)
-        ask = self._openai.get if body is None else post
-        options = {"headers": {"Authorization": authorization}}
+        options = {"headers": {"Authorization": f"Bearer {key}" if key else openai.Omit()}}
+        told = {} if body is None else {"body": body}
+        ask = self._openai.post if told else self._openai.get
         async with asyncio.timeout(self.retry.timeout):
-            return (await ask(path, cast_to=httpx2.Response, options=options)).content
+            return (await ask(path, cast_to=httpx2.Response, options=options, **told)).content
 
     def _explained(self, error: Exception) -> RequestFailed:
         """The sentence for one try that failed, and whether another could succeed."""
@@ -220,11 +196,12 @@ class Client:
         first: BaseException = error
         while led := first.__cause__ or (not isinstance(first, ValueError) and first.__context__):
             first = led
+        known = error if isinstance(error, RequestFailed) else first
         failed = RequestFailed()
-        failed.again = not isinstance(first, (_BadReply, socket.gaierror, ssl.SSLError))
+        failed.again = not isinstance(first, (socket.gaierror, ssl.SSLError))
         said = f"no usable answer from {self.url} ({type(first).__name__}: {str(first)[:300]})"
-        if isinstance(error, RequestFailed):  # by `read`, which knows best
-            failed.again, said = error.again, str(error)
+        if isinstance(known, RequestFailed):  # by `read` or `_bounded`, which know best
+            failed.again, said = known.again, str(known)
         elif isinstance(error, concurrent.futures.CancelledError):
             failed.again, said = False, "stopped before there was an answer"
         elif isinstance(error, TimeoutError):
@@ -241,37 +218,19 @@ class Client:
         return failed
 
 
-class _BadReply(Exception):
-    """Refused before it is read whole."""
-
-
-def _openai_client(url: str) -> Any:
+async def _bounded(reply: Any) -> None:
+    """Read a reply whole, or refuse what has no end or hides it."""
     import httpx2
-    import openai
 
-    async def bounded(reply: httpx2.Response) -> None:
-        if reply.headers.get("content-encoding", "identity").lower() != "identity":
-            raise _BadReply("it is compressed, which was not asked for and hides its size")
-        body = bytearray()
-        async for part in reply.stream:
-            body += part
-            if len(body) > MOST_BYTES:
-                raise _BadReply(f"it is longer than {MOST_BYTES >> 20} MiB")
-        await reply.stream.aclose()
-        reply.stream = httpx2.ByteStream(bytes(body))
-
-    client = openai.AsyncOpenAI(
-        base_url=url,
-        api_key="each request has its own",
-        max_retries=0,  # `Client.call` repeats half a reply too, and no unknown name
-        timeout=None,  # one limit stands around the whole try
-        default_headers={"Accept-Encoding": "identity"},
-        http_client=openai.DefaultAsyncHttpxClient(
-            follow_redirects=False, timeout=None, event_hooks={"response": [bounded]}
-        ),
-    )
-    client.organization = client.project = None  # nobody's account is told to any server
-    return client
+    if reply.headers.get("content-encoding", "identity").lower() != "identity":
+        raise RequestFailed("the reply is compressed, which was not asked for and hides its size")
+    body = bytearray()
+    async for part in reply.stream:
+        body += part
+        if len(body) > MOST_BYTES:
+            raise RequestFailed(f"the reply is longer than {MOST_BYTES >> 20} MiB")
+    await reply.stream.aclose()
+    reply.stream = httpx2.ByteStream(bytes(body))
 
 
 @functools.cache

@@ -2,49 +2,49 @@
 
 Prompts go out as token ids where the server takes them, else as text; ids come back where it
 returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways is
-recorded as `exact_tokens=False`. A request that fails after bounded retries is an error, never an
-answer, and so is a reply that cannot be true.
+recorded as `exact_tokens=False`. A request that fails after bounded retries, or a reply that cannot
+be true, is an error, never an answer.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from s1core.backends.base import Completion, SamplingParams
+from s1core.backends.base import Completion, Machines, Params, Prompts, SamplingParams
 from s1core.backends.client import Client, RequestFailed, Retry
 from s1core.backends.sampling import uniforms
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import BackendError, check_number
 from s1core.templates import encode
 
-if TYPE_CHECKING:
-    from s1core.forcing.budget import Machine
+# Defaults of servers and of models that would bend the distribution, switched off. Templates write
+# every special token themselves, and answers keep theirs.
+_ALWAYS = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
+_ALWAYS |= {"add_special_tokens": False, "skip_special_tokens": False}
+_TELL_IDS = {"return_token_ids": True, "return_tokens": True, "verbose": True}  # two in llama.cpp
 
 
 class CompletionsBackend:
     """A server's model as a backend; forcing goes over several requests per row.
 
     Args:
-        url: the server's address up to and with `/v1`.
-        model: the model's name on the server.
+        url, key_variable, retry: see `client.Client`; `model`: the model's name there.
         tokenizer: the model's own tokenizer, or its folder or Hub id.
         context_length: in tokens; None asks the server (vLLM and llama.cpp tell, others do not).
         token_ids: send prompts as ids. None finds out with the first request that is refused.
-        concurrency: requests in flight.
-        key_variable: environment variable that holds the key, if the server wants one.
-
-    Attributes:
-        exact_tokens: whether every completion so far took and gave ids; None before the first.
+        batch_size: requests in flight.
 
     Raises:
-        BackendError: the address is not one, holds a password, or the server does not tell its
-            context length; or the key cannot be sent.
+        BackendError: the address or the key cannot be used, or the context length is not told.
         InputError: a number outside its range.
     """
+
+    exact_tokens: bool | None = None  # every completion so far took and gave ids; None before one
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class CompletionsBackend:
         *,
         context_length: int | None = None,
         token_ids: bool | None = None,
-        concurrency: int = 16,
+        batch_size: int = 16,
         retry: Retry | None = None,
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
-        check_number("the number of requests in flight", concurrency, 1, 4096)
+        check_number("the number of requests in flight", batch_size, 1, 4096)
         if context_length is not None:
             check_number("context_length", context_length, 1, 2**31)
         if token_ids not in (None, True, False):
@@ -66,42 +66,25 @@ class CompletionsBackend:
         self._client = Client(url, key_variable=key_variable, retry=retry)
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
-        self.url, self.model, self.tokenizer = self._client.url, model, tokenizer
-        self.batch_size = 4 * concurrency
-        self.exact_tokens: bool | None = None
-        self._vocabulary = frozenset(tokenizer.get_vocab().values())
-        self._token_ids = token_ids
-        self._concurrency = concurrency
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self._vocabulary, self._token_ids = frozenset(tokenizer.get_vocab().values()), token_ids
         self.context_length = context_length or self._ask_context_length()
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
+    def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """One request per prompt, several in flight; failures become "error" completions."""
         if len(prompts) == 1:
             return [self._complete_row(prompts[0], params[0])]
         return self._side_by_side(self._complete_row, zip(prompts, params, strict=True))
 
-    def force(
-        self,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Machine],
-        params: Sequence[SamplingParams],
-    ) -> list[str]:
-        """Step every machine over requests of its own: no row waits for another's Waits.
-
-        Returns:
-            One error per row, "" for none.
-        """
+    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str]:
+        """Step each machine by requests of its own, waiting for no other; one error per row."""
         from s1core.forcing.drive import multi_call
 
-        def row(prompt: Sequence[int], machine: Machine, own: SamplingParams) -> str:
-            return multi_call(self, [prompt], [machine], [own])[0]
-
-        return self._side_by_side(row, zip(prompts, machines, params, strict=True))
+        rows = zip(prompts, machines, params, strict=True)
+        return self._side_by_side(lambda *row: multi_call(self, *([x] for x in row))[0], rows)
 
     def _side_by_side(self, work: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-        pool = ThreadPoolExecutor(self._concurrency)
+        pool = ThreadPoolExecutor(self.batch_size)
         try:
             return list(pool.map(lambda row: work(*row), rows))
         except BaseException:  # Ctrl-C too: nobody waits for what hangs
@@ -109,45 +92,33 @@ class CompletionsBackend:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-            self._client.resume()
+            self._client.stopped.clear()
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
 
         What nearly all know is a bias on single tokens, but only for a whole request.
         """
-        first = params.min_tokens
-        if not first or first >= params.max_tokens:
-            return self._complete_one(prompt, params)
-        head = self._complete_one(prompt, replace(params, max_tokens=first))
-        if head.finish_reason != "length":
-            return head
-        made = len(head.token_ids)
-        rest = replace(
-            params,
-            max_tokens=params.max_tokens - made,
-            min_tokens=0,
-            first_draw=params.first_draw + made,
-        )
-        tail = self._complete_one([*prompt, *head.token_ids], rest)
-        ids = () if tail.finish_reason == "error" else (*head.token_ids, *tail.token_ids)
-        exact = head.exact_tokens and tail.exact_tokens
-        return replace(tail, token_ids=ids, exact_tokens=exact)
-
-    def _complete_one(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
+        most, first = params.max_tokens, params.min_tokens
+        apart = 0 < first < most
         try:
-            completion = self._ask(prompt, params)
+            made = self._ask(prompt, replace(params, max_tokens=first) if apart else params)
+            if apart and made.finish_reason == "length":
+                ids, exact = made.token_ids, made.exact_tokens
+                draw = params.first_draw + len(ids)
+                rest = replace(params, max_tokens=most - len(ids), min_tokens=0, first_draw=draw)
+                made = self._ask([*prompt, *ids], rest)
+                exact = exact and made.exact_tokens
+                made = replace(made, token_ids=ids + made.token_ids, exact_tokens=exact)
         except RequestFailed as failed:
             return Completion((), "error", str(failed), exact_tokens=False)
-        self.exact_tokens = completion.exact_tokens and self.exact_tokens is not False
-        return completion
+        self.exact_tokens = made.exact_tokens and self.exact_tokens is not False
+        return made
 
     def _ask(self, ids: Sequence[int], params: SamplingParams) -> Completion:
         def post(prompt: list[int] | str) -> Completion:
-            body, exact = self._body(prompt, params), isinstance(prompt, list)
-            return self._client.call(
-                "/completions", body, read=lambda reply: self._read(reply, params, exact)
-            )
+            read = functools.partial(self._read, params, isinstance(prompt, list))
+            return self._client.call("/completions", self._body(prompt, params), read=read)
 
         if self._token_ids is not False:
             try:
@@ -164,37 +135,21 @@ class CompletionsBackend:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
 
     def _body(self, prompt: list[int] | str, params: SamplingParams) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "prompt": prompt,
-            "max_tokens": params.max_tokens,
-            "temperature": params.temperature,
-            "top_p": params.top_p,
-            # Defaults of servers and of models that would bend the distribution, switched off.
-            "top_k": len(self.tokenizer),
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "repeat_penalty": 1.0,
-            # A continued row must not draw the same numbers again, so the draw is in the seed.
-            "seed": int(uniforms([params.seed or 0], [params.first_draw])[0] * 2**31),
-        }
+        body = {name: getattr(params, name) for name in ("max_tokens", "temperature", "top_p")}
+        body |= {"model": self.model, "prompt": prompt, "top_k": len(self.tokenizer), **_ALWAYS}
+        # A continued row must not draw the same numbers again, so the draw is in the seed.
+        body["seed"] = int(uniforms([params.seed or 0], [params.first_draw])[0] * 2**31)
         if params.stop_token_ids:
             strings = [self.tokenizer.decode([stop]) for stop in params.stop_token_ids]
-            body["stop_token_ids"] = list(params.stop_token_ids)
-            body["stop"] = strings[:4]
+            body |= {"stop_token_ids": list(params.stop_token_ids), "stop": strings[:4]}
             # llama.cpp leaves special tokens out of the text in which it looks for stops.
             body["preserved_tokens"] = strings
         if params.min_tokens:
             body["min_tokens"] = params.min_tokens
             body["logit_bias"] = {str(stop): -100 for stop in params.stop_token_ids}
-        # Templates write every special token themselves, and answers keep theirs.
-        body |= {"add_special_tokens": False, "skip_special_tokens": False}
-        if isinstance(prompt, list):
-            body["return_token_ids"] = True
-            body |= {"return_tokens": True, "verbose": True}  # the same in llama.cpp's words
-        return body
+        return body | (_TELL_IDS if isinstance(prompt, list) else {})
 
-    def _read(self, reply: Any, params: SamplingParams, sent_ids: bool) -> Completion:
+    def _read(self, params: SamplingParams, sent_ids: bool, reply: Any) -> Completion:
         """A completion from a reply, held to what was asked rather than believed."""
         try:
             (choice,) = reply["choices"]
@@ -213,30 +168,23 @@ class CompletionsBackend:
             raise RequestFailed("the reply holds ids that are none of the tokenizer's")
         if self._client.tells_key(text) or self._client.tells_key(self._text(ids)):
             raise RequestFailed("the reply holds the key that was sent; it is not kept")
-        stops = frozenset(params.stop_token_ids)
-        most = params.max_tokens
+        stops, most = params.stop_token_ids, params.max_tokens
         first_stop = next((i for i, token in enumerate(ids[:most]) if token in stops), None)
         if first_stop is not None:
             return Completion(tuple(ids[: first_stop + 1]), "stop", exact_tokens=exact)
         # Text that is tokenized again may come out a little longer than it was sampled.
         if len(ids) > (most if exact else most + most // 8 + 3):
-            raise RequestFailed(
-                f"the server sampled {len(ids)} tokens where at most {most} were asked for; it "
-                "ignores max_tokens"
-            )
+            said = f"the server sampled {len(ids)} tokens where at most {most} were asked for"
+            raise RequestFailed(f"{said}; it ignores max_tokens")
         if reason == "stop" and stops and len(ids) < most:
-            return Completion((*ids, self._stop_id(choice, stops)), "stop", exact_tokens=exact)
+            # The server left the stop out of its reply, and may say which: vLLM's name, SGLang's.
+            told = choice.get("stop_reason", choice.get("matched_stop"))
+            if type(told) not in (int, str, type(None)):
+                raise ValueError(f"a stop reason that is {type(told).__name__}")
+            known = (told, self.tokenizer.eos_token_id, min(stops))
+            stop = next(token for token in known if token in stops)
+            return Completion((*ids, stop), "stop", exact_tokens=exact)
         return Completion(tuple(ids[:most]), "length", exact_tokens=exact)
-
-    def _stop_id(self, choice: dict[str, Any], stops: frozenset[int]) -> int:
-        """The stop token that the server left out of its reply, or one that stands for it."""
-        told = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's name, SGLang's
-        if not isinstance(told, (int, str, None.__class__)):
-            raise ValueError(f"a stop reason that is {type(told).__name__}")
-        if type(told) is int and told in stops:
-            return told
-        eos = self.tokenizer.eos_token_id
-        return eos if eos in stops else min(stops)
 
     def _ask_context_length(self) -> int:
         def read(reply: Any) -> int:
@@ -248,7 +196,5 @@ class CompletionsBackend:
         try:
             return self._client.call("/models", read=read)
         except RequestFailed as failed:
-            raise BackendError(
-                f"the server does not tell the context length of {self.model!r} ({failed}); "
-                "give context_length"
-            ) from None
+            lacks = f"the server does not tell the context length of {self.model!r}"
+            raise BackendError(f"{lacks} ({failed}); give context_length") from None

@@ -3,7 +3,6 @@
 Rows share a key/value cache that grows by doubling. A row that is finished leaves the batch at
 once; a row that forces tokens feeds them one per step while the others sample, so nobody waits.
 Per-row work happens only where something happens to a row: all else is array operations.
-This module knows nothing about budgets: it steps anything that is `Steppable`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import Cache
 
-from s1core.architectures import VOCABULARY, check_twin
-from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
-from s1core.backends.kv import (
-    GrowingLayer,
-    attention_mask,
-    context_length,
-    decoding,
-    windows,
-)
-from s1core.backends.sampling import choose, uniforms
+from s1core.architectures import check_twin
+from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
+from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
+from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
 
@@ -35,68 +28,44 @@ from s1core.errors import InputError, check_number
 class HFBackend:
     """A transformers causal language model as a backend that forces natively.
 
-    Args:
-        model: of any architecture whose batched rows come out as each does alone; see
-            `s1core.architectures`.
-        tokenizer: its tokenizer. Ids that it does not know are never sampled.
-        batch_size: rows decoded together.
-        device: where to run; None leaves the model where it is.
-        keep_finished: let finished rows stay in the batch, as engines without compaction do; only
-            to measure what leaving is worth.
-
-    Raises:
-        InputError: this engine cannot decode the architecture, or there is no such device.
+    It takes any `model` whose batched rows come out as each does alone; ids that `tokenizer` does
+    not know are never sampled; `batch_size` rows are decoded together; a `device` of None leaves
+    the model where it is. InputError for an architecture or a device that will not do.
     """
 
+    keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
+
     def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        batch_size: int = 256,
-        device: str | None = None,
-        keep_finished: bool = False,
+        self, model: Any, tokenizer: Any, batch_size: int = 256, device: str | None = None
     ) -> None:
         check_number("batch_size", batch_size, 1, 2**20)
         check_attention(model)
         self.model = model.to(_usable(device)) if device else model
-        self.tokenizer = tokenizer
-        self.batch_size = batch_size
-        self.keep_finished = keep_finished
-        self.context_length = context_length(model.config)
-        known = torch.zeros(model.config.vocab_size, dtype=torch.bool)
-        ids = torch.tensor(sorted(set(tokenizer.get_vocab().values())))
-        known[ids[ids < len(known)]] = True
-        self._unknown = None if known.all() else ~known.to(self.model.device)
+        self.tokenizer, self.batch_size = tokenizer, batch_size
+        self.context_length = model.config.max_position_embeddings
+        rope = getattr(model.config, "rope_parameters", None) or {}
+        if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
+            self.context_length = rope["original_max_position_embeddings"]
         self._windows = windows(model.config)
+        self._unknown = unknown_ids(tokenizer, model.config.vocab_size, self.model.device)
 
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
     ) -> HFBackend:
-        """Load a checkpoint: safetensors only, no code from the repository.
-
-        Raises:
-            InputError: no such checkpoint, dtype or device, or not a model for this engine.
-        """
+        """Load a checkpoint (safetensors, no code of its own); InputError for what is not there."""
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
         _usable(device)
         return cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
+    def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
         rows = [Plain(row) for row in params]
         self.force(prompts, rows, params)
         return [row.completion() for row in rows]
 
-    def force(
-        self,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Steppable],
-        params: Sequence[SamplingParams],
-    ) -> None:
+    def force(self, prompts: Prompts, machines: Machines, params: Params) -> None:
         """Step every machine until it is finished (see `base.ForcingBackend`)."""
         with decoding(self.model):
             for first in range(0, len(prompts), self.batch_size):
@@ -108,18 +77,14 @@ class HFBackend:
 
         `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
         """
-        masks: Any = real
+        masks: Any = None
         if real is not None:
             eager = self.model.config._attn_implementation == "eager"
-            masks = {
-                kind: attention_mask(real, width, eager) for kind, width in self._windows.items()
-            }
+            masks = {kind: attention_mask(real, w, eager) for kind, w in self._windows.items()}
             masks = masks if len(masks) > 1 else masks.popitem()[1]
-        inputs = {"attention_mask": masks, "use_cache": True, "logits_to_keep": 1, **inputs}
-        logits = self.model(**inputs).logits[:, -1]
-        if self._unknown is not None:
-            logits = logits.masked_fill(self._unknown, -torch.inf)
-        return logits
+        made = self.model(attention_mask=masks, use_cache=True, logits_to_keep=1, **inputs)
+        logits = made.logits[:, -1]
+        return logits if self._unknown is None else logits.masked_fill(self._unknown, -torch.inf)
 
 
 def check_attention(model: Any) -> None:
@@ -135,9 +100,8 @@ class _Twin(HFBackend):
     """A tiny model decoded as the large one will be; keeps the logits of every step."""
 
     def __init__(self, model: Any) -> None:
-        self.model, self.batch_size, self.keep_finished = model, 8, False
+        self.model, self.batch_size, self.steps = model, 8, list[torch.Tensor]()
         self._unknown, self._windows = None, windows(model.config)
-        self.steps: list[torch.Tensor] = []
 
     def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
         self.steps.append(super().logits(real, **inputs))
@@ -146,15 +110,13 @@ class _Twin(HFBackend):
 
 def _as_alone(twin: Any) -> bool:
     """Whether rows of a padded batch, and of one that is not, get the logits of each row alone."""
-    generator = torch.Generator().manual_seed(0)
     for lengths in ((3, 11), (11,)):
-        backend = _Twin(twin)
-        prompts = [torch.randint(1, VOCABULARY, (n,), generator=generator) for n in lengths]
-        made = backend.complete([p.tolist() for p in prompts], [SamplingParams(4)] * len(prompts))
+        backend, prompts = _Twin(twin), [list(range(5, 5 + length)) for length in lengths]
+        made = backend.complete(prompts, [SamplingParams(4)] * len(prompts))
         for row, (prompt, completion) in enumerate(zip(prompts, made, strict=True)):
-            ids = torch.cat([prompt, torch.tensor(completion.token_ids[:-1])])
+            ids = torch.tensor([[*prompt, *completion.token_ids[:-1]]])
             with torch.inference_mode():
-                alone = twin(input_ids=ids[None], use_cache=False).logits[0, -4:]
+                alone = twin(input_ids=ids, use_cache=False).logits[0, -4:]
             batched = torch.stack([logits[row] for logits in backend.steps])
             if not torch.allclose(batched, alone, rtol=1e-3, atol=1e-3 * float(alone.std())):
                 return False
@@ -178,29 +140,20 @@ class _Batch:
     """
 
     def __init__(
-        self,
-        backend: HFBackend,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Steppable],
-        params: Sequence[SamplingParams],
+        self, backend: HFBackend, prompts: Prompts, machines: Machines, params: Params
     ) -> None:
-        self.backend = backend
-        self.device = backend.model.device
-        self.prompts = prompts
-        self.machines = list(machines)
+        self.backend, self.device = backend, backend.model.device
+        self.prompts, self.machines = prompts, list(machines)
         rows = len(prompts)
-        self.temperature = np.array([p.temperature for p in params], dtype=np.float64)
-        self.top_p = np.array([p.top_p for p in params], dtype=np.float64)
+        self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
         self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
         self.draws = np.array([p.first_draw for p in params], dtype=np.int64)
-        self.room = np.zeros(rows, dtype=np.int64)
-        self.suppress = np.zeros(rows, dtype=bool)
-        self.done = np.zeros(rows, dtype=bool)
-        self.unread = np.zeros(rows, dtype=np.int64)  # first step whose token the machine lacks
+        # Of `unread`: the first step whose token the machine lacks.
+        self.room, self.unread, self.stop_set = np.zeros((3, rows), dtype=np.int64)
+        self.suppress, self.done = np.zeros((2, rows), dtype=bool)
         self.tape = np.full((rows, 64), -1, dtype=np.int64)
         self.stop_rows: dict[frozenset[int], int] = {}  # which row of the table each set has
         self.stop_table = np.zeros((0, backend.model.config.vocab_size), dtype=bool)
-        self.stop_set = np.zeros(rows, dtype=np.int64)
 
     def run(self) -> None:
         for row, machine in enumerate(self.machines):
@@ -225,9 +178,8 @@ class _Batch:
             causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
             mask = ((causal & real[:, None, :]) | itself)[:, None]
-        self.cache = Cache(
-            layers=[GrowingLayer() for _ in range(self.backend.model.config.num_hidden_layers)]
-        )
+        layers = self.backend.model.config.num_hidden_layers
+        self.cache = Cache(layers=[GrowingLayer() for _ in range(layers)])
         logits = self.backend.logits(
             mask,
             input_ids=ids.clamp(min=0),
@@ -244,13 +196,11 @@ class _Batch:
 
     def _decide(self, logits: torch.Tensor, step: int) -> None:
         """Complete the tape's column of this step with sampled tokens."""
-        if step + 1 >= self.tape.shape[1]:
-            self._lengthen_tape(2 * self.tape.shape[1])
+        self._lengthen_tape(step + 1)
         self.tape[self.done, step] = 0
         free = np.flatnonzero(self.tape[:, step] < 0)
         while len(free):
-            whole = len(free) == len(self.tape)
-            sampled = self._sample(logits if whole else logits[free], free)
+            sampled = self._sample(logits if len(free) == len(self.tape) else logits[free], free)
             self.tape[free, step] = sampled
             self.room[free] -= 1
             stopped = self.stop_table[self.stop_set[free], sampled]
@@ -271,22 +221,18 @@ class _Batch:
 
     def _consult(self, row: int, step: int, dropped: bool) -> None:
         """Hand a row's new tokens to its machine, and put what it forces on the tape."""
-        unread = self.tape[row, self.unread[row] : step + 1].tolist()
-        forced = self.machines[row].take(unread)
+        forced = self.machines[row].take(self.tape[row, self.unread[row] : step + 1].tolist())
         if dropped:
             self.tape[row, step] = -1
         self._plan(row, step if dropped else step + 1, forced)
 
     def _plan(self, row: int, step: int, forced: Sequence[int]) -> None:
         end = step + len(forced)
-        if end >= self.tape.shape[1]:
-            self._lengthen_tape(2 * end)
+        self._lengthen_tape(end)
         self.tape[row, step:end] = forced
         machine = self.machines[row]
-        self.unread[row] = end
-        self.room[row] = machine.room
-        self.suppress[row] = machine.suppress
-        self.done[row] = machine.finished
+        self.unread[row], self.room[row] = end, machine.room
+        self.suppress[row], self.done[row] = machine.suppress, machine.finished
         if machine.stops not in self.stop_rows:  # they change with the phase
             added = np.zeros((1, self.stop_table.shape[1]), dtype=bool)
             added[0, [stop for stop in machine.stops if stop < added.shape[1]]] = True
@@ -294,9 +240,9 @@ class _Batch:
             self.stop_table = np.vstack([self.stop_table, added])
         self.stop_set[row] = self.stop_rows[machine.stops]
 
-    def _lengthen_tape(self, length: int) -> None:
-        more = length - self.tape.shape[1]
-        self.tape = np.pad(self.tape, ((0, 0), (0, more)), constant_values=-1)
+    def _lengthen_tape(self, end: int) -> None:
+        if end >= self.tape.shape[1]:
+            self.tape = np.pad(self.tape, ((0, 0), (0, end)), constant_values=-1)
 
     def _leave(self) -> None:
         """Let finished rows leave: the last rows that stay take their places, and are copied."""
@@ -308,7 +254,7 @@ class _Batch:
             layer.move_rows(*moves, rows)
         for source, target in zip(sources, targets, strict=True):
             self.machines[target] = self.machines[source]
-        for name in _PER_ROW:
+        for name in _PER_ROW.split():
             array = getattr(self, name)
             if array is not None:
                 array[targets] = array[sources]
@@ -316,12 +262,11 @@ class _Batch:
 
     def _forward(self, step: int) -> torch.Tensor:
         """Feed the tape's column; returns the logits that follow it."""
-        mask = None
-        if self.mask is not None:
-            length = self.width + step + 1
-            if length > self.mask.shape[1]:
-                self.mask = torch.nn.functional.pad(self.mask, (0, length), value=True)
-            mask = self.mask[:, None, None, :length]
+        mask, length = self.mask, self.width + step + 1
+        if mask is not None:
+            if length > mask.shape[1]:
+                self.mask = mask = torch.nn.functional.pad(mask, (0, length), value=True)
+            mask = mask[:, None, None, :length]
         return self.backend.logits(
             mask,
             input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
@@ -330,7 +275,4 @@ class _Batch:
         )
 
 
-_PER_ROW = (
-    *("temperature", "top_p", "seeds", "draws", "room", "suppress", "done", "unread"),
-    *("stop_set", "tape", "position", "mask"),
-)
+_PER_ROW = "temperature top_p seeds draws room suppress done unread stop_set tape position mask"

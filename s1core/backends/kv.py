@@ -12,26 +12,15 @@ from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.cache_utils import CacheLayerMixin
+from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 _ATTENTION = "s1core_decode"
 
 
-class GrowingLayer(CacheLayerMixin):
+class GrowingLayer(DynamicLayer):
     """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.length = 0
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        self.dtype, self.device = key_states.dtype, key_states.device
-        capacity = key_states.shape[2] + 64
-        self.keys = _wider(key_states[:, :, :0], capacity)
-        self.values = _wider(value_states[:, :, :0], capacity)
-        self.is_initialized = True
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -39,45 +28,29 @@ class GrowingLayer(CacheLayerMixin):
         """Append new keys and values in place; return all of them as views."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        end = self.length + key_states.shape[2]
-        if end > self.keys.shape[2]:
-            capacity = max(end, 2 * self.keys.shape[2])
-            self.keys = _wider(self.keys[:, :, : self.length], capacity)
-            self.values = _wider(self.values[:, :, : self.length], capacity)
-        self.keys[:, :, self.length : end] = key_states
-        self.values[:, :, self.length : end] = value_states
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+            self._buffers = [key_states[:, :, :0], value_states[:, :, :0]]
+        start = self.get_seq_length()
+        end = start + key_states.shape[2]
+        for i, states in enumerate((key_states, value_states)):
+            if end > (capacity := self._buffers[i].shape[2]):
+                rows, heads, _, size = states.shape
+                wider = states.new_empty(rows, heads, max(end + 64, 2 * capacity), size)
+                wider[:, :, :start] = self._buffers[i][:, :, :start]
+                self._buffers[i] = wider
+            self._buffers[i][:, :, start:end] = states
+        self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
+        return self.keys, self.values
 
     def move_rows(self, sources: torch.Tensor, targets: torch.Tensor, rows: int) -> None:
         """Copy rows `sources` over rows `targets`, then keep the first `rows`."""
-        for name in ("keys", "values"):
-            buffer = getattr(self, name)
-            if len(sources):
-                buffer[targets, :, : self.length] = buffer[sources, :, : self.length]
-            setattr(self, name, buffer[:rows])
+        for states in (self.keys, self.values) if len(sources) else ():
+            states[targets] = states[sources]
+        self._buffers = [buffer[:rows] for buffer in self._buffers]
+        self.keys, self.values = self.keys[:rows], self.values[:rows]
 
     def repeat_rows(self, rows: torch.Tensor) -> None:
         """Row i becomes what row `rows[i]` was: one prefill shared by several samples."""
-        capacity = self.keys.shape[2]
-        self.keys = _wider(self.keys[:, :, : self.length][rows], capacity)
-        self.values = _wider(self.values[:, :, : self.length][rows], capacity)
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def get_max_length(self) -> int:
-        return -1
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
-
-
-def _wider(states: torch.Tensor, capacity: int) -> torch.Tensor:
-    rows, heads, length, size = states.shape
-    buffer = states.new_empty(rows, heads, capacity, size)
-    buffer[:, :, :length] = states
-    return buffer
+        self.keys, self.values = self._buffers = [self.keys[rows], self.values[rows]]
 
 
 def _decode_attention(
@@ -113,8 +86,7 @@ AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
 @contextmanager
 def decoding(model: PreTrainedModel) -> Iterator[None]:
     """Use the decoding attention inside, where the model uses PyTorch's; restore it after."""
-    before = model.config._attn_implementation
-    training = model.training
+    before, training = model.config._attn_implementation, model.training
     model.eval()
     if before == "sdpa":
         model.set_attn_implementation(_ATTENTION)
@@ -125,14 +97,6 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
         if before == "sdpa":
             model.set_attn_implementation(before)
         model.train(training)
-
-
-def context_length(config: Any) -> int:
-    """Most tokens of a row, all of whose positions count alike whatever else is in the batch."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    if rope.get("rope_type") == "longrope":  # another scale for every row once one is longer
-        return rope["original_max_position_embeddings"]
-    return config.max_position_embeddings
 
 
 def windows(config: Any) -> dict[str, int | None]:

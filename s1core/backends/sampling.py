@@ -22,41 +22,39 @@ def row_seed(seed: int, problem_key: str, sample: int) -> int:
 
 
 def uniforms(seeds: Any, draws: Any) -> np.ndarray:
-    """Uniform numbers in [0, 1), one per (seed, draw): splitmix64, whose state is a counter.
-
-    >>> uniforms([7, 7], [0, 1])[0] == uniforms([7], [0])[0]
-    True
-    """
+    """Uniform numbers in [0, 1), one per (seed, draw): splitmix64, whose state is a counter."""
     with np.errstate(over="ignore"):
-        state = np.asarray(seeds, np.uint64) + (
-            np.asarray(draws, np.uint64) + np.uint64(1)
-        ) * np.uint64(0x9E3779B97F4A7C15)
+        counter = np.asarray(draws, np.uint64) + np.uint64(1)
+        state = np.asarray(seeds, np.uint64) + counter * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state ^= state >> np.uint64(31)
     return (state >> np.uint64(11)) * 2.0**-53
 
 
+def unknown_ids(tokenizer: Any, size: int, device: Any) -> torch.Tensor | None:
+    """Which of `size` ids the tokenizer lacks, [size] of truth values; None where none."""
+    import torch
+
+    unknown = torch.ones(size, dtype=torch.bool)
+    unknown[[token for token in tokenizer.get_vocab().values() if token < size]] = False
+    return unknown.to(device) if unknown.any() else None
+
+
 def choose(
     logits: torch.Tensor, temperature: np.ndarray, top_p: np.ndarray, uniform: np.ndarray
 ) -> torch.Tensor:
-    """One token per row: the most likely where temperature is 0, else by inverse CDF.
+    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF.
 
-    Args:
-        logits: [rows, vocabulary]; forbidden ids hold -inf.
-        temperature, top_p, uniform: [rows], float64.
-
-    Returns:
-        ids, [rows], on the device of `logits`.
+    `logits` [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64.
     """
     import torch
 
     hot = temperature > 0
     if not hot.any():
         return logits.argmax(-1)
-    probabilities = logits.float()
-    scale = probabilities.new_tensor(np.where(hot, temperature, 1.0)[:, None])
-    probabilities = (probabilities / scale).softmax(-1)
+    scale = logits.float().new_tensor(np.where(hot, temperature, 1.0)[:, None])
+    probabilities = (logits.float() / scale).softmax(-1)
     if (top_p < 1).any():
         ordered, order = probabilities.sort(-1, descending=True)
         before = ordered.cumsum(-1) - ordered

@@ -1,29 +1,20 @@
-"""A model that says what it is told: for notebooks, tests and examples.
-
-It is a real backend with the real tokenizer protocol, only its "sampling" reads from a script, so
-that every path of budget forcing can be shown on three lines of text.
-"""
+"""A model that says what it is told, so that every path of forcing shows on three lines of text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from s1core.backends.base import Completion, Plain, SamplingParams, Steppable
+from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
 
-# The ids so far (prompt included) -> the next id.
-Policy = Callable[[Sequence[int]], int]
+Policy = Callable[[Sequence[int]], int]  # the ids so far, prompt included -> the next id
 
 
 class ScriptedBackend:
     """A backend whose next token is a function of the tokens so far.
 
-    Args:
-        tokenizer: any tokenizer; its ids are what the policy sees and returns.
-        policy: what to "sample" next. Given the same context it must answer the same, as a greedy
-            model would. `follow(script)` builds one from a list of ids.
-        context_length: in tokens.
-        fallback: what is sampled where the policy's choice is a suppressed stop token.
+    `policy` says the same in the same context; `fallback` is sampled where it says a stop that is
+    suppressed. `context_length` is in tokens. What was asked of `complete` is kept in `requests`.
     """
 
     batch_size = 64
@@ -31,23 +22,20 @@ class ScriptedBackend:
     def __init__(
         self, tokenizer: Any, policy: Policy, context_length: int = 4096, fallback: int = 0
     ) -> None:
-        self.tokenizer = tokenizer
-        self.context_length = context_length
+        self.tokenizer, self.context_length = tokenizer, context_length
         self.requests: list[tuple[list[int], SamplingParams]] = []
-        self._policy = policy
-        self._fallback = fallback
+        self._policy, self._fallback = policy, fallback
 
-    def complete(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams]
-    ) -> list[Completion]:
-        """Continue each prompt by the policy; every request is kept in `requests`."""
+    def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
+        """Continue each prompt by the policy."""
         self.requests += [(list(p), q) for p, q in zip(prompts, params, strict=True)]
         plain = [Plain(row) for row in params]
-        self._step(prompts, plain)
+        self._step(prompts, plain, params)
         return [row.completion() for row in plain]
 
-    def _step(self, prompts: Sequence[Sequence[int]], rows: Sequence[Steppable]) -> None:
-        for prompt, row in zip(prompts, rows, strict=True):
+    def _step(self, prompts: Prompts, machines: Machines, params: Params) -> None:
+        """Step every machine until it is finished."""
+        for prompt, row in zip(prompts, machines, strict=True):
             context = [*prompt, *row.start()]
             while not row.finished:
                 token = self._policy(context)
@@ -62,14 +50,7 @@ class ScriptedBackend:
 class NativeScriptedBackend(ScriptedBackend):
     """The same, forcing natively: one pass per row."""
 
-    def force(
-        self,
-        prompts: Sequence[Sequence[int]],
-        machines: Sequence[Steppable],
-        params: Sequence[SamplingParams],
-    ) -> None:
-        """Step every machine until it is finished."""
-        self._step(prompts, machines)
+    force = ScriptedBackend._step
 
 
 def follow(script: Sequence[int], prompt_length: int = 0, then: int = 0) -> Policy:
