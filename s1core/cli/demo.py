@@ -89,7 +89,7 @@ class Screen:
         if origin == "sampled":
             echo(self._stream.add(ids), nl=False)
             return
-        echo(self._stream.rest(), nl=False)
+        echo(self._stream.add((), last=True), nl=False)
         forced = self._tokenizer.decode(list(ids)).strip()
         reverse = sys.stdout is not None and sys.stdout.isatty()
         echo(f" {forced} " if reverse else f"[forced: {forced!r}]", nl=False, reverse=reverse)
@@ -97,4 +97,4 @@ class Screen:
 
     def end(self) -> None:
         """Show what was held back, and leave an empty line."""
-        echo(self._stream.rest() + "\n")
+        echo(self._stream.add((), last=True) + "\n")

@@ -52,27 +52,17 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self._decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
         self._ids: list[int] = []
         self._shown = 0
 
-    def add(self, ids: Sequence[int]) -> str:
-        """The text that `ids` complete."""
+    def add(self, ids: Sequence[int], last: bool = False) -> str:
+        """The text that `ids` complete; with `last`, what was held back too."""
         self._ids.extend(ids)
-        text = self._text()
-        if text.endswith("\N{REPLACEMENT CHARACTER}"):  # an unfinished character, most likely
+        text = self._decode(self._ids)
+        if text.endswith("\N{REPLACEMENT CHARACTER}") and not last:  # an unfinished character
             return ""
-        new = text[self._shown :]
-        self._shown = len(text)
-        if text.endswith("\n"):
+        new, self._shown = text[self._shown :], len(text)
+        if last or text.endswith("\n"):
             self._ids, self._shown = [], 0
         return new
-
-    def rest(self) -> str:
-        """What was held back, at the end of a piece."""
-        new = self._text()[self._shown :]
-        self._ids, self._shown = [], 0
-        return new
-
-    def _text(self) -> str:
-        return self._tokenizer.decode(self._ids, clean_up_tokenization_spaces=False)

@@ -130,15 +130,14 @@ def solved(
     progress: bool = False,
 ) -> list[bool]:
     """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty)."""
-    from s1core.forcing.drive import direct_answers
+    from s1core.forcing import Budget, generate
     from s1core.grading import grade_text
 
-    answers = direct_answers(
-        backend, pool, template=template, max_answer=max_answer, progress=progress
-    )
+    options = {"template": template, "thinking": False, "progress": progress}
+    made = generate(backend, pool, Budget(0, max_answer=max_answer), **options)
     return [
-        grade_text(problem, answer, "countdown").status == "correct"
-        for problem, answer in zip(pool, answers, strict=True)
+        grade_text(problem, one.answer, "countdown").status == "correct"
+        for problem, one in zip(pool, made, strict=True)
     ]
 
 

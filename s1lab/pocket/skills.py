@@ -32,7 +32,7 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     """
     from s1core.backends.hf import HFBackend
     from s1core.checkpoints import locate
-    from s1core.forcing.drive import direct_answers
+    from s1core.forcing import Budget, generate
     from s1lab.pocket.teacher import problem
 
     backend = HFBackend.from_pretrained(locate(model if "/" in model else f"pocket-{model}"))
@@ -43,7 +43,8 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     chained = [(puzzle, line) for puzzle, line in searched if _STEP.search(line)]
     yes, no = (_judged(backend, puzzles, word, rng) for word in ("yes", "no"))
     problems = [problem(puzzle) for puzzle in puzzles]
-    answers = direct_answers(backend, problems, max_answer=24)
+    made = generate(backend, problems, Budget(0, max_answer=24), thinking=False)
+    answers = [one.answer for one in made]
     right = [check(p.question, a.split(":", 1)[-1]) for p, a in zip(problems, answers, strict=True)]
     return {
         "arithmetic": _share(apply(int(a), op, int(b)) == int(c) for a, op, b, c in steps),
