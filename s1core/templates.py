@@ -14,16 +14,13 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from s1core.errors import InputError
 from s1core.records import Trace
-
-# Ends of a turn by name, besides what the tokenizer, its chat template and the model declare.
-_ENDS = (
-    *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|return|>"),
-    *("<end_of_turn>", "<turn|>", "<|END_OF_TURN_TOKEN|>", "<｜end▁of▁sentence｜>", "<|eot|>"),
-)
 
 STEP_MARK = "<|im_start|>"
 STEP_HEADER = STEP_MARK + "{left} steps left\n"
@@ -38,12 +35,11 @@ class Template:
     """How one family of reasoning models delimits thinking (Section 4.1 and Appendix D).
 
     Attributes:
-        name: key in `TEMPLATES`.
+        name: key in `TEMPLATES`, which `templates.yaml` lists.
         think_start: text that opens thinking, right after the assistant header.
         think_end: text that closes thinking and opens the answer.
         markers: strings that the tokenizer must know as single tokens, since an end of thinking
-            is recognised by one token. The released Sky-T1 checkpoints spell theirs out in plain
-            text, so they are refused; fine-tunes that added the tokens fit.
+            is recognised by one token.
         chat_options: extra arguments of the chat template for a direct answer without thinking.
         system: default system prompt; None leaves it to the chat template.
     """
@@ -51,43 +47,16 @@ class Template:
     name: str
     think_start: str
     think_end: str
-    markers: tuple[str, ...] = ()
+    markers: tuple[str, ...]
     chat_options: dict[str, Any] = field(default_factory=dict)
     system: str | None = None
 
 
-_SKY_T1_SYSTEM = (
-    "Your role as an assistant involves thoroughly exploring questions through a systematic long "
-    "thinking process before providing the final precise and accurate solutions. Please structure "
-    "your response into two main sections: Thought and Solution. In the Thought section, detail "
-    "your reasoning process using the specified format: <|begin_of_thought|> {thought with steps "
-    "separated with '\\n\\n'} <|end_of_thought|> In the Solution section, present the final "
-    "solution formatted as follows: <|begin_of_solution|> {final formatted, precise, and clear "
-    "solution} <|end_of_solution|>"
-)
-
-TEMPLATES: dict[str, Template] = {
-    template.name: template
-    for template in (
-        Template(
-            "s1", "<|im_start|>think\n", "<|im_start|>answer\n", ("<|im_start|>", "<|im_end|>")
-        ),
-        Template("deepseek-r1", "<think>\n", "</think>\n\n", ("<think>", "</think>")),
-        Template(
-            "qwen3",
-            "<think>\n",
-            "</think>\n\n",
-            ("<|im_start|>", "<think>", "</think>"),
-            {"enable_thinking": False},
-        ),
-        Template(
-            "sky-t1",
-            "<|begin_of_thought|>\n\n",
-            "<|end_of_thought|>\n\n<|begin_of_solution|>\n\n",
-            ("<|begin_of_thought|>", "<|end_of_thought|>"),
-            system=_SKY_T1_SYSTEM,
-        ),
-    )
+_LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
+_ENDS = tuple(_LISTED["ends_of_turn"])
+TEMPLATES = {
+    name: Template(name, **{**row, "markers": tuple(row["markers"])})
+    for name, row in _LISTED["templates"].items()
 }
 
 
@@ -136,11 +105,6 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
-def fitting(tokenizer: Any) -> list[str]:
-    """Names of the templates whose markers this tokenizer knows as single tokens."""
-    return [name for name, template in TEMPLATES.items() if not _missing(template, tokenizer)]
-
-
 def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer.
 
@@ -149,13 +113,17 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
     """
     template = get(template)
     if missing := _missing(template, tokenizer):
-        others = [name for name in fitting(tokenizer) if name != template.name]
+        others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
         raise InputError(
             f"this model has no {' and no '.join(missing)}, which the {template.name!r} template "
             f"needs; {advice}"
         )
-    eos_ids = ends_of_turn(tokenizer)
+    # The tokenizer's own end of turn, those that the model's settings declare (see
+    # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
+    declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
+    named = (_id(tokenizer, name) for name in _ENDS)
+    eos_ids = frozenset({*named, *declared, written_end(tokenizer)} - {None})
     if not eos_ids:
         raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
     think_end_ids = tuple(encode(tokenizer, template.think_end))
@@ -166,17 +134,6 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
         eos_ids=eos_ids,
         newline_ids=tuple(encode(tokenizer, "\n")),
     )
-
-
-def ends_of_turn(tokenizer: Any) -> frozenset[int]:
-    """Every id at which an assistant's turn can end.
-
-    The tokenizer's own, those known by name, what the model's generation settings declare (see
-    `checkpoints.load_tokenizer`), and what the chat template writes after an answer.
-    """
-    declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
-    named = (_id(tokenizer, name) for name in _ENDS)
-    return frozenset({*named, *declared, written_end(tokenizer)} - {None})
 
 
 def written_end(tokenizer: Any) -> int | None:

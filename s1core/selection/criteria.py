@@ -28,8 +28,8 @@ ANNOTATIONS = {
 class StringPattern:
     """A sign of bad formatting: a regular expression searched in one field of a candidate.
 
-    `name` is counted in the funnel. A candidate whose source contains `unless_source` is kept when
-    it matches, whatever else it matches (as the official notebook does for `[asy]` and AIME).
+    A candidate whose source contains `unless_source` is kept when it matches, whatever else it
+    matches (as the official notebook does for `[asy]` and AIME).
     """
 
     name: str
@@ -97,9 +97,7 @@ def difficulty(candidates: Iterable[Candidate]) -> Partition:
         small, large = candidate.small_correct, candidate.large_correct
         if not (small or large):
             return None
-        who = (
-            "both models" if small and large else f"the {'small' if small else 'large'} model only"
-        )
-        return f"solved by {who}", ""
+        one = f"the {'small' if small else 'large'} model only"
+        return f"solved by {'both models' if small and large else one}", ""
 
     return partition(candidates, reason)

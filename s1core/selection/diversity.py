@@ -12,10 +12,9 @@ Two variants, since the paper and the notebook that made the data differ:
   they have among the AIME questions of the pool plus those among its GPQA questions, the latter
   scaled to half the number of AIME questions and rounded down.
 
-In both a pre-selected question stays in its domain and can be drawn again, which adds nothing
-(the printed algorithm's output "only tracks unique elements"). Questions are ordered by key before
-anything is drawn, so the result depends on the seed and not on the order of the rows; ties in
-length are ranked by key.
+In both a pre-selected question stays in its domain and can be drawn again, which adds nothing.
+Questions are ordered by key before anything is drawn, so the result depends on the seed and not on
+the order of the rows; ties in length are ranked by key.
 """
 
 from __future__ import annotations
@@ -30,9 +29,6 @@ import numpy as np
 from s1core.errors import InputError
 from s1core.selection.candidate import Candidate, Dropped, Partition
 
-# Weights below 2^-63 of the largest cannot change a draw made with a double.
-_MAX_RANK = 64
-
 
 @dataclass(frozen=True, slots=True)
 class DiversityConfig:
@@ -42,10 +38,10 @@ class DiversityConfig:
         target: how many questions to select.
         variant: "paper" or "notebook", see the module's docstring.
         correct_sources: sources whose questions are pre-selected when the trace is correct.
-        long_sources: sources that also need a trace longer than `long_tokens` (5,600).
-        switch_at: number of selected questions from which "notebook" weighs domains (700).
-        benchmark_sources: the two sources whose domains it then imitates: the second one's
-            histogram is scaled to half the size of the first one's.
+        long_sources: sources that also need a trace longer than `long_tokens` tokens.
+        switch_at: number of selected questions from which "notebook" weighs domains.
+        benchmark_sources: the two sources whose domains it then imitates, the second one's
+            scaled to half the size of the first one's.
     """
 
     target: int = 1000
@@ -87,7 +83,8 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
 
 def draw_rank(size: int, rng: np.random.Generator) -> int:
     """A rank in 0..size-1 with probability proportional to 2^-rank, from one uniform number."""
-    return _weighted(np.exp2(-np.arange(min(size, _MAX_RANK), dtype=float)), rng)
+    # Weights below 2^-63 of the largest cannot change a draw made with a double.
+    return _weighted(np.exp2(-np.arange(min(size, 64), dtype=float)), rng)
 
 
 def _weighted(weights: Sequence[float] | np.ndarray, rng: np.random.Generator) -> int:
