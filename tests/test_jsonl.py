@@ -12,23 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s1core.errors import InputError
-from s1core.records import (
-    Example,
-    Generation,
-    Grade,
+from s1core.jsonl import (
     Journal,
-    Problem,
-    Segment,
-    Trace,
     from_dict,
     parse_json,
-    printable,
-    question_key,
     read_jsonl,
     read_recoverable,
     to_json,
     write_atomically,
     write_jsonl,
+)
+from s1core.records import (
+    Example,
+    Generation,
+    Grade,
+    Problem,
+    Segment,
+    Trace,
+    printable,
+    question_key,
 )
 
 RECORDS = {
@@ -40,13 +42,7 @@ RECORDS = {
 }
 ANYTHING = (None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**30, "x", [], [1], ["x"], {})
 ANYTHING += ({"a": 1}, [None], [[1]], [{"token_ids": [1], "origin": "model", "phase": "answer"}])
-FITS = {  # what of the above each declared type takes
-    "text": ("x",),
-    "count": (0,),
-    "list": ([],),
-    "one of": (),
-    "record": (),
-}
+FITS = {"text": ["x"], "count": [0], "list": [[]], "one of": [], "record": []}  # of the above
 DECLARED = {
     Problem: dict.fromkeys(("question", "answer", "solution", "source", "domain"), "text"),
     Trace: dict.fromkeys(("thinking", "attempt", "model"), "text"),
