@@ -123,20 +123,15 @@ def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
     options = {"dtype": "auto", **options, "use_safetensors": True, "trust_remote_code": False}
     folder = locate(model)
     with explained(f"{model} cannot be loaded"):
-        loaded, found = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
+        load = AutoModelForCausalLM.from_pretrained
+        loaded, found = load(folder, output_loading_info=True, **options)
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"{model} lacks {len(missing)} weights of its model, such as {missing[0]}")
     return loaded
 
 
 def declared_ends(folder: str) -> tuple[int, ...]:
-    """Ids at which a model's generation settings say that its turn ends; none where they do not.
-
-    Raises:
-        InputError: the settings are damaged.
-    """
+    """Ids at which a model's generation settings, unless they are damaged, say its turn ends."""
     from transformers import GenerationConfig
 
     try:
@@ -156,11 +151,7 @@ def declared_ends(folder: str) -> tuple[int, ...]:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Whatever a library raises inside, as one sentence: `what`, then the library's reason.
-
-    Raises:
-        InputError: in place of any error that is not this project's own.
-    """
+    """Whatever a library raises inside is one `InputError`: `what`, then the library's reason."""
     try:
         yield
     except S1Error:

@@ -83,7 +83,6 @@ class Generation:
     """What one budget-forced decoding produced (Section 3.1).
 
     Attributes:
-        problem_key: `Problem.key` of the question.
         sample: index of the sample for this question (0 when there is one).
         segments: token ids in order, after the prompt (the prompt holds the think delimiter).
         outcome: how thinking ended: by itself ("ended"), at `max_thinking` ("truncated"), or

@@ -4,9 +4,6 @@ The one place that knows how a reasoning model marks where thinking begins and e
 turn does. It turns a question into prompt ids and a trace into assistant ids with one tokenizer;
 it knows nothing about budgets, engines or losses. Control tokens come from the template alone:
 those that a question or a trace spells out stay text.
-
-    >>> TEMPLATES["s1"].think_start, TEMPLATES["s1"].think_end
-    ('<|im_start|>think\\n', '<|im_start|>answer\\n')
 """
 
 from __future__ import annotations

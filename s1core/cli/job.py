@@ -99,7 +99,7 @@ class Record:
 
     def note_exact(self, exact: bool | None) -> None:
         """Keep whether token ids were exact so far; once inexact, a file stays so."""
-        if exact is not None and self.exact is not False and exact is not self.exact:
+        if self.exact is not False and exact not in (None, self.exact):
             self.exact = exact
             self._write()
 
@@ -114,16 +114,13 @@ class Record:
             if type(before.get("budget")) is not dict:
                 raise InputError("budget must be an object")
         except InputError as error:
-            raise RunError(
-                f"{path} is damaged ({error}); move it and {self.path} away, then run the command "
-                "again"
-            ) from error
+            advice = f"move it and {self.path} away, then run the command again"
+            raise RunError(f"{path} is damaged ({error}); {advice}") from error
         # A server may have moved, and whether its tokens are exact is found out on the way.
         free = dict.fromkeys(("url", "exact_tokens"))
         if {**before, **free} != {**self.settings, **free}:
-            raise RunError(
-                f"{self.path} was begun with other settings (see {path}); choose another --output"
-            )
+            began = f"{self.path} was begun with other settings (see {path})"
+            raise RunError(f"{began}; choose another --output")
         self.exact = before.get("exact_tokens")
 
     def _write(self) -> None:

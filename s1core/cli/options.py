@@ -75,11 +75,7 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = 
 
 
 def check_output(output: Path, *inputs: Path | None) -> None:
-    """Refuse an output that has no name, is no regular file, or is one of the inputs.
-
-    Raises:
-        InputError: it is; nothing has been touched.
-    """
+    """Refuse (InputError) an output that is no regular file, has no name, or is an input."""
     if not output.name or (output.exists() and not output.is_file()):
         raise InputError(f"the output {str(output)!r} is not a regular file; name one to write")
     for path in inputs:
@@ -88,16 +84,10 @@ def check_output(output: Path, *inputs: Path | None) -> None:
 
 
 def replace_jsonl(output: Path, records: list[Any]) -> None:
-    """Write records to a file whose rows they may replace, but never by fewer.
-
-    Raises:
-        InputError: the file holds more lines than there are records.
-    """
+    """Write records to a file whose rows they may replace, but never by fewer (InputError)."""
     if output.exists() and (held := output.read_bytes().count(b"\n")) > len(records):
-        raise InputError(
-            f"{output} holds {held} rows and would be replaced by {len(records)}; remove it first "
-            "or choose another output"
-        )
+        fewer = f"{output} holds {held} rows and would be replaced by {len(records)}"
+        raise InputError(f"{fewer}; remove it first or choose another output")
     write_jsonl(output, records)
 
 
@@ -129,7 +119,6 @@ def read_problems(
     """
     if (path is None) == (not benchmark):
         raise typer.BadParameter("name the problems with either --input or --benchmark")
-    problems: list[Problem]
     if path is None:
         problems = find_benchmark(benchmark)[0].load(benchmark, data_dir, limit=limit)
     else:
@@ -139,10 +128,8 @@ def read_problems(
     golds: dict[str, str] = {}
     for problem in problems:
         if golds.setdefault(problem.key, problem.answer) != problem.answer:
-            raise InputError(
-                f"{path or benchmark} has two answers for the question {problem.question[:60]!r}; "
-                "remove one"
-            )
+            asked = f"the question {problem.question[:60]!r}"
+            raise InputError(f"{path or benchmark} has two answers for {asked}; remove one")
     return problems
 
 

@@ -130,8 +130,7 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
     """What `generate(machine=...)` takes to force a budget of so many steps.
 
     Raises:
-        InputError: fewer than one step, or the tokenizer has no step mark of its own; and, once
-            used, a budget with Waits, which steps do not go with.
+        InputError: fewer than one step, a tokenizer without a step mark, or (when used) Waits.
     """
     mark = encode(tokenizer, STEP_MARK)
     if steps < 1:

@@ -1,8 +1,7 @@
 """Watching a generation while it is made: the same state machine, asked after every token.
 
-`watched(see)` is a machine for `forcing.generate(..., machine=...)`. How sampled tokens are split
-over calls of `take` changes nothing, so a watched generation has the tokens of an unwatched one;
-it only costs the engine a question per token.
+How sampled tokens are split over calls of `take` changes nothing, so a watched generation has the
+tokens of an unwatched one; it only costs the engine a question per token.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ See = Callable[[Sequence[int], Origin, Phase], None]
 class WatchedMachine(Machine):
     """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
 
-    It asks to be asked after `every` sampled tokens: 1 shows each alone, and an engine behind a
-    network is asked less often. A token that was dropped is never shown.
+    It asks to be asked after `every` sampled tokens. What was dropped is never shown.
     """
 
     def __init__(self, *machine: Any, see: See, every: int = 1) -> None:
