@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from s1core.errors import InputError
+from s1core.records import from_dict
 from s1core.selection.candidate import Candidate, Dropped, deduplicate
 from s1core.selection.criteria import (
     ANNOTATIONS,
@@ -71,10 +72,7 @@ class Funnel:
     preselected: int = 0
 
     def rows(self) -> list[dict[str, Any]]:
-        """`stage`, `kept`, `dropped` and `reasons`, one row per stage.
-
-        The pre-selection stands before the last stage; it drops nothing (`dropped` is None).
-        """
+        """`stage`, `kept`, `dropped` and `reasons`, one row per stage; the pre-selection is one."""
         rows: list[dict[str, Any]] = [
             {"stage": s.name, "kept": s.kept, "dropped": s.dropped, "reasons": dict(s.reasons)}
             for s in self.stages
@@ -82,14 +80,10 @@ class Funnel:
         taken = {"stage": "pre-selected", "kept": self.preselected, "dropped": None, "reasons": {}}
         return [*rows[:-1], taken, *rows[-1:]]
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object from which `from_json` rebuilds the funnel."""
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Funnel:
-        """The funnel that `to_json` described."""
-        return cls(tuple(Stage(**stage) for stage in value["stages"]), value["preselected"])
+    def from_json(cls, value: dict[str, Any]) -> Funnel:
+        """The funnel that was written as JSON."""
+        return from_dict(cls, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,14 @@ def check_fields(
         if candidate.error:
             return "API error", candidate.error
         trace = candidate.example.trace
-        missing = [] if candidate.question.strip() else ["question"]
-        missing += [n for n in ("thinking", "attempt") if not getattr(trace, n).strip()]
-        missing += [
-            label
-            for name, label in ANNOTATIONS.items()
-            if name in required and getattr(candidate, name) in (None, "")
-        ]
+        texts = {
+            "question": candidate.question,
+            "thinking": trace.thinking,
+            "attempt": trace.attempt,
+        }
+        missing = [name for name, text in texts.items() if not text.strip()]
+        needed = [name for name in ANNOTATIONS if name in required]
+        missing += [ANNOTATIONS[n] for n in needed if getattr(candidate, n) in (None, "")]
         return (f"missing {missing[0]}", ", ".join(missing)) if missing else None
 
     return partition(candidates, reason)
