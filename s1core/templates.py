@@ -147,24 +147,36 @@ def written_end(tokenizer: Any) -> int | None:
 
 
 def prompt_ids(
-    template: str | Template, tokenizer: Any, question: str, system: str | None = None
+    template: str | Template,
+    tokenizer: Any,
+    question: str,
+    system: str | None = None,
+    thinking: bool = True,
 ) -> list[int]:
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1).
+
+    Without `thinking` it ends at the assistant's turn: how a base model is asked. Control tokens
+    that the question spells out stay text.
 
     Raises:
         InputError: the tokenizer has no chat template that takes the conversation.
     """
     template = get(template)
-    prompt = _prompt(template, tokenizer, question, system)
-    return prompt + encode(tokenizer, template.think_start)
-
-
-def answer_prompt_ids(
-    template: str | Template, tokenizer: Any, question: str, system: str | None = None
-) -> list[int]:
-    """Chat prompt up to the assistant's turn, without thinking: how a base model is asked."""
-    template = get(template)
-    return _prompt(template, tokenizer, question, system, **template.chat_options)
+    # The chat template is given a hole for each of them, and their ids are put there afterwards.
+    parts = _split(template, tokenizer, question)
+    hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
+    system = template.system if system is None else system
+    turns = [("system", system)] * bool(system) + [("user", hole.join(parts[::2]))]
+    options = {} if thinking else template.chat_options
+    text = _chat_text(tokenizer, turns, add_generation_prompt=True, **options)
+    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
+    opened = template.think_start.strip()
+    if opened and text.rstrip().endswith(opened):
+        text = text.rstrip().removesuffix(opened)
+    spelled, (first, *rest) = parts[1::2], text.split(hole) if len(parts) > 1 else [text]
+    filled = (part for i, after in enumerate(rest) for part in (spelled[i % len(spelled)], after))
+    ids = _joined(tokenizer, [first, *filled])
+    return ids + encode(tokenizer, template.think_start) if thinking else ids
 
 
 def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> list[int]:
@@ -194,25 +206,6 @@ def _id(tokenizer: Any, token: str) -> int | None:
 
 def _missing(template: Template, tokenizer: Any) -> list[str]:
     return [marker for marker in template.markers if _id(tokenizer, marker) is None]
-
-
-def _prompt(
-    template: Template, tokenizer: Any, question: str, system: str | None, **options: Any
-) -> list[int]:
-    """Ids of the chat up to the assistant's turn; a question's control tokens stay text."""
-    # The chat template is given a hole for each of them, and their ids are put there afterwards.
-    parts = _split(template, tokenizer, question)
-    hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
-    system = template.system if system is None else system
-    turns = [("system", system)] * bool(system) + [("user", hole.join(parts[::2]))]
-    text = _chat_text(tokenizer, turns, add_generation_prompt=True, **options)
-    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
-    opened = template.think_start.strip()
-    if opened and text.rstrip().endswith(opened):
-        text = text.rstrip().removesuffix(opened)
-    spelled, (first, *rest) = parts[1::2], text.split(hole) if len(parts) > 1 else [text]
-    filled = (part for i, after in enumerate(rest) for part in (spelled[i % len(spelled)], after))
-    return _joined(tokenizer, [first, *filled])
 
 
 def _split(template: Template, tokenizer: Any, text: str, steps: bool = False) -> list[str]:

@@ -34,7 +34,7 @@ def test_a_prompt_is_chatml_then_the_think_delimiter_and_a_direct_answer_has_non
     turns = "<|im_start|>user\nUse 3 4 to make 7<|im_end|>\n<|im_start|>assistant\n"
     ids = templates.prompt_ids("s1", tokenizer, "Use 3 4 to make 7")
     assert tokenizer.decode(ids) == turns + "<|im_start|>think\n"
-    direct = templates.answer_prompt_ids("s1", tokenizer, "Use 3 4 to make 7")
+    direct = templates.prompt_ids("s1", tokenizer, "Use 3 4 to make 7", thinking=False)
     assert tokenizer.decode(direct) == turns
     ids = templates.prompt_ids("s1", tokenizer, "yes?", system="Think")
     assert tokenizer.decode(ids).startswith("<|im_start|>system\nThink<|im_end|>\n<|im_start|>user")
@@ -57,7 +57,7 @@ def test_a_chat_template_that_opens_thinking_is_not_opened_twice():
     opened = changed(chat_template=CHATML.replace("assistant\n", "assistant\n<think>\n"))
     text = opened.decode(templates.prompt_ids("deepseek-r1", opened, "yes?"))
     assert text.count("<think>") == 1 and text.endswith("<think>\n")
-    direct = opened.decode(templates.answer_prompt_ids("deepseek-r1", opened, "yes?"))
+    direct = opened.decode(templates.prompt_ids("deepseek-r1", opened, "yes?", thinking=False))
     assert "<think>" not in direct
 
 

@@ -87,13 +87,12 @@ def generate(
     native = isinstance(backend, ForcingBackend) if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
-    prompt_ids = templates.prompt_ids if thinking else templates.answer_prompt_ids
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
     rows = [
         _Row(problem, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
         for problem, budget in zip(problems, budgets, strict=True)
         for question in [ask(problem) if ask else problem.question]
-        for prompt in [prompt_ids(template, tokenizer, question, system)]
+        for prompt in [templates.prompt_ids(template, tokenizer, question, system, thinking)]
         for sample in range(first_sample, first_sample + samples)
     ]
     if not thinking:
