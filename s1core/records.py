@@ -147,5 +147,6 @@ def question_key(question: str) -> str:
 
 def printable(text: str) -> str:
     """Text for a terminal: every control or formatting character but line breaks is replaced."""
-    shown = (c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return "".join(shown)
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

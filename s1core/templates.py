@@ -109,13 +109,11 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
         InputError: the tokenizer lacks a marker or an end-of-turn token.
     """
     template = get(template)
-    if missing := _missing(template, tokenizer):
+    if missing := " and no ".join(_missing(template, tokenizer)):
         others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
-        raise InputError(
-            f"this model has no {' and no '.join(missing)}, which the {template.name!r} template "
-            f"needs; {advice}"
-        )
+        needed = f"which the {template.name!r} template needs"
+        raise InputError(f"this model has no {missing}, {needed}; {advice}")
     # The tokenizer's own end of turn, those that the model's settings declare (see
     # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
     declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
@@ -246,8 +244,8 @@ def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> 
     try:
         return tokenizer.apply_chat_template(messages, tokenize=False, **options)
     except Exception as error:  # whatever a template raises or does, in jinja or in Python
-        roles = " and ".join(role for role, _ in turns)
+        message = " and ".join(role for role, _ in turns) + " message"
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"this model's chat template does not take a {roles} message: {reason}"
+            f"this model's chat template does not take a {message}: {reason}"
         ) from error

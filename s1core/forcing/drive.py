@@ -76,9 +76,8 @@ def generate(
 
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
-        raise InputError(
-            f"{len(problems)} problems but {len(budgets)} budgets; give one per problem"
-        )
+        given = f"{len(problems)} problems but {len(budgets)} budgets"
+        raise InputError(f"{given}; give one per problem")
     check_number("samples", samples, 1, 2**31 - 1)
     check_number("first_sample", first_sample, 0, 2**31 - 1)
     check_number("seed", seed, 0, 2**63 - 1)

@@ -61,9 +61,7 @@ class BenchmarkIndex:
         for name, questions in benchmarks.items():
             every = [self._words(question) for question in questions]
             if not every:
-                raise InputError(
-                    f"the benchmark {name!r} has no question: load it, or leave it out of the list"
-                )
+                raise InputError(f"the benchmark {name!r} has no question: load it or leave it out")
             for words in every:
                 if n is None or (match_short and 0 < len(words) < n):
                     self._whole.setdefault(" ".join(words), name)

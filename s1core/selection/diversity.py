@@ -70,10 +70,8 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
         Counter(c.domain for c in pool if source in c.source) for source in config.benchmark_sources
     )
     if not counts:
-        raise InputError(
-            f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}, and "
-            "the pool has no question from there: name other benchmark_sources"
-        )
+        imitated = f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}"
+        raise InputError(f"{imitated}, and the pool has no question from there: name others")
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
         counts += Counter({domain: int(count * ratio) for domain, count in scaled.items()})
@@ -107,17 +105,14 @@ def diversify(
     if config.variant not in ("paper", "notebook"):
         raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
     if not 1 <= config.target <= len(pool):
-        raise InputError(
-            f"{len(pool)} questions are left for a target of {config.target}: lower it"
-        )
+        left = f"{len(pool)} questions are left for a target of {config.target}"
+        raise InputError(f"{left}: lower it")
     if len({c.key for c in pool}) < len(pool):
         raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}
     if len(selected) > config.target:
-        raise InputError(
-            f"{len(selected)} questions are pre-selected, more than the target of {config.target}: "
-            "raise the target or narrow correct_sources"
-        )
+        taken = f"{len(selected)} questions are pre-selected, more than the target"
+        raise InputError(f"{taken} of {config.target}: raise it or narrow correct_sources")
     domains: dict[str, list[Candidate]] = {}
     for candidate in sorted(reversed(pool), key=lambda c: c.thinking_tokens):
         domains.setdefault(candidate.domain, []).append(candidate)
