@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolRow:
+class PoolLine:
     """A row of a pool: an example, whole or as problem and trace, and what is known about it."""
 
     example: Example | None = None
@@ -72,7 +72,7 @@ def select(
     check_output(output, pool, *(against or []))
     benchmarks = {str(path): list(_questions(path)) for path in against or []}
     left_out: list[InputError] = []
-    rows = list(read_jsonl(pool, PoolRow, left_out))
+    rows = list(read_jsonl(pool, PoolLine, left_out))
     if left_out:
         echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
     encode = load_tokenizer(tokenizer) if tokenizer else None
