@@ -24,19 +24,15 @@ SHIPPED = "pocket-"
 MODELS = Path(__file__).parent / "models"
 """Models that ship with the package: two that know Countdown, and one fine-tuned by the recipe."""
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt")
-"""What is read of a model's repository: weights, settings, tokenizer."""
-
 
 def locate(model: str | Path) -> str:
     """The folder of a model, or its Hub id where nothing pins or mirrors it.
 
-    `pocket-large` is a folder of the package, `org/name@commit` a folder of the mirror that
+    `pocket-large` is a folder of the package, `org/name@commit` one of the mirror that
     `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there.
 
     Raises:
-        InputError: it names a folder, and that is no checkpoint in safetensors; or it cannot
-            be downloaded.
+        InputError: the folder is no checkpoint in safetensors, or it cannot be downloaded.
     """
     name = str(model)
     if name.startswith(SHIPPED):
@@ -49,8 +45,7 @@ def locate(model: str | Path) -> str:
     if not path.exists():
         if path.is_absolute() or name.startswith(".") or name.count("/") != 1:
             raise InputError(f"there is no checkpoint at {name}")
-        mirrored = in_mirror(name)
-        if mirrored is not None:
+        if mirrored := in_mirror(name):
             return locate(mirrored)
         return download(name) if "@" in name else name
     if not (path / "config.json").exists():
@@ -64,10 +59,8 @@ def locate(model: str | Path) -> str:
 def in_mirror(model: str, root: str | Path | None = None) -> Path | None:
     """The folder that a mirror (default: `S1CORE_DATA_DIR`) has for a Hub id; None without one."""
     root = root or os.environ.get("S1CORE_DATA_DIR")
-    if not root:
-        return None
-    folder = Path(root) / "models" / model
-    return folder if (folder / "config.json").exists() else None
+    folder = Path(root or "/nowhere") / "models" / model
+    return folder if root and (folder / "config.json").exists() else None
 
 
 def split_revision(model: str) -> tuple[str, str]:
@@ -85,14 +78,12 @@ def download(model: str, folder: str | Path | None = None) -> str:
     from huggingface_hub import snapshot_download
 
     repository, revision = split_revision(model)
-    with explained(
-        f"{model} cannot be read from the Hub (without a network, name a mirror made by "
-        "`s1lab fetch` in S1CORE_DATA_DIR)"
-    ):
+    advice = "without a network, name a mirror made by `s1lab fetch` in S1CORE_DATA_DIR"
+    with explained(f"{model} cannot be read from the Hub ({advice})"):
         return snapshot_download(
             repository,
             revision=revision or None,
-            allow_patterns=list(MODEL_FILES),
+            allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"],
             local_dir=folder,
             token=os.environ.get("HF_TOKEN") or None,
         )
@@ -122,10 +113,7 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
 
 
 def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
-    """The causal language model of a checkpoint, all of its weights from safetensors.
-
-    Args:
-        options: passed to transformers, such as `dtype`.
+    """The causal language model of a checkpoint; `options`, such as `dtype`, are transformers'.
 
     Raises:
         InputError: it cannot be read, or lacks weights; no code of the repository is run.
@@ -135,45 +123,35 @@ def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
     options = {"dtype": "auto", **options, "use_safetensors": True, "trust_remote_code": False}
     folder = locate(model)
     with explained(f"{model} cannot be loaded"):
-        loaded, found = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, **options
-        )
+        load = AutoModelForCausalLM.from_pretrained
+        loaded, found = load(folder, output_loading_info=True, **options)
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"{model} lacks {len(missing)} weights of its model, such as {missing[0]}")
     return loaded
 
 
 def declared_ends(folder: str) -> tuple[int, ...]:
-    """Ids at which a model's generation settings say that its turn ends; none where they do not.
-
-    Raises:
-        InputError: the settings are damaged.
-    """
+    """Ids at which a model's generation settings, unless they are damaged, say its turn ends."""
     from transformers import GenerationConfig
 
-    if Path(folder).is_dir():
-        file = Path(folder, "generation_config.json")
-        file = file if file.exists() else Path(folder, "config.json")
-        try:
-            declared = parse_json(file.read_bytes()).get("eos_token_id")
-        except InputError as error:
-            raise InputError(f"{file} is damaged: {error}") from error
-    else:
-        try:
+    try:
+        if not Path(folder).is_dir():
             declared = GenerationConfig.from_pretrained(folder).eos_token_id
-        except OSError:  # many repositories have none
-            return ()
+        else:
+            file = Path(folder, "generation_config.json")
+            file = file if file.exists() else Path(folder, "config.json")
+            declared = parse_json(file.read_bytes()).get("eos_token_id")
+    except InputError as error:
+        raise InputError(f"{file} is damaged: {error}") from error
+    except OSError:  # many repositories have none
+        return ()
     ids = declared if isinstance(declared, list) else [declared]
     return tuple(token for token in ids if type(token) is int and token >= 0)
 
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Whatever a library raises inside, as one sentence: `what`, then the library's reason.
-
-    Raises:
-        InputError: in place of any error that is not this project's own.
-    """
+    """Whatever a library raises inside is one `InputError`: `what`, then the library's reason."""
     try:
         yield
     except S1Error:

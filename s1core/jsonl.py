@@ -61,13 +61,11 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     if not isinstance(row, dict):
         raise InputError(f"not a {kind.__name__} but {_named(row)}")
     declared, required = _schema(kind)
-    parts = []
-    if missing := [name for name in declared if name in required and name not in row]:
-        parts.append(f"missing {', '.join(missing)}")
-    if unknown := sorted(set(row) - set(declared)):
-        parts.append(f"unknown {', '.join(unknown)}")
-    if parts:
-        raise InputError(f"not a {kind.__name__}: {'; '.join(parts)}")
+    missing = [name for name in declared if name in required and name not in row]
+    unknown = sorted(set(row) - set(declared))
+    told = (("missing", missing), ("unknown", unknown))
+    if wrong := "; ".join(f"{what} {', '.join(names)}" for what, names in told if names):
+        raise InputError(f"not a {kind.__name__}: {wrong}")
     return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
 
 
@@ -82,10 +80,9 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 @cache
 def _schema(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
     """The declared type of each field, and the fields without a default."""
-    hints, nothing = get_type_hints(kind), dataclasses.MISSING
-    fields = dataclasses.fields(kind)
-    required = (f.name for f in fields if f.default is nothing and f.default_factory is nothing)
-    return {field.name: hints[field.name] for field in fields}, frozenset(required)
+    hints, fields = get_type_hints(kind), dataclasses.fields(kind)
+    given = {f.name for f in fields if {f.default, f.default_factory} != {dataclasses.MISSING}}
+    return {field.name: hints[field.name] for field in fields}, frozenset(hints) - given
 
 
 def _whole(values: Sequence[Any]) -> bool:
@@ -98,6 +95,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number from 0", lambda value: _whole([value])),
     float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
+    tuple: ("a list", lambda value: isinstance(value, (list, tuple))),
     tuple[int, ...]: (
         "a list of whole numbers from 0",
         lambda value: isinstance(value, (list, tuple)) and (not value or _whole(value)),
@@ -127,9 +125,11 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
         raise TypeError(f"{where} is declared as {declared}, which is never checked")
     if not fits(value):
         raise InputError(f"{where} must be {wanted}, not {_named(value)}")
-    if origin is tuple and declared not in _PLAIN:
-        return tuple(_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
-    return tuple(value) if origin is tuple else value
+    if origin is not tuple:
+        return value
+    if declared not in _PLAIN:
+        value = (_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
+    return tuple(value)
 
 
 def _named(value: Any) -> str:
@@ -146,9 +146,8 @@ def read_jsonl(
 ) -> Iterator[Any]:
     """Yield the records of a JSONL file, as dicts or as `kind`.
 
-    Args:
-        left_out: for rows that are independent of each other: takes what is wrong with each one
-            that cannot be read, instead of its ending the whole.
+    Where rows are independent of each other, `left_out` takes what is wrong with those that cannot
+    be read, instead of the first one's ending the whole.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -170,11 +169,8 @@ def read_recoverable(
 ) -> tuple[list[tuple[int, Any]], int | None]:
     """Records of a JSONL file with their line numbers, and the number of a torn last line.
 
-    A last line that does not parse and does not end in a newline was being written when the
-    writer died; it is left out. Anything else that does not parse is an error.
-
-    Raises:
-        InputError: as `read_jsonl`.
+    A last line that does not parse and has no end was being written when the writer died; it is
+    left out. Anything else that does not parse is an error, as in `read_jsonl`.
     """
     records: list[tuple[int, Any]] = []
     for number, record, fault, whole in _lines(path, kind):
@@ -242,21 +238,10 @@ class Journal:
 
 
 def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
-    """Write records to a new file, all or nothing; returns how many.
-
-    The file appears under its name only when it is complete and on disk, so a half-written
-    output never looks like a finished one.
-    """
-    count = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal count
-        for record in records:
-            count += 1
-            yield to_json(record) + "\n"
-
-    write_atomically(path, lines())
-    return count
+    """Write a new file, all or nothing: a half-written one never looks finished; how many rows."""
+    lines = [to_json(record) + "\n" for record in records]
+    write_atomically(path, lines)
+    return len(lines)
 
 
 def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:

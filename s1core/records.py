@@ -1,8 +1,8 @@
 """The records that travel along the pipeline; `s1core.jsonl` reads and writes them.
 
-One record type per arrow of the flow: `Problem` and `Trace` make an `Example` (selection,
-fine-tuning); a model answers a `Problem` with a `Generation` (budget forcing); a `Grade` judges it.
-What a field holds is declared here, once, and checked whenever a record is read from a file.
+`Problem` and `Trace` make an `Example` (selection, fine-tuning); a model answers a `Problem` with a
+`Generation` (budget forcing); a `Grade` judges it. What a field holds is declared here, once, and
+checked whenever a record is read from a file.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ Status = Literal["correct", "wrong", "no_answer", "truncated", "not_compared"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A question with a known answer (Section 2.1).
-
-    `domain` is the subject a classifier gave it (Section 2.2, Diversity); "" when unknown.
-    """
+    """A question with a known answer (Section 2.1), and its subject (`domain`; "": unknown)."""
 
     question: str
     answer: str
@@ -71,9 +68,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of token ids with one origin and one phase.
+    """A run of token ids with one phase, written by the model ("sampled") or forced.
 
-    `origin` says who wrote them: the model ("sampled") or the decoder ("forced").
     Counts are always taken from these marks, never by re-tokenizing text.
     """
 
@@ -87,7 +83,6 @@ class Generation:
     """What one budget-forced decoding produced (Section 3.1).
 
     Attributes:
-        problem_key: `Problem.key` of the question.
         sample: index of the sample for this question (0 when there is one).
         segments: token ids in order, after the prompt (the prompt holds the think delimiter).
         outcome: how thinking ended: by itself ("ended"), at `max_thinking` ("truncated"), or
@@ -129,10 +124,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """The verdict on one generation: never a bare boolean.
-
-    `extracted` is what the grader took for the answer, `method` how it found and compared it.
-    """
+    """The verdict on one generation: the answer that was `extracted`, and the `method` of it."""
 
     problem_key: str
     sample: int
@@ -154,9 +146,7 @@ def question_key(question: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text with every control or formatting character replaced, line breaks and tabs kept.
-
-    For terminals: a right-to-left override or an escape sequence must not move anything.
-    """
-    shown = (c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return "".join(shown)
+    """Text for a terminal: every control or formatting character but line breaks is replaced."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

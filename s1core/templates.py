@@ -4,9 +4,6 @@ The one place that knows how a reasoning model marks where thinking begins and e
 turn does. It turns a question into prompt ids and a trace into assistant ids with one tokenizer;
 it knows nothing about budgets, engines or losses. Control tokens come from the template alone:
 those that a question or a trace spells out stay text.
-
-    >>> TEMPLATES["s1"].think_start, TEMPLATES["s1"].think_end
-    ('<|im_start|>think\\n', '<|im_start|>answer\\n')
 """
 
 from __future__ import annotations
@@ -14,16 +11,13 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from s1core.errors import InputError
 from s1core.records import Trace
-
-# Ends of a turn by name, besides what the tokenizer, its chat template and the model declare.
-_ENDS = (
-    *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|return|>"),
-    *("<end_of_turn>", "<turn|>", "<|END_OF_TURN_TOKEN|>", "<｜end▁of▁sentence｜>", "<|eot|>"),
-)
 
 STEP_MARK = "<|im_start|>"
 STEP_HEADER = STEP_MARK + "{left} steps left\n"
@@ -38,12 +32,11 @@ class Template:
     """How one family of reasoning models delimits thinking (Section 4.1 and Appendix D).
 
     Attributes:
-        name: key in `TEMPLATES`.
+        name: key in `TEMPLATES`, which `templates.yaml` lists.
         think_start: text that opens thinking, right after the assistant header.
         think_end: text that closes thinking and opens the answer.
         markers: strings that the tokenizer must know as single tokens, since an end of thinking
-            is recognised by one token. The released Sky-T1 checkpoints spell theirs out in plain
-            text, so they are refused; fine-tunes that added the tokens fit.
+            is recognised by one token.
         chat_options: extra arguments of the chat template for a direct answer without thinking.
         system: default system prompt; None leaves it to the chat template.
     """
@@ -51,43 +44,16 @@ class Template:
     name: str
     think_start: str
     think_end: str
-    markers: tuple[str, ...] = ()
+    markers: tuple[str, ...]
     chat_options: dict[str, Any] = field(default_factory=dict)
     system: str | None = None
 
 
-_SKY_T1_SYSTEM = (
-    "Your role as an assistant involves thoroughly exploring questions through a systematic long "
-    "thinking process before providing the final precise and accurate solutions. Please structure "
-    "your response into two main sections: Thought and Solution. In the Thought section, detail "
-    "your reasoning process using the specified format: <|begin_of_thought|> {thought with steps "
-    "separated with '\\n\\n'} <|end_of_thought|> In the Solution section, present the final "
-    "solution formatted as follows: <|begin_of_solution|> {final formatted, precise, and clear "
-    "solution} <|end_of_solution|>"
-)
-
-TEMPLATES: dict[str, Template] = {
-    template.name: template
-    for template in (
-        Template(
-            "s1", "<|im_start|>think\n", "<|im_start|>answer\n", ("<|im_start|>", "<|im_end|>")
-        ),
-        Template("deepseek-r1", "<think>\n", "</think>\n\n", ("<think>", "</think>")),
-        Template(
-            "qwen3",
-            "<think>\n",
-            "</think>\n\n",
-            ("<|im_start|>", "<think>", "</think>"),
-            {"enable_thinking": False},
-        ),
-        Template(
-            "sky-t1",
-            "<|begin_of_thought|>\n\n",
-            "<|end_of_thought|>\n\n<|begin_of_solution|>\n\n",
-            ("<|begin_of_thought|>", "<|end_of_thought|>"),
-            system=_SKY_T1_SYSTEM,
-        ),
-    )
+_LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
+_ENDS = tuple(_LISTED["ends_of_turn"])
+TEMPLATES = {
+    name: Template(name, **{**row, "markers": tuple(row["markers"])})
+    for name, row in _LISTED["templates"].items()
 }
 
 
@@ -136,11 +102,6 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
-def fitting(tokenizer: Any) -> list[str]:
-    """Names of the templates whose markers this tokenizer knows as single tokens."""
-    return [name for name, template in TEMPLATES.items() if not _missing(template, tokenizer)]
-
-
 def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer.
 
@@ -148,14 +109,16 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
         InputError: the tokenizer lacks a marker or an end-of-turn token.
     """
     template = get(template)
-    if missing := _missing(template, tokenizer):
-        others = [name for name in fitting(tokenizer) if name != template.name]
+    if missing := " and no ".join(_missing(template, tokenizer)):
+        others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
-        raise InputError(
-            f"this model has no {' and no '.join(missing)}, which the {template.name!r} template "
-            f"needs; {advice}"
-        )
-    eos_ids = ends_of_turn(tokenizer)
+        needed = f"which the {template.name!r} template needs"
+        raise InputError(f"this model has no {missing}, {needed}; {advice}")
+    # The tokenizer's own end of turn, those that the model's settings declare (see
+    # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
+    declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
+    named = (_id(tokenizer, name) for name in _ENDS)
+    eos_ids = frozenset({*named, *declared, written_end(tokenizer)} - {None})
     if not eos_ids:
         raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
     think_end_ids = tuple(encode(tokenizer, template.think_end))
@@ -166,17 +129,6 @@ def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
         eos_ids=eos_ids,
         newline_ids=tuple(encode(tokenizer, "\n")),
     )
-
-
-def ends_of_turn(tokenizer: Any) -> frozenset[int]:
-    """Every id at which an assistant's turn can end.
-
-    The tokenizer's own, those known by name, what the model's generation settings declare (see
-    `checkpoints.load_tokenizer`), and what the chat template writes after an answer.
-    """
-    declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
-    named = (_id(tokenizer, name) for name in _ENDS)
-    return frozenset({*named, *declared, written_end(tokenizer)} - {None})
 
 
 def written_end(tokenizer: Any) -> int | None:
@@ -193,24 +145,36 @@ def written_end(tokenizer: Any) -> int | None:
 
 
 def prompt_ids(
-    template: str | Template, tokenizer: Any, question: str, system: str | None = None
+    template: str | Template,
+    tokenizer: Any,
+    question: str,
+    system: str | None = None,
+    thinking: bool = True,
 ) -> list[int]:
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1).
+
+    Without `thinking` it ends at the assistant's turn: how a base model is asked. Control tokens
+    that the question spells out stay text.
 
     Raises:
         InputError: the tokenizer has no chat template that takes the conversation.
     """
     template = get(template)
-    prompt = _prompt(template, tokenizer, question, system)
-    return prompt + encode(tokenizer, template.think_start)
-
-
-def answer_prompt_ids(
-    template: str | Template, tokenizer: Any, question: str, system: str | None = None
-) -> list[int]:
-    """Chat prompt up to the assistant's turn, without thinking: how a base model is asked."""
-    template = get(template)
-    return _prompt(template, tokenizer, question, system, **template.chat_options)
+    # The chat template is given a hole for each of them, and their ids are put there afterwards.
+    parts = _split(template, tokenizer, question)
+    hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
+    system = template.system if system is None else system
+    turns = [("system", system)] * bool(system) + [("user", hole.join(parts[::2]))]
+    options = {} if thinking else template.chat_options
+    text = _chat_text(tokenizer, turns, add_generation_prompt=True, **options)
+    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
+    opened = template.think_start.strip()
+    if opened and text.rstrip().endswith(opened):
+        text = text.rstrip().removesuffix(opened)
+    spelled, (first, *rest) = parts[1::2], text.split(hole) if len(parts) > 1 else [text]
+    filled = (part for i, after in enumerate(rest) for part in (spelled[i % len(spelled)], after))
+    ids = _joined(tokenizer, [first, *filled])
+    return ids + encode(tokenizer, template.think_start) if thinking else ids
 
 
 def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> list[int]:
@@ -240,25 +204,6 @@ def _id(tokenizer: Any, token: str) -> int | None:
 
 def _missing(template: Template, tokenizer: Any) -> list[str]:
     return [marker for marker in template.markers if _id(tokenizer, marker) is None]
-
-
-def _prompt(
-    template: Template, tokenizer: Any, question: str, system: str | None, **options: Any
-) -> list[int]:
-    """Ids of the chat up to the assistant's turn; a question's control tokens stay text."""
-    # The chat template is given a hole for each of them, and their ids are put there afterwards.
-    parts = _split(template, tokenizer, question)
-    hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
-    system = template.system if system is None else system
-    turns = [("system", system)] * bool(system) + [("user", hole.join(parts[::2]))]
-    text = _chat_text(tokenizer, turns, add_generation_prompt=True, **options)
-    # Some chat templates (DeepSeek-R1's) open thinking themselves: never open it twice.
-    opened = template.think_start.strip()
-    if opened and text.rstrip().endswith(opened):
-        text = text.rstrip().removesuffix(opened)
-    spelled, (first, *rest) = parts[1::2], text.split(hole) if len(parts) > 1 else [text]
-    filled = (part for i, after in enumerate(rest) for part in (spelled[i % len(spelled)], after))
-    return _joined(tokenizer, [first, *filled])
 
 
 def _split(template: Template, tokenizer: Any, text: str, steps: bool = False) -> list[str]:
@@ -299,8 +244,8 @@ def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> 
     try:
         return tokenizer.apply_chat_template(messages, tokenize=False, **options)
     except Exception as error:  # whatever a template raises or does, in jinja or in Python
-        roles = " and ".join(role for role, _ in turns)
+        message = " and ".join(role for role, _ in turns) + " message"
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"this model's chat template does not take a {roles} message: {reason}"
+            f"this model's chat template does not take a {message}: {reason}"
         ) from error

@@ -17,16 +17,13 @@ from s1core.cli import app, main
 from s1core.errors import InputError
 from s1core.records import Generation, Problem, read_jsonl, write_jsonl
 from s1lab import pocket
+from s1lab.pocket.pool import build_pool
 
 
-def _s1core(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "s1core.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        cwd=cwd,
-    )
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def _inside(*arguments: str) -> str:
@@ -36,60 +33,42 @@ def _inside(*arguments: str) -> str:
     return done.stdout
 
 
-def _refused(done: subprocess.CompletedProcess) -> str:
-    """The one sentence that a refused command prints; no trace, non-zero exit."""
-    assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
-    return done.stderr.strip().splitlines()[-1]
+def _refused(*arguments: str) -> str:
+    """The one sentence that a refused command ends with; nothing is written."""
+    before = {p.name: p.read_bytes() for p in Path().iterdir() if p.is_file()}
+    with pytest.raises(SystemExit) as error:
+        main(list(arguments))
+    assert error.value.code and before == {
+        p.name: p.read_bytes() for p in Path().iterdir() if p.is_file()
+    }
+    return str(error.value.code)
 
 
-@pytest.mark.parametrize("command", ["demo", "generate", "sft", "grade"])
+@pytest.mark.parametrize("command", ["demo", "generate", "select", "sft", "grade"])
 def test_every_command_has_help_with_an_example(command):
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0 and f"s1core {command}" in shown.output
 
 
-def test_importing_the_package_loads_no_engine_and_no_plotting_library():
-    heavy = ["torch", "transformers", "vllm", "matplotlib", "pandas", "datasets"]
-    script = f"import s1core, sys; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+def test_what_is_no_checkpoint_and_no_problem_is_named_before_anything_is_loaded(here):
+    write_jsonl("p.jsonl", [Problem("q", "a")])
+    common = ["--input", "p.jsonl", "--output", "out.jsonl", "--model"]
+    Path("empty").mkdir()
+    assert "empty is not a checkpoint" in _refused("generate", *common, "./empty")
+    Path("empty", "config.json").write_text("{}")
+    Path("empty", "pytorch_model.bin").write_bytes(b"pickle")
+    assert "no safetensors weights" in _refused("generate", *common, "./empty")
+    Path("p.jsonl").write_text('{"question": "q", "answer": "a"}\n{"question": \n')
+    assert "p.jsonl:2: not JSON" in _refused("generate", *common, "pocket-large")
+    Path("p.jsonl").write_text("")
+    assert "holds no problems" in _refused("generate", *common, "pocket-large")
 
 
-def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    common = ["--benchmark", "countdown", "--output", "out.jsonl"]
-    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
-    assert "empty is not a checkpoint" in said
-    (tmp_path / "empty" / "config.json").write_text("{}")
-    (tmp_path / "empty" / "pytorch_model.bin").write_bytes(b"pickle")
-    said = _refused(_s1core("generate", "--model", "./empty", *common, cwd=tmp_path))
-    assert "no safetensors weights" in said
-    assert not (tmp_path / "out.jsonl").exists()
-
-
-def test_a_malformed_line_of_problems_is_named_before_anything_is_loaded(tmp_path):
-    (tmp_path / "p.jsonl").write_text('{"question": "q", "answer": "a"}\n{"question": \n')
-    done = _s1core(
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        cwd=tmp_path,
-    )
-    assert "p.jsonl:2: not JSON" in _refused(done)
-    (tmp_path / "p.jsonl").write_text("")
-    done = _s1core(
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        cwd=tmp_path,
-    )
-    assert "holds no problems" in _refused(done)
-
-
-def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
+def test_generate_and_grade_on_any_model_and_problems(here):
     """The commands of the README, on the base model and held-out puzzles."""
-    monkeypatch.chdir(tmp_path)
     write_jsonl("p.jsonl", pocket.evaluation_problems(6))
-    command = [
-        *("generate", "--model", "pocket-large", "--input", "p.jsonl", "--output", "o.jsonl"),
-        *("--budget", "24", "--waits", "1", "--max-answer", "16", "--batch-size", "4"),
-    ]
+    line = "generate --model pocket-large --input p.jsonl --output o.jsonl --budget 24 --waits 1"
+    command = [*line.split(), "--max-answer", "16", "--batch-size", "4"]
     assert "6 generations (6 new)" in _inside(*command)
     whole = Path("o.jsonl").read_bytes()
     # Cut in the middle of a line, as a kill would leave it.
@@ -97,34 +76,19 @@ def test_generate_and_grade_on_any_model_and_problems(tmp_path, monkeypatch):
     _inside(*command)
     assert Path("o.jsonl").read_bytes() == whole
     assert all(g.thinking_tokens <= 24 for g in read_jsonl("o.jsonl", Generation))
-    other = _s1core(*command, "--seed", "5", cwd=tmp_path)
-    assert "begun with other settings" in _refused(other)
-    graded = _inside(
-        *("grade", "o.jsonl", "--input", "p.jsonl", "--kind", "countdown"),
-        *("--output", "grades.jsonl"),
-    )
+    line = "grade o.jsonl --input p.jsonl --kind countdown --output grades.jsonl"
+    graded = _inside(*line.split())
     assert "o.jsonl: accuracy" in graded and "n = 6" in graded
     assert len(Path("grades.jsonl").read_text().splitlines()) == 6
 
 
-def test_sft_writes_a_checkpoint_that_generate_takes(tmp_path):
-    from s1lab.pocket.pool import build_pool
-
-    rows = [r.example for r in build_pool(0, 200) if not r.error][:16]
-    write_jsonl(tmp_path / "e.jsonl", rows)
-    done = _s1core(
-        *("sft", "--model", "pocket-small", "--data", "e.jsonl", "--output", "run"),
-        *("--epochs", "1", "--lr", "1e-3", "--max-seq-len", "1024"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "1 steps" in done.stdout
-    shown = _inside("demo", "--model", str(tmp_path / "run" / "final"), "--budget", "20")
-    assert "thinking tokens" in shown
-    assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())
-
-
-def test_the_demo_marks_what_was_forced():
+def test_sft_writes_a_checkpoint_that_the_demo_takes_and_marks_what_was_forced(here):
+    write_jsonl("e.jsonl", [r.example for r in build_pool(0, 200) if not r.error][:16])
+    line = "sft --model pocket-small --data e.jsonl --output run --epochs 1 --max-seq-len 1024"
+    command = [sys.executable, "-m", "s1core.cli", *line.split(), "--lr", "1e-3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0 and "1 steps" in done.stdout, done.stderr
+    assert "thinking tokens" in _inside("demo", "--model", "run/final", "--budget", "20")
     shown = _inside("demo", "--waits", "1")
     assert "[forced: 'Wait']" in shown and "1 Waits" in shown
     cut = _inside("demo", "--budget", "9")
@@ -138,8 +102,7 @@ def _raw(shown: str) -> set[str]:
     return {c for c in shown if not (c.isprintable() or c in "\n\t")}
 
 
-def test_no_escape_of_a_question_or_a_file_reaches_the_terminal(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_no_escape_of_a_question_or_a_file_reaches_the_terminal(here):
     problem = Problem(f"Use 3 7 {ESCAPES}", ESCAPES)
     name = "p\x1b[31m.jsonl"
     write_jsonl(name, [problem])
@@ -149,67 +112,51 @@ def test_no_escape_of_a_question_or_a_file_reaches_the_terminal(tmp_path, monkey
     assert not _raw(_inside("generate", *common, "--output", "o\x1b[31m.jsonl"))
     assert not _raw(_inside("grade", "o\x1b[31m.jsonl", "--input", name))
     Path(name).write_text(json.dumps({"question": "q", "answer": "a", ESCAPES: 1}))
-    with pytest.raises(SystemExit) as error:
-        main(["grade", "o\x1b[31m.jsonl", "--input", name])
-    assert "unknown" in error.value.code and not _raw(error.value.code)
+    said = _refused("grade", "o\x1b[31m.jsonl", "--input", name)
+    assert "unknown" in said and not _raw(said)
 
 
-def _graded(folder: Path, count: int = 3) -> list[Problem]:
+def _graded(count: int = 3) -> list[Problem]:
     problems = [Problem(f"1 + {i}", str(i + 1)) for i in range(count)]
-    write_jsonl(folder / "p.jsonl", problems)
     made = [Generation(p.key, 0, (), "ended", 0, "stop", "", p.answer) for p in problems]
-    write_jsonl(folder / "o.jsonl", made)
+    write_jsonl("p.jsonl", problems)
+    write_jsonl("o.jsonl", made)
     return problems
 
 
-@pytest.mark.parametrize(
-    ("output", "said"),
-    [
-        *(
-            (path, "is an input too")
-            for path in ("o.jsonl", "p.jsonl", "./o.jsonl", "link", "hard")
-        ),
-        *(
-            (path, "is not a regular file")
-            for path in ("", ".", "/", "/dev/null", "folder", "pipe")
-        ),
-        ("more.jsonl", "holds 9 rows and would be replaced by 3"),
-    ],
-)
-def test_grades_replace_no_input_no_device_and_nothing_longer(
-    tmp_path, monkeypatch, capsys, output, said
-):
-    monkeypatch.chdir(tmp_path)
-    _graded(tmp_path)
+OUTPUTS = {
+    **dict.fromkeys(("o.jsonl", "p.jsonl", "./o.jsonl", "link", "hard"), "is an input too"),
+    **dict.fromkeys(("", ".", "/", "/dev/null", "folder", "pipe"), "is not a regular file"),
+    "more.jsonl": "holds 9 rows and would be replaced by 3",
+}
+
+
+@pytest.mark.parametrize("output, said", OUTPUTS.items())
+def test_grades_replace_no_input_no_device_and_nothing_longer(here, capsys, output, said):
+    _graded()
     os.symlink("p.jsonl", "link")
     os.link("o.jsonl", "hard")
     os.mkfifo("pipe")
     Path("folder").mkdir()
     write_jsonl("more.jsonl", [{"row": i} for i in range(9)])
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
-    with pytest.raises(SystemExit) as error:
-        main(["grade", "o.jsonl", "--input", "p.jsonl", "--output", output])
-    assert said in str(error.value.code) and capsys.readouterr().out == ""
-    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    assert said in _refused("grade", "o.jsonl", "--input", "p.jsonl", "--output", output)
+    assert capsys.readouterr().out == ""
 
 
-def test_a_question_with_two_answers_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    problems = _graded(tmp_path)
+def test_a_question_with_two_answers_is_refused(here):
+    problems = _graded()
     write_jsonl("p.jsonl", [*problems, Problem(problems[0].question, "other")])
-    with pytest.raises(SystemExit, match="two answers for the question '1 . 0'"):
-        main(["grade", "o.jsonl", "--input", "p.jsonl"])
+    said = _refused("grade", "o.jsonl", "--input", "p.jsonl")
+    assert "two answers for the question '1 + 0'" in said
 
 
 @pytest.mark.parametrize("close", [">&-", "2>&-", ">&- 2>&-", "| true"])
-def test_a_closed_output_does_not_lose_the_file(tmp_path, close):
-    _graded(tmp_path, 30)
+def test_a_closed_output_does_not_lose_the_file(here, close):
+    _graded(30)
     command = f"{sys.executable} -m s1core.cli grade o.jsonl --input p.jsonl --output g.jsonl"
-    done = subprocess.run(
-        ["bash", "-c", f"{command} {close}"], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = subprocess.run(["bash", "-c", f"{command} {close}"], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
-    assert len((tmp_path / "g.jsonl").read_text().splitlines()) == 30
+    assert len(Path("g.jsonl").read_text().splitlines()) == 30
 
 
 def test_ctrl_c_says_what_was_kept(monkeypatch, capsys):
@@ -242,14 +189,6 @@ def test_numbers_of_a_training_have_ranges(option, value):
     assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
 
 
-def _broken(folder: Path, file: str, content: bytes | None) -> None:
-    shutil.copytree(locate("pocket-small"), folder, dirs_exist_ok=True)
-    if content is None:
-        (folder / file).unlink()
-    else:
-        (folder / file).write_bytes(content)
-
-
 BROKEN = [
     (file, content)
     for file in ("config.json", "tokenizer.json", "model.safetensors", "generation_config.json")
@@ -260,7 +199,11 @@ BROKEN = [
 
 @pytest.mark.parametrize("file, content", BROKEN)
 def test_a_damaged_model_is_one_sentence(tmp_path, file, content):
-    _broken(tmp_path / "m", file, content)
+    shutil.copytree(locate("pocket-small"), tmp_path / "m")
+    if content is None:
+        (tmp_path / "m" / file).unlink()
+    else:
+        (tmp_path / "m" / file).write_bytes(content)
     with pytest.raises(InputError) as error:
         load_tokenizer(tmp_path / "m")
         load_model(tmp_path / "m")

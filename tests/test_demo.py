@@ -84,7 +84,7 @@ BYTES = byte_tokenizer()
 def test_text_comes_in_whole_characters_and_none_is_lost(text):
     stream = TextStream(BYTES)
     pieces = [stream.add([token]) for token in BYTES.encode(text)]
-    assert "".join(pieces) + stream.rest() == text
+    assert "".join(pieces) + stream.add((), last=True) == text
     assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces if "�" not in text)
 
 

@@ -29,18 +29,13 @@ def test_instructed_sizes_are_the_next_power_of_two(amount):
     assert size & (size - 1) == 0 and size / 2 < amount <= size
 
 
-def test_a_step_conditional_example_counts_down():
-    example = Example(Problem("Q?", "1"), Trace("a\n\nb\n\nc", "1"))
-    made = controls.step_conditional(example)
+def test_a_training_example_names_its_length_and_counts_its_steps_down():
+    made = controls.step_conditional(Example(Problem("Q?", "1"), Trace("a\n\nb\n\nc", "1")))
     assert made.problem.question == "Q?\n\nThink for up to 4 steps."
     assert made.trace.thinking == (
         "<|im_start|>4 steps left\na\n\n<|im_start|>3 steps left\nb\n\n<|im_start|>2 steps left\nc"
     )
-    assert controls.count_steps(made.trace.thinking) == 3
-    assert made.trace.attempt == "1"
-
-
-def test_a_token_conditional_example_names_its_length():
+    assert controls.count_steps(made.trace.thinking) == 3 and made.trace.attempt == "1"
     example = Example(Problem("yes?", "1"), Trace("1 + 2 = 3", "1"))
     made = controls.token_conditional(example, tiny_tokenizer())
     assert made.problem.question == "yes?\n\nThink for up to 16 tokens."  # 9 tokens with spaces
@@ -53,9 +48,6 @@ def test_instructions_change_the_prompt_but_not_the_key():
     )
     assert generation.problem_key == PROBLEMS[0].key
     assert "Think for up to 8 steps." in tiny_tokenizer().decode(backend.requests[0][0])
-
-
-# ------------------------------------------------------------------------------- steps
 
 
 def stepper(total: int, words: int = 3):
@@ -79,10 +71,9 @@ def force_steps(backend, steps, max_thinking=200):
     return list(generate(backend, PROBLEMS[:1], Budget(max_thinking), machine=machine))[0]
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_a_model_within_its_steps_is_left_alone(native):
+@pytest.mark.parametrize("kind", [NativeScriptedBackend, ScriptedBackend])
+def test_a_model_within_its_steps_is_left_alone_and_one_step_too_many_ends_thinking(kind):
     tokenizer = tiny_tokenizer()
-    kind = NativeScriptedBackend if native else ScriptedBackend
     policy, script = stepper(3)
     generation = force_steps(kind(tokenizer, policy), steps=4)
     # Everything is as the model wrote it, the word "answer" in the answer too.
@@ -90,17 +81,9 @@ def test_a_model_within_its_steps_is_left_alone(native):
     assert controls.count_steps(generation.thinking) == 3
     assert generation.answer == "Use answer"
     assert (generation.outcome, generation.finish_reason) == ("ended", "stop")
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_one_step_too_many_ends_thinking(native):
-    tokenizer = tiny_tokenizer()
-    kind = NativeScriptedBackend if native else ScriptedBackend
     generation = force_steps(kind(tokenizer, stepper(5)[0]), steps=2)
-    assert controls.count_steps(generation.thinking) == 2
-    end = tokenizer.encode("<|im_start|>answer\n")
-    assert generation.token_ids("answer", "forced") == end
-    assert generation.outcome == "ended"
+    assert controls.count_steps(generation.thinking) == 2 and generation.outcome == "ended"
+    assert generation.token_ids("answer", "forced") == tokenizer.encode("<|im_start|>answer\n")
 
 
 def test_max_thinking_holds_over_steps():
@@ -127,9 +110,6 @@ def test_steps_and_waits_do_not_mix():
         list(generate(backend, PROBLEMS[:1], Budget(9, num_ignore=1), machine=machine))
     with pytest.raises(InputError, match="at least 1"):
         controls.step_machine(tiny_tokenizer(), 0)
-
-
-# --------------------------------------------------------------------- rejection sampling
 
 
 def test_rejection_sampling_keeps_the_first_that_fits_and_counts_all_it_cost():

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from s1core.backends.hf import HFBackend
 from s1core.cli import app, main
-from s1core.cli.generate import EFFORTS
+from s1core.cli.generate import choose_budget
 from s1core.forcing import Budget
 from s1core.forcing import generate as force
 from s1core.records import Generation, Problem, read_jsonl, write_jsonl
@@ -59,11 +59,11 @@ def run(*arguments: str, code: int = 0) -> str:
     return done.output
 
 
-def refused(capsys, *arguments: str) -> str:
+def refused(capsys, *arguments: str, command=(main, "generate")) -> str:
     """What the command says when it refuses; nothing may have been written."""
     before = sorted(Path().iterdir())
     with pytest.raises(SystemExit) as error:
-        main(["generate", "--input", "p.jsonl", *arguments])
+        command[0]([*command[1:], "--input", "p.jsonl", *arguments])
     assert sorted(Path().iterdir()) == before
     shown = capsys.readouterr().err
     assert error.value.code != 0 and "Traceback" not in shown
@@ -85,23 +85,16 @@ def at(server: str, tiny: str, api: str = "/v1", faults=(), attempts: int = 2) -
     return ["--model", "tiny", *options, *OPTIONS]
 
 
-def test_a_server_and_transformers_give_the_same_file(work, server, tiny):
+def test_a_server_gives_the_file_of_transformers_and_text_is_inexact(work, server, tiny):
     shown = run("--model", tiny, "--output", "hf.jsonl", *OPTIONS)
     assert "7 generations (7 new)" in shown and "tokens/s" in shown and "cut short" in shown
     run(*at(server, tiny), "--output", "o.jsonl")
-    assert (
-        made()
-        == made("hf.jsonl")
-        == list(force(HFBackend(tiny_model(), tiny_tokenizer()), PROBLEMS, BUDGET))
-    )
+    whole = list(force(HFBackend(tiny_model(), tiny_tokenizer()), PROBLEMS, BUDGET))
+    assert made() == made("hf.jsonl") == whole
     assert settings("hf.jsonl")["exact_tokens"] is settings()["exact_tokens"] is True
     assert settings()["url"] == server + "/v1" and settings()["budget"]["num_ignore"] == 1
-
-
-def test_a_server_that_takes_text_only_is_recorded_as_inexact(work, server, tiny):
-    shown = run(*at(server, tiny, "/text/v1"), "--output", "o.jsonl")
-    assert settings()["exact_tokens"] is False and "exact_tokens: false" in shown
-    assert len(made()) == 7
+    shown = run(*at(server, tiny, "/text/v1"), "--output", "text.jsonl")
+    assert settings("text.jsonl")["exact_tokens"] is False and "exact_tokens: false" in shown
 
 
 def test_what_a_server_fails_on_is_no_generation_and_is_tried_again(work, server, tiny):
@@ -133,15 +126,12 @@ def test_an_effort_is_a_budget_by_name_and_a_profile_has_names_of_its_own(work, 
     assert "there are low, high" in refused(capsys, *common, "--effort", "huge")
     assert "effort 'high'" in refused(capsys, *common, "--effort", "high")
     assert "max_thinking must be a whole number" in refused(capsys, *common, "--effort", "odd")
+    low, medium, high = (choose_budget({}, name, None) for name in ("low", "medium", "high"))
+    assert low.max_thinking < medium.max_thinking == high.max_thinking
+    assert medium.num_ignore < high.num_ignore
     for text in ("- a", "a: [", "a: 1", "1: {}", "{}", "", "\x00"):
         Path("p.yaml").write_text(text)
         assert "p.yaml " in refused(capsys, *common, "--effort", "low")
-
-
-def test_the_efforts_by_name_grow():
-    low, medium, high = (Budget(**fields) for fields in EFFORTS.values())
-    spent = [(b.max_thinking, b.num_ignore) for b in (low, medium, high)]
-    assert list(EFFORTS) == ["low", "medium", "high"] and spent == sorted(set(spent))
 
 
 @pytest.mark.parametrize("loop", ["harness", "readme", "generate"])
@@ -161,53 +151,46 @@ def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     assert settings()["exact_tokens"] is (loop == "harness")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["harness", "--budget", "1", "--waits", "1"], "the loop submits an empty batch"),
-        (["readme", "--max-answer", "3"], "has no --max-answer"),
-        (["generate", "--budget", "3"], "has no --budget"),
-        (["paper"], "pick one of harness, readme, generate"),
-    ],
-)
+LOOPS = {
+    "readme --max-answer 3": "has no --max-answer",
+    "generate --budget 3": "has no --budget",
+    "paper": "pick one of harness, readme, generate",
+}
+
+
+@pytest.mark.parametrize("arguments, said", LOOPS.items())
 def test_what_an_official_loop_does_not_do_is_said(work, tiny, capsys, arguments, said):
-    with pytest.raises(SystemExit) as error:
-        lab_main(["loop", *arguments, "--input", "p.jsonl", "--model", tiny, "--output", "o.jsonl"])
-    shown = str(error.value) + capsys.readouterr().err
-    assert said in " ".join(shown.split()) and error.value.code != 0
-    assert not Path("o.jsonl").exists() or not made()
+    common = ["--model", tiny, "--output", "o.jsonl"]
+    assert said in refused(capsys, *common, command=(lab_main, "loop", *arguments.split()))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--backend", "tgi"], "pick one of hf, vllm, completions"),
-        (["--backend", "completions"], "needs --url"),
-        (["--url", "http://127.0.0.1/v1"], "are for a server"),
-        (["--engine-option", "dtype"], "takes NAME=VALUE"),
-        (["--engine-option", "speed=9"], "has no option speed"),
-        (["--efforts", "p.yaml"], "choose one of them with --effort"),
-        (["--output", "p.jsonl"], "is an input too"),
-        (["--output", "./p.jsonl"], "is an input too"),
-        (["--output", "/dev/null"], "is not a regular file"),
-        (["--output", ""], "is not a regular file"),
-        (["--output", "."], "is not a regular file"),
-        *(
-            ([option, value], f"Invalid value for '{option}'")
-            for option, values in {
-                **dict.fromkeys(("--samples", "--limit", "--batch-size", "--max-answer"), "0 -1 x"),
-                **dict.fromkeys(("--budget", "--waits", "--min-thinking", "--seed"), "-1 1.5 nan"),
-                "--temperature": "nan inf -1 1e30 x",
-                "--top-p": "nan 0 1.1 -1",
-            }.items()
-            for value in (*values.split(), "9" * 30, "9" * 5000)
-        ),
-        (["--template", "sky-t1"], "this model has no <|begin_of_thought|>"),
-        (["--max-answer", "4", "--ignore-str", "</think>", "--template", "qwen3"], "plain text"),
-    ],
-)
+REFUSED = {
+    "--backend tgi": "pick one of hf, vllm, completions",
+    "--backend completions": "needs --url",
+    "--url http://127.0.0.1/v1": "are for a server",
+    "--engine-option dtype": "takes NAME=VALUE",
+    "--engine-option speed=9": "has no option speed",
+    "--efforts p.yaml": "choose one of them with --effort",
+    **{f"--output {path}": "is an input too" for path in ("p.jsonl", "./p.jsonl")},
+    **{f"--output {path}": "is not a regular file" for path in ("/dev/null", "", ".")},
+    "--template sky-t1": "this model has no <|begin_of_thought|>",
+    "--max-answer 4 --ignore-str </think> --template qwen3": "plain text",
+}
+WRONG = {
+    **dict.fromkeys(("--samples", "--limit", "--batch-size", "--max-answer"), "0 -1 x"),
+    **dict.fromkeys(("--budget", "--waits", "--min-thinking", "--seed"), "-1 1.5 nan"),
+    "--temperature": "nan inf -1 1e30 x",
+    "--top-p": "nan 0 1.1 -1",
+}
+for option, values in WRONG.items():
+    for value in (*values.split(), "9" * 30, "9" * 5000):
+        REFUSED[f"{option} {value}"] = f"Invalid value for '{option}'"
+
+
+@pytest.mark.parametrize("arguments, said", REFUSED.items())
 def test_what_does_not_fit_is_refused_before_any_work(work, tiny, capsys, arguments, said):
-    assert said in refused(capsys, "--model", tiny, "--output", "o.jsonl", *arguments)
+    common = ["--model", tiny, "--output", "o.jsonl"]
+    assert said in refused(capsys, *common, *arguments.split(" "))
 
 
 @pytest.mark.skipif(bool(importlib.util.find_spec("vllm")), reason="vLLM is installed")
@@ -224,41 +207,26 @@ def test_problems_that_are_there_twice_or_do_not_fit_are_refused_by_number(work,
     assert "problem 2" in said and "leaves no room" in said
 
 
-def test_a_file_that_something_else_made_is_not_appended_to(work, tiny, capsys):
-    Path("o.jsonl").write_text("{}\n")
-    assert "was not made by this" in refused(capsys, "--model", tiny, "--output", "o.jsonl")
-
-
-def test_a_file_that_is_being_written_is_not_written_by_another(work, tiny, capsys):
+def test_only_a_run_of_these_settings_that_nobody_writes_is_continued(work, tiny, capsys):
     from filelock import FileLock
 
     common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
     run(*common)
-    whole = Path("o.jsonl").read_bytes()
-    Path("o.jsonl").write_bytes(whole[: len(whole) // 2])
+    file, whole = Path("o.jsonl"), Path("o.jsonl").read_bytes()
+    assert "begun with other settings" in refused(capsys, *common, "--seed", "5")
     with FileLock(".o.jsonl.lock"):
         assert "another command is writing" in refused(capsys, *common)
+    file.write_bytes(whole[: len(whole) // 2])
     run(*common)
-    assert Path("o.jsonl").read_bytes() == whole
-
-
-def test_a_file_with_a_sample_twice_is_not_continued(work, tiny, capsys):
-    common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
-    run(*common)
-    first = Path("o.jsonl").read_bytes().splitlines(keepends=True)[0]
-    Path("o.jsonl").write_bytes(Path("o.jsonl").read_bytes() + first)
-    assert "twice; remove one" in refused(capsys, *common)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "{}", '{"budget": 3}', "\x00" * 9, "[" * 9999]
-)
-def test_settings_beside_a_file_that_are_damaged_say_what_to_do(work, tiny, capsys, text):
-    common = ["--model", tiny, "--output", "o.jsonl", *OPTIONS]
-    Path("o.jsonl").write_text("")
-    Path("o.jsonl.settings.json").write_text(text)
-    said = refused(capsys, *common)
-    assert "o.jsonl.settings.json is damaged" in said and "move it" in said
+    assert file.read_bytes() == whole
+    file.write_bytes(whole + whole.splitlines(keepends=True)[0])
+    assert "twice; a file holds one run, so remove one" in refused(capsys, *common)
+    for text in ("", "{", "[]", "null", "{}", '{"budget": 3}', "\x00" * 9, "[" * 9999):
+        Path("o.jsonl.settings.json").write_text(text)
+        said = refused(capsys, *common)
+        assert "o.jsonl.settings.json is damaged" in said and "move it" in said
+    Path("o.jsonl.settings.json").unlink()
+    assert "was not made by this command" in refused(capsys, *common)
 
 
 # Imports everything once, then forks: each child runs one command and can be killed alone.
@@ -288,13 +256,10 @@ def test_a_run_killed_at_random_and_resumed_equals_the_undisturbed_one(work, tin
     write_jsonl("p.jsonl", [Problem(f"Use {i} 7 to make {i % 90}", "") for i in range(prompts)])
     common = f"generate --input p.jsonl --model {tiny} --batch-size 10 --temperature 1"
     common += " --budget 6 --waits 1 --max-answer 3 --output "
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     server = subprocess.Popen(
-        [sys.executable, "-c", FORK_SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-c", FORK_SERVER], **pipes, text=True, env=environment
     )
 
     def start(output: str) -> int:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s1core.cli import app
+from s1lab.cli import app as lab
 from tests.helpers import tiny_model, tiny_tokenizer
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -36,19 +37,22 @@ def test_the_readmes_lines_force_a_budget_on_a_think_model(tmp_path, monkeypatch
     assert printed[:3] == [str(done.thinking_tokens), str(done.waits_used), done.outcome]
 
 
+APPS = {"s1core": app, "s1lab": lab}
+
+
 def commands() -> list[list[str]]:
-    """The lines of the README that start with `s1core`, continuations joined."""
-    text = "\n".join(blocks("bash")).replace("\\\n", " ")
-    return [
-        re.split(r"\s#|\s&&", line)[0].split()[1:]
-        for line in text.splitlines()
-        if line.startswith("s1core ")
-    ]
+    """The lines of the README that start with `s1core` or `s1lab`, continuations joined."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    parts = (re.split(r"\s#|\s&&", line)[0].split() for line in lines)
+    return [part for part in parts if part and part[0] in APPS]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
-def test_every_option_in_the_readme_exists(command):
-    shown = CliRunner().invoke(app, [command[0], "--help"], env={"COLUMNS": "200"})
+def test_every_command_and_option_in_the_readme_exists(command):
+    program, *words = command
+    groups = {group.name for group in APPS[program].registered_groups}
+    asked = words[: 2 if words[0] in groups else 1]
+    shown = CliRunner().invoke(APPS[program], [*asked, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
-    for option in (part for part in command if part.startswith("--")):
-        assert option in shown.output, f"{command[0]} has no {option}"
+    for option in (word.split("=")[0] for word in words if word.startswith("--")):
+        assert option in shown.output, f"{program} {' '.join(asked)} has no {option}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -57,9 +58,6 @@ def a_pool(size=400, seed=0, domains=12):
     ]
 
 
-# ------------------------------------------------------------------------ decontamination
-
-
 def brute_force_overlap(question, benchmark_questions, n):
     """Does any n-gram of the question occur in a benchmark question? Short ones: whole match."""
     words, *others = (text.lower().split() for text in (question, *benchmark_questions))
@@ -82,6 +80,7 @@ def test_overlap_equals_brute_force(question, benchmark, n):
 
 NINE = "one two three four five six seven eight nine"
 MAKE = "Use 3 7 8 to make 29"
+SORTED = {"n": None, "normalize": lambda q: " ".join(sorted(q))}
 
 
 @pytest.mark.parametrize(
@@ -93,10 +92,9 @@ MAKE = "Use 3 7 8 to make 29"
         ("Find x", {}, "find x and y", False),  # but not a text that contains it,
         ("Find x", {"match_short": False}, "find x", False),  # and nothing in the official code
         (MAKE, {"n": None}, "use 3 7 8 to  make 29", True),
-        (MAKE, {"n": None}, "Use 3 7 8 to make 2", False),
         (MAKE, {"n": None}, "Use 3 7 8 to make 29 now", False),
-        ("7 3 8", {"n": None, "normalize": lambda q: " ".join(sorted(q))}, "8 7 3", True),
-        ("7 3 8", {"n": None, "normalize": lambda q: " ".join(sorted(q))}, "8 7 4", False),
+        ("7 3 8", SORTED, "8 7 3", True),
+        ("7 3 8", SORTED, "8 7 4", False),
     ],
 )
 def test_eight_shared_words_or_a_whole_short_question_drop_one(
@@ -106,13 +104,10 @@ def test_eight_shared_words_or_a_whole_short_question_drop_one(
     assert (index.overlap(question) is not None) is dropped
 
 
-@pytest.mark.parametrize(
-    "benchmarks, n, says",
-    [({"MATH500": []}, 8, "'MATH500' has no question"), ({"a": ["b"]}, 0, "at least one word")],
-)
-def test_a_benchmark_that_is_not_there_is_an_error(benchmarks, n, says):
-    with pytest.raises(InputError, match=says):
-        BenchmarkIndex(benchmarks, n)
+def test_a_benchmark_that_is_not_there_is_an_error():
+    for benchmarks, n, says in (({"a": []}, 8, "'a' has no question"), ({"a": "b"}, 0, "one word")):
+        with pytest.raises(InputError, match=says):
+            BenchmarkIndex(benchmarks, n)
 
 
 def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
@@ -122,9 +117,6 @@ def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
     assert [c.question for c in kept] == ["a b x d"]
     assert [d.candidate.question for d in dropped] == ["a b c d", "q a b c"]
     assert {(d.reason, d.detail) for d in dropped} == {("overlaps bench", "a b c")}
-
-
-# ------------------------------------------------------------------------------- quality
 
 
 def test_missing_fields_and_api_errors_are_dropped_with_their_reason():
@@ -172,9 +164,6 @@ def test_patterns_of_another_pool_can_look_at_the_trace():
     assert len(kept) == 1 and dropped[0].reason == "ends mid-line"
 
 
-# ---------------------------------------------------------------------------- difficulty
-
-
 def test_only_what_neither_model_solves_is_kept():
     solved = {(True, False): "the small model only", (False, True): "the large model only"}
     solved |= {(True, True): "both models"}
@@ -182,9 +171,6 @@ def test_only_what_neither_model_solves_is_kept():
     kept, dropped = difficulty([*graded, candidate(), candidate(small_correct=None)])
     assert len(kept) == 2
     assert [d.reason for d in dropped] == [f"solved by {who}" for who in solved.values()]
-
-
-# ----------------------------------------------------------------- diversity, Algorithm 1
 
 
 def algorithm_1(pool, target, variant, rng, config):
@@ -233,11 +219,9 @@ def test_diversity_equals_a_plain_algorithm_1(variant, seed):
 def test_another_row_order_gives_the_same_selection(seed, shuffler):
     pool = a_pool(120, 1)
     config = SelectionConfig(diversity=DiversityConfig(target=30, correct_sources=(AIME,)))
-    first = select(pool, {"bench": ["nothing like it"]}, config, np.random.default_rng(seed))
+    first = select(pool, {}, config, np.random.default_rng(seed))
     shuffler.shuffle(pool)
-    assert (
-        select(pool, {"bench": ["nothing like it"]}, config, np.random.default_rng(seed)) == first
-    )
+    assert select(pool, {}, config, np.random.default_rng(seed)) == first
 
 
 def test_preselection_needs_a_correct_trace_and_a_trusted_source():
@@ -264,27 +248,19 @@ def test_domains_are_drawn_uniformly_whatever_their_size():
         assert 70 < sum(c.domain == "small" for c in chosen) < 130
 
 
-def test_the_notebook_imitates_the_benchmarks_domains_after_the_switch():
+def test_the_notebook_imitates_the_benchmarks_domains_after_the_switch_while_they_last():
     geometry = {"source": AIME, "domain": "Geometry", "trace_correct": False}
     biology = {"source": GPQA, "domain": "Biology", "trace_correct": False}
     pool = [candidate(f"a{i}", **geometry) for i in range(90)]
     pool += [candidate(f"g{i}", **biology) for i in range(9)]
     pool += [candidate(f"o{i}", domain="Statistics") for i in range(400)]
-    config = DiversityConfig(target=120, variant="notebook", switch_at=60)
+    config = DiversityConfig(target=200, variant="notebook", switch_at=10)
     weights = benchmark_domains(pool, config)
     assert weights == pytest.approx({"Geometry": 90 / 135, "Biology": 45 / 135})
     kept, _ = diversify(pool, config, np.random.default_rng(0))
-    assert {c.domain for c in kept[60:]} <= {"Geometry", "Biology"}
-
-
-def test_when_every_imitated_domain_is_empty_draws_are_uniform_again():
-    geometry = {"source": AIME, "domain": "Geometry", "trace_correct": False}
-    pool = [candidate(f"a{i}", **geometry) for i in range(3)]
-    pool += [candidate(f"o{i}", domain=f"d{i % 4}") for i in range(40)]
-    config = DiversityConfig(target=30, variant="notebook", switch_at=0)
-    kept, _ = diversify(pool, config, np.random.default_rng(0))
-    assert {c.domain for c in kept[:3]} == {"Geometry"}
-    assert {c.domain for c in kept[3:]} == {"d0", "d1", "d2", "d3"} and len(kept) == 30
+    last = max(i for i, c in enumerate(kept) if c.domain != "Statistics")
+    assert {c.domain for c in kept[10:last]} == {"Geometry", "Biology"}
+    assert {c.domain for c in kept[last + 1 :]} == {"Statistics"} and len(kept) == 200
 
 
 @pytest.mark.parametrize(
@@ -304,32 +280,21 @@ def test_what_cannot_be_selected_from_is_a_clear_error(pool, changes, says):
         diversify(pool, DiversityConfig(**changes), np.random.default_rng(0))
 
 
-# ------------------------------------------------------------------- funnel and baselines
-
-
-def test_the_funnel_accounts_for_every_question_at_every_stage():
+def test_the_funnel_accounts_for_every_question_at_every_stage_and_survives_json():
     dirt = [candidate("![Image]"), candidate("b a d n g r a m !"), candidate(error="x")]
     pool = [*(good := a_pool(300)), *dirt, good[0]]
     config = SelectionConfig(ngram=4, diversity=DiversityConfig(target=60))
     selected, funnel = select(pool, {"bench": ["n g r a m"]}, config, np.random.default_rng(0))
-    assert [stage.name for stage in funnel.stages] == [
-        "pool", "decontaminate", "deduplicate", "missing or failed", "format", "difficulty",
-        "diversity",
-    ]  # fmt: skip
+    names = ["pool", "decontaminate", "deduplicate", "missing or failed", "format", "difficulty"]
+    assert [stage.name for stage in funnel.stages] == [*names, "diversity"]
     for before, after in zip(funnel.stages, funnel.stages[1:], strict=False):
         assert before.kept == after.kept + after.dropped
         assert after.dropped == sum(after.reasons.values())
     for stage in funnel.stages:
         assert stage.kept == sum(stage.by_source.values()) == sum(stage.by_domain.values())
     assert funnel.stages[-1].kept == len(selected) == 60
-    assert funnel.preselected == len(
-        [c for c in selected if c in preselect(selected, config.diversity)]
-    )
-
-
-def test_a_funnel_survives_json_and_stands_beside_the_papers_counts():
-    _, funnel = select(a_pool(), {}, SelectionConfig(diversity=DiversityConfig(target=150)))
-    assert Funnel.from_json(json.loads(json.dumps(funnel.to_json()))) == funnel
+    assert funnel.preselected == len(preselect(selected, config.diversity))
+    assert Funnel.from_json(json.loads(to_json(funnel))) == funnel
     rows = {row["stage"]: row for row in beside_paper(funnel)}
     assert rows["deduplicate"]["paper"] is None
     assert (rows["format"]["paper"], rows["format"]["notebook"]) == (51_581, 51_607)
@@ -338,8 +303,8 @@ def test_a_funnel_survives_json_and_stands_beside_the_papers_counts():
 
 def test_duplicates_leave_one_copy_whatever_the_row_order():
     copies = [candidate("same", thinking_tokens=n) for n in (30, 10, 20)]
-    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
-        kept, dropped = deduplicate([copies[i] for i in order])
+    for order in itertools.permutations(copies):
+        kept, dropped = deduplicate(order)
         assert kept == [copies[1]] and len(dropped) == 2
 
 
@@ -356,9 +321,6 @@ def test_baselines_take_what_their_name_says():
         assert len(BASELINES[name](pool, 300, rng)) == 300
     with pytest.raises(InputError, match="301 of 300"):
         BASELINES["random"](pool, 301, rng)
-
-
-# --------------------------------------------------------------------------- the command
 
 
 def run(pool, output, *more):
@@ -397,40 +359,37 @@ def test_annotations_that_no_row_has_are_not_asked_for_and_bad_rows_are_counted(
     assert "2 rows were left out; the first: " in done.stderr and "pool.jsonl:40" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "more, says",
-    [
-        (["--size", 301], "for a target of 301: lower it .left by stage: pool 300"),
-        (["--against", "empty.jsonl"], "'empty.jsonl' has no question"),
-        (["--against", "numbers.jsonl"], "numbers.jsonl, row 1: no text in a column question"),
-        (["--against", "torn.jsonl"], "torn.jsonl:1: not JSON"),
-        (["--against", "nowhere.jsonl"], "No such file"),
-    ],
-)
+REFUSED = {
+    "--size 301": "for a target of 301: lower it .left by stage: pool 300",
+    "--against empty.jsonl": "'empty.jsonl' has no question",
+    "--against numbers.jsonl": "numbers.jsonl, row 1: no text in a column question",
+    "--against torn.jsonl": "torn.jsonl:1: not JSON",
+    "--against nowhere.jsonl": "No such file",
+}
+
+
+@pytest.mark.parametrize("more, says", REFUSED.items())
 def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(
     pool_file, tmp_path, monkeypatch, more, says
 ):
     monkeypatch.chdir(tmp_path)
     for name, text in {"empty": "", "numbers": '{"question": 1}', "torn": '{"question'}.items():
         Path(f"{name}.jsonl").write_text(text)
-    done = run(pool_file, "out.jsonl", *more)
+    done = run(pool_file, "out.jsonl", *more.split())
     assert isinstance(done.exception, (S1Error, OSError)) and re.search(says, str(done.exception))
     assert not Path("out.jsonl").exists()
 
 
-def test_an_output_is_a_file_of_its_own_and_not_replaced_by_less(pool_file, tmp_path):
+def test_an_output_is_no_input_and_not_replaced_by_less(pool_file, tmp_path):
     before = pool_file.read_bytes()
     (tmp_path / "link.jsonl").symlink_to(pool_file)
-    for output in (pool_file, tmp_path / "link.jsonl", tmp_path, "/dev/null", ""):
+    for output in (pool_file, tmp_path / "link.jsonl"):
         assert isinstance(run(pool_file, output).exception, InputError), output
     assert run(pool_file, tmp_path / "a.jsonl", "--size", 60).exit_code == 0
     assert "60 rows" in str(run(pool_file, tmp_path / "a.jsonl", "--size", 50).exception)
-    for option in ("--size=0", "--size=-1", "--ngram=0", "--seed=-1", "--size=x"):
+    for option in ("--size=0", "--size=x", "--ngram=0", "--seed=-1"):
         assert run(pool_file, tmp_path / "b.jsonl", option).exit_code == 2
     assert pool_file.read_bytes() == before and not (tmp_path / "b.jsonl").exists()
-
-
-# --------------------------------------------------------------------------- real files
 
 
 def rows(path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from pathlib import Path
 
@@ -30,26 +29,15 @@ def changed(added: tuple[str, ...] = (), special: bool = True, **attributes: obj
     return tokenizer
 
 
-def test_the_s1_prompt_is_chatml_then_the_think_delimiter():
+def test_a_prompt_is_chatml_then_the_think_delimiter_and_a_direct_answer_has_none():
     tokenizer = tiny_tokenizer()
+    turns = "<|im_start|>user\nUse 3 4 to make 7<|im_end|>\n<|im_start|>assistant\n"
     ids = templates.prompt_ids("s1", tokenizer, "Use 3 4 to make 7")
-    assert tokenizer.decode(ids) == (
-        "<|im_start|>user\nUse 3 4 to make 7<|im_end|>\n<|im_start|>assistant\n<|im_start|>think\n"
-    )
-
-
-def test_a_system_prompt_comes_first():
-    tokenizer = tiny_tokenizer()
+    assert tokenizer.decode(ids) == turns + "<|im_start|>think\n"
+    direct = templates.prompt_ids("s1", tokenizer, "Use 3 4 to make 7", thinking=False)
+    assert tokenizer.decode(direct) == turns
     ids = templates.prompt_ids("s1", tokenizer, "yes?", system="Think")
     assert tokenizer.decode(ids).startswith("<|im_start|>system\nThink<|im_end|>\n<|im_start|>user")
-
-
-def test_a_direct_answer_is_asked_without_thinking():
-    tokenizer = tiny_tokenizer()
-    ids = templates.answer_prompt_ids("s1", tokenizer, "yes?")
-    assert tokenizer.decode(ids).endswith("<|im_start|>assistant\n")
-    thinking = templates.prompt_ids("s1", tokenizer, "yes?")
-    assert thinking == ids + templates.encode(tokenizer, "<|im_start|>think\n")
 
 
 def test_training_supervises_exactly_what_inference_forces():
@@ -69,7 +57,7 @@ def test_a_chat_template_that_opens_thinking_is_not_opened_twice():
     opened = changed(chat_template=CHATML.replace("assistant\n", "assistant\n<think>\n"))
     text = opened.decode(templates.prompt_ids("deepseek-r1", opened, "yes?"))
     assert text.count("<think>") == 1 and text.endswith("<think>\n")
-    direct = opened.decode(templates.answer_prompt_ids("deepseek-r1", opened, "yes?"))
+    direct = opened.decode(templates.prompt_ids("deepseek-r1", opened, "yes?", thinking=False))
     assert "<think>" not in direct
 
 
@@ -89,42 +77,27 @@ def test_a_template_that_does_not_fit_names_those_that_do():
         templates.resolve("s1", byte_tokenizer())
 
 
-def sky_t1_tokenizer():
-    """A tokenizer to which Sky-T1's markers were added, as a fine-tune of it may do."""
-    tokenizer = changed()
-    tokenizer.add_tokens(["<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>"])
-    return tokenizer
-
-
-def test_sky_t1_thinks_and_answers_between_its_own_markers():
-    tokenizer = sky_t1_tokenizer()
+def test_sky_t1_thinks_and_answers_between_markers_that_are_tokens():
+    """The released Sky-T1 checkpoints keep Qwen2.5's tokenizer, which spells the markers out."""
+    with pytest.raises(InputError, match="this model has no <.begin_of_thought.>.*pick one of"):
+        templates.resolve("sky-t1", tiny_tokenizer())
+    names = ("<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>")
+    tokenizer = changed(names, special=False)
     delimiters = templates.resolve("sky-t1", tokenizer)
     assert tokenizer.decode(delimiters.think_start_ids) == "<|begin_of_thought|>\n\n"
     assert tokenizer.decode(delimiters.think_end_ids) == (
         "<|end_of_thought|>\n\n<|begin_of_solution|>\n\n"
     )
-    (end,) = tokenizer.encode("<|end_of_thought|>")
-    assert delimiters.end_of_thinking_ids == delimiters.eos_ids | {end}
     text = tokenizer.decode(templates.prompt_ids("sky-t1", tokenizer, "yes?"))
     assert text.startswith("<|im_start|>system\nYour role as an assistant")
     assert text.endswith("<|im_start|>assistant\n<|begin_of_thought|>\n\n")
 
 
-def test_sky_t1_markers_that_are_plain_text_to_the_tokenizer_are_refused():
-    """The released Sky-T1 checkpoints keep Qwen2.5's tokenizer, which spells the markers out."""
-    with pytest.raises(InputError, match="this model has no <.begin_of_thought.>.*pick one of"):
-        templates.resolve("sky-t1", tiny_tokenizer())
-
-
-def test_an_unknown_template_lists_the_known_ones():
+def test_an_unknown_template_and_a_tokenizer_without_one_are_refused_clearly():
     with pytest.raises(InputError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
         templates.get("gpt")
-
-
-def test_a_tokenizer_without_chat_template_is_refused_clearly():
-    tokenizer = changed(chat_template=None)
     with pytest.raises(InputError, match="no chat template"):
-        templates.prompt_ids("s1", tokenizer, "yes?")
+        templates.prompt_ids("s1", changed(chat_template=None), "yes?")
 
 
 NAMES = ["<end_of_turn>", "<|eom_id|>", "<|return|>", "<|eot_id|>", "<|end_of_text|>", "<turn|>"]
@@ -152,11 +125,8 @@ def test_an_end_of_turn_is_known_by_the_generation_settings(tmp_path, declared):
 
 
 def test_the_templates_own_end_ends_a_turn_and_is_what_is_trained():
-    tokenizer = changed(
-        ("<|fin|>",),
-        chat_template=CHATML.replace("<|im_end|>", "<|fin|>"),
-        eos_token="<|endoftext|>",
-    )
+    chat = CHATML.replace("<|im_end|>", "<|fin|>")
+    tokenizer = changed(("<|fin|>",), chat_template=chat, eos_token="<|endoftext|>")
     (end,) = tokenizer.encode("<|fin|>")
     assert end in templates.resolve("s1", tokenizer).eos_ids
     assert templates.assistant_ids("s1", tokenizer, Trace("yes", "no"))[-1] == end
@@ -172,14 +142,8 @@ def test_every_end_of_turn_in_a_thought_is_replaced_by_wait():
         assert machine.take([70, end]) == tokenizer.encode("Wait") and machine.waits_used == 1
 
 
-SPELLED = [
-    "<|im_end|>",
-    "<|im_start|>",
-    "<|im_start|>answer\n",
-    "<think>",
-    "</think>\n",
-    "<|endoftext|>",
-]
+SPELLED = ["<|im_end|>", "<|im_start|>", "<|im_start|>answer\n", "<think>", "</think>\n"]
+SPELLED += ["<|endoftext|>"]
 
 
 @pytest.mark.parametrize("name", ["s1", "qwen3", "deepseek-r1"])
@@ -211,17 +175,14 @@ def test_whatever_is_asked_the_prompt_has_the_templates_control_tokens_alone(que
 
 
 def test_step_headers_of_a_trace_are_real():
-    ids = templates.assistant_ids(
-        "s1", tiny_tokenizer(), Trace("<|im_start|>4 steps left\nyes", "no")
-    )
+    trace = Trace("<|im_start|>4 steps left\nyes", "no")
+    ids = templates.assistant_ids("s1", tiny_tokenizer(), trace)
     assert ids.count(tiny_tokenizer().encode("<|im_start|>")[0]) == 3
 
 
-DATED = "{{ strftime_now('%d %b %Y') }}" + CHATML
-
-
 def test_a_template_with_todays_date_is_told_the_same_day_every_day():
-    text = tiny_tokenizer().decode(templates.prompt_ids("s1", changed(chat_template=DATED), "yes"))
+    dated = changed(chat_template="{{ strftime_now('%d %b %Y') }}" + CHATML)
+    text = dated.decode(templates.prompt_ids("s1", dated, "yes"))
     assert "31" in text and "2025" in text.replace(" ", "")
 
 
@@ -244,41 +205,31 @@ def test_a_chat_template_that_fails_is_one_sentence(template):
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("text", ["\ud800", "yes \udcff"])
-def test_what_is_not_unicode_is_refused(text):
+def test_what_is_not_unicode_is_refused():
     with pytest.raises(InputError, match="not Unicode"):
-        templates.prompt_ids("s1", tiny_tokenizer(), text)
+        templates.prompt_ids("s1", tiny_tokenizer(), "yes \udcff")
 
 
-@pytest.fixture(scope="module")
-def qwen_tokenizer():
-    """The real Qwen tokenizer, from the folder named by `S1CORE_QWEN_TOKENIZER`."""
-    folder = Path(os.environ.get("S1CORE_QWEN_TOKENIZER", ""))
-    if not os.environ.get("S1CORE_QWEN_TOKENIZER") or not (folder / "tokenizer.json").exists():
+def test_ids_of_the_real_qwen_tokenizer():
+    folder = os.environ.get("S1CORE_QWEN_TOKENIZER")
+    if not folder or not Path(folder, "tokenizer.json").exists():
         pytest.skip("set S1CORE_QWEN_TOKENIZER to a folder with Qwen's tokenizer.json")
     from transformers import PreTrainedTokenizerFast
 
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    return PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"),
+    qwen = PreTrainedTokenizerFast(
+        tokenizer_file=f"{folder}/tokenizer.json",
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        chat_template=config.get("chat_template", CHATML),
+        chat_template=CHATML,
     )
-
-
-def test_ids_of_the_real_qwen_tokenizer(qwen_tokenizer):
-    s1 = templates.resolve("s1", qwen_tokenizer)
-    assert s1.think_start_ids == (151644, 26865, 198)
+    s1, qwen3 = (templates.resolve(name, qwen) for name in ("s1", "qwen3"))
+    assert (s1.think_start_ids, s1.newline_ids) == ((151644, 26865, 198), (198,))
     assert s1.think_end_ids == (151644, 9217, 198)
     assert s1.end_of_thinking_ids == {151643, 151644, 151645}
-    assert s1.newline_ids == (198,)
-    assert templates.encode(qwen_tokenizer, "Wait") == [14190]
-    qwen3 = templates.resolve("qwen3", qwen_tokenizer)
-    assert qwen3.think_start_ids == (151667, 198)
-    assert qwen3.think_end_ids == (151668, 271)
+    assert templates.encode(qwen, "Wait") == [14190]
+    assert (qwen3.think_start_ids, qwen3.think_end_ids) == ((151667, 198), (151668, 271))
     assert qwen3.end_of_thinking_ids == {151643, 151645, 151668}
     # Sky-T1's checkpoints have this vocabulary without added tokens: `<`, `|`, `end`, ...
-    assert len(templates.encode(qwen_tokenizer, "<|end_of_thought|>")) > 1
+    assert len(templates.encode(qwen, "<|end_of_thought|>")) > 1
     with pytest.raises(InputError, match="pick one of s1"):
-        templates.resolve("sky-t1", qwen_tokenizer)
+        templates.resolve("sky-t1", qwen)

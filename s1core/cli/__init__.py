@@ -27,10 +27,8 @@ app = typer.Typer(
     help="Select 1,000 examples, fine-tune on them, and force a thinking budget at test time.",
     **SETTINGS,
 )
-demo.register(app)
-generate.register(app)
-select.register(app)
-work.register(app)
+for command in (demo.demo, generate.generate, select.select, work.sft, work.grade):
+    app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,10 +49,8 @@ def run(app: typer.Typer, name: str, arguments: list[str] | None = None) -> None
         app(arguments)
     except SystemExit as done:
         if done.code == 130:  # typer's word for Ctrl-C
-            print(
-                f"\n{name}: interrupted; what was finished is kept, run the same command to go on",
-                file=sys.stderr,
-            )
+            kept = "what was finished is kept, run the same command to go on"
+            print(f"\n{name}: interrupted; {kept}", file=sys.stderr)
         raise
     except Exception as error:
         if os.environ.get("S1CORE_TRACEBACK") or not isinstance(error, (S1Error, OSError)):

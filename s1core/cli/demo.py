@@ -12,14 +12,6 @@ from s1core.cli import options
 from s1core.cli.options import echo
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(
-        epilog='Examples: s1core demo; s1core demo "How many r in raspberry" --model '
-        "Qwen/Qwen3-0.6B --template qwen3 --budget 2048 --waits 1"
-    )(demo)
-
-
 def demo(
     question: Annotated[str, typer.Argument(help="What to ask.")] = "Use 3 7 8 to make 29",
     model: options.Model = "pocket-s1",
@@ -37,24 +29,18 @@ def demo(
     """Watch one budget-forced trace as it is sampled; what the decoder forced is highlighted.
 
     The model that ships with s1core plays Countdown only; any other checkpoint takes any question.
+
+    Examples: s1core demo; s1core demo "How many r in raspberry" --model Qwen/Qwen3-0.6B
+    --template qwen3 --budget 2048 --waits 1
     """
-    from s1core.backends import open_engine
-    from s1core.checkpoints import explained
     from s1core.forcing import Budget, generate
     from s1core.forcing.watch import watched
     from s1core.records import Problem
 
     options.check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
-    with explained(f"{model} cannot be loaded"):
-        engine = open_engine(
-            backend,
-            model,
-            batch_size=1,
-            url=url,
-            tokenizer=tokenizer,
-            context_length=context_length,
-        )
+    server = {"url": url, "tokenizer": tokenizer, "context_length": context_length}
+    engine = options.open_engine(backend, model, 1, **server)
     echo(question + "\n")
     screen = Screen(engine.tokenizer)
     (made,) = generate(
@@ -68,9 +54,9 @@ def demo(
         machine=watched(screen.see, every=1 if backend == "hf" else 8),
         native=backend == "hf",
     )
-    screen.end()
+    screen.see((), "sampled", "answer", last=True)
     echo(
-        f"{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
+        f"\n{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
         f"{made.outcome}, answer {made.answer_tokens} tokens ({made.finish_reason})"
     )
 
@@ -84,17 +70,13 @@ class Screen:
         self._tokenizer = tokenizer
         self._stream = TextStream(tokenizer)
 
-    def see(self, ids: Sequence[int], origin: str, phase: str) -> None:
-        """Show some ids of one origin and phase."""
+    def see(self, ids: Sequence[int], origin: str, phase: str, last: bool = False) -> None:
+        """Show some ids of one origin and phase; what is held back too, before forced ones."""
         if origin == "sampled":
-            echo(self._stream.add(ids), nl=False)
+            echo(self._stream.add(ids, last), nl=last)
             return
-        echo(self._stream.rest(), nl=False)
+        echo(self._stream.add((), last=True), nl=False)
         forced = self._tokenizer.decode(list(ids)).strip()
         reverse = sys.stdout is not None and sys.stdout.isatty()
         echo(f" {forced} " if reverse else f"[forced: {forced!r}]", nl=False, reverse=reverse)
         echo("\n" if phase == "answer" else " ", nl=False)
-
-    def end(self) -> None:
-        """Show what was held back, and leave an empty line."""
-        echo(self._stream.rest() + "\n")

@@ -11,25 +11,11 @@ from s1core.cli import options
 from s1core.errors import InputError
 
 if TYPE_CHECKING:
-    from s1core.backends.base import Backend
     from s1core.cli.job import Job
     from s1core.forcing import Budget
+    from s1core.forcing.budget import Rules
 
-EFFORTS: dict[str, dict[str, Any]] = {
-    "low": {"max_thinking": 1_000},
-    "medium": {"max_thinking": 30_000},
-    "high": {"max_thinking": 30_000, "num_ignore": 2},
-}
-"""Named budgets, as commercial APIs offer them; the caps are the paper's smallest and largest."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(
-        epilog="Examples: s1core generate --model my-s1/final --benchmark countdown --limit 20 "
-        "--budget 64 --waits 1 --output out.jsonl; s1core generate --backend completions --url "
-        "http://localhost:8080/v1 --model NAME --tokenizer FOLDER --input p.jsonl --output o.jsonl"
-    )(generate)
+EFFORTS = Path(__file__).with_name("efforts.yaml")
 
 
 def generate(
@@ -64,6 +50,10 @@ def generate(
 
     They are on disk block by block; the same command goes on after a crash. What an engine failed
     on is listed in OUTPUT.failures.jsonl, is never graded, and is tried again on the next run.
+
+    Examples: s1core generate --model my-s1/final --benchmark countdown --limit 20 --budget 64
+    --waits 1 --output out.jsonl; s1core generate --backend completions --url
+    http://localhost:8080/v1 --model NAME --tokenizer FOLDER --input p.jsonl --output o.jsonl
     """
     from s1core.cli.job import Job
 
@@ -95,23 +85,27 @@ def generate(
 
 def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
     """Check a job against its model, output and engine, then make what is missing of it."""
-    from s1core.backends import open_engine
-    from s1core.checkpoints import explained
+    from s1core import templates
+    from s1core.checkpoints import load_tokenizer
     from s1core.cli.job import Record, complete
+    from s1core.forcing import Machine
 
     record = Record(output, {**job.settings(), "url": url})
-    check_template(job)
-    with explained(f"{job.model} cannot be loaded"):
-        engine = open_engine(
-            job.backend,
-            job.model,
-            batch_size=job.batch_size,
-            url=url,
-            tokenizer=job.tokenizer,
-            context_length=context_length,
-            **job.engine_options,
-        )
-    check_prompts(job, engine)
+    _rules(job, load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
+    server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
+    engine = options.open_engine(
+        job.backend, job.model, job.batch_size, **server, **job.engine_options
+    )
+    rules, seen = _rules(job, engine.tokenizer), set()
+    for number, problem in enumerate(job.problems, start=1):
+        if problem.key in seen:
+            raise InputError(f"problem {number} ({problem.key}) is there twice; remove one")
+        seen.add(problem.key)
+        try:
+            prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
+            Machine(rules, prompt, engine.context_length)
+        except InputError as error:
+            raise InputError(f"problem {number} ({problem.key}): {error}") from error
     if complete(job, engine, record):
         raise typer.Exit(1)
 
@@ -122,10 +116,10 @@ def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> B
 
     fields: dict[str, Any] = {"max_thinking": 4096}
     if effort:
-        named = read_efforts(efforts) if efforts else EFFORTS
+        named = read_efforts(efforts or EFFORTS)
         if effort not in named:
             raise typer.BadParameter(f"no effort {effort!r}; there are {', '.join(named)}")
-        fields = dict(named[effort])
+        fields = named[effort]
     elif efforts:
         raise typer.BadParameter("--efforts names budgets; choose one of them with --effort")
     try:
@@ -150,31 +144,9 @@ def read_efforts(path: Path) -> dict[str, Any]:
     return named
 
 
-def check_template(job: Job) -> None:
-    """Refuse a template or a budget that does not fit the model, before its weights are loaded."""
+def _rules(job: Job, tokenizer: Any) -> Rules:
+    """A job's budget in ids; a template or a budget that does not fit the model is refused."""
     from s1core import templates
-    from s1core.checkpoints import load_tokenizer
     from s1core.forcing.budget import rules
 
-    loaded = load_tokenizer(job.tokenizer or job.model)
-    rules(job.budget, templates.resolve(job.template, loaded), loaded)
-
-
-def check_prompts(job: Job, engine: Backend) -> None:
-    """Refuse problems that are there twice or do not fit, before anything is sampled."""
-    from s1core import templates
-    from s1core.forcing import Machine
-    from s1core.forcing.budget import rules
-
-    tokenizer = engine.tokenizer
-    compiled = rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)
-    seen: set[str] = set()
-    for number, problem in enumerate(job.problems, start=1):
-        if problem.key in seen:
-            raise InputError(f"problem {number} ({problem.key}) is there twice; remove one")
-        seen.add(problem.key)
-        try:
-            prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
-            Machine(compiled, prompt, engine.context_length)
-        except InputError as error:
-            raise InputError(f"problem {number} ({problem.key}): {error}") from error
+    return rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)

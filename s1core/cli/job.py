@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,19 +51,12 @@ class Job:
         self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
     ) -> Iterator[Generation]:
         """The generations of one block."""
-        from s1core.forcing import generate as force
+        from s1core.forcing import generate
 
-        return force(
-            engine,
-            block,
-            self.budget,
-            first_sample=sample,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            seed=self.seed,
-            template=self.template,
-            on_failure=on_failure,
-        )
+        names = ("temperature", "top_p", "seed", "template")
+        sampling = {name: getattr(self, name) for name in names}
+        more = {"first_sample": sample, "on_failure": on_failure}
+        return generate(engine, block, self.budget, **sampling, **more)
 
 
 class Record:
@@ -84,6 +78,8 @@ class Record:
         """Hold the output, forget old failures; returns (problem key, sample) of what is done."""
         from filelock import FileLock, Timeout
 
+        from s1core.grading.files import read_generations
+
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         try:
@@ -93,37 +89,38 @@ class Record:
                 f"another command is writing {self.path}; wait for it or choose another --output"
             ) from None
         self._check()
-        done: set[tuple[str, int]] = set()
-        for made in self.journal.records(Generation):
-            if (made.problem_key, made.sample) in done:
-                raise RunError(
-                    f"{self.path} has sample {made.sample} of problem {made.problem_key} twice; "
-                    "remove one of the two lines, or choose another --output"
-                )
-            done.add((made.problem_key, made.sample))
+        made: list[Generation] = []
+        if self.path.exists():
+            self.journal.mend()
+            made, _ = read_generations(self.path)
         self._write()
         self.failures.path.unlink(missing_ok=True)
-        return done
+        return {(generation.problem_key, generation.sample) for generation in made}
 
     def note_exact(self, exact: bool | None) -> None:
         """Keep whether token ids were exact so far; once inexact, a file stays so."""
-        if exact is not None and self.exact is not False and exact is not self.exact:
+        if self.exact is not False and exact not in (None, self.exact):
             self.exact = exact
             self._write()
 
     def _check(self) -> None:
         if not self.path.exists():
             return
-        before = read_settings(self.path)
-        if before is None:
+        path = settings_path(self.path)
+        if not path.exists():
             raise RunError(f"{self.path} was not made by this command; choose another --output")
+        try:
+            before = parse_json(path.read_bytes())
+            if type(before.get("budget")) is not dict:
+                raise InputError("budget must be an object")
+        except InputError as error:
+            advice = f"move it and {self.path} away, then run the command again"
+            raise RunError(f"{path} is damaged ({error}); {advice}") from error
         # A server may have moved, and whether its tokens are exact is found out on the way.
         free = dict.fromkeys(("url", "exact_tokens"))
         if {**before, **free} != {**self.settings, **free}:
-            raise RunError(
-                f"{self.path} was begun with other settings (see {settings_path(self.path)}); "
-                "choose another --output"
-            )
+            began = f"{self.path} was begun with other settings (see {path})"
+            raise RunError(f"{began}; choose another --output")
         self.exact = before.get("exact_tokens")
 
     def _write(self) -> None:
@@ -143,47 +140,34 @@ def complete(job: Job, engine: Backend, record: Record) -> int:
     failures: list[Failure] = []
     new: list[Generation] = []
     began, speed = time.perf_counter(), "0 tokens/s"
+    starts = range(0, len(job.problems), job.batch_size)
     rows = len(job.problems) * job.samples
     with tqdm(total=rows, initial=len(done), unit="answer", leave=False, disable=None) as bar:
-        for sample in range(job.samples):
-            for first in range(0, len(job.problems), job.batch_size):
-                block = job.problems[first : first + job.batch_size]
-                missing = [p for p in block if (p.key, sample) not in done]
-                if not missing:
-                    continue
-                wanted = {p.key for p in missing}
-                asked = missing if job.backend == "completions" else block
-                failed: list[Failure] = []
-                made = job.make(engine, asked, sample, failed.append)
-                kept = [g for g in made if g.problem_key in wanted]
-                record.journal.append(kept)
-                lost = [f for f in failed if f.problem_key in wanted]
-                if lost:
-                    record.failures.append(lost)
-                record.note_exact(job.exact(engine))
-                new, failures = new + kept, failures + lost
-                tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
-                speed = f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
-                bar.update(len(missing))
-                bar.set_postfix_str(f"{speed}, {_cut(new)} cut short")
-    _report(record, len(new), failures, speed)
-    return len(failures)
-
-
-def _cut(made: Sequence[Generation]) -> str:
-    """How often thinking was cut short."""
-    cut = sum(g.outcome != "ended" for g in made)
-    return f"{cut} of {len(made)} ({cut / max(len(made), 1):.1%})"
-
-
-def _report(record: Record, new: int, failures: Sequence[Failure], speed: str) -> None:
-    """The last lines: what was made, what it cost, what failed."""
-    made = list(record.journal.records(Generation))
-    echo(f"{record.path}: {len(made)} generations ({new} new), {speed}")
-    if made:
+        for sample, first in itertools.product(range(job.samples), starts):
+            block = job.problems[first : first + job.batch_size]
+            missing = [p for p in block if (p.key, sample) not in done]
+            if not missing:
+                continue
+            wanted = {p.key for p in missing}
+            failed: list[Failure] = []
+            asked = missing if job.backend == "completions" else block
+            made = job.make(engine, asked, sample, failed.append)
+            kept = [g for g in made if g.problem_key in wanted]
+            record.journal.append(kept)
+            if lost := [f for f in failed if f.problem_key in wanted]:
+                record.failures.append(lost)
+            record.note_exact(job.exact(engine))
+            new, failures = new + kept, failures + lost
+            tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
+            speed = f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
+            bar.update(len(missing))
+            bar.set_postfix_str(f"{speed}, {_cut(new)} cut short")
+    every = list(record.journal.records(Generation))
+    echo(f"{record.path}: {len(every)} generations ({len(new)} new), {speed}")
+    if every:
         echo(
-            f"thinking tokens {sum(g.thinking_tokens for g in made) / len(made):.1f} on average, "
-            f"cut short {_cut(made)}, Waits {sum(g.waits_used for g in made)}"
+            f"thinking tokens {sum(g.thinking_tokens for g in every) / len(every):.1f} on average, "
+            f"cut short {_cut(every)}, Waits {sum(g.waits_used for g in every)}"
         )
     if record.exact is False:
         echo("exact_tokens: false (text was tokenized again on the way)")
@@ -193,28 +177,15 @@ def _report(record: Record, new: int, failures: Sequence[Failure], speed: str) -
             f"{failures[0].error}. Run the same command to try them again.",
             err=True,
         )
+    return len(failures)
+
+
+def _cut(made: Sequence[Generation]) -> str:
+    """How often thinking was cut short."""
+    cut = sum(g.outcome != "ended" for g in made)
+    return f"{cut} of {len(made)} ({cut / max(len(made), 1):.1%})"
 
 
 def settings_path(output: Path) -> Path:
     """Where the settings of a file of generations are kept."""
     return output.with_name(output.name + ".settings.json")
-
-
-def read_settings(output: Path) -> dict[str, Any] | None:
-    """The settings under which a file of generations was made; None where none are kept.
-
-    Raises:
-        RunError: they are torn, empty or something else.
-    """
-    path = settings_path(output)
-    if not path.exists():
-        return None
-    try:
-        settings = parse_json(path.read_bytes())
-        if type(settings.get("budget")) is not dict:
-            raise InputError("budget must be an object")
-    except InputError as error:
-        raise RunError(
-            f"{path} is damaged ({error}); move it and {output} away, then run the command again"
-        ) from error
-    return settings

@@ -6,15 +6,17 @@ import json
 import math
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s1core.errors import InputError
+from s1core.records import Problem, printable, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
-    from s1core.records import Problem
+    from s1core.backends.base import Backend
 
 LARGE = 2**31 - 1
 """The most that any whole number on the command line may be."""
@@ -51,7 +53,12 @@ MaxAnswer = Annotated[int | None, number("Most answer tokens; default 512.", 1)]
 Temperature = Annotated[float, number("0 is greedy.", 0, 100)]
 Seed = Annotated[int, number("Of whatever is drawn at random.")]
 
-ENGINES = ("hf", "vllm", "completions")
+ENGINES: dict[str, set[str] | None] = {
+    "hf": {"dtype", "device"},
+    "vllm": None,
+    "completions": {"timeout", "attempts", "key_variable", "token_ids"},
+}
+"""The engines, and the options of each; None leaves them to the engine."""
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
@@ -59,8 +66,6 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = 
 
     Where nobody reads on (`| head`), the work goes on all the same, in silence.
     """
-    from s1core.records import printable
-
     stream = sys.stderr if err else sys.stdout
     shown = printable(text)
     try:
@@ -70,11 +75,7 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = 
 
 
 def check_output(output: Path, *inputs: Path | None) -> None:
-    """Refuse an output that has no name, is no regular file, or is one of the inputs.
-
-    Raises:
-        InputError: it is; nothing has been touched.
-    """
+    """Refuse (InputError) an output that is no regular file, has no name, or is an input."""
     if not output.name or (output.exists() and not output.is_file()):
         raise InputError(f"the output {str(output)!r} is not a regular file; name one to write")
     for path in inputs:
@@ -83,19 +84,29 @@ def check_output(output: Path, *inputs: Path | None) -> None:
 
 
 def replace_jsonl(output: Path, records: list[Any]) -> None:
-    """Write records to a file whose rows they may replace, but never by fewer.
+    """Write records to a file whose rows they may replace, but never by fewer (InputError)."""
+    if output.exists() and (held := output.read_bytes().count(b"\n")) > len(records):
+        fewer = f"{output} holds {held} rows and would be replaced by {len(records)}"
+        raise InputError(f"{fewer}; remove it first or choose another output")
+    write_jsonl(output, records)
+
+
+def find_benchmark(name: str) -> tuple[Any, Any]:
+    """Who offers a benchmark, and what it is there: its `name` and `kind`.
+
+    An installed package offers benchmarks by an entry point of the group `s1core.benchmarks`:
+    something with `benchmark(name)` and `load(name, data_dir, limit=...)`, a list of problems.
 
     Raises:
-        InputError: the file holds more lines than there are records.
+        InputError: nothing that is installed offers it.
     """
-    from s1core.records import write_jsonl
-
-    if output.exists() and (held := output.read_bytes().count(b"\n")) > len(records):
-        raise InputError(
-            f"{output} holds {held} rows and would be replaced by {len(records)}; remove it first "
-            "or choose another output"
-        )
-    write_jsonl(output, records)
+    refused = InputError(f"no benchmark {name!r}: nothing that is installed offers any")
+    for point in entry_points(group="s1core.benchmarks"):
+        try:
+            return (offer := point.load()), offer.benchmark(name)
+        except InputError as error:
+            refused = error
+    raise refused
 
 
 def read_problems(
@@ -106,14 +117,10 @@ def read_problems(
     Raises:
         InputError: there are none, a line is no problem, or one question has two answers.
     """
-    from s1core.cli import benchmarks
-    from s1core.records import Problem, read_jsonl
-
     if (path is None) == (not benchmark):
         raise typer.BadParameter("name the problems with either --input or --benchmark")
-    problems: list[Any]
     if path is None:
-        problems = benchmarks.load(benchmark, data_dir, limit=limit)
+        problems = find_benchmark(benchmark)[0].load(benchmark, data_dir, limit=limit)
     else:
         problems = list(read_jsonl(path, Problem))[:limit]
     if not problems:
@@ -121,10 +128,8 @@ def read_problems(
     golds: dict[str, str] = {}
     for problem in problems:
         if golds.setdefault(problem.key, problem.answer) != problem.answer:
-            raise InputError(
-                f"{path or benchmark} has two answers for the question {problem.question[:60]!r}; "
-                "remove one"
-            )
+            asked = f"the question {problem.question[:60]!r}"
+            raise InputError(f"{path or benchmark} has two answers for {asked}; remove one")
     return problems
 
 
@@ -156,13 +161,17 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
             parsed[name] = json.loads(value)
         except (ValueError, RecursionError):
             parsed[name] = value
-    allowed = {
-        "hf": {"dtype", "device"},
-        "completions": {"timeout", "attempts", "key_variable", "token_ids"},
-    }.get(engine, set(parsed))
-    if unknown := sorted(set(parsed) - allowed):
-        raise typer.BadParameter(
-            f"the {engine} backend has no option {', '.join(unknown)}; it has "
-            f"{', '.join(sorted(allowed))}"
-        )
+    allowed = ENGINES[engine] or set(parsed)
+    if unknown := ", ".join(sorted(set(parsed) - allowed)):
+        has = ", ".join(sorted(allowed))
+        raise typer.BadParameter(f"the {engine} backend has no option {unknown}; it has {has}")
     return parsed
+
+
+def open_engine(engine: str, model: str, batch_size: int, **more: Any) -> Backend:
+    """`backends.open_engine`; whatever keeps the engine from starting is one sentence."""
+    from s1core import backends
+    from s1core.checkpoints import explained
+
+    with explained(f"{model} cannot be loaded"):
+        return backends.open_engine(engine, model, batch_size=batch_size, **more)

@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from s1core.selection import Candidate
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this module to the command line."""
-    app.command(
-        epilog="Example: s1core select pool.jsonl --against aime24.jsonl --against math500.jsonl "
-        "--size 1000 --output selected.jsonl"
-    )(select)
-
-
 @dataclass(frozen=True, slots=True)
-class PoolRow:
+class PoolLine:
     """A row of a pool: an example, whole or as problem and trace, and what is known about it."""
 
     example: Example | None = None
@@ -47,10 +39,9 @@ class PoolRow:
         """What selection works on; `count` measures a trace whose length the row does not say."""
         from s1core.selection import Candidate
 
-        example = self.example or Example(self.problem, self.trace)
-        grades = (self.small_correct, self.large_correct, self.trace_correct)
-        tokens = self.thinking_tokens
+        example, tokens = self.example or Example(self.problem, self.trace), self.thinking_tokens
         tokens = count(example.trace.thinking) if tokens is None else tokens
+        grades = (self.small_correct, self.large_correct, self.trace_correct)
         return Candidate(example, tokens, *grades, self.error)
 
 
@@ -69,19 +60,24 @@ def select(
 
     A row has "problem" and "trace", as for `s1core sft`, and may say thinking_tokens (else counted
     in words, or with --tokenizer), small_correct, large_correct, trace_correct and error.
+
+    Example: s1core select pool.jsonl --against aime24.jsonl --against math500.jsonl --size 1000
+    --output selected.jsonl
     """
     import numpy as np
 
     from s1core import selection
+    from s1core.checkpoints import load_tokenizer
 
     check_output(output, pool, *(against or []))
     benchmarks = {str(path): list(_questions(path)) for path in against or []}
     left_out: list[InputError] = []
-    rows = list(read_jsonl(pool, PoolRow, left_out))
+    rows = list(read_jsonl(pool, PoolLine, left_out))
     if left_out:
         echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
-    count = _counter(tokenizer)
-    candidates = [row.candidate(count) for row in rows]
+    encode = load_tokenizer(tokenizer) if tokenizer else None
+    count = (lambda text: encode(text).input_ids) if encode else str.split
+    candidates = [row.candidate(lambda text: len(count(text))) for row in rows]
     said = [n for n in selection.ANNOTATIONS if {getattr(c, n) for c in candidates} - {None, ""}]
     if unsaid := ", ".join(name for name in selection.ANNOTATIONS if name not in said):
         echo(f"no row says {unsaid}: selected without", err=True)
@@ -104,13 +100,3 @@ def _questions(path: Path) -> Iterator[str]:
         if not isinstance(question, str) or not question.strip():
             raise InputError(f"{path}, row {place}: no text in a column question or problem")
         yield question
-
-
-def _counter(tokenizer: str) -> Callable[[str], int]:
-    """The length of a text in tokens, or in words without a tokenizer."""
-    if not tokenizer:
-        return lambda text: len(text.split())
-    from s1core.checkpoints import load_tokenizer
-
-    loaded = load_tokenizer(tokenizer)
-    return lambda text: len(loaded(text).input_ids)

@@ -12,15 +12,6 @@ from s1core.cli.options import echo, number
 from s1core.errors import InputError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    app.command(
-        epilog="Example: s1core sft --model pocket-large --data s1-pocket.jsonl --output my-s1 "
-        "--lr 1e-3 --max-seq-len 1024"
-    )(sft)
-    app.command(epilog="Example: s1core grade out.jsonl --benchmark countdown")(grade)
-
-
 def sft(
     model: options.Model,
     data: Annotated[Path, typer.Option(help="JSONL file of examples (problem and trace).")],
@@ -40,6 +31,9 @@ def sft(
     """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again.
 
     Under torchrun (`torchrun --nproc-per-node 8 -m s1core.cli sft ...`) all processes share it.
+
+    Example: s1core sft --model pocket-large --data s1-pocket.jsonl --output my-s1 --lr 1e-3
+    --max-seq-len 1024
     """
     import os
 
@@ -51,15 +45,8 @@ def sft(
 
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
-    settings: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "max_seq_len": max_seq_len,
-        "on_too_long": on_too_long,
-        "template": template,
-        "seed": seed,
-    }
+    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
+    settings |= {"max_seq_len": max_seq_len, "on_too_long": on_too_long, "template": template}
     try:
         row = dict(yaml.safe_load(config.read_text(encoding="utf-8")) if config else {})
         row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
@@ -90,15 +77,17 @@ def grade(
     kind: Annotated[str, typer.Option(help="math, aime, multiple_choice, countdown.")] = "",
     output: Annotated[Path | None, typer.Option(help="JSONL file for the grades.")] = None,
 ) -> None:
-    """Grade generations against their problems; accuracy with its interval, file by file."""
-    from s1core.cli import benchmarks
+    """Grade generations against their problems; accuracy with its interval, file by file.
+
+    Example: s1core grade out.jsonl --benchmark countdown
+    """
     from s1core.grading.files import accuracy, read_generations
     from s1core.grading.grades import grade_all
 
     if output is not None:
         options.check_output(output, input, *generations)
     problems = options.read_problems(input, benchmark, data_dir, None)
-    kind = kind or (benchmarks.find(benchmark).kind if benchmark else "math")
+    kind = kind or (options.find_benchmark(benchmark)[1].kind if benchmark else "math")
     every: list[Any] = []
     lines: list[str] = []
     for path in generations:

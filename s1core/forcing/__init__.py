@@ -5,8 +5,7 @@
 >>> generations = generate(backend, problems, budget)          # doctest: +SKIP
 """
 
-from s1core.errors import BackendError, InputError
 from s1core.forcing.budget import Budget, Machine
 from s1core.forcing.drive import Failure, generate
 
-__all__ = ["Budget", "InputError", "Failure", "BackendError", "Machine", "generate"]
+__all__ = ["Budget", "Failure", "Machine", "generate"]

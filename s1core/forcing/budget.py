@@ -25,6 +25,8 @@ from s1core.errors import InputError, check_number
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
+_COUNTS = ("max_thinking", "num_ignore", "min_thinking", "max_answer")
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -48,7 +50,7 @@ class Budget:
     max_answer: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("max_thinking", "num_ignore", "min_thinking", "max_answer"):
+        for name in _COUNTS:
             check_number(name, getattr(self, name), int(name == "max_answer"), 2**31 - 1)
         if self.min_thinking > self.max_thinking:
             raise InputError(
@@ -56,13 +58,18 @@ class Budget:
             )
         if isinstance(self.ignore_str, list):
             object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
-        strings = (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
+        strings = self.ignore_strings
         if not isinstance(strings, tuple) or not all(isinstance(s, str) for s in strings):
             raise InputError(f"ignore_str must be text or a list of texts, not {strings!r:.60}")
         if not strings:
             raise InputError('ignore_str is an empty list; use "" to only suppress the end')
         if not isinstance(self.answer_cue, str):
             raise InputError(f"answer_cue must be text, not {self.answer_cue!r:.60}")
+
+    @property
+    def ignore_strings(self) -> tuple[str, ...]:
+        """What replaces an end of thinking, in turn."""
+        return (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +105,16 @@ def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
     Raises:
         InputError: an ignore string or the cue itself holds an end-of-thinking token.
     """
-    strings = (budget.ignore_str,) if isinstance(budget.ignore_str, str) else budget.ignore_str
-    ignore_ids = tuple(tuple(encode(tokenizer, string)) for string in strings)
-    cue_ids = tuple(encode(tokenizer, budget.answer_cue))
-    for ids, text in zip((*ignore_ids, cue_ids), (*strings, budget.answer_cue), strict=True):
-        if delimiters.end_of_thinking_ids & set(ids):
+    encoded = []
+    for text in (*budget.ignore_strings, budget.answer_cue):
+        encoded.append(tuple(encode(tokenizer, text)))
+        if delimiters.end_of_thinking_ids & set(encoded[-1]):
             raise InputError(f"{text!r} contains an end-of-thinking token; use plain text")
+    *ignore_ids, cue_ids = encoded
     opening = delimiters.think_end_ids[0]
     return Rules(
-        max_thinking=budget.max_thinking,
-        num_ignore=budget.num_ignore,
-        min_thinking=budget.min_thinking,
-        max_answer=budget.max_answer,
-        ignore_ids=ignore_ids,
+        **{name: getattr(budget, name) for name in _COUNTS},
+        ignore_ids=tuple(ignore_ids),
         end_ids=delimiters.think_end_ids,
         cue_ids=cue_ids,
         newline_ids=delimiters.newline_ids,

@@ -2,9 +2,7 @@
 
 Conditional control tells the model its budget in the prompt, in tokens, in steps or as a class;
 with forcing, the decoder enforces it too. Rejection sampling draws until a trace happens to fit.
-Budget forcing itself is in `budget` and `drive`; this module knows nothing about engines.
-
-With a backend and problems at hand, each method is one call::
+Each method is one call::
 
     generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
     generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
@@ -28,8 +26,7 @@ from s1core.forcing.drive import generate
 from s1core.records import Example, Generation, Problem
 from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
-# Appendix E.1, word for word as in the official prompts.
-CLASS_INSTRUCTIONS = {
+CLASS_INSTRUCTIONS = {  # Appendix E.1, word for word as in the official prompts.
     "short": (
         "Answer after a short amount of thinking. Do not spend excessive time double-checking "
         "your work."
@@ -40,7 +37,6 @@ CLASS_INSTRUCTIONS = {
         "have the correct answer."
     ),
 }
-TOKENS_PER_STEP = 100  # What Appendix E.1 takes a step to cost when it measures control.
 
 
 def token_prompt(question: str, tokens: int) -> str:
@@ -66,26 +62,23 @@ def bucket(amount: int) -> int:
 def token_conditional(example: Example, tokenizer: Any) -> Example:
     """A training example whose question names its trace's token count, as a power of two."""
     tokens = bucket(len(encode(tokenizer, example.trace.thinking)))
-    return _instructed(example, token_prompt(example.problem.question, tokens))
-
-
-def split_steps(thinking: str, separator: str = "\n\n") -> list[str]:
-    """The steps of a trace: paragraphs, or lines with `separator="\\n"`."""
-    return [step for part in thinking.split(separator) if (step := part.strip("\n"))]
+    question = token_prompt(example.problem.question, tokens)
+    return replace(example, problem=replace(example.problem, question=question))
 
 
 def step_conditional(example: Example, separator: str = "\n\n") -> Example:
     """A training example that counts its steps down, and a question that names their number.
 
-    The count is a power of two, as instructed at test time, so it may stop above 0.
+    Steps are paragraphs, or lines with `separator="\\n"`. Their count is a power of two, as
+    instructed at test time, so it may stop above 0.
     """
-    steps = split_steps(example.trace.thinking, separator)
+    parts = (part.strip("\n") for part in example.trace.thinking.split(separator))
+    steps = [part for part in parts if part]
     allowed = bucket(len(steps))
-    thinking = separator.join(
-        STEP_HEADER.format(left=allowed - done) + step for done, step in enumerate(steps)
-    )
-    instructed = _instructed(example, step_prompt(example.problem.question, allowed))
-    return replace(instructed, trace=replace(example.trace, thinking=thinking))
+    headed = (STEP_HEADER.format(left=allowed - i) + step for i, step in enumerate(steps))
+    question = step_prompt(example.problem.question, allowed)
+    problem = replace(example.problem, question=question)
+    return Example(problem, replace(example.trace, thinking=separator.join(headed)))
 
 
 def count_steps(thinking: str) -> int:
@@ -98,10 +91,8 @@ class StepMachine(Machine):
 
     The model writes its own countdown and may end before. A step and the answer may open with the
     same mark ("<|im_start|>"), so a mark is kept, and it becomes the end delimiter's first id if
-    the delimiter's second follows. `max_thinking` and the end of turn hold as ever.
-
-    Attributes:
-        steps: steps begun so far.
+    the delimiter's second follows. `max_thinking` and the end of turn hold as ever; `steps` are
+    those begun so far.
     """
 
     def __init__(
@@ -139,8 +130,7 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
     """What `generate(machine=...)` takes to force a budget of so many steps.
 
     Raises:
-        InputError: fewer than one step, or the tokenizer has no step mark of its own; and, once
-            used, a budget with Waits, which steps do not go with.
+        InputError: fewer than one step, a tokenizer without a step mark, or (when used) Waits.
     """
     mark = encode(tokenizer, STEP_MARK)
     if steps < 1:
@@ -160,10 +150,8 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
 class Rejection:
     """What rejection sampling found for one problem (Section 5.2, Figure 6).
 
-    Attributes:
-        generation: the first sample whose thinking ended within the limit; None if none did.
-        attempts: samples drawn.
-        thinking_tokens: thinking tokens of all of them: the compute that was really spent.
+    `generation` is the first sample whose thinking ended within the limit; None if none did.
+    `thinking_tokens` are those of all `attempts`: the compute that was really spent.
     """
 
     problem_key: str
@@ -185,25 +173,19 @@ def rejection_sample(
 ) -> Iterator[Rejection]:
     """Sample until thinking ends by itself within `limit` tokens, for at most `rounds` rounds.
 
-    Each round draws `copies` samples of every problem still missing. A problem that never fits is
-    yielded without a generation rather than looped on for ever; it counts as unanswered.
+    Each round draws `copies` samples of every problem still missing. One that never fits is
+    yielded without a generation; it counts as unanswered.
     """
     budget = Budget(max_thinking=limit, max_answer=max_answer)
-    found: dict[str, Generation] = {}
-    attempts = dict.fromkeys((problem.key for problem in problems), 0)
-    spent = dict.fromkeys(attempts, 0)
+    drawn: dict[str, list[Generation]] = {problem.key: [] for problem in problems}
+
+    def fitting(key: str) -> Generation | None:
+        return next((made for made in drawn[key] if made.outcome == "ended"), None)
+
     for number in range(rounds):
-        missing = [problem for problem in problems if problem.key not in found]
+        missing = [problem for problem in problems if fitting(problem.key) is None]
         options |= {"samples": copies, "first_sample": number * copies}
-        for generation in generate(backend, missing, budget, temperature=temperature, **options):
-            key = generation.problem_key
-            attempts[key] += 1
-            spent[key] += generation.thinking_tokens
-            if generation.outcome == "ended":
-                found.setdefault(key, generation)
-    for key in attempts:
-        yield Rejection(key, found.get(key), attempts[key], spent[key])
-
-
-def _instructed(example: Example, question: str) -> Example:
-    return replace(example, problem=replace(example.problem, question=question))
+        for made in generate(backend, missing, budget, temperature=temperature, **options):
+            drawn[made.problem_key].append(made)
+    for key, every in drawn.items():
+        yield Rejection(key, fitting(key), len(every), sum(g.thinking_tokens for g in every))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from s1core import templates
@@ -54,11 +55,11 @@ def generate(
     Args:
         budgets: one for all problems, or one per problem.
         samples: generations per problem, numbered from `first_sample`.
-        ask: the question as the model reads it, instructions included (`forcing.controls`); None
-            asks the question itself. Keys and random numbers are the problem's own either way.
+        ask: the question as the model reads it, instructions included (`forcing.controls`). Keys
+            and random numbers are the problem's own all the same.
         machine: the state machine to step; `controls.StepMachine` counts steps, for one.
-        thinking: False asks for the answer at once: the prompt has no think delimiter, and of the
-            budget only `max_answer` counts.
+        thinking: False asks for the answer at once (Section 2.2, Difficulty): no think delimiter,
+            and of the budget only `max_answer` counts.
         native: step the machine inside the engine's loop; None does so where the engine can.
         on_failure: called with each row that the engine failed on; None raises after the rest.
 
@@ -71,42 +72,42 @@ def generate(
             leaves no room in the context.
         BackendError: the engine failed on some rows, and there is no `on_failure`.
     """
+    from tqdm.auto import tqdm
+
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
-        raise InputError(
-            f"{len(problems)} problems but {len(budgets)} budgets; give one per problem"
-        )
-    for name, value, least in (("samples", samples, 1), ("first_sample", first_sample, 0)):
-        check_number(name, value, least, 2**31 - 1)
+        given = f"{len(problems)} problems but {len(budgets)} budgets"
+        raise InputError(f"{given}; give one per problem")
+    check_number("samples", samples, 1, 2**31 - 1)
+    check_number("first_sample", first_sample, 0, 2**31 - 1)
     check_number("seed", seed, 0, 2**63 - 1)
     check_number("temperature", temperature, 0, 100, whole=False)
     check_number("top_p", top_p, 1e-9, 1, whole=False)
     native = isinstance(backend, ForcingBackend) if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
-    prompt_ids = templates.prompt_ids if thinking else templates.answer_prompt_ids
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
     rows = [
         _Row(problem, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
         for problem, budget in zip(problems, budgets, strict=True)
         for question in [ask(problem) if ask else problem.question]
-        for prompt in [prompt_ids(template, tokenizer, question, system)]
+        for prompt in [templates.prompt_ids(template, tokenizer, question, system, thinking)]
         for sample in range(first_sample, first_sample + samples)
     ]
     if not thinking:
         for row in rows:
             row.machine.skip_thinking()
-    step = _force if native else multi_call
+    step: Any = backend.force if native else partial(multi_call, backend)
     failures: list[Failure] = []
-    for first in _progress(range(0, len(rows), backend.batch_size), progress):
+    starts = range(0, len(rows), backend.batch_size)
+    for first in tqdm(starts, desc="batches", leave=False, disable=not progress):
         chunk = rows[first : first + backend.batch_size]
-        errors = step(
-            backend,
-            [row.prompt for row in chunk],
-            [row.machine for row in chunk],
-            [row.params(temperature, top_p, seed) for row in chunk],
-        )
-        for row, error in zip(chunk, errors, strict=True):
+        params = [
+            SamplingParams(1, temperature, top_p, row_seed(seed, row.problem.key, row.sample))
+            for row in chunk
+        ]
+        errors = step([row.prompt for row in chunk], [row.machine for row in chunk], params)
+        for row, error in zip(chunk, errors or [""] * len(chunk), strict=True):
             if not error:
                 yield row.generation(tokenizer, delimiters.think_end_ids)
                 continue
@@ -118,18 +119,6 @@ def generate(
             f"{len(failures)} of {len(rows)} generations failed; the first, problem "
             f"{failures[0].problem_key} sample {failures[0].sample}: {failures[0].error}"
         )
-
-
-def _force(
-    backend: Any,
-    prompts: Sequence[Sequence[int]],
-    machines: Sequence[Machine],
-    params: Sequence[SamplingParams],
-) -> list[str]:
-    """Step machines natively; returns one error per row ("" for none)."""
-    if not prompts:
-        return []
-    return backend.force(prompts, machines, params) or [""] * len(prompts)
 
 
 def multi_call(
@@ -161,73 +150,32 @@ def multi_call(
 
 
 def _continued(params: SamplingParams, machine: Machine) -> SamplingParams:
-    return SamplingParams(
+    return replace(
+        params,
         max_tokens=machine.room,
-        temperature=params.temperature,
-        top_p=params.top_p,
-        seed=params.seed,
         stop_token_ids=tuple(sorted(machine.stops)),
         min_tokens=int(machine.suppress),
         first_draw=params.first_draw + machine.draws,
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Row:
     """One sample of one problem on its way through an engine."""
 
-    def __init__(self, problem: Problem, sample: int, prompt: list[int], machine: Machine) -> None:
-        self.problem, self.sample, self.prompt = problem, sample, prompt
-        self.machine = machine
-
-    def params(self, temperature: float, top_p: float, seed: int) -> SamplingParams:
-        own = row_seed(seed, self.problem.key, self.sample)
-        return SamplingParams(max_tokens=1, temperature=temperature, top_p=top_p, seed=own)
+    problem: Problem
+    sample: int
+    prompt: list[int]
+    machine: Machine
 
     def generation(self, tokenizer: Any, delimiter: tuple[int, ...]) -> Generation:
-        machine = self.machine
-        made = Generation(
-            problem_key=self.problem.key,
-            sample=self.sample,
-            segments=machine.segments,
-            outcome=machine.outcome,
-            waits_used=machine.waits_used,
-            finish_reason=machine.finish_reason,
-        )
+        done = self.machine
+        ended = (done.outcome, done.waits_used, done.finish_reason)
+        made = Generation(self.problem.key, self.sample, done.segments, *ended)
         answer = made.token_ids("answer", "sampled")
         # A second close, in whole or in part, is no part of the answer's text.
         while repeated := len(os.path.commonprefix([tuple(answer), delimiter])):
             answer = answer[repeated:]
-        text = tokenizer.decode(made.token_ids("thinking"), clean_up_tokenization_spaces=False)
-        return replace(
-            made,
-            thinking=text,
-            answer=tokenizer.decode(
-                answer, skip_special_tokens=True, clean_up_tokenization_spaces=False
-            ),
-        )
-
-
-def direct_answers(
-    backend: Backend,
-    problems: Sequence[Problem],
-    *,
-    template: str | Template = "s1",
-    max_answer: int = 512,
-    progress: bool = False,
-) -> list[str]:
-    """Greedy answers without thinking, as the difficulty stage asks for them (Section 2.2).
-
-    Returns:
-        One text per problem, in order, cut after `max_answer` tokens.
-    """
-    budget = Budget(0, max_answer=max_answer)
-    options = {"template": template, "thinking": False, "progress": progress}
-    return [made.answer for made in generate(backend, problems, budget, **options)]
-
-
-def _progress(steps: range, show: bool) -> Iterator[int]:
-    if not show:
-        return iter(steps)
-    from tqdm.auto import tqdm
-
-    return iter(tqdm(steps, desc="batches", leave=False))
+        decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
+        thinking = decode(made.token_ids("thinking"))
+        return replace(made, thinking=thinking, answer=decode(answer, skip_special_tokens=True))

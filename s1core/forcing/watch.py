@@ -1,8 +1,7 @@
 """Watching a generation while it is made: the same state machine, asked after every token.
 
-`watched(see)` is a machine for `forcing.generate(..., machine=...)`. How sampled tokens are split
-over calls of `take` changes nothing, so a watched generation has the tokens of an unwatched one;
-it only costs the engine a question per token.
+How sampled tokens are split over calls of `take` changes nothing, so a watched generation has the
+tokens of an unwatched one; it only costs the engine a question per token.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ See = Callable[[Sequence[int], Origin, Phase], None]
 class WatchedMachine(Machine):
     """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
 
-    It asks to be asked after `every` sampled tokens: 1 shows each alone, and an engine behind a
-    network is asked less often. A token that was dropped is never shown.
+    It asks to be asked after `every` sampled tokens. What was dropped is never shown.
     """
 
     def __init__(self, *machine: Any, see: See, every: int = 1) -> None:
@@ -52,27 +50,17 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self._decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
         self._ids: list[int] = []
         self._shown = 0
 
-    def add(self, ids: Sequence[int]) -> str:
-        """The text that `ids` complete."""
+    def add(self, ids: Sequence[int], last: bool = False) -> str:
+        """The text that `ids` complete; with `last`, what was held back too."""
         self._ids.extend(ids)
-        text = self._text()
-        if text.endswith("\N{REPLACEMENT CHARACTER}"):  # an unfinished character, most likely
+        text = self._decode(self._ids)
+        if text.endswith("\N{REPLACEMENT CHARACTER}") and not last:  # an unfinished character
             return ""
-        new = text[self._shown :]
-        self._shown = len(text)
-        if text.endswith("\n"):
+        new, self._shown = text[self._shown :], len(text)
+        if last or text.endswith("\n"):
             self._ids, self._shown = [], 0
         return new
-
-    def rest(self) -> str:
-        """What was held back, at the end of a piece."""
-        new = self._text()[self._shown :]
-        self._ids, self._shown = [], 0
-        return new
-
-    def _text(self) -> str:
-        return self._tokenizer.decode(self._ids, clean_up_tokenization_spaces=False)

@@ -28,7 +28,7 @@ def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
         if identity in generations:
             raise InputError(
                 f"{path}:{number}: problem {identity[0]} has sample {identity[1]} twice; "
-                "a file holds one run"
+                "a file holds one run, so remove one"
             )
         generations[identity] = generation
     return list(generations.values()), torn

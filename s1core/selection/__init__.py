@@ -1,18 +1,20 @@
 """59K -> 1K: the paper's data curation (Section 2.2, Appendix C).
 
 `select` runs the whole funnel: decontaminate, deduplicate, quality, difficulty, diversity. Every
-stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone;
-The other rows of Table 2 are `s1lab.data.baselines`.
+stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from s1core.errors import InputError
+from s1core.records import from_dict
 from s1core.selection.candidate import Candidate, Dropped, deduplicate
 from s1core.selection.criteria import (
     ANNOTATIONS,
@@ -24,7 +26,6 @@ from s1core.selection.criteria import (
 )
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
-from s1core.selection.funnel import Funnel, Stage, jaccard
 
 __all__ = [
     "BenchmarkIndex",
@@ -44,11 +45,52 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """What one stage left, and why the rest was dropped; the first stage is the pool itself."""
+
+    name: str
+    kept: int
+    dropped: int
+    by_source: Mapping[str, int]
+    by_domain: Mapping[str, int]
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> Stage:
+        """Count a stage's output; sources, domains and reasons in order of name."""
+        sources, domains = Counter(c.source for c in kept), Counter(c.domain for c in kept)
+        reasons = Counter(d.reason for d in dropped)
+        counts = (dict(sorted(count.items())) for count in (sources, domains, reasons))
+        return cls(name, len(kept), reasons.total(), *counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The stages of a selection in order, and how many were pre-selected (Algorithm 1)."""
+
+    stages: tuple[Stage, ...]
+    preselected: int = 0
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`stage`, `kept`, `dropped` and `reasons`, one row per stage; the pre-selection is one."""
+        rows: list[dict[str, Any]] = [
+            {"stage": s.name, "kept": s.kept, "dropped": s.dropped, "reasons": dict(s.reasons)}
+            for s in self.stages
+        ]
+        taken = {"stage": "pre-selected", "kept": self.preselected, "dropped": None, "reasons": {}}
+        return [*rows[:-1], taken, *rows[-1:]]
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Funnel:
+        """The funnel that was written as JSON."""
+        return from_dict(cls, value)
+
+
+@dataclass(frozen=True, slots=True)
 class SelectionConfig:
     """Settings of the whole selection; the defaults are the paper's.
 
-    `ngram` is as in `BenchmarkIndex`; without one of the `required` annotations a candidate is
-    dropped.
+    `ngram` is as in `BenchmarkIndex`; a candidate without a `required` annotation is dropped.
     """
 
     ngram: int | None = 8
@@ -117,3 +159,9 @@ def select(
         raise InputError(f"{error} (left by stage: {left})") from error
     stages.append(Stage.of("diversity", selected, dropped))
     return selected, Funnel(tuple(stages), preselected=len(taken))
+
+
+def jaccard(one: Iterable[str], other: Iterable[str]) -> float:
+    """Overlap of two sets, such as the keys of two selections: |A & B| / |A | B|."""
+    a, b = set(one), set(other)
+    return len(a & b) / len(a | b) if a | b else 1.0

@@ -36,22 +36,19 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """`Problem.key` of the question."""
+        """`Problem.key` of the question; `question`, `source` and `domain` are its fields."""
         return self.example.problem.key
 
     @property
     def question(self) -> str:
-        """The question's text."""
         return self.example.problem.question
 
     @property
     def source(self) -> str:
-        """Where the question comes from, e.g. `qq8933/AIME_1983_2024`."""
         return self.example.problem.source
 
     @property
     def domain(self) -> str:
-        """The subject given by the domain classifier, e.g. `Number theory`."""
         return self.example.problem.domain
 
 

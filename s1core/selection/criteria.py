@@ -28,8 +28,8 @@ ANNOTATIONS = {
 class StringPattern:
     """A sign of bad formatting: a regular expression searched in one field of a candidate.
 
-    `name` is counted in the funnel. A candidate whose source contains `unless_source` is kept when
-    it matches, whatever else it matches (as the official notebook does for `[asy]` and AIME).
+    A candidate whose source contains `unless_source` is kept when it matches, whatever else it
+    matches (as the official notebook does for `[asy]` and AIME).
     """
 
     name: str
@@ -57,13 +57,14 @@ def check_fields(
         if candidate.error:
             return "API error", candidate.error
         trace = candidate.example.trace
-        missing = [] if candidate.question.strip() else ["question"]
-        missing += [n for n in ("thinking", "attempt") if not getattr(trace, n).strip()]
-        missing += [
-            label
-            for name, label in ANNOTATIONS.items()
-            if name in required and getattr(candidate, name) in (None, "")
-        ]
+        texts = {
+            "question": candidate.question,
+            "thinking": trace.thinking,
+            "attempt": trace.attempt,
+        }
+        missing = [name for name, text in texts.items() if not text.strip()]
+        needed = [name for name in ANNOTATIONS if name in required]
+        missing += [ANNOTATIONS[n] for n in needed if getattr(candidate, n) in (None, "")]
         return (f"missing {missing[0]}", ", ".join(missing)) if missing else None
 
     return partition(candidates, reason)
@@ -97,9 +98,7 @@ def difficulty(candidates: Iterable[Candidate]) -> Partition:
         small, large = candidate.small_correct, candidate.large_correct
         if not (small or large):
             return None
-        who = (
-            "both models" if small and large else f"the {'small' if small else 'large'} model only"
-        )
-        return f"solved by {who}", ""
+        one = f"the {'small' if small else 'large'} model only"
+        return f"solved by {'both models' if small and large else one}", ""
 
     return partition(candidates, reason)

@@ -4,26 +4,22 @@ Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespac
 MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. (The official script
 compares with more, and adds the AIME questions of the pool afterwards, uncompared.)
 
-    the pool    "Find  the SUM of all primes p such that p+2 is prime"
-    8-grams     "find the sum of all primes p such", "the sum of all primes p such that", ...
-
-Only the benchmarks' n-grams are held in memory: the pool streams past once, however long it is. It
-is fast because an n-gram is looked up only where it can be: any window of n words contains one of
-the blocks of n - s + 1 words that start at multiples of s = n // 2, so one lookup per s words rules
-out nearly every question, and full n-grams are compared only around a block that matched.
+Only the benchmarks' n-grams are held in memory: the pool streams past once. An n-gram is looked up
+only where it can be: any window of n words contains one of the blocks of n - s + 1 words that start
+at multiples of s = n // 2, so one lookup per s words rules out nearly every question, and full
+n-grams are compared only around a block that matched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from s1core.errors import InputError
 from s1core.selection.candidate import Candidate, Partition, partition
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """The first n-gram that a question shares with a benchmark, and which benchmark that is."""
 
     benchmark: str
@@ -35,13 +31,12 @@ class BenchmarkIndex:
 
     Args:
         benchmarks: questions by benchmark name, e.g. `{"MATH500": [...], "AIME24": [...]}`.
-        n: words per n-gram (the paper: 8). None compares whole questions instead: a pool question
-            overlaps when all its words equal, in order, all words of a benchmark question.
+        n: words per n-gram (the paper: 8). None compares whole questions instead, word by word.
         match_short: whether a benchmark question with fewer than n words, which has no n-gram,
             matches a pool question of exactly the same words (never a longer one that contains
-            it: `find x` is part of half of mathematics). False, as in the official code: nothing.
-        normalize: brings questions that say the same to one text before words are compared, on
-            both sides, e.g. by sorting the numbers of a puzzle. The paper uses none.
+            it: `find x` is part of half of mathematics). The official code has False: nothing.
+        normalize: brings questions that say the same to one text before words are compared, e.g.
+            by sorting the numbers of a puzzle. The paper uses none.
 
     Raises:
         InputError: n is smaller than 1, or a benchmark has no question.
@@ -64,22 +59,16 @@ class BenchmarkIndex:
         self._whole: dict[str, str] = {}  # a question shorter than n (or any, when n is None)
         self._blocks: set[str] = set()
         for name, questions in benchmarks.items():
-            question: str | None = None
-            for question in questions:
-                self._add(name, self._words(question), match_short)
-            if question is None:
-                raise InputError(
-                    f"the benchmark {name!r} has no question: load it, or leave it out of the list"
-                )
-
-    def _add(self, name: str, words: list[str], match_short: bool) -> None:
-        if self.n is None or (match_short and 0 < len(words) < self.n):
-            self._whole.setdefault(" ".join(words), name)
-            return
-        for start in range(len(words) - self.n + 1):
-            self._grams.setdefault(" ".join(words[start : start + self.n]), name)
-        for start in range(len(words) - self._block + 1):
-            self._blocks.add(" ".join(words[start : start + self._block]))
+            every = [self._words(question) for question in questions]
+            if not every:
+                raise InputError(f"the benchmark {name!r} has no question: load it or leave it out")
+            for words in every:
+                if n is None or (match_short and 0 < len(words) < n):
+                    self._whole.setdefault(" ".join(words), name)
+                    continue
+                for gram in _windows(words, n):
+                    self._grams.setdefault(gram, name)
+                self._blocks.update(_windows(words, self._block))
 
     def _words(self, question: str) -> list[str]:
         return (self._normalize(question) if self._normalize else question).lower().split()
@@ -87,10 +76,8 @@ class BenchmarkIndex:
     def overlap(self, question: str) -> Overlap | None:
         """The first shared n-gram of a question, or None."""
         words = self._words(question)
-        if self._whole:
-            text = " ".join(words)
-            if text in self._whole:
-                return Overlap(self._whole[text], text)
+        if self._whole and (text := " ".join(words)) in self._whole:
+            return Overlap(self._whole[text], text)
         n, block, blocks = self.n, self._block, self._blocks
         if n is None:
             return None
@@ -98,11 +85,15 @@ class BenchmarkIndex:
             if " ".join(words[start : start + block]) not in blocks:
                 continue
             # Every window of n words that contains this block starts in [start + block - n, start].
-            for first in range(max(0, start + block - n), min(start, len(words) - n) + 1):
-                gram = " ".join(words[first : first + n])
+            for gram in _windows(words[max(0, start + block - n) : start + n], n):
                 if gram in self._grams:
                     return Overlap(self._grams[gram], gram)
         return None
+
+
+def _windows(words: list[str], n: int) -> Iterator[str]:
+    """The runs of n words, in order."""
+    return (" ".join(words[start : start + n]) for start in range(len(words) - n + 1))
 
 
 def decontaminate(candidates: Iterable[Candidate], index: BenchmarkIndex) -> Partition:

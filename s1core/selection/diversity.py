@@ -12,10 +12,9 @@ Two variants, since the paper and the notebook that made the data differ:
   they have among the AIME questions of the pool plus those among its GPQA questions, the latter
   scaled to half the number of AIME questions and rounded down.
 
-In both a pre-selected question stays in its domain and can be drawn again, which adds nothing
-(the printed algorithm's output "only tracks unique elements"). Questions are ordered by key before
-anything is drawn, so the result depends on the seed and not on the order of the rows; ties in
-length are ranked by key.
+In both a pre-selected question stays in its domain and can be drawn again, which adds nothing.
+Questions are ordered by key before anything is drawn, so the result depends on the seed and not on
+the order of the rows; ties in length are ranked by key.
 """
 
 from __future__ import annotations
@@ -30,9 +29,6 @@ import numpy as np
 from s1core.errors import InputError
 from s1core.selection.candidate import Candidate, Dropped, Partition
 
-# Weights below 2^-63 of the largest cannot change a draw made with a double.
-_MAX_RANK = 64
-
 
 @dataclass(frozen=True, slots=True)
 class DiversityConfig:
@@ -42,10 +38,10 @@ class DiversityConfig:
         target: how many questions to select.
         variant: "paper" or "notebook", see the module's docstring.
         correct_sources: sources whose questions are pre-selected when the trace is correct.
-        long_sources: sources that also need a trace longer than `long_tokens` (5,600).
-        switch_at: number of selected questions from which "notebook" weighs domains (700).
-        benchmark_sources: the two sources whose domains it then imitates: the second one's
-            histogram is scaled to half the size of the first one's.
+        long_sources: sources that also need a trace longer than `long_tokens` tokens.
+        switch_at: number of selected questions from which "notebook" weighs domains.
+        benchmark_sources: the two sources whose domains it then imitates, the second one's
+            scaled to half the size of the first one's.
     """
 
     target: int = 1000
@@ -74,10 +70,8 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
         Counter(c.domain for c in pool if source in c.source) for source in config.benchmark_sources
     )
     if not counts:
-        raise InputError(
-            f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}, and "
-            "the pool has no question from there: name other benchmark_sources"
-        )
+        imitated = f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}"
+        raise InputError(f"{imitated}, and the pool has no question from there: name others")
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
         counts += Counter({domain: int(count * ratio) for domain, count in scaled.items()})
@@ -87,7 +81,8 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
 
 def draw_rank(size: int, rng: np.random.Generator) -> int:
     """A rank in 0..size-1 with probability proportional to 2^-rank, from one uniform number."""
-    return _weighted(np.exp2(-np.arange(min(size, _MAX_RANK), dtype=float)), rng)
+    # Weights below 2^-63 of the largest cannot change a draw made with a double.
+    return _weighted(np.exp2(-np.arange(min(size, 64), dtype=float)), rng)
 
 
 def _weighted(weights: Sequence[float] | np.ndarray, rng: np.random.Generator) -> int:
@@ -110,17 +105,14 @@ def diversify(
     if config.variant not in ("paper", "notebook"):
         raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
     if not 1 <= config.target <= len(pool):
-        raise InputError(
-            f"{len(pool)} questions are left for a target of {config.target}: lower it"
-        )
+        left = f"{len(pool)} questions are left for a target of {config.target}"
+        raise InputError(f"{left}: lower it")
     if len({c.key for c in pool}) < len(pool):
         raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}
     if len(selected) > config.target:
-        raise InputError(
-            f"{len(selected)} questions are pre-selected, more than the target of {config.target}: "
-            "raise the target or narrow correct_sources"
-        )
+        taken = f"{len(selected)} questions are pre-selected, more than the target"
+        raise InputError(f"{taken} of {config.target}: raise it or narrow correct_sources")
     domains: dict[str, list[Candidate]] = {}
     for candidate in sorted(reversed(pool), key=lambda c: c.thinking_tokens):
         domains.setdefault(candidate.domain, []).append(candidate)

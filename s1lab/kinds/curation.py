@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
         rng = np.random.default_rng([seed, 1000])
         if subset == "s1":
             chosen, funnel = selection.select(candidates, index, config, rng)
-            run.write_json("funnel.json", funnel.to_json())
+            run.write_json("funnel.json", asdict(funnel))
         else:
             clean, _, _ = selection.curate(candidates, index, config)
             chosen = BASELINES[subset](clean, selected, rng)

@@ -16,7 +16,7 @@ from typing import Literal
 from s1core.backends.base import Backend
 from s1core.backends.sampling import row_seed
 from s1core.records import Generation, Problem, Segment
-from s1core.templates import answer_prompt_ids, encode
+from s1core.templates import encode, prompt_ids
 from s1lab.official import engine as engines
 from s1lab.official.engine import (
     CUE,
@@ -93,7 +93,8 @@ def run(
         LoopCrash: where the original would have crashed.
     """
     tokenizer = backend.tokenizer
-    prompts = [answer_prompt_ids("s1", tokenizer, problem.question) for problem in problems]
+    asked = (problem.question for problem in problems)
+    prompts = [prompt_ids("s1", tokenizer, question, thinking=False) for question in asked]
     own = row_seed(seed, problems[0].key, 0) if problems else seed
     engine = engines.BackendEngine(backend, own >> 1)
     if loop == "harness":

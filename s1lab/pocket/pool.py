@@ -110,13 +110,16 @@ def normal_form(question: str) -> str:
     return Puzzle(tuple(sorted(numbers)), target).question
 
 
-def solved(backend: Backend, pool: Sequence[Problem], **options: Any) -> list[bool]:
+def solved(
+    backend: Backend, pool: Sequence[Problem], max_answer: int, **options: Any
+) -> list[bool]:
     """Whether a grader answers each question of the pool directly (Section 2.2, Difficulty);
-    `options` are those of `s1core.forcing.drive.direct_answers`."""
-    from s1core.forcing.drive import direct_answers
+    `options` are those of `s1core.forcing.generate`."""
+    from s1core.forcing import Budget, generate
     from s1core.grading import grade_text
 
-    pairs = zip(pool, direct_answers(backend, pool, **options), strict=True)
+    made = generate(backend, pool, Budget(0, max_answer=max_answer), thinking=False, **options)
+    pairs = ((problem, one.answer) for problem, one in zip(pool, made, strict=True))
     return [grade_text(*pair, "countdown").status == "correct" for pair in pairs]
 
 

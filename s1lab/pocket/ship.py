@@ -81,7 +81,7 @@ _STEP = re.compile(r"(?=\b(\d+) ([-+*/]) (\d+) = (\d+)\b)")
 def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     """The skills of `small`, `large` or a checkpoint folder, as shares (see the card)."""
     from s1core.backends.hf import HFBackend
-    from s1core.forcing.drive import direct_answers
+    from s1core.forcing import Budget, generate
 
     folder = checkpoints.locate(model if "/" in model else f"pocket-{model}")
     backend = HFBackend.from_pretrained(folder)
@@ -92,7 +92,8 @@ def measure(model: str, count: int = 500, seed: int = 0) -> dict[str, float]:
     numbers = [(p, [int(n) for n in (line[0][0], *(s[2] for s in line))]) for p, line in chained]
     yes, no = (_judged(backend, puzzles, word, rng) for word in ("yes", "no"))
     problems = [problem(puzzle) for puzzle in puzzles]
-    answers = direct_answers(backend, problems, max_answer=24)
+    made = generate(backend, problems, Budget(0, max_answer=24), thinking=False)
+    answers = [one.answer for one in made]
     right = [check(p.question, a.split(":", 1)[-1]) for p, a in zip(problems, answers, strict=True)]
     return {
         "arithmetic": _share(apply(int(a), op, int(b)) == int(c) for a, op, b, c in steps),
