@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from s1core.grading import verifier
+from s1core.grading.patterns import pattern, rewritten
 from s1core.grading.spelling import bounds, closing, measure, normalise, value
 from s1core.grading.verifier import Verdict
 
@@ -20,20 +21,6 @@ MAX_COMPARED = 400
 """Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
 MAX_PARTS = 16
 """Longest list that is compared part by part."""
-
-_BASED = re.compile(r"\(?(-?[0-9][0-9A-Z]{0,60}|[A-Z]{2,60})\)?(?:_\{?(\d{1,2})\}?)?")
-_MATRIX = re.compile(
-    r"[(\[]?\\begin\{([bpB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}[)\]]?", re.S
-)
-_NAME = r"(?:[A-Za-z]|\\[a-z]+ ?)(?:_\w|_\{\w+\})?'?(?:\([a-z](?:,[a-z])*\))?"
-_ASSIGNED = re.compile(rf"({_NAME}|\({_NAME}(?:,{_NAME})+\))(?:=|\\in(?![a-z]) ?)(.+)", re.S)
-_WORD = r"(?<![\\A-Za-z])[^\W\d_]{3,}"
-_SENTENCE = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{4,}|(?<!\\)\b[^\W\d_]{2,}\.? [^\W\d_]{2,}")
-_GROUPED = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
-_SPACED = re.compile(r"-?\d+(?: -?\d+)+")
-_RANGES = re.compile(
-    r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])"
-)
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
@@ -62,10 +49,13 @@ def _guesses(gold: str, answer: str, left: str, right: str) -> Iterator[tuple[st
     yield normalise(gold, False), right, "a comma read as a separator"
     yield left, normalise(answer, False), "a comma read as a separator"
     for mark, shape, why in (
-        ("", _GROUPED, "blanks read as thousands"),
-        (",", _SPACED, "blanks read as commas"),
+        ("", "grouped", "blanks read as thousands"),
+        (",", "spaced", "blanks read as commas"),
     ):
-        yield *(t.replace(" ", mark) if shape.fullmatch(t) else t for t in (left, right)), why
+        yield (
+            *(t.replace(" ", mark) if pattern(shape).fullmatch(t) else t for t in (left, right)),
+            why,
+        )
 
 
 def _same(gold: str, answer: str) -> Verdict:
@@ -74,33 +64,26 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(bool(gold), "normalised text")
     if not gold or not answer:
         return Verdict(False, "empty")
-    if gold.casefold() == answer.casefold() and re.search(_WORD, gold):
+    if gold.casefold() == answer.casefold() and pattern("word").search(gold):
         return Verdict(True, "words")
     lists = _items(gold), _items(answer)
     if lists[0] and lists[1]:
         return _same_lists(*lists)
     gold, answer = _unnamed(gold, answer)
-    if (lists[0] or lists[1]) and not _RANGES.search(gold + answer):
+    if (lists[0] or lists[1]) and not pattern("ranges").search(gold + answer):
         one, other = (_items(text) or _List("", (text,)) for text in (gold, answer))
         return _same_lists(one, other)
     for test in (_same_numerals, _same_values, _same_measures):
         if verdict := test(gold, answer):
             return verdict
-    if _SPACED.fullmatch(gold) or _SPACED.fullmatch(answer):
+    if pattern("spaced").fullmatch(gold) or pattern("spaced").fullmatch(answer):
         return Verdict(False, "numbers side by side")
-    if any(_SENTENCE.search(text) for text in (gold, answer)):
+    if any(pattern("words").search(text) for text in (gold, answer)):
         return Verdict(False, "words")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
-            return verifier.verify(_readable(one), "0", (str(near[0]), str(near[1])))
-    return verifier.verify(_readable(gold), _readable(answer))
-
-
-def _readable(text: str) -> str:
-    """What math-verify misreads: blanks between digits, degrees, a percent sign."""
-    text = re.sub(r"(?<=\d)(?<!_\d) (?=\d)", r"\\cdot ", text)
-    text = re.sub(r"(?<![\d.])(\d+\.?\d*)\^\\circ", r"(\\frac{\1\\pi}{180})", text)
-    return re.sub(r"(?<![\d.])(\d+\.?\d*)\\?%", r"(\\frac{\1}{100})", text)
+            return verifier.verify(rewritten(one, "readable"), "0", (str(near[0]), str(near[1])))
+    return verifier.verify(rewritten(gold, "readable"), rewritten(answer, "readable"))
 
 
 def _unnamed(gold: str, answer: str) -> tuple[str, str]:
@@ -109,7 +92,7 @@ def _unnamed(gold: str, answer: str) -> tuple[str, str]:
     Of an answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts.
     """
     texts = [text.split(r"\approx")[0] for text in (gold, answer)]
-    named = [_ASSIGNED.fullmatch(text) for text in texts]
+    named = [pattern("assigned").fullmatch(text) for text in texts]
     equations = [re.search(r"(?<![<>!])=", text) for text in texts]
     for one, other in ((0, 1), (1, 0)):
         if named[one] and (not equations[other] or all(named) and named[0][1] == named[1][1]):
@@ -126,7 +109,7 @@ def _same_numerals(gold: str, answer: str) -> Verdict | None:
 
     A base that is left out is taken from the other side: the question names it.
     """
-    left, right = _BASED.fullmatch(gold), _BASED.fullmatch(answer)
+    left, right = pattern("based").fullmatch(gold), pattern("based").fullmatch(answer)
     if not left or not right or not (left[2] or right[2]):
         return None
     try:
@@ -189,7 +172,7 @@ class _List:
 
 def _items(text: str) -> _List | None:
     r"""Take a list apart: `"(1,\frac{2}{3}]" -> _List("(]", ("1", "\frac{2}{3}"))`."""
-    if matrix := _MATRIX.fullmatch(text):
+    if matrix := pattern("matrix").fullmatch(text):
         rows = [row.split("&") for row in matrix[2].removesuffix(r"\\").split(r"\\")]
         shape = "x".join(str(len(row)) for row in rows)
         return _List(f"matrix {shape}", tuple(part.strip() for row in rows for part in row))
