@@ -24,7 +24,7 @@ from s1core.grading.extraction import (
     options,
     split_thinking,
 )
-from s1core.grading.files import accuracy
+from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verifier
 from s1core.records import Generation, Problem, Segment, question_key
 from s1lab.evaluation.logs import read_log

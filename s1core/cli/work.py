@@ -92,8 +92,7 @@ def grade(
 ) -> None:
     """Grade generations against their problems; accuracy with its interval, file by file."""
     from s1core.cli import benchmarks
-    from s1core.grading.files import accuracy, read_generations
-    from s1core.grading.grades import grade_all
+    from s1core.grading.grades import accuracy, grade_all, read_generations
 
     if output is not None:
         options.check_output(output, input, *generations)

@@ -71,12 +71,6 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 
-def extract_expression(text: str, *, after_cue: bool = False) -> Extraction:
-    """The expression of a Countdown answer: the first line after the cue, or of the text."""
-    cued = extract_cued(text, after_cue)
-    return cued if cued.answer is not None else _first_line(text, 0, "first line")
-
-
 def last_boxes(text: str) -> list[str]:
     r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
 
@@ -121,14 +115,21 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
     return found
 
 
-def extract_cued(text: str, after_cue: bool = False) -> Extraction:
-    """The line that a cue announces, the strongest cue and its last mention first."""
+def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False) -> Extraction:
+    """The line that a cue announces, the strongest cue and its last mention first.
+
+    Args:
+        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
+        first_line: without a cue, the first line will do (a Countdown expression).
+    """
     for name, cue in table("cues").items():
         for match in reversed(list(re.finditer(cue, text))):
             line = _first_line(text, match.end(), name)
             if line.answer is not None and not pattern("empty_words").match(line.answer):
                 return line
-    return _first_line(text, 0, "after the forced cue") if after_cue else NOTHING
+    if not after_cue and not first_line:
+        return NOTHING
+    return _first_line(text, 0, "after the forced cue" if after_cue else "first line")
 
 
 def _first_line(text: str, start: int, method: str) -> Extraction:

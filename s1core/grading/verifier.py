@@ -94,7 +94,7 @@ class Verifier:
             if not self._process.stdout.readline():
                 self.close()
                 raise BackendError(
-                    "the math-verify process does not start; is math-verify installed beside s1core?"
+                    "the math-verify process does not start; is math-verify installed with s1core?"
                 )
         return self._process
 
