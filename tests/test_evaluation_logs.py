@@ -147,7 +147,7 @@ REFUSED = [
     ({**GENERIC, "response": 2}, "response 0 is int, not text"),
     ({**GENERIC, "question": {"a": 1}}, "is dict, not text"),
     ({**HARNESS, "doc": "1+1?"}, "doc is str, not an object"),
-    ({**HARNESS, "resps": [[[-1.5, False]]]}, "resps holds no text"),
+    ({**HARNESS, "resps": [[[-1.5, False]]]}, "judged by likelihood"),
 ]
 
 

@@ -27,17 +27,17 @@ from s1core.grading.extraction import last_boxes, split_thinking
 from s1core.grading.grades import Kind, TextGrade, grade_text
 from s1core.records import Problem, read_recoverable
 
-_QUESTION = ("question", "problem", "prompt", "Question", "Problem")
+_QUESTION = "question problem prompt Question Problem".split()
 _GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
-_RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
-_THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
-_VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
-_IDENTITY = ("id", "unique_id", "idx", "doc_id")
-_HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
+_RESPONSES = "responses response generations generation output completion code".split()
+_THOUGHT = "thought reasoning reasoning_content thinking".split()
+_VERDICTS = "scores score correct is_correct correctness grading".split()
+_IDENTITY = "id unique_id idx doc_id".split()
+_HARNESS_VERDICTS = "exact_match acc math_verify".split()
 _CUE = "\nFinal Answer:"
 _TRUTH = {
-    **dict.fromkeys(("true", "correct", "right", "yes", "1", "1.0", "a", "pass"), True),
-    **dict.fromkeys(("false", "incorrect", "wrong", "no", "0", "0.0", "b", "c", "fail"), False),
+    **dict.fromkeys("true correct right yes 1 1.0 a pass".split(), True),
+    **dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False),
 }
 _PACKED = {".gz": gzip.open, ".xz": lzma.open}
 
@@ -107,7 +107,7 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
         if harness and row.get("filter") not in filters:
             continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses += (_harness_row if harness else _generic_row)(row, number, verdict)
+            responses += _logged(row, number, verdict, harness)
             layouts["lm-evaluation-harness" if harness else "generic"] += 1
         except InputError as error:
             left_out.append(f"{path}:{number}: {error}")
@@ -168,36 +168,48 @@ def summary(results: Sequence[Regraded]) -> dict[str, Any]:
     """A regrading as plain data: counts, and each disagreement with both verdicts."""
     names = {None: "no verdict", True: "correct", False: "wrong"}
     confusion = Counter(f"{names[r.logged.stored]} -> {r.grade.status}" for r in results)
-    judged = [result.agrees for result in results if result.agrees is not None]
+    judged = [result for result in results if result.agrees is not None]
+    differ = [result for result in judged if not result.agrees]
     return {
         "n": len(results),
-        "agreement": round(sum(judged) / len(judged), 4) if judged else None,
+        "agreement": round(1 - len(differ) / len(judged), 4) if judged else None,
         "confusion": dict(sorted(confusion.items())),
         "disagreements": [
             {
-                "id": result.logged.identity,
-                "sample": result.logged.sample,
-                "gold": result.logged.problem.answer,
-                "extracted": result.grade.extracted,
-                "stored": names[result.logged.stored],
-                "ours": result.grade.status,
-                "method": result.grade.method,
+                "id": one.logged.identity,
+                "sample": one.logged.sample,
+                "gold": one.logged.problem.answer,
+                "extracted": one.grade.extracted,
+                "stored": names[one.logged.stored],
+                "ours": one.grade.status,
+                "method": one.grade.method,
             }
-            for result in results
-            if result.agrees is False
+            for one in differ
         ],
     }
 
 
-def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    problem = Problem(_with_options(_text(row, _QUESTION), row), _gold(row))
-    texts = list(_flat(_first(row, _RESPONSES)))
-    stored = list(_flat(_first(row, (verdict,) if verdict else _VERDICTS, None)))
-    waits = row.get("append_wait_place")
-    reason, thought = row.get("finish_reason"), _first(row, _THOUGHT, None)
+def _logged(
+    row: dict[str, Any], number: int, verdict: str | None, harness: bool
+) -> Iterator[Logged]:
+    """The responses of one row, of either layout."""
+    document = row["doc"] if harness else row
+    if not isinstance(document, dict):
+        raise InputError(f"doc is {type(document).__name__}, not an object with the question")
+    gold = _gold({"target": row.get("target")} if harness else row)
+    problem = Problem(_with_options(_text(document, _QUESTION), document), gold)
+    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
+    verdicts = [verdict] if verdict else _HARNESS_VERDICTS if harness else _VERDICTS
+    stored = list(_flat(_first(row, verdicts, None)))
+    if harness:  # one score for all of a question's responses
+        stored = stored * len(texts) if len(stored) == 1 else []
+    reason, waits = row.get("finish_reason"), row.get("append_wait_place")
+    thought = _first(row, _THOUGHT, None)
+    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
-            raise InputError(f"response {sample} is {type(text).__name__}, not text")
+            why = " (a task that was judged by likelihood?)" if harness else ""
+            raise InputError(f"response {sample} is {type(text).__name__}, not text{why}")
         if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
             text = thought + text
         yield Logged(
@@ -207,24 +219,9 @@ def _generic_row(row: dict[str, Any], number: int, verdict: str | None) -> Itera
             str(_first(row, _IDENTITY, number)),
             sample,
             None if reason is None else reason == "length",
-            waits=len(waits) if isinstance(waits, list) else None,
+            int(budget[1]) if budget else None,
+            len(waits) if isinstance(waits, list) else None,
         )
-
-
-def _harness_row(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    document = row["doc"]
-    if not isinstance(document, dict):
-        raise InputError(f"doc is {type(document).__name__}, not an object with the question")
-    question = _with_options(_text(document, _QUESTION), document)
-    problem = Problem(question, _gold({"target": row.get("target")}))
-    stored = _first(row, (verdict,) if verdict else _HARNESS_VERDICTS, None)
-    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    for sample, text in enumerate(_flat(row["resps"])):
-        if not isinstance(text, str):
-            raise InputError("resps holds no text (a task that was judged by likelihood?)")
-        known = None if isinstance(stored, list) else _truth(stored)
-        identity, limit = str(row.get("doc_id", number)), int(budget[1]) if budget else None
-        yield Logged(problem, text, known, identity, sample, budget=limit)
 
 
 def _gold(row: dict[str, Any]) -> str:
@@ -232,24 +229,21 @@ def _gold(row: dict[str, Any]) -> str:
     gold = _text(row, _GOLD)
     if re.search(r"^####", gold, re.M):
         return gold.rpartition("####")[2].strip()
-    boxes = last_boxes(gold) if len(gold) > 200 else []
-    if len(gold) > 200 and not boxes:
-        raise InputError("the gold answer is a text of its own, without an answer set apart")
-    return ", ".join(boxes) or gold
+    if len(gold) <= 200:
+        return gold
+    if boxes := last_boxes(gold):
+        return ", ".join(boxes)
+    raise InputError("the gold answer is a text of its own, without an answer set apart")
 
 
 def _with_options(question: str, document: dict[str, Any]) -> str:
     """A question with the options that stand beside it, one to a line: `(A) 3 m`."""
     listed = document.get("choices")
-    if isinstance(listed, dict):
-        listed = listed.get("text")
-    named = {name[-1].upper(): text for name, text in document.items() if _OPTION.fullmatch(name)}
+    listed = listed.get("text") if isinstance(listed, dict) else listed
+    named = {k[-1].upper(): v for k, v in document.items() if re.fullmatch("option_?[A-Ja-j]", k)}
     if isinstance(listed, list) and len(listed) <= 10:
         named = dict(zip("ABCDEFGHIJ", listed))
     return "\n".join([question, *(f"({letter}) {text}" for letter, text in sorted(named.items()))])
-
-
-_OPTION = re.compile(r"option_?[A-Ja-j]")
 
 
 def _truth(value: Any) -> bool | None:
@@ -277,12 +271,10 @@ def _text(row: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:
-    for name in names:
-        if row.get(name) is not None:
-            return row[name]
-    if default:
-        return default[0]
-    raise InputError(f"none of the fields {', '.join(names)} is present")
+    known = [row[name] for name in names if row.get(name) is not None]
+    if not known and not default:
+        raise InputError(f"none of the fields {', '.join(names)} is present")
+    return [*known, *default][0]
 
 
 def _flat(value: Any) -> Iterator[Any]:
