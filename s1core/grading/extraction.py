@@ -36,8 +36,9 @@ class Extraction:
 
 
 NOTHING = Extraction(None, "nothing found")
-
+ANY = dict.fromkeys("ABCD", "")
 FINAL = "Final Answer:"
+_DISPLAYS = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 
 
 def split_thinking(text: str) -> tuple[str, str | None]:
@@ -84,12 +85,8 @@ def _last_boxes(text: str) -> tuple[list[str], int]:
     boxes = [box for box in _boxes(text) if text[box[1] : box[2]].strip()]
     taken = boxes[-1:]
     for box in reversed(boxes[:-1]):
-        between = text[box[3] : taken[0][0]]
-        if (
-            box[3] > taken[0][0]
-            or len(between) > 40
-            or not pattern("between_boxes").fullmatch(between)
-        ):
+        near = box[3] <= taken[0][0] <= box[3] + 40
+        if not near or not pattern("between_boxes").fullmatch(text[box[3] : taken[0][0]]):
             break
         taken.insert(0, box)
     contents = dict.fromkeys(text[a:b].strip() for _, a, b, _ in taken)
@@ -101,17 +98,15 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
     found: list[tuple[int, int, int, int]] = []
     open_braces: list[tuple[int, int] | None] = []
     for match in pattern("braces").finditer(text):
-        token = match.group()
-        if token == "{":
+        if match[0] == "{":
             open_braces.append(None)
-        elif token == "}":
-            box = open_braces.pop() if open_braces else None
-            if box is not None:
-                found.append((*box, match.start(), match.end()))
-        elif match.group("bare"):
+        elif match[0] == "}":
+            if box := open_braces.pop() if open_braces else None:
+                found.append((*box, *match.span()))
+        elif match["bare"]:
             found.append((match.start(), *match.span("bare"), match.end()))
-        elif token.endswith("{") and len(token) > 2:
-            open_braces.append((match.start(), match.end()))
+        elif match[0].endswith("{") and len(match[0]) > 2:
+            open_braces.append(match.span())
     return found
 
 
@@ -134,19 +129,17 @@ def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False
 
 def _first_line(text: str, start: int, method: str) -> Extraction:
     """The first line with something on it from `start`, without Markdown around it."""
-    position = start
-    while position < len(text):
-        end = text.find("\n", position)
+    while start < len(text):
+        end = text.find("\n", start)
         stop = len(text) if end < 0 else end
-        line = text[position : min(stop, position + MAX_CHARACTERS)].strip().strip("*_` ").strip()
-        if line in ("$$", r"\[", r"\("):
-            close = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}[line]
-            finish = text.find(close, stop)
+        line = text[start : min(stop, start + MAX_CHARACTERS)].strip().strip("*_` ").strip()
+        if line in _DISPLAYS:
+            finish = text.find(_DISPLAYS[line], stop)
             if finish > 0:
                 return Extraction(text[stop:finish].strip()[:MAX_CHARACTERS], method)
         elif line:
             return Extraction(line, method, complete=end >= 0)
-        position = stop + 1
+        start = stop + 1
     return NOTHING
 
 
@@ -171,23 +164,16 @@ def _out_of_sentence(found: Extraction) -> Extraction:
 def _last_thing(text: str) -> Extraction:
     """The last formula or number of the last lines, flagged: nothing announced it as the answer."""
     tail = pattern("questions").sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
-    formulas, numbers = (
-        list(pattern("formula").finditer(tail)),
-        list(pattern("numeral").finditer(tail)),
-    )
-    several = pattern("several").search(tail)
-    if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
-        content = next(group for group in formulas[-1].groups() if group is not None)
-        complete = formulas[-1].end() < len(tail)
-        return Extraction(content.strip(), "last formula (guess)", complete, guess=True)
-    if numbers:
-        complete = numbers[-1].end() < len(tail)
-        answer = several[1] if several else numbers[-1].group()
-        return Extraction(answer, "last number (guess)", complete, guess=True)
-    return NOTHING
-
-
-ANY = dict.fromkeys("ABCD", "")
+    formula, number = ([None, *pattern(n).finditer(tail)][-1] for n in ("formula", "numeral"))
+    last = formula if formula and (not number or number.start() < formula.end()) else number
+    if last is None:
+        return NOTHING
+    if last is formula:
+        answer, method = formula[formula.lastindex].strip(), "last formula (guess)"
+    else:
+        several = pattern("several").search(tail)
+        answer, method = several[1] if several else last[0], "last number (guess)"
+    return Extraction(answer, method, last.end() < len(tail), guess=True)
 
 
 def options(question: str) -> dict[str, str]:
@@ -215,11 +201,8 @@ def extract_choice(
         letter = named(line, known) or _opening(text[place : place + 800], known)
         if letter or (letter := _within(line, known)):
             return Extraction(letter, method, text[place:].rstrip("*_ .)}$\n")[-1:] != letter)
-    bold, lines = (
-        ("bold letter", pattern("bold").findall(text)),
-        ("line of an option", text.splitlines()),
-    )
-    for method, pieces in (bold, lines):
+    places = {"bold letter": pattern("bold").findall(text), "line of an option": text.splitlines()}
+    for method, pieces in places.items():
         letters = {letter for piece in pieces if (letter := _opening(piece, known, whole=True))}
         if len(letters) == 1:
             return Extraction(letters.pop(), method)
@@ -276,18 +259,14 @@ def _within(text: str, known: Mapping[str, str]) -> str | None:
     """The one letter that a sentence chooses: `"The answer is (B)." -> B`; None if in doubt."""
     for way in table("chosen"):
         chosen = set(re.findall(way.replace("@", "".join(known)), text[:1_500]))
-        if len(chosen) == 1:
-            return chosen.pop()
         if chosen:
-            return None
+            return chosen.pop() if len(chosen) == 1 else None
     return None
 
 
 def _mentioned(text: str, known: Mapping[str, str]) -> str | None:
     """The one option whose words stand in a sentence, and no other's."""
-    spoken = plain(text)
-    found = [k for k, words in known.items() if len(plain(words)) > 2 and plain(words) in spoken]
-    longest = [
-        k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)
-    ]
+    spoken, said = plain(text), {letter: plain(words) for letter, words in known.items()}
+    found = [k for k, words in said.items() if len(words) > 2 and words in spoken]
+    longest = [k for k in found if not any(k != o and said[k] in said[o] for o in found)]
     return longest[0] if len(longest) == 1 else None

@@ -116,24 +116,14 @@ def same_trees(left: Any, right: Any) -> bool | None:
         ratio = (left.lhs - left.rhs) / (right.lhs - right.rhs)
         if ratio.free_symbols and same_values(ratio, ratio.subs(point(ratio, *POINTS[0]))):
             return True
-    return math_verify.verify(
-        [left],
-        [right],
-        timeout_seconds=None,
-        raise_on_error=True,
-        allow_set_relation_comp=True,
-        float_rounding=12,
-    )
+    settings = {"timeout_seconds": None, "raise_on_error": True, "float_rounding": 12}
+    return math_verify.verify([left], [right], allow_set_relation_comp=True, **settings)
 
 
 def same_values(left: Any, right: Any) -> bool | None:
     """Equal at every point where both have a value, and different where one differs."""
     if left == right:
         return True
-    if left.free_symbols != right.free_symbols:
-        both = left.free_symbols ^ right.free_symbols
-        if not both or left.is_number and right.is_number:
-            return False
     left, right = left.doit(), right.doit()  # a sum to n is no sum at n = 3/7
     agreed = 0
     for place in POINTS:
