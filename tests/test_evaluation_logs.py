@@ -21,20 +21,17 @@ def test_regrading_real_logs_gives_what_is_stated(known: dict, data_dir: Path) -
     """The list of disagreements in the package is the one that comes out, no more and no less."""
     fresh = summary(regrade(read_log(data_dir / "logs" / known["file"]), known["kind"]))
     explained = [
-        {key: value for key, value in row.items() if key not in ("right", "why")}
-        for row in known["disagreements"]
+        {k: row[k] for k in row if k not in ("right", "why")} for row in known["disagreements"]
     ]
     assert fresh == {**{key: known[key] for key in fresh}, "disagreements": explained}
 
 
 def test_agreement_is_above_99_percent_after_explained_differences() -> None:
     total = sum(entry["n"] for entry in KNOWN)
-    stored_is_right = sum(
-        row["right"] != "ours" for entry in KNOWN for row in entry["disagreements"]
-    )
+    rows = [row for entry in KNOWN for row in entry["disagreements"]]
     assert total == 1_360
-    assert 1 - stored_is_right / total > 0.99
-    assert all(row["why"] for entry in KNOWN for row in entry["disagreements"])
+    assert 1 - sum(row["right"] != "ours" for row in rows) / total > 0.99
+    assert all(row["why"] for row in rows)
 
 
 def test_a_truncated_thought_is_not_graded(data_dir: Path) -> None:
@@ -123,18 +120,18 @@ def test_a_torn_last_line_is_dropped_and_reported(tmp_path: Path) -> None:
     assert (len(log.responses), log.torn) == (1, 2)
 
 
-def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
-    path = write(tmp_path / "log.jsonl", GENERIC, '{"question": ', GENERIC)
-    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
-        read_log(path)
-    path.write_bytes(json.dumps(GENERIC).encode() + b"\n\xff\xfe\n" + b"{}\n")
-    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
-        read_log(path)
+GOOD = json.dumps(GENERIC).encode()
 
 
-def test_a_complete_but_damaged_last_line_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=":2: damaged line"):
-        read_log(write(tmp_path / "log.jsonl", GENERIC, '{"question": '))
+@pytest.mark.parametrize(
+    "content",
+    [GOOD + b'\n{"question": \n' + GOOD, GOOD + b"\n\xff\xfe\n{}\n", GOOD + b'\n{"question": \n'],
+    ids=["in the middle", "no text", "complete but last"],
+)
+def test_a_damaged_line_is_an_error_with_its_number(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match=r"log\.jsonl:2: damaged line"):
+        read_log(tmp_path / "log.jsonl")
 
 
 REFUSED = [
@@ -161,19 +158,14 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: 
         read_log(write(tmp_path / "log.jsonl", row))
 
 
-@pytest.mark.parametrize(
-    ("said", "known"),
-    [(True, True), (1, True), ("True", True), ("A", True), ("correct", True), (1.0, True)]
-    + [
-        (False, False),
-        (0, False),
-        ("False", False),
-        ("no", False),
-        ("C", False),
-        (None, None),
-        (0.5, None),
-    ],
-)
+SAID = {
+    True: [True, 1, "True", "A", "correct", 1.0],
+    False: [False, 0, "False", "no", "C"],
+    None: [None, 0.5],
+}
+
+
+@pytest.mark.parametrize(("known", "said"), [(k, said) for k in SAID for said in SAID[k]])
 def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))
     assert log.responses[0].stored is known
@@ -231,9 +223,7 @@ def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_
 
 
 def test_countdown_is_a_benchmark_without_files() -> None:
-    problems = load("Countdown", limit=20)
-    assert len(problems) == 20
-    assert problems[0].question.startswith("Use ")
+    assert [p.question.startswith("Use ") for p in load("Countdown", limit=20)] == [True] * 20
 
 
 def test_an_unknown_benchmark_names_the_known_ones() -> None:
