@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 SCRIPT = "<script>document.title='owned';alert(1)</script>"
@@ -15,40 +17,9 @@ HOSTILE = (SCRIPT, HANDLER, CLOSING, BIDI, CONTROLS, LONG, "&lt;b&gt;", "\\u003c
 
 def row(number: int, text: str) -> dict[str, Any]:
     """A row of the trace viewer in which everything that a model writes is `text`."""
-    return {
-        "problem_key": f"{number:016x}",
-        "sample": 0,
-        "question": text,
-        "status": "wrong",
-        "extracted": text,
-        "outcome": "ended",
-        "finish_reason": "stop",
-        "waits_used": 1,
-        "thinking_tokens": 9,
-        "steps": [
-            {
-                "start": 0,
-                "end": 4,
-                "pieces": [{"text": f"{text}\n", "origin": "sampled", "tokens": 4}],
-            },
-            {
-                "start": 4,
-                "end": 9,
-                "pieces": [
-                    {"text": text, "origin": "forced", "tokens": 1},
-                    {"text": f" Wait {text}", "origin": "sampled", "tokens": 4},
-                ],
-            },
-        ],
-        "answer": [
-            {"text": "\nFinal Answer:", "origin": "forced", "tokens": 3},
-            {"text": text, "origin": "sampled", "tokens": 5},
-        ],
-        "answers": [
-            {"thinking_tokens": cut, "answer": text, "status": status, "extracted": text}
-            for cut, status in ((0, "no_answer"), (4, "correct"), (9, "wrong"))
-        ],
-    }
+    shape = (Path(__file__).parent / "data/hostile_row.json").read_text(encoding="utf-8")
+    said = shape.replace("<TEXT>", json.dumps(text)[1:-1])
+    return {"problem_key": f"{number:016x}", **json.loads(said)}
 
 
 ROWS = [row(number, text) for number, text in enumerate(HOSTILE)]

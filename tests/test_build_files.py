@@ -36,9 +36,7 @@ def test_constraints_leave_torch_and_its_build_to_the_machine() -> None:
     assert len(names) > 100
 
 
-@pytest.mark.parametrize(
-    "requirement", requirements("book", "test", "bench"), ids=lambda r: r.name
-)
+@pytest.mark.parametrize("requirement", requirements("book", "test", "bench"), ids=lambda r: r.name)
 def test_every_direct_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
     if requirement.name == "torch":
         assert str(requirement.specifier) == "==2.13.0"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s1core.errors import InputError
-from s1core.grading.files import read_generations
+from s1core.grading.grades import read_generations
 from s1core.records import Generation, Grade, Problem, Segment, to_json
 from s1lab.evaluation import clustered_bootstrap, wilson
 from s1lab.evaluation.report import (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from s1core.errors import S1Error
-from s1core.grading.files import read_generations
+from s1core.grading.grades import read_generations
 from s1core.records import (
     Example,
     Generation,

@@ -78,7 +78,7 @@ class Record:
         """Hold the output, forget old failures; returns (problem key, sample) of what is done."""
         from filelock import FileLock, Timeout
 
-        from s1core.grading.files import read_generations
+        from s1core.grading.grades import read_generations
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))

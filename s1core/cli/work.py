@@ -81,8 +81,7 @@ def grade(
 
     Example: s1core grade out.jsonl --benchmark countdown
     """
-    from s1core.grading.files import accuracy, read_generations
-    from s1core.grading.grades import grade_all
+    from s1core.grading.grades import accuracy, grade_all, read_generations
 
     if output is not None:
         options.check_output(output, input, *generations)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import operator
 import re
 from fractions import Fraction
 from functools import lru_cache
+from operator import add, mul, sub, truediv
 
 from s1core.errors import InputError
 
@@ -21,28 +21,20 @@ def read_question(question: str) -> tuple[tuple[int, ...], int]:
     """
     match = _QUESTION.search(question)
     if match is None:
-        raise InputError(
-            f"not a Countdown question (expected 'Use 3 7 8 to make 29'): {question[:80]!r}"
-        )
+        raise InputError(f"not a Countdown question like 'Use 3 7 8 to make 29': {question[:80]!r}")
     return tuple(int(n) for n in match[1].split()), int(match[2])
 
 
 _ARITHMETIC = re.compile(r"[\d\s+\-*/()]{1,200}")
 _TOO_LONG = re.compile(r"\d{7}|\*\s*\*|/\s*/")
-_DO = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
+_DO = dict(zip((ast.Add, ast.Sub, ast.Mult, ast.Div), (add, sub, mul, truediv)))
 
 
 def check(question: str, expression: str) -> bool:
     """Whether `expression` uses each number of the question once and makes its target.
 
-    Any arithmetic over + - * / and parentheses is understood, fractions on the way included,
-    so an answer is not bound to the form that the teacher writes. Text after a newline or an
-    equals sign is not part of the expression. Never raises on bad expressions: they are wrong.
+    Any arithmetic over + - * / and parentheses is understood, fractions on the way included. Text
+    after a newline or an equals sign is not part of it. What is no expression is wrong.
 
     Raises:
         InputError: the question is not a Countdown question.

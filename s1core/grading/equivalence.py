@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 
 from s1core.grading import verifier
+from s1core.grading.patterns import pattern, rewritten
 from s1core.grading.spelling import bounds, closing, measure, normalise, value
 from s1core.grading.verifier import Verdict
 
@@ -20,20 +20,7 @@ MAX_COMPARED = 400
 """Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
 MAX_PARTS = 16
 """Longest list that is compared part by part."""
-
-_BASED = re.compile(r"\(?(-?[0-9][0-9A-Z]{0,60}|[A-Z]{2,60})\)?(?:_\{?(\d{1,2})\}?)?")
-_MATRIX = re.compile(
-    r"[(\[]?\\begin\{([bpB]?matrix|array)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}[)\]]?", re.S
-)
-_NAME = r"(?:[A-Za-z]|\\[a-z]+ ?)(?:_\w|_\{\w+\})?'?(?:\([a-z](?:,[a-z])*\))?"
-_ASSIGNED = re.compile(rf"({_NAME}|\({_NAME}(?:,{_NAME})+\))(?:=|\\in(?![a-z]) ?)(.+)", re.S)
-_WORD = r"(?<![\\A-Za-z])[^\W\d_]{3,}"
-_SENTENCE = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{4,}|(?<!\\)\b[^\W\d_]{2,}\.? [^\W\d_]{2,}")
-_GROUPED = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?")
-_SPACED = re.compile(r"-?\d+(?: -?\d+)+")
-_RANGES = re.compile(
-    r"[<>=|]|\\(?:[lg]eq?|neq?|in|mathbb|cup|cap|setminus|begin|emptyset)(?![a-z])"
-)
+_UNORDERED = ("", "{}", "cup")
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
@@ -61,11 +48,10 @@ def _guesses(gold: str, answer: str, left: str, right: str) -> Iterator[tuple[st
     """Second readings of both sides: what a comma or a blank between digits may stand for."""
     yield normalise(gold, False), right, "a comma read as a separator"
     yield left, normalise(answer, False), "a comma read as a separator"
-    for mark, shape, why in (
-        ("", _GROUPED, "blanks read as thousands"),
-        (",", _SPACED, "blanks read as commas"),
-    ):
-        yield *(t.replace(" ", mark) if shape.fullmatch(t) else t for t in (left, right)), why
+    for mark, name, why in (("", "grouped", "thousands"), (",", "spaced", "commas")):
+        shape = pattern(name)
+        one, other = (t.replace(" ", mark) if shape.fullmatch(t) else t for t in (left, right))
+        yield one, other, f"blanks read as {why}"
 
 
 def _same(gold: str, answer: str) -> Verdict:
@@ -74,33 +60,26 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(bool(gold), "normalised text")
     if not gold or not answer:
         return Verdict(False, "empty")
-    if gold.casefold() == answer.casefold() and re.search(_WORD, gold):
+    if gold.casefold() == answer.casefold() and pattern("word").search(gold):
         return Verdict(True, "words")
     lists = _items(gold), _items(answer)
     if lists[0] and lists[1]:
         return _same_lists(*lists)
     gold, answer = _unnamed(gold, answer)
-    if (lists[0] or lists[1]) and not _RANGES.search(gold + answer):
-        one, other = (_items(text) or _List("", (text,)) for text in (gold, answer))
+    if (lists[0] or lists[1]) and not pattern("ranges").search(gold + answer):
+        one, other = (_items(text) or ("", (text,)) for text in (gold, answer))
         return _same_lists(one, other)
     for test in (_same_numerals, _same_values, _same_measures):
         if verdict := test(gold, answer):
             return verdict
-    if _SPACED.fullmatch(gold) or _SPACED.fullmatch(answer):
+    if pattern("spaced").fullmatch(gold) or pattern("spaced").fullmatch(answer):
         return Verdict(False, "numbers side by side")
-    if any(_SENTENCE.search(text) for text in (gold, answer)):
+    if any(pattern("words").search(text) for text in (gold, answer)):
         return Verdict(False, "words")
     for one, other in ((gold, answer), (answer, gold)):
         if near := bounds(other):
-            return verifier.verify(_readable(one), "0", (str(near[0]), str(near[1])))
-    return verifier.verify(_readable(gold), _readable(answer))
-
-
-def _readable(text: str) -> str:
-    """What math-verify misreads: blanks between digits, degrees, a percent sign."""
-    text = re.sub(r"(?<=\d)(?<!_\d) (?=\d)", r"\\cdot ", text)
-    text = re.sub(r"(?<![\d.])(\d+\.?\d*)\^\\circ", r"(\\frac{\1\\pi}{180})", text)
-    return re.sub(r"(?<![\d.])(\d+\.?\d*)\\?%", r"(\\frac{\1}{100})", text)
+            return verifier.verify(rewritten(one, "readable"), "0", (str(near[0]), str(near[1])))
+    return verifier.verify(rewritten(gold, "readable"), rewritten(answer, "readable"))
 
 
 def _unnamed(gold: str, answer: str) -> tuple[str, str]:
@@ -109,7 +88,7 @@ def _unnamed(gold: str, answer: str) -> tuple[str, str]:
     Of an answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts.
     """
     texts = [text.split(r"\approx")[0] for text in (gold, answer)]
-    named = [_ASSIGNED.fullmatch(text) for text in texts]
+    named = [pattern("assigned").fullmatch(text) for text in texts]
     equations = [re.search(r"(?<![<>!])=", text) for text in texts]
     for one, other in ((0, 1), (1, 0)):
         if named[one] and (not equations[other] or all(named) and named[0][1] == named[1][1]):
@@ -126,7 +105,7 @@ def _same_numerals(gold: str, answer: str) -> Verdict | None:
 
     A base that is left out is taken from the other side: the question names it.
     """
-    left, right = _BASED.fullmatch(gold), _BASED.fullmatch(answer)
+    left, right = pattern("based").fullmatch(gold), pattern("based").fullmatch(answer)
     if not left or not right or not (left[2] or right[2]):
         return None
     try:
@@ -175,39 +154,26 @@ def _same_measures(gold: str, answer: str) -> Verdict | None:
     return Verdict(same.same, f"{same.how} (guess: unit left out)")
 
 
-@dataclass(frozen=True, slots=True)
-class _List:
-    """A comma list, tuple, interval, set, union or matrix: its frame and its parts."""
+def _items(text: str) -> tuple[str, tuple[str, ...]] | None:
+    r"""Frame and parts of a list, tuple, interval, set, union or matrix; else None.
 
-    frame: str
-    parts: tuple[str, ...]
-
-    @property
-    def ordered(self) -> bool:
-        return self.frame not in ("", "{}", "cup")
-
-
-def _items(text: str) -> _List | None:
-    r"""Take a list apart: `"(1,\frac{2}{3}]" -> _List("(]", ("1", "\frac{2}{3}"))`."""
-    if matrix := _MATRIX.fullmatch(text):
+    `"(1,\frac{2}{3}]" -> ("(]", ("1", "\frac{2}{3}"))`.
+    """
+    if matrix := pattern("matrix").fullmatch(text):
         rows = [row.split("&") for row in matrix[2].removesuffix(r"\\").split(r"\\")]
         shape = "x".join(str(len(row)) for row in rows)
-        return _List(f"matrix {shape}", tuple(part.strip() for row in rows for part in row))
+        return f"matrix {shape}", tuple(part.strip() for row in rows for part in row)
     if text.startswith(r"\{") and closing(text, 1) == len(text) - 1:
         parts = _split(text[2:-2], ",")
-        return _List("{}", parts) if parts else None
+        return ("{}", parts) if parts else None
     if text[:1] in ("(", "[") and closing(text, 0) == len(text) - 1:
         parts = _split(text[1:-1], ",")
-        return _List(text[0] + text[-1], parts) if parts and len(parts) > 1 else None
-    for mark, frame in ((",", ""), (r"\cup", "cup")):
-        parts = tuple(
-            sign
-            for part in _split(text, mark)
-            for sign in (_signs(part) if mark == "," else [part])
-        )
-        if len(parts) > 1:
-            return _List(frame, parts)
-    return None
+        return (text[0] + text[-1], parts) if len(parts) > 1 else None
+    parts = tuple(sign for part in _split(text, ",") for sign in _signs(part))
+    if len(parts) > 1:
+        return "", parts
+    parts = _split(text, r"\cup")
+    return ("cup", parts) if len(parts) > 1 else None
 
 
 def _split(text: str, mark: str) -> tuple[str, ...]:
@@ -238,31 +204,28 @@ def _signs(text: str) -> list[str]:
     return found
 
 
-def _same_lists(gold: _List, answer: _List) -> Verdict:
+def _same_lists(gold: tuple[str, tuple[str, ...]], answer: tuple[str, tuple[str, ...]]) -> Verdict:
     """Part by part; a plain list and a set have no order, so each part looks for its twin."""
-    if len(gold.parts) == 1 < len(answer.parts) and answer.frame == "":
-        if len({*answer.parts}) > 1 and all(_same(gold.parts[0], p).same for p in answer.parts):
+    (frame, parts), (other_frame, others) = gold, answer
+    if len(parts) == 1 < len({*others}) and other_frame == "":
+        if all(_same(parts[0], other).same for other in others):
             return Verdict(True, "one value in several forms")
-    same_frame = gold.frame == answer.frame or not (gold.ordered or answer.ordered)
-    if not same_frame or len(gold.parts) != len(answer.parts) or len(gold.parts) > MAX_PARTS:
+    ordered = frame not in _UNORDERED
+    same_frame = frame == other_frame or not ordered and other_frame in _UNORDERED
+    if not same_frame or len(parts) != len(others) or len(parts) > MAX_PARTS:
         return Verdict(False, "parts: another shape")
-    left_over, verdicts = list(answer.parts), []
-    for part in gold.parts:
-        others = left_over[:1] if gold.ordered else left_over
+    how = "part by part" if ordered else "parts in any order"
+    left_over, doubts, sure = list(others), [], True
+    for part in parts:
         tried = []
-        for other in others:
+        for other in left_over[:1] if ordered else left_over:
             tried.append(_same(part, other))
             if tried[-1].same:
                 left_over.remove(other)
                 break
-        verdicts.append(
-            next((v for v in tried if v.same), next((v for v in tried if v.same is None), tried[0]))
-        )
-        if verdicts[-1].same is False:
-            break
-    same = (
-        False if any(v.same is False for v in verdicts) else all(v.same for v in verdicts) or None
-    )
-    how = "part by part" if gold.ordered else "parts in any order"
-    doubts = [v.how for v in verdicts if v.same is None or "guess" in v.how]
-    return Verdict(same, f"{how}: {doubts[0]}" if doubts and same is not False else how)
+        best = max(tried, key=lambda verdict: (verdict.same is True, verdict.same is None))
+        if best.same is False:
+            return Verdict(False, how)
+        sure = sure and bool(best.same)
+        doubts += [best.how] if not best.same or "guess" in best.how else []
+    return Verdict(sure or None, f"{how}: {doubts[0]}" if doubts else how)

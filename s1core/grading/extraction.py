@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from s1core.grading.patterns import pattern, table
 from s1core.grading.spelling import normalise
 
 MAX_CHARACTERS = 4_000  # of an answer; anything longer is cut
@@ -35,44 +36,9 @@ class Extraction:
 
 
 NOTHING = Extraction(None, "nothing found")
-
-_BRACES = re.compile(
-    r"\\(?:boxed|fbox)\s{0,9}\{|\\boxed\s{0,9}(?P<bare>\\[A-Za-z]+(?:\d\d|(?:\{[^{}]{0,99}\}|\d){1,2})|(?<=\s)[^\s{}$\\]+)"
-    r"|\\.|[{}]",
-    re.S,
-)
-_JOIN = re.compile(r"(?:[\s$,;]|\\[()]|\\q?quad|\\text\{\s*(?:and|or)\s*\}|and|or)*")
+ANY = dict.fromkeys("ABCD", "")
 FINAL = "Final Answer:"
-_CUES = (
-    (FINAL, re.compile(r"final\s{1,9}answer\s{0,9}(?:\*\*|__)?\s{0,9}(?::|$)", re.I | re.M)),
-    ("Answer:", re.compile(r"answer\s{0,9}(?:\*\*|__)?\s{0,9}:", re.I)),
-    ("####", re.compile(r"^####", re.M)),
-    ("the answer is", re.compile(r"\banswer\s{1,9}is\b(?:\s{1,9}therefore)?\s{0,9}:?", re.I)),
-)
-_EMPTY_WORDS = re.compile(
-    r"\W{0,9}(?:indeed |now |also )?(?:correct|right|wrong|incorrect|not|found|obtained|given|"
-    r"reasonable|consistent|as follows|clear|therefore\W*$)\b",
-    re.I,
-)
-_FORMULA = re.compile(
-    r"\$\$(.{1,500}?)\$\$|\$([^$\n]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]"
-    r"|(-?\d{0,9}\\[dt]?(?:frac|sqrt)(?:\{(?:[^{}]|\{[^{}]{0,99}\}){1,200}\}|\d){1,2})"
-)
-_COMMANDS = re.compile(r"\\(?:text|mathrm|mbox)\{[^{}]*\}|\\[A-Za-z]+|\$[^$]*\$")
-_NUMERAL = r"-?(?:\d{1,3}(?: \d{3})+(?![\d,])|\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?|-?(?<!\d)\.\d+%?"
-_NUMBER = re.compile(_NUMERAL)
-_NUMBERS = re.compile(
-    rf"(?:{_NUMERAL})(?:(?:, and |, or |, | and | or )(?:[a-z] ?= ?)?(?:{_NUMERAL}))*"
-)
-_VERB = re.compile(r"\b(?:is|are|was|were|be|equals?|has|have|had|left|makes?|gives?)\b|=", re.I)
-_CAUSE = re.compile(r"\b(?:since|because|given|as|for (?:each|the|every|all|his|her|their))\b|[?!]")
-_QUESTIONS = re.compile(r"[^.!?\n]{0,999}\?")
-_THINKING = (
-    ("<|im_start|>think", "<|im_start|>answer"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<think>", "</think>"),
-)
-_FRAMES = re.compile(r"<\|(?:begin_of_solution|end_of_solution|im_end|endoftext|eot_id)\|>")
+_DISPLAYS = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 
 
 def split_thinking(text: str) -> tuple[str, str | None]:
@@ -81,10 +47,10 @@ def split_thinking(text: str) -> tuple[str, str | None]:
     Returns (thinking, answer); answer is None when thinking starts and never ends, and thinking
     is "" when the text has no delimiter. The last end delimiter counts.
     """
-    for start, end in _THINKING:
+    for start, end in table("thinking"):
         thinking, found, answer = text.rpartition(end)
         if found:
-            return thinking.rpartition(start)[2].strip(), _FRAMES.sub("", answer).strip()
+            return thinking.rpartition(start)[2].strip(), pattern("frames").sub("", answer).strip()
         if start in text:
             return text.rpartition(start)[2].strip(), None
     return "", text
@@ -106,12 +72,6 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 
-def extract_expression(text: str, *, after_cue: bool = False) -> Extraction:
-    """The expression of a Countdown answer: the first line after the cue, or of the text."""
-    cued = extract_cued(text, after_cue)
-    return cued if cued.answer is not None else _first_line(text, 0, "first line")
-
-
 def last_boxes(text: str) -> list[str]:
     r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
 
@@ -125,8 +85,8 @@ def _last_boxes(text: str) -> tuple[list[str], int]:
     boxes = [box for box in _boxes(text) if text[box[1] : box[2]].strip()]
     taken = boxes[-1:]
     for box in reversed(boxes[:-1]):
-        between = text[box[3] : taken[0][0]]
-        if box[3] > taken[0][0] or len(between) > 40 or not _JOIN.fullmatch(between):
+        near = box[3] <= taken[0][0] <= box[3] + 40
+        if not near or not pattern("between_boxes").fullmatch(text[box[3] : taken[0][0]]):
             break
         taken.insert(0, box)
     contents = dict.fromkeys(text[a:b].strip() for _, a, b, _ in taken)
@@ -137,60 +97,63 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
     """(start, content start, content end, end) of every balanced box, in order of their ends."""
     found: list[tuple[int, int, int, int]] = []
     open_braces: list[tuple[int, int] | None] = []
-    for match in _BRACES.finditer(text):
-        token = match.group()
-        if token == "{":
+    for match in pattern("braces").finditer(text):
+        if match[0] == "{":
             open_braces.append(None)
-        elif token == "}":
-            box = open_braces.pop() if open_braces else None
-            if box is not None:
-                found.append((*box, match.start(), match.end()))
-        elif match.group("bare"):
+        elif match[0] == "}":
+            if box := open_braces.pop() if open_braces else None:
+                found.append((*box, *match.span()))
+        elif match["bare"]:
             found.append((match.start(), *match.span("bare"), match.end()))
-        elif token.endswith("{") and len(token) > 2:
-            open_braces.append((match.start(), match.end()))
+        elif match[0].endswith("{") and len(match[0]) > 2:
+            open_braces.append(match.span())
     return found
 
 
-def extract_cued(text: str, after_cue: bool = False) -> Extraction:
-    """The line that a cue announces, the strongest cue and its last mention first."""
-    for name, pattern in _CUES:
-        for match in reversed(list(pattern.finditer(text))):
+def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False) -> Extraction:
+    """The line that a cue announces, the strongest cue and its last mention first.
+
+    Args:
+        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
+        first_line: without a cue, the first line will do (a Countdown expression).
+    """
+    for name, cue in table("cues").items():
+        for match in reversed(list(re.finditer(cue, text))):
             line = _first_line(text, match.end(), name)
-            if line.answer is not None and not _EMPTY_WORDS.match(line.answer):
+            if line.answer is not None and not pattern("empty_words").match(line.answer):
                 return line
-    return _first_line(text, 0, "after the forced cue") if after_cue else NOTHING
+    if not after_cue and not first_line:
+        return NOTHING
+    return _first_line(text, 0, "after the forced cue" if after_cue else "first line")
 
 
 def _first_line(text: str, start: int, method: str) -> Extraction:
     """The first line with something on it from `start`, without Markdown around it."""
-    position = start
-    while position < len(text):
-        end = text.find("\n", position)
+    while start < len(text):
+        end = text.find("\n", start)
         stop = len(text) if end < 0 else end
-        line = text[position : min(stop, position + MAX_CHARACTERS)].strip().strip("*_` ").strip()
-        if line in ("$$", r"\[", r"\("):
-            close = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}[line]
-            finish = text.find(close, stop)
+        line = text[start : min(stop, start + MAX_CHARACTERS)].strip().strip("*_` ").strip()
+        if line in _DISPLAYS:
+            finish = text.find(_DISPLAYS[line], stop)
             if finish > 0:
                 return Extraction(text[stop:finish].strip()[:MAX_CHARACTERS], method)
         elif line:
             return Extraction(line, method, complete=end >= 0)
-        position = stop + 1
+        start = stop + 1
     return NOTHING
 
 
 def _out_of_sentence(found: Extraction) -> Extraction:
     """`"The total is $204$." -> 204`, `"12 cupcakes for 3 friends" -> 12`: what a sentence says."""
     line = found.answer or ""
-    words = re.findall(r"[A-Za-z]{2,}", _COMMANDS.sub(" ", line))
+    words = re.findall(r"[A-Za-z]{2,}", pattern("commands").sub(" ", line))
     if len(words) < 3:
         return found
-    line = clause if _NUMBER.search(clause := _CAUSE.split(line)[0]) else line
-    numbers = list(_NUMBERS.finditer(line))
-    if numbers and not _FORMULA.search(line):
+    line = clause if pattern("numeral").search(clause := pattern("cause").split(line)[0]) else line
+    numbers = list(pattern("numerals").finditer(line))
+    if numbers and not pattern("formula").search(line):
         starts = not re.search(r"[A-Za-z]", line[: numbers[0].start()])
-        verbs = [] if starts else [verb.end() for verb in _VERB.finditer(line)]
+        verbs = [] if starts else [verb.end() for verb in pattern("verb").finditer(line)]
         said = [n for n in numbers if not verbs or n.end() > verbs[-1]] or numbers[-1:]
         said = said[:1] if starts or verbs else numbers[-1:]
         return Extraction(said[0].group(), f"{found.method} in a sentence", found.complete)
@@ -200,42 +163,22 @@ def _out_of_sentence(found: Extraction) -> Extraction:
 
 def _last_thing(text: str) -> Extraction:
     """The last formula or number of the last lines, flagged: nothing announced it as the answer."""
-    tail = _QUESTIONS.sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
-    formulas, numbers = list(_FORMULA.finditer(tail)), list(_NUMBER.finditer(tail))
-    several = re.search(rf"\bare ((?:[a-z] ?= ?)?{_NUMBERS.pattern})\W*$", tail)
-    if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
-        content = next(group for group in formulas[-1].groups() if group is not None)
-        complete = formulas[-1].end() < len(tail)
-        return Extraction(content.strip(), "last formula (guess)", complete, guess=True)
-    if numbers:
-        complete = numbers[-1].end() < len(tail)
-        answer = several[1] if several else numbers[-1].group()
-        return Extraction(answer, "last number (guess)", complete, guess=True)
-    return NOTHING
-
-
-ANY = dict.fromkeys("ABCD", "")
-_LISTED = re.compile(r"^\s*\(?([A-J])[).:]\s*(\S.*?)\s*$", re.M)
-_MARKS = r"[\s*_`\"'“”‘’$\\({\[:>#-]*"
-_ANNOUNCED = (
-    re.compile(r"\bfinal answer\b(?:[ *_]{0,4}(?::|\n|$)|[^.\n:]{0,80}?\b(?:is|be|are)\b)", re.I),
-    re.compile(
-        r"\b(?:(?:correct|best|right|accurate|appropriate|likely|closest|expected) "
-        r"(?:answer|option|choice|statement|response|one|term)|answer)\b"
-        r"(?:[^.\n:]{0,120}?\b(?:is|be|are|was)\b|[^.\n:]{0,120}?:|[ *_]{0,4}$)",
-        re.I | re.M,
-    ),
-)
-_CONCLUDED = re.compile(
-    r"(?i)\b(?:therefore|thus|hence|so|conclu\w+|correct\w*|answer|best|must be|most)\b"
-)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*])|\n+")
-_BOLD = re.compile(r"\*\*(.{1,400}?)\*\*", re.S)
+    tail = pattern("questions").sub(lambda match: " " * len(match[0]), text[-2_000:].rstrip())
+    formula, number = ([None, *pattern(n).finditer(tail)][-1] for n in ("formula", "numeral"))
+    last = formula if formula and (not number or number.start() < formula.end()) else number
+    if last is None:
+        return NOTHING
+    if last is formula:
+        answer, method = formula[formula.lastindex].strip(), "last formula (guess)"
+    else:
+        several = pattern("several").search(tail)
+        answer, method = several[1] if several else last[0], "last number (guess)"
+    return Extraction(answer, method, last.end() < len(tail), guess=True)
 
 
 def options(question: str) -> dict[str, str]:
     """The options of a multiple-choice question: lines such as `(A) 3 m` or `B. 4 m`."""
-    return dict(_LISTED.findall(question))
+    return dict(pattern("listed").findall(question))
 
 
 def extract_choice(
@@ -258,13 +201,13 @@ def extract_choice(
         letter = named(line, known) or _opening(text[place : place + 800], known)
         if letter or (letter := _within(line, known)):
             return Extraction(letter, method, text[place:].rstrip("*_ .)}$\n")[-1:] != letter)
-    bold, lines = ("bold letter", _BOLD.findall(text)), ("line of an option", text.splitlines())
-    for method, pieces in (bold, lines):
+    places = {"bold letter": pattern("bold").findall(text), "line of an option": text.splitlines()}
+    for method, pieces in places.items():
         letters = {letter for piece in pieces if (letter := _opening(piece, known, whole=True))}
         if len(letters) == 1:
             return Extraction(letters.pop(), method)
-    sentences = [sentence for sentence in _SENTENCE.split(text) if sentence.strip()]
-    concluding = [s for s in reversed(sentences) if _CONCLUDED.search(s)] + sentences[:1]
+    sentences = [sentence for sentence in pattern("sentence_end").split(text) if sentence.strip()]
+    concluding = [s for s in reversed(sentences) if pattern("concluded").search(s)] + sentences[:1]
     for find, method in ((_within, "conclusion"), (_mentioned, "words of an option (guess)")):
         for sentence in concluding:
             if letter := find(sentence, known):
@@ -274,8 +217,7 @@ def extract_choice(
         return Extraction(letter, "first words", len(text.strip()) > 1)
     if boxes or (cued := extract_cued(text, after_cue)).answer is not None:
         return Extraction(boxes[-1], "boxed") if boxes else cued
-    alone = rf"(?<![A-Za-z\\])([{''.join(known)}])(?![A-Za-z'’]|(?<=[AI]) [a-z])"
-    lone = re.findall(alone, text[-2_000:])
+    lone = pattern("lone", "".join(known)).findall(text[-2_000:])
     return Extraction(lone[-1], "last letter (guess)", True, guess=True) if lone else NOTHING
 
 
@@ -292,21 +234,15 @@ def plain(text: str) -> str:
 
 def _statements(text: str, after_cue: bool) -> Iterator[tuple[int, str]]:
     """Where an answer is announced, the surest first."""
-    for pattern, name in zip(_ANNOUNCED, ("Final Answer:", "the answer is"), strict=True):
-        yield from ((match.end(), name) for match in reversed(list(pattern.finditer(text))))
-        if after_cue and name == "Final Answer:":
+    for name, announced in table("announced").items():
+        yield from ((m.end(), name) for m in reversed(list(re.finditer(announced, text))))
+        if after_cue and name == FINAL:
             yield 0, "after the forced cue"
 
 
 def _opening(text: str, known: Mapping[str, str], whole: bool = False) -> str | None:
     """The letter that a text opens with; `whole`: only with its own words or none after it."""
-    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\b", "", text[:900])
-    match = re.match(
-        rf"{_MARKS}(?:(?:option|choice|letter|answer)\s+)?{_MARKS}(?P<letter>[A-Ja-j])"
-        r"(?P<mark>[*_)\]}\"'”$]*[).:,;\]}*]|\s*(?:[-–—=]|$)|\s*\n|(?= ))[*_ ]*(?P<rest>.*)",
-        bare,
-        re.I,
-    )
+    match = pattern("opening").match(pattern("upright").sub("", text[:900]))
     if match is None or (letter := match["letter"].upper()) not in known:
         return None
     rest, words = plain(match["rest"]), plain(known[letter])
@@ -315,34 +251,22 @@ def _opening(text: str, known: Mapping[str, str], whole: bool = False) -> str | 
         return None
     if whole:
         return letter if not rest or own and match["mark"] else None
-    follows = re.match(r"(?:because|since|as|is (?:the )?(?:correct|right|best|answer)|,|\()", rest)
+    follows = pattern("reason").match(rest)
     return letter if match["mark"].strip() or not rest or own or follows and letter != "I" else None
 
 
 def _within(text: str, known: Mapping[str, str]) -> str | None:
     """The one letter that a sentence chooses: `"The answer is (B)." -> B`; None if in doubt."""
-    letters = "".join(known)
-    for pattern in (
-        rf"\*\*(?:option |choice )?\(?([{letters}])[).:]",
-        rf"\b(?:is|be|choose|answer|select|pick)\s+(?:\*\*)?(?:(?i:option|choice)\s+)?"
-        rf"\(?([{letters}])\b(?! [a-z])",
-        rf"\(?\b(?i:option|choice)\s+\(?([{letters}])\b",
-        rf"\(([{letters}])\)",
-        rf"(?<![A-Za-z])([{letters}])(?=[.,;:)]|$)",
-    ):
-        chosen = set(re.findall(pattern, text[:1_500]))
-        if len(chosen) == 1:
-            return chosen.pop()
+    for way in table("chosen"):
+        chosen = set(re.findall(way.replace("@", "".join(known)), text[:1_500]))
         if chosen:
-            return None
+            return chosen.pop() if len(chosen) == 1 else None
     return None
 
 
 def _mentioned(text: str, known: Mapping[str, str]) -> str | None:
     """The one option whose words stand in a sentence, and no other's."""
-    spoken = plain(text)
-    found = [k for k, words in known.items() if len(plain(words)) > 2 and plain(words) in spoken]
-    longest = [
-        k for k in found if not any(k != o and plain(known[k]) in plain(known[o]) for o in found)
-    ]
+    spoken, said = plain(text), {letter: plain(words) for letter, words in known.items()}
+    found = [k for k, words in said.items() if len(words) > 2 and words in spoken]
+    longest = [k for k in found if not any(k != o and said[k] in said[o] for o in found)]
     return longest[0] if len(longest) == 1 else None

@@ -9,9 +9,10 @@ records what was extracted and by which rule it was found and compared; a guess 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
 
 from s1core.errors import InputError
 from s1core.grading.countdown import check
@@ -19,20 +20,19 @@ from s1core.grading.equivalence import equivalent
 from s1core.grading.extraction import (
     ANY,
     extract_choice,
-    extract_expression,
+    extract_cued,
     extract_math,
     named,
     options,
 )
 from s1core.grading.verifier import Verdict
-from s1core.records import Generation, Grade, Problem, Status
+from s1core.records import Generation, Grade, Problem, Status, from_dict, read_recoverable
 
 Kind = Literal["math", "aime", "multiple_choice", "countdown"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-@dataclass(frozen=True, slots=True)
-class TextGrade:
+class TextGrade(NamedTuple):
     """Verdict on a text: the fields of `Grade` without the identity of a generation."""
 
     status: Status
@@ -55,15 +55,9 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
             f"generation of problem {generation.problem_key} graded against {problem.key}; "
             "pair them by problem key"
         )
-    verdict = grade_text(
-        problem,
-        generation.answer,
-        kind,
-        cut_off=generation.finish_reason == "length",
-        after_cue=generation.outcome != "ended",
-    )
-    status, extracted, method = verdict.status, verdict.extracted, verdict.method
-    return Grade(problem.key, generation.sample, status, extracted, method)
+    cut_off, after_cue = generation.finish_reason == "length", generation.outcome != "ended"
+    verdict = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
+    return Grade(problem.key, generation.sample, *verdict)
 
 
 def grade_text(
@@ -87,7 +81,7 @@ def grade_text(
         text = text.replace(question, "\n")
     known = options(question) if kind == "multiple_choice" else {}
     if kind == "countdown":
-        found = extract_expression(text, after_cue=after_cue)
+        found = extract_cued(text, after_cue, first_line=True)
     elif kind == "multiple_choice":
         found = extract_choice(text, known or ANY, after_cue=after_cue)
     else:
@@ -135,10 +129,68 @@ def grade_all(
     by_key = {problem.key: problem for problem in problems}
     grades = []
     for generation in generations:
-        if generation.problem_key not in by_key:
+        key = generation.problem_key
+        if key not in by_key:
             raise InputError(
-                f"no problem with key {generation.problem_key}; grade with the questions "
+                f"no problem with key {key}; grade with the questions "
                 "that the generations were made from"
             )
-        grades.append(grade(by_key[generation.problem_key], generation, kind))
+        grades.append(grade(by_key[key], generation, kind))
     return grades
+
+
+def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
+    """Generations of a JSONL file, and the number of a last line that a crash tore.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: a line other than a torn last one is damaged or no generation, or two lines
+            are the same sample of the same problem; the message starts with `path:line`.
+    """
+    rows, torn = read_recoverable(path)
+    generations: dict[tuple[str, int], Generation] = {}
+    for number, row in rows:
+        try:
+            generation = from_dict(Generation, row)
+        except (InputError, TypeError, KeyError) as error:
+            raise InputError(f"{path}:{number}: {error}") from error
+        key, sample = generation.problem_key, generation.sample
+        if (key, sample) in generations:
+            raise InputError(
+                f"{path}:{number}: problem {key} has sample {sample} twice; a file holds one run"
+            )
+        generations[key, sample] = generation
+    return list(generations.values()), torn
+
+
+def accuracy(grades: Sequence[Grade], questions: int) -> str:
+    """`"accuracy 56.8% [52.1, 61.4], n = 500"`, with what is missing or was cut off named.
+
+    Wilson's interval for one sample a question; for several, that of the mean over questions.
+    """
+    from scipy import stats
+
+    by_question: defaultdict[str, list[bool]] = defaultdict(list)
+    for verdict in grades:
+        by_question[verdict.problem_key].append(verdict.correct)
+    n, total = len(by_question), len(grades)
+    shares = [sum(row) / len(row) for row in by_question.values()]
+    mean = sum(shares) / n
+    if total == n:
+        right = sum(verdict.correct for verdict in grades)
+        low, high = stats.binomtest(right, n).proportion_ci(method="wilson")
+    else:
+        half = stats.sem(shares) * stats.t.ppf(0.975, n - 1) if n > 1 else 1.0
+        low, high = max(mean - half, 0.0), min(mean + half, 1.0)
+    status = [verdict.status for verdict in grades]
+    notes = {
+        "questions not answered at all": questions - n,
+        "samples missing": n * max(map(len, by_question.values())) - total,
+        "cut off": status.count("truncated"),
+        "without an answer": status.count("no_answer"),
+        "that could not be compared": status.count("not_compared"),
+    }
+    samples = "" if total == n else f" ({total} generations)"
+    return f"accuracy {mean:.1%} [{100 * low:.1f}, {100 * high:.1f}], n = {n}{samples}" + "".join(
+        f", {count} {name}" for name, count in notes.items() if count
+    )

@@ -3,8 +3,7 @@
 A small server process imports math-verify once and keeps a worker forked from itself. The worker
 answers one request at a time under a memory limit, an alarm that the kernel delivers even inside
 C code, and an audit hook that refuses to run text as code, start programs, open sockets or write
-files. A worker that dies, for whatever reason, is forked again, so a thousand hostile answers cost
-a thousand time limits at most and never the run; what it was asked "could not be compared".
+files. A worker that dies is replaced; what it was asked "could not be compared".
 """
 
 from __future__ import annotations
@@ -69,8 +68,8 @@ class Verifier:
 
     def _fresh(self, request: str) -> Verdict:
         for _ in range(2):
+            process = self._running()
             try:
-                process = self._running()
                 process.stdin.write(request + "\n")
                 process.stdin.flush()
                 if reply := process.stdout.readline():
@@ -78,9 +77,7 @@ class Verifier:
             except OSError:
                 pass
             self.close()
-        raise BackendError(
-            "the math-verify process does not start; is math-verify installed beside s1core?"
-        )
+        return Verdict(None, "worker died")
 
     def _running(self) -> subprocess.Popen[str]:
         # A fork of the caller must not share the pipes of its parent.
@@ -91,10 +88,14 @@ class Verifier:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
                 encoding="utf-8",
             )
             self._owner = os.getpid()
+            if not self._process.stdout.readline():
+                self.close()
+                raise BackendError(
+                    "the math-verify process does not start; is math-verify installed with s1core?"
+                )
         return self._process
 
 

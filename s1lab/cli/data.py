@@ -127,7 +127,7 @@ def report(
 ) -> None:
     """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
     from s1core.grading import grade_all
-    from s1core.grading.files import read_generations
+    from s1core.grading.grades import read_generations
     from s1lab.data import benchmarks
     from s1lab.evaluation.report import GradedRun
     from s1lab.evaluation.report import report as table
