@@ -64,7 +64,7 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     missing = [name for name in declared if name in required and name not in row]
     unknown = sorted(set(row) - set(declared))
     told = (("missing", missing), ("unknown", unknown))
-    if wrong := "; ".join(f"{what} {', '.join(names)}" for what, names in told if names):
+    if wrong := "; ".join(f"{what} {', '.join(n[:40] for n in names)}" for what, names in told if names):
         raise InputError(f"not a {kind.__name__}: {wrong}")
     return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
 
@@ -113,6 +113,8 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
             return from_dict(declared, value)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
+    if declared is Any:
+        return value
     if declared in _PLAIN:
         wanted, fits = _PLAIN[declared]
     elif origin is Literal:

@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from s1core.cli import main
 from s1core.errors import RunError
 from s1core.records import write_jsonl
 from s1core.sft.checkpoint import save_tokenizer
-from s1lab.spawn import spawn
+from s1lab.kinds.spawn import spawn
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
@@ -43,10 +44,17 @@ def folder(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: Any) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No GPU and one thread, here as in the processes of their own: sums depend on threads."""
+    import torch
+
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def command(folder: Path, out: Path, **settings: Any) -> list[str]:

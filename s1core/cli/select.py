@@ -75,6 +75,8 @@ def select(
     rows = list(read_jsonl(pool, PoolLine, left_out))
     if left_out:
         echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
+    if not rows:
+        raise InputError(f"{pool} holds no examples")
     encode = load_tokenizer(tokenizer) if tokenizer else None
     count = (lambda text: encode(text).input_ids) if encode else str.split
     candidates = [row.candidate(lambda text: len(count(text))) for row in rows]

@@ -157,7 +157,8 @@ def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
         key, sample = generation.problem_key, generation.sample
         if (key, sample) in generations:
             raise InputError(
-                f"{path}:{number}: problem {key} has sample {sample} twice; a file holds one run"
+                f"{path}:{number}: problem {key} has sample {sample} twice; a file holds one run, "
+                "so remove one"
             )
         generations[key, sample] = generation
     return list(generations.values()), torn

@@ -25,9 +25,9 @@ CHECKSUMS = "SHA256SUMS"
 def inside(root: str | Path, name: str) -> Path:
     """The path of a listed name in the folder `root`; InputError where it could lead elsewhere."""
     path, pure = Path(root), PurePosixPath(name)
-    odd = not pure.parts or pure.is_absolute() or ".." in pure.parts
+    odd = not pure.parts or pure.is_absolute() or ".." in pure.parts or len(name) > 255
     if odd or not name.isprintable() or "\\" in name or ":" in name:
-        raise InputError(f"{name!r} is no path inside {root}: it was neither read nor removed")
+        raise InputError(f"{name[:80]!r} is no path inside {root}: it was neither read nor removed")
     for part in pure.parts:
         path /= part
         if path.is_symlink():

@@ -19,8 +19,8 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
+from s1lab.kinds.spawn import LAUNCH_VARIABLE
 from s1lab.profiles import Profile
-from s1lab.spawn import LAUNCH_VARIABLE
 
 PER_HOST = 8  # GPUs of one host; a profile with more runs on several
 MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
