@@ -64,7 +64,8 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     missing = [name for name in declared if name in required and name not in row]
     unknown = sorted(set(row) - set(declared))
     told = (("missing", missing), ("unknown", unknown))
-    if wrong := "; ".join(f"{what} {', '.join(n[:40] for n in names)}" for what, names in told if names):
+    listed = (f"{what} {', '.join(n[:40] for n in names)}" for what, names in told if names)
+    if wrong := "; ".join(listed):
         raise InputError(f"not a {kind.__name__}: {wrong}")
     return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
 
