@@ -45,6 +45,7 @@ SEED = 0
 from myst_nb import glue
 from s1lab.figures.curves import method_panels
 from s1lab.figures.display import show
+from s1lab.figures.forests import comparison
 from s1lab.generations import tables
 from s1lab.runs import project_root
 
@@ -107,7 +108,20 @@ tables.shown(tables.cap_differences("fork", folder), "difference")
 tables.shown(tables.one_wait(folder, "model"), "gain", digits=2)
 
 # %%
-tables.shown(tables.one_wait(folder, "group"), "gain", digits=2)
+languages = tables.one_wait(folder, "group")
+tables.shown(languages.rename(columns={"group": "language"}), "gain", digits=2)
+
+# %% tags=["hide-input"]
+gains = languages.rename(columns={"group": "name", "gain": "accuracy"})
+show(
+    comparison(gains, metric="net gain", title="One Wait, by language", gaps=True),
+    "released-wait-languages",
+    alt="Net gain of one forced Wait among readable answers, by language, in points: "
+    + ", ".join(f"{row.name} {100 * row.accuracy:+.2f}" for row in gains.itertuples(index=False))
+    + ".",
+    caption="Answers mended less answers broken by one forced Wait, s1.1 at all sizes, with 95% "
+    "intervals. Logs: BatsResearch/crosslingual-test-time-scaling at 39ef97cd.",
+)
 
 # %% [markdown]
 # Of {glue:text}`released-readable` answers that can be read before and after the Wait,
@@ -130,6 +144,14 @@ tables.shown(tables.more_waits(folder)).drop(
 
 # %%
 tables.shown(tables.wait_gains(folder), "difference", digits=2)
+
+# %% [markdown]
+# The stored verdicts are another model's. A plain test beside them, whether the gold answer's words
+# stand in the response, agrees with nearly all of them; where it does not, the judge took another
+# wording for the same, or the words stand in a sentence that denies them:
+
+# %%
+tables.judged(folder)
 
 # %% [markdown]
 # ## Mathematics: the authors' own logs, recounted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,13 @@ def test_one_forced_wait_is_found_in_every_language_and_splits_the_thought(tmp_p
 
 
 def test_files_that_note_their_waits_and_score_files(tmp_path):
-    row = {"problem": "Who?", "grading": "C", "thinking_tokens": 9, "response": ""}
+    row = {"problem": "Who?", "answer": "Bob", "grading": "C", "thinking_tokens": 9}
+    row["response"] = ""
     row["append_wait_place"] = [3, 5]
     (found,) = read(tmp_path, "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl", row)
     assert (found.model, found.condition, found.status) == ("Qwen3-8B", "2", "no_answer")
     assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, 1)
+    assert found.method == "gold not in the answer"
 
     code = "a b<|end_of_thought|> \\boxed{033}"
     row = {"question": "q", "gt": "33", "code": [code], "score": [True]}
@@ -207,7 +210,7 @@ def test_the_committed_outcomes_are_what_the_files_give(data_dir):
     from s1lab.generations.outcomes import recompute
 
     folder = data_dir / "generations"
-    tokenizer = data_dir / "qwen2.5-tokenizer"
-    if not folder.is_dir() or not tokenizer.exists():
-        pytest.skip("needs the generations and Qwen2.5's tokenizer beside them")
+    tokenizer = os.environ.get("QWEN_TOKENIZER", "")
+    if not folder.is_dir() or not tokenizer:
+        pytest.skip("needs the generations, and QWEN_TOKENIZER with Qwen2.5's tokenizer.json")
     assert differences(recompute(folder, tokenizer), COMMITTED) == []

@@ -212,8 +212,10 @@ def _noted_waits(row: Row, _: str, file: str) -> Draft:
     """Files that note where each Wait was put, and another model's verdict (A, B or C)."""
     model, _, waits = Path(file).stem.split("_")
     verdicts = {"A": "correct", "B": "wrong", "C": "no_answer"}
+    gold, said = (" ".join(str(row[n]).casefold().split()) for n in ("answer", "response"))
     return {
         "set": "simpleqa",
+        "method": "gold in the answer" if gold in said else "gold not in the answer",
         "model": model,
         "condition": waits.removeprefix("exd"),
         "question": question_key(row["problem"]),

@@ -98,8 +98,9 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
     """What one forced Wait did to answers that can be read before and after it.
 
     Columns: `by` ("model", "group" for language, "condition" for how the language was asked for),
-    traces, readable, right_before, mended (wrong, then right), broken (right, then wrong), and the
-    net gain among the readable with its interval.
+    traces, found (the place of the Wait is known), readable, right_before, mended (wrong, then
+    right), broken (right, then wrong), unchanged, and the net gain among the readable with its
+    interval over traces.
     """
     of = table("mgsm", folder)
     rows = []
@@ -107,8 +108,10 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
         seen = part[(part.before != "") & (part.status != "no_answer")]
         before, after = ((seen[name] == "correct").to_numpy() for name in ("before", "status"))
         gap = paired_bootstrap(after, before, seed=0)
-        counts = {"traces": len(part), "readable": len(seen), "right_before": int(before.sum())}
-        counts |= {"mended": int((after & ~before).sum()), "broken": int((before & ~after).sum())}
+        counts = {"traces": len(part), "found": int((part.waits > 0).sum()), "readable": len(seen)}
+        counts |= {"right_before": int(before.sum()), "mended": int((after & ~before).sum())}
+        counts |= {"broken": int((before & ~after).sum())}
+        counts |= {"unchanged": int((after == before).sum())}
         ends = {"gain": gap.estimate, "low": gap.low, "high": gap.high}
         rows.append({by: value} | counts | ends)
     return pd.DataFrame(rows)
@@ -128,6 +131,14 @@ def more_waits(folder: Path) -> pd.DataFrame:
         for row in found.itertuples()
     ]
     return found.join(pd.DataFrame(pairs).add_prefix("pair_"))
+
+
+def judged(folder: Path) -> pd.DataFrame:
+    """SimpleQA's stored verdicts beside a plain test: do the gold's words stand in the answer?"""
+    of = table("simpleqa", folder)
+    stored = of.status.map({"correct": "A, right", "wrong": "B, wrong", "no_answer": "C, neither"})
+    counts = pd.crosstab(stored.rename("stored verdict"), of.method)
+    return counts.reset_index().rename_axis(columns=None)
 
 
 def recounted(folder: Path) -> pd.DataFrame:
