@@ -215,3 +215,51 @@ def test_a_profile_that_is_none_is_refused_by_every_command(name, command, place
         given = "p.yaml"
     refused("s1lab", [command, given], capsys, place)
     assert not (place / "results").exists()
+
+
+# ------------------------------------------------------------------------- hostile text, shown
+
+ESCAPES = "\x1b]0;t\x07\x1b[2J\u202e\x9b31m\x00\r\x08"
+NAME = "f\x1b[31m\u202e.jsonl"
+LOG = {"question": f"q{ESCAPES}", "gold": f"7{ESCAPES}", "response": f"It is {ESCAPES} 8."}
+
+
+def shown(app: str, given: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """All that a command line shows, whether it refuses or not."""
+    code: Any = 0
+    try:
+        core.run(APPS[app].app, app, given)
+    except SystemExit as ended:
+        code = ended.code
+    said = capsys.readouterr()
+    return said.out + said.err + (code if isinstance(code, str) else "")
+
+
+@pytest.mark.parametrize(
+    ("app", "given"),
+    [
+        ("s1lab", f"regrade {NAME} --disagreements"),
+        ("s1lab", f"regrade {NAME} --verdict {ESCAPES[1:4]}"),
+        ("s1lab", f"report {NAME} --input problems.jsonl"),
+        ("s1lab", f"annotate distill {NAME} --base-url http://127.0.0.1:9/v1 --model m "
+         f"--output {NAME}.out --yes"),
+        ("s1lab", f"export {NAME} --source {ESCAPES[2:6]}"),
+        ("s1lab", f"plan {NAME}"),
+        ("s1lab", f"runs show {NAME} --store ."),
+        ("s1lab", f"loop harness --model {NAME} --input problems.jsonl --output o.jsonl"),
+        ("s1lab", f"loop {NAME} --model pocket-small --input {NAME} --output o.jsonl"),
+        ("s1lab", f"generations {NAME} --tokenizer {NAME}"),
+        ("s1core", f"generate --model {NAME} --input {NAME} --output {NAME}.out"),
+        ("s1core", f"generate --model pocket-small --benchmark {NAME} --output o.jsonl"),
+        ("s1core", f"grade {NAME} --input {NAME}"),
+        ("s1core", f"select {NAME} --against {NAME} --output {NAME}.out --size 1"),
+        ("s1core", f"sft --model {NAME} --data {NAME} --output run"),
+        ("s1core", f"demo --model {NAME}"),
+    ],
+)  # fmt: skip
+def test_no_command_shows_a_raw_escape(app, given, place, capsys):
+    Path(NAME).write_text(json.dumps(LOG) + "\n" + json.dumps({**LOG, "correct": True}) + "\n")
+    text = shown(app, [w for w in given.replace("\x00", "").split(" ") if w], capsys)
+    assert text.strip()
+    raw = [c for c in text if not c.isprintable() and c not in "\n\t\r"]
+    assert not raw, (raw, text)
