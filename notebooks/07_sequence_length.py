@@ -88,7 +88,7 @@ ours = [
         "examples cut": f"{cut.truncated / len(cut.examples):.0%}",
         "answers lost": f"{cut.answers_lost / len(cut.examples):.0%}",
         "answers cut": f"{cut.answers_cut / len(cut.examples):.0%}",
-        "tokens left": f"{cut.tokens / encoded[full].tokens:.0%}",
+        "tokens left": f"{sum(cut.lengths) / sum(encoded[full].lengths):.0%}",
     }
     for tokens, cut in encoded.items()
 ]
