@@ -146,9 +146,10 @@ tables.shown(tables.more_waits(folder)).drop(
 tables.shown(tables.wait_gains(folder), "difference", digits=2)
 
 # %% [markdown]
-# The stored verdicts are another model's. A plain test beside them, whether the gold answer's words
-# stand in the response, agrees with nearly all of them; where it does not, the judge took another
-# wording for the same, or the words stand in a sentence that denies them:
+# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand
+# in the response? Hardly ever where the judge says wrong or not attempted (there the response names
+# the gold on its way to another answer). Of those judged right many say it in other words, without a
+# hyphen, a title or a state, and the judge was right to take them:
 
 # %%
 tables.judged(folder)
