@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
+from s1core.errors import InputError, S1Error
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem
 
@@ -93,8 +94,12 @@ class S1Core(LM):
         return texts
 
     def loglikelihood(self, requests: list[Instance]) -> list[Any]:
-        """Not defined: a thought stands between the question and the answer."""
-        raise NotImplementedError(
+        """Refused: a thought stands between the question and the answer.
+
+        Raises:
+            InputError: always; no task of this kind can be run.
+        """
+        raise InputError(
             "s1core answers after thinking, so it scores no continuations; "
             "choose a task with output_type generate_until"
         )
@@ -138,4 +143,7 @@ def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:
 if __name__ == "__main__":
     from lm_eval.__main__ import cli_evaluate
 
-    cli_evaluate()
+    try:
+        cli_evaluate()
+    except S1Error as error:
+        raise SystemExit(f"Error: {error}") from None

@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed (extra: harness)")
 
+from s1core.errors import InputError  # noqa: E402
+
 TASK = """
 task: sums
 dataset_path: json
@@ -101,7 +103,7 @@ def test_scoring_continuations_is_refused_with_a_reason(tiny_model, tiny_tokeniz
     from s1lab.harness import S1Core
 
     model = S1Core("", backend=HFBackend(tiny_model, tiny_tokenizer))
-    with pytest.raises(NotImplementedError, match="generate_until"):
+    with pytest.raises(InputError, match="generate_until"):
         model.loglikelihood([])
-    with pytest.raises(NotImplementedError, match="generate_until"):
+    with pytest.raises(InputError, match="generate_until"):
         model.loglikelihood_rolling([])

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from s1core.records import Problem, printable, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
+    from s1core.records import Generation, Grade
 
 LARGE = 2**31 - 1
 """The most that any whole number on the command line may be."""
@@ -131,6 +133,26 @@ def read_problems(
             asked = f"the question {problem.question[:60]!r}"
             raise InputError(f"{path or benchmark} has two answers for {asked}; remove one")
     return problems
+
+
+def read_graded(
+    paths: list[Path], problems: list[Problem], kind: str, benchmark: str
+) -> Iterator[tuple[Path, list[Generation], list[Grade]]]:
+    """Files of generations, each with its grades; `kind` "" is the benchmark's own, else math.
+
+    Raises:
+        InputError: an unknown kind, a file without generations, or one of other problems.
+    """
+    from s1core.grading.grades import grade_all, read_generations
+
+    kind = kind or (find_benchmark(benchmark)[1].kind if benchmark else "math")
+    for path in paths:
+        made, torn = read_generations(path)
+        if torn is not None:
+            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
+        if not made:
+            raise InputError(f"{path} holds no generations")
+        yield path, made, grade_all(problems, made, kind)  # type: ignore[arg-type] - checked there
 
 
 def check_engine(engine: str, url: str, tokenizer: str, context_length: int | None) -> None:

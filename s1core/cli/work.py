@@ -81,21 +81,14 @@ def grade(
 
     Example: s1core grade out.jsonl --benchmark countdown
     """
-    from s1core.grading.grades import accuracy, grade_all, read_generations
+    from s1core.grading.grades import accuracy
 
     if output is not None:
         options.check_output(output, input, *generations)
     problems = options.read_problems(input, benchmark, data_dir, None)
-    kind = kind or (options.find_benchmark(benchmark)[1].kind if benchmark else "math")
     every: list[Any] = []
     lines: list[str] = []
-    for path in generations:
-        made, torn = read_generations(path)
-        if torn is not None:
-            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
-        if not made:
-            raise InputError(f"{path} holds no generations")
-        grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
+    for path, _, grades in options.read_graded(generations, problems, kind, benchmark):
         lines.append(f"{path}: {accuracy(grades, len(problems))}")
         every += grades
     if output is not None:

@@ -126,23 +126,12 @@ def report(
     form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
 ) -> None:
     """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
-    from s1core.grading import grade_all
-    from s1core.grading.grades import read_generations
-    from s1lab.data import benchmarks
     from s1lab.evaluation.report import GradedRun
     from s1lab.evaluation.report import report as table
 
-    if not kind:
-        kind = benchmarks.benchmark(benchmark).kind if benchmark else "math"
     problems = options.read_problems(input, benchmark, data_dir, None)
     runs = []
-    for path in generations:
-        made, torn = read_generations(path)
-        if torn is not None:
-            echo(f"{path}:{torn}: torn by a crash, left out", err=True)
-        if not made:
-            raise InputError(f"{path} holds no generations")
-        grades = grade_all(problems, made, kind)  # type: ignore[arg-type] - grade_all checks it
+    for path, made, grades in options.read_graded(generations, problems, kind, benchmark):
         beside, limit = settings_path(path), None
         if beside.exists():  # `generate` made it
             limit = json.loads(beside.read_text())["budget"]["max_thinking"]
