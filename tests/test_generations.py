@@ -12,7 +12,7 @@ import pytest
 from s1core.errors import InputError
 from s1lab.audit.published import accuracy_of
 from s1lab.generations import files, tables
-from s1lab.generations.outcomes import counter, differences, table, write
+from s1lab.generations.files import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
 
 SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
@@ -207,7 +207,7 @@ def test_runs_that_are_the_same_do_not_differ():
 
 @pytest.mark.slow
 def test_the_committed_outcomes_are_what_the_files_give(data_dir):
-    from s1lab.generations.outcomes import recompute
+    from s1lab.generations.files import recompute
 
     folder = data_dir / "generations"
     tokenizer = os.environ.get("QWEN_TOKENIZER", "")

@@ -139,11 +139,11 @@ def generations(
 ) -> None:
     """Recompute every outcome of the released models from their logged generations (2 minutes)."""
     from s1core.errors import RunError
-    from s1lab.generations import outcomes
+    from s1lab.generations import files
 
-    made = outcomes.recompute(folder, tokenizer, note)
+    made = files.recompute(folder, tokenizer, note)
     if not check:
-        outcomes.write(made, output)
-    elif changed := outcomes.differences(made, output):
+        files.write(made, output)
+    elif changed := files.differences(made, output):
         raise RunError(f"{output}: {', '.join(changed)} differ from what was computed here")
     options.echo(f"{output}: {len(made)} files, {'as' if check else ''} computed from {folder}")

@@ -1,23 +1,25 @@
 """What can be said about the published s1K from its questions alone.
 
 `s1k_audit.json` keeps it (counts and keys, no question's text) for machines without the data.
+Near-duplicates of benchmark questions are reported, not dropped: shared 8-grams miss a paraphrase
+and catch a formula of speech (`where $m$ and $n$ are relatively prime positive integers`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from s1core.records import Problem
+from s1core.records import Problem, question_key
 from s1core.selection import BenchmarkIndex, Funnel, jaccard
 from s1lab.audit.published import published
 from s1lab.data.load import benchmark_questions, problems
 from s1lab.data.mirror import Mirror
-from s1lab.data.near_duplicates import near_duplicates
 from s1lab.data.sources import source, table7_name
 
 AUDIT_FILE = Path(__file__).with_name("s1k_audit.json")
@@ -86,3 +88,42 @@ def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> 
         "by_source": _by_source(p.source for p, _ in found),
         "most_common": [list(pair) for pair in grams.most_common(3)],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """A pool question and the benchmark question most like it, by key, and how alike they are."""
+
+    key: str
+    benchmark: str
+    benchmark_key: str
+    similarity: float
+
+
+def shingles(question: str) -> frozenset[str]:
+    """Runs of three words (letters and digits, lower case); all words when there are fewer.
+
+    `"Find x, y and z!" -> {"find x y", "x y and", "y and z"}`
+    """
+    words = re.findall(r"[^\W_]+", question.lower())
+    runs = (" ".join(words[i : i + 3]) for i in range(max(len(words) - 2, 1)))
+    return frozenset(run for run in runs if run)
+
+
+def near_duplicates(
+    problems: Iterable[Problem], benchmarks: Mapping[str, Iterable[str]], threshold: float = 0.5
+) -> list[NearDuplicate]:
+    """Pool questions at least `threshold` similar to a benchmark question, most similar first.
+
+    `threshold` is a Jaccard similarity of shingles in (0, 1]: 1 is the same words in the same order
+    up to punctuation. Of equally similar benchmark questions the first is named.
+    """
+    listed = [(name, question_key(q), shingles(q)) for name, of in benchmarks.items() for q in of]
+    near: list[NearDuplicate] = []
+    for problem in problems:
+        own = shingles(problem.question)
+        alike = [len(own & there) / (len(own | there) or 1) for *_, there in listed]
+        best = max(range(len(alike)), key=alike.__getitem__)
+        if alike[best] >= threshold:
+            near.append(NearDuplicate(problem.key, *listed[best][:2], alike[best]))
+    return sorted(near, key=lambda n: (-n.similarity, n.key))

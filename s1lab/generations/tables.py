@@ -15,7 +15,7 @@ from scipy import stats
 
 from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
-from s1lab.generations.outcomes import AGGREGATES, table
+from s1lab.generations.files import AGGREGATES, table
 
 FOLDER = "generations"  # below `results/`
 MEASURES = {"thinking_tokens": ("thinking_tokens", "mean"), "cut": ("cut", "sum")}
