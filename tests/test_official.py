@@ -9,7 +9,7 @@ from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab.official import loops as compat
-from s1lab.official.engine import BackendEngine, LoopCrash, Output
+from s1lab.official.engine import LoopCrash, LoopEngine, Output
 from s1lab.official.loops import DEPARTURES, HarnessSettings
 from tests.helpers import tiny_tokenizer
 
@@ -153,7 +153,7 @@ def test_the_loops_run_on_any_backend_and_agree_with_the_specification_where_the
     backend = ScriptedBackend(tokenizer, policy)
     budget = Budget(100, num_ignore=1, max_answer=30)
     (spec,) = generate(backend, [problem], budget)
-    engine = BackendEngine(ScriptedBackend(tokenizer, policy))
+    engine = LoopEngine(ScriptedBackend(tokenizer, policy))
     # The harness's think prefix has no line break, so give it one to start level.
     bare = prompt[: -len(ids("<|im_start|>think\n"))]
     engine.tokenizer = tokenizer
@@ -182,7 +182,7 @@ def test_a_loop_gives_generations_that_can_be_graded(loop):
 
 
 def test_stop_strings_of_several_tokens_are_refused():
-    engine = BackendEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
+    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
     with pytest.raises(ValueError, match="is not one token"):
         harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
 
@@ -190,7 +190,7 @@ def test_stop_strings_of_several_tokens_are_refused():
 def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused():
     """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
-    engine = BackendEngine(backend)
+    engine = LoopEngine(backend)
     (output,) = engine.generate([compat.LoopRequest(tuple(range(10, 17)), 32_768)])
     assert (len(output.token_ids), output.finish_reason) == (13, "length")
     with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):

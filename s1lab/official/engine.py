@@ -1,13 +1,10 @@
-"""What the official loops ask of an engine, recorded: requests, outputs, results.
-
-`BackendEngine` runs the loops on any backend.
-"""
+"""What the official loops ask of an engine, recorded: requests, outputs, results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from s1core.backends.base import Backend, SamplingParams
 from s1core.errors import BackendError
@@ -44,14 +41,6 @@ class Output:
     finish_reason: Literal["stop", "length"]
 
 
-class LoopEngine(Protocol):
-    """vLLM's `LLM.generate`, as far as the loops use it: one output per request."""
-
-    tokenizer: Any
-
-    def generate(self, requests: Sequence[LoopRequest]) -> list[Output]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class LoopResult:
     """What a loop did for one prompt."""
@@ -63,8 +52,9 @@ class LoopResult:
     answer: str  # the text of the last output
 
 
-class BackendEngine:
-    """Run the loops on any backend; every request is kept in `requests`."""
+class LoopEngine:
+    """vLLM's `LLM.generate` on any backend, as far as the loops use it: one output per request, and
+    every request kept in `requests`."""
 
     def __init__(self, backend: Backend, seed: int = 0) -> None:
         self.backend, self.tokenizer, self.seed = backend, backend.tokenizer, seed

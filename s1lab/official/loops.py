@@ -11,23 +11,25 @@ lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from s1core.backends.base import Backend
 from s1core.backends.sampling import row_seed
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
-from s1lab.official import engine as engines
 from s1lab.official.engine import (
     CUE,
     END,
+    MARK,
     SCRIPT_TOKENS,
+    START,
+    TURN_END,
     LoopEngine,
     LoopRequest,
     LoopResult,
     Output,
 )
-from s1lab.official.harness import HarnessSettings, harness
 
 README_TOKENS = 32_000
 
@@ -51,15 +53,15 @@ def generate_script(engine: LoopEngine, prompt: str, ignore: str = "Wait") -> Lo
 def _strings(
     engine: LoopEngine, prompt: str, left: int, waits: int, ignore: str, *, shrinks: bool
 ) -> LoopResult:
-    end = tuple(encode(engine.tokenizer, engines.TURN_END))
-    stops = (*encode(engine.tokenizer, engines.MARK), *end)
+    end = tuple(encode(engine.tokenizer, TURN_END))
+    stops = (*encode(engine.tokenizer, MARK), *end)
     requests: list[LoopRequest] = []
 
     def ask(request: LoopRequest) -> Output:
         requests.append(request)
         return engine.generate([request])[0]
 
-    prompt += engines.START
+    prompt += START
     begin = len(prompt)
     output = ask(LoopRequest(prompt, left, 0, stops))
     for _ in range(waits):
@@ -72,6 +74,92 @@ def _strings(
     answer, thinking = ask(LoopRequest(prompt, SCRIPT_TOKENS, 0, end)), prompt[begin:]
     ids = tuple(encode(engine.tokenizer, thinking))
     return LoopResult(tuple(requests), prompt, ids, thinking, answer.text)
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessSettings:
+    """The harness's generation settings, by its own names where it has them.
+
+    `max_tokens_thinking` may be "auto": what the longest prompt of the batch leaves, less 100.
+    `stop` is the task's own stop strings, `max_gen_toks` the answer's limit.
+    """
+
+    max_tokens_thinking: int | Literal["auto"] = "auto"
+    thinking_n_ignore: int = 0
+    thinking_n_ignore_str: str = ""
+    until_thinking: tuple[str, ...] = (MARK,)
+    stop: tuple[str, ...] = (TURN_END,)
+    max_gen_toks: int = SCRIPT_TOKENS
+    max_model_len: int = SCRIPT_TOKENS
+    temperature: float = 0.0
+
+
+@dataclass(slots=True)
+class _Row:
+    prompt: list[int]
+    thinking: list[int] = field(default_factory=list)
+    text: str = ""
+    stopped: bool = True
+    requests: list[LoopRequest] = field(default_factory=list)
+
+
+def harness(
+    engine: LoopEngine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
+) -> list[LoopResult]:
+    """The harness's loop: ids, a batch at a time, each round with the whole cap.
+
+    Without Waits one round, which ends at stop strings; with n of them n + 1 rounds by stop ids,
+    and whoever hits the cap leaves early. The answer follows the delimiter, with the cue where the
+    last round stopped by length.
+
+    Raises:
+        LoopCrash: every sequence ran to its cap before the last round, so that the next batch is
+            empty.
+    """
+    start, end, end_cue, newline, ignore = (
+        encode(engine.tokenizer, text)
+        for text in (START, END, END + CUE, "\n", settings.thinking_n_ignore_str)
+    )
+    rows = [_Row([*prompt, *start]) for prompt in prompts]
+    cap, waits = settings.max_tokens_thinking, settings.thinking_n_ignore
+    if cap == "auto":
+        longest = max(map(len, prompts), default=0)
+        cap = settings.max_model_len - longest - len(start) - len(end_cue) - 100
+    request = LoopRequest((), cap, temperature=settings.temperature)
+    strings = (*settings.stop, *settings.until_thinking)
+    if waits:
+        ids = tuple(encode(engine.tokenizer, string)[0] for string in strings)
+        thought = replace(request, min_tokens=1, stop_token_ids=ids)
+    else:
+        thought = replace(request, stop=strings)
+    live = rows
+    for left in range(waits, -1, -1):
+        for row, output in zip(live, _ask(engine, live, thought), strict=True):
+            row.stopped = output.finish_reason == "stop"
+            row.thinking += output.token_ids[:-1] if row.stopped else output.token_ids
+            row.text += output.text
+        live = [row for row in live if row.stopped]
+        for row in live if left else ():
+            row.thinking += ignore
+            row.text += settings.thinking_n_ignore_str
+    # The ids are cut to the cap; the text keeps what was cut.
+    counted = [tuple(row.thinking[:cap]) for row in rows]
+    for row, ids in zip(rows, counted, strict=True):
+        cue = end_cue if row.text.endswith("\n") else [*newline, *end_cue]
+        row.thinking = [*ids, *(end if row.stopped else cue)]
+    answer = replace(request, max_tokens=settings.max_gen_toks, stop=settings.stop)
+    answers = _ask(engine, rows, answer)
+    return [
+        LoopResult(tuple(row.requests), (*row.prompt, *row.thinking), ids, row.text, output.text)
+        for row, ids, output in zip(rows, counted, answers, strict=True)
+    ]
+
+
+def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list[Output]:
+    batch = [replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows]
+    for row, made in zip(rows, batch, strict=True):
+        row.requests.append(made)
+    return engine.generate(batch)
 
 
 def run(
@@ -96,7 +184,7 @@ def run(
     asked = (problem.question for problem in problems)
     prompts = [prompt_ids("s1", tokenizer, question, thinking=False) for question in asked]
     own = row_seed(seed, problems[0].key, 0) if problems else seed
-    engine = engines.BackendEngine(backend, own >> 1)
+    engine = LoopEngine(backend, own >> 1)
     if loop == "harness":
         results = harness(engine, prompts, settings)
     else:
