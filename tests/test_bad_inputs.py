@@ -6,6 +6,7 @@ Options are found in the command lines themselves, so a new one is tried as soon
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +16,17 @@ import pytest
 import typer
 
 from s1core import cli as core
+from s1core.records import Example, Problem, Trace, to_json
 from s1lab import cli as lab
 
 APPS = {"s1core": core, "s1lab": lab}
 HUGE = "9" * 40
 
+PROBLEM = Problem("What is 1 + 1?", "2")
 GOOD = {
-    "problems.jsonl": '{"question": "What is 1 + 1?", "answer": "2"}\n',
+    "problems.jsonl": to_json(PROBLEM) + "\n",
     "generations.jsonl": "",
-    "examples.jsonl": json.dumps(
-        {
-            "problem": {"question": "What is 1 + 1?", "answer": "2"},
-            "trace": {"thinking": "One and one.", "attempt": "2"},
-        }
-    )
-    + "\n",
+    "examples.jsonl": to_json(Example(PROBLEM, Trace("One and one.", "2"))) + "\n",
 }
 
 
@@ -50,6 +47,13 @@ def commands() -> list[tuple[str, str, Any]]:
     ]
 
 
+NOT_ZERO = (
+    "--samples --limit --batch-size --max-answer --context-length --size --ngram --epochs --lr "
+    "--rpm --max-seq-len --top-p --concurrency --max-tokens --jobs --count"
+).split()
+TOO_MUCH = {"--lr": "1.1", "--top-p": "1.1", "--temperature": "1e30", "--epochs": "10001"}
+
+
 def bad_numbers() -> Iterator[tuple[str, str, str, str]]:
     """(app, command, option, value) for every option that takes a number."""
     for app, words, command in commands():
@@ -58,9 +62,11 @@ def bad_numbers() -> Iterator[tuple[str, str, str, str]]:
             if kind not in (int, float):
                 continue
             values = ["-1", "nan", "inf", "-inf", "1e400", HUGE, f"-{HUGE}", "two", "", "0x10"]
-            values += ["1.5"] if kind is int else []
+            values += ["9" * 5000, *(["1.5"] if kind is int else [])]
+            name = option.opts[0]
+            values += ["0"] * (name in NOT_ZERO) + TOO_MUCH.get(name, "").split()
             for value in values:
-                yield app, words, option.opts[0], value
+                yield app, words, name, value
 
 
 def arguments(words: str, command: Any) -> list[str]:
@@ -111,6 +117,15 @@ def refused(app: str, given: list[str], capsys: pytest.CaptureFixture[str], plac
     assert "Traceback" not in text and len(text) < 4_000
     assert {k: v for k, v in files(place).items() if k in before} == before
     return text
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    for app, words, _ in commands():
+        with pytest.raises(SystemExit) as ended:
+            core.run(APPS[app].app, app, [*words.split(), "--help"])
+        shown = capsys.readouterr().out
+        assert ended.value.code == 0 and "Example" in shown and f"{app} {words}" in shown, words
+    assert len(commands()) == 27
 
 
 NUMBERS = sorted(set(bad_numbers()))
@@ -187,6 +202,32 @@ def test_a_file_that_is_not_what_it_should_be_is_one_sentence(content, reader, p
     text = refused(app, given, capsys, place)
     assert "bad.jsonl" in text or "generations.jsonl" in text, text
     assert not (place / "out.jsonl").exists() and not (place / "o.jsonl").exists()
+
+
+WRITERS = {
+    "s1core generate": "--model pocket-small --input problems.jsonl",
+    "s1core grade": "generations.jsonl --input problems.jsonl",
+    "s1core select": "problems.jsonl --size 1",
+    "s1lab annotate distill": "problems.jsonl --base-url http://127.0.0.1:9/v1 --model m --yes",
+    "s1lab loop harness": "--model pocket-small --input problems.jsonl",
+}
+OUTPUTS = {
+    **dict.fromkeys(("problems.jsonl", "./problems.jsonl", "link", "hard"), "is an input too"),
+    **dict.fromkeys(("", ".", "/", "/dev/null", "folder", "pipe"), "is not a regular file"),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("output, said", OUTPUTS.items())
+def test_an_output_is_a_regular_file_and_no_input(writer, output, said, place, capsys):
+    Path("link").symlink_to("problems.jsonl")
+    Path("hard").hardlink_to("problems.jsonl")
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    app, *words = writer.split()
+    assert said in refused(
+        app, [*words, *WRITERS[writer].split(), "--output", output], capsys, place
+    )
 
 
 PROFILES = ("", "..", "../victim", "/etc/passwd", "nope", "a/b", "missing.yaml", "CON\x00", "~")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1core.records import Problem, question_key
-from s1lab.data.load import benchmark_questions, problems
 from s1lab.data.audit import near_duplicates, shingles
+from s1lab.data.load import benchmark_questions, problems
 
 questions = st.lists(st.sampled_from("a b B! c, d2 $x$".split()), max_size=9).map(" ".join)
 
