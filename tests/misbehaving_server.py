@@ -25,28 +25,21 @@ REPLIES = [name for name, line in BEHAVIOURS.items() if line["to"] == "POST"]
 MODELS = [name for name in BEHAVIOURS if name not in REPLIES]
 
 
-class Server(socketserver.ThreadingTCPServer):
-    """Serves behaviours; `asked` has the path of every request."""
+class Handler(socketserver.StreamRequestHandler):
+    """One request, answered by playing parts."""
 
-    daemon_threads = allow_reuse_address = True
-
-    def __init__(self, host: str = "127.0.0.1", other: str = "") -> None:
-        super().__init__((host, 0), _Handler)
-        self.other, self.asked = other, []
-        self.url = f"http://{host}:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError, IndexError):
             path = self.rfile.readline().decode().split()[1]
             lines = iter(lambda: self.rfile.readline().decode().strip(), "")
             headers = {name.lower(): value for name, _, value in (x.partition(": ") for x in lines)}
-            self.rfile.read(int(headers.get("content-length", 0)))
+            body = self.rfile.read(int(headers.get("content-length", 0)))
             self.server.asked.append(path)
             self.authorization = headers.get("authorization", "")
-            self.play(BEHAVIOURS[path.split("/")[1]]["parts"])
+            self.play(self.parts(path, body))
+
+    def parts(self, path: str, body: bytes) -> list[Any]:
+        return BEHAVIOURS[path.split("/")[1]]["parts"]
 
     def play(self, parts: list[Any]) -> None:
         for part in parts:
@@ -65,3 +58,15 @@ class _Handler(socketserver.StreamRequestHandler):
                 while True:
                     self.play(part["ever"])
                     time.sleep(part["pause"])
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Serves behaviours; `asked` has the path of every request."""
+
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self, host: str = "127.0.0.1", other: str = "", handler: type = Handler) -> None:
+        super().__init__((host, 0), handler)
+        self.other, self.asked = other, []
+        self.url = f"http://{host}:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -31,7 +30,7 @@ from s1lab.annotation.tasks import (
     read_taxonomy,
 )
 from s1lab.cli import app
-from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES
+from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES, ChatServer
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "secret-key-0123"
@@ -41,40 +40,29 @@ TAXONOMY = {
 }
 
 
-class Server:
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "requests.jsonl"
-        command = [sys.executable, str(ROOT / "tests" / "chat_server.py"), str(self.log)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}/v1"
-
+class Server(ChatServer):
     def requests(self) -> list[dict]:
         """The requests of this test."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()[self.seen :]]
+        return self.log[self.seen :]
 
     def config(self, attempts=6, timeout=10.0, **changes) -> ChatConfig:
-        retry = Retry(attempts, timeout, wait=0.01, longest_wait=0.5)
-        return ChatConfig(
-            self.url, "teacher", retry=retry, key_variable="S1CORE_TEST_KEY", **changes
-        )
+        changes |= {"retry": Retry(attempts, timeout, wait=0.01, longest_wait=0.5)}
+        return ChatConfig(f"{self.url}/v1", "teacher", key_variable="S1CORE_TEST_KEY", **changes)
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("chat"))
-    yield running
-    running.process.terminate()
-    running.process.wait()
+def running():
+    return Server()
 
 
 @pytest.fixture
-def server(process, monkeypatch, request):
+def server(running, monkeypatch, request):
     for name in ("S1CORE_TEST_KEY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    process.seen = len(process.log.read_text().splitlines())
+    running.seen = len(running.log)
     # A question is answered as its directives say once; texts of other tests are other questions.
-    process.name = request.node.name.translate(str.maketrans("[]", "()"))
-    return process
+    running.name = request.node.name.translate(str.maketrans("[]", "()"))
+    return running
 
 
 def ask(server, *texts):
@@ -246,7 +234,7 @@ def test_a_job_killed_in_the_middle_goes_on_where_it_was_and_runs_alone(server, 
         "annotate(questions, ChatConfig(sys.argv[1], 'teacher', concurrency=2), sys.argv[2],\n"
         "         lambda reply: reply.content)"
     )
-    arguments = [sys.executable, "-c", code, server.url, str(path), server.name]
+    arguments = [sys.executable, "-c", code, f"{server.url}/v1", str(path), server.name]
     child = subprocess.Popen(arguments, cwd=ROOT)
     deadline = time.monotonic() + 20
     while (not path.exists() or path.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
@@ -337,7 +325,7 @@ def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path, changes):
 
 def run(server, task, source, output, *more):
     arguments = ["annotate", task, str(source), "--output", str(output), "--model", "teacher"]
-    return CliRunner().invoke(app, [*arguments, "--base-url", server.url, "--yes", *more])
+    return CliRunner().invoke(app, [*arguments, "--base-url", f"{server.url}/v1", "--yes", *more])
 
 
 def test_a_job_where_every_question_fails_says_so_and_leaves_a_good_output_alone(server, tmp_path):
