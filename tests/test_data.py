@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s1core.errors import InputError
-from s1core.records import Example, Problem, read_jsonl, write_jsonl
-from s1lab.data.audit import audit, load_audit
+from s1core.records import Example, Problem, question_key, read_jsonl, write_jsonl
+from s1lab.data.audit import audit, load_audit, near_duplicates, shingles
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, read_rows, sha256
 from s1lab.data.sources import POOL, SOURCES, source, table7_name
@@ -230,6 +232,34 @@ def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(monkeypatch):
     error = datasets.exceptions.DatasetNotFoundError("gated")
     with pytest.raises(InputError, match="GPQA Diamond is gated: accept its terms .*HF_TOKEN"):
         problems("GPQA Diamond")
+
+
+# ----------------------------------------------------------------------- near-duplicates
+
+
+questions = st.lists(st.sampled_from("a b B! c, d2 $x$".split()), max_size=9).map(" ".join)
+
+
+@given(questions, st.lists(questions, min_size=1, max_size=5))
+def test_the_nearest_question_is_the_one_a_pairwise_comparison_finds(question, benchmark):
+    found = near_duplicates([Problem(question, "")], {"bench": benchmark}, threshold=1e-9)
+    pairs = [(shingles(question), shingles(other)) for other in benchmark]
+    similarities = [len(a & b) / len(a | b) if a & b else 0.0 for a, b in pairs]
+    assert [n.similarity for n in found] == pytest.approx([s for s in [max(similarities)] if s])
+    first = question_key(benchmark[similarities.index(max(similarities))])
+    assert all(n.benchmark_key == first for n in found)
+
+
+def test_shingles_ignore_case_punctuation_and_spacing():
+    assert shingles("Find  $x$, y and\nZ!") == {"find x y", "x y and", "y and z"}
+    assert shingles("Find x") == {"find x"} and shingles(" !") == frozenset()
+
+
+def test_the_report_is_sorted_and_keeps_to_its_threshold():
+    pool = [Problem(q, "") for q in ("a b c d", "a b c x", "p q r s", "a b c d !")]
+    found = near_duplicates(pool, {"bench": ["a b c d"]}, threshold=0.5)
+    assert [(n.key, n.similarity) for n in found] == sorted((pool[i].key, 1.0) for i in (0, 3))
+    assert len(near_duplicates(pool, {"bench": ["a b c d"]}, threshold=0.3)) == 3
 
 
 # ---------------------------------------------------------------------------- real files

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
@@ -17,31 +16,13 @@ import pytest
 
 from s1core.errors import S1Error
 from s1core.grading.grades import read_generations
-from s1core.records import (
-    Example,
-    Generation,
-    Grade,
-    Problem,
-    Segment,
-    Trace,
-    read_jsonl,
-    read_recoverable,
-    to_json,
-)
+from s1core.records import Generation, read_jsonl, read_recoverable, to_json
 from s1lab import profiles
 from s1lab.data.mirror import Mirror
 from s1lab.evaluation.logs import read_log
 from s1lab.runs import RunStore
+from tests.test_jsonl import RECORDS
 
-PROBLEM = Problem("What is 1 + 1?", "2")
-MADE = Generation(
-    PROBLEM.key,
-    0,
-    (Segment((1, 2), "sampled", "thinking"), Segment((3,), "forced", "answer")),
-    "ended",
-    0,
-    answer="2",
-)
 SAMPLE = {
     "doc": {"question": "q", "answer": "2"},
     "target": "2",
@@ -61,38 +42,28 @@ def store(path: Path) -> None:
     opened.missing("laptop")
 
 
-READERS: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
-    "problems": ("p.jsonl", to_json(PROBLEM).encode(), lambda p: list(read_jsonl(p, Problem))),
-    "examples": (
-        "e.jsonl",
-        to_json(Example(PROBLEM, Trace("t", "2"))).encode(),
-        lambda p: list(read_jsonl(p, Example)),
-    ),
-    "grades": (
-        "g.jsonl",
-        to_json(Grade(PROBLEM.key, 0, "correct", "2", "m")).encode(),
-        lambda p: list(read_jsonl(p, Grade)),
-    ),
-    "generations": ("o.jsonl", to_json(MADE).encode() + b"\n", read_generations),
-    "journal": ("j.jsonl", to_json(MADE).encode() + b"\n", read_recoverable),
-    "log": ("s.jsonl", json.dumps(SAMPLE).encode() + b"\n", read_log),
+def store_of(path: Path) -> None:
+    store(path.parent)
+
+
+MADE, RUN = RECORDS[Generation], "sft-0123456789ab"
+READERS: dict[str, tuple[str, object, Callable[[Path], Any]]] = {
+    **{
+        kind.__name__: ("r.jsonl", record, lambda p, kind=kind: list(read_jsonl(p, kind)))
+        for kind, record in RECORDS.items()
+    },
+    "generations": ("o.jsonl", MADE, read_generations),
+    "journal": ("j.jsonl", MADE, read_recoverable),
+    "log": ("s.jsonl", SAMPLE, read_log),
     "profile": ("smoke.yaml", (profiles.FOLDER / "smoke.yaml").read_bytes(), profiles.load),
-    "mirror": (
-        "MANIFEST.json",
-        json.dumps([ENTRY]).encode(),
-        lambda p: list(Mirror.open(p.parent).entries),
-    ),
-    "missing": ("missing.json", b'{"laptop": {"AIME24": "gone"}}', store),
+    "mirror": ("MANIFEST.json", [ENTRY], lambda p: list(Mirror.open(p.parent).entries)),
+    "missing": ("missing.json", {"laptop": {"AIME24": "gone"}}, store),
     "manifest": (
-        "sft-0123456789ab/manifest.json",
-        b'{"layout": 1, "kind": "sft", "settings": {"a": 1}}',
-        lambda p: store(p.parent),
+        f"{RUN}/manifest.json",
+        {"layout": 1, "kind": "sft", "settings": {"a": 1}},
+        store_of,
     ),
-    "finished": (
-        "sft-0123456789ab/finished.json",
-        b'{"files": {"log.jsonl": "00"}, "steps": 1}',
-        lambda p: store(p.parent),
-    ),
+    "finished": (f"{RUN}/finished.json", {"files": {"log.jsonl": "00"}, "steps": 1}, store_of),
 }
 
 
@@ -108,12 +79,12 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 
 def fuzz(reader: str, folder: Path, seconds: float, seed: int) -> int:
     """Read damaged files for so long; returns how many were tried."""
-    name, whole, read = READERS[reader]
+    name, made, read = READERS[reader]
+    whole = made if isinstance(made, bytes) else to_json(made).encode() + b"\n"
     path, rng, tried = folder / name, random.Random(f"{reader}:{seed}"), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     if reader == "finished":
-        beside = path.with_name("manifest.json")
-        beside.write_bytes(READERS["manifest"][1])
+        path.with_name("manifest.json").write_text(to_json(READERS["manifest"][1]))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         content = damaged(whole, rng)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s1core.backends import ScriptedBackend
-from s1core.forcing import Budget, generate
 from s1core.records import Problem
-from s1core.templates import prompt_ids
 from s1lab.official import loops as compat
 from s1lab.official.engine import LoopCrash, LoopEngine, Output
 from s1lab.official.loops import DEPARTURES, HarnessSettings
@@ -139,28 +137,6 @@ def test_auto_is_what_the_longest_prompt_of_the_batch_leaves():
     results = harness(engine, CHAT, longer, max_model_len=1000)
     overhead = len(ids("<|im_start|>think")) + len(ids("<|im_start|>answer\nFinal Answer:"))
     assert {r.requests[0].max_tokens for r in results} == {1000 - len(ids(longer)) - overhead - 100}
-
-
-def test_the_loops_run_on_any_backend_and_agree_with_the_specification_where_they_should():
-    """One Wait, ample budget, a model that ends by itself: harness and specification coincide."""
-    tokenizer = tiny_tokenizer()
-    problem = Problem("yes?", "")
-    prompt = prompt_ids("s1", tokenizer, problem.question)
-
-    def policy(context):
-        return 40 + len(context) % 3 if len(context) % 7 else IM_END
-
-    backend = ScriptedBackend(tokenizer, policy)
-    budget = Budget(100, num_ignore=1, max_answer=30)
-    (spec,) = generate(backend, [problem], budget)
-    engine = LoopEngine(ScriptedBackend(tokenizer, policy))
-    # The harness's think prefix has no line break, so give it one to start level.
-    bare = prompt[: -len(ids("<|im_start|>think\n"))]
-    engine.tokenizer = tokenizer
-    settings = HarnessSettings(100, 1, "Wait", max_gen_toks=30)
-    (result,) = compat.harness(engine, [bare], settings)
-    assert len(engine.requests) == 3
-    assert result.thinking.count("Wait") == spec.waits_used == 1
 
 
 @pytest.mark.parametrize("loop", ["readme", "generate_script", "harness"])
