@@ -1,4 +1,4 @@
-"""Section 3.2's measures against the paper's own tables; votes against brute force."""
+"""Section 3.2's measures against the paper's own tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from s1lab.audit.published import accuracies, published, runs
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
-from s1lab.evaluation.voting import maj_at_k
 
 PRINTED = published()["table3"]["rows"]
 SCALING = {"TCC": -23.77, "TCC+BF": 13.16, "SCC": 2.93, "SCC+BF": 6.41, "CCC": 25.18, "BF": 14.82}
@@ -42,13 +41,6 @@ def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute() -> None:
     assert scaling_per_token([1, 1, 2], [0, 10, 10]) == pytest.approx((10 + 0) / 2)
     assert np.isnan(scaling_per_token([3, 3], [1, 2]))
     assert control([5, 10, 15], at_most=12, at_least=6) == pytest.approx(100 / 3)
-
-
-def test_maj_at_1_is_the_mean_and_silence_never_wins() -> None:
-    assert maj_at_k(["a", "b", "a", None], [True, False, True, False], 1) == 0.5
-    assert maj_at_k([None, None], [False, False], 2) == 0.0
-    with pytest.raises(ValueError, match="correct and wrong"):
-        maj_at_k(["a", "a"], [True, False], 1)
 
 
 def test_every_published_accuracy_of_s1_is_a_number_of_questions_but_one() -> None:

@@ -20,7 +20,6 @@ from s1core.grading.equivalence import equivalent
 from s1core.grading.extraction import (
     extract_choice,
     extract_math,
-    last_boxes,
     options,
     split_thinking,
 )
@@ -59,12 +58,6 @@ def test_extraction_finds_the_answer_and_says_how(row: dict[str, str]) -> None:
     found = extract_math(row["text"])
     assert (found.answer, found.method) == (row["answer"], row["method"])
     assert found.guess == ("guess" in row["method"])
-
-
-def test_the_words_of_an_option_stand_for_its_letter() -> None:
-    asked = problem("B", "Which?\n(A) 3 m/s\n(B) 4 m/s\n(C) 4 kg\n(D) none")
-    assert grade_text(asked, "Answer: 4 m/s", "multiple_choice").status == "correct"
-    assert grade_text(asked, "Answer: 5 m/s", "multiple_choice").status == "wrong"
 
 
 def test_thinking_is_never_part_of_the_answer() -> None:
@@ -258,28 +251,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Verifier:
     verifier.close()
 
 
-def test_hostile_answers_get_a_status_each_and_run_nothing(impatient, tmp_path: Path) -> None:
-    marker = tmp_path / "touched"
-    texts = hostile(300, 6, marker)
-    graded = [grade_text(problem("29"), text) for text in texts]
-    assert {g.status for g in graded} <= {"wrong", "no_answer", "not_compared"}
-    assert sum("stopped after" in g.method for g in graded) > 0
-    assert not marker.exists()
-
-
-@pytest.mark.slow
-def test_a_thousand_hostile_answers_finish_within_the_time_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "bombs", "limit"),
+    [(300, 6, 0.2), pytest.param(1_000, 60, verifier_module.TIME_LIMIT, marks=pytest.mark.slow)],
+)
+def test_hostile_answers_get_a_status_each_run_nothing_and_end_in_time(
+    count: int, bombs: int, limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In CPU time, so that a busy machine does not fail it."""
-    marker = tmp_path / "touched"
-    verifier_module.verify.close()
+    marker, verifier = tmp_path / "touched", Verifier(limit)
+    monkeypatch.setattr(verifier_module, "verify", verifier)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    graded = [grade_text(problem("29"), text) for text in hostile(1_000, 60, marker)]
-    verifier_module.verify.close()  # ends the guarded process, so that its time is counted
+    graded = [grade_text(problem("29"), text) for text in hostile(count, bombs, marker)]
+    verifier.close()  # ends the guarded process, so that its time is counted
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     stopped = sum("stopped after" in g.method for g in graded)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert 0 < stopped <= 200
-    assert spent < stopped * 1.5 * verifier_module.TIME_LIMIT + 250
+    assert 0 < stopped <= 3.4 * bombs
+    assert spent < stopped * 1.5 * limit + count / 4
     assert {g.status for g in graded} <= {"wrong", "no_answer", "not_compared"}
     assert not marker.exists()
 
@@ -377,8 +366,3 @@ def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path: Path) -> No
 def test_sympy_is_not_refused_what_it_needs(gold: str, answer: str) -> None:
     """Polynomials generate code of their own; a refusal would be seen in the verdict."""
     assert verifier_module.verify(gold, answer).same
-
-
-def test_boxes_are_found_whatever_surrounds_them() -> None:
-    assert last_boxes(r"} } \boxed{1} {") == ["1"]
-    assert last_boxes(r"\boxed{\boxed{2}}") == [r"\boxed{2}"]

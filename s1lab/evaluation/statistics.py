@@ -152,9 +152,10 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     """McNemar's exact two-sided p from the questions that one run alone got right."""
     if not all(isinstance(count, int | np.integer) and count >= 0 for count in (only_a, only_b)):
         raise InputError(f"{only_a} and {only_b} are not counts of questions; give 0 or more each")
+    from scipy import stats
+
     n = int(only_a + only_b)
-    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return float(stats.binomtest(int(only_a), n).pvalue) if n else 1.0
 
 
 def questions_needed(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
+from s1core.grading.countdown import worked_out
 from s1core.grading.equivalence import equivalent
 from s1core.grading.spelling import normalise
 
@@ -39,15 +40,9 @@ def ballots(answers: Sequence[str], same: Same = str.__eq__) -> list[int | None]
     leaders: list[str] = []
     votes: list[int | None] = []
     for answer in answers:
-        if not answer:
-            votes.append(None)
-            continue
-        for number, leader in enumerate(leaders):
-            if same(leader, answer):
-                votes.append(number)
-                break
-        else:
-            votes.append(len(leaders))
+        alike = (number for number, leader in enumerate(leaders) if same(leader, answer))
+        votes.append(next(alike, len(leaders)) if answer else None)
+        if votes[-1] == len(leaders):
             leaders.append(answer)
     return votes
 
@@ -55,53 +50,29 @@ def ballots(answers: Sequence[str], same: Same = str.__eq__) -> list[int | None]
 def majority(
     answers: Sequence[str], correct: Sequence[bool], at: Sequence[int], same: Same = str.__eq__
 ) -> list[float]:
-    """Chance that the vote of k of a question's answers is correct, for each k of `at`.
+    """maj@k of one question: the chance that the vote of k of its answers is correct, for each k.
 
-    Exact over all choices of k. A group of equivalent answers is as right as its first one: that
-    one the vote would report. See `maj_at_k` for ties and abstentions.
+    Exact over all choices of k of the answers; a tie is shared among its answers, and an empty one
+    does not vote. A group of equivalent answers is as right as its first one: that one the vote
+    would report.
     """
     votes = ballots(answers, same)
     reported: dict[int | None, bool] = {}
     for vote, right in zip(votes, correct, strict=True):
-        reported.setdefault(vote, bool(right) and vote is not None)
-    verdicts = [reported[vote] for vote in votes]
-    if not any(verdicts):
-        return [0.0] * len(at)
-    return [maj_at_k(votes, verdicts, k) for k in at]
+        reported.setdefault(vote, bool(right))
+    counts = Counter(votes)
+    silent = counts.pop(None, 0)
+    right_ones = [vote for vote in counts if reported[vote]]
+    return [sum(_chance_to_win(counts, silent, vote, k) for vote in right_ones) for k in at]
 
 
 def _same_value(a: str, b: str) -> bool:
-    from s1core.grading.countdown import worked_out
-
     first = worked_out(a)
     return a == b if first is None else first == worked_out(b)
 
 
-def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool], k: int) -> float:
-    """maj@k of one question: the chance that the vote of k of its n samples is correct.
-
-    Exact over all subsets of k samples; a tie is shared among its answers; `None` (no answer)
-    does not vote. `answers` are classes: give equal values to equivalent answers.
-
-    Raises:
-        ValueError: k is out of range, or one answer is called both correct and wrong.
-    """
-    n = len(answers)
-    if len(correct) != n or not 1 <= k <= n:
-        raise ValueError(f"maj@{k} of {n} answers and {len(correct)} verdicts: need 1 <= k <= n")
-    verdicts: dict[Hashable, set[bool]] = {}
-    for answer, right in zip(answers, correct, strict=True):
-        verdicts.setdefault(answer, set()).add(bool(right))
-    if any(len(v) > 1 for answer, v in verdicts.items() if answer is not None):
-        raise ValueError("the same answer is marked correct and wrong; grade before voting")
-    counts = Counter(answers)
-    silent = counts.pop(None, 0)
-    winners = [answer for answer in counts if verdicts[answer] == {True}]
-    return sum(_chance_to_win(counts, silent, answer, k, n) for answer in winners)
-
-
-def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int, n: int) -> float:
-    """Chance that `answer` leads the vote of k of n samples, sharing ties.
+def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int) -> float:
+    """Chance that `answer` leads the vote of k of all samples, sharing ties.
 
     `ways[s, t]` counts the choices of s samples among the others, none above m votes, t with m.
     """
@@ -118,4 +89,4 @@ def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int, n: in
             ways = grown
         shares = 1.0 / (1.0 + np.arange(ways.shape[1]))
         total += math.comb(counts[answer], m) * float(ways[k - m] @ shares)
-    return total / math.comb(n, k)
+    return total / math.comb(silent + counts.total(), k)
