@@ -95,7 +95,7 @@ def child(side: str, path: Path) -> dict[str, float]:
     benchmark = benchmark_questions()
     if side == "stream":
         before, started = resident_mb(), time.process_time()
-        index = BenchmarkIndex({"benchmark": benchmark}, match_short=False)
+        index = BenchmarkIndex({"benchmark": benchmark})
         dropped = sum(found is not None for found in map(index.overlap, lines(path)))
     else:
         questions = list(lines(path))
@@ -103,7 +103,7 @@ def child(side: str, path: Path) -> dict[str, float]:
         if side == "straightforward":
             dropped = len(straightforward(questions, benchmark))
         else:
-            index = BenchmarkIndex({"benchmark": benchmark}, match_short=False)
+            index = BenchmarkIndex({"benchmark": benchmark})
             dropped = sum(found is not None for found in map(index.overlap, questions))
     seconds = time.process_time() - started  # CPU: other load on the machine does not count
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 WORDS = (
     "Use make yes no Wait Hmm Alternatively Final Answer : think answer system user assistant "
@@ -15,6 +18,12 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+
+@cache
+def cases(file: str) -> Any:
+    """The tables of a test file, by name: its part of `data/cases.yaml`."""
+    return yaml.safe_load((Path(__file__).parent / "data/cases.yaml").read_text("utf-8"))[file]
 
 
 @cache

@@ -18,9 +18,11 @@ import typer
 from s1core import cli as core
 from s1core.records import Example, Problem, Trace, to_json
 from s1lab import cli as lab
+from tests.helpers import cases
 
 APPS = {"s1core": core, "s1lab": lab}
 HUGE = "9" * 40
+CASES = cases("bad_inputs")
 
 PROBLEM = Problem("What is 1 + 1?", "2")
 GOOD = {
@@ -170,19 +172,7 @@ FILES = {
     "an unknown field": b'{"question": "q", "answer": "2", "nonsense": 1}\n',
     "a field given twice": b'{"question": "q", "question": "r", "answer": "2"}\n',
 }
-READERS = {
-    "s1core generate": "--model pocket-small --output out.jsonl --input FILE",
-    "s1core grade": "FILE --input problems.jsonl",
-    "s1core grade problems": "generations.jsonl --input FILE",
-    "s1core select": "FILE --against problems.jsonl --output out.jsonl --size 1",
-    "s1core select against": "examples.jsonl --against FILE --output out.jsonl --size 1",
-    "s1core sft": "--model pocket-small --data FILE --output run",
-    "s1lab annotate distill": "FILE --base-url http://127.0.0.1:9/v1 --model m --output o.jsonl",
-    "s1lab annotate judge": "FILE --base-url http://127.0.0.1:9/v1 --model m --output o.jsonl",
-    "s1lab report": "FILE --input problems.jsonl",
-    "s1lab regrade": "FILE",
-    "s1lab loop harness": "--model pocket-small --output out.jsonl --input FILE",
-}
+READERS, WRITERS = CASES["readers"], CASES["writers"]
 KNOWN = ("generate", "grade", "select", "sft", "annotate", "report", "regrade", "loop")
 TASKS = ("distill", "judge", "harness")
 
@@ -204,13 +194,6 @@ def test_a_file_that_is_not_what_it_should_be_is_one_sentence(content, reader, p
     assert not (place / "out.jsonl").exists() and not (place / "o.jsonl").exists()
 
 
-WRITERS = {
-    "s1core generate": "--model pocket-small --input problems.jsonl",
-    "s1core grade": "generations.jsonl --input problems.jsonl",
-    "s1core select": "problems.jsonl --size 1",
-    "s1lab annotate distill": "problems.jsonl --base-url http://127.0.0.1:9/v1 --model m --yes",
-    "s1lab loop harness": "--model pocket-small --input problems.jsonl",
-}
 OUTPUTS = {
     **dict.fromkeys(("problems.jsonl", "./problems.jsonl", "link", "hard"), "is an input too"),
     **dict.fromkeys(("", ".", "/", "/dev/null", "folder", "pipe"), "is not a regular file"),
@@ -276,31 +259,11 @@ def shown(app: str, given: list[str], capsys: pytest.CaptureFixture[str]) -> str
     return said.out + said.err + (code if isinstance(code, str) else "")
 
 
-@pytest.mark.parametrize(
-    ("app", "given"),
-    [
-        ("s1lab", f"regrade {NAME} --disagreements"),
-        ("s1lab", f"regrade {NAME} --verdict {ESCAPES[1:4]}"),
-        ("s1lab", f"report {NAME} --input problems.jsonl"),
-        ("s1lab", f"annotate distill {NAME} --base-url http://127.0.0.1:9/v1 --model m "
-         f"--output {NAME}.out --yes"),
-        ("s1lab", f"export {NAME} --source {ESCAPES[2:6]}"),
-        ("s1lab", f"plan {NAME}"),
-        ("s1lab", f"runs show {NAME} --store ."),
-        ("s1lab", f"loop harness --model {NAME} --input problems.jsonl --output o.jsonl"),
-        ("s1lab", f"loop {NAME} --model pocket-small --input {NAME} --output o.jsonl"),
-        ("s1lab", f"generations {NAME} --tokenizer {NAME}"),
-        ("s1core", f"generate --model {NAME} --input {NAME} --output {NAME}.out"),
-        ("s1core", f"generate --model pocket-small --benchmark {NAME} --output o.jsonl"),
-        ("s1core", f"grade {NAME} --input {NAME}"),
-        ("s1core", f"select {NAME} --against {NAME} --output {NAME}.out --size 1"),
-        ("s1core", f"sft --model {NAME} --data {NAME} --output run"),
-        ("s1core", f"demo --model {NAME}"),
-    ],
-)  # fmt: skip
-def test_no_command_shows_a_raw_escape(app, given, place, capsys):
+@pytest.mark.parametrize("line", CASES["shown"])
+def test_no_command_shows_a_raw_escape(line, place, capsys):
     Path(NAME).write_text(json.dumps(LOG) + "\n" + json.dumps({**LOG, "correct": True}) + "\n")
-    text = shown(app, [w for w in given.replace("\x00", "").split(" ") if w], capsys)
+    words = [w.replace("NAME", NAME).replace("TEXT", ESCAPES[:-4]) for w in line.split()]
+    text = shown(words[0], words[1:], capsys)
     assert text.strip()
     raw = [c for c in text if not c.isprintable() and c not in "\n\t\r"]
     assert not raw, (raw, text)

@@ -11,7 +11,7 @@ from s1lab.audit.published import accuracies, accuracy_of, published
 FINDINGS = {finding.topic: finding for finding in audited.audit()}
 
 
-def test_every_finding_says_what_is_printed_what_comes_out_and_how() -> None:
+def test_every_finding_says_what_is_printed_what_comes_out_and_how():
     assert len(FINDINGS) == len(audited.audit()) > 60
     for finding in FINDINGS.values():
         assert all((finding.printed, finding.recomputed, finding.how, finding.source)), finding
@@ -34,12 +34,12 @@ def test_every_finding_says_what_is_printed_what_comes_out_and_how() -> None:
         ("table8", []),
     ],
 )
-def test_tables_come_out_but_for_these(part: str, differing: list[str]) -> None:
+def test_tables_come_out_but_for_these(part, differing):
     found = getattr(audited, part)()
     assert [finding.topic for finding in found if finding.verdict == "differs"] == differing
 
 
-def test_verdicts_of_single_findings() -> None:
+def test_verdicts_of_single_findings():
     said = {topic: finding.verdict for topic, finding in FINDINGS.items()}
     assert said["selection: after difficulty"] == "differs"
     assert said["selection: after api errors"] == "agrees"
@@ -49,7 +49,7 @@ def test_verdicts_of_single_findings() -> None:
     assert (round(implied, 2), least) == (3.74, 4)
 
 
-def test_every_accuracy_of_tables_1_to_5_has_an_interval_that_holds_it() -> None:
+def test_every_accuracy_of_tables_1_to_5_has_an_interval_that_holds_it():
     rows = accuracies()
     assert len(rows) == len(published()["accuracies"]) == 135
     assert {row.table for row in rows} == {f"Table {i}" for i in range(1, 6)}
@@ -57,7 +57,7 @@ def test_every_accuracy_of_tables_1_to_5_has_an_interval_that_holds_it() -> None
     assert min(row.interval.high - row.interval.low for row in rows if row.n == 30) > 0.2
 
 
-def test_what_survives_of_the_papers_comparisons() -> None:
+def test_what_survives_of_the_papers_comparisons():
     outcome = {(c.claim, c.benchmark): c.outcome for c in comparisons()}
     wait = "budget forcing extrapolates from 50% to 57% on AIME24"
     tuned = "fine-tuning on s1K improves Qwen2.5-32B-Instruct"
@@ -70,7 +70,7 @@ def test_what_survives_of_the_papers_comparisons() -> None:
     assert (outcome[same, "MATH500"], outcome[same, "AIME24"]) == ("survives", "undecided")
 
 
-def test_a_comparison_is_bounded_by_its_best_pairing() -> None:
+def test_a_comparison_is_bounded_by_its_best_pairing():
     a, b = (accuracy_of("Table 1", row, "AIME24") for row in ("s1-32B", "s1 w/o BF"))
     forward, backward = (Comparison("", "AIME24", *pair) for pair in ((a, b), (b, a)))
     assert (forward.questions, forward.best_p, forward.needed) == (2, 0.5, 881)

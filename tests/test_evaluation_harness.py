@@ -68,7 +68,7 @@ def run(tmp_path: Path, tiny_model, tiny_tokenizer, monkeypatch):
     return evaluate
 
 
-def test_a_task_of_the_harness_runs_under_a_budget(run, tmp_path: Path) -> None:
+def test_a_task_of_the_harness_runs_under_a_budget(run, tmp_path):
     """The harness gets what `forcing.generate` gives for the same budget."""
     from s1core.backends.hf import HFBackend
     from s1core.forcing import Budget, generate
@@ -83,14 +83,14 @@ def test_a_task_of_the_harness_runs_under_a_budget(run, tmp_path: Path) -> None:
     assert [text[0] for text in texts] == wanted
 
 
-def test_repeats_are_different_samples_and_the_seed_fixes_them(run) -> None:
+def test_repeats_are_different_samples_and_the_seed_fixes_them(run):
     first = run(sample=True, repeats=2, max_thinking=8, max_answer=8, seed=3)
     again = run(sample=True, repeats=2, max_thinking=8, max_answer=8, seed=3)
     assert first == again
     assert any(pair[0] != pair[1] for pair in first)
 
 
-def test_thinking_is_hidden_unless_asked_for(run) -> None:
+def test_thinking_is_hidden_unless_asked_for(run):
     hidden = run(max_thinking=12, max_answer=8)
     shown = run(max_thinking=12, max_answer=8, with_thinking=True)
     for short, long in zip(hidden, shown):
@@ -98,7 +98,7 @@ def test_thinking_is_hidden_unless_asked_for(run) -> None:
         assert len(long[0]) > len(short[0])
 
 
-def test_scoring_continuations_is_refused_with_a_reason(tiny_model, tiny_tokenizer) -> None:
+def test_scoring_continuations_is_refused_with_a_reason(tiny_model, tiny_tokenizer):
     from s1core.backends.hf import HFBackend
     from s1lab.harness import S1Core
 

@@ -17,7 +17,7 @@ KNOWN = known_logs()["files"]
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=[entry["file"] for entry in KNOWN])
-def test_regrading_real_logs_gives_what_is_stated(known: dict, data_dir: Path) -> None:
+def test_regrading_real_logs_gives_what_is_stated(known, data_dir):
     """The list of disagreements in the package is the one that comes out, no more and no less."""
     fresh = summary(regrade(read_log(data_dir / "logs" / known["file"]), known["kind"]))
     explained = [dict(row) for row in known["disagreements"]]
@@ -36,7 +36,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize(("file", "n", "right", "budget"), FOREIGN)
-def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir: Path) -> None:
+def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir):
     log = read_log(data_dir / "generations" / file)
     graded = regrade(log, "multiple_choice" if "samples" in file else "math")
     found = [result.grade.status for result in graded]
@@ -66,7 +66,7 @@ def write(path: Path, *lines: object, end: str = "\n") -> Path:
     return path
 
 
-def test_both_layouts_may_hold_several_responses(tmp_path: Path) -> None:
+def test_both_layouts_may_hold_several_responses(tmp_path):
     row = {**GENERIC, "responses": ["Answer: 2", "Answer: 3"], "scores": [True, True]}
     generic = read_log(write(tmp_path / "log.jsonl", row))
     found = summary(regrade(generic))
@@ -78,7 +78,7 @@ def test_both_layouts_may_hold_several_responses(tmp_path: Path) -> None:
     assert harness.responses[0].stored is True
 
 
-def test_a_sample_file_written_by_the_harness_itself_is_read() -> None:
+def test_a_sample_file_written_by_the_harness_itself_is_read():
     """`fixtures/samples_gsm8k_tiny.jsonl` was written by lm-evaluation-harness 0.4.13."""
     log = read_log(Path(__file__).parent / "fixtures/samples_gsm8k_tiny.jsonl")
     again = regrade(log)
@@ -87,14 +87,14 @@ def test_a_sample_file_written_by_the_harness_itself_is_read() -> None:
     assert summary(again)["agreement"] == 1.0
 
 
-def test_a_log_that_names_the_finish_reason_is_believed(tmp_path: Path) -> None:
+def test_a_log_that_names_the_finish_reason_is_believed(tmp_path):
     stopped = {**GENERIC, "response": "<think>never ended", "finish_reason": "stop"}
     cut = {**GENERIC, "response": "so we get 2", "finish_reason": "length"}
     again = regrade(read_log(write(tmp_path / "log.jsonl", stopped, cut)))
     assert [r.grade.status for r in again] == ["no_answer", "truncated"]
 
 
-def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path):
     path, whole = tmp_path / "log.jsonl", json.dumps(GENERIC).encode() + b"\n"
     path.write_bytes(whole + whole[:20])
     assert (len(read_log(path).responses), read_log(path).torn) == (1, 2)
@@ -108,7 +108,7 @@ REFUSED = Path(__file__).parent / "data/refused_log_rows.jsonl"
 
 
 @pytest.mark.parametrize(("row", "reason"), map(json.loads, REFUSED.read_text().splitlines()))
-def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path):
     log = read_log(write(tmp_path / "log.jsonl", GENERIC, row, HARNESS))
     assert len(log.responses) == 3
     assert log.left_out[0].startswith(f"{tmp_path / 'log.jsonl'}:2: ")
@@ -123,12 +123,12 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path: 
     + [(False, False), (0, False), ("False", False), ("no", False), ("C", False)]
     + [(None, None), (0.5, None)],
 )
-def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path: Path) -> None:
+def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path):
     log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))
     assert log.responses[0].stored is known
 
 
-def test_the_gold_answer_comes_before_the_worked_solution(tmp_path: Path) -> None:
+def test_the_gold_answer_comes_before_the_worked_solution(tmp_path):
     rows = [
         {"question": "q", "solution": "We see 3, then 4.", "gt": 204, "code": ["\\boxed{204}"]},
         {"question": "q", "gold": 204.0, "response": "Answer: 204"},
@@ -139,7 +139,7 @@ def test_the_gold_answer_comes_before_the_worked_solution(tmp_path: Path) -> Non
     assert [result.grade.status for result in graded] == ["correct"] * 4
 
 
-def test_nothing_to_grade_is_refused(tmp_path: Path) -> None:
+def test_nothing_to_grade_is_refused(tmp_path):
     for content in (b"", b"\n\n", b"\x00\xff\xfe" * 50):
         (tmp_path / "log.jsonl").write_bytes(content)
         with pytest.raises(InputError, match="holds no responses to grade"):
@@ -153,7 +153,7 @@ def test_nothing_to_grade_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path: Path) -> None:
+def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path):
     path = tmp_path / f"log.jsonl{suffix}"
     path.write_bytes(pack(json.dumps(GENERIC).encode() + b"\n"))
     assert len(read_log(path).responses) == 1
@@ -166,7 +166,7 @@ def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
-def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir) -> None:
+def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir):
     from s1core.grading import grade_text
 
     problems = load(name, data_dir)
@@ -176,9 +176,7 @@ def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_
         assert all(grade_text(p, p.solution, kind).status == "correct" for p in problems[:200])
 
 
-def test_another_number_of_rows_and_an_unknown_benchmark_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_another_number_of_rows_and_an_unknown_benchmark_are_refused(monkeypatch):
     monkeypatch.setattr("s1lab.data.load.problems", lambda name, data_dir: [])
     with pytest.raises(InputError, match="has 0 questions where 30 are expected"):
         load("AIME25")

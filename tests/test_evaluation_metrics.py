@@ -13,7 +13,7 @@ PRINTED = published()["table3"]["rows"]
 SCALING = {"TCC": -23.77, "TCC+BF": 13.16, "SCC": 2.93, "SCC+BF": 6.41, "CCC": 25.18, "BF": 14.82}
 
 
-def test_table_3_comes_out_with_scaling_per_doubling() -> None:
+def test_table_3_comes_out_with_scaling_per_doubling():
     """As printed, Eq. 2 divides by tokens; no power of ten makes Table 3 of it."""
     ratios = set()
     for method, expected in SCALING.items():
@@ -33,7 +33,7 @@ def test_table_3_comes_out_with_scaling_per_doubling() -> None:
     )
 
 
-def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute() -> None:
+def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute():
     tokens, values = [1, 2, 4], [10.0, 20.0, 20.0]
     assert scaling_per_token(tokens, values) == pytest.approx((10 + 10 / 3 + 0) / 3)
     assert scaling_per_doubling(tokens, values) == pytest.approx((10 + 5 + 0) / 3)
@@ -43,7 +43,7 @@ def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute() -> None:
     assert control([5, 10, 15], at_most=12, at_least=6) == pytest.approx(100 / 3)
 
 
-def test_every_published_accuracy_of_s1_is_a_number_of_questions_but_one() -> None:
+def test_every_published_accuracy_of_s1_is_a_number_of_questions_but_one():
     """Table 2 prints 54.6 for 1K-diverse on GPQA Diamond; 108 of 198 is 54.5."""
     ours = [a for a in accuracies() if a.row.startswith(("s1", "1K", "59K", "2x", "No "))]
     odd = [(a.table, a.row, a.benchmark, a.percent) for a in ours if not a.exact]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -44,7 +43,7 @@ def run(name: str, statuses: list[str], samples: int = 1, **more: object) -> Gra
     return GradedRun(name, tuple(generations), tuple(grades), **more)
 
 
-def test_a_summary_counts_by_hand() -> None:
+def test_a_summary_counts_by_hand():
     row = summarise(run("a", ["correct", "wrong", "truncated", "no_answer"], at_most=25))
     assert list(row.values()) == [
         *("a", "4", "1", wilson(1, 4).percent(), "25", "3", "1.00"),
@@ -56,7 +55,7 @@ def test_a_summary_counts_by_hand() -> None:
     assert several["accuracy % [95%]"] == clustered_bootstrap([[1, 0], [1, 1]]).percent()
 
 
-def test_what_is_no_run_is_refused() -> None:
+def test_what_is_no_run_is_refused():
     mixed = GradedRun("a", run("a", ["correct"]).generations, run("b", ["correct"] * 2).grades)
     for runs, form, said in [
         ([mixed], "csv", "do not pair one to one"),
@@ -69,7 +68,7 @@ def test_what_is_no_run_is_refused() -> None:
             report(runs, form=form)
 
 
-def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems() -> None:
+def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems():
     runs = [run("a", ["correct", "wrong", "truncated", "no_answer"], 2), run("b", ["correct"])]
     table = question_table(runs, PROBLEMS)
     assert [row[3:] for row in table.rows] == [("+-", "+"), ("xo", "")]
@@ -101,7 +100,7 @@ class Cells(HTMLParser):
         self.text += data
 
 
-def test_html_holds_text_as_text() -> None:
+def test_html_holds_text_as_text():
     for text in (
         report(nasty(), [NASTY], "html", matrix=True),
         write_table(Table(("a", "<i>"), tuple((x, x) for x in HOSTILE)), "html"),
@@ -112,7 +111,7 @@ def test_html_holds_text_as_text() -> None:
         assert "<script>" in parser.text or "<b>x</b>" in parser.text
 
 
-def test_csv_starts_no_formula_and_no_format_moves_a_terminal() -> None:
+def test_csv_starts_no_formula_and_no_format_moves_a_terminal():
     for text in FORMULAS:
         table = Table((text, "b"), ((text, "-"), ("-0.5", "+-")))
         head, first, second = csv.reader(io.StringIO(write_table(table, "csv")))
@@ -123,7 +122,7 @@ def test_csv_starts_no_formula_and_no_format_moves_a_terminal() -> None:
         assert all(c.isprintable() or c == "\n" for c in text)
 
 
-def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup() -> None:
+def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup():
     lines = report(nasty(), [NASTY], "markdown", matrix=True).splitlines()
     assert [line.replace("\\|", "").count("|") for line in lines] == [5, 5, 5]
     assert "<script>" not in lines[2]
@@ -133,7 +132,7 @@ def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup() -> None:
     assert len(lines) == 2 + len(HOSTILE) and not any("[x](" in line for line in lines)
 
 
-def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path: Path) -> None:
+def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path):
     path, line = tmp_path / "generations.jsonl", to_json(made(PROBLEMS[0], 0, 4))
     for lines, place in [((line, line), 2), ((line, "{}"), 2), ((line[:40], line), 1)]:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -30,14 +30,14 @@ REFUSED = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitl
 
 
 @pytest.mark.parametrize("n", [1, 5, 30, 198, 500])
-def test_wilson_equals_scipy(n: int) -> None:
+def test_wilson_equals_scipy(n):
     for correct in {0, 1, n // 3, n // 2, n}:
         ours = wilson(correct, n)
         theirs = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
         assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-def test_an_interval_speaks() -> None:
+def test_an_interval_speaks():
     """17 of 30 correct: the 56.7% of s1-32B on AIME24 is anything from 39 to 73."""
     assert wilson(17, AIME).percent() == "56.7 [39.2, 72.6]"
     assert wilson(15, AIME).estimate in wilson(17, AIME)
@@ -74,13 +74,13 @@ def paired(rng: np.random.Generator, n: int) -> bool:
     [(single, 15), (single, 30), (single, 198), (unpaired, 30), (clustered, 15), (clustered, 30),
      (clustered, 198), (paired, 30)],
 )  # fmt: skip
-def test_intervals_cover_95_percent(trial, n: int) -> None:
+def test_intervals_cover_95_percent(trial, n):
     """2,000 trials, each with its own true accuracy; small n included."""
     rng = np.random.default_rng(n)
     assert 0.93 <= np.mean([trial(rng, n) for _ in range(2_000)]) <= 0.97
 
 
-def test_clustered_bootstrap_is_wilson_when_there_is_nothing_to_resample() -> None:
+def test_clustered_bootstrap_is_wilson_when_there_is_nothing_to_resample():
     interval = clustered_bootstrap(np.zeros((AIME, 4)), 0)
     assert (interval.low, interval.high) == (0.0, wilson(0, AIME).high)
     assert "Wilson" in interval.method
@@ -88,7 +88,7 @@ def test_clustered_bootstrap_is_wilson_when_there_is_nothing_to_resample() -> No
     assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]], 0) == whole, "skips what is missing"
 
 
-def test_a_bootstrap_has_the_percentiles_of_a_brute_force_resampling() -> None:
+def test_a_bootstrap_has_the_percentiles_of_a_brute_force_resampling():
     rng = np.random.default_rng(0)
     a, b = rng.random(AIME) < 0.6, rng.random(AIME) < 0.4
     ours = paired_bootstrap(a, b, 1)
@@ -100,14 +100,14 @@ def test_a_bootstrap_has_the_percentiles_of_a_brute_force_resampling() -> None:
 
 
 @pytest.mark.parametrize("n", [6, 11, 30, 198])
-def test_widening_is_students_t_and_the_spread_of_a_mean(n: int) -> None:
+def test_widening_is_students_t_and_the_spread_of_a_mean(n):
     drawn = np.random.default_rng(0).normal(size=200_000)
     exact = math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)
     assert widened_ends(drawn, n) == pytest.approx((-exact, exact), rel=0.03)
 
 
 @pytest.mark.parametrize(("p_a", "p_b", "discordant"), [(0.6, 0.4, None), (0.7, 0.5, 0.3)])
-def test_power_is_reached_by_simulation(p_a: float, p_b: float, discordant: float | None) -> None:
+def test_power_is_reached_by_simulation(p_a, p_b, discordant):
     n = questions_needed(p_a, p_b, discordant=discordant)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
     gain = (share + p_a - p_b) / 2
@@ -116,21 +116,21 @@ def test_power_is_reached_by_simulation(p_a: float, p_b: float, discordant: floa
     assert np.mean(np.abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
 
 
-def test_aime24_cannot_show_the_headline() -> None:
+def test_aime24_cannot_show_the_headline():
     """Wait's gain from 50.0 to 56.7 needs 881 independent questions, 116 at the very best."""
     assert questions_needed(17 / 30, 15 / 30) == 881
     assert questions_needed(17 / 30, 15 / 30, discordant=2 / 30) == 116
     assert detectable_difference(AIME, 0.5) == pytest.approx(0.348, abs=0.001)
 
 
-def test_detectable_difference_inverts_questions_needed() -> None:
+def test_detectable_difference_inverts_questions_needed():
     gap = detectable_difference(198, 0.566)
     assert questions_needed(0.566 + gap, 0.566) <= 198 < questions_needed(0.566 + 0.99 * gap, 0.566)
     assert np.isnan(detectable_difference(3, 0.9)) and np.isnan(detectable_difference(3, 1.0))
 
 
 @pytest.mark.parametrize(("name", "arguments", "options"), REFUSED)
-def test_numbers_outside_their_range_are_refused_in_a_sentence(name, arguments, options) -> None:
+def test_numbers_outside_their_range_are_refused_in_a_sentence(name, arguments, options):
     modules = (statistics, metrics, published)
     function = next(getattr(module, name) for module in modules if hasattr(module, name))
     with pytest.raises(InputError, match=r"\w+ \w+"):

@@ -25,7 +25,7 @@ from s1core.records import Generation, Problem, read_jsonl, write_jsonl
 from s1lab.cli import app as lab
 from s1lab.cli import main as lab_main
 from s1lab.official import loops
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import cases, tiny_model, tiny_tokenizer
 from tests.test_completions import call, serving
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
@@ -151,32 +151,13 @@ def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     assert settings()["exact_tokens"] is (loop == "harness")
 
 
-LOOPS = {
-    "readme --max-answer 3": "has no --max-answer",
-    "generate --budget 3": "has no --budget",
-    "paper": "pick one of harness, readme, generate",
-}
-
-
-@pytest.mark.parametrize("arguments, said", LOOPS.items())
+@pytest.mark.parametrize("arguments, said", cases("generate")["loops"].items())
 def test_what_an_official_loop_does_not_do_is_said(work, tiny, capsys, arguments, said):
     common = ["--model", tiny, "--output", "o.jsonl"]
     assert said in refused(capsys, *common, command=(lab_main, "loop", *arguments.split()))
 
 
-REFUSED = {
-    "--backend tgi": "pick one of hf, vllm, completions",
-    "--backend completions": "needs --url",
-    "--url http://127.0.0.1/v1": "are for a server",
-    "--engine-option dtype": "takes NAME=VALUE",
-    "--engine-option speed=9": "has no option speed",
-    "--efforts p.yaml": "choose one of them with --effort",
-    "--template sky-t1": "this model has no <|begin_of_thought|>",
-    "--max-answer 4 --ignore-str </think> --template qwen3": "plain text",
-}
-
-
-@pytest.mark.parametrize("arguments, said", REFUSED.items())
+@pytest.mark.parametrize("arguments, said", cases("generate")["refused"].items())
 def test_what_does_not_fit_is_refused_before_any_work(work, tiny, capsys, arguments, said):
     common = ["--model", tiny, "--output", "o.jsonl"]
     assert said in refused(capsys, *common, *arguments.split(" "))

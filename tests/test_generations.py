@@ -14,6 +14,7 @@ from s1lab.audit.published import accuracy_of
 from s1lab.generations import files, tables
 from s1lab.generations.files import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
+from tests.helpers import cases
 
 SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
@@ -33,32 +34,12 @@ def log(folder: Path, name: str, *rows: dict) -> Path:
 # ------------------------------------------------------------------------- parts of a row
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("<|im_start|>think\na b<|im_start|>answer\nC", ("a b", "\nC", False)),
-        ("<|im_start|>think\na\n<|im_start|>answer\nFinal Answer: C", ("a\n", " C", True)),
-        ("<|im_start|>think\nnever ends", ("never ends", "", False)),
-        ("no thought, C", ("", "no thought, C", False)),
-    ],
-)
+@pytest.mark.parametrize(("text", "parts"), cases("generations")["split"])
 def test_thinking_ends_at_the_delimiter_and_was_cut_where_the_cue_follows_it(text, parts):
-    assert split(text) == parts
+    assert split(text) == tuple(parts)
 
 
-@pytest.mark.parametrize(
-    ("text", "language", "number"),
-    [
-        (r"so \boxed{1,200} in all", "en", 1200),
-        (r"first \boxed{3}, rather \boxed{4}", "en", 4),
-        ("It took 3 days.\n\nSo the answer is 42 apples.", "en", 42),
-        ("উত্তর \\boxed{৫৪০}", "bn", 540),
-        ("Das sind 1.200 Meter.", "de", 1200),
-        ("It is 1.200 metres.", "en", 1.2),
-        ("-5", "en", -5),
-        ("nothing", "en", None),
-    ],
-)
+@pytest.mark.parametrize(("text", "language", "number"), cases("generations")["numbers"])
 def test_a_stated_number_is_read_in_any_script(text, language, number):
     assert stated_number(text, language) == stated_number(text, language, guess=False) == number
 

@@ -27,6 +27,7 @@ from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verifier
 from s1core.records import Generation, Problem, Segment, question_key
 from s1lab.evaluation.logs import read_log
+from tests.helpers import cases
 
 
 def problem(answer: str, question: str = "How many?") -> Problem:
@@ -41,7 +42,7 @@ def generation(of: Problem, answer: str, **more: object) -> Generation:
 
 # ------------------------------------------------------------------------- extraction
 
-DATA = Path(__file__).parent / "data"
+DATA, CASES = Path(__file__).parent / "data", cases("grading")
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -51,7 +52,7 @@ def table(name: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("row", table("extraction"), ids=lambda row: row["text"][:30])
-def test_extraction_finds_the_answer_and_says_how(row: dict[str, str]) -> None:
+def test_extraction_finds_the_answer_and_says_how(row):
     if "letter" in row:
         assert extract_choice(row["text"]).answer == row["letter"]
         return
@@ -60,7 +61,7 @@ def test_extraction_finds_the_answer_and_says_how(row: dict[str, str]) -> None:
     assert found.guess == ("guess" in row["method"])
 
 
-def test_thinking_is_never_part_of_the_answer() -> None:
+def test_thinking_is_never_part_of_the_answer():
     thought = "<think>maybe \\boxed{7}, or 9"
     assert split_thinking(thought) == ("maybe \\boxed{7}, or 9", None)
     assert split_thinking(thought + "</think>It is 8.") == ("maybe \\boxed{7}, or 9", "It is 8.")
@@ -74,7 +75,7 @@ PARTICLES = "Which?\n(A) a proton\n(B) a neutron\n(C) A heavier nucleus\n(D) an 
 
 
 @pytest.mark.parametrize("right", ["correct", "wrong"])
-def test_pairs_of_answers_are_judged_alike_both_ways(right: str) -> None:
+def test_pairs_of_answers_are_judged_alike_both_ways(right):
     """Matrices, lists, units, percent, Unicode, ..., by hand."""
     asked = [row for row in table("pairs") if row["right"] == right]
     both = [(r["gold"], r["answer"]) for r in asked] + [(r["answer"], r["gold"]) for r in asked]
@@ -83,19 +84,15 @@ def test_pairs_of_answers_are_judged_alike_both_ways(right: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    ("gold", "answer"),
-    [("5", r"5\text{ cm}"), ("4343_6", "4343"), ("1 000", "1000"), ("3,125", "3, 125")]
-    + [("18 eggs", "18 pieces")],
-)
-def test_a_verdict_that_rests_on_a_guess_says_so(gold: str, answer: str) -> None:
+@pytest.mark.parametrize(("gold", "answer"), CASES["guesses"])
+def test_a_verdict_that_rests_on_a_guess_says_so(gold, answer):
     verdict = equivalent(gold, answer)
     assert verdict.same and "guess" in verdict.how
     assert "guess" not in equivalent("0.5", "50%").how
 
 
 @pytest.mark.parametrize("kind", ["math", "multiple_choice"])
-def test_whole_texts_are_graded_as_their_reader_would(kind: str) -> None:
+def test_whole_texts_are_graded_as_their_reader_would(kind):
     """Boxes, cues, sentences, echoes; letters and words of options."""
     rows = [row for row in table("texts") if row["kind"] == kind]
     assert len(rows) > 40
@@ -110,7 +107,7 @@ def test_whole_texts_are_graded_as_their_reader_would(kind: str) -> None:
         assert said == ([row["letter"]] if row["letter"] else []), row
 
 
-def test_letters_of_real_answers_are_read_as_a_reader_read_them(data_dir: Path) -> None:
+def test_letters_of_real_answers_are_read_as_a_reader_read_them(data_dir):
     """222 answers of s1.1-32B and Qwen2.5-32B-Instruct, labelled by hand (null: none stated)."""
     labels = [json.loads(line) for line in (DATA / "mc_labels.jsonl").open(encoding="utf-8")]
     right = 0
@@ -127,7 +124,7 @@ def test_letters_of_real_answers_are_read_as_a_reader_read_them(data_dir: Path) 
     assert right >= 0.98 * len(labels)
 
 
-def test_gold_grades_gold_on_every_math500_solution(data_dir: Path) -> None:
+def test_gold_grades_gold_on_every_math500_solution(data_dir):
     rows = [json.loads(line) for line in open(data_dir / "math500/math500.jsonl", encoding="utf-8")]
     graded = [grade_text(Problem(r["problem"], r["answer"]), r["solution"]) for r in rows]
     assert [g.status for g in graded] == ["correct"] * 500
@@ -136,19 +133,15 @@ def test_gold_grades_gold_on_every_math500_solution(data_dir: Path) -> None:
 # ------------------------------------------------------------------------- statuses
 
 
-@pytest.mark.parametrize(
-    "gold",
-    [r"204^\circ", "204.0", "$204$", "204", "0204", "m+n=204", r"204\text{ cm}"]
-    + [r"\frac{408}{2}"],
-)
+@pytest.mark.parametrize("gold", CASES["golds"])
 @pytest.mark.parametrize("kind", ["math", "aime"])
-def test_a_gold_answer_is_read_however_it_is_written(gold: str, kind: str) -> None:
+def test_a_gold_answer_is_read_however_it_is_written(gold, kind):
     assert grade_text(problem(gold), r"\boxed{204}", kind).status == "correct"
     for other in ("205", "1204", r"\frac{408}{3}"):
         assert grade_text(problem(gold), rf"\boxed{{{other}}}", kind).status == "wrong"
 
 
-def test_a_row_that_cannot_be_graded_loses_itself_alone_and_is_named() -> None:
+def test_a_row_that_cannot_be_graded_loses_itself_alone_and_is_named():
     asked = [problem("", "a"), problem("204", "b"), problem("Z", PARTICLES)]
     graded = grade_all(asked[:2], [generation(of, "Answer: 204") for of in asked[:2]])
     assert [g.status for g in graded] == ["not_compared", "correct"]
@@ -158,7 +151,7 @@ def test_a_row_that_cannot_be_graded_loses_itself_alone_and_is_named() -> None:
     assert (bad.status, "is no option" in bad.method) == ("not_compared", True)
 
 
-def test_missing_generations_are_named_beside_the_accuracy() -> None:
+def test_missing_generations_are_named_beside_the_accuracy():
     asked = [problem("1", "a"), problem("1", "b"), problem("1", "c")]
     made = [replace(generation(asked[n // 2], "1"), sample=n % 2) for n in range(3)]
     said = accuracy(grade_all(asked, made), 3)
@@ -166,27 +159,15 @@ def test_missing_generations_are_named_beside_the_accuracy() -> None:
     assert "1 samples missing" in said
 
 
-def test_a_forced_cue_needs_no_cue_in_the_text() -> None:
+def test_a_forced_cue_needs_no_cue_in_the_text():
     asked = problem("204")
     verdict = grade(asked, generation(asked, " 204", outcome="truncated"), "aime")
     assert (verdict.status, verdict.extracted) == ("correct", "204")
     assert verdict.method == "after the forced cue; text"
 
 
-@pytest.mark.parametrize(
-    ("text", "cut", "whole"),
-    [
-        ("so we compute 20", "truncated", "wrong"),
-        ("That makes 204", "truncated", "correct"),
-        ("Final Answer: 20", "truncated", "wrong"),
-        ("", "truncated", "no_answer"),
-        ("I cannot tell.", "truncated", "no_answer"),
-        ("Final Answer: 204\nTo check", "correct", "correct"),
-        (r"It is \boxed{204}. To check", "correct", "correct"),
-        (r"It is \boxed{20", "truncated", "wrong"),
-    ],
-)
-def test_a_cut_off_generation_is_truncated_unless_it_had_answered(text, cut, whole) -> None:
+@pytest.mark.parametrize(("text", "cut", "whole"), CASES["cut"])
+def test_a_cut_off_generation_is_truncated_unless_it_had_answered(text, cut, whole):
     asked = problem("204")
     ended = grade(asked, generation(asked, text), "aime")
     assert grade(asked, generation(asked, text, finish_reason="length"), "aime").status == cut
@@ -194,7 +175,7 @@ def test_a_cut_off_generation_is_truncated_unless_it_had_answered(text, cut, who
     assert cut == "truncated" or "guess" not in ended.method
 
 
-def test_grading_pairs_by_key() -> None:
+def test_grading_pairs_by_key():
     one, other = problem("1", "a"), problem("2", "b")
     graded = grade_all([one, other], [generation(other, "Answer: 2"), generation(one, "Answer: 2")])
     assert [g.status for g in graded] == ["correct", "wrong"]
@@ -206,7 +187,7 @@ def test_grading_pairs_by_key() -> None:
         grade_text(one, "1", "physics")  # type: ignore[arg-type]
 
 
-def test_countdown_is_checked_exactly() -> None:
+def test_countdown_is_checked_exactly():
     asked = problem("", "Use 3 7 8 to make 29")
     assert grade_text(asked, "( 3 * 7 ) + 8", "countdown").status == "correct"
     assert grade_text(asked, "3 + 7 + 8", "countdown").status == "wrong"
@@ -256,8 +237,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Verifier:
     [(300, 6, 0.2), pytest.param(1_000, 60, verifier_module.TIME_LIMIT, marks=pytest.mark.slow)],
 )
 def test_hostile_answers_get_a_status_each_run_nothing_and_end_in_time(
-    count: int, bombs: int, limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    count, bombs, limit, tmp_path, monkeypatch
+):
     """In CPU time, so that a busy machine does not fail it."""
     marker, verifier = tmp_path / "touched", Verifier(limit)
     monkeypatch.setattr(verifier_module, "verify", verifier)
@@ -279,20 +260,20 @@ def test_hostile_answers_get_a_status_each_run_nothing_and_end_in_time(
     + [("final answer" + " " * 10**6 + "x", 1), (r"\boxed" + " " * 10**6, 1), ("a = ", 250e3)]
     + [(" " * 10**6 + "x", 1), (r"\(", 500e3), ("1,", 500e3), ("{" * 500_000 + "}" * 500_000, 1)],
 )
-def test_a_megabyte_on_one_line_is_read_in_linear_time(unit: str, count: float) -> None:
+def test_a_megabyte_on_one_line_is_read_in_linear_time(unit, count):
     start = time.process_time()
     grade_text(problem("7"), unit * int(count))
     assert time.process_time() - start < 3
 
 
-def test_a_stopped_comparison_does_not_disturb_the_next(impatient: Verifier) -> None:
+def test_a_stopped_comparison_does_not_disturb_the_next(impatient):
     assert "stopped after 0.2 s" in impatient("7", "9^{9^{9^{9}}}").how
     assert impatient(r"2\sqrt{2}", r"\sqrt{8}").same
     assert not impatient("7", r"\begin{pmatrix}" * 50).same
     assert impatient("x+1", "1+x").same
 
 
-def test_a_comparison_cannot_take_more_memory_than_its_share() -> None:
+def test_a_comparison_cannot_take_more_memory_than_its_share():
     small = Verifier(time_limit=1, memory_limit=300 << 20)
     verdict = small("7", "2^{10^{10}}")
     assert not verdict.same
@@ -300,7 +281,7 @@ def test_a_comparison_cannot_take_more_memory_than_its_share() -> None:
     small.close()
 
 
-def test_a_killed_server_is_started_again() -> None:
+def test_a_killed_server_is_started_again():
     verifier = Verifier()
     assert verifier("x+1", "1+x").same
     verifier._process.kill()
@@ -309,7 +290,7 @@ def test_a_killed_server_is_started_again() -> None:
     verifier.close()
 
 
-def test_a_failure_of_the_grader_is_never_a_wrong_answer(impatient: Verifier) -> None:
+def test_a_failure_of_the_grader_is_never_a_wrong_answer(impatient):
     graded = grade_text(problem("7"), r"\boxed{9^{9^{9^{9}}}}")
     assert (graded.status, graded.extracted) == ("not_compared", "9^{9^{9^{9}}}")
     assert "could not be compared: stopped after 0.2 s of CPU" in graded.method
@@ -346,7 +327,7 @@ print(collections.namedtuple("Point", "x y")(1, 2).x)
 """
 
 
-def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path: Path) -> None:
+def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path):
     kept, marker = tmp_path / "kept", tmp_path / "touched"
     kept.write_text("")
     script = WALL.format(
@@ -357,12 +338,7 @@ def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path: Path) -> No
     assert kept.exists() and not marker.exists()
 
 
-@pytest.mark.parametrize(
-    ("gold", "answer"),
-    [(r"\frac{x^3-y^3}{x-y}", "x^2+xy+y^2"), (r"\int_0^1 x^2 dx", r"\frac{1}{3}")]
-    + [(r"\sum_{k=1}^{n} k", r"\frac{n(n+1)}{2}"), ("x^2-5x+6=0", "(x-2)(x-3)=0")]
-    + [("x > 3", r"(3,\infty)")],
-)
-def test_sympy_is_not_refused_what_it_needs(gold: str, answer: str) -> None:
+@pytest.mark.parametrize(("gold", "answer"), CASES["equal"])
+def test_sympy_is_not_refused_what_it_needs(gold, answer):
     """Polynomials generate code of their own; a refusal would be seen in the verdict."""
     assert verifier_module.verify(gold, answer).same

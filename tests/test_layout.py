@@ -60,7 +60,7 @@ def size(*folders: str) -> int:
     return sum(lines(path) for folder in folders for path in (CHECKOUT / folder).rglob("*.py"))
 
 
-def test_the_method_knows_nothing_of_the_reproduction() -> None:
+def test_the_method_knows_nothing_of_the_reproduction():
     upward = {
         (name, one)
         for name in modules()
@@ -78,7 +78,7 @@ def test_the_method_knows_nothing_of_the_reproduction() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+def test_no_modules_import_each_other_in_a_circle(package):
     graph = {name: imported(name) for name in modules() if name.startswith(package)}
     circle: list[str] = []
     try:
@@ -88,7 +88,7 @@ def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     assert not circle, " -> ".join(circle)
 
 
-def test_a_circle_would_be_found() -> None:
+def test_a_circle_would_be_found():
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"c"}, "c": {"a"}}).prepare()
     assert "s1lab.kinds.sft" in imported("s1lab.kinds.generate")
@@ -96,19 +96,19 @@ def test_a_circle_would_be_found() -> None:
     assert "s1core.backends.hf" in imported("s1lab.traces.reading")  # in a function
 
 
-def test_no_module_is_longer_than_350_lines() -> None:
+def test_no_module_is_longer_than_350_lines():
     paths = [p for package in PACKAGES for p in (CHECKOUT / package).rglob("*.py")]
     long = [f"{p.relative_to(CHECKOUT)} is {lines(p) - 350} over" for p in paths if lines(p) > 350]
     assert not long, "; ".join(long)
 
 
-def test_no_folder_has_more_than_ten_modules() -> None:
+def test_no_folder_has_more_than_ten_modules():
     folders = Counter(name.rpartition(".")[0] for name in modules())
     full = [f"{folder} has {n - 10} too many" for folder, n in folders.items() if n > 10]
     assert not full, "; ".join(full)
 
 
-def test_no_two_public_classes_have_one_name() -> None:
+def test_no_two_public_classes_have_one_name():
     places: dict[str, list[str]] = {}
     for module, tree in modules().items():
         for node in tree.body:
@@ -123,7 +123,7 @@ def test_no_two_public_classes_have_one_name() -> None:
     [(("s1core",), 7_200), (("s1lab", "book/_ext"), 13_000), (("tests",), 12_400)],
     ids=str,
 )
-def test_it_can_be_read(folders: tuple[str, ...], most: int) -> None:
+def test_it_can_be_read(folders, most):
     """A ratchet: lower the numbers with the lines. The aim is 6,500, 12,000 and 11,000."""
     found = size(*folders)
     inside = [p for f in folders for p in (CHECKOUT / f).glob("*") if p.suffix in ("", ".py")]
@@ -136,7 +136,7 @@ def test_it_can_be_read(folders: tuple[str, ...], most: int) -> None:
 HEAVY = ("torch", "transformers", "pandas", "matplotlib", "openai", "scipy", "numpy", "vllm")
 
 
-def test_importing_the_method_loads_nothing_heavy_and_takes_no_time() -> None:
+def test_importing_the_method_loads_nothing_heavy_and_takes_no_time():
     script = (
         "import sys, time; began = time.process_time(); import s1core; "
         "took = time.process_time() - began; "

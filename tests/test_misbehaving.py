@@ -14,7 +14,7 @@ from s1core.backends import SamplingParams
 from s1core.backends.client import Client, RequestFailed, Retry
 from s1core.backends.completions import CompletionsBackend
 from s1core.errors import BackendError
-from tests.helpers import tiny_tokenizer
+from tests.helpers import cases, tiny_tokenizer
 from tests.misbehaving_server import BEHAVIOURS, MODELS, REPLIES, Server
 
 KEY = "sk-not+a/real=key-0123456789"
@@ -66,9 +66,8 @@ def test_what_is_no_answer_is_a_failure_in_bounded_time_without_the_key(server, 
     assert backend.exact_tokens is None
 
 
-TRIES = dict.fromkeys(["choices-0", "text-0", "body-2", "closes", "status-503", "later-0"], 2)
-TRIES |= dict.fromkeys(["status-401", "status-403", "status-404", "status-405", "redirect-307"], 1)
-TRIES |= dict.fromkeys(["untrue-2", "reason-2", "length-6-gb", "gzip"], 1)
+CASES = cases("misbehaving")
+TRIES = {name: requests for requests, names in CASES["tries"].items() for name in names}
 
 
 @pytest.mark.parametrize(("name", "requests"), TRIES.items())
@@ -106,15 +105,11 @@ def test_a_key_that_no_header_carries_is_refused_without_quoting_it(server, monk
     assert key not in str(error.value) and key.split()[0] not in str(error.value)
 
 
-ADDRESSES = [
-    *("", "host/v1", "ftp://h/v1", "http://", "http://[::1/v1", "http://h:99999/v1", None),
-    *("http://h:0/v1", "http://h:x/v1", "http://h/v 1", "http://h/v1\n", "http://hé/v1"),
-    *("file:///etc/passwd", "http://u:secret@h/v1", "http://h/v1?key=secret"),
-    *("http://h/v1#secret", "u:secret@h/v1"),
+WRONG = [("the server's address", (address,), {}) for address in CASES["addresses"]]
+WRONG += [
+    ("name of an environment", ("http://h/v1",), {"key_variable": name})
+    for name in CASES["variables"]
 ]
-NAMES = ["sk-secret-123", "", "A B", "A=B", None, "1A", "Ä"]
-WRONG = [("the server's address", (address,), {}) for address in ADDRESSES]
-WRONG += [("name of an environment", ("http://h/v1",), {"key_variable": name}) for name in NAMES]
 
 
 @pytest.mark.parametrize(("said", "address", "options"), WRONG)

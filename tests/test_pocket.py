@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,7 @@ from tests.test_sft_encode import CASES
 
 
 @pytest.mark.parametrize(("question", "expression", "right"), CASES["countdown"])
-def test_questions_are_read_and_answers_checked_exactly(
-    question: str, expression: str, right: bool
-) -> None:
+def test_questions_are_read_and_answers_checked_exactly(question, expression, right):
     assert check(question, expression) is right
     read = read_question(question + "\n\nThink for up to 64 tokens.")
     assert Puzzle(*read).question == question
@@ -32,7 +29,7 @@ def test_questions_are_read_and_answers_checked_exactly(
 
 
 @pytest.mark.parametrize("numbers", [(2, 3, 7), (4, 4, 16), (5, 9, 13)])
-def test_a_chain_is_the_arithmetic_that_it_says(numbers: tuple[int, ...]) -> None:
+def test_a_chain_is_the_arithmetic_that_it_says(numbers):
     for chain in chains(numbers):
         assert check(Puzzle(numbers, chain.value).question, chain.expression)
         assert all(0 <= result <= world.CAP for result in chain.results)
@@ -40,7 +37,7 @@ def test_a_chain_is_the_arithmetic_that_it_says(numbers: tuple[int, ...]) -> Non
         assert chain.line.endswith(f"= {chain.value}")
 
 
-def test_no_evaluation_puzzle_can_be_trained_on() -> None:
+def test_no_evaluation_puzzle_can_be_trained_on():
     held_out = world.held_out()
     three, two = ({p.key for p in world.training_puzzles(size)} for size in (3, 2))
     assert len(held_out) == world.EVAL_SIZE >= 300
@@ -48,7 +45,7 @@ def test_no_evaluation_puzzle_can_be_trained_on() -> None:
     assert held_out | three == {puzzle.key for puzzle in world.all_puzzles(3)}
 
 
-def test_no_pretraining_document_contains_an_evaluation_puzzle() -> None:
+def test_no_pretraining_document_contains_an_evaluation_puzzle():
     tokenizer, held_out, found = pocket.load_tokenizer(), world.held_out(), 0
     recipe = pretrain.RECIPES["large"]
     for step in (0, recipe.steps - 1):
@@ -63,7 +60,7 @@ def test_no_pretraining_document_contains_an_evaluation_puzzle() -> None:
     assert found > 100
 
 
-def test_no_selected_trace_can_contain_an_evaluation_puzzle() -> None:
+def test_no_selected_trace_can_contain_an_evaluation_puzzle():
     questions = [row.example.problem.question for row in build_pool()]
     leaked = [q for q in questions if Puzzle(*read_question(q)).key in world.held_out()]
     assert len(leaked) == round(0.02 * POOL_SIZE)  # put there for decontamination to find
@@ -78,7 +75,7 @@ def traces(**habits: float) -> Any:
         yield puzzle, *teacher.think(puzzle, rng, teacher.Habits(**habits))
 
 
-def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line() -> None:
+def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line():
     repaired = 0
     for puzzle, text, believed in traces(slip=0.5, repair=1.0, double_check=0.0):
         assert believed in solutions(puzzle)
@@ -91,7 +88,7 @@ def test_a_slip_that_is_noticed_says_wait_and_repeats_the_same_line() -> None:
     assert repaired > 20
 
 
-def test_a_teacher_stops_at_the_first_yes_and_is_wrong_only_where_a_slip_went_unnoticed() -> None:
+def test_a_teacher_stops_at_the_first_yes_and_is_wrong_only_where_a_slip_went_unnoticed():
     for slip in (0.0, 0.5):
         right = []
         for puzzle, text, believed in traces(slip=slip, repair=0.0, double_check=0.0):
@@ -102,7 +99,7 @@ def test_a_teacher_stops_at_the_first_yes_and_is_wrong_only_where_a_slip_went_un
         assert all(right) is (slip == 0)
 
 
-def test_the_pool_is_a_function_of_its_seed_and_dirty_in_every_way() -> None:
+def test_the_pool_is_a_function_of_its_seed_and_dirty_in_every_way():
     pool = build_pool(3, 1000)
     assert pool == build_pool(3, 1000) != build_pool(4, 1000)
     questions = [row.example.problem.question for row in pool]
@@ -113,7 +110,7 @@ def test_the_pool_is_a_function_of_its_seed_and_dirty_in_every_way() -> None:
     assert 0.02 < np.mean([not trace_correct(r.example) for r in pool if not r.error]) < 0.2
 
 
-def test_the_tokenizer_has_the_shape_of_qwens() -> None:
+def test_the_tokenizer_has_the_shape_of_qwens():
     tokenizer = pocket.load_tokenizer()
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("<|im_start|>think\n").input_ids)
     assert tokens == ["<|im_start|>", "think", "\n"]
@@ -125,7 +122,7 @@ def test_the_tokenizer_has_the_shape_of_qwens() -> None:
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_a_base_model_does_what_its_card_says(size: str) -> None:
+def test_a_base_model_does_what_its_card_says(size):
     """A sample of the skills on the card, within the noise of a smaller sample."""
     from s1lab.pocket.ship import measure
 
@@ -133,7 +130,7 @@ def test_a_base_model_does_what_its_card_says(size: str) -> None:
     assert measure(size, count=50) == pytest.approx(claimed, abs=0.15)
 
 
-def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
+def test_pretraining_resumes_to_the_same_weights(tmp_path):
     tiny = {"hidden_size": 32, "intermediate_size": 32, "layers": 1, "steps": 4, "batch_size": 1}
     recipe = replace(pretrain.RECIPES["small"], **tiny, warmup=1)
     whole = pretrain.pretrain(recipe, tmp_path / "whole", progress=False)

@@ -44,7 +44,7 @@ def greedy(backend: HFBackend) -> list[Generation]:
     return list(generate(backend, PROBLEMS, budget))
 
 
-def test_a_step_is_a_line_and_a_forced_wait_opens_one() -> None:
+def test_a_step_is_a_line_and_a_forced_wait_opens_one():
     trace = generation(("sampled", "3 + 7\n3 * 7"), ("forced", "Wait"), ("sampled", " 3 + 7\n"))
     steps = split(trace, tiny_tokenizer(), "\n")
     assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
@@ -63,7 +63,7 @@ origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n"
     st.lists(st.tuples(origins, st.text(texts, min_size=1, max_size=12)), max_size=6),
     st.sampled_from(["\n", "\n\n"]),
 )
-def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separator) -> None:
+def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separator):
     trace = generation(*runs)
     steps = split(trace, tiny_tokenizer(), separator)
     assert [step.start for step in steps] == [0, *(step.end for step in steps)][: len(steps)]
@@ -73,9 +73,7 @@ def test_the_steps_hold_every_thinking_token_once_and_all_the_text(runs, separat
         assert sum(piece.tokens for piece in step.pieces) == step.end - step.start > 0
 
 
-def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(
-    backend: HFBackend, greedy: list[Generation]
-) -> None:
+def test_an_answer_at_a_step_is_what_a_budget_of_as_many_tokens_gives(backend, greedy):
     """The oracle is budget forcing itself, run from the start with the smaller budget."""
     cuts = 0
     for problem, whole in zip(PROBLEMS, greedy, strict=True):
@@ -108,7 +106,7 @@ class Fixed:
         return type("Output", (), {"logits": self._logits[input_ids]})
 
 
-def test_entropy_and_varentropy_by_hand() -> None:
+def test_entropy_and_varentropy_by_hand():
     """After 0: one half each of two tokens. After 1: certain. After 2: 1/2, 1/4, 1/4."""
     model = Fixed([[0, 0.5, 0.5], [0, 0, 1], [0.5, 0.25, 0.25]])
     (found,) = token_uncertainty(model, [[0]], [[1, 2, 0]])
@@ -125,7 +123,7 @@ def test_entropy_and_varentropy_by_hand() -> None:
         token_uncertainty(model, [[]], [[1]])
 
 
-def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy() -> None:
+def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy():
     import torch
     from scipy.stats import entropy
 
@@ -149,7 +147,7 @@ def row(key: str, values: list[float], **places: list[int]) -> dict:
     }
 
 
-def test_means_around_a_wait_by_hand() -> None:
+def test_means_around_a_wait_by_hand():
     rows = [
         row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4]),
         row("b", [0, 2, 4, 6], forced=[1, 2]),
@@ -169,7 +167,7 @@ def test_means_around_a_wait_by_hand() -> None:
     assert not [r for r in table if r["group"] == "own"]
 
 
-def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions() -> None:
+def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions():
     rng = np.random.default_rng(1)
     # A question's own level is in both kinds of step, so it must cancel.
     rows = [
@@ -182,7 +180,7 @@ def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions() -> 
     assert uncertainty.contrasts([row("a", [1, 2, 3], plain=[1])]) == []
 
 
-def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBackend) -> None:
+def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend):
     trace = generation(
         ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait"), ("sampled", " 3 + 7\n")
     )
@@ -198,9 +196,7 @@ def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend: HFBacke
     assert len(found["entropy"]) == len(found["surprisal"]) == trace.thinking_tokens
 
 
-def test_rows_of_the_viewer_have_graded_answers(
-    backend: HFBackend, greedy: list[Generation]
-) -> None:
+def test_rows_of_the_viewer_have_graded_answers(backend, greedy):
     rows = read_traces(backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4)
     for shown, whole in zip(rows, greedy, strict=True):
         assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens

@@ -43,12 +43,12 @@ def trace(tokenizer: object, *stretches: str) -> Generation:
     ],
 )
 def test_a_step_is_new_once_and_steps_are_counted_between_waits(
-    tokenizer: object, stretches: tuple[str, ...], steps: tuple, new: tuple, repeated: float
-) -> None:
+    tokenizer, stretches, steps, new, repeated
+):
     found = novelty(trace(tokenizer, *stretches), tokenizer, "\n")
     assert (found.steps, found.new) == (steps, new)
     assert found.repeated == pytest.approx(repeated)
 
 
-def test_an_answer_is_no_step(tokenizer: object) -> None:
+def test_an_answer_is_no_step(tokenizer):
     assert sum(novelty(trace(tokenizer, A), tokenizer, "\n").steps) == 1

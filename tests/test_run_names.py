@@ -11,7 +11,7 @@ from s1lab.runs import RunStore
 COMMITTED = Path(__file__).resolve().parents[1] / "results" / "laptop"
 
 
-def test_the_laptop_profile_asks_for_exactly_the_committed_runs() -> None:
+def test_the_laptop_profile_asks_for_exactly_the_committed_runs():
     pipeline = Pipeline(profiles.load("laptop"), RunStore(COMMITTED, read_only=True))
     asked = {step.run.id for step in pipeline.steps()}
     assert asked == {path.parent.name for path in COMMITTED.glob("*/manifest.json")}

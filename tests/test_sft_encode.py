@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,9 +22,7 @@ def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3
     return Example(Problem(question, "9"), Trace(thinking, attempt))
 
 
-def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
-    tiny_tokenizer: Any,
-) -> None:
+def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(tiny_tokenizer):
     (encoded,) = encode([example()], tiny_tokenizer).examples
     taught = [i for i, label in enumerate(encoded.labels) if label != IGNORE]
     text = tiny_tokenizer.decode([encoded.token_ids[i] for i in taught])
@@ -38,9 +35,7 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
 
 
 @pytest.mark.slow
-def test_labels_are_those_of_trl_with_completion_only_loss(
-    tiny_tokenizer: Any, tiny_model: Any, tmp_path: Path
-) -> None:
+def test_labels_are_those_of_trl_with_completion_only_loss(tiny_tokenizer, tiny_model, tmp_path):
     """The oracle: another trainer, given prompt and completion as text."""
     pytest.importorskip("trl", reason="TRL is the oracle: pip install trl")
     from datasets import Dataset
@@ -69,7 +64,7 @@ def test_labels_are_those_of_trl_with_completion_only_loss(
             assert set(batch["labels"][i][size:].tolist()) <= {IGNORE}
 
 
-def test_a_cut_is_counted_by_what_it_costs(tiny_tokenizer: Any) -> None:
+def test_a_cut_is_counted_by_what_it_costs(tiny_tokenizer):
     rows = [example(attempt="1 2 3 4")]
     whole = encode(rows, tiny_tokenizer).examples[0].token_ids
     answer = tiny_tokenizer.convert_ids_to_tokens(list(whole)).index("answer") + 2
@@ -81,9 +76,7 @@ def test_a_cut_is_counted_by_what_it_costs(tiny_tokenizer: Any) -> None:
         assert "1 were cut (100%)" in encoded.report()
 
 
-def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refused(
-    tiny_tokenizer: Any,
-) -> None:
+def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refused(tiny_tokenizer):
     rows = [example(), example("a " * 100, question="Use 1 2")]
     with pytest.raises(InputError, match=f"{rows[1].key} is too long .* 60 allowed"):
         encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="error")
@@ -97,7 +90,7 @@ def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refu
 
 
 @given(st.lists(st.integers(1, 50), max_size=60))
-def test_every_example_is_packed_once_and_no_row_overflows(lengths: list[int]) -> None:
+def test_every_example_is_packed_once_and_no_row_overflows(lengths):
     rows = pack(lengths, 50)
     assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
     assert all(sum(lengths[i] for i in row) <= 50 for row in rows)
@@ -105,16 +98,14 @@ def test_every_example_is_packed_once_and_no_row_overflows(lengths: list[int]) -
     assert sum(2 * sum(lengths[i] for i in row) <= 50 for row in rows) <= 1
 
 
-def test_packing_by_hand() -> None:
+def test_packing_by_hand():
     assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
     rows = plan_step([5, 4, 3, 3, 3], SFTConfig(micro_batch_tokens=8), processes=2)
     assert rows == [[[0, 3], []], [[1, 2], [4]]]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=16), st.integers(1, 4), st.booleans())
-def test_a_step_gives_every_process_the_same_number_of_passes(
-    lengths: list[int], processes: int, packing: bool
-) -> None:
+def test_a_step_gives_every_process_the_same_number_of_passes(lengths, processes, packing):
     plan = plan_step(lengths, SFTConfig(micro_batch_tokens=64, packing=packing), processes)
     assert len(plan) == processes
     assert len({len(passes) for passes in plan}) == 1
@@ -126,12 +117,12 @@ WRONG += [("betas", pair) for pair in ((0.9,), (0.9, 1.0), (0.9, float("nan")), 
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_settings_that_cannot_be_meant_are_refused(name: str, value: Any) -> None:
+def test_settings_that_cannot_be_meant_are_refused(name, value):
     with pytest.raises(InputError, match=rf"^{name}.* must be .* not "):
         SFTConfig(**{name: value})
 
 
-def test_nothing_trains_on_an_empty_part_in_silence(tiny_tokenizer: Any) -> None:
+def test_nothing_trains_on_an_empty_part_in_silence(tiny_tokenizer):
     whole = example(question="Use 9")
     rows = [whole, example(attempt=" "), example(thinking=""), example(question="\n")]
     left = encode(rows, tiny_tokenizer)

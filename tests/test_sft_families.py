@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,8 +39,8 @@ def built(name: str, settings: dict[str, Any], tokenizer: Any) -> Any:
 
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stops(
-    name: str, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+    name, tiny_tokenizer, tmp_path
+):
     from transformers import AutoModelForCausalLM
 
     model = built(name, SUPPORTED[name], tiny_tokenizer)
@@ -61,8 +60,8 @@ def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stop
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_would_be_computed_otherwise_is_refused_before_any_work(
-    name: str, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+    name, tiny_tokenizer, tmp_path
+):
     model = built(name, REFUSED[name], tiny_tokenizer)
     with pytest.raises(InputError, match=r"\A.*would not be as in transformers.*\Z"):
         train(model, tiny_tokenizer, examples(), CONFIG, tmp_path)
@@ -71,8 +70,8 @@ def test_what_would_be_computed_otherwise_is_refused_before_any_work(
 
 @pytest.mark.parametrize("what", FOREIGN)
 def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
-    what: str, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
+    what, tiny_model, tiny_tokenizer, tmp_path, monkeypatch
+):
     folder = tmp_path / "model"
     tiny_model.save_pretrained(folder)
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -88,8 +87,8 @@ def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
 
 
 def test_generation_settings_that_contradict_each_other_do_not_lose_a_training(
-    tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+    tiny_model, tiny_tokenizer, tmp_path
+):
     tiny_model.save_pretrained(tmp_path / "model")
     path = tmp_path / "model" / "generation_config.json"
     path.write_text(json.dumps({"temperature": 0.6, "top_p": 0.9, "eos_token_id": [1, 9]}))
@@ -109,7 +108,7 @@ def inputs(tokens: int, hidden: int, vocab: int, ignored: int) -> tuple[Any, Any
 
 @pytest.mark.parametrize(("chunk", "scale"), [(1, 1), (7, 1), (1000, 1), (8, 1e4)])
 @pytest.mark.parametrize("ignored", [3, 1])  # every third, or all: a row that teaches nothing
-def test_value_and_gradients_are_those_of_torch(chunk: int, scale: float, ignored: int) -> None:
+def test_value_and_gradients_are_those_of_torch(chunk, scale, ignored):
     states, weight, targets = inputs(37, 16, 50, ignored)
     logits = scale * states @ weight.T  # large ones neither overflow nor vanish
     expected = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
@@ -120,7 +119,7 @@ def test_value_and_gradients_are_those_of_torch(chunk: int, scale: float, ignore
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
 
 
-def test_no_more_than_a_chunk_of_logits_ever_exists() -> None:
+def test_no_more_than_a_chunk_of_logits_ever_exists():
     sizes = []
 
     class Sizes(TorchDispatchMode):

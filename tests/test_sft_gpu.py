@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -22,9 +20,7 @@ pytestmark = [pytest.mark.gpu, missing]
 
 @pytest.mark.parametrize("window", [None, 7])
 @pytest.mark.parametrize("kv_heads", [2, 8])
-def test_the_variable_length_kernel_attends_like_one_call_per_example(
-    kv_heads: int, window: int | None
-) -> None:
+def test_the_variable_length_kernel_attends_like_one_call_per_example(kv_heads, window):
     lengths = (5, 130, 1, 64)
     extra = layout(lengths, torch.device("cuda"))
     del extra["position_ids"]
@@ -38,9 +34,7 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(
     torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
 
 
-def test_bf16_with_checkpointing_follows_fp32(
-    tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+def test_bf16_with_checkpointing_follows_fp32(tiny_model, tiny_tokenizer, tmp_path):
     lean = replace(CONFIG, dtype="bfloat16", activation_checkpointing=True)
     here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
     there = sft.train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), lean, tmp_path / "gpu")
@@ -48,7 +42,7 @@ def test_bf16_with_checkpointing_follows_fp32(
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing: bool) -> None:
+def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing):
     from benchmarks.sft_gpu import measure
     from s1core.sft.processes import join
     from s1lab.planning.shapes import ModelShape

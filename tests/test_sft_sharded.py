@@ -79,8 +79,8 @@ def losses(out: Path) -> list[float]:
 
 
 def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own(
-    folder: Path, tiny_model: Any, tiny_tokenizer: Any, tmp_path: Path
-) -> None:
+    folder, tiny_model, tiny_tokenizer, tmp_path
+):
     result = spawn(str(folder / "model"), examples(), CONFIG, tmp_path / "folder", 1)
     assert (result.steps, result.resumed_from) == (6, 6)
     train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "memory")
@@ -91,8 +91,8 @@ def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own
 
 @pytest.mark.parametrize(("text", "message"), CASES["settings"])
 def test_a_file_of_settings_that_cannot_be_meant_is_refused_in_a_sentence(
-    text: str, message: str, folder: Path, tmp_path: Path
-) -> None:
+    text, message, folder, tmp_path
+):
     (tmp_path / "config.yaml").write_text(text)
     arguments = command(folder, tmp_path / "out")[:-1]
     with pytest.raises(SystemExit, match=message) as error:
@@ -103,8 +103,8 @@ def test_a_file_of_settings_that_cannot_be_meant_is_refused_in_a_sentence(
 
 @pytest.mark.slow
 def test_two_processes_lose_what_one_does_and_resume_on_another_number(
-    folder: Path, tmp_path: Path, tiny_tokenizer: Any
-) -> None:
+    folder, tmp_path, tiny_tokenizer
+):
     from transformers import AutoModelForCausalLM
 
     train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
@@ -141,8 +141,8 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
     ],
 )
 def test_two_processes_lose_what_one_does_however_they_compute(
-    how: dict[str, Any], tolerance: float, folder: Path, tmp_path: Path, tiny_tokenizer: Any
-) -> None:
+    how, tolerance, folder, tmp_path, tiny_tokenizer
+):
     train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
     said = torchrun(2, "-m", "s1core.cli", *command(folder, tmp_path / "two", **how))
     assert said.endswith("status 0"), said

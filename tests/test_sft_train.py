@@ -100,15 +100,13 @@ def reference_loss(model: Any, rows: Any) -> Any:
     + [("activation_checkpointing", True)],
 )
 def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
-    how: tuple[str, Any], run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+    how, run, undisturbed, tmp_path
+):
     result = run(tmp_path, replace(CONFIG, **dict([how])))
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
-def test_the_losses_are_those_of_plain_transformers_and_torch(
-    tiny_model: Any, encoded: Encoded, undisturbed: TrainResult
-) -> None:
+def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encoded, undisturbed):
     """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
     import torch
     from transformers import Trainer, get_cosine_schedule_with_warmup
@@ -133,9 +131,7 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(
         optimizer.zero_grad()
 
 
-def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(
-    undisturbed: TrainResult, tiny_tokenizer: Any
-) -> None:
+def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(undisturbed, tiny_tokenizer):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
@@ -145,9 +141,7 @@ def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(
     assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
 
 
-def test_a_finished_run_is_returned_and_not_repeated(
-    run: Any, encoded: Encoded, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+def test_a_finished_run_is_returned_and_not_repeated(run, encoded, undisturbed, tmp_path):
     assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
     folder = undisturbed.path.parent
@@ -160,8 +154,8 @@ def test_a_finished_run_is_returned_and_not_repeated(
 
 @pytest.mark.parametrize("step", [1, 3, 6])
 def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
-    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path, capfd: Any
-) -> None:
+    step, run, undisturbed, tmp_path, capfd
+):
     stopped(run, tmp_path, step)
     assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
     assert same_bytes(tmp_path, undisturbed.path.parent)
@@ -177,9 +171,7 @@ def _train_until_killed(out: str, threads: int) -> None:
     train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
 
 
-def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
-    run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, undisturbed, tmp_path):
     import torch
 
     process = multiprocessing.get_context("spawn").Process(
@@ -198,9 +190,7 @@ def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
-def test_a_folder_of_another_run_is_refused_with_the_difference(
-    run: Any, encoded: Encoded, tmp_path: Path
-) -> None:
+def test_a_folder_of_another_run_is_refused_with_the_difference(run, encoded, tmp_path):
     stopped(run, tmp_path, 3)
     fewer = replace(encoded, examples=encoded.examples[1:])
     for config, changes, what in (
@@ -216,8 +206,8 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run: Any, tiny_model: Any, encoded: Encoded, tmp_path: Path
-) -> None:
+    run, tiny_model, encoded, tmp_path
+):
     model = copy.deepcopy(tiny_model)
 
     def poison(row: dict[str, Any]) -> None:
@@ -230,7 +220,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 
 
-def test_what_cannot_be_trained_on_is_refused(run: Any, encoded: Encoded, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on_is_refused(run, encoded, tmp_path):
     masked = [replace(e, labels=(-100,) * len(e.labels)) for e in encoded.examples]
     with pytest.raises(InputError, match="every label is masked"):
         run(tmp_path, rows=replace(encoded, examples=tuple(masked)))
@@ -253,9 +243,7 @@ def files_of_at_most(limit: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("step", [3, 6])
-def test_a_full_disk_keeps_the_last_good_checkpoint(
-    step: int, run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+def test_a_full_disk_keeps_the_last_good_checkpoint(step, run, undisturbed, tmp_path):
     limited = contextlib.ExitStack()
 
     def fill_the_disk(row: dict[str, Any]) -> None:
@@ -271,8 +259,8 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 
 def test_what_cannot_be_written_first_or_last_leaves_what_can_be_gone_on_from(
-    run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+    run, undisturbed, tmp_path
+):
     with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
         run(tmp_path)
     in_the_way = tmp_path / ".final.partial"
@@ -298,8 +286,8 @@ def damage(path: Path, content: Any) -> None:
 
 @pytest.mark.parametrize(("pattern", "content", "message"), CASES["damaged"])
 def test_what_is_damaged_is_named_and_the_advice_works(
-    pattern: str, content: Any, message: str, run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+    pattern, content, message, run, undisturbed, tmp_path
+):
     out = tmp_path / "run"
     stopped(run, out, 3)
     (path,) = out.glob(pattern)
@@ -313,9 +301,7 @@ def test_what_is_damaged_is_named_and_the_advice_works(
 
 
 @pytest.mark.parametrize("tail", ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None])
-def test_a_torn_log_is_made_whole_from_the_checkpoint(
-    tail: Any, run: Any, undisturbed: TrainResult, tmp_path: Path
-) -> None:
+def test_a_torn_log_is_made_whole_from_the_checkpoint(tail, run, undisturbed, tmp_path):
     stopped(run, tmp_path, 3)
     damage(tmp_path / "log.jsonl", tail)
     assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]

@@ -16,7 +16,7 @@ from s1core.errors import InputError
 from s1core.forcing import Budget, Machine
 from s1core.forcing.budget import rules
 from s1core.records import Trace
-from tests.helpers import CHATML, tiny_model, tiny_tokenizer
+from tests.helpers import CHATML, cases, tiny_model, tiny_tokenizer
 from tests.test_demo import byte_tokenizer
 
 
@@ -186,19 +186,7 @@ def test_a_template_with_todays_date_is_told_the_same_day_every_day():
     assert "31" in text and "2025" in text.replace(" ", "")
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{{ raise_exception('System role not supported') }}",
-        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
-        "{% endif %}{% endfor %}x",
-        "{% for m in messages %}",
-        "{{ messages[7].content }}",
-        "{{ 1 / 0 }}",
-        "{{ messages + 1 }}",
-        "{{ ''.__class__.__mro__ }}",
-    ],
-)
+@pytest.mark.parametrize("template", cases("templates")["failing"])
 def test_a_chat_template_that_fails_is_one_sentence(template):
     with pytest.raises(InputError, match="chat template does not take") as error:
         templates.prompt_ids("s1", changed(chat_template=template), "yes", system="Think")

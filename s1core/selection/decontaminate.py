@@ -31,10 +31,9 @@ class BenchmarkIndex:
 
     Args:
         benchmarks: questions by benchmark name, e.g. `{"MATH500": [...], "AIME24": [...]}`.
-        n: words per n-gram (the paper: 8). None compares whole questions instead, word by word.
-        match_short: whether a benchmark question with fewer than n words, which has no n-gram,
-            matches a pool question of exactly the same words (never a longer one that contains
-            it: `find x` is part of half of mathematics). The official code has False: nothing.
+        n: words per n-gram (the paper: 8). None compares whole questions instead, word by word, as
+            is done for a benchmark question of fewer than n words: `find x` matches its copy, not
+            half of mathematics. (The official code lets short ones pass.)
         normalize: brings questions that say the same to one text before words are compared, e.g.
             by sorting the numbers of a puzzle. The paper uses none.
 
@@ -46,7 +45,6 @@ class BenchmarkIndex:
         self,
         benchmarks: Mapping[str, Iterable[str]],
         n: int | None = 8,
-        match_short: bool = True,
         normalize: Callable[[str], str] | None = None,
     ) -> None:
         if n is not None and n < 1:
@@ -63,7 +61,7 @@ class BenchmarkIndex:
             if not every:
                 raise InputError(f"the benchmark {name!r} has no question: load it or leave it out")
             for words in every:
-                if n is None or (match_short and 0 < len(words) < n):
+                if n is None or 0 < len(words) < n:
                     self._whole.setdefault(" ".join(words), name)
                     continue
                 for gram in _windows(words, n):
