@@ -18,8 +18,14 @@ from s1core.cli import app
 from s1core.errors import InputError, S1Error
 from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
 from s1core.selection import Funnel, SelectionConfig, select
-from s1core.selection.candidate import Candidate, deduplicate
-from s1core.selection.criteria import StringPattern, check_fields, check_format, difficulty
+from s1core.selection.criteria import (
+    Candidate,
+    StringPattern,
+    check_fields,
+    check_format,
+    deduplicate,
+    difficulty,
+)
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import (
     DiversityConfig,

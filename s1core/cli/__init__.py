@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from s1core.cli import demo, generate, select, work
+from s1core.cli import demo, generate, work
 
 SETTINGS = {
     "no_args_is_help": True,
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Select 1,000 examples, fine-tune on them, and force a thinking budget at test time.",
     **SETTINGS,
 )
-for command in (demo.demo, generate.generate, select.select, work.sft, work.grade):
+for command in (demo.demo, generate.generate, work.select, work.sft, work.grade):
     app.command()(command)
 
 

@@ -1,15 +1,109 @@
-"""Single arrows on any model and data: `sft` and `grade`."""
+"""Single arrows on any model and data: `select` (Section 2.2), `sft` and `grade`."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s1core.cli import options
-from s1core.cli.options import echo, number
+from s1core.cli.options import Seed, check_output, echo, number, replace_jsonl
 from s1core.errors import InputError
+from s1core.records import Example, Problem, Trace, read_jsonl
+
+if TYPE_CHECKING:
+    from s1core.selection import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLine:
+    """A row of a pool: an example, whole or as problem and trace, and what is known about it."""
+
+    example: Example | None = None
+    problem: Problem | None = None
+    trace: Trace | None = None
+    thinking_tokens: int | None = None
+    small_correct: bool | None = None
+    large_correct: bool | None = None
+    trace_correct: bool | None = None
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        whole, parts = self.example is not None, (self.problem is None) + (self.trace is None)
+        if parts != (2 if whole else 0):
+            raise InputError('not a row of a pool, which has "problem" and "trace", or "example"')
+
+    def candidate(self, count: Callable[[str], int]) -> Candidate:
+        """What selection works on; `count` measures a trace whose length the row does not say."""
+        from s1core.selection import Candidate
+
+        example, tokens = self.example or Example(self.problem, self.trace), self.thinking_tokens
+        tokens = count(example.trace.thinking) if tokens is None else tokens
+        grades = (self.small_correct, self.large_correct, self.trace_correct)
+        return Candidate(example, tokens, *grades, self.error)
+
+
+def select(
+    pool: Annotated[Path, typer.Argument(help="JSONL of examples, with annotations or without.")],
+    output: Annotated[Path, typer.Option(help="JSONL file for the selected examples.")],
+    against: Annotated[
+        list[Path] | None, typer.Option(help="JSONL of questions to keep out; may be repeated.")
+    ] = None,
+    size: Annotated[int, number("How many examples to select.", 1)] = 1000,
+    ngram: Annotated[int, number("Shared words that drop a question.", 1)] = 8,
+    seed: Seed = 0,
+    tokenizer: Annotated[str, typer.Option(help="Counts traces without `thinking_tokens`.")] = "",
+) -> None:
+    """Decontaminate a pool, drop what is broken or easy, and draw a diverse set of long traces.
+
+    A row has "problem" and "trace", as for `s1core sft`, and may say thinking_tokens (else counted
+    in words, or with --tokenizer), small_correct, large_correct, trace_correct and error.
+
+    Example: s1core select pool.jsonl --against aime24.jsonl --against math500.jsonl --size 1000
+    --output selected.jsonl
+    """
+    import numpy as np
+
+    from s1core import selection
+    from s1core.checkpoints import load_tokenizer
+
+    check_output(output, pool, *(against or []))
+    benchmarks = {str(path): list(_questions(path)) for path in against or []}
+    left_out: list[InputError] = []
+    rows = list(read_jsonl(pool, PoolLine, left_out))
+    if left_out:
+        echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
+    if not rows:
+        raise InputError(f"{pool} holds no examples")
+    encode = load_tokenizer(tokenizer) if tokenizer else None
+    count = (lambda text: encode(text).input_ids) if encode else str.split
+    candidates = [row.candidate(lambda text: len(count(text))) for row in rows]
+    said = [n for n in selection.ANNOTATIONS if {getattr(c, n) for c in candidates} - {None, ""}]
+    if unsaid := ", ".join(name for name in selection.ANNOTATIONS if name not in said):
+        echo(f"no row says {unsaid}: selected without", err=True)
+    diversity = selection.DiversityConfig(size)
+    config = selection.SelectionConfig(ngram, required=tuple(said), diversity=diversity)
+    rng = np.random.default_rng(seed)
+    selected, funnel = selection.select(candidates, benchmarks, config, rng)
+    echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
+    for row in funnel.rows():
+        dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
+        echo(f"{row['stage']:20} {row['kept']:8,} {dropped:>8}")
+    replace_jsonl(output, [candidate.example for candidate in selected])
+    echo(f"{output}: {len(selected):,} examples")
+
+
+def _questions(path: Path) -> Iterator[str]:
+    """The questions of a benchmark's file, from its column `question` or `problem`."""
+    for place, row in enumerate(read_jsonl(path), start=1):
+        question = row.get("question", row.get("problem"))
+        if not isinstance(question, str) or not question.strip():
+            raise InputError(f"{path}, row {place}: no text in a column question or problem")
+        yield question
 
 
 def sft(
@@ -22,7 +116,7 @@ def sft(
     lr: Annotated[float, number("Peak learning rate.", 1e-12, 1)] = 1e-5,
     max_seq_len: Annotated[int, number("Longest example, in tokens.", 2)] = 32768,
     on_too_long: Annotated[str, typer.Option(help="truncate, drop or error.")] = "truncate",
-    seed: options.Seed = 0,
+    seed: Seed = 0,
     config: Annotated[
         Path | None, typer.Option(help="YAML of settings of SFTConfig; they win over the options.")
     ] = None,
@@ -35,12 +129,9 @@ def sft(
     Example: s1core sft --model pocket-large --data s1-pocket.jsonl --output my-s1 --lr 1e-3
     --max-seq-len 1024
     """
-    import os
-
     import yaml
 
     from s1core.checkpoints import download, load_tokenizer, locate
-    from s1core.records import Example, read_jsonl
     from s1core.sft import SFTConfig, train
 
     if not output.name or (output.exists() and not output.is_dir()):
@@ -84,7 +175,7 @@ def grade(
     from s1core.grading.grades import accuracy
 
     if output is not None:
-        options.check_output(output, input, *generations)
+        check_output(output, input, *generations)
     problems = options.read_problems(input, benchmark, data_dir, None)
     every: list[Any] = []
     lines: list[str] = []
@@ -92,6 +183,6 @@ def grade(
         lines.append(f"{path}: {accuracy(grades, len(problems))}")
         every += grades
     if output is not None:
-        options.replace_jsonl(output, every)
+        replace_jsonl(output, every)
         lines.append(f"{output}: {len(every)} grades")
     echo("\n".join(lines))

@@ -15,8 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from s1core.grading.patterns import pattern, table
-from s1core.grading.spelling import normalise
+from s1core.grading.spelling import normalise, pattern, table
 
 MAX_CHARACTERS = 4_000  # of an answer; anything longer is cut
 

@@ -2,6 +2,7 @@ r"""One spelling for what answers spell in many, without touching what separates
 
 What math-verify reads by itself (fractions, powers, functions, sets) is left to it; rewritten is
 only what it misreads: short arguments (`\frac12`), Unicode, blanks, thousands, units and words.
+What is recognised is in `patterns.yaml`, read once, when the first answer is graded.
 """
 
 from __future__ import annotations
@@ -11,8 +12,35 @@ import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from importlib.resources import files
+from typing import Any
 
-from s1core.grading.patterns import pattern, rewritten, table
+
+@cache
+def table(name: str | None = None) -> Any:
+    """A table of `patterns.yaml`; all of them without a name."""
+    if name is not None:
+        return table()[name]
+    import yaml
+
+    text = files("s1core.grading").joinpath("patterns.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+@cache
+def pattern(name: str, letters: str = "") -> re.Pattern[str]:
+    """The pattern of a name; `@` in one stands for `letters`."""
+    text = table(name)
+    while "(?&" in text:
+        text = re.sub(r"\(\?&(\w+)\)", lambda found: f"(?:{table(found[1])})", text)
+    return re.compile(text.replace("@", letters) if letters else text)
+
+
+def rewritten(text: str, rules: str) -> str:
+    """`text` after each replacement of a list of `patterns.yaml`, in order."""
+    for found, replacement in table(rules):
+        text = re.sub(found, replacement, text)
+    return text
 
 
 def normalise(text: str, thousands: bool = True) -> str:

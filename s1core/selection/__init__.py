@@ -15,13 +15,15 @@ import numpy as np
 
 from s1core.errors import InputError
 from s1core.records import from_dict
-from s1core.selection.candidate import Candidate, Dropped, deduplicate
 from s1core.selection.criteria import (
     ANNOTATIONS,
     PAPER_PATTERNS,
+    Candidate,
+    Dropped,
     StringPattern,
     check_fields,
     check_format,
+    deduplicate,
     difficulty,
 )
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate

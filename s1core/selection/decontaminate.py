@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from s1core.errors import InputError
-from s1core.selection.candidate import Candidate, Partition, partition
+from s1core.selection.criteria import Candidate, Partition, partition
 
 
 class Overlap(NamedTuple):

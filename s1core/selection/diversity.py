@@ -27,7 +27,7 @@ from typing import Literal
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.selection.candidate import Candidate, Dropped, Partition
+from s1core.selection.criteria import Candidate, Dropped, Partition
 
 
 @dataclass(frozen=True, slots=True)
