@@ -29,10 +29,8 @@ def locate(model: str | Path) -> str:
     """The folder of a model, or its Hub id where nothing pins or mirrors it.
 
     `pocket-large` is a folder of the package, `org/name@commit` one of the mirror that
-    `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there.
-
-    Raises:
-        InputError: the folder is no checkpoint in safetensors, or it cannot be downloaded.
+    `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there. InputError
+    where it is no checkpoint in safetensors, or cannot be downloaded.
     """
     name = str(model)
     if name.startswith(SHIPPED):
@@ -71,10 +69,7 @@ def split_revision(model: str) -> tuple[str, str]:
 
 def download(model: str, folder: str | Path | None = None) -> str:
     """Bring a model from the Hub, to its cache or to `folder`; goes on where it was stopped.
-
-    Raises:
-        InputError: it cannot be had; the message says why and what else to do.
-    """
+    InputError says why it cannot be had, and what else to do."""
     from huggingface_hub import snapshot_download
 
     repository, revision = split_revision(model)
@@ -98,11 +93,8 @@ def identify(model: str) -> str:
 
 
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare.
-
-    Raises:
-        InputError: there is none that can be read.
-    """
+    """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare;
+    InputError where there is none that can be read."""
     from transformers import AutoTokenizer
 
     folder = locate(model)
@@ -114,10 +106,7 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
 
 def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
     """The causal language model of a checkpoint; `options`, such as `dtype`, are transformers'.
-
-    Raises:
-        InputError: it cannot be read, or lacks weights; no code of the repository is run.
-    """
+    InputError where it cannot be read or lacks weights; no code of the repository is run."""
     from transformers import AutoModelForCausalLM
 
     options = {"dtype": "auto", **options, "use_safetensors": True, "trust_remote_code": False}

@@ -63,10 +63,9 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     declared, required = _schema(kind)
     missing = [name for name in declared if name in required and name not in row]
     unknown = sorted(set(row) - set(declared))
-    told = (("missing", missing), ("unknown", unknown))
-    listed = (f"{what} {', '.join(n[:40] for n in names)}" for what, names in told if names)
-    if wrong := "; ".join(listed):
-        raise InputError(f"not a {kind.__name__}: {wrong}")
+    for what, names in (("missing", missing), ("unknown", unknown)):
+        if names:
+            raise InputError(f"not a {kind.__name__}: {what} {', '.join(n[:40] for n in names)}")
     return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
 
 
@@ -170,11 +169,8 @@ def read_jsonl(
 def read_recoverable(
     path: str | Path, kind: type | None = None
 ) -> tuple[list[tuple[int, Any]], int | None]:
-    """Records of a JSONL file with their line numbers, and the number of a torn last line.
-
-    A last line that does not parse and has no end was being written when the writer died; it is
-    left out. Anything else that does not parse is an error, as in `read_jsonl`.
-    """
+    """Records of a JSONL file with their line numbers, and the number of a torn last line, which
+    was being written when the writer died: it does not parse, has no end, and is left out."""
     records: list[tuple[int, Any]] = []
     for number, record, fault, whole in _lines(path, kind):
         if not fault:
@@ -187,10 +183,7 @@ def read_recoverable(
 
 
 def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str, bool]]:
-    """Each line's number, its record, else what is wrong with it, and whether the line has an end.
-
-    The one reader of JSONL: what differs is only what is done about a line that cannot be read.
-    """
+    """Each line's number, its record, else what is wrong with it, and whether it has an end."""
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path} is not a regular file; name a JSONL file")
     with open(path, "rb") as file:
@@ -228,16 +221,10 @@ class Journal:
             os.truncate(self.path, whole)
 
     def records(self, kind: type | None = None) -> Iterator[Any]:
-        """The records so far; a last line torn by a crash is cut off first.
-
-        Raises:
-            InputError: a line that is not the last cannot be read (the message says which).
-        """
-        if not self.path.exists():
-            return iter(())
+        """The records so far; a last line torn by a crash is cut off first. See `read_jsonl`."""
         if self.path.is_file():
             self.mend()
-        return read_jsonl(self.path, kind)
+        return read_jsonl(self.path, kind) if self.path.exists() else iter(())
 
 
 def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:

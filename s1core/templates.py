@@ -77,11 +77,7 @@ class Delimiters:
 
 
 def get(template: str | Template) -> Template:
-    """The template of that name (a `Template` is returned as it is).
-
-    Raises:
-        InputError: there is no template of that name.
-    """
+    """The template of that name (a `Template` stays as it is); an unknown one is an InputError."""
     if isinstance(template, Template):
         return template
     if template not in TEMPLATES:
@@ -90,11 +86,8 @@ def get(template: str | Template) -> Template:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added.
-
-    Raises:
-        InputError: it is not Unicode text.
-    """
+    """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added; InputError where
+    it is not Unicode text."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -103,11 +96,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 
 def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
-    """Read a template's delimiters from a tokenizer.
-
-    Raises:
-        InputError: the tokenizer lacks a marker or an end-of-turn token.
-    """
+    """Read a template's delimiters from a tokenizer; InputError where it lacks one of them."""
     template = get(template)
     if missing := " and no ".join(_missing(template, tokenizer)):
         others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
@@ -154,10 +143,7 @@ def prompt_ids(
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1).
 
     Without `thinking` it ends at the assistant's turn: how a base model is asked. Control tokens
-    that the question spells out stay text.
-
-    Raises:
-        InputError: the tokenizer has no chat template that takes the conversation.
+    that the question spells out stay text. InputError: no chat template takes the conversation.
     """
     template = get(template)
     # The chat template is given a hole for each of them, and their ids are put there afterwards.

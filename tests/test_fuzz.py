@@ -99,13 +99,10 @@ def fuzz(reader: str, folder: Path, seconds: float, seed: int) -> int:
     return tried
 
 
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reader", READERS)
-def test_a_damaged_file_raises_our_errors_alone(reader, tmp_path):
-    assert fuzz(reader, tmp_path, 0.5, seed=0) > 5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("reader", READERS)
-def test_for_longer(reader, tmp_path):
-    seconds = float(os.environ.get("FUZZ_SECONDS", "120")) / len(READERS)
-    assert fuzz(reader, tmp_path, seconds, seed=time.time_ns()) > 100
+def test_a_damaged_file_raises_our_errors_alone(reader, seconds, tmp_path):
+    if not seconds:
+        share = float(os.environ.get("FUZZ_SECONDS", "120")) / len(READERS)
+        assert fuzz(reader, tmp_path, share, seed=time.time_ns()) > 100
+    assert fuzz(reader, tmp_path, seconds or 0.1, seed=0) > 5

@@ -15,6 +15,7 @@ from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 from s1lab.traces import uncertainty
+from s1lab.traces.repetition import novelty
 from s1lab.traces.steps import answer_pieces, answers_at_steps, read_traces, split
 from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -54,6 +55,26 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one():
     assert answer == [("forced", "<|im_start|>answer\n"), ("sampled", "3 + 7")]
     spaced = split(generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n")), tiny_tokenizer())
     assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
+
+
+A, B, C = "3 + 7 = 10 no\n", "3 * 7 = 21 no\n", "7 - 3 = 4 no\n"
+
+
+@pytest.mark.parametrize(
+    ("stretches", "steps", "new", "repeated"),
+    [
+        ([""], (0,), (0,), 0.0),
+        ([A + B + A + A], (4,), (2,), 0.5),
+        ([A + B, B], (2, 1), (2, 0), 1 / 3),
+        ([A, B, A + C], (1, 1, 2), (1, 1, 1), 1 / 4),
+        ([A, ""], (1, 0), (1, 0), 0.0),
+    ],
+)
+def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, steps, new, repeated):
+    runs = [run for text in stretches for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
+    found = novelty(generation(*runs[1:]), tiny_tokenizer(), "\n")
+    assert (found.steps, found.new) == (steps, new)
+    assert found.repeated == pytest.approx(repeated)
 
 
 origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,16 +47,12 @@ class Job:
         """Whether token ids went from call to call unchanged; None where it is not known yet."""
         return getattr(engine, "exact_tokens", True)
 
-    def make(
-        self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
-    ) -> Iterator[Generation]:
-        """The generations of one block."""
+    def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
+        """The generations of one block; `more` says which samples, and who is told of failures."""
         from s1core.forcing import generate
 
         names = ("temperature", "top_p", "seed", "template")
-        sampling = {name: getattr(self, name) for name in names}
-        more = {"first_sample": sample, "on_failure": on_failure}
-        return generate(engine, block, self.budget, **sampling, **more)
+        return generate(engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more)
 
 
 class Record:
@@ -70,7 +66,7 @@ class Record:
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
         self.settings, self.path = settings, output
         self.journal = Journal(output)
-        self.failures = Journal(output.with_name(output.name + ".failures.jsonl"))
+        self.failures = Journal(output.with_name(f"{output.name}.failures.jsonl"))
         self.exact: bool | None = None
         self._check()
 
@@ -81,13 +77,12 @@ class Record:
         from s1core.grading.grades import read_generations
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire()
         except Timeout:
-            raise RunError(
-                f"another command is writing {self.path}; wait for it or choose another --output"
-            ) from None
+            busy = f"another command is writing {self.path}"
+            raise RunError(f"{busy}; wait for it or choose another --output") from None
         self._check()
         made: list[Generation] = []
         if self.path.exists():
@@ -151,7 +146,7 @@ def complete(job: Job, engine: Backend, record: Record) -> int:
             wanted = {p.key for p in missing}
             failed: list[Failure] = []
             asked = missing if job.backend == "completions" else block
-            made = job.make(engine, asked, sample, failed.append)
+            made = job.make(engine, asked, first_sample=sample, on_failure=failed.append)
             kept = [g for g in made if g.problem_key in wanted]
             record.journal.append(kept)
             if lost := [f for f in failed if f.problem_key in wanted]:
@@ -188,4 +183,4 @@ def _cut(made: Sequence[Generation]) -> str:
 
 def settings_path(output: Path) -> Path:
     """Where the settings of a file of generations are kept."""
-    return output.with_name(output.name + ".settings.json")
+    return output.with_name(f"{output.name}.settings.json")

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,9 +99,7 @@ def find_benchmark(name: str) -> tuple[Any, Any]:
 
     An installed package offers benchmarks by an entry point of the group `s1core.benchmarks`:
     something with `benchmark(name)` and `load(name, data_dir, limit=...)`, a list of problems.
-
-    Raises:
-        InputError: nothing that is installed offers it.
+    InputError: nothing that is installed offers it.
     """
     refused = InputError(f"no benchmark {name!r}: nothing that is installed offers any")
     for point in entry_points(group="s1core.benchmarks"):
@@ -114,11 +113,8 @@ def find_benchmark(name: str) -> tuple[Any, Any]:
 def read_problems(
     path: Path | None, benchmark: str, data_dir: Path | None, limit: int | None
 ) -> list[Problem]:
-    """Problems from a file or a benchmark, exactly one of which must be named.
-
-    Raises:
-        InputError: there are none, a line is no problem, or one question has two answers.
-    """
+    """Problems from a file or a benchmark, exactly one of which must be named; InputError where
+    there are none, a line is no problem, or one question has two answers."""
     if (path is None) == (not benchmark):
         raise typer.BadParameter("name the problems with either --input or --benchmark")
     if path is None:
@@ -139,10 +135,7 @@ def read_graded(
     paths: list[Path], problems: list[Problem], kind: str, benchmark: str
 ) -> Iterator[tuple[Path, list[Generation], list[Grade]]]:
     """Files of generations, each with its grades; `kind` "" is the benchmark's own, else math.
-
-    Raises:
-        InputError: an unknown kind, a file without generations, or one of other problems.
-    """
+    InputError: an unknown kind, a file without generations, or one of other problems."""
     from s1core.grading.grades import grade_all, read_generations
 
     kind = kind or (find_benchmark(benchmark)[1].kind if benchmark else "math")
@@ -161,10 +154,10 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
         raise typer.BadParameter(f"no backend {engine!r}; pick one of {', '.join(ENGINES)}")
     if engine == "completions":
         if not url or not tokenizer:
-            raise typer.BadParameter(
-                "--backend completions needs --url (such as http://localhost:8000/v1) and "
-                "--tokenizer (the model's folder or Hub id); --model is its name on the server"
+            needs = (
+                "--backend completions needs --url and --tokenizer (the model's folder or Hub id)"
             )
+            raise typer.BadParameter(f"{needs}; --model is its name on the server")
     elif url or tokenizer or context_length:
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
 
@@ -179,10 +172,9 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise typer.BadParameter(f"--engine-option takes NAME=VALUE, not {pair!r}")
-        try:
+        parsed[name] = value
+        with suppress(ValueError, RecursionError):
             parsed[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            parsed[name] = value
     allowed = ENGINES[engine] or set(parsed)
     if unknown := ", ".join(sorted(set(parsed) - allowed)):
         has = ", ".join(sorted(allowed))
@@ -192,8 +184,7 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
 
 def open_engine(engine: str, model: str, batch_size: int, **more: Any) -> Backend:
     """`backends.open_engine`; whatever keeps the engine from starting is one sentence."""
-    from s1core import backends
-    from s1core.checkpoints import explained
+    from s1core import backends, checkpoints
 
-    with explained(f"{model} cannot be loaded"):
+    with checkpoints.explained(f"{model} cannot be loaded"):
         return backends.open_engine(engine, model, batch_size=batch_size, **more)

@@ -6,7 +6,8 @@ and, when nothing else is there, the last thing said, flagged as a guess. Letter
 "Final Answer: B", "the correct answer is **B. ...**", a bold letter or line that names one option
 alone, a conclusion ("Thus option B"), an option's own words, and last, as a guess, the last letter
 that stands by itself; one that may be an article, a pronoun or a numeral ("A heavier nucleus") is
-not taken for an option. Every function is linear in the text and evaluates nothing.
+not taken for an option. Every function is linear in the text and evaluates nothing; `after_cue`
+says that the decoder forced "Final Answer:" right before the text (Section 3.1).
 """
 
 from __future__ import annotations
@@ -56,11 +57,7 @@ def split_thinking(text: str) -> tuple[str, str | None]:
 
 
 def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
-    r"""The final answer of a mathematical text: `"so \boxed{\frac12}." -> \frac12 (boxed)`.
-
-    Args:
-        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
-    """
+    r"""The final answer of a mathematical text: `"so \boxed{\frac12}." -> \frac12 (boxed)`."""
     boxes, end = _last_boxes(text)
     cued = extract_cued(text, after_cue)
     later = extract_cued(text[end:])
@@ -81,6 +78,7 @@ def last_boxes(text: str) -> list[str]:
 
 
 def _last_boxes(text: str) -> tuple[list[str], int]:
+    """Their contents, and where the last of them ends."""
     boxes = [box for box in _boxes(text) if text[box[1] : box[2]].strip()]
     taken = boxes[-1:]
     for box in reversed(boxes[:-1]):
@@ -110,12 +108,8 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
 
 
 def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False) -> Extraction:
-    """The line that a cue announces, the strongest cue and its last mention first.
-
-    Args:
-        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
-        first_line: without a cue, the first line will do (a Countdown expression).
-    """
+    """The line that a cue announces, the strongest cue and its last mention first; without one, if
+    `first_line`, the first line (a Countdown expression)."""
     for name, cue in table("cues").items():
         for match in reversed(list(re.finditer(cue, text))):
             line = _first_line(text, match.end(), name)
@@ -185,11 +179,8 @@ def extract_choice(
 ) -> Extraction:
     r"""The letter that a text states: `"**Answer:** (b) 3 m/s" -> B`.
 
-    A text in an answer's place that names no option comes back as it is.
-
-    Args:
-        known: the question's options by their letters; words may be empty.
-        after_cue: the decoder forced "Final Answer:" right before this text (Section 3.1).
+    A text in an answer's place that names no option comes back as it is. `known` are the question's
+    options by their letters; words may be empty.
     """
     text = text if len(text) < 40_000 else f"{text[:8_000]}\n{text[-32_000:]}"
     boxes = last_boxes(text)

@@ -26,7 +26,7 @@ from s1core.grading.extraction import (
     options,
 )
 from s1core.grading.verifier import Verdict
-from s1core.records import Generation, Grade, Problem, Status, from_dict, read_recoverable
+from s1core.records import Generation, Grade, Problem, Status, read_recoverable
 
 Kind = Literal["math", "aime", "multiple_choice", "countdown"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -50,11 +50,9 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
     Raises:
         InputError: the kind is unknown, or the generation answers another problem.
     """
-    if generation.problem_key != problem.key:
-        raise InputError(
-            f"generation of problem {generation.problem_key} graded against {problem.key}; "
-            "pair them by problem key"
-        )
+    if (key := generation.problem_key) != problem.key:
+        told = f"generation of problem {key} graded against {problem.key}"
+        raise InputError(f"{told}; pair them by problem key")
     cut_off, after_cue = generation.finish_reason == "length", generation.outcome != "ended"
     verdict = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
     return Grade(problem.key, generation.sample, *verdict)
@@ -70,9 +68,7 @@ def grade_text(
 ) -> TextGrade:
     """Grade an answer text (what follows the thinking).
 
-    Args:
-        cut_off: the text ended at a length limit, so its last words may be incomplete.
-        after_cue: the decoder forced "Final Answer:" right before the text.
+    `cut_off` at a length limit, its last words may be incomplete; `after_cue`: see `extraction`.
     """
     if kind not in KINDS:
         raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
@@ -126,17 +122,11 @@ def grade_all(
     Raises:
         InputError: a generation answers none of the problems.
     """
-    by_key = {problem.key: problem for problem in problems}
-    grades = []
-    for generation in generations:
-        key = generation.problem_key
-        if key not in by_key:
-            raise InputError(
-                f"no problem with key {key}; grade with the questions "
-                "that the generations were made from"
-            )
-        grades.append(grade(by_key[key], generation, kind))
-    return grades
+    by_key, made = {problem.key: problem for problem in problems}, list(generations)
+    if unknown := next((g.problem_key for g in made if g.problem_key not in by_key), ""):
+        advice = "grade with the questions that the generations were made from"
+        raise InputError(f"no problem with key {unknown}; {advice}")
+    return [grade(by_key[generation.problem_key], generation, kind) for generation in made]
 
 
 def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
@@ -147,21 +137,14 @@ def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
         InputError: a line other than a torn last one is damaged or no generation, or two lines
             are the same sample of the same problem; the message starts with `path:line`.
     """
-    rows, torn = read_recoverable(path)
-    generations: dict[tuple[str, int], Generation] = {}
-    for number, row in rows:
-        try:
-            generation = from_dict(Generation, row)
-        except (InputError, TypeError, KeyError) as error:
-            raise InputError(f"{path}:{number}: {error}") from error
-        key, sample = generation.problem_key, generation.sample
-        if (key, sample) in generations:
-            raise InputError(
-                f"{path}:{number}: problem {key} has sample {sample} twice; a file holds one run, "
-                "so remove one"
-            )
-        generations[key, sample] = generation
-    return list(generations.values()), torn
+    rows, torn = read_recoverable(path, Generation)
+    seen: set[tuple[str, int]] = set()
+    for number, made in rows:
+        if (key := (made.problem_key, made.sample)) in seen:
+            twice = "problem {} has sample {} twice".format(*key)
+            raise InputError(f"{path}:{number}: {twice}; a file holds one run, so remove one")
+        seen.add(key)
+    return [made for _, made in rows], torn
 
 
 def accuracy(grades: Sequence[Grade], questions: int) -> str:

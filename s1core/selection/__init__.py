@@ -110,10 +110,7 @@ def curate(
 
     `benchmarks` are questions by benchmark name (an empty mapping finds nothing), or an index with
     settings of its own. Returned are the candidates that are left, the stages so far (the first is
-    the pool), and all that was dropped.
-
-    Raises:
-        InputError: the pool is empty, or a benchmark has no question.
+    the pool), and all that was dropped. InputError: the pool, or a benchmark, is empty.
     """
     config, pool = config or SelectionConfig(), list(candidates)
     if not pool:

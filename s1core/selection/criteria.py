@@ -71,14 +71,9 @@ def partition(
     candidates: Iterable[Candidate], reason_of: Callable[[Candidate], tuple[str, str] | None]
 ) -> Partition:
     """Split candidates, in order; `reason_of` gives (reason, detail) for one to drop, else None."""
-    kept: list[Candidate] = []
-    dropped: list[Dropped] = []
-    for candidate in candidates:
-        if (verdict := reason_of(candidate)) is None:
-            kept.append(candidate)
-        else:
-            dropped.append(Dropped(candidate, *verdict))
-    return kept, dropped
+    judged = [(candidate, reason_of(candidate)) for candidate in candidates]
+    dropped = [Dropped(candidate, *why) for candidate, why in judged if why]
+    return [candidate for candidate, why in judged if not why], dropped
 
 
 def deduplicate(candidates: Iterable[Candidate]) -> Partition:
@@ -139,11 +134,8 @@ def check_fields(
         if candidate.error:
             return "API error", candidate.error
         trace = candidate.example.trace
-        texts = {
-            "question": candidate.question,
-            "thinking": trace.thinking,
-            "attempt": trace.attempt,
-        }
+        texts = {"question": candidate.question, "thinking": trace.thinking}
+        texts["attempt"] = trace.attempt
         missing = [name for name, text in texts.items() if not text.strip()]
         needed = [name for name in ANNOTATIONS if name in required]
         missing += [ANNOTATIONS[n] for n in needed if getattr(candidate, n) in (None, "")]
@@ -159,16 +151,14 @@ def check_format(
     compiled = [(pattern, re.compile(pattern.regex)) for pattern in patterns]
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
-        first: tuple[str, str] | None = None
+        found = []
         for pattern, regex in compiled:
             holder = candidate if pattern.field == "question" else candidate.example.trace
-            found = regex.search(getattr(holder, pattern.field))
-            if not found:
-                continue
-            if pattern.unless_source and pattern.unless_source in candidate.source:
-                return None
-            first = first or (pattern.name, found.group(0)[:80])
-        return first
+            if match := regex.search(getattr(holder, pattern.field)):
+                if pattern.unless_source and pattern.unless_source in candidate.source:
+                    return None
+                found.append((pattern.name, match[0][:80]))
+        return found[0] if found else None
 
     return partition(candidates, reason)
 

@@ -96,10 +96,7 @@ def diversify(
     """Algorithm 1: `config.target` candidates, pre-selected ones first, then in the order drawn.
 
     Candidates without a domain share one, `""`; `check_fields` drops them where it is required.
-
-    Raises:
-        InputError: the pool is smaller than the target, two candidates have one key, or the
-            settings do not fit the pool.
+    InputError: two candidates have one key, or the settings do not fit the pool.
     """
     pool = sorted(candidates, key=lambda c: c.key)
     if config.variant not in ("paper", "notebook"):

@@ -50,9 +50,8 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
     group.wait()
     if group.rank == 0:
         publish(partial, final)
-        for old in root.glob("*step-*"):
-            if old != final:
-                shutil.rmtree(old, ignore_errors=True)
+        for old in set(root.glob("*step-*")) - {final}:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def publish(partial: Path, final: Path) -> None:

@@ -57,8 +57,8 @@ class SFTConfig:
             if name == "betas":
                 if not isinstance(value, tuple) or len(value) != 2:
                     raise InputError(f"betas must be two numbers, not {value!r:.40}")
-                check_number("betas[0]", value[0], *limits, whole=False)
-                check_number("betas[1]", value[1], *limits, whole=False)
+                for place, beta in enumerate(value):
+                    check_number(f"betas[{place}]", beta, *limits, whole=False)
             elif kind in (int, float):
                 check_number(name, value, *limits, whole=kind is int)
             elif not (isinstance(value, kind) if kind in (bool, str) else value in get_args(hint)):

@@ -110,10 +110,8 @@ def encode(
         problem, trace = example.problem, example.trace
         parts = {"a question": problem.question, "a thought": trace.thinking}
         parts["an answer"] = trace.attempt
-        for name, text in parts.items():
-            if not isinstance(text, str):
-                kind = type(text).__name__
-                raise InputError(f"an example has {kind} for {name}, which is no text")
+        if odd := [f"{type(t).__name__} for {n}" for n, t in parts.items() if type(t) is not str]:
+            raise InputError(f"an example has {odd[0]}, which is no text")
         if empty := [name for name, text in parts.items() if not text.strip()]:
             dropped.append((example.key, f"without {empty[0]}"))  # nor trained on in silence
             continue
@@ -156,9 +154,6 @@ def _encode_one(
         raise InputError("the encoded turn holds no end of thinking: check the chat template")
     answer = len(prompt) + starts[-1] + len(end)
     return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
-
-
-# ------------------------------------------------------------------------------------ rows
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:

@@ -136,9 +136,7 @@ class _Run:
                     advice = f"delete {source} and start the same run again, from its beginning"
                     tensors = engine.state(first)
                     checkpoint.read_tensors(source, tensors, self.group.mesh is None, advice)
-                if (
-                    self.group.rank == 0
-                ):  # whatever an earlier start left of these is replaced whole
+                if self.group.rank == 0:  # what an earlier start left of these is replaced whole
                     write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
                     write_jsonl(self.out / "log.jsonl", self.state["log"])
                 self._steps(engine, first, progress)
@@ -164,13 +162,13 @@ class _Run:
                 lr = self.config.lr_at(step, total)
                 batch = batch_at(self.encoded.examples, self.config, step)
                 stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
-                if not math.isfinite(stats["loss"] + stats["grad_norm"]):
+                loss, norm = stats["loss"], stats["grad_norm"]
+                if not math.isfinite(loss + norm):
+                    keys = ", ".join(example.key for example in batch)
                     raise InputError(
-                        f"the loss ({stats['loss']}) or the gradient norm ({stats['grad_norm']}) "
-                        f"of step {step + 1} is not a finite number; its examples are "
-                        f"{', '.join(example.key for example in batch)}; the weights were not "
-                        f"updated and the last good checkpoint is {checkpoint.latest(root)}: look "
-                        "at these examples, or lower lr"
+                        f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1} is not a "
+                        "finite number; the weights were not updated, the last good checkpoint is "
+                        f"{checkpoint.latest(root)}: lower lr, or look at the examples {keys}"
                     )
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": stats["loss"], "lr": lr, **stats}

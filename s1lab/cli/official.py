@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,9 +48,7 @@ class OfficialJob(Job):
         del kept["capped"]
         return kept if self.capped else kept | {"budget": {**kept["budget"], "max_thinking": None}}
 
-    def make(
-        self, engine: Backend, block: Sequence[Problem], sample: int, on_failure: Callable
-    ) -> Iterator[Generation]:
+    def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
         from s1lab.official import loops
 
         settings = loops.HarnessSettings(

@@ -69,7 +69,7 @@ def export(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
             texts = frame.select_dtypes("string")
-            frame = frame.assign(**texts.map(_inert)).rename(columns=_inert)
+            frame = frame.assign(**texts.map(inert)).rename(columns=inert)
             frame.to_csv(partial, index=False, lineterminator="\r\n")
         elif path.suffix == ".parquet":
             frame.to_parquet(partial, index=False, compression="zstd")
@@ -116,8 +116,9 @@ def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
     return pandas.DataFrame(columns)
 
 
-def _inert(text: Any) -> Any:
-    """Text that no spreadsheet takes for a formula; numbers stay as they are."""
+def inert(text: Any) -> Any:
+    """Text that no spreadsheet takes for a formula; numbers and marks alone stay as they are."""
     formula = isinstance(text, str) and text.startswith(tuple("=+-@\t\r\n＝＋－＠"))
-    number = formula and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE)
+    harmless = r"[+-]?[\d.]+(e[+-]?\d+)?%?|[+-]+"
+    number = formula and re.fullmatch(harmless, text, re.ASCII | re.IGNORECASE)
     return f"'{text}" if formula and not number else text

@@ -16,6 +16,7 @@ import numpy as np
 
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
+from s1lab.data.export import inert
 from s1lab.evaluation.metrics import control
 from s1lab.evaluation.statistics import clustered_bootstrap, wilson
 
@@ -103,18 +104,13 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
 
 
 def write_table(table: Table, form: Format = "markdown") -> str:
-    """The table as text, everything in it escaped for the format.
-
-    Raises:
-        InputError: the format is unknown.
-    """
+    """The table as text, everything in it escaped for the format; InputError for an unknown one."""
     import pandas as pd
 
     head, *rows = ([_one_line(cell) for cell in row] for row in (table.columns, *table.rows))
     frame = pd.DataFrame(rows, columns=head, dtype=str)
     if form == "csv":
-        frame.columns = [_no_formula(name) for name in frame.columns]
-        return frame.map(_no_formula).to_csv(index=False, lineterminator="\n")
+        return frame.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")
     if form == "html":
         with pd.option_context("display.max_colwidth", None):
             text = frame.to_html(index=False, border=0, justify="left")
@@ -133,11 +129,8 @@ def report(
     *,
     matrix: bool = False,
 ) -> str:
-    """The summary of several runs as text, or their matrix question by question.
-
-    Raises:
-        InputError: no runs, an unknown format, or see `summarise`.
-    """
+    """The summary of several runs as text, or their matrix question by question; InputError for no
+    runs, an unknown format, or as `summarise` says."""
     if not runs:
         raise InputError("a report of no runs; give at least one")
     if matrix:
@@ -154,8 +147,3 @@ def _no_markup(text: str) -> str:
     """Text inside a cell of Markdown: no HTML, no mark that a renderer would read."""
     return re.sub(r"([\\`*_|\[\]$~])", r"\\\1", html.escape(text, quote=False))
 
-
-def _no_formula(text: str) -> str:
-    """Text that a spreadsheet shows instead of computing; numbers and marks alone stay."""
-    harmless = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?%?|[+-]+", text, re.IGNORECASE)
-    return text if harmless or text[:1] not in tuple("=+-@＝＋－＠") else f"'{text}"
