@@ -45,11 +45,6 @@ def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_profile_names_those_that_exist(tmp_path: Path) -> None:
-    said = refused(s1lab("reproduce", "mainframe", cwd=tmp_path))
-    assert "mainframe" in said and "laptop" in said
-
-
 @pytest.mark.parametrize("port", ["abc", "", "0", "70000", "-1", "²", "9" * 5000])
 def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["preflight", "smoke"], env={"PORT": port})

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -199,67 +196,38 @@ def test_only_a_run_of_these_settings_that_nobody_writes_is_continued(work, tiny
     assert "was not made by this command" in refused(capsys, *common)
 
 
-# Imports everything once, then forks: each child runs one command and can be killed alone.
-FORK_SERVER = """
-import os, sys, torch
-import s1core.backends.hf, s1core.cli, s1core.forcing, transformers
-torch.set_num_threads(1)
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        s1core.cli.main(line.split())
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills children that it forked")
 @pytest.mark.parametrize("prompts", [150, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_and_resumed_equals_the_undisturbed_one(work, tiny, prompts):
     write_jsonl("p.jsonl", [Problem(f"Use {i} 7 to make {i % 90}", "") for i in range(prompts)])
     common = f"generate --input p.jsonl --model {tiny} --batch-size 10 --temperature 1"
     common += " --budget 6 --waits 1 --max-answer 3 --output "
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen(
-        [sys.executable, "-c", FORK_SERVER], **pipes, text=True, env=environment
-    )
+    context = multiprocessing.get_context("forkserver")  # imports once; each child dies alone
+    context.set_forkserver_preload(["s1core.backends.hf", "s1core.cli", "s1core.forcing"])
 
-    def start(output: str) -> int:
-        server.stdin.write(common + output + "\n")
-        server.stdin.flush()
-        return int(server.stdout.readline())
+    def start(output: str) -> multiprocessing.Process:
+        child = context.Process(target=main, args=[(common + output).split()], daemon=True)
+        child.start()
+        return child
 
-    def ended() -> int:
-        return int(server.stdout.readline())
-
-    try:
-        assert server.stdout.readline().strip() == "ready"
-        chance = random.Random(0)
-        resumed, kills = Path("killed.jsonl"), []
-        for _ in range(4):
-            goal = _lines(resumed) + chance.randint(1, prompts // 6)
-            child, deadline = start(resumed.name), time.monotonic() + 60
-            while _lines(resumed) < goal and time.monotonic() < deadline:
-                time.sleep(0.001)
-            time.sleep(chance.random() * 0.01)
-            with contextlib.suppress(ProcessLookupError):  # it was faster, and is done
-                os.kill(child, signal.SIGKILL)
-            if os.WIFSIGNALED(ended()):
-                kills.append(_lines(resumed))
-        assert len(kills) > 1 and all(0 < kept < prompts for kept in kills)
-        for output in (resumed.name, "whole.jsonl"):
-            start(output)
-            assert ended() == 0
-    finally:
-        server.kill()
-        server.wait()
+    chance, resumed, kills = random.Random(0), Path("killed.jsonl"), []
+    for _ in range(4):
+        goal = _lines(resumed) + chance.randint(1, prompts // 6)
+        child, deadline = start(resumed.name), time.monotonic() + 60
+        while _lines(resumed) < goal and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(chance.random() * 0.01)
+        child.kill()
+        child.join()
+        if child.exitcode == -signal.SIGKILL:  # else it was faster, and is done
+            kills.append(_lines(resumed))
+    assert len(kills) > 1 and all(0 < kept < prompts for kept in kills)
+    for output in (resumed.name, "whole.jsonl"):
+        child = start(output)
+        child.join()
+        assert child.exitcode == 0
     assert _lines(resumed) == prompts
     assert resumed.read_bytes() == Path("whole.jsonl").read_bytes()
