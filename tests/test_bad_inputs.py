@@ -51,7 +51,7 @@ def commands() -> list[tuple[str, str, Any]]:
 
 NOT_ZERO = (
     "--samples --limit --batch-size --max-answer --context-length --size --ngram --epochs --lr "
-    "--rpm --max-seq-len --top-p --concurrency --max-tokens --jobs --count"
+    "--rpm --max-seq-len --top-p --concurrency --max-tokens --jobs"
 ).split()
 TOO_MUCH = {"--lr": "1.1", "--top-p": "1.1", "--temperature": "1e30", "--epochs": "10001"}
 
@@ -127,7 +127,7 @@ def test_every_command_has_help_with_an_example(capsys):
             core.run(APPS[app].app, app, [*words.split(), "--help"])
         shown = capsys.readouterr().out
         assert ended.value.code == 0 and "Example" in shown and f"{app} {words}" in shown, words
-    assert len(commands()) == 27
+    assert len(commands()) == 26
 
 
 NUMBERS = sorted(set(bad_numbers()))

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from s1core.errors import BackendError
@@ -43,17 +44,12 @@ class Verifier:
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
         self._lock = threading.Lock()
-        self._seen: dict[str, Verdict] = {}
+        self._ask = lru_cache(REMEMBERED)(self._fresh)
 
     def __call__(self, gold: str, answer: str, bounds: tuple[str, str] | None = None) -> Verdict:
         """Compare two LaTeX answers, or a value with `bounds`; never raises for what they hold."""
-        request = json.dumps([gold, answer, bounds])
         with self._lock:
-            if request not in self._seen:
-                if len(self._seen) >= REMEMBERED:
-                    self._seen.clear()
-                self._seen[request] = self._fresh(request)
-            return self._seen[request]
+            return self._ask(json.dumps([gold, answer, bounds]))
 
     def close(self) -> None:
         """Stop the server and its worker."""

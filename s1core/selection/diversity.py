@@ -79,13 +79,8 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
     return {domain: count / total for domain, count in sorted(counts.items())}
 
 
-def draw_rank(size: int, rng: np.random.Generator) -> int:
-    """A rank in 0..size-1 with probability proportional to 2^-rank, from one uniform number."""
-    # Weights below 2^-63 of the largest cannot change a draw made with a double.
-    return _weighted(np.exp2(-np.arange(min(size, 64), dtype=float)), rng)
-
-
 def _weighted(weights: Sequence[float] | np.ndarray, rng: np.random.Generator) -> int:
+    """A place with probability proportional to its weight, from one uniform number."""
     cumulative = np.cumsum(weights)
     return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
 
@@ -122,7 +117,9 @@ def diversify(
         else:
             domain = list(domains)[int(rng.integers(len(domains)))]
         members = domains[domain]
-        chosen = members.pop(-1 - draw_rank(len(members), rng))  # the longest is the last
+        # Weights below 2^-63 of the largest cannot change a draw made with a double.
+        weights = np.exp2(-np.arange(min(len(members), 64), dtype=float))
+        chosen = members.pop(-1 - _weighted(weights, rng))  # the longest is the last
         selected.setdefault(chosen.key, chosen)
         if not members:
             del domains[domain]

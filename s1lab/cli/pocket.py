@@ -14,9 +14,6 @@ app = typer.Typer(
     help="The pocket world: pretrain its models, write its pool.", no_args_is_help=True
 )
 
-Output = Annotated[Path, typer.Option(help="JSONL file to write.")]
-MOST = 10_000_000
-
 
 @app.command(epilog="Example: s1lab pocket pretrain large --output store/pretrain-large")
 def pretrain(
@@ -56,9 +53,9 @@ def ship(
 
 @app.command(epilog="Example: s1lab pocket pool --output pool.jsonl")
 def pool(
-    output: Output,
+    output: Annotated[Path, typer.Option(help="JSONL file to write.")],
     seed: Annotated[int, number("Seed of the pool.", 0, 2**32 - 1)] = 0,
-    size: Annotated[int, number("Number of questions.", 1, MOST)] = 5900,
+    size: Annotated[int, number("Number of questions.", 1, 10_000_000)] = 5900,
 ) -> None:
     """Write the dirty pool of questions and traces that selection starts from."""
     from s1core.records import write_jsonl
@@ -66,14 +63,3 @@ def pool(
 
     count = write_jsonl(output, (row.example for row in build_pool(seed, size)))
     echo(f"{output}: {count:,} examples")
-
-
-@app.command(epilog="Example: s1lab pocket problems --count 20 --output problems.jsonl")
-def problems(
-    output: Output, count: Annotated[int, number("Number of questions.", 1, MOST)] = 500
-) -> None:
-    """Write held-out evaluation puzzles."""
-    from s1core.records import write_jsonl
-    from s1lab import pocket
-
-    echo(f"{output}: {write_jsonl(output, pocket.evaluation_problems(count))} problems")

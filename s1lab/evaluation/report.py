@@ -146,4 +146,3 @@ def _one_line(text: str) -> str:
 def _no_markup(text: str) -> str:
     """Text inside a cell of Markdown: no HTML, no mark that a renderer would read."""
     return re.sub(r"([\\`*_|\[\]$~])", r"\\\1", html.escape(text, quote=False))
-
