@@ -39,7 +39,6 @@ class S1Core(LM):
         max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
         template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
         seed: of sampled decoding.
-        with_thinking: give the task the thinking too, before the answer, as the official fork did.
         batch_size, dtype, device: passed to the transformers backend.
     """
 
@@ -48,7 +47,6 @@ class S1Core(LM):
         pretrained: str,
         template: str = "s1",
         seed: int = 0,
-        with_thinking: bool = False,
         batch_size: int | str = 8,
         dtype: str = "auto",
         device: str | None = None,
@@ -58,7 +56,7 @@ class S1Core(LM):
     ) -> None:
         super().__init__()
         self.budget = Budget(**{"max_thinking": 32_000, "max_answer": 1_024, **budget})
-        self.template, self.sampling_seed, self.with_thinking = template, seed, bool(with_thinking)
+        self.template, self.sampling_seed = template, seed
         if backend is None:
             import torch
 
@@ -125,8 +123,7 @@ class S1Core(LM):
         cue = self.budget.answer_cue if generation.outcome != "ended" else ""
         answer = cue + generation.answer
         ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
-        answer = answer[: min(ends, default=len(answer))]
-        return f"{generation.thinking}\n{answer}" if self.with_thinking else answer
+        return answer[: min(ends, default=len(answer))]
 
 
 def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:

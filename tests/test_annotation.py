@@ -333,9 +333,19 @@ def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path, changes):
 # ---------------------------------------------------------------------------- the command
 
 
-def run(server, task, source, output, *more):
+def run(server, task, source, output, say="--yes"):
     arguments = ["annotate", task, str(source), "--output", str(output), "--model", "teacher"]
-    return CliRunner().invoke(app, [*arguments, "--base-url", f"{server.url}/v1", "--yes", *more])
+    return CliRunner().invoke(app, [*arguments, "--base-url", f"{server.url}/v1", *say.split()])
+
+
+def test_a_job_is_priced_before_anything_is_asked(server, tmp_path):
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_jsonl(source, problems_of(server, "a", "b"))
+    done = run(server, "distill", source, output, say="")
+    assert (
+        done.exit_code == 0 and "2 requests" in done.stdout and "nothing was asked" in done.stdout
+    )
+    assert not server.requests() and not output.exists()
 
 
 def test_a_job_where_every_question_fails_says_so_and_leaves_a_good_output_alone(server, tmp_path):

@@ -203,15 +203,3 @@ def test_logs_of_others_are_regraded_beside_their_own_verdicts(tmp_path: Path) -
     done = s1lab("regrade", "log.jsonl", "--disagreements", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 responses, agreement 50.0%" in done.stdout
-
-
-def test_a_job_at_an_endpoint_is_priced_before_anything_is_asked(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "p.jsonl", pocket.evaluation_problems(3))
-    done = s1lab(
-        *("annotate", "distill", "p.jsonl", "--base-url", "http://127.0.0.1:9/v1"),
-        *("--model", "m", "--output", "t.jsonl", "--completion-price", "10"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "3 requests" in done.stdout and "nothing was asked" in done.stdout
-    assert not (tmp_path / "t.jsonl").exists()

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s1core.backends import NativeScriptedBackend
 from s1core.backends.hf import HFBackend
 from s1core.cli import main
 from s1core.forcing import Budget, generate
@@ -50,19 +49,6 @@ def test_a_token_is_seen_before_the_model_is_asked_for_the_next():
     sampled = [i for i, event in enumerate(events) if event == ("sampled", 1)]
     assert len(sampled) >= 12
     assert all("model" in events[a:b] for a, b in zip(sampled, sampled[1:], strict=False))
-
-
-def test_dropped_tokens_are_never_seen():
-    tokenizer = tiny_tokenizer()
-    (end,) = tokenizer.encode("<|im_end|>")
-    seen = []
-    backend = NativeScriptedBackend(tokenizer, lambda context: end)
-    machine = watched(lambda ids, origin, phase: seen.append((list(ids), origin)))
-    list(generate(backend, [PROBLEM], Budget(9, num_ignore=1), machine=machine))
-    assert seen == [
-        (tokenizer.encode("Wait"), "forced"),
-        (tokenizer.encode("<|im_start|>answer\n"), "forced"),
-    ]
 
 
 def byte_tokenizer():
