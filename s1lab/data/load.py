@@ -9,6 +9,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,9 @@ def hub_revision(entry: Source) -> str:
         return entry.revision
     import huggingface_hub
 
-    token = os.environ.get("HF_TOKEN") or None
-    try:
-        info: Any = huggingface_hub.HfApi().dataset_info(entry.hub_id, token=token)
-    except Exception as error:  # the Hub's clients raise a dozen unrelated types
-        raise _explained(entry, error) from error
+    with _from_hub(entry):
+        hub: Any = huggingface_hub.HfApi(token=os.environ.get("HF_TOKEN") or None)
+        info = hub.dataset_info(entry.hub_id)
     seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
     told = f"no verified revision is pinned; reading main of {entry.hub_id}, now {info.sha}{seen}"
     warnings.warn(f"{entry.name}: {told}", stacklevel=2)
@@ -93,7 +92,7 @@ def hub_revision(entry: Source) -> str:
 def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
     """The rows of a data set as the Hub has them, with its configuration as "part"."""
     revision = revision or hub_revision(entry)
-    try:
+    with _from_hub(entry):
         import datasets
         import huggingface_hub
 
@@ -105,22 +104,22 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
             for split in entry.splits:
                 for row in datasets.load_dataset(entry.hub_id, config, split=split, **where):
                     yield {**row, "part": config or ""}
+
+
+@contextmanager
+def _from_hub(entry: Source) -> Iterator[None]:
+    """One sentence for what the Hub's clients report as a dozen unrelated types."""
+    try:
+        yield
     except InputError:
         raise
-    except Exception as error:  # as above
-        raise _explained(entry, error) from error
-
-
-def _explained(entry: Source, error: Exception) -> InputError:
-    """One sentence for what the Hub's clients report in many ways."""
-    kind = type(error).__name__
-    if entry.gated and kind in ("GatedRepoError", "DatasetNotFoundError", "HfHubHTTPError"):
-        return InputError(
-            f"{entry.name} is gated: accept its terms at huggingface.co/datasets/{entry.hub_id} "
-            "and set HF_TOKEN to a token of that account"
-        )
-    told = f"{kind}: {(str(error).splitlines() or [''])[0][:200]}"
-    return InputError(
-        f"{entry.name} cannot be read from the Hub ({entry.hub_id}): {told}; without a network, "
-        "give a local mirror with --data-dir"
-    )
+    except Exception as error:
+        kind, lines = type(error).__name__, str(error).splitlines() or [""]
+        told = f"cannot be read from the Hub ({entry.hub_id}): {kind}: {lines[0][:200]}; without a "
+        told += "network, give a local mirror with --data-dir"
+        if entry.gated and kind in ("GatedRepoError", "DatasetNotFoundError", "HfHubHTTPError"):
+            place = f"huggingface.co/datasets/{entry.hub_id}"
+            told = (
+                f"is gated: accept its terms at {place} and set HF_TOKEN to a token of that account"
+            )
+        raise InputError(f"{entry.name} {told}") from error
