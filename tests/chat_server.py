@@ -12,10 +12,10 @@ import re
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from tests import misbehaving_server
+from tests.helpers import rows
 
 
 def completion(message: object, finish: str = "stop") -> str:
@@ -31,8 +31,7 @@ def http(body: str, status: int = 200, more: str = "") -> list[Any]:
 
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
 
-_CASES = Path(__file__).parent / "data" / "chat_bodies.jsonl"
-_LISTED = [json.loads(line) for line in _CASES.read_text().splitlines()]
+_LISTED = rows("chat_bodies.jsonl")
 PARTS: dict[str, list[Any]] = {case["name"]: http(case["body"]) for case in _LISTED}
 PARTS |= {"nested": http("[" * 100_000), "long-number": http('{"choices": ' + "9" * 5000 + "}")}
 PARTS |= {"huge": http(completion({"content": "x" * (9 << 20)})), "hang": [15], "hangup": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,18 @@ CHATML = (
 )
 
 
+DATA = Path(__file__).parent / "data"
+
+
+def rows(name: str) -> list[Any]:
+    """A table of `data/`, a JSON value a line."""
+    return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines()]
+
+
 @cache
 def cases(file: str) -> Any:
     """The tables of a test file, by name: its part of `data/cases.yaml`."""
-    return yaml.safe_load((Path(__file__).parent / "data/cases.yaml").read_text("utf-8"))[file]
+    return yaml.safe_load((DATA / "cases.yaml").read_text("utf-8"))[file]
 
 
 @cache

@@ -10,17 +10,16 @@ for) or GET (a context length).
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import socketserver
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
-_LINES = (Path(__file__).parent / "data" / "misbehaving.jsonl").read_text().splitlines()
-BEHAVIOURS: dict[str, Any] = {line["name"]: line for line in map(json.loads, _LINES)}
+from tests.helpers import rows
+
+BEHAVIOURS: dict[str, Any] = {line["name"]: line for line in rows("misbehaving.jsonl")}
 REPLIES = [name for name, line in BEHAVIOURS.items() if line["to"] == "POST"]
 MODELS = [name for name in BEHAVIOURS if name not in REPLIES]
 

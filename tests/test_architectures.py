@@ -3,8 +3,6 @@ every family that people fine-tune, with both kinds of attention."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +14,9 @@ from s1core.architectures import check_twin, tiny_twin
 from s1core.backends import SamplingParams, hf
 from s1core.backends.hf import HFBackend, check_attention
 from s1core.errors import InputError
-from tests.helpers import tiny_tokenizer
+from tests.helpers import rows, tiny_tokenizer
 
-_LINES = (Path(__file__).parent / "data" / "architectures.jsonl").read_text().splitlines()
-SETTINGS = {line["name"]: line["settings"] for line in map(json.loads, _LINES)}
+SETTINGS = {line["name"]: line["settings"] for line in rows("architectures.jsonl")}
 REFUSED = ["Bloom", "Mamba", "Jamba"]
 SUPPORTED = [name for name in SETTINGS if name not in REFUSED]
 

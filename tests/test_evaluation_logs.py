@@ -12,6 +12,7 @@ import pytest
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark, load
 from s1lab.evaluation.logs import known_logs, read_log, regrade, summary
+from tests.helpers import rows
 
 KNOWN = known_logs()["files"]
 
@@ -104,10 +105,7 @@ def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path)
             read_log(path)
 
 
-REFUSED = Path(__file__).parent / "data/refused_log_rows.jsonl"
-
-
-@pytest.mark.parametrize(("row", "reason"), map(json.loads, REFUSED.read_text().splitlines()))
+@pytest.mark.parametrize(("row", "reason"), rows("refused_log_rows.jsonl"))
 def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path):
     log = read_log(write(tmp_path / "log.jsonl", GENERIC, row, HARNESS))
     assert len(log.responses) == 3
@@ -129,13 +127,13 @@ def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path):
 
 
 def test_the_gold_answer_comes_before_the_worked_solution(tmp_path):
-    rows = [
+    log = [
         {"question": "q", "solution": "We see 3, then 4.", "gt": 204, "code": ["\\boxed{204}"]},
         {"question": "q", "gold": 204.0, "response": "Answer: 204"},
         {"question": "q", "answer": "so\n#### 204", "response": "Answer: 204"},
         {"question": "q", "solution": "We see. " * 40 + "\\boxed{204}", "response": "Answer: 204"},
     ]
-    graded = regrade(read_log(write(tmp_path / "log.jsonl", *rows)))
+    graded = regrade(read_log(write(tmp_path / "log.jsonl", *log)))
     assert [result.grade.status for result in graded] == ["correct"] * 4
 
 

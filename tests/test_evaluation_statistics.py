@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,10 +21,9 @@ from s1lab.evaluation import (
     wilson,
 )
 from s1lab.evaluation.statistics import newcombe, widened_ends
+from tests.helpers import rows
 
 AIME = 30
-CASES = Path(__file__).parent / "data/refused_numbers.jsonl"
-REFUSED = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("n", [1, 5, 30, 198, 500])
@@ -129,7 +126,7 @@ def test_detectable_difference_inverts_questions_needed():
     assert np.isnan(detectable_difference(3, 0.9)) and np.isnan(detectable_difference(3, 1.0))
 
 
-@pytest.mark.parametrize(("name", "arguments", "options"), REFUSED)
+@pytest.mark.parametrize(("name", "arguments", "options"), rows("refused_numbers.jsonl"))
 def test_numbers_outside_their_range_are_refused_in_a_sentence(name, arguments, options):
     modules = (statistics, metrics, published)
     function = next(getattr(module, name) for module in modules if hasattr(module, name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import resource
 import subprocess
@@ -27,7 +26,7 @@ from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verifier
 from s1core.records import Generation, Problem, Segment, question_key
 from s1lab.evaluation.logs import read_log
-from tests.helpers import cases
+from tests.helpers import cases, rows
 
 
 def problem(answer: str, question: str = "How many?") -> Problem:
@@ -42,16 +41,10 @@ def generation(of: Problem, answer: str, **more: object) -> Generation:
 
 # ------------------------------------------------------------------------- extraction
 
-DATA, CASES = Path(__file__).parent / "data", cases("grading")
+CASES = cases("grading")
 
 
-def table(name: str) -> list[dict[str, str]]:
-    """Cases written by hand: `tests/data/grading_NAME.jsonl`."""
-    path = DATA / f"grading_{name}.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.mark.parametrize("row", table("extraction"), ids=lambda row: row["text"][:30])
+@pytest.mark.parametrize("row", rows("grading_extraction.jsonl"), ids=lambda row: row["text"][:30])
 def test_extraction_finds_the_answer_and_says_how(row):
     if "letter" in row:
         assert extract_choice(row["text"]).answer == row["letter"]
@@ -77,7 +70,7 @@ PARTICLES = "Which?\n(A) a proton\n(B) a neutron\n(C) A heavier nucleus\n(D) an 
 @pytest.mark.parametrize("right", ["correct", "wrong"])
 def test_pairs_of_answers_are_judged_alike_both_ways(right):
     """Matrices, lists, units, percent, Unicode, ..., by hand."""
-    asked = [row for row in table("pairs") if row["right"] == right]
+    asked = [row for row in rows("grading_pairs.jsonl") if row["right"] == right]
     both = [(r["gold"], r["answer"]) for r in asked] + [(r["answer"], r["gold"]) for r in asked]
     wrong = [p for p in both if equivalent(*p).same is not (right == "correct")]
     assert len(both) > 120
@@ -94,9 +87,9 @@ def test_a_verdict_that_rests_on_a_guess_says_so(gold, answer):
 @pytest.mark.parametrize("kind", ["math", "multiple_choice"])
 def test_whole_texts_are_graded_as_their_reader_would(kind):
     """Boxes, cues, sentences, echoes; letters and words of options."""
-    rows = [row for row in table("texts") if row["kind"] == kind]
-    assert len(rows) > 40
-    for row in rows:
+    texts = [row for row in rows("grading_texts.jsonl") if row["kind"] == kind]
+    assert len(texts) > 40
+    for row in texts:
         if kind == "math":
             question = "Janet has 16 eggs, eats 3 and bakes with 4. How many of the 9 remaining"
             asked = problem(row["gold"], f"{question} eggs does she sell?")
@@ -109,7 +102,7 @@ def test_whole_texts_are_graded_as_their_reader_would(kind):
 
 def test_letters_of_real_answers_are_read_as_a_reader_read_them(data_dir):
     """222 answers of s1.1-32B and Qwen2.5-32B-Instruct, labelled by hand (null: none stated)."""
-    labels = [json.loads(line) for line in (DATA / "mc_labels.jsonl").open(encoding="utf-8")]
+    labels = rows("mc_labels.jsonl")
     right = 0
     for file in {row["file"] for row in labels}:
         log = read_log(data_dir / "generations/crosslingual" / file)
@@ -125,8 +118,8 @@ def test_letters_of_real_answers_are_read_as_a_reader_read_them(data_dir):
 
 
 def test_gold_grades_gold_on_every_math500_solution(data_dir):
-    rows = [json.loads(line) for line in open(data_dir / "math500/math500.jsonl", encoding="utf-8")]
-    graded = [grade_text(Problem(r["problem"], r["answer"]), r["solution"]) for r in rows]
+    solved = rows(data_dir / "math500/math500.jsonl")
+    graded = [grade_text(Problem(r["problem"], r["answer"]), r["solution"]) for r in solved]
     assert [g.status for g in graded] == ["correct"] * 500
 
 
