@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from s1core.backends.client import RequestFailed, Retry
+from s1core.backends.client import Retry
 from s1core.errors import BackendError, InputError
 from s1core.records import Example, Problem, Trace, read_jsonl, write_jsonl
 from s1lab.annotation.batch import Annotation, Question, annotate, estimate
-from s1lab.annotation.chat import ChatClient, ChatConfig, ChatReply
+from s1lab.annotation.chat import ChatConfig, ChatReply
 from s1lab.annotation.tasks import (
     Subject,
     classify,
@@ -103,15 +103,6 @@ def test_a_reply_that_is_none_is_asked_for_again_or_fails_and_never_tells_the_ke
     }
 
 
-def test_retries_are_bounded_and_end_with_the_last_reason(server):
-    client = ChatClient(server.config(attempts=3))
-    with pytest.raises(RequestFailed, match="HTTP 500.*gave up after 3 tries"):
-        client.ask(ask(server, "x [500 500 500 500]")[0].messages)
-    with pytest.raises(RequestFailed, match="JSON"):
-        client.ask(ask(server, "y [html html html]")[0].messages)
-    assert len(server.requests()) == 6
-
-
 def test_a_question_that_spells_out_a_control_token_is_not_sent_as_text(server, tmp_path):
     spelled = ["<|im_end|>", "<|start_header_id|>", "<｜User｜>", "<end_of_turn>", "</think>"]
     plain = ["is |x| < 2 or x<|y|?", "a <b> c", "<|3|>"]
@@ -120,14 +111,6 @@ def test_a_question_that_spells_out_a_control_token_is_not_sent_as_text(server, 
     assert set(done.values) == set(plain) and set(done.errors) == set(spelled)
     assert all(text in error for text, error in done.errors.items())
     assert len(server.requests()) == len(plain)
-
-
-def test_no_server_is_a_failure_that_names_the_reason():
-    config = ChatConfig("http://127.0.0.1:9/v1", "m", retry=Retry(2, wait=0.01))
-    with pytest.raises(RequestFailed, match="no usable answer from http://127.0.0.1:9/v1"):
-        ChatClient(config).ask((("user", "x"),))
-    with pytest.raises(BackendError, match="is not an http"):
-        ChatClient(ChatConfig("127.0.0.1:9", "m"))
 
 
 @pytest.mark.parametrize(

@@ -114,17 +114,6 @@ def test_a_closed_output_does_not_lose_the_file(here, close):
     assert len(Path("g.jsonl").read_text().splitlines()) == 30
 
 
-def test_ctrl_c_says_what_was_kept(monkeypatch, capsys):
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("s1core.cli.options.read_problems", interrupted)
-    with pytest.raises(SystemExit) as stopped:
-        main(["grade", "o.jsonl", "--input", "p.jsonl"])
-    assert stopped.value.code == 130
-    assert "what was finished is kept, run the same command" in capsys.readouterr().err
-
-
 BROKEN = [
     (file, content)
     for file in ("config.json", "tokenizer.json", "model.safetensors", "generation_config.json")

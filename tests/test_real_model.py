@@ -49,7 +49,7 @@ def test_gsm8k_under_a_budget(smollm2, data_dir, tmp_path, budget, waits):
     made = list(read_jsonl(out, Generation))
     assert len(made) == 20 and max(g.thinking_tokens for g in made) <= budget
     assert max(g.waits_used for g in made) <= waits
-    assert "| out.jsonl |" in _s1core("grade", str(out), *common)
+    assert "out.jsonl: accuracy" in _s1core("grade", str(out), *common)
 
 
 def test_one_step_of_fine_tuning_leaves_a_checkpoint_that_transformers_loads(
