@@ -123,9 +123,9 @@ def grade_all(
         InputError: a generation answers none of the problems.
     """
     by_key, made = {problem.key: problem for problem in problems}, list(generations)
-    if unknown := next((g.problem_key for g in made if g.problem_key not in by_key), ""):
+    if unknown := [g.problem_key for g in made if g.problem_key not in by_key]:
         advice = "grade with the questions that the generations were made from"
-        raise InputError(f"no problem with key {unknown}; {advice}")
+        raise InputError(f"no problem with key {unknown[0]!r}; {advice}")
     return [grade(by_key[generation.problem_key], generation, kind) for generation in made]
 
 
