@@ -9,13 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2_contingency
 
 from s1core.backends.sampling import uniforms
-from s1core.backends.slots import Slots, program, uniform
-from s1core.backends.replay import replay
 from s1core.forcing import Budget
 from s1core.forcing.budget import Machine, rules
+from s1core.serving.slots import Slots, program, replay, uniform
 from s1core.templates import resolve
 from tests.helpers import tiny_tokenizer
 
@@ -100,9 +98,7 @@ class Engine:
         said = [[*running[s].prompt, *running[s].out] for s in rows]
         # A prompt that is read in pieces shows logits of its middle, which nobody samples from.
         seen = [ids[: running[s].read] or ids for s, ids in zip(rows, said, strict=True)]
-        logits = torch.stack(
-            [running[s].model(ids) for s, ids in zip(rows, seen, strict=True)]
-        )
+        logits = torch.stack([running[s].model(ids) for s, ids in zip(rows, seen, strict=True)])
         at, lengths = torch.tensor(rows), np.array([len(ids) for ids in seen])
         last = torch.tensor([ids[-1] for ids in seen])
         made = self.slots.step(logits, np.array(rows), at, torch.tensor(lengths), last, lengths)
@@ -122,14 +118,28 @@ def request(model, budget, prompt, context, key, template="s1", sampling=GREEDY,
     told = program(own, machine.room, own.max_answer, key=key, **options)
     ends = set(own.eos_ids)
     return SimpleNamespace(
-        model=model, prompt=prompt, context=context, out=[], told=told, ends=ends, rules=own,
-        sampling=sampling, key=key, machine=machine,
+        model=model,
+        prompt=prompt,
+        context=context,
+        out=[],
+        told=told,
+        ends=ends,
+        rules=own,
+        sampling=sampling,
+        key=key,
+        machine=machine,
     )
 
 
 def plain(model, prompt, context, key):
     return SimpleNamespace(
-        model=model, prompt=prompt, context=context, out=[], told=None, ends={2}, key=key,
+        model=model,
+        prompt=prompt,
+        context=context,
+        out=[],
+        told=None,
+        ends={2},
+        key=key,
         sampling=GREEDY,
     )
 
@@ -157,7 +167,9 @@ def test_greedy_rows_are_those_of_the_machine(seed, template):
     favoured = [*own.end_of_thinking_ids, *own.think_end_ids[:2], *wait]
     requests = []
     for key, (budget, context) in enumerate(some, start=1):
-        prompt = TOKENIZER.encode("Use 3 7 " * chance.randrange(1, 3) + chance.choice(["yes", "\n"]))
+        prompt = TOKENIZER.encode(
+            "Use 3 7 " * chance.randrange(1, 3) + chance.choice(["yes", "\n"])
+        )
         model = Model(f"{seed}:{key}", bias, favoured)
         requests.append(request(model, budget, prompt, context, key, template))
     others = [plain(Model(f"p{seed}:{i}", 0.5, [2]), [9, 11], 40, 0) for i in range(3)]
@@ -178,10 +190,14 @@ def test_greedy_rows_are_those_of_the_machine(seed, template):
         assert row.machine.segments == expected.segments
         assert row.machine.waits_used == expected.waits_used
         assert (row.machine.outcome, row.machine.finish_reason, row.machine.finished) == (
-            expected.outcome, expected.finish_reason, True
+            expected.outcome,
+            expected.finish_reason,
+            True,
         )
 
 
 def test_random_numbers_are_those_of_every_backend():
     seeds, draws = np.arange(0, 2**63 - 1, 2**59), np.arange(16)
-    assert uniform(torch.tensor(seeds), torch.tensor(draws)).tolist() == list(uniforms(seeds, draws))
+    assert uniform(torch.tensor(seeds), torch.tensor(draws)).tolist() == list(
+        uniforms(seeds, draws)
+    )

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from s1core.forcing.budget import Rules
+from s1core.errors import BackendError
+from s1core.forcing.budget import Machine, Rules
 
 THINKING, ANSWER, DONE, PLAIN, UNKNOWN = range(5)
 """Phases of a row. PLAIN: not ours; UNKNOWN: the prompt says whether thinking is open already."""
@@ -426,3 +427,25 @@ def uniform(seeds: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     state = seeds + (draws + 1) * (0x9E3779B97F4A7C15 - 2**64)
     state = mixed(mixed(state, 30, 0xBF58476D1CE4E5B9 - 2**64), 27, 0x94D049BB133111EB - 2**64)
     return ((mixed(state, 31) >> 11) & (2**53 - 1)).double() * 2.0**-53
+
+
+def replay(machine: Machine, token_ids: Sequence[int], dropped: Sequence[int]) -> None:
+    """Step a machine over what the engine did, told where it dropped an end of thinking.
+
+    Raises:
+        BackendError: the ids are not those that the machine forces.
+    """
+    at, sampled, forced = set(dropped), list[int](), list(machine.start())
+    for place, token in enumerate(token_ids):
+        if not forced and place in at:  # which stop was dropped does not matter to the machine
+            forced, sampled = machine.take([*sampled, min(machine.stops)]), []
+        if machine.finished:
+            return
+        if forced:
+            if forced.pop(0) != token:
+                raise BackendError(f"the engine returned id {token} where another was forced")
+            continue
+        sampled.append(token)
+        if token in machine.stops or len(sampled) == machine.room:
+            forced, sampled = machine.take(sampled), []
+    machine.take(sampled)
