@@ -1,4 +1,4 @@
-"""Budget forcing as a logits processor of vLLM: `--logits-processors s1core.serving:Processor`.
+"""Budget forcing as a logits processor of vLLM, in `vllm.LLM` and in its server (`s1core serve`).
 
 vLLM has two model runners, each with an interface of its own for such processors: which one runs is
 vLLM's to say. `Processor` satisfies both, and turns into the adapter of the one that calls it.
@@ -26,11 +26,12 @@ from vllm.v1.sample.logits_processor import LogitsProcessor as FirstInterface
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as SecondInterface
 
+from s1core.backends.sampling import unknown_ids
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.forcing.budget import Budget, rules
 from s1core.serving.slots import UNKNOWN, Slots, program
-from s1core.templates import TEMPLATES, Delimiters, resolve
+from s1core.templates import Delimiters, fitting, resolve
 
 KEY = "s1core"
 """Where `extra_args` hold a whole program (`slots.program`), from `VLLMBackend`."""
@@ -74,20 +75,11 @@ def asked(extra: Mapping[str, Any] | None) -> Budget | None:
         raise InputError(str(error).replace("num_ignore", "waits")) from error
 
 
-def pick_template(tokenizer: Any) -> str:
-    """The template whose markers a tokenizer has: `</think>` before s1's, which any ChatML has."""
-    for name in ("deepseek-r1", "sky-t1", "s1"):
-        marks = TEMPLATES[name].markers
-        if all(mark in tokenizer.get_vocab() for mark in marks):
-            return name
-    raise InputError("this model has the delimiters of no known template; it cannot be forced")
-
-
 @cache
 def delimiters(model: str, template: str) -> tuple[Any, Delimiters]:
     """A model's tokenizer and its delimiters; template "" finds the one that fits."""
     tokenizer = load_tokenizer(model)
-    return tokenizer, resolve(template or pick_template(tokenizer), tokenizer)
+    return tokenizer, resolve(template or fitting(tokenizer), tokenizer)
 
 
 class _Forcing:
@@ -102,9 +94,8 @@ class _Forcing:
         tokenizer, size = load_tokenizer(self.model), model.get_vocab_size()
         texts = tokenizer.batch_decode([[token] for token in range(size)])
         lines = torch.tensor([text.endswith("\n") for text in texts], device=device)
-        known = {token for token in tokenizer.get_vocab().values() if token < size}
-        lacking = torch.tensor(sorted(set(range(size)) - known), device=device)
-        lacking = lacking if len(lacking) else None
+        unknown = unknown_ids(tokenizer, size, device)
+        lacking = None if unknown is None else unknown.nonzero().squeeze(1)
         self.slots = Slots(config.scheduler_config.max_num_seqs, self.longest, lines, lacking)
         # The same on every rank, so that all of them draw the same.
         self.numbers = np.random.default_rng(model.seed or 0)
