@@ -104,7 +104,8 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
 
 def step_cost(args: Any, tokenizer: Any) -> None:
     """Milliseconds of the processor alone, by rows and by what the rows do."""
-    from s1core.serving.slots import Slots, program
+    from s1core.serving.slots import Slots
+    from s1core.serving.table import program
 
     size = args.vocabulary
     lines = torch.zeros(size, dtype=torch.bool, device=args.device)
@@ -119,7 +120,7 @@ def step_cost(args: Any, tokenizer: Any) -> None:
             how = SimpleNamespace(temperature=heat, top_p=1.0, top_k=top_k, min_p=0.0)
             for slot in range(rows):
                 slots.put(slot, program(own, left, 10**6, seed=slot), 1, 1, how)
-            slots.flush(lambda some, width: torch.zeros(len(some), width, device=args.device))
+            slots.flush(lambda some, at, width: torch.zeros(len(some), width, device=args.device))
             at, last = torch.arange(rows, device=args.device), torch.full((rows,), 9)
             last, taken = last.to(args.device), []
             for length in range(1, 24):
@@ -151,9 +152,13 @@ def main() -> None:
     if args.problems:
         args.asked = list(read_jsonl(args.problems, Problem))
     else:
-        args.asked = [Problem(f"Use {i + 1} 7 to make 9" + " yes" * (i % 23), "") for i in range(512)]
+        args.asked = [
+            Problem(f"Use {i + 1} 7 to make 9" + " yes" * (i % 23), "") for i in range(512)
+        ]
     hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    print(f"{args.model}, {args.dtype}, {args.device} ({hardware}), {args.threads} threads, torch {torch.__version__}")
+    print(
+        f"{args.model}, {args.dtype}, {args.device} ({hardware}), {args.threads} threads, torch {torch.__version__}"
+    )
     from s1core.checkpoints import load_tokenizer
 
     step_cost(args, load_tokenizer(args.model))

@@ -4,16 +4,20 @@ distribution under sampling, however an engine schedules, drops and moves its ro
 from __future__ import annotations
 
 import random
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2_contingency
 
 from s1core.backends.sampling import uniforms
+from s1core.errors import BackendError
 from s1core.forcing import Budget
 from s1core.forcing.budget import Machine, rules
-from s1core.serving.slots import Slots, program, replay, uniform
+from s1core.serving.slots import Slots, replay, uniform
+from s1core.serving.table import ANSWER, COLUMNS, THINKING, UNKNOWN, program
 from s1core.templates import resolve
 from tests.helpers import tiny_tokenizer
 
@@ -62,13 +66,10 @@ class Engine:
 
     def run(self, requests):
         waiting, running = list(requests), {}
-        steps = 0
         while waiting or running:
-            steps += 1
-            assert steps < 20_000
             while waiting and self.free and (not running or self.chance.random() < 0.7):
                 self.admit(waiting.pop(0), running)
-            self.slots.flush(lambda slots, width: self.tokens(running, slots, width))
+            self.slots.flush(lambda slots, at, width: self.tokens(running, slots, width))
             rows = [s for s in running if self.chance.random() < 0.8] or list(running)
             self.chance.shuffle(rows)
             self.step(running, rows)
@@ -201,3 +202,135 @@ def test_random_numbers_are_those_of_every_backend():
     assert uniform(torch.tensor(seeds), torch.tensor(draws)).tolist() == list(
         uniforms(seeds, draws)
     )
+
+
+class Few:
+    """Logits over a handful of ids, stops among them, as a function of the last token alone."""
+
+    ids = (0, 1, 2, 30, 31, 32, 111)
+
+    def __init__(self, seed):
+        self.table = np.random.default_rng(seed).normal(0, 1, (V, len(self.ids)))
+
+    def __call__(self, context):
+        logits = torch.full((V,), -torch.inf)
+        logits[list(self.ids)] = torch.from_numpy(self.table[context[-1]]).float()
+        return logits
+
+
+def truncated(logits, how):
+    """A distribution as vLLM samples from it: temperature, min-p, top-k, then top-p."""
+    ids = np.flatnonzero(np.isfinite(logits.numpy()))
+    share = np.exp(logits.numpy()[ids].astype(float) / how.temperature - logits.max().item())
+    share[share < how.min_p * share.max()] = 0
+    order = np.argsort(-share)
+    if how.top_k > 0:
+        share[order[how.top_k :]] = 0
+    share /= share.sum()
+    before = share[order].cumsum() - share[order]
+    share[order[before >= how.top_p]] = 0
+    return ids, share / share.sum()
+
+
+HOW = [(1.0, 1.0, 0, 0.0), (0.7, 1.0, 0, 0.0), (1.3, 0.8, 0, 0.0), (1.0, 1.0, 3, 0.0)]
+HOW += [(1.0, 0.9, 5, 0.05), (0.9, 1.0, 0, 0.3)]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_sampled_rows_have_the_distribution_of_the_machine(how):
+    """Whole outputs of the machine and of the slots, counted: one cannot tell them apart."""
+    how = SimpleNamespace(**dict(zip(GREEDY.__dict__, how, strict=True)))
+    budget = Budget(4, num_ignore=1, ignore_str=("", "Wait"), max_answer=1, answer_cue="")
+    model, prompt, context, many = Few(3), [30, 31], 60, 2000
+    numbers = np.random.default_rng(5)
+
+    def pick(logits):
+        if logits.max() > 1e6:
+            return int(logits.argmax())
+        ids, share = truncated(logits, how)
+        return int(numbers.choice(ids, p=share))
+
+    def by_hand():
+        machine = Machine(compiled(budget), prompt, context)
+        machine.start()
+        while not machine.finished:
+            logits = model([*prompt, *machine.token_ids])
+            if machine.suppress:
+                logits[list(machine.stops)] = -torch.inf
+            machine.take([pick(logits)])
+        return machine
+
+    chance = random.Random(7)
+    requests = [
+        request(model, budget, prompt, context, key, sampling=how, seed=key * 7919)
+        for key in range(1, many + 1)
+    ]
+    engine = Engine(512, chance, sample=lambda row, request: pick(row))
+    engine.slots = Slots(512, 400, LINES, kept=2 * many)
+    engine.run(requests)
+    dropped = engine.slots.dropped([r.key for r in requests])
+    for made in requests:
+        replay(made.machine, made.out, dropped[made.key])
+    counts = []
+    for machines in ([by_hand() for _ in range(many)], [r.machine for r in requests]):
+        said = [(*m.token_ids, m.waits_used, m.outcome) for m in machines]
+        counts.append(Counter(said))
+    common = [key for key, n in (counts[0] + counts[1]).items() if n >= 16]
+    table = [[count[key] for key in common] for count in counts]
+    table = [[*row, many - sum(row) + 1] for row in table]
+    assert len(common) > 8 and chi2_contingency(table).pvalue > 1e-4
+    assert {m.waits_used for m in (r.machine for r in requests)} == {0, 1}
+
+
+def test_ids_that_the_machine_did_not_force_are_refused():
+    machine = Machine(compiled(Budget(0)), TOKENIZER.encode("yes"), 100)
+    with pytest.raises(BackendError, match="where another was forced"):
+        replay(machine, [40], [])
+
+
+def test_ids_outside_the_tokenizer_are_never_sampled():
+    slots = Slots(1, 100, torch.zeros(V + 9, dtype=torch.bool), torch.arange(V, V + 9))
+    slots.put(0, program(compiled(Budget(9)), 9, 9), 3, 3, GREEDY)
+    slots.flush(lambda some, at, width: torch.zeros(1, width))
+    logits = torch.zeros(1, V + 9)
+    logits[0, V + 3] = 9
+    three = torch.tensor([3])
+    made = slots.step(logits, np.array([0]), torch.tensor([0]), three, three, np.array([3]))
+    assert made.argmax() < V and (made[0, V:] == -torch.inf).all()
+
+
+OPENED = {
+    "s1": ["<|im_start|>think\n", "<|im_start|>answer\n"],
+    "qwen3": ["<think>\n", "</think>\n\n"],
+}
+
+
+@pytest.mark.parametrize("template", OPENED)
+@pytest.mark.parametrize("before", ["", "yes", "<|im_end|>"])
+def test_the_prompt_says_whether_thinking_is_open(template, before):
+    """Asked of a server: a template may open thinking, close it, or leave it to the model."""
+    opens, closes = OPENED[template]
+    own = compiled(Budget(9), template)
+    opening = TOKENIZER.encode(opens)
+    turn = "<|im_end|>\n<|im_start|>assistant\n"
+    prompts = {
+        before + turn + opens: [],
+        before + turn + opens + "yes": [],
+        opens + before + closes + turn: opening,
+        before + opens + turn: opening,
+        before + turn: opening,
+        before + turn + opens + "\n" + closes: None,
+        before + turn + opens + "yes" + closes + "no": None,
+    }
+    slots = Slots(len(prompts), 100, LINES)
+    told = program(own, 9, 9, phase=UNKNOWN, opening=opening)
+    said = [TOKENIZER.encode(prompt) for prompt in prompts]
+    for slot, ids in enumerate(said):
+        slots.put(slot, told, len(ids), len(ids), GREEDY)
+    slots.flush(
+        lambda some, at, width: torch.tensor([[*ids, *[1] * width][:width] for ids in said])
+    )
+    for row, forced in zip(slots.state.tolist(), prompts.values(), strict=False):
+        state = dict(zip(COLUMNS, row, strict=True))
+        assert state["phase"] == (ANSWER if forced is None else THINKING)
+        assert told["plan"][state["at"] : state["until"]] == (forced or [])

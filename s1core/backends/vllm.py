@@ -26,7 +26,8 @@ from s1core.engine_start import reasoned
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Machine
 from s1core.serving.processor import KEY
-from s1core.serving.slots import ANSWER, THINKING, program, replay
+from s1core.serving.slots import replay
+from s1core.serving.table import ANSWER, THINKING, program
 
 INSIDE = "s1core.serving.processor"
 _IDS_ONLY = {"ignore_eos": True, "detokenize": False}

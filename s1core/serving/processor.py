@@ -30,7 +30,8 @@ from s1core.backends.sampling import unknown_ids
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.forcing.budget import Budget, rules
-from s1core.serving.slots import UNKNOWN, Slots, program
+from s1core.serving.slots import Slots
+from s1core.serving.table import UNKNOWN, program
 from s1core.templates import Delimiters, fitting, resolve
 
 KEY = "s1core"
@@ -162,7 +163,7 @@ class _OnFirst(_Forcing, FirstInterface):
             self.slots.put(slot, told, len(prompt), len(prompt) + len(output), params)
         new, self.new = self.new, {}
 
-        def tokens(slots: list[int], width: int) -> torch.Tensor:
+        def tokens(slots: list[int], at: torch.Tensor, width: int) -> torch.Tensor:
             said = ([*new[slot][1], *new[slot][2]] for slot in slots)
             rows = [[*ids[:width], *[0] * (width - len(ids))] for ids in said]
             return torch.tensor(rows, device=logits.device)
@@ -194,7 +195,7 @@ class _OnSecond(_Forcing, SecondInterface):
     def apply_staged_writes(self) -> None:
         """Write the states of the requests that came in."""
         ids = self.states.all_token_ids.gpu
-        self.slots.flush(lambda slots, width: ids[:, :width][slots])
+        self.slots.flush(lambda slots, at, width: ids[:, :width][at])
 
     def apply(self, logits: torch.Tensor, ctx: LogitsContext) -> torch.Tensor:
         """Decide the next token of every row that is ours; logits are [rows, vocabulary]."""
