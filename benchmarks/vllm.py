@@ -17,16 +17,18 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
+from s1core.checkpoints import load_tokenizer, locate
 from s1core.forcing import Budget, generate
 from s1core.forcing.budget import rules
 from s1core.records import Problem, read_jsonl
-from s1core.templates import resolve
+from s1core.templates import prompt_ids, resolve
 
 
 def clock() -> float:
@@ -48,8 +50,6 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     engine |= {"dtype": args.dtype, "max_model_len": 1024, "max_num_seqs": args.rows}
     if not args.engines:
         backend = VLLMBackend.from_pretrained(args.model, native=True, **engine)
-        from s1core.checkpoints import locate
-
         args.engines = backend, LLM(model=locate(args.model), **engine)
     backend, plain = args.engines
     backend.tokenizer.declared_ends = (
@@ -61,8 +61,6 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     made = list(generate(backend, asked, budget, temperature=temperature))
     waits = statistics.mean(g.waits_used for g in made)
     lengths = [len(g.token_ids()) for g in made]
-    from s1core.templates import prompt_ids
-
     prompts = [
         TokensPrompt(prompt_token_ids=prompt_ids("s1", backend.tokenizer, p.question))
         for p in asked
@@ -156,11 +154,8 @@ def main() -> None:
             Problem(f"Use {i + 1} 7 to make 9" + " yes" * (i % 23), "") for i in range(512)
         ]
     hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
-    print(
-        f"{args.model}, {args.dtype}, {args.device} ({hardware}), {args.threads} threads, torch {torch.__version__}"
-    )
-    from s1core.checkpoints import load_tokenizer
-
+    where = f"{args.device} ({hardware}), {args.threads} threads, torch {torch.__version__}"
+    print(f"{Path(args.model).name}, {args.dtype}, {where}")
     step_cost(args, load_tokenizer(args.model))
     ratios = {}
     if importlib.util.find_spec("vllm"):

@@ -69,7 +69,7 @@ class Engine:
         while waiting or running:
             while waiting and self.free and (not running or self.chance.random() < 0.7):
                 self.admit(waiting.pop(0), running)
-            self.slots.flush(lambda slots, at, width: self.tokens(running, slots, width))
+            self.flush(running)
             rows = [s for s in running if self.chance.random() < 0.8] or list(running)
             self.chance.shuffle(rows)
             self.step(running, rows)
@@ -90,6 +90,9 @@ class Engine:
         self.slots.put(slot, request.told, said, total, request.sampling)
         request.read = self.chance.choice([0, 0, total // 2])
         running[slot] = request
+
+    def flush(self, running):
+        self.slots.flush(lambda slots, at, width: self.tokens(running, slots, width))
 
     def tokens(self, running, slots, width):
         rows = [[*running[s].prompt, *running[s].out] for s in slots]
@@ -233,7 +236,7 @@ def truncated(logits, how):
 
 
 HOW = [(1.0, 1.0, 0, 0.0), (0.7, 1.0, 0, 0.0), (1.3, 0.8, 0, 0.0), (1.0, 1.0, 3, 0.0)]
-HOW += [(1.0, 0.9, 5, 0.05), (0.9, 1.0, 0, 0.3)]
+HOW += [(1.0, 0.9, 5, 0.05)]
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -158,34 +158,6 @@ def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, mon
     assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_no_runner_refuses_what_the_engine_is_started_with(both, tmp_path, monkeypatch, native):
-    """As on an NVIDIA machine, where Triton is there and the second runner is the default."""
-    import vllm.config.vllm as config
-    from vllm import EngineArgs
-    from vllm.v1.sample.logits_processor import LogitsProcessor as First
-    from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as Second
-
-    folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
-    monkeypatch.setattr(config, "HAS_TRITON", True)
-    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
-    asked = {}
-
-    def start(**options):
-        asked.update(options)
-        raise RuntimeError("looked at only")
-
-    monkeypatch.setattr("s1core.backends.vllm.LLM", start)
-    with pytest.raises(BackendError, match="looked at only"):
-        VLLMBackend.from_pretrained(folder, native=native, max_model_len=96, **CPU)
-    monkeypatch.setattr(config.envs, "VLLM_USE_V2_MODEL_RUNNER", False if native else None)
-    second = EngineArgs(**asked).create_engine_config().use_v2_model_runner
-    assert second is not native
-    for processor in asked.get("logits_processors", []):
-        assert issubclass(processor, Second if second else First)
-    assert not native or os.environ["VLLM_USE_V2_MODEL_RUNNER"] == "0"
-
-
 def test_an_engine_that_cannot_start_says_why(tmp_path):
     folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
     with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
