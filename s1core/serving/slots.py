@@ -21,12 +21,12 @@ import torch
 
 from s1core.errors import BackendError
 from s1core.forcing.budget import Machine
-from s1core.serving.table import ANSWER, DONE, PLAIN, PRIME, THINKING, Table, columns, rows_of
+from s1core.serving.table import ANSWER, DONE, PLAIN, PRIME, THINKING, SlotTable, columns, rows_of
 
 _FORCED = 1e9  # a logit that leaves no other id a chance, at any temperature
 
 
-class Slots(Table):
+class Slots(SlotTable):
     """The machines of an engine's slots, stepped together."""
 
     def step(
@@ -84,15 +84,12 @@ class Slots(Table):
         # Logits from the middle of a prompt decide nothing.
         whole = c.length == length
         self.next[at] = rows_of(c).where(whole[:, None], told)
-        word, bit = ((c.length - c.prompt) // 64)[:, None], (c.length - c.prompt) % 64
-        drops = self.drops[at]
-        flag = torch.ones_like(bit) << bit
-        noted = drops.gather(1, word).squeeze(1)
-        noted = ((noted & ~flag) | flag * ends).where(whole, noted)
-        self.drops[at] = drops.scatter(1, word, noted[:, None])
+        word, flag = (c.length - c.prompt) // 64, 1 << (c.length - c.prompt) % 64
+        noted = self.drops[at, word]
+        self.drops[at, word] = ((noted & ~flag) | flag * ends).where(whole, noted)
         plan = self.tables["plan"]
-        planned = plan[at, c.at.clamp(max=plan.shape[1] - 1)]
-        token = torch.where(c.phase == DONE, c.final, planned.where(c.at < c.until, -1))
+        token = plan[at, c.at.clamp(max=plan.shape[1] - 1)].where(c.at < c.until, -1)
+        token = c.final.where(c.phase == DONE, token)
         if picked is not None:
             token = torch.where(picked >= 0, picked, token)
         here, forced = token.clamp(min=0)[:, None], (token >= 0)[:, None]
@@ -141,8 +138,7 @@ class Slots(Table):
         most, size = self.top_k[slots], logits.shape[1]
         width = int(most.max()) if most.min() > 0 else size
         ordered, order = (logits / heat).topk(min(width, size), 1)
-        whole = ordered.logsumexp(1, keepdim=True)  # its scale matters to no step below
-        share = (ordered - whole).exp()
+        share = (ordered - ordered[:, :1]).exp()  # their sum matters to no step below
         rank = torch.arange(ordered.shape[1], device=self.device)
         share = share.masked_fill((top_k > 0) & (rank >= top_k), 0.0)
         share = share.masked_fill(share < min_p * share[:, :1], 0.0)

@@ -69,7 +69,7 @@ def program(
     return {"fixed": fixed, "ignore": ignore, "marks": marks, **ids}
 
 
-class Table:
+class SlotTable:
     """The states of an engine's requests, and of those that have left.
 
     Args:
@@ -165,15 +165,15 @@ class Table:
         if any(row["phase"] == UNKNOWN for row in fixed):
             self._open(c, at, said, [told["marks"] if told else [[-1], [-1]] for told, *_ in rows])
         self.settle(c, last)
+        tables = self.state, self.next, self.drops
         fresh = (rows_of(c), rows_of(c), torch.zeros_like(self.drops[at]))
         if any(total > prompt for _, prompt, total, _ in rows):  # dropped before, now back
             told = torch.stack([total - 1, before, total, c.hash], 1)[:, None]
             had = self.state[:, [_LENGTH, _HASH] * 2] == told
             same = (had[..., :2].all(2) | had[..., 2:].all(2)) & (total > c.prompt)[:, None]
             found, back = same.any(1, keepdim=True), same.long().argmax(1)
-            tables = zip((self.state, self.next, self.drops), fresh, strict=True)
-            fresh = tuple(table[back].where(found, new) for table, new in tables)
-        for table, new in zip((self.state, self.next, self.drops), fresh, strict=True):
+            fresh = tuple(a[back].where(found, b) for a, b in zip(tables, fresh, strict=True))
+        for table, new in zip(tables, fresh, strict=True):
             table[at] = new
 
     def dropped(self, keys: Sequence[int]) -> dict[int, list[int]]:
