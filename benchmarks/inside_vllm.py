@@ -1,4 +1,4 @@
-"""What does forcing cost inside vLLM? `python benchmarks/inside_vllm.py --model FOLDER --problems FILE`
+"""What does forcing cost inside vLLM? `benchmarks/inside_vllm.py --model FOLDER --problems FILE`
 
 Three sides in one process, alternating, over the same rows: vLLM as it comes (another engine,
 without our processor) sampling as many tokens per row as the others made; multi-call forcing;

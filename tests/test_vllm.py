@@ -2,7 +2,7 @@
 
 A job of its own, in an environment that holds vLLM (its CPU build will do):
 `VLLM_ENABLE_V1_MULTIPROCESSING=0 python -m pytest -m vllm tests/test_vllm.py`.
-`S1CORE_SMOLLM2` may name a plain SmolLM2-135M checkpoint to repeat the contract on a real model.
+`S1CORE_REAL` may name checkpoints (SmolLM2-135M, a Qwen2.5) to repeat the contract on real models.
 """
 
 from __future__ import annotations
@@ -111,17 +111,18 @@ def test_steps_are_forced_over_several_calls_only(both):
     assert ours == theirs
 
 
-REAL = os.environ.get("S1CORE_SMOLLM2", "")
-SLOW = [pytest.mark.slow, pytest.mark.skipif(not REAL, reason="set S1CORE_SMOLLM2 to a checkpoint")]
+SLOW = pytest.mark.slow
+REAL = [folder for folder in os.environ.get("S1CORE_REAL", "").split(os.pathsep) if folder]
 
 
-@pytest.mark.parametrize("model", ["pocket-s1", pytest.param(REAL, marks=SLOW)])
+@pytest.mark.parametrize("model", ["pocket-s1", *(pytest.param(m, marks=SLOW) for m in REAL)])
 @pytest.mark.parametrize("native", [True, False])
 def test_a_trained_model_gives_the_same_tokens(model, native):
-    engine = {**CPU, "kv_cache_memory_bytes": 512 << 20}
+    engine = {**CPU, "kv_cache_memory_bytes": 512 << 20, "max_model_len": 1024}
     vllm = VLLMBackend.from_pretrained(model, native=native, **engine)
-    problems = pocket.evaluation_problems(12)
-    budgets = [Budget(150, num_ignore=i % 3, max_answer=24) for i in range(12)]
+    many, most = (12, 150) if model == "pocket-s1" else (6, 64)
+    problems = pocket.evaluation_problems(many)
+    budgets = [Budget(most, num_ignore=i % 3, max_answer=24) for i in range(many)]
     reference = HFBackend.from_pretrained(model, dtype="float32")
     expected = list(generate(reference, problems, budgets))
     assert list(generate(vllm, problems, budgets)) == expected
