@@ -110,7 +110,10 @@ class _Forcing:
         if (budget := asked(extra)) is None:
             return None
         tokenizer, ends = delimiters(self.model, self.template)
-        own = rules(budget, ends, tokenizer)
+        try:
+            own = rules(budget, ends, tokenizer)
+        except InputError:  # `s1core serve` refuses it; a server started otherwise goes on
+            return None
         room = min(self.longest - prompt, params.max_tokens)
         spare = room - len(ends.think_start_ids) - own.longest_closing
         # What nobody asked for is at most half of what there is.
