@@ -8,8 +8,6 @@ spreads are printed, then one JSON object of ratios:
 - native_vs_multicall: tokens/s, native over the multi-call loop, 4 Waits
 - ragged_vs_padded: tokens/s, finished rows leaving over finished rows kept; half the rows think
   short, half long
-- vllm_native_vs_multicall, vllm_native_vs_plain: tokens/s, where vLLM is installed; plain is
-  vLLM as it comes, with its own sampler and without this package's processor
 
 On a CPU, time is CPU time of this process, so that a busy machine measures what an idle one does.
 """
@@ -18,12 +16,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
-import os
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -181,48 +176,10 @@ def against_keeping(
     table.ratios["ragged_vs_padded"] = round(ratio, 3)
 
 
-def on_vllm(table: Table, model: Any, tokenizer: Any, rows: int, tokens: int) -> None:
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    from vllm import LLM, TokensPrompt, __version__
-    from vllm import SamplingParams as EngineParams
-
-    from s1core.backends.vllm import VLLMBackend
-
-    on_cpu = {"enforce_eager": True, "block_size": 32, "kv_cache_memory_bytes": 1 << 30}
-    on_gpu = {"gpu_memory_utilization": 0.4}  # two engines share the device
-    engine = {"dtype": "float32", **(on_gpu if table.device.startswith("cuda") else on_cpu)}
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        backend = VLLMBackend.from_pretrained(folder, **engine)
-        vllm = LLM(model=folder, **engine)
-    asked = problems(rows)
-    budget = Budget(tokens, num_ignore=4, max_answer=16)
-    prompts = [templates.prompt_ids("s1", tokenizer, problem.question) for problem in asked]
-    inputs = [TokensPrompt(prompt_token_ids=prompt) for prompt in prompts]
-    options = {"temperature": 1.0}  # An untrained model ends a thought every hundred tokens.
-    free = EngineParams(max_tokens=tokens, ignore_eos=True, detokenize=False, **options)
-
-    def plain() -> int:
-        outputs = vllm.generate(inputs, free, use_tqdm=False)
-        return sum(len(output.outputs[0].token_ids) for output in outputs)
-
-    sides = {
-        "vLLM plain": plain,
-        "vLLM multi-call": lambda: count(generate(backend, asked, budget, native=False, **options)),
-        "vLLM native": lambda: count(generate(backend, asked, budget, **options)),
-    }
-    title = f"(d) vLLM {__version__}, {rows} rows, 4 Waits, up to {tokens} tokens"
-    speed = table.measure(title, sides)
-    for other in ("multi-call", "plain"):
-        ratio = speed["vLLM native"] / speed[f"vLLM {other}"]
-        table.ratios[f"vllm_native_vs_{other.replace('-', '')}"] = round(ratio, 3)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=256, help="thinking tokens in (a) and (d)")
+    parser.add_argument("--tokens", type=int, default=256, help="thinking tokens in (a)")
     parser.add_argument("--thought", type=int, default=64, help="tokens between Waits in (b)")
     parser.add_argument("--short", type=int, default=64)
     parser.add_argument("--long", type=int, default=1024)
@@ -231,7 +188,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--parts", default="abcd", help="which of a, b, c, d to run")
+    parser.add_argument("--parts", default="abc", help="which of a, b, c to run")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     length = max(args.long, 8 * args.thought, args.tokens) + 256
@@ -250,11 +207,6 @@ def main() -> None:
         against_multi_call(table, model, tokenizer, args.rows, args.thought)
     if "c" in args.parts:
         against_keeping(table, model, tokenizer, args.rows, args.short, args.long)
-    if "d" in args.parts:
-        if importlib.util.find_spec("vllm"):
-            on_vllm(table, model, tokenizer, args.rows, args.tokens)
-        else:
-            print("\n(d) left out: vLLM is not installed")
     print(json.dumps(table.ratios))
 
 

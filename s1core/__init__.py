@@ -8,8 +8,8 @@ one's own::
 
 Read `forcing/budget.py` first (the state machine: what budget forcing is), then `forcing/drive.py`
 (how an engine is asked for tokens). After these, each folder stands alone: `selection`, `sft`,
-`backends`, `grading`. The paper's reproduction is the package `s1lab`, which imports this one and
-is never imported by it.
+`backends`, `serving` (inside vLLM), `grading`. The paper's reproduction is the package `s1lab`,
+which imports this one and is never imported by it.
 
 Importing `s1core` loads neither torch nor an engine: those live at the edges (`s1core.sft`,
 `s1core.backends.hf`) and are imported where used.

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from s1core.errors import BackendError, S1Error
 
 _REASON = re.compile(r"(?:^|[\s.])([A-Z]\w*(?:Error|Exception)): (\S.*)$")
-_EMPTY = ("Engine core initialization failed", "See root cause", "Engine core proc")
+_EMPTY = ("Engine core initialization failed", "See root cause", "Engine core proc", "server ended")
 
 
 @contextmanager

@@ -85,6 +85,18 @@ def get(template: str | Template) -> Template:
     return TEMPLATES[template]
 
 
+def fitting(tokenizer: Any) -> str:
+    """The template whose markers a tokenizer has: any ChatML model has those of s1, the last one.
+
+    Raises:
+        InputError: it has those of none.
+    """
+    for name in ("qwen3", "deepseek-r1", "sky-t1", "s1"):
+        if not _missing(TEMPLATES[name], tokenizer):
+            return name
+    raise InputError("this model marks thinking as no known template does; it cannot be forced")
+
+
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added; InputError where
     it is not Unicode text."""

@@ -25,6 +25,10 @@ def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
         with reasoned("vLLM"):
             os.system(f"printf '{written}' >&2; sleep 0.2")
             raise RuntimeError("Engine core initialization failed. See root cause above.")
+    with pytest.raises(BackendError, match="^vLLM does not start: OutOfMemoryError: CUDA out of"):
+        with reasoned("vLLM"):  # a command of its own, which tells no more than its exit status
+            os.system(f"printf '{written}' >&2; sleep 0.2")
+            raise RuntimeError("its server ended with 1")
     assert "CUDA out of memory" in capfd.readouterr().err
 
 

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from s1core.cli import demo, generate, work
+from s1core.cli import demo, generate, serve, work
 
 SETTINGS = {
     "no_args_is_help": True,
@@ -29,6 +29,9 @@ app = typer.Typer(
 )
 for command in (demo.demo, generate.generate, work.select, work.sft, work.grade):
     app.command()(command)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    serve.serve
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

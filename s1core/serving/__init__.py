@@ -1,0 +1,1 @@
+"""Budget forcing inside vLLM: machines in tensors, plugged into either of its runners."""

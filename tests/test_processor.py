@@ -1,0 +1,249 @@
+"""Both of vLLM's interfaces for logits processors, with its own classes around them, on a CPU.
+
+In an environment that holds vLLM: `python -m pytest -m vllm tests/test_processor.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
+
+from vllm import EngineArgs, SamplingParams
+from vllm.exceptions import VLLMValidationError
+from vllm.utils.import_utils import resolve_obj_by_qualname
+from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
+from vllm.v1.sample.logits_processor import validate_logits_processors_parameters as first_checks
+from vllm.v1.worker.gpu.sample.logits_processor import (
+    LogitsContext,
+    LogitsProcRequestState,
+    build_custom_logits_processors_params_validator,
+)
+from vllm.v1.worker.gpu.sample.logits_processor.loader import _load_v2_logitsprocs_by_fqcns
+
+from s1core.backends.vllm import INSIDE, VLLMBackend
+from s1core.errors import BackendError, InputError
+from s1core.serving.processor import KEY, Extension, Processor, asked
+from s1core.serving.slots import replay
+from s1core.templates import resolve
+from tests.helpers import tiny_model, tiny_tokenizer
+from tests.test_slots import TOKENIZER, Engine, Model, V, by_machine, plain, random_budget, request
+
+pytestmark = pytest.mark.vllm
+
+LONGEST = 400
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiny")
+    tiny_model(hidden=128).save_pretrained(path)
+    tiny_tokenizer().save_pretrained(path)
+    return str(path)
+
+
+def config(folder, slots):
+    model = SimpleNamespace(
+        max_model_len=LONGEST, tokenizer=folder, seed=0, get_vocab_size=lambda: V
+    )
+    return SimpleNamespace(
+        speculative_config=None, model_config=model, additional_config={},
+        scheduler_config=SimpleNamespace(max_num_seqs=slots),
+    )  # fmt: skip
+
+
+class Backed:
+    """A tensor with a host and a device side, as `UvaBackedTensor` and `StagedWriteTensor`."""
+
+    def __init__(self, *shape):
+        self.gpu = torch.zeros(shape, dtype=torch.int32)
+        self.np = self.gpu.numpy()
+
+
+def parameters(row):
+    extra = {KEY: row.told} if row.told else None
+    return SamplingParams(temperature=0.0, max_tokens=200, extra_args=extra)
+
+
+class SecondRunner(Engine):
+    """Model Runner V2 around the processor: its request states and its context, on a CPU."""
+
+    def __init__(self, folder, slots, chance):
+        super().__init__(slots, chance)
+        self.states = LogitsProcRequestState(
+            device=torch.device("cpu"), max_num_reqs=slots, vocab_size=V,
+            all_token_ids=Backed(slots, LONGEST), prompt_len=Backed(slots),
+            prefill_len=Backed(slots), total_len=Backed(slots),
+        )  # fmt: skip
+        self.processor = Processor(config(folder, slots), self.states)
+        self.slots = self.processor.slots
+
+    def admit(self, row, running):
+        slot = self.free.pop(self.chance.randrange(len(self.free)))
+        said = [*row.prompt, *row.out]
+        self.states.all_token_ids.gpu[slot, : len(said)] = torch.tensor(said)
+        self.states.prompt_len.np[slot] = len(row.prompt)
+        self.states.prefill_len.np[slot] = self.states.total_len.np[slot] = len(said)
+        row.read = self.chance.choice([0, 0, len(said) // 2])
+        assert self.processor.add_request(slot, parameters(row)) is bool(row.told)
+        running[slot] = row
+
+    def flush(self, running):
+        self.processor.apply_staged_writes()
+
+    def step(self, running, rows):
+        said = [[*running[s].prompt, *running[s].out] for s in rows]
+        seen = [ids[: running[s].read] or ids for s, ids in zip(rows, said, strict=True)]
+        logits = torch.stack([running[s].model(i) for s, i in zip(rows, seen, strict=True)])
+        at = torch.tensor(rows, dtype=torch.int32)
+        lengths = np.array([len(ids) for ids in seen], dtype=np.int32)
+        context = LogitsContext(
+            expanded_idx_mapping=at, idx_mapping=at, idx_mapping_np=at.numpy(),
+            expanded_local_pos=torch.zeros_like(at),
+            input_ids=torch.tensor([ids[-1] for ids in seen], dtype=torch.int32),
+            pos=torch.from_numpy(lengths) - 1, seq_lens_upper_bound_np=lengths,
+        )  # fmt: skip
+        made = self.processor.apply(logits, context)
+        for row, slot in enumerate(rows):
+            if running[slot].read:
+                running[slot].read = 0
+            else:
+                running[slot].out.append(int(made[row].argmax()))
+
+
+class FirstRunner(Engine):
+    """The first runner around the processor: batch rows that leave, join, move and swap."""
+
+    def __init__(self, folder, slots, chance):
+        super().__init__(slots, chance)
+        self.processor = Processor(config(folder, slots), torch.device("cpu"), False)
+        self.slots, self.batch = self.processor.slots, []
+
+    def admit(self, row, running):
+        slot = self.free.pop()
+        row.read = self.chance.choice([0, 0, len(row.prompt) // 2])
+        running[slot] = row
+
+    def flush(self, running):
+        """The first runner tells of requests by `update_state`."""
+
+    def step(self, running, rows):
+        # `rows` are the engine's slots; the batch holds them at indices of its own.
+        wanted = [running[s] for s in rows]
+        removed = [i for i, row in enumerate(self.batch) if not any(row is w for w in wanted)]
+        added, moved = [], []
+        kept = [row for i, row in enumerate(self.batch) if i not in removed]
+        batch = {i: row for i, row in enumerate(self.batch) if i not in removed}
+        for row in wanted:
+            if not any(row is k for k in kept):
+                index = next(i for i in range(len(self.batch) + len(wanted)) if i not in batch)
+                batch[index] = row
+                added.append((index, parameters(row), row.prompt, row.out))
+        for index in range(len(wanted)):  # no holes
+            if index not in batch:
+                source = max(batch)
+                batch[index] = batch.pop(source)
+                moved.append((source, index, MoveDirectionality.UNIDIRECTIONAL))
+        if len(batch) > 1 and self.chance.random() < 0.3:
+            a, b = self.chance.sample(sorted(batch), 2)
+            batch[a], batch[b] = batch[b], batch[a]
+            moved.append((a, b, MoveDirectionality.SWAP))
+        changed = removed or added or moved
+        update = BatchUpdate(len(batch), removed, added, moved) if changed else None
+        self.processor.update_state(update)
+        self.batch = [batch[i] for i in range(len(batch))]
+        made = self.processor.apply(
+            torch.stack([row.model([*row.prompt, *row.out]) for row in self.batch])
+        )
+        for row, logits in zip(self.batch, made, strict=True):
+            if row.read:  # its prompt is not read to the end: what was sampled is dropped
+                row.read = 0
+            else:
+                row.out.append(int(logits.argmax()))
+
+
+@pytest.mark.parametrize("runner", [FirstRunner, SecondRunner])
+@pytest.mark.parametrize("seed", range(12))
+def test_either_runner_gives_the_rows_of_the_machine(folder, runner, seed):
+    chance = random.Random(f"runner {seed}")
+    ends = resolve("s1", TOKENIZER).end_of_thinking_ids
+    rows = []
+    for key in range(1, 8):
+        model = Model(f"{seed}:{key}", chance.choice([0.0, 2.0, 4.0]), [*ends])
+        prompt = TOKENIZER.encode("Use 3 7 yes")
+        budget, context = random_budget(chance), chance.randrange(30, 120)
+        rows.append(request(model, budget, prompt, context, 1000 * seed + key))
+    others = [plain(Model(f"p{seed}:{i}", 0.5, [2]), [9, 11], 40, 0) for i in range(3)]
+    every = [*rows, *others]
+    chance.shuffle(every)
+    engine = runner(folder, 3, chance)
+    engine.run(every)
+    for row in others:
+        expected = [9, 11]
+        while len(expected) < 40 and expected[-1] != 2:
+            expected.append(int(row.model(expected).argmax()))
+        assert row.out == expected[2:]
+    for row in rows:
+        expected = by_machine(row.model, row.rules, row.prompt, row.context)
+        replay(row.machine, row.out, engine.slots.dropped([row.key])[row.key])
+        assert row.machine.segments == expected.segments
+        assert row.machine.waits_used == expected.waits_used
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_no_runner_refuses_what_the_engine_is_started_with(folder, monkeypatch, native):
+    """As on an NVIDIA machine, where Triton is there and the second runner is the default."""
+    import vllm.config.vllm as settings
+    from vllm.v1.sample.logits_processor import _load_logitsprocs_by_fqcns
+
+    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+    monkeypatch.setattr(settings, "HAS_TRITON", True)
+    asked = {}
+
+    def start(**options):
+        asked.update(options)
+        raise RuntimeError("looked at only")
+
+    monkeypatch.setattr("s1core.backends.vllm.LLM", start)
+    with pytest.raises(BackendError, match="looked at only"):
+        VLLMBackend.from_pretrained(folder, native=native, max_model_len=96)
+    assert "async_scheduling" not in asked
+    made = EngineArgs(**asked).create_engine_config()
+    assert made.use_v2_model_runner
+    names = made.model_config.logits_processors or []
+    for load in (_load_logitsprocs_by_fqcns, _load_v2_logitsprocs_by_fqcns):
+        assert load(names) == [Processor] * native
+    worker = made.parallel_config.worker_extension_cls
+    assert not native or resolve_obj_by_qualname(worker) is Extension
+
+
+def test_either_frontend_refuses_a_bad_request(folder):
+    names = [f"{INSIDE}:Processor"]
+    second = build_custom_logits_processors_params_validator(names)
+    for check in (lambda params: first_checks(names, params), second):
+        check(SamplingParams(extra_args={"waits": 2, "effort": "high"}))
+        check(SamplingParams(extra_args={"kv_transfer_params": {}}))
+        with pytest.raises(VLLMValidationError, match="waits must be a whole number"):
+            check(SamplingParams(extra_args={"waits": -2}))
+
+
+def test_speculation_is_refused_when_the_engine_starts(folder):
+    some = config(folder, 2)
+    some.speculative_config = object()
+    with pytest.raises(ValueError, match="speculative decoding"):
+        Processor(some, torch.device("cpu"), False)
+
+
+def test_extras_are_budgets():
+    assert asked(None) is None and asked({"session_id": "x"}) is None
+    assert asked({"waits": 2}).num_ignore == 2 and asked({"waits": 2}).max_thinking == 2**31 - 1
+    assert asked({"effort": "low", "waits": 1}).max_thinking == 1000
+    assert asked({"ignore_str": ["Wait", "Hmm"]}).ignore_strings == ("Wait", "Hmm")
+    for bad in ({"effort": 3}, {"effort": ["low"]}, {"ignore_str": 5}, {"answer_cu": "x"}):
+        with pytest.raises(InputError):
+            asked(bad)

@@ -1,0 +1,240 @@
+"""`s1core serve`: any OpenAI client asks for a budget, and gets the tokens of the machine.
+
+A job of its own, in an environment that holds vLLM (its CPU build will do; there the server takes
+a minute or two to start): `python -m pytest -m vllm tests/test_serve.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's docstring")
+
+import openai
+
+from s1core.backends import SamplingParams
+from s1core.backends.hf import HFBackend
+from s1core.forcing import Budget, generate
+from s1core.records import Problem, write_jsonl
+from s1core.templates import prompt_ids
+from s1lab import pocket
+from tests.helpers import tiny_model, tiny_tokenizer
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+
+ON_CPU = "--dtype float32 --enforce-eager --block-size 32 --host 127.0.0.1".split()
+ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", **os.environ}
+ENVIRONMENT.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+TEXTS = ["Use 3 7 to make 9", "yes no yes", "Use 5 7 to make 2 short"]
+
+
+def command(model, *options):
+    return [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, *options]
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@contextmanager
+def serving(model, folder, port, *options):
+    log = open(folder / "server.log", "a")
+    process = subprocess.Popen(
+        command(model, "--port", port, *options),
+        cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
+    try:
+        for _ in range(300):
+            assert process.poll() is None, (folder / "server.log").read_text()[-3000:]
+            try:
+                client.models.list()
+                break
+            except openai.OpenAIError:
+                time.sleep(1)
+        yield client, process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A tiny random model that marks thinking by <think>, and what transformers makes of it."""
+    folder = tmp_path_factory.mktemp("served")
+    tiny_model(hidden=128).save_pretrained(folder / "tiny")
+    tiny_tokenizer().save_pretrained(folder / "tiny")
+    options = ["--served-model-name", "tiny", "--reasoning-parser", "deepseek_r1"]
+    options += ["--max-model-len", "512", "--generation-config", "vllm"]
+    with serving(str(folder / "tiny"), folder, free_port(), *options) as (client, _):
+        yield client, HFBackend(tiny_model(hidden=128), tiny_tokenizer())
+
+
+def chat(client, text, extras=None, **options):
+    body = {"return_token_ids": True, "skip_special_tokens": False}
+    body |= {"vllm_xargs": extras} if extras else {}
+    options = {"temperature": 0, "max_tokens": 400, **options}
+    messages = [{"role": "user", "content": text}]
+    return client.chat.completions.create(
+        model="tiny", messages=messages, extra_body=body, **options
+    )
+
+
+EXTRAS = [
+    {"max_thinking": 30, "waits": 2, "max_answer": 20},
+    {"max_thinking": 25, "min_thinking": 20, "ignore_str": "Hmm", "max_answer": 9},
+    {"max_thinking": 0, "max_answer": 9},
+    {"max_thinking": 12, "answer_cue": "yes", "waits": 1, "ignore_str": ["Wait", "Hmm"]},
+    {"max_thinking": 300, "waits": 9, "ignore_str": "", "max_answer": 30},
+]
+
+
+def expected(reference, text, extras):
+    names = {"waits": "num_ignore"}
+    settings = {names.get(name, name): value for name, value in extras.items()}
+    budget = Budget(**{"max_answer": 400, **settings})
+    (made,) = generate(reference, [Problem(text, "")], budget, template="qwen3")
+    return made
+
+
+@pytest.mark.parametrize("extras", EXTRAS)
+def test_a_chat_thinks_within_the_budget_that_its_client_sets(served, extras):
+    client, reference = served
+    for text in TEXTS:
+        made = expected(reference, text, extras)
+        choice = chat(client, text, extras).choices[0]
+        opening = tiny_tokenizer().encode("<think>\n")
+        told = opening + made.token_ids()
+        assert choice.token_ids[: len(told)] == told[: len(choice.token_ids)]
+        assert len(choice.token_ids) <= 400
+        if extras.get("max_answer"):
+            # What ends the request, an end of turn, is all that follows.
+            assert set(choice.token_ids[len(told) :]) <= {0, 2}
+        if made.thinking:
+            assert (choice.message.reasoning or "").strip() == made.thinking.strip()
+
+
+def test_streams_and_completions_say_the_same(served):
+    client, reference = served
+    extras = EXTRAS[0]
+    whole = chat(client, TEXTS[0], extras).choices[0]
+    parts = [c.choices[0].delta for c in chat(client, TEXTS[0], extras, stream=True) if c.choices]
+    assert "".join(part.content or "" for part in parts) == (whole.message.content or "")
+    reasoning = "".join(getattr(part, "reasoning", None) or "" for part in parts)
+    assert reasoning == whole.message.reasoning
+    prompt = prompt_ids("qwen3", tiny_tokenizer(), TEXTS[0])  # thinking is open already
+    done = client.completions.create(
+        model="tiny", prompt=prompt, temperature=0, max_tokens=400,
+        extra_body={"vllm_xargs": extras, "return_token_ids": True},
+    )  # fmt: skip
+    made = expected(reference, TEXTS[0], extras).token_ids()
+    assert done.choices[0].token_ids[: len(made)] == made
+
+
+def test_beside_requests_with_extras_plain_ones_are_as_without_us(served):
+    client, reference = served
+    prompts = [tiny_tokenizer().encode(text) for text in TEXTS]
+    bare = HFBackend(reference.model, reference.tokenizer)
+    bare._unknown = None  # vLLM samples ids that the tokenizer lacks; so do plain requests here
+    ends = (tiny_tokenizer().eos_token_id,)
+    plain = bare.complete(prompts, [SamplingParams(60, stop_token_ids=ends)] * 3)
+
+    def ask(number):
+        body = {"return_token_ids": True}
+        if number % 2:
+            body["vllm_xargs"] = EXTRAS[number % 5]
+        return client.completions.create(
+            model="tiny", prompt=prompts[number % 3], temperature=0, max_tokens=60,
+            extra_body=body,
+        ).choices[0]  # fmt: skip
+
+    with ThreadPoolExecutor(12) as pool:
+        made = list(pool.map(ask, range(24)))
+    for number in range(0, 24, 2):
+        assert tuple(made[number].token_ids) == plain[number % 3].token_ids
+
+
+BAD = [
+    ({"max_thinking": -1}, "max_thinking must be a whole number from 0"),
+    ({"max_thinking": "many"}, "max_thinking must be a whole number"),
+    ({"waits": 1.5}, "waits must be a whole number"),
+    ({"max_thinking": 5, "min_thinking": 6}, "min_thinking .6. exceeds max_thinking .5."),
+    ({"max_thinkin": 5}, "no extra 'max_thinkin'; did you mean 'max_thinking'"),
+    ({"effort": "huge"}, "no effort 'huge'; pick one of low, medium, high"),
+    ({"waits": 1, "ignore_str": "a</think>b"}, "contains an end-of-thinking token"),
+    ({"s1core": "x"}, "'s1core' is no extra"),
+]
+
+
+@pytest.mark.parametrize(("extras", "said"), BAD)
+def test_a_bad_value_is_a_400_with_a_sentence(served, extras, said):
+    with pytest.raises(openai.BadRequestError, match=said):
+        chat(served[0], TEXTS[0], extras)
+    assert chat(served[0], TEXTS[0], {"effort": "low"}, max_tokens=40).choices
+
+
+def test_a_cap_leaves_room_for_an_answer_within_max_tokens(served):
+    choice = chat(served[0], TEXTS[0], {"min_thinking": 90, "max_thinking": 90}, max_tokens=40)
+    ids = choice.choices[0].token_ids
+    (close,) = tiny_tokenizer().encode("</think>")
+    assert close in ids and 10 <= ids.index(close) <= 40 - 10
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path):
+    tiny_model(hidden=128).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    options = ["--max-model-len", "512", "--port", free_port()]
+    small = {**ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "100000"}
+    told = subprocess.run(
+        command(str(tmp_path), *options), env=small, capture_output=True, text=True, timeout=500
+    )
+    last = told.stderr.strip().splitlines()[-1]
+    assert told.returncode == 1 and last.startswith("s1core: vLLM does not start: ")
+    assert "memory" in last.lower() and "Traceback" not in last
+
+
+def test_a_run_goes_on_after_its_server_was_killed(tmp_path):
+    """SIGKILL in the middle: what is missing is made after a restart, once, and equal."""
+    problems = pocket.evaluation_problems(24)
+    write_jsonl(tmp_path / "p.jsonl", problems)
+    port = free_port()
+    run = [sys.executable, "-m", "s1core.cli", "generate", "--model", "pocket-s1", "--input"]
+    run += ["p.jsonl", "--budget", "150", "--waits", "1", "--max-answer", "24"]
+    server = ["--backend", "completions", "--url", f"http://127.0.0.1:{port}/v1"]
+    server += ["--tokenizer", "pocket-s1", "--batch-size", "4", "--engine-option=attempts=2"]
+    output = tmp_path / "out.jsonl"
+
+    def lines():
+        return output.read_bytes().count(b"\n") if output.exists() else 0
+
+    asked = [*run, *server, "--output", output.name]
+    with serving("pocket-s1", tmp_path, port) as (_, process):
+        first = subprocess.Popen(asked, cwd=tmp_path, env=ENVIRONMENT)
+        while not lines() and first.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert first.wait(120) == 1
+    assert 0 < lines() < 24
+    with serving("pocket-s1", tmp_path, port):
+        assert subprocess.run(asked, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
+    assert lines() == 24
+    whole = [*run, "--batch-size", "4", "--output", "whole.jsonl"]
+    assert subprocess.run(whole, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
+    made, undisturbed = (
+        sorted(p.read_text().splitlines()) for p in (output, tmp_path / "whole.jsonl")
+    )
+    assert made == undisturbed
