@@ -150,8 +150,8 @@ def test_a_run_that_is_being_made_is_not_removed(store: RunStore) -> None:
     run = store.runs()[0]
     script = (
         "import sys, time; from s1lab.runs import RunStore; "
-        "run = RunStore(sys.argv[1]).runs()[0]; "
-        "lock = run.lock.acquire(); print('held', flush=True); time.sleep(60)"
+        "from s1lab.runs import lock; held = lock(RunStore(sys.argv[1]).root).acquire(); "
+        "print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", script, str(store.root)], stdout=subprocess.PIPE, text=True
