@@ -11,7 +11,7 @@ from s1core.errors import InputError, RunError
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import ASK_BEYOND, BANDWIDTH, begin_with, cost, lines, shape_of
-from s1lab.planning.needs import needs
+from s1lab.planning.fetch import needs
 from s1lab.planning.sft_plan import H100
 from s1lab.planning.tokens import Counter
 from s1lab.runs import RunStore

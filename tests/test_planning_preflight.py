@@ -25,7 +25,7 @@ from s1lab.planning import machine
 from s1lab.planning.cost import begin_with, cost
 from s1lab.planning.fetch import CHECKSUMS
 from s1lab.planning.machine import Finding
-from s1lab.planning.needs import needs
+from s1lab.planning.fetch import needs
 from s1lab.planning.preflight import broken_shards, check_datasets, preflight
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub

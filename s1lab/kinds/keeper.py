@@ -36,7 +36,10 @@ def start(commands: Sequence[Sequence[str]], log: IO[bytes] | None = None) -> su
         share = ["--overlap", f"--nodes={len(commands)}", "--ntasks-per-node=1"]
         keeper = ["srun", *share, "--kill-on-bad-exit=1", *keeper]
     said = log or sys.stderr
-    return subprocess.Popen(keeper, stdin=subprocess.PIPE, stdout=said, stderr=said)
+    # In a session of its own: what kills every process of ours at once leaves it to clean up.
+    return subprocess.Popen(
+        keeper, stdin=subprocess.PIPE, stdout=said, stderr=said, start_new_session=True
+    )
 
 
 def stop(process: subprocess.Popen) -> None:
