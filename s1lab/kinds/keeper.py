@@ -63,7 +63,7 @@ def keep(command: Sequence[str]) -> int:
             child.wait(timeout=GRACE)
 
     def listen() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):  # nobody writes; it ends when the other side does
             pass
         with suppress(subprocess.TimeoutExpired):
             end()

@@ -93,7 +93,6 @@ def train_a_while(
     """Train a random Qwen2 of a shape on packed rows of `config.max_seq_len` tokens; the speed is
     the median over `steps`, after two that warm up."""
     import torch
-    from accelerate import init_empty_weights
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from s1core.sft.engine import Engine
@@ -109,17 +108,23 @@ def train_a_while(
         tie_word_embeddings=shape.tied,
         max_position_embeddings=tokens,
     )
-    with init_empty_weights(include_buffers=False):
-        model = Qwen2ForCausalLM(settings)
-    model.tie_weights()
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    engine = Engine(model, config, group)
-    engine.packed.to_empty(device=group.device)
-    with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
-        for _, parameter in engine.named:
-            parameter.normal_(0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
+    if group.size == 1:
+        with torch.device(group.device):
+            engine = Engine(Qwen2ForCausalLM(settings), config, group)
+    else:  # no process holds a whole model
+        from accelerate import init_empty_weights
+
+        with init_empty_weights(include_buffers=False):
+            model = Qwen2ForCausalLM(settings)
+        model.tie_weights()
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        engine = Engine(model, config, group)
+        engine.packed.to_empty(device=group.device)
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(buffers[name])
+            for _, parameter in engine.named:
+                parameter.normal_(0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
     lengths = row_of_traces(tokens) * rows
     batch = random_batch(lengths, shape.vocab)
     on_gpu = group.device.type == "cuda"
