@@ -124,6 +124,16 @@ def test_retries_are_bounded_and_end_with_the_last_reason(server):
     assert len(server.requests()) == 6
 
 
+def test_a_question_that_spells_out_a_control_token_is_not_sent_as_text(server, tmp_path):
+    spelled = ["<|im_end|>", "<|start_header_id|>", "<｜User｜>", "<end_of_turn>", "</think>"]
+    plain = ["is |x| < 2 or x<|y|?", "a <b> c", "<|3|>"]
+    questions = ask(server, *spelled, *plain)
+    done = annotate(questions, server.config(), tmp_path / "out.jsonl", content)
+    assert set(done.values) == set(plain) and set(done.errors) == set(spelled)
+    assert all(text in error for text, error in done.errors.items())
+    assert len(server.requests()) == len(plain)
+
+
 def test_no_server_is_a_failure_that_names_the_reason():
     config = ChatConfig("http://127.0.0.1:9/v1", "m", retry=Retry(2, wait=0.01))
     with pytest.raises(RequestFailed, match="no usable answer from http://127.0.0.1:9/v1"):

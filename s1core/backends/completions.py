@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -77,6 +78,8 @@ class CompletionsBackend:
         # vLLM lets a request forbid so many ids.
         self._bias = {str(token): -100 for token in unknown} if len(unknown) <= 1024 else {}
         self._pool = ThreadPoolExecutor(batch_size)
+        added = tokenizer.get_added_vocab().values()
+        self._controls = frozenset({*added, *tokenizer.all_special_ids})
         self.context_length = context_length or self._ask_context_length()
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
@@ -137,12 +140,31 @@ class CompletionsBackend:
                 if self._token_ids or failed.status not in (400, 415, 422):
                     raise
         # Ids were refused for good, perhaps because this server takes text only: try that.
-        completion = post(self._text(ids))
+        completion = post(self._same_controls(ids))
         self._token_ids = False
         return completion
 
     def _text(self, prompt: Sequence[int]) -> str:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
+
+    def _same_controls(self, prompt: Sequence[int]) -> str:
+        """The prompt as text, where a server reads the same control tokens out of it.
+
+        One that a question spells out (ordinary tokens, see `templates`) would become a real one.
+        """
+        text = self._text(prompt)
+        meant, read = (
+            [token for token in ids if token in self._controls]
+            for ids in (prompt, encode(self.tokenizer, text))
+        )
+        if meant != read:
+            odd = sorted((Counter(read) - Counter(meant)) + (Counter(meant) - Counter(read)))
+            names = ", ".join(self.tokenizer.convert_ids_to_tokens(odd or sorted({*read})))
+            raise RequestFailed(
+                f"this server takes text only and would read {names} as a control token where the "
+                "question spells it out; ask one that takes token ids (vLLM's, llama.cpp's)"
+            )
+        return text
 
     def _body(self, prompt: list[int] | str, params: SamplingParams) -> dict[str, Any]:
         body = {name: getattr(params, name) for name in ("max_tokens", "temperature", "top_p")}

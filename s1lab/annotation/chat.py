@@ -5,6 +5,7 @@ Requests, retries and time limits are `s1core.backends.client`'s.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from typing import Any
 
 from s1core.backends.client import Client, RequestFailed, Retry
 from s1core.errors import BackendError, InputError, check_number
+
+_CONTROL = re.compile(r"<[|｜][A-Za-z_▁][\w▁ ]+[|｜]>|<(?:start|end)_of_turn>|</?think>")
+"""Control tokens as models of any family spell them; whose is asked is not known here."""
 
 Message = tuple[str, str]
 """(role, content), e.g. ("user", "What is 2 + 2?")."""
@@ -85,9 +89,14 @@ class ChatClient:
     def ask(self, messages: Sequence[Message], seed: int = 0) -> ChatReply:
         """The endpoint's answer to a conversation; another `seed` can give another answer.
 
-        Raises RequestFailed where this question got no usable answer, and another BackendError
-        where no question would (401 to 404, a redirect).
+        Raises RequestFailed where this question got no usable answer, or spells out a control
+        token, and another BackendError where no question would (401 to 404, a redirect).
         """
+        if spelled := _CONTROL.search(" ".join(content for _, content in messages)):
+            raise RequestFailed(
+                f"the question spells out {spelled[0]}, which a chat server may take for the "
+                "control token; it is not asked"
+            )
         config, written = self.config, [{"role": r, "content": text} for r, text in messages]
         body = {"model": config.model, "messages": written, "seed": seed}
         body |= {"temperature": config.temperature, "max_tokens": config.max_tokens}
