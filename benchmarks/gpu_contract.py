@@ -37,16 +37,7 @@ BUDGETS = [
 def untrained(shape: ModelShape, device: str) -> Any:
     """A random Qwen2 of a shape, in fp32."""
     torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=shape.vocab,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        tie_word_embeddings=shape.tied,
-        max_position_embeddings=1024,
-    )
+    config = Qwen2Config(**shape.settings(), max_position_embeddings=1024)
     with torch.device(device):
         return Qwen2ForCausalLM(config).eval()
 

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,9 +52,9 @@ ASSUMED = Speeds((0.45, 0.2), (0.6, 0.25), (60.0, 180.0))
 def read(store: Path) -> Speeds:
     """The speeds that a plan is made with: of what `store` has no measurement, those assumed."""
     found, speeds = recorded(store / FILE), ASSUMED
-    known = {name: found[name] for name in ("training", "sampling", "start") if name in found}
-    for name, value in known.items():
-        low, high = value / MARGIN, value * MARGIN
+    known = [name for name in ("training", "sampling", "start") if name in found]
+    for name in known:
+        low, high = found[name] / MARGIN, found[name] * MARGIN
         speeds = replace(speeds, **{name: (low, high) if name == "start" else (high, low)})
     (fast, slow), (quick, late) = speeds.training, speeds.sampling
     text = (
@@ -67,7 +67,7 @@ def read(store: Path) -> Speeds:
     return replace(speeds, source=f"{text}; {where if known else rest}")
 
 
-def note(store: Path, **values: Any) -> None:
+def note(store: Path, **values: float) -> None:
     """Add what was measured (`training`, `sampling`, `start`) to what the plan is made from."""
     import torch
 
@@ -97,17 +97,8 @@ def train_a_while(
 
     from s1core.sft.engine import Engine
 
-    tokens = config.max_seq_len
-    settings = Qwen2Config(
-        vocab_size=shape.vocab,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        tie_word_embeddings=shape.tied,
-        max_position_embeddings=tokens,
-    )
+    tokens, on_gpu = config.max_seq_len, group.device.type == "cuda"
+    settings = Qwen2Config(**shape.settings(), max_position_embeddings=tokens)
     if group.size == 1:
         with torch.device(group.device):
             engine = Engine(Qwen2ForCausalLM(settings), config, group)
@@ -126,34 +117,23 @@ def train_a_while(
             for _, parameter in engine.named:
                 parameter.normal_(0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
     lengths = row_of_traces(tokens) * rows
-    batch = random_batch(lengths, shape.vocab)
-    on_gpu = group.device.type == "cuda"
+    batch, times = random_batch(lengths, shape.vocab), []
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    times = []
     for step in range(steps + 2):
         began = time.perf_counter()
         engine.step(batch, 1e-5, seed=step)
         if on_gpu:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
-    seconds, flops = statistics.median(times[2:]), shape.train_flops(lengths) / group.size
+    seconds = statistics.median(times[2:]) * group.size
     share = -(-tokens // config.sequence_parallel)
     return Reading(
-        tokens_per_second=sum(lengths) / seconds / group.size,
-        share_of_peak=flops / seconds / H100.peak_flops,
+        tokens_per_second=sum(lengths) / seconds,
+        share_of_peak=shape.train_flops(lengths) / seconds / H100.peak_flops,
         peak_bytes=float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0,
         planned_bytes=memory(shape, config, share, processes=group.size).total,
     )
-
-
-def row_of_traces(tokens: int) -> list[int]:
-    """Lengths like those of s1K's traces (`s1k_like_lengths`) that fill one row."""
-    lengths: list[int] = []
-    for length in s1k_like_lengths(64):
-        if sum(lengths) + length < tokens:
-            lengths.append(length)
-    return [*lengths, tokens - sum(lengths)]
 
 
 def s1k_like_lengths(count: int) -> list[int]:
@@ -168,18 +148,26 @@ def s1k_like_lengths(count: int) -> list[int]:
     return drawn.clip(700, 9_109).astype(int).tolist()
 
 
+def row_of_traces(tokens: int) -> list[int]:
+    """Such lengths, as many as fill one row."""
+    lengths: list[int] = []
+    for length in s1k_like_lengths(64):
+        if sum(lengths) + length < tokens:
+            lengths.append(length)
+    return [*lengths, tokens - sum(lengths)]
+
+
 def random_batch(lengths: Sequence[int], vocab: int) -> list[EncodedExample]:
     """Examples of random tokens, all but the first tenth supervised."""
     import numpy as np
 
-    from s1core.sft.encode import EncodedExample
+    from s1core.sft.encode import IGNORE, EncodedExample
 
     rng, batch = np.random.default_rng(1), []
     for index, length in enumerate(lengths):
-        ids = rng.integers(0, vocab, length).tolist()
-        masked = length // 10
-        labels = (*[-100] * masked, *ids[masked:])
-        batch.append(EncodedExample(str(index), tuple(ids), labels, length))
+        ids = tuple(rng.integers(0, vocab, length).tolist())
+        labels = (IGNORE,) * (length // 10) + ids[length // 10 :]
+        batch.append(EncodedExample(str(index), ids, labels, length))
     return batch
 
 
@@ -192,64 +180,50 @@ def calibrate(profile: Profile, shape: ModelShape, store: Path) -> str:
     from s1lab.kinds.launch import run
 
     store.mkdir(parents=True, exist_ok=True)
-    told = {"shape": vars_of(shape), "sft": dict(profile.sft), "store": str(store.resolve())}
-    began = time.monotonic()
+    told = {"shape": asdict(shape), "sft": dict(profile.sft), "store": str(store.resolve())}
     program = ["-m", "s1lab.planning.calibrate", json.dumps(told)]
     run(profile.processes, program, store / FILE)
     said = f"training: {recorded(store / FILE)['training']:.1%} of an H100's peak, each process"
     if profile.engine == "vllm":
-        start, share, speed = sample_a_while(profile, shape, store)
+        start, share, speed = sample_a_while(profile, shape, store / "server.log")
         note(store, sampling=share, start=start)
         said += f"; sampling: {speed:,.0f} tokens/s, {share:.1%} of its bandwidth on each GPU"
-    return f"{said} ({time.monotonic() - began:.0f} s)"
+    return said
 
 
-def sample_a_while(profile: Profile, shape: ModelShape, store: Path) -> tuple[float, float, float]:
+def sample_a_while(profile: Profile, shape: ModelShape, log: Path) -> tuple[float, float, float]:
     """Seconds until the profile's engine has started over random weights, the share of bandwidth
     that it reaches in a minute of sampling, and tokens per second of all replicas."""
     from s1core.backends.base import SamplingParams
     from s1core.errors import BackendError
     from s1lab.kinds.launch import ServedBackend
 
-    options, gpus = {**profile.engine_options, "load_format": "dummy"}, max(profile.gpus, 1)
-    team = options.get("tensor_parallel_size", 1)
-    replicas, began = max(gpus // team, 1), time.monotonic()
-    engine = ServedBackend(
-        profile.model,
-        gpus=gpus,
-        batch_size=profile.batch_size,
-        log=store / "server.log",
-        **options,
-    )
+    options, gpus = {**profile.engine_options, "load_format": "dummy"}, profile.gpus or 1
+    team, began = options.get("tensor_parallel_size", 1), time.monotonic()
+    size = profile.batch_size
+    engine = ServedBackend(profile.model, gpus=gpus, batch_size=size, log=log, **options)
     try:
-        start = time.monotonic() - began
-        rows = min(64 * replicas, profile.batch_size)
+        start, rows = time.monotonic() - began, min(64 * gpus // team, size)
         prompts = [[(7 * i + j) % 1000 for j in range(PROMPT)] for i in range(rows)]
 
         def seconds(tokens: int) -> float:
             asked = [SamplingParams(tokens, temperature=1.0, seed=i) for i in range(rows)]
             began = time.monotonic()
-            for made in engine.complete(prompts, asked):
-                if made.finish_reason == "error":
-                    raise BackendError(f"sampling failed: {made.error}")
+            made = engine.complete(prompts, asked)
+            if failed := [one.error for one in made if one.finish_reason == "error"]:
+                raise BackendError(f"sampling failed: {failed[0]}")
             return time.monotonic() - began
 
         seconds(16)  # warms up
         most = engine.context_length - PROMPT - 1
-        tokens = min(max(int(32 * MINUTE / max(seconds(32), 0.1)), 32), most)
+        tokens = min(max(int(32 * MINUTE / seconds(32)), 32), most)
         took = seconds(tokens)
     finally:
         engine.close()
-    per_token = 4 * shape.layers * shape.kv_heads * shape.head_size
+    context = shape.cache_bytes * rows * team / gpus * (PROMPT + tokens / 2)
     weights = shape.parameters * (1 if options.get("quantization") == "fp8" else 2)
-    traffic = weights + rows / replicas * per_token * (PROMPT + tokens / 2)
-    share = tokens * traffic / team / took / BANDWIDTH
+    share = tokens * (weights + context) / team / took / BANDWIDTH
     return start, share, rows * tokens / took
-
-
-def vars_of(shape: ModelShape) -> dict[str, Any]:
-    """The sizes of a shape by name."""
-    return {name: getattr(shape, name) for name in ModelShape.__dataclass_fields__}
 
 
 def main(told: dict[str, Any]) -> None:

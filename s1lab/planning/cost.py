@@ -159,7 +159,7 @@ class _Server:
     @property
     def per_token(self) -> float:
         """Bytes on each GPU of one token's keys and values, in bf16."""
-        return 4 * self.shape.layers * self.shape.kv_heads * self.shape.head_size / self.team
+        return self.shape.cache_bytes / self.team
 
     def fits(self, longest: int) -> tuple[float, str]:
         """Peak bytes of a GPU, and what does not fit, with one sequence of so many tokens."""

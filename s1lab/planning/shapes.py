@@ -57,6 +57,23 @@ class ModelShape:
             sizes = f"{path or source} does not give a decoder's sizes"
             raise InputError(f"{sizes}: {error}") from error
 
+    def settings(self) -> dict[str, Any]:
+        """The sizes as a Qwen2 configuration of transformers has them."""
+        return {
+            "vocab_size": self.vocab,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "tie_word_embeddings": self.tied,
+        }
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of one token's keys and values, in bf16."""
+        return 4 * self.layers * self.kv_heads * self.head_size
+
     @property
     def layer_parameters(self) -> int:
         """Parameters of one decoder layer."""

@@ -95,7 +95,7 @@ def prepare(
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
     engine, site = full.engine, folder / "site"
-    if engine == "vllm" and not _find_vllm(python, site):
+    if engine == "vllm" and not find_vllm(python, site):
         engine = "hf"
         say(f"no vLLM for {python}: the transformers engine takes its place, unlike in the run")
     profile = cut(full, "../model", "../released", engine=engine)
@@ -209,7 +209,7 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     return count
 
 
-def _find_vllm(python: str, site: Path) -> bool:
+def find_vllm(python: str, site: Path) -> bool:
     """Whether an interpreter has vLLM. Its CPU build goes by another name, under which vLLM's own
     commands do not find themselves: `site`, a folder for `PYTHONPATH`, lends it the right one."""
     code = """
