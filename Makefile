@@ -125,7 +125,7 @@ preflight: setup ## Check in two minutes what would stop PROFILE later, its engi
 	$(S1LAB) preflight $(PROFILE)
 
 calibrate: setup ## Measure a minute of training and one of sampling; plans follow from it
-	$(S1LAB) calibrate $(PROFILE)
+	$(PY) benchmarks/calibrate.py $(PROFILE)
 
 # The stand-in model of a rehearsal is a package; S1CORE_SMOLLM2 may name a folder with it instead.
 rehearse: setup ## Run PROFILE (h100, box or paper) at rehearsal sizes on a CPU, with its notebooks and book
@@ -149,7 +149,7 @@ lint: setup ## Style: ruff, and shellcheck where it is installed
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites launch/* benchmarks/*.sh; fi
 
 bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
-	@for script in $(filter-out %_gpu.py benchmarks/gpu_%,$(wildcard benchmarks/[a-z]*.py)); do \
+	@for script in $(filter-out %_gpu.py benchmarks/gpu_% benchmarks/calibrate.py,$(wildcard benchmarks/[a-z]*.py)); do \
 	    echo "== $$script"; $(PY) "$$script"; \
 	done
 

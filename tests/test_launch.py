@@ -86,7 +86,7 @@ def processes(group: int) -> dict[int, str]:
 def group_of(process: subprocess.Popen) -> int:
     """The process group of what a keeper runs."""
     told = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
-    return int(subprocess.run(told, capture_output=True, text=True).stdout.split()[0])
+    return int(subprocess.check_output(told, text=True).split()[0])
 
 
 def wait_until(reached, seconds: float = 120) -> None:

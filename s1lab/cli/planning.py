@@ -1,4 +1,4 @@
-"""Commands around a large run: `plan`, `calibrate`, `preflight`, `fetch`, `rehearse`, `status`."""
+"""Commands around a large run: `plan`, `preflight`, `fetch`, `rehearse`, `status`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     app.command(epilog="Examples: s1lab plan laptop; s1lab plan h100 --price 3.2")(plan)
     app.command(epilog="Example: s1lab preflight h100")(preflight)
-    app.command(epilog="Example: s1lab calibrate box")(calibrate)
     app.command(epilog="Example: s1lab fetch h100 --to /data/mirror")(fetch)
     app.command(epilog="Example: s1lab rehearse h100 --data-dir /data/mirror")(rehearse)
     app.command(epilog="Example: s1lab status h100 --price 3.2")(status)
@@ -73,16 +72,6 @@ def preflight(
             echo(f"  {number}. {finding.about}: {finding.fix}")
         raise typer.Exit(1)
     echo(f"nothing stands in the way of {pipeline.profile.name}")
-
-
-def calibrate(profile: Name = "h100") -> None:
-    """Measure a minute of training and one of sampling here; plans are made from it afterwards."""
-    from s1lab.planning.calibrate import calibrate as measure
-    from s1lab.planning.cost import shape_of
-
-    pipeline = open_pipeline(profile)
-    chosen, store = pipeline.profile, pipeline.store.root
-    echo(measure(chosen, shape_of(chosen.model), store))
 
 
 def fetch(

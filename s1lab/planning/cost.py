@@ -4,7 +4,7 @@ Training time follows from FLOPs and a share of the chip's peak, memory from `sf
 Sampling is bound by memory traffic: every step reads the weights and the context of each sequence
 in the batch, and the batch is as large as the memory that the weights leave. The conditions of a
 checkpoint share its server; at its end the longest one is alone. What is assumed stands in
-`calibrate.ASSUMED`, and `s1lab calibrate` measures it.
+`speeds.ASSUMED`, and `make calibrate` measures it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import pandas as pd
 from s1core.errors import InputError, RunError
 from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
-from s1lab.planning import calibrate
-from s1lab.planning.calibrate import PROMPT
+from s1lab.planning import speeds
 from s1lab.planning.fetch import find_missing, needs
 from s1lab.planning.sft_plan import BANDWIDTH, H100
 from s1lab.planning.sft_plan import plan as plan_training
-from s1lab.planning.shapes import ModelShape
+from s1lab.planning.shapes import ModelShape, shape_of
 from s1lab.planning.status import clock
 from s1lab.planning.tokens import Counter, Tokens
 from s1lab.profiles import Profile
 from s1lab.steps import Step, wanted
 
+PROMPT = 200  # tokens of a question with its chat template
 PREFILL = 0.4  # share of peak FLOPs at which prompts are read
 WORKSPACE = 4e9  # bytes that vLLM keeps for activations and CUDA graphs
 ROW_BYTES = 30_000  # bytes of a released example with its trace, roughly
@@ -75,7 +75,7 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
         InputError: a model whose shape is not known and whose files are not at hand.
     """
     gpus, counter = pipeline.profile.gpus, Counter(pipeline, encodes)
-    every, rows, speeds = pipeline.steps(), [], calibrate.read(pipeline.store.root)
+    every, rows, known = pipeline.steps(), [], speeds.read(pipeline.store.root)
     chosen = wanted(every, only) if only else every
     servers: dict[Training | None, _Server] = {}
     for step in chosen:
@@ -92,29 +92,29 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
             if not done and not misfit:
                 count = counter.generations(step.condition)
                 left = tuple(
-                    server.seconds(count, tokens.expected, share) + (0 if server.begun else start)
-                    for share, start in zip(speeds.sampling, speeds.start, strict=True)
+                    server.seconds(count, tokens.generated, share) + (0 if server.begun else start)
+                    for share, start in zip(known.sampling, known.start, strict=True)
                 )
                 server.begun = True
         elif gpus and step.training is not None:
-            best, worst, memory, misfit = _training(counter, step, speeds)
+            best, worst, memory, misfit = _training(counter, step, known)
             left = (0.0, 0.0) if done else (best, worst)
         rows.append((step, step.experiments[0], done, *tokens, *left, memory, misfit))
     disk, downloads = _storage(pipeline, every)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return Cost(table, disk, downloads, gpus, counter.counts, speeds.source)
+    return Cost(table, disk, downloads, gpus, counter.counts, known.source)
 
 
 def _training(
-    counter: Counter, step: Step, speeds: calibrate.Speeds
+    counter: Counter, step: Step, known: speeds.Speeds
 ) -> tuple[float, float, float, str]:
     """Seconds at best and at worst, bytes per GPU, and what does not fit, of one fine-tuning."""
     profile, training = counter.pipeline.profile, step.training
     assert training is not None
     lengths, config = counter.lengths(training), counter.config(training)
     made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
-    at_goal, shares = made.wall_hours * 3600 * H100.share, speeds.training
-    best, worst = (at_goal / share + more for share, more in zip(shares, speeds.start, strict=True))
+    at_goal, shares = made.wall_hours * 3600 * H100.share, known.training
+    best, worst = (at_goal / share + more for share, more in zip(shares, known.start, strict=True))
     try:
         made.refuse_unless_it_fits(H100)
     except InputError as error:
@@ -186,20 +186,6 @@ class _Server:
         return moved / (BANDWIDTH * share) + flops / (H100.peak_flops * PREFILL)
 
 
-def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name, or from its files where they are at hand.
-
-    The released s1 checkpoints are fine-tuned from Qwen2.5-32B and have its shape.
-    """
-    from s1core.checkpoints import locate, split_revision
-
-    name, _ = split_revision(model)
-    try:
-        return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
-    except InputError:
-        return ModelShape.of(locate(model))
-
-
 def _storage(pipeline: Pipeline, steps: Sequence[Step]) -> tuple[float, float]:
     """Bytes of the store at its fullest, and bytes to download."""
     from s1lab.data.sources import source
@@ -216,14 +202,13 @@ def _storage(pipeline: Pipeline, steps: Sequence[Step]) -> tuple[float, float]:
 
 def lines(found: Cost, price: float) -> list[str]:
     """A cost as text, at a price per GPU-hour: a line per experiment, then the totals."""
-    head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9} {'range':>17}"
+    head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9}"
     text = [head + (f" {'GPU-hours':>15} {'money':>15}" if found.gpus else "")]
     for name, part in [*found.steps.groupby("experiment", sort=False), ("total", found.steps)]:
         total = part.drop(columns=["step", "experiment", "misfit"]).sum()
-        trained, low, expected, high = (short(total[column]) for column in Tokens._fields)
+        trained, generated = (short(total[column]) for column in Tokens._fields)
         best, worst = (total[column] * found.gpus / 3600 for column in ("best", "worst"))
-        row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {expected:>9} "
-        row += f"{f'{low} to {high}':>17}"
+        row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {generated:>9}"
         if found.gpus:
             row += f" {f'{best:.1f} to {worst:.1f}':>15}"
             row += f" {f'{best * price:,.0f} to {worst * price:,.0f}':>15}"

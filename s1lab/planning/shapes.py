@@ -104,3 +104,17 @@ class ModelShape:
 
 _FILE = Path(__file__).with_name("shapes.json")
 SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text()).items()}
+
+
+def shape_of(model: str) -> ModelShape:
+    """The sizes of a model by its name, or from its files where they are at hand.
+
+    The released s1 checkpoints are fine-tuned from Qwen2.5-32B and have its shape.
+    """
+    from s1core.checkpoints import locate, split_revision
+
+    name, _ = split_revision(model)
+    try:
+        return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
+    except InputError:
+        return ModelShape.of(locate(model))

@@ -32,7 +32,7 @@ def status(pipeline: Pipeline) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     for step in pipeline.steps():
         tokens, trains = counter.tokens(step), step.condition is None
-        total = tokens.trained if trains else tokens.expected
+        total = tokens.trained if trains else tokens.generated
         state, done, seconds = "to do", 0.0, 0.0
         if step.run.is_finished:
             seconds = float(step.run.provenance().get("wall_seconds", 0.0))

@@ -55,7 +55,7 @@ def decisive(model: str, template: str, asked: Sequence[str], folder: str | Path
         small = {"hidden_size": HIDDEN, "intermediate_size": HIDDEN, "head_dim": HIDDEN // HEADS}
         small |= {"num_attention_heads": HEADS, "num_key_value_heads": pairs}
         small |= {"num_hidden_layers": LAYERS, "layer_types": kinds and kinds[:LAYERS]}
-        small["tie_word_embeddings"] = False
+        small |= {"tie_word_embeddings": False, "initializer_range": 0.02}
         torch.manual_seed(0)
         net = AutoModelForCausalLM.from_config(type(config)(**config.to_dict() | small))
     delimiters = templates.resolve(template, tokenizer)

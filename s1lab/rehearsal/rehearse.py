@@ -156,7 +156,7 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
             if step.training is not None and step.training.released:
                 continue
             if step.condition is not None:
-                made.append((counter.planned(step.condition).expected, generated(step)))
+                made.append((counter.planned(step.condition), generated(step)))
             elif step.training is not None:
                 trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
     pairs = {"trained on": trained, "generated": made}
