@@ -1,8 +1,8 @@
-"""Run a large profile at rehearsal sizes, the way it will be run: `s1lab rehearse h100`.
+"""Run a large profile at rehearsal sizes, the way it will be run: `s1lab rehearse box`.
 
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
-    rehearsal/h100/
+    rehearsal/box/
         profile.yaml   the profile with its sizes cut (`cut`)
         mirror/        data (`rehearsal_data`)
         model/         what is fine-tuned (`standin`)
