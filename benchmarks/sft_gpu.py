@@ -21,29 +21,24 @@ import json
 import platform
 import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from s1core.sft import EncodedExample, SFTConfig
+from s1core.sft.config import SFTConfig
+from s1core.sft.encode import IGNORE, EncodedExample
 from s1core.sft.engine import Engine
 from s1core.sft.processes import Group, join
+from s1lab.planning import speeds
 from s1lab.planning.sft_plan import H100, Hardware, memory, plan
-from s1lab.planning.shapes import SHAPES, ModelShape
+from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
 
 TINY = ModelShape(2, 64, 128, 4, 2, 512, True)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one shape did."""
-
-    tokens_per_second: float
-    share_of_peak: float
-    peak_bytes: float
-    planned_bytes: float
 
 
 def main() -> None:
@@ -55,95 +50,104 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="rehearse with a small shape")
+    parser.add_argument("--profile", default="", help="its model and recipe; also under torchrun")
+    parser.add_argument("--record", type=Path, help="a run store: plans there follow from this")
     options = parser.parse_args()
-    if options.device == "cuda" and not torch.cuda.is_available():
+    cuda = torch.cuda.is_available()
+    if options.device == "cuda" and not cuda and not options.profile:
         parser.error("there is no GPU: rehearse with --device cpu --tiny")
-    group = join(options.device)
-    config = SFTConfig(
-        dtype="bfloat16",
-        activation_checkpointing=True,
-        max_seq_len=options.tokens,
-        micro_batch_tokens=options.tokens,
-    )
+    group, rows = join(None if options.profile else options.device), options.rows
+    recipe: dict[str, Any] = {"dtype": "bfloat16", "activation_checkpointing": True}
+    recipe |= {"max_seq_len": options.tokens, "micro_batch_tokens": options.tokens}
     shapes = {"tiny": TINY} if options.tiny else {name: SHAPES[name] for name in options.models}
-    where = torch.cuda.get_device_name() if options.device == "cuda" else platform.machine()
-    print(f"{where}; torch {torch.__version__}; rows of {options.tokens} tokens, bf16\n")
+    if options.profile:
+        from s1lab import profiles
+
+        profile = profiles.load(options.profile)
+        recipe = {**profile.sft, "micro_batch_tokens": profile.sft["max_seq_len"]}
+        shapes = {profile.model: shape_of(profile.model)}
+        rows *= max(group.size // profile.sft.get("sequence_parallel", 1), 1)
+    config = SFTConfig(**recipe)
+    on_gpu = group.device.type == "cuda"
+    where = torch.cuda.get_device_name() if on_gpu else platform.machine()
+    print(f"{where}; torch {torch.__version__}; rows of {config.max_seq_len} tokens\n")
     print(f"{'':16}{'tokens/s':>12}{'share of peak':>16}{'peak GB':>10}{'planned GB':>12}")
     readings = {}
     for name, shape in shapes.items():
-        reading = readings[name] = measure(shape, config, group, options)
+        reading = train_a_while(shape, config, group, rows, options.steps)
+        readings[name] = asdict(reading)
+        gc.collect()
+        if on_gpu:
+            torch.cuda.empty_cache()
         print(
             f"{name:16}{reading.tokens_per_second:>12.0f}{reading.share_of_peak:>15.1%}"
             f"{reading.peak_bytes / 1e9:>11.1f}{reading.planned_bytes / 1e9:>12.1f}"
         )
-    best = max(reading.share_of_peak for reading in readings.values())
-    hours = project(best) if options.device == "cuda" else {}
+    best = max(reading["share_of_peak"] for reading in readings.values())
+    hours = project(best) if on_gpu else {}
     for what, value in hours.items():
         print(f"{what}: {value:.1f} H100-hours")
     if hours:
         print("(projected from one GPU: the network between GPUs is not in it)\n")
     else:
         print("\na rehearsal on the CPU: no share of peak, no memory, no projection\n")
-    rows = {name: vars(reading) for name, reading in readings.items()}
-    print(json.dumps({"models": rows, "projected_h100_hours": hours, "device": where}))
+    if options.record and group.rank == 0:
+        speeds.note(options.record, training=best)
+    print(json.dumps({"models": readings, "projected_h100_hours": hours, "device": where}))
 
 
-def measure(
-    shape: ModelShape, config: SFTConfig, group: Group, options: argparse.Namespace
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a shape in training did, on each process."""
+
+    tokens_per_second: float
+    share_of_peak: float  # of an H100's
+    peak_bytes: float
+    planned_bytes: float
+
+
+def train_a_while(
+    shape: ModelShape, config: SFTConfig, group: Group, rows: int, steps: int = 6
 ) -> Reading:
-    """Train one shape for a few steps."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    """Train a random Qwen2 of a shape on packed rows of `config.max_seq_len` tokens; the speed is
+    the median over `steps`, after two that warm up."""
+    tokens, on_gpu = config.max_seq_len, group.device.type == "cuda"
+    settings = Qwen2Config(**shape.settings(), max_position_embeddings=tokens)
+    if group.size == 1:
+        with torch.device(group.device):
+            engine = Engine(Qwen2ForCausalLM(settings), config, group)
+    else:  # no process holds a whole model
+        from accelerate import init_empty_weights
 
-    with torch.device(group.device):
-        model = Qwen2ForCausalLM(
-            Qwen2Config(
-                vocab_size=shape.vocab,
-                hidden_size=shape.hidden,
-                intermediate_size=shape.intermediate,
-                num_hidden_layers=shape.layers,
-                num_attention_heads=shape.heads,
-                num_key_value_heads=shape.kv_heads,
-                tie_word_embeddings=shape.tied,
-                max_position_embeddings=options.tokens,
-            )
-        )
-    engine = Engine(model, config, group)
-    lengths = row_of_traces(options.tokens)
-    batch = random_batch(lengths * options.rows, shape.vocab)
-    on_gpu = group.device.type == "cuda"
+        with init_empty_weights(include_buffers=False):
+            model = Qwen2ForCausalLM(settings)
+        model.tie_weights()
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        engine = Engine(model, config, group)
+        engine.packed.to_empty(device=group.device)
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(buffers[name])
+            for _, parameter in engine.named:
+                parameter.normal_(0, 0.02) if parameter.ndim > 1 else parameter.fill_(1.0)
+    lengths = row_of_traces(tokens) * rows
+    batch, times = random_batch(lengths, shape.vocab), []
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    times = []
-    for step in range(options.steps):
+    for step in range(steps + 2):
         began = time.perf_counter()
         engine.step(batch, 1e-5, seed=step)
         if on_gpu:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
-    seconds = statistics.median(times[2:])
-    peak = float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0
-    planned = memory(shape, config, options.tokens)
-    flops = shape.train_flops(lengths * options.rows)
-    del engine, model
-    gc.collect()
-    if on_gpu:
-        torch.cuda.empty_cache()
+    seconds = statistics.median(times[2:]) * group.size
+    share = -(-tokens // config.sequence_parallel)
     return Reading(
-        tokens_per_second=sum(lengths) * options.rows / seconds,
-        share_of_peak=flops / seconds / H100.peak_flops,
-        peak_bytes=peak,
-        planned_bytes=planned.total,
+        tokens_per_second=sum(lengths) / seconds,
+        share_of_peak=shape.train_flops(lengths) / seconds / H100.peak_flops,
+        peak_bytes=float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0,
+        planned_bytes=memory(shape, config, share, processes=group.size).total,
     )
-
-
-def row_of_traces(tokens: int) -> list[int]:
-    """Lengths like those of s1K's traces (`s1k_like_lengths`) that fill one row."""
-    drawn = s1k_like_lengths(64)
-    lengths: list[int] = []
-    for length in drawn:
-        if sum(lengths) + length < tokens:
-            lengths.append(length)
-    return [*lengths, tokens - sum(lengths)]
 
 
 def s1k_like_lengths(count: int) -> list[int]:
@@ -156,16 +160,22 @@ def s1k_like_lengths(count: int) -> list[int]:
     return drawn.clip(700, 9_109).astype(int).tolist()
 
 
-def random_batch(lengths: list[int], vocab: int) -> list[EncodedExample]:
+def row_of_traces(tokens: int) -> list[int]:
+    """Such lengths, as many as fill one row."""
+    lengths: list[int] = []
+    for length in s1k_like_lengths(64):
+        if sum(lengths) + length < tokens:
+            lengths.append(length)
+    return [*lengths, tokens - sum(lengths)]
+
+
+def random_batch(lengths: Sequence[int], vocab: int) -> list[EncodedExample]:
     """Examples of random tokens, all but the first tenth supervised."""
-    rng = np.random.default_rng(1)
-    batch = []
+    rng, batch = np.random.default_rng(1), []
     for index, length in enumerate(lengths):
-        ids = rng.integers(0, vocab, length).tolist()
-        masked = length // 10
-        batch.append(
-            EncodedExample(str(index), tuple(ids), (*[-100] * masked, *ids[masked:]), length)
-        )
+        ids = tuple(rng.integers(0, vocab, length).tolist())
+        labels = (IGNORE,) * (length // 10) + ids[length // 10 :]
+        batch.append(EncodedExample(str(index), ids, labels, length))
     return batch
 
 

@@ -11,13 +11,21 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from s1core.errors import BackendError, S1Error
 
 _REASON = re.compile(r"(?:^|[\s.])([A-Z]\w*(?:Error|Exception)): (\S.*)$")
 _EMPTY = ("Engine core initialization failed", "See root cause", "Engine core proc", "server ended")
+
+
+def reason_in(lines: Iterable[str]) -> str:
+    """The first error with something to say among an engine's lines, else its last word."""
+    spoken = [text for line in list(lines) if (text := " ".join(line.split()))]
+    found = (f"{m[1]}: {m[2]}" for line in spoken if (m := _REASON.search(line)))
+    told = (reason for reason in found if not any(empty in reason for empty in _EMPTY))
+    return next(told, (spoken or [""])[-1])[:400]
 
 
 @contextmanager
@@ -53,8 +61,5 @@ def reasoned(engine: str) -> Iterator[None]:
         while at is not None:
             causes.insert(0, f"{type(at).__name__}: {at}")
             at = at.__cause__ or at.__context__
-        found = [match for line in list(said) if (match := _REASON.search(line.rstrip()))]
-        causes[-1:-1] = [f"{match[1]}: {match[2]}" for match in found]
-        told = [" ".join(cause.split())[:400] for cause in causes]
-        reason = next((c for c in told if not any(empty in c for empty in _EMPTY)), told[-1])
+        reason = reason_in([*causes[:-1], *said, causes[-1]])
         raise BackendError(f"{engine} does not start: {reason}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from s1core.backends import open_engine
 from s1core.checkpoints import identify
+from s1core.errors import BackendError
 from s1core.records import Problem
 from s1lab import profiles
 from s1lab.data import benchmarks
@@ -44,7 +46,9 @@ class Lab:
         self.store = store
         self.progress = progress
         self.say = say or (lambda line: None)
+        self.closed = False
         self._engine: tuple[str, Backend] | None = None
+        self._opening = threading.Lock()
 
     def step(
         self, kind: str, settings: Mapping[str, Any], label: str, compute: Compute, **about: Any
@@ -72,26 +76,38 @@ class Lab:
     def backend(self, model: str | Path) -> Backend:
         """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
 
-        The last one is kept: runs of one checkpoint share it. Released checkpoints have engine
-        options of their own. Raises as `s1core.backends.open_engine` does.
+        The last one is kept: runs of one checkpoint share it, from several threads where it is a
+        server, and one that died is started again. Released checkpoints have engine options of
+        their own. Raises as `s1core.backends.open_engine` does.
         """
-        if self._engine and self._engine[0] == str(model):
+        with self._opening:
+            if self.closed:
+                raise BackendError("nothing more is started: the run is being stopped")
+            if self._engine and self._engine[0] == str(model):
+                if getattr(self._engine[1], "alive", True):
+                    return self._engine[1]
+                self.say("the server died, or one of its replicas; starting it again")
+            self.release()
+            self._engine = str(model), self._open(model)
             return self._engine[1]
-        self.release()
-        profile = self.profile
-        options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
+
+    def _open(self, model: str | Path) -> Backend:
+        profile, size = self.profile, self.profile.batch_size
         if profile.engine == "vllm":
+            from s1lab.kinds.launch import ServedBackend
+
             options = {**profile.engine_options, "seed": profile.seed}
             for arm in profile.released.values():
                 if arm["model"] == str(model):
                     options |= arm.get("engine_options", {})
-        elif profile.threads:
+            log, gpus = self.store.root / "server.log", profile.gpus or profile.processes
+            return ServedBackend(model, gpus=gpus, batch_size=size, log=log, **options)
+        if profile.threads:
             import torch
 
             torch.set_num_threads(profile.threads)
-        engine = open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
-        self._engine = str(model), engine
-        return engine
+        # On the CPU transformers gives the same bytes everywhere.
+        return open_engine(profile.engine, model, batch_size=size, device="cpu")
 
     def release(self) -> None:
         """Let go of the engine, so that its memory is free for another one or for training."""
@@ -100,3 +116,8 @@ class Lab:
             engine[1].close()
         del engine
         gc.collect()
+
+    def close(self) -> None:
+        """Let go of the engine for good: what is asked of it from now on fails."""
+        self.closed = True
+        self.release()

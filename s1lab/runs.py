@@ -23,7 +23,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,14 @@ def project_root(start: str | Path = ".") -> Path:
     start = Path(start).resolve()
     folders = (f for f in (start, *start.parents) if (f / "pyproject.toml").exists())
     return next((folder for folder in folders if (folder / "s1core").is_dir()), start)
+
+
+def lock(root: Path) -> BaseFileLock:
+    """What one process holds while it makes runs in a store; it may hold it several times."""
+    from filelock import FileLock
+
+    root.mkdir(parents=True, exist_ok=True)
+    return FileLock(root / ".lock", is_singleton=True, thread_local=False)
 
 
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
@@ -88,27 +96,6 @@ class Run:
         if self.is_finished and run_name(self.kind, self.settings) == self.id:
             return "finished"
         return "damaged" if self.verify() else "unfinished"
-
-    @property
-    def lock(self) -> BaseFileLock:
-        """What whoever makes the run holds; one process may hold it twice."""
-        from filelock import FileLock
-
-        return FileLock(self.path.parent / f".{self.id}.lock", is_singleton=True)
-
-    @contextmanager
-    def claim(self) -> Iterator[bool]:
-        """Hold the run while the block lasts, if nobody else does; says whether it is ours."""
-        from filelock import Timeout
-
-        with ExitStack() as held:
-            ours = True
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                held.enter_context(self.lock.acquire(timeout=0))
-            except OSError as error:  # where nothing can be written, making the run says so
-                ours = not isinstance(error, Timeout)
-            yield ours
 
     def append(self, records: Iterable[Any]) -> int:
         """Add records; they are on disk when this returns. Returns how many."""
@@ -193,11 +180,12 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
 
-    def ensure(self, compute: Compute) -> Run:
+    def ensure(self, compute: Compute, held: bool = False) -> Run:
         """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
 
-        Of processes that ask at once, one makes it. Raises RunError where the store is read-only
-        and does not hold the run, or cannot be written.
+        One process at a time makes runs in a store, so others wait here; `held`: whoever asks has
+        the store already. Raises RunError where the store is read-only and does not hold the run,
+        or cannot be written.
         """
         if self.is_finished:
             return self
@@ -211,7 +199,7 @@ class Run:
         path = self.path / "manifest.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with self.lock:
+            with nullcontext() if held else lock(self.path.parent):
                 if not self.is_finished:
                     if not path.exists() or path.read_bytes() != manifest.encode():
                         write_atomically(path, [manifest])  # also what a full disk left behind
@@ -252,6 +240,22 @@ class RunStore:
         if chosen == COMMITTED:
             return cls(project_root() / COMMITTED / profile, read_only=True)
         return cls(project_root() / chosen)
+
+    @contextmanager
+    def free(self) -> Iterator[bool]:
+        """Hold the store while the block lasts, if nobody else does; says whether it is ours."""
+        from filelock import Timeout
+
+        held = lock(self.root)
+        try:
+            held.acquire(timeout=0)
+        except (Timeout, OSError) as error:  # where nothing can be written, making runs says so
+            yield not isinstance(error, Timeout)
+        else:
+            try:
+                yield True
+            finally:
+                held.release()
 
     def locate(self, kind: str, settings: Mapping[str, Any]) -> Run:
         """The run with these settings, finished or not, started or not."""
@@ -298,12 +302,11 @@ class RunStore:
         """Delete a run's folder, marker first; RunError if it is being made, or not ours."""
         if self.read_only:
             raise RunError(f"{self.root} holds committed results; nothing is removed from it")
-        with run.claim() as ours:
+        with self.free() as ours:
             if not ours:
-                raise RunError(f"run {run.id} is being made; stop that first")
+                raise RunError(f"a run of {self.root} is being made; stop that first")
             (run.path / "finished.json").unlink(missing_ok=True)
             shutil.rmtree(run.path)
-        Path(run.lock.lock_file).unlink(missing_ok=True)
 
     def export(self, runs: Iterable[Run], folder: str | Path) -> int:
         """Copy finished runs, without their bulky parts, to `folder`; returns how many. It is

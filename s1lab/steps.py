@@ -1,20 +1,22 @@
-"""One run of any kind before it is made, and how several processes share a list of them.
+"""One run of any kind before it is made, and how a list of them is worked through.
 
-Processes on one machine, or on several that share a disk, take the next run whose needs are
-finished and that nobody else is making. One that dies lets go of its run; another continues it.
+One process at a time works on a store. It walks the runs in order: one by one, several in processes
+of their own (on a laptop), or those of one checkpoint together, where a server has room for all.
 """
 
 from __future__ import annotations
 
-import time
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
-from s1core.errors import InputError
+from s1core.errors import InputError, RunError
 from s1lab.experiments import Condition, Training
 from s1lab.runs import Compute, Run
-
-POLL = 0.2  # seconds between two looks at what other processes have finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,9 @@ class Step:
     training: Training | None = None
     condition: Condition | None = None
 
-    def make(self) -> Run:
-        """The finished run: taken from the store, continued, or computed now."""
-        return self.run.ensure(self.compute)
+    def make(self, held: bool = False) -> Run:
+        """The finished run: taken from the store, continued, or computed now (`Run.ensure`)."""
+        return self.run.ensure(self.compute, held)
 
 
 def add(found: dict[str, Step], step: Step, experiment: str) -> None:
@@ -66,20 +68,63 @@ def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
     return [step for step in steps if set(names) & set(step.experiments)]
 
 
-def work(steps: Sequence[Step], begin: Callable[[int, Step], None] | None = None) -> None:
-    """Make every run that is not finished, sharing them with whoever else works on the store, until
-    all are. `begin(number, step)` is called before each that this process makes."""
-    while unfinished := [step for step in steps if not step.run.is_finished]:
-        waiting = {step.run.id for step in unfinished}
-        for step in unfinished:
-            if waiting.intersection(need.run.id for need in step.needs):
-                continue
-            with step.run.claim() as ours:
-                if not ours:
-                    continue
-                if begin and not step.run.is_finished:
-                    begin(steps.index(step) + 1, step)
-                step.make()
-            break
-        else:
-            time.sleep(POLL)
+def work(
+    steps: Sequence[Step],
+    submit: Callable[[Step], Future[object]],
+    *,
+    at_once: int = 1,
+    apart: bool = True,
+    begin: Callable[[int, Step], None] = lambda number, step: None,
+) -> None:
+    """Make every run that is not finished, each after those it needs, in this order.
+
+    `submit` starts one; `at_once` are under way together: any of them where each has an engine of
+    its own (`apart`), else generations of one checkpoint alone. `begin(number, step)` comes before
+    each. RunError where a process that makes one is killed.
+    """
+    waiting = [step for step in steps if not step.run.is_finished]
+    left = {step.run.id for step in waiting}
+    running: dict[Future[object], Step] = {}
+    while waiting or running:
+        for step in list(waiting):
+            ready = left.isdisjoint(need.run.id for need in step.needs)
+            beside = apart or all(_share(step, other) for other in running.values())
+            if ready and beside and len(running) < at_once:
+                begin(steps.index(step) + 1, step)
+                waiting.remove(step)
+                running[submit(step)] = step
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            step = running.pop(done)
+            try:
+                done.result()
+            except BrokenProcessPool as error:
+                told = f"a process was killed while it made {step.label}"
+                raise RunError(f"{told}; run the same command again to go on") from error
+            left.discard(step.run.id)
+
+
+def _share(one: Step, other: Step) -> bool:
+    """Whether two steps ask one engine: generations of one checkpoint do."""
+    return bool(one.condition and other.condition and one.training == other.training)
+
+
+def here(make: Callable[[Step], object]) -> Callable[[Step], Future[object]]:
+    """A `submit` that makes a step at once, in this thread."""
+
+    def submit(step: Step) -> Future[object]:
+        done: Future[object] = Future()
+        done.set_result(make(step))
+        return done
+
+    return submit
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, even by kill -9."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()  # type: ignore[union-attr] - only processes of a pool call this
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

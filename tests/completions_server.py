@@ -19,7 +19,7 @@ from s1core.backends.hf import HFBackend
 from tests.helpers import tiny_model, tiny_tokenizer
 
 BACKEND = HFBackend(tiny_model(), tiny_tokenizer())
-LOCK = threading.Lock()
+LOCK, NAME = threading.Lock(), "tiny"
 FAULTS: list[str] = []
 SEEN: list[dict] = []
 
@@ -31,12 +31,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        if self.path == "/seen":
-            return self.reply(200, SEEN)
+        if self.path in ("/seen", "/health"):
+            return self.reply(200, SEEN if self.path == "/seen" else {})
         told = {"max_model_len": BACKEND.context_length}
         if self.path.startswith("/llama"):
             told = {"aliases": ["small"], "meta": {"n_ctx": BACKEND.context_length}}
-        self.reply(200, {"data": [{"id": "tiny", **told}]})
+        self.reply(200, {"data": [{"id": NAME, **told}]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -65,13 +65,14 @@ class Handler(BaseHTTPRequestHandler):
         prompt = body["prompt"]
         ids = tiny_tokenizer().encode(prompt) if isinstance(prompt, str) else prompt
         stops = tuple(body.get("stop_token_ids", ()))
+        biased = {*map(str, stops)} & {*body.get("logit_bias", ())}
         params = SamplingParams(
             max_tokens=body["max_tokens"] + (7 if greedy else 0),
             temperature=body["temperature"],
             seed=body["seed"],
             stop_token_ids=() if greedy else stops,
             # llama.cpp knows no min_tokens, but biases; a biased request has no stop at all here.
-            min_tokens=body["max_tokens"] if "logit_bias" in body else body.get("min_tokens", 0),
+            min_tokens=body["max_tokens"] if biased else body.get("min_tokens", 0),
         )
         with LOCK:
             (done,) = BACKEND.complete([ids], [params])
@@ -97,7 +98,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serve(port: int = 0, name: str = NAME) -> None:
+    """Answer until the process ends; prints the port."""
+    global NAME
+    NAME = name
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     print(server.server_port, flush=True)
     server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,15 +17,18 @@ from typing import Any
 
 import pytest
 
+from s1core.backends.hf import HFBackend
 from s1core.errors import RunError
+from s1core.forcing import generate
+from s1core.records import Problem
 from s1lab import profiles
 from s1lab.pipeline import Pipeline
 from s1lab.planning import machine
 from s1lab.planning.cost import begin_with, cost
-from s1lab.planning.fetch import CHECKSUMS
+from s1lab.planning.fetch import CHECKSUMS, needs
 from s1lab.planning.machine import Finding
-from s1lab.planning.needs import needs
 from s1lab.planning.preflight import broken_shards, check_datasets, preflight
+from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
 from tests.planning_fixtures import (
@@ -75,9 +77,9 @@ def test_nothing_stands_in_the_way_where_nothing_is_wrong(problems):
 @pytest.mark.parametrize(
     ("answer", "gpus", "said"),
     [
-        ("", 1, {"GPU": "none found (nvidia-smi does not answer), 1 needed on this host"}),
+        ("", 1, {"GPU": "none found (nvidia-smi does not answer), 1 needed on this node"}),
         ("NVIDIA A10G, 23028, 470.1", 1, {"GPU memory": "NVIDIA A10G has 22 GiB, 79 needed"}),
-        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 16, {"GPU": "1 found, 8 needed on this host"}),
+        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 16, {"GPU": "1 found, 8 needed on this node"}),
         ("NVIDIA H100 80GB HBM3, 81559, 580.1", 1, {}),
     ],
 )
@@ -121,16 +123,34 @@ def test_a_wrong_or_missing_vllm(problems, version, tmp_path, monkeypatch):
     assert "0.32.0" in found.fix
 
 
-def test_a_full_disk_a_taken_port_and_hosts_that_nobody_starts(problems, monkeypatch):
-    monkeypatch.delenv("S1CORE_LAUNCH", raising=False)
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        found = problems({"processes": 16}, port=port, disk=1e18)
-    assert f"{port} is taken" in found["port"].text
-    assert "launch/slurm_two_nodes.sbatch" in found["launcher"].fix
+def test_a_full_disk_and_nodes_that_nobody_gave(problems, monkeypatch):
+    monkeypatch.setenv("SLURM_NNODES", "1")
+    found = problems({"gpus": 16, "processes": 16}, disk=1e18)
+    assert "no Slurm job of so many" in found["nodes"].text
+    assert "launch/slurm.sbatch" in found["nodes"].fix
     assert "1000000000 needed" in found["disk"].text and "make room" in found["disk"].fix
+
+
+def test_an_engine_that_cannot_be_started_here_is_said_to_be_unchecked(profile, tmp_path):
+    findings = preflight(replace(profile, engine="vllm", gpus=1), tmp_path / "store")
+    (engine,) = (finding for finding in findings if finding.about == "engine")
+    assert engine.level == "warning" and "Waits and mixed budgets" in engine.text
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_model_that_tries_an_engine_is_decisive_in_any_precision(model, tmp_path, dtype):
+    """It ends by itself, waits, and is cut off, and says the same in one batch as alone."""
+    asked = [Problem(f"What is {i} + {i}?", "") for i in range(len(contract.CASES))]
+    questions = [problem.question for problem in asked]
+    folder = contract.decisive(str(model), "s1", questions, tmp_path / "small")
+    exact, rough = (HFBackend.from_pretrained(folder, dtype=d) for d in ("float32", dtype))
+    made = list(generate(rough, asked, contract.CASES))
+    pairs = zip(asked, contract.CASES, strict=True)
+    assert made == [g for pair in pairs for g in generate(exact, [pair[0]], pair[1])]
+    assert {g.outcome for g in made} == {"ended", "truncated"}
+    assert [g.waits_used for g in made][2:4] == [3, 1] and made[4].waits_used > 1
+    assert "stop" in {g.finish_reason for g in made}
 
 
 # ----------------------------------------------------------------------- data and models

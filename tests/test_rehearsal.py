@@ -1,7 +1,7 @@
 """A rehearsal: the path of a large profile, run small; here with a model of a few kilobytes.
 
 The command line, the launch script, preflight, the processes that train, the store and the token
-counts are the real ones. `make rehearse PROFILE=h100` does the same with a real model, vLLM and
+counts are the real ones. `make rehearse PROFILE=box` does the same with a real model, vLLM and
 all notebooks.
 """
 
@@ -110,7 +110,7 @@ def test_a_rehearsal_is_never_accepted_as_a_result(place, pipeline, monkeypatch)
         accept(str(place / "out" / "profile.yaml"))
 
 
-@pytest.mark.parametrize(("name", "processes"), [("h100", 1), ("paper", 2)])
+@pytest.mark.parametrize(("name", "processes"), [("h100", 1), ("box", 2), ("paper", 2)])
 def test_it_keeps_the_shape_of_the_profile(name, processes):
     full = profiles.load(name)
     small = cut(full, "model")
@@ -144,8 +144,8 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does_started_by_the_script_for_two_hosts(place, tmp_path, done):
-    """`paper` trains under torchrun; localhost twice stands for two hosts."""
+def test_two_processes_train_as_one_does_started_by_the_script_for_slurm(place, tmp_path, done):
+    """`paper` trains under torchrun on two nodes; this machine twice stands for them."""
     small_profile(place / "two.yaml", "AIME24", base="paper")
     ran = rehearse(place, tmp_path / "two", "two.yaml")
     assert ran.returncode == 0, ran.stderr[-2000:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from argparse import Namespace
 from dataclasses import replace
 
 import pytest
@@ -43,13 +42,12 @@ def test_bf16_with_checkpointing_follows_fp32(tiny_model, tiny_tokenizer, tmp_pa
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing):
-    from benchmarks.sft_gpu import measure
+    from benchmarks.sft_gpu import train_a_while
     from s1core.sft.processes import join
     from s1lab.planning.shapes import ModelShape
 
     config = SFTConfig(dtype="bfloat16", max_seq_len=8192, micro_batch_tokens=8192)
     config = replace(config, activation_checkpointing=checkpointing)
     shape = ModelShape(12, 1024, 4096, 16, 4, 64_000, True)
-    options = Namespace(tokens=8192, rows=2, steps=3)
-    reading = measure(shape, config, join("cuda"), options)
+    reading = train_a_while(shape, config, join("cuda"), rows=2, steps=3)
     assert reading.planned_bytes == pytest.approx(reading.peak_bytes, rel=0.1)

@@ -18,7 +18,7 @@ from s1core.cli import main
 from s1core.errors import RunError
 from s1core.records import write_jsonl
 from s1core.sft.checkpoint import save_tokenizer
-from s1lab.kinds.spawn import spawn
+from s1lab.kinds.launch import spawn
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 

@@ -12,7 +12,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -33,18 +33,22 @@ _TELL_IDS = {"return_token_ids": True, "return_tokens": True, "verbose": True}  
 class CompletionsBackend:
     """A server's model as a backend; forcing goes over several requests per row.
 
+    Safe to use from several threads, which share its requests in flight.
+
     Args:
         url, key_variable, retry: see `client.Client`; `model`: the model's name there.
         tokenizer: the model's own tokenizer, or its folder or Hub id.
         context_length: in tokens; None asks the server (vLLM and llama.cpp tell, others do not).
         token_ids: send prompts as ids. None finds out with the first request that is refused.
-        batch_size: requests in flight.
+        batch_size: requests in flight, whoever asks.
+        outputs: ids that the model can give, if more than the tokenizer has: the rest is forbidden.
 
     Raises:
         BackendError: the address or the key cannot be used, or the context length is not told.
         InputError: a number outside its range.
     """
 
+    apart = True  # a row does not depend on what is asked beside it
     exact_tokens: bool | None = None  # every completion so far took and gave ids; None before one
 
     def __init__(
@@ -56,6 +60,7 @@ class CompletionsBackend:
         context_length: int | None = None,
         token_ids: bool | None = None,
         batch_size: int = 16,
+        outputs: int = 0,
         retry: Retry | None = None,
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
@@ -69,6 +74,10 @@ class CompletionsBackend:
             tokenizer = load_tokenizer(tokenizer)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self._vocabulary, self._token_ids = frozenset(tokenizer.get_vocab().values()), token_ids
+        unknown = set(range(outputs)) - self._vocabulary
+        # vLLM lets a request forbid so many ids.
+        self._bias = {str(token): -100 for token in unknown} if len(unknown) <= 1024 else {}
+        self._pool = ThreadPoolExecutor(batch_size)
         added = tokenizer.get_added_vocab().values()
         self._controls = frozenset({*added, *tokenizer.all_special_ids})
         self.context_length = context_length or self._ask_context_length()
@@ -87,15 +96,16 @@ class CompletionsBackend:
         return self._side_by_side(lambda *row: multi_call(self, *([x] for x in row))[0], rows)
 
     def _side_by_side(self, work: Callable[..., Any], rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-        pool = ThreadPoolExecutor(self.batch_size)
+        asked = [self._pool.submit(work, *row) for row in rows]
         try:
-            return list(pool.map(lambda row: work(*row), rows))
+            return [one.result() for one in asked]
         except BaseException:  # Ctrl-C too: nobody waits for what hangs
+            for one in asked:
+                one.cancel()
             self._client.stop()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+            wait(asked)
             self._client.stopped.clear()
+            raise
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
         """A request; two where the first tokens must be no stop, since few servers know that.
@@ -168,7 +178,9 @@ class CompletionsBackend:
             body["preserved_tokens"] = strings
         if params.min_tokens:
             body["min_tokens"] = params.min_tokens
-            body["logit_bias"] = {str(stop): -100 for stop in params.stop_token_ids}
+        barred = {str(stop): -100 for stop in params.stop_token_ids} if params.min_tokens else {}
+        if barred or self._bias:
+            body["logit_bias"] = barred | self._bias
         return body | (_TELL_IDS if isinstance(prompt, list) else {})
 
     def _read(self, params: SamplingParams, sent_ids: bool, reply: Any) -> Completion:

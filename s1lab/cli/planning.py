@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,13 +51,10 @@ def preflight(
         bool, typer.Option("--go-on", help="What a run can do without is only a warning.")
     ] = False,
 ) -> None:
-    """Check in under a minute what would fail later; ends with what to fix, and status 1."""
+    """Check in two minutes what would fail later; ends with what to fix, and status 1."""
     from s1lab.planning.cost import cost
     from s1lab.planning.preflight import preflight as check
 
-    port = os.environ.get("PORT", "29500")
-    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"PORT is a number from 1 to 65535, not {port[:40]!r}")
     pipeline = open_pipeline(profile, None)
     found, problems = cost(pipeline, encodes=False), []
     for finding in check(
@@ -67,7 +62,6 @@ def preflight(
         pipeline.store.root,
         disk=found.disk,
         misfits=found.misfits,
-        port=int(port),
         go_on=go_on or pipeline.profile.rehearsal,
     ):
         echo(str(finding))
@@ -91,7 +85,7 @@ def fetch(
     """
     from s1lab import profiles
     from s1lab.planning.fetch import fetch as bring
-    from s1lab.planning.needs import needs
+    from s1lab.planning.fetch import needs
 
     if profile == "generations":
         from s1lab.generations import files

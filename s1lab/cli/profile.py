@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s1core.cli.options import echo, number
-from s1core.errors import S1Error
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
@@ -23,7 +19,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
+CONDITIONS = 128
+"""Conditions of one checkpoint that a server is asked at one time."""
+
+Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, box, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 
 
@@ -60,60 +59,75 @@ def reproduce(
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 
-    Started several times, also on several machines that share the store, they share the work.
+    One process at a time works on a store: a second one waits, and then finds what is done.
     """
     from s1lab.planning.cost import begin_with
+    from s1lab.runs import lock
+    from s1lab.steps import wanted
 
     def ask(question: str) -> bool:
         return sys.stdin.isatty() and typer.confirm(question)
 
     pipeline = begin_with(open_pipeline(profile, seed), None if yes else ask, only or ())
-    steps = _wanted(pipeline, only)
+    steps = wanted(pipeline.steps(), only) if only else pipeline.steps()
     unfinished = sum(not step.run.is_finished for step in steps)
-    with _helpers(min(jobs or pipeline.profile.jobs, unfinished) - 1, profile, seed, only):
-        _work(steps)
+    if unfinished:
+        with pipeline.store.free() as ours:
+            if not ours:
+                note(f"another process makes runs in {pipeline.store.root}; waiting for it")
+        with lock(pipeline.store.root):
+            most = min(jobs or pipeline.profile.jobs, unfinished)
+            _make(pipeline, steps, most, profile, seed)
     echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
-def _wanted(pipeline: Pipeline, only: Sequence[str] | None) -> list[Step]:
-    from s1lab.steps import wanted
+def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: int | None) -> None:
+    """Make runs while the store is held: here, in processes, or over a server in threads."""
+    from s1lab.steps import here, work
 
-    return wanted(pipeline.steps(), only) if only else pipeline.steps()
+    def begin(number: int, step: Step) -> None:
+        note(f"[{number}/{len(steps)}] {step.label}")
 
+    def make(step: Step) -> None:
+        step.make(held=True)
 
-def _work(steps: list[Step]) -> None:
-    from s1lab.steps import work
-
-    work(steps, lambda number, step: note(f"[{number}/{len(steps)}] {step.label}"))
-
-
-@contextmanager
-def _helpers(count: int, *asked: Any) -> Iterator[None]:
-    """Further processes that share the work while the block lasts, and never longer."""
-    context = multiprocessing.get_context("spawn")
-    started = [context.Process(target=_help, args=asked) for _ in range(count)]
-    for process in started:
-        process.start()
+    if pipeline.profile.engine == "vllm":
+        pool: Executor = ThreadPoolExecutor(CONDITIONS)
+        how: Any = {"submit": lambda step: pool.submit(make, step), "at_once": CONDITIONS}
+        how["apart"] = False
+    elif jobs > 1:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(jobs, context, _join, (profile, seed))
+        how = {"submit": lambda step: pool.submit(_make_there, step.run.id), "at_once": jobs}
+    else:
+        pool, how = ThreadPoolExecutor(1), {"submit": here(make)}
     try:
-        yield
+        work(steps, begin=begin, **how)
+    except BaseException:  # Ctrl-C too: nobody waits for what is under way
+        pipeline.close()
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
     finally:
-        for process in started:
-            process.terminate()
-            process.join()
+        pool.shutdown(cancel_futures=True)
+        pipeline.close()
 
 
-def _help(profile: str, seed: int | None, only: list[str] | None) -> None:
-    """What such a process does; it ends with the first one, even by kill -9."""
+_steps: dict[str, Step] = {}  # of a process of the pool, by the names of their runs
+
+
+def _join(profile: str, seed: int | None) -> None:
+    """What such a process does first; it ends with the one that started it, even by kill -9."""
+    from s1lab.steps import end_with_parent
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one answers for all
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(S1Error):  # which the first one meets as well, and says
-        _work(_wanted(open_pipeline(profile, seed, progress=False), only))
+    end_with_parent()
+    pipeline = open_pipeline(profile, seed, progress=False)
+    _steps.update((step.run.id, step) for step in pipeline.steps())
 
 
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+def _make_there(run: str) -> None:
+    _steps[run].make(held=True)
 
 
 @app.command(epilog="Example: s1lab compare laptop")

@@ -5,8 +5,10 @@ Works on any journal of generations, a run's or a file's; knows nothing of profi
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -23,6 +25,8 @@ from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
 
+SIDE_BY_SIDE = 64
+"""Samples of a question, or blocks of questions, that a server is asked for at one time."""
 UNLIMITED = 1 << 30
 """Steps allowed where steps are counted but not limited."""
 
@@ -40,7 +44,8 @@ def resume(
     """Append the generations that a journal (or a run) still lacks; returns how many.
 
     `options` are those of `forcing.generate`. Blocks are the same on every attempt: one that was
-    killed is computed again as a whole, so that resuming gives the very same tokens.
+    killed is computed again as a whole, so that resuming gives the very same tokens. A server,
+    whose rows are `apart`, is asked for nothing twice, and for many samples side by side.
 
     Raises:
         BackendError: the engine failed on some rows; all others are on disk.
@@ -48,18 +53,32 @@ def resume(
     from tqdm import tqdm
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
-    size, total, added = backend.batch_size, len(problems) * samples, 0
+    apart, size, total = (
+        getattr(backend, "apart", False),
+        backend.batch_size,
+        len(problems) * samples,
+    )
     failures: list[Failure] = []
     options["on_failure"] = failures.append
     silent = None if progress else True  # None: where nobody looks
-    with tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent) as bar:
-        for sample, first in product(range(samples), range(0, len(problems), size)):
-            block = problems[first : first + size]
-            missing = {p.key for p in block if (p.key, sample) not in done}
-            if missing:
-                made = generate(backend, block, budget, first_sample=sample, **options)
-                added += journal.append([g for g in made if g.problem_key in missing])
-                bar.update(len(missing))
+    bar = tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent)
+    writing = threading.Lock()
+
+    def make(place: tuple[int, int]) -> int:
+        sample, first = place
+        block = problems[first : first + size]
+        missing = {p.key for p in block if (p.key, sample) not in done}
+        if not missing:
+            return 0
+        wanted = [p for p in block if p.key in missing] if apart else block
+        made = list(generate(backend, wanted, budget, first_sample=sample, **options))
+        with writing:
+            bar.update(len(missing))
+            return journal.append([g for g in made if g.problem_key in missing])
+
+    places = product(range(samples), range(0, len(problems), size))
+    with bar, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        added = sum(pool.map(make, places) if apart else map(make, places))
     if failures:
         first = failures[0]
         raise BackendError(
@@ -69,17 +88,15 @@ def resume(
     return added
 
 
-def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
+def asked(condition: Condition, backend: Any) -> dict[str, Any]:
     """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
     options: dict[str, Any] = {"thinking": condition.thinking}
-    if engine == "vllm" and (condition.counts_steps or not condition.thinking):
-        options["native"] = False  # its own loop steps plain budgets only
     if condition.instruct:
         how, amount = condition.instruct
         prompt = getattr(controls, {"tokens": "token", "steps": "step"}.get(how, how) + "_prompt")
         options["ask"] = lambda problem: prompt(problem.question, amount)
     if condition.counts_steps:
-        options["machine"] = controls.step_machine(tokenizer, condition.steps or UNLIMITED)
+        options["machine"] = controls.step_machine(backend.tokenizer, condition.steps or UNLIMITED)
     return options
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from s1core.errors import BackendError
 from s1core.records import Generation
 from s1lab import experiments
 from s1lab.data import benchmarks
@@ -17,6 +18,8 @@ from s1lab.lab import Lab
 from s1lab.runs import Run
 from s1lab.steps import Step
 
+STARTS = 4
+"""How often a server is started for one run, should it die; what was finished is kept."""
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
 
@@ -53,12 +56,20 @@ def step(lab: Lab, condition: Condition) -> Step:
 def _generate(lab: Lab, condition: Condition, run: Run) -> dict[str, Any]:
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
-    backend = lab.backend(sft.model(lab, condition.training))
-    settings: dict[str, Any] = asked(condition, backend.tokenizer, lab.profile.engine)
-    settings |= {"samples": condition.samples, "temperature": condition.temperature}
+    model = sft.model(lab, condition.training)
+    settings: dict[str, Any] = {"samples": condition.samples, "temperature": condition.temperature}
     settings |= {"seed": lab.profile.seed, "template": lab.profile.template}
     settings["progress"] = lab.progress
-    resume(run, backend, problems, condition.budget, **settings)
+    for left in reversed(range(STARTS)):
+        backend = lab.backend(model)
+        try:
+            resume(
+                run, backend, problems, condition.budget, **settings, **asked(condition, backend)
+            )
+            break
+        except BackendError:
+            if not left or getattr(backend, "alive", True):
+                raise
     order = {problem.key: place for place, problem in enumerate(problems)}
     generations = list(run.records(Generation))
     generations.sort(key=lambda made: (order[made.problem_key], made.sample))

@@ -69,7 +69,7 @@ def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
 
 def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> dict[str, Any]:
     from s1core.sft import SFTConfig, train
-    from s1lab.kinds.spawn import spawn
+    from s1lab.kinds.launch import spawn
 
     lab.release()
     profile, out = lab.profile, run.path / "sft"

@@ -2,8 +2,9 @@
 
 Training time follows from FLOPs and a share of the chip's peak, memory from `sft_plan`.
 Sampling is bound by memory traffic: every step reads the weights and the context of each sequence
-in the batch, and the batch is as large as the memory that the weights leave. The shares of peak
-that bound each range are assumptions, named here, until somebody measures them.
+in the batch, and the batch is as large as the memory that the weights leave. The conditions of a
+checkpoint share its server; at its end the longest one is alone. What is assumed stands in
+`speeds.ASSUMED`, and `make calibrate` measures it.
 """
 
 from __future__ import annotations
@@ -14,22 +15,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from s1core.errors import InputError, RunError
+from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
-from s1lab.planning.needs import find_missing, needs
-from s1lab.planning.sft_plan import H100
+from s1lab.planning import speeds
+from s1lab.planning.fetch import find_missing, needs
+from s1lab.planning.sft_plan import BANDWIDTH, H100
 from s1lab.planning.sft_plan import plan as plan_training
-from s1lab.planning.shapes import ModelShape
+from s1lab.planning.shapes import ModelShape, shape_of
 from s1lab.planning.status import clock
 from s1lab.planning.tokens import Counter, Tokens
+from s1lab.profiles import Profile
 from s1lab.steps import Step, wanted
 
-BANDWIDTH = 3.35e12  # bytes per second between an H100 SXM and its memory, by the data sheet
-SAMPLING = (0.6, 0.25)  # share of that bandwidth which sampling reaches: at best, at worst
-TRAINING = (0.45, 0.2)  # share of peak FLOPs: this recipe's goal, and what the paper's took
+PROMPT = 200  # tokens of a question with its chat template
 PREFILL = 0.4  # share of peak FLOPs at which prompts are read
 WORKSPACE = 4e9  # bytes that vLLM keeps for activations and CUDA graphs
-START = (60.0, 180.0)  # seconds until an engine has loaded a checkpoint, or a training has begun
-PROMPT = 200  # tokens of a question with its chat template
 ROW_BYTES = 30_000  # bytes of a released example with its trace, roughly
 ASK_BEYOND = 3600.0  # seconds of work, at worst, that are started without asking
 
@@ -48,6 +48,7 @@ class Cost:
         downloads: bytes of models and data sets.
         gpus: that are rented while it runs.
         counted: training tokens were counted from the data, not assumed.
+        speeds: what the seconds follow from: assumed, or measured where and when.
     """
 
     steps: pd.DataFrame
@@ -55,6 +56,7 @@ class Cost:
     downloads: float
     gpus: int
     counted: bool
+    speeds: str
 
     @property
     def misfits(self) -> tuple[str, ...]:
@@ -73,32 +75,46 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
         InputError: a model whose shape is not known and whose files are not at hand.
     """
     gpus, counter = pipeline.profile.gpus, Counter(pipeline, encodes)
-    every, rows, loaded = pipeline.steps(), [], set()
-    for step in wanted(every, only) if only else every:
+    every, rows, known = pipeline.steps(), [], speeds.read(pipeline.store.root)
+    chosen = wanted(every, only) if only else every
+    servers: dict[Training | None, _Server] = {}
+    for step in chosen:
+        if gpus and step.condition and not step.run.is_finished:
+            server = servers.setdefault(step.training, _Server.of(pipeline.profile, step.training))
+            server.rows += counter.generations(step.condition)
+            server.longest = max(server.longest, most_tokens(pipeline.profile, step.condition))
+    for step in chosen:
         tokens, done = counter.tokens(step), step.run.is_finished
-        best, worst, memory, misfit = 0.0, 0.0, 0.0, ""
+        left, memory, misfit = (0.0, 0.0), 0.0, ""
         if gpus and step.condition is not None:
-            best, worst, memory, misfit = _sampling(counter, step, tokens)
-            checkpoint = step.needs[0].run.id if step.needs else str(step.condition.training)
-            if checkpoint not in loaded and not done:
-                loaded.add(checkpoint)
-                best, worst = best + START[0], worst + START[1]
+            server = servers.get(step.training) or _Server.of(pipeline.profile, step.training)
+            memory, misfit = server.fits(most_tokens(pipeline.profile, step.condition))
+            if not done and not misfit:
+                count = counter.generations(step.condition)
+                left = tuple(
+                    server.seconds(count, tokens.generated, share) + (0 if server.begun else start)
+                    for share, start in zip(known.sampling, known.start, strict=True)
+                )
+                server.begun = True
         elif gpus and step.training is not None:
-            best, worst, memory, misfit = _training(counter, step)
-        left = (0.0, 0.0) if done else (best, worst)
+            best, worst, memory, misfit = _training(counter, step, known)
+            left = (0.0, 0.0) if done else (best, worst)
         rows.append((step, step.experiments[0], done, *tokens, *left, memory, misfit))
     disk, downloads = _storage(pipeline, every)
-    return Cost(pd.DataFrame(rows, columns=COLUMNS), disk, downloads, gpus, counter.counts)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return Cost(table, disk, downloads, gpus, counter.counts, known.source)
 
 
-def _training(counter: Counter, step: Step) -> tuple[float, float, float, str]:
+def _training(
+    counter: Counter, step: Step, known: speeds.Speeds
+) -> tuple[float, float, float, str]:
     """Seconds at best and at worst, bytes per GPU, and what does not fit, of one fine-tuning."""
     profile, training = counter.pipeline.profile, step.training
     assert training is not None
     lengths, config = counter.lengths(training), counter.config(training)
     made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
-    at_goal = made.wall_hours * 3600 * H100.share
-    best, worst = (at_goal / share + start for share, start in zip(TRAINING, START, strict=True))
+    at_goal, shares = made.wall_hours * 3600 * H100.share, known.training
+    best, worst = (at_goal / share + more for share, more in zip(shares, known.start, strict=True))
     try:
         made.refuse_unless_it_fits(H100)
     except InputError as error:
@@ -106,55 +122,68 @@ def _training(counter: Counter, step: Step) -> tuple[float, float, float, str]:
     return best, worst, made.memory.total, ""
 
 
-def _sampling(counter: Counter, step: Step, tokens: Tokens) -> tuple[float, float, float, str]:
-    """The same of one generation step."""
-    profile, condition = counter.pipeline.profile, step.condition
-    assert condition is not None
-    model, options = profile.model, dict(profile.engine_options)
-    if condition.training is not None and condition.training.released:
-        arm = profile.released[condition.training.released]
-        model, options = arm["model"], options | arm.get("engine_options", {})
-    shape = shape_of(model)
-    team = options.get("tensor_parallel_size", 1)
-    weights = shape.parameters * (1 if options.get("quantization") == "fp8" else 2) / team
-    per_token = 4 * shape.layers * shape.kv_heads * shape.head_size / team  # key and value, bf16
-    room = H100.memory * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
+def most_tokens(profile: Profile, condition: Condition) -> int:
+    """The longest sequence that a condition allows, its prompt included."""
     budget = condition.budget.max_thinking + condition.budget.max_answer
-    longest = PROMPT + min(budget, options.get("max_model_len", 32_768))
-    if max(room, 0) < longest * per_token or shape.parameters * 2 / team > H100.memory:
-        text = (
-            f"sampling from {model}: weights take {weights / 1e9:.0f} GB of "
-            f"{H100.memory / 1e9:.0f} and one sequence of {longest:,} tokens "
-            f"{longest * per_token / 1e9:.0f} more; raise tensor_parallel_size, or set "
-            "quantization: fp8"
-        )
-        return 0.0, 0.0, weights + longest * per_token, text
-    count = counter.generations(condition)
-    prefill = 2 * shape.parameters * PROMPT * count / (H100.peak_flops * PREFILL * team)
-    seconds = []
-    for total, share, tail in zip((tokens.low, tokens.high), SAMPLING, (0, longest), strict=True):
-        mean = total / max(count, 1)
-        batch = min(count, room / (per_token * (PROMPT + max(mean, 1))), profile.batch_size)
-        steps = mean * count / max(batch, 1)
-        traffic = weights + batch * per_token * (PROMPT + mean / 2)
-        alone = max(0.0, tail - mean) * weights  # the longest one ends by itself
-        seconds.append((steps * traffic + alone) / (BANDWIDTH * share) + prefill)
-    batch = min(count, room / (per_token * longest))
-    return *seconds, weights + WORKSPACE + max(batch, 1) * per_token * longest, ""
+    return PROMPT + min(budget, profile.engine_options.get("max_model_len", 32_768))
 
 
-def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name, or from its files where they are at hand.
+@dataclass
+class _Server:
+    """A checkpoint's server: a replica for each team of GPUs, and what they are asked together."""
 
-    The released s1 checkpoints are fine-tuned from Qwen2.5-32B and have its shape.
-    """
-    from s1core.checkpoints import locate, split_revision
+    model: str
+    shape: ModelShape
+    team: int  # GPUs of a replica
+    replicas: int
+    weights: float  # bytes on each GPU
+    room: float  # bytes on each GPU for the context
+    in_flight: int  # requests, of each replica
+    rows: int = 0
+    longest: int = 0
+    begun: bool = False
 
-    name, _ = split_revision(model)
-    try:
-        return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
-    except InputError:
-        return ModelShape.of(locate(model))
+    @classmethod
+    def of(cls, profile: Profile, training: Training | None) -> _Server:
+        model, options = profile.model, dict(profile.engine_options)
+        if training is not None and training.released:
+            arm = profile.released[training.released]
+            model, options = arm["model"], options | arm.get("engine_options", {})
+        shape, team = shape_of(model), options.get("tensor_parallel_size", 1)
+        weights = shape.parameters * (1 if options.get("quantization") == "fp8" else 2) / team
+        room = H100.memory * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
+        replicas = max(profile.gpus // team, 1)
+        in_flight = -(-profile.batch_size // replicas)
+        return cls(model, shape, team, replicas, weights, room, in_flight)
+
+    @property
+    def per_token(self) -> float:
+        """Bytes on each GPU of one token's keys and values, in bf16."""
+        return self.shape.cache_bytes / self.team
+
+    def fits(self, longest: int) -> tuple[float, str]:
+        """Peak bytes of a GPU, and what does not fit, with one sequence of so many tokens."""
+        need, sum_ = longest * self.per_token, 2 * self.shape.parameters / self.team
+        if max(self.room, 0) < need or sum_ > H100.memory:
+            return self.weights + need, (
+                f"sampling from {self.model}: weights take {self.weights / 1e9:.0f} GB of "
+                f"{H100.memory / 1e9:.0f} and one sequence of {longest:,} tokens "
+                f"{need / 1e9:.0f} more; raise tensor_parallel_size, or set quantization: fp8"
+            )
+        batch = max(min(self.in_flight, self.room / need), 1)
+        return self.weights + WORKSPACE + batch * need, ""
+
+    def seconds(self, count: int, tokens: int, share: float) -> float:
+        """Of a condition's generations, at this share of the bandwidth; the server's first one
+        waits for the longest of all, which ends alone."""
+        mean = PROMPT + tokens / max(count, 1)
+        batch = min(self.in_flight, self.rows / self.replicas, self.room / (self.per_token * mean))
+        batch = max(batch, 1.0)
+        traffic = self.weights + batch * self.per_token * (mean + PROMPT) / 2
+        alone = 0.0 if self.begun else self.longest * self.weights
+        flops = 2 * self.shape.parameters * PROMPT * count / (self.replicas * self.team)
+        moved = tokens / self.replicas / batch * traffic + alone
+        return moved / (BANDWIDTH * share) + flops / (H100.peak_flops * PREFILL)
 
 
 def _storage(pipeline: Pipeline, steps: Sequence[Step]) -> tuple[float, float]:
@@ -173,14 +202,13 @@ def _storage(pipeline: Pipeline, steps: Sequence[Step]) -> tuple[float, float]:
 
 def lines(found: Cost, price: float) -> list[str]:
     """A cost as text, at a price per GPU-hour: a line per experiment, then the totals."""
-    head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9} {'range':>17}"
+    head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9}"
     text = [head + (f" {'GPU-hours':>15} {'money':>15}" if found.gpus else "")]
     for name, part in [*found.steps.groupby("experiment", sort=False), ("total", found.steps)]:
         total = part.drop(columns=["step", "experiment", "misfit"]).sum()
-        trained, low, expected, high = (short(total[column]) for column in Tokens._fields)
+        trained, generated = (short(total[column]) for column in Tokens._fields)
         best, worst = (total[column] * found.gpus / 3600 for column in ("best", "worst"))
-        row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {expected:>9} "
-        row += f"{f'{low} to {high}':>17}"
+        row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {generated:>9}"
         if found.gpus:
             row += f" {f'{best:.1f} to {worst:.1f}':>15}"
             row += f" {f'{best * price:,.0f} to {worst * price:,.0f}':>15}"
@@ -192,6 +220,9 @@ def lines(found: Cost, price: float) -> list[str]:
         text += [
             f"wall time: {best / found.gpus:.1f} to {worst / found.gpus:.1f} hours on {found.gpus} "
             f"GPU(s), {best * price:,.0f} to {worst * price:,.0f} at {price:g} per GPU-hour",
+            f"speeds: {found.speeds}",
+            "generated tokens: the expected ones are paid for; where no budget cuts it, thinking "
+            "is taken to be as long as the paper's (Table 8)",
             f"peak memory of a GPU: {found.steps.memory.max() / 1e9:.0f} GB",
             f"disk: {found.disk / 1e9:.0f} GB for the store, "
             f"{found.downloads / 1e9:.0f} GB of downloads",

@@ -1,12 +1,8 @@
-"""The machine against what a profile asks of it: GPUs, versions, disk, port, clock, launcher."""
+"""The machine against what a profile asks of it: GPUs, nodes, versions, disk, clock."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,10 +15,10 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from s1lab.kinds.spawn import LAUNCH_VARIABLE
+from s1lab.kinds.keeper import nodes
 from s1lab.profiles import Profile
 
-PER_HOST = 8  # GPUs of one host; a profile with more runs on several
+PER_NODE = 8  # GPUs of one node; a profile with more runs on several
 MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
 ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}
 
@@ -47,21 +43,21 @@ class Finding:
 
 
 def gpus(profile: Profile) -> Iterator[Finding]:
-    """NVIDIA GPUs of this host: how many, how large, and whether torch can use them."""
+    """NVIDIA GPUs of this node: how many, how large, and whether torch can use them."""
     if not profile.gpus:
         yield Finding("GPU", "none needed")
         return
-    wanted = min(profile.gpus, PER_HOST)
+    wanted = min(profile.gpus, PER_NODE)
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
     asked = _run([*query, "--format=csv,noheader,nounits"])
     found = [line.split(", ") for line in asked.strip().splitlines()]
     if not found:
-        text = f"none found (nvidia-smi does not answer), {wanted} needed on this host"
+        text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
         yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
         return
     name, memory, driver = min(found, key=lambda row: float(row[1]))
     if len(found) < wanted:
-        yield Finding("GPU", f"{len(found)} found, {wanted} needed on this host", "take more GPUs")
+        yield Finding("GPU", f"{len(found)} found, {wanted} needed on this node", "take more GPUs")
     else:
         yield Finding("GPU", f"{len(found)} x {name}, driver {driver}")
     if (size := float(memory) / 1024) < profile.gpu_memory:
@@ -87,12 +83,10 @@ def _run(command: list[str]) -> str:
 def versions(profile: Profile) -> Iterator[Finding]:
     """Installed packages against the project's own requirements, its GPU extra's included."""
     pins = {pin.name: pin for pin in map(Requirement, metadata.requires("s1core") or ())}
-    builds = ("",) if profile.gpus else ("", "-cpu")  # without a GPU vLLM's CPU build does
     there = []
     for name in ENGINES[profile.engine]:
         needed = pins[name].specifier
-        found = itertools.chain(*(metadata.distributions(name=name + b) for b in builds))
-        version = next((one.version for one in found), None)
+        version = next((one.version for one in metadata.distributions(name=name)), None)
         have = f"{name} {version}" if version else f"no {name}"
         there += [have] if version else []
         if version is None or not needed.contains(version, prereleases=True):
@@ -101,18 +95,12 @@ def versions(profile: Profile) -> Iterator[Finding]:
     yield Finding("versions", ", ".join(there))
 
 
-def launcher(profile: Profile) -> Iterator[Finding]:
-    """How fine-tuning is started on several hosts."""
-    if profile.processes <= PER_HOST:
-        return
-    named = os.environ.get(LAUNCH_VARIABLE, "")
-    text, fix = named, ""
-    if not named:
-        text = f"{profile.processes} processes need several hosts, and {LAUNCH_VARIABLE} is not set"
-        fix = "start with launch/slurm_two_nodes.sbatch or launch/two_hosts.sh"
-    elif shutil.which(shlex.split(named)[0]) is None:
-        text, fix = f"{LAUNCH_VARIABLE}={named}: no such command", "name one that exists"
-    yield Finding("launcher", text, fix)
+def slurm(profile: Profile) -> Iterator[Finding]:
+    """How processes are started on several nodes."""
+    wanted = -(-profile.gpus // PER_NODE)
+    if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
+        text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
+        yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
 
 
 def disk(folder: Path, needed: float) -> Iterator[Finding]:
@@ -139,16 +127,3 @@ def disk(folder: Path, needed: float) -> Iterator[Finding]:
         yield Finding("clock", f"off by {off:.0f} s", "set it (timedatectl, chrony)")
     else:
         yield Finding("clock", "agrees with the file system's")
-
-
-def port(profile: Profile, number: int) -> Iterator[Finding]:
-    """Whether torchrun's processes can meet."""
-    if profile.processes == 1:
-        return
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("", number))
-        yield Finding("port", f"{number} is free")
-    except (OSError, OverflowError):
-        yield Finding("port", f"{number} is taken, and torchrun meets there", "set PORT to another")

@@ -1,8 +1,8 @@
 """Look for what would fail later, before anything is paid for: `s1lab preflight`.
 
 Each check looks at the real thing (the driver, the disk, the files, the Hub) and says in one line
-what it found and, where that will not do, what to change. All of them together take under a
-minute; data are read by the same loaders that the run uses.
+what it found and, where that will not do, what to change. Data are read by the same loaders that
+the run uses, and the engine is started and asked, which takes most of the two minutes.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from s1core.checkpoints import in_mirror, split_revision
-from s1core.errors import InputError
+from s1core.errors import InputError, S1Error
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, hub_revision
 from s1lab.data.sources import source
 from s1lab.planning import machine
-from s1lab.planning.fetch import CHECKSUMS, damaged
+from s1lab.planning.fetch import CHECKSUMS, Needs, damaged, model_info, needs
 from s1lab.planning.machine import Finding
-from s1lab.planning.needs import Needs, model_info, needs
 from s1lab.profiles import Profile
+from s1lab.rehearsal import contract
 
 LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
 HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
@@ -43,7 +45,6 @@ def preflight(
     *,
     disk: float = 0.0,
     misfits: Sequence[str] = (),
-    port: int = 29500,
     go_on: bool = False,
 ) -> Iterator[Finding]:
     """Check everything; findings come as they are made.
@@ -52,22 +53,46 @@ def preflight(
         store: folder of the run store.
         disk: bytes that the runs and downloads will take there.
         misfits: what will not fit into a GPU's memory, one sentence each.
-        port: on which torchrun's processes meet.
         go_on: what a run can do without (a benchmark, a baseline, a released model) is a warning.
     """
     change = "change the profile, or take a larger GPU"
     memory = [Finding("memory", misfit, change) for misfit in misfits]
     checks = itertools.chain(
         machine.gpus(profile),
+        machine.slurm(profile),
         machine.versions(profile),
         memory or [Finding("memory", "everything planned fits")],
         machine.disk(store, disk),
-        machine.launcher(profile),
-        machine.port(profile, port),
         check_needs(profile),
     )
+    blocked, vital = False, ("GPU", "driver", "nodes", "versions", "Hub", profile.model)
     for finding in checks:
+        blocked |= finding.level == "PROBLEM" and finding.about in vital
         yield replace(finding, mild=True) if finding.optional and go_on else finding
+    yield from check_engine(profile, store, blocked)
+
+
+def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
+    """The processor's interface by import, and the engine itself over a model of two layers.
+
+    `blocked`: what the engine needs is missing, and it is not started.
+    """
+    if profile.engine != "vllm":
+        return
+    with suppress(ImportError):
+        second = import_module("vllm.v1.worker.gpu.sample.logits_processor").LogitsProcessor
+        ours = import_module("s1core.serving.processor").Processor
+        fits, told = issubclass(ours, second), "the logits processor of native forcing"
+        text = f"{told} {'has' if fits else 'lacks'} the interface of vLLM's runner on a GPU"
+        yield Finding("processor", text, "" if fits else "do not set native", mild=True)
+    if blocked:
+        text = "not started: caps, Waits and mixed budgets against transformers are unchecked"
+        yield Finding("engine", text, "fix what is said above", mild=True)
+        return
+    try:
+        yield Finding("engine", contract.check(profile, store))
+    except S1Error as error:
+        yield Finding("engine", str(error), f"see the end of {store / 'server.log'}")
 
 
 def check_needs(profile: Profile) -> Iterator[Finding]:

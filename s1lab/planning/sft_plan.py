@@ -27,6 +27,7 @@ class Hardware:
     usable: float = 0.93  # share of the memory for tensors; caching takes a few per cent
 
 
+BANDWIDTH = 3.35e12  # bytes per second between an H100 SXM and its memory, by the data sheet
 H100 = Hardware("H100 80 GB SXM", 80 * 1024**3, 989.4e12, 0.45)
 """NVIDIA's data sheet: 80 GB, 989.4 TFLOP/s dense bf16. The share is this recipe's goal."""
 

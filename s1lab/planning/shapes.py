@@ -57,6 +57,23 @@ class ModelShape:
             sizes = f"{path or source} does not give a decoder's sizes"
             raise InputError(f"{sizes}: {error}") from error
 
+    def settings(self) -> dict[str, Any]:
+        """The sizes as a Qwen2 configuration of transformers has them."""
+        return {
+            "vocab_size": self.vocab,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "tie_word_embeddings": self.tied,
+        }
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of one token's keys and values, in bf16."""
+        return 4 * self.layers * self.kv_heads * self.head_size
+
     @property
     def layer_parameters(self) -> int:
         """Parameters of one decoder layer."""
@@ -87,3 +104,17 @@ class ModelShape:
 
 _FILE = Path(__file__).with_name("shapes.json")
 SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text()).items()}
+
+
+def shape_of(model: str) -> ModelShape:
+    """The sizes of a model by its name, or from its files where they are at hand.
+
+    The released s1 checkpoints are fine-tuned from Qwen2.5-32B and have its shape.
+    """
+    from s1core.checkpoints import locate, split_revision
+
+    name, _ = split_revision(model)
+    try:
+        return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
+    except InputError:
+        return ModelShape.of(locate(model))

@@ -22,25 +22,26 @@ COLUMNS = ("run", "label", "trains", "state", "done", "total", "seconds")
 
 
 def status(pipeline: Pipeline) -> pd.DataFrame:
-    """Look at every step of a pipeline; takes no locks for longer than a glance.
+    """Look at every step of a pipeline; holds the store for no longer than a glance.
 
     Returns:
         A row a step: its run, label, whether it trains, state ("done", "running", "stopped" or
         "to do"), tokens so far (`done`) and in all (`total`, expected), and seconds so far.
     """
     counter = Counter(pipeline)
+    with pipeline.store.free() as free:
+        begun = "stopped" if free else "running"
     rows: list[tuple[Any, ...]] = []
     for step in pipeline.steps():
         tokens, trains = counter.tokens(step), step.condition is None
-        total = tokens.trained if trains else tokens.expected
+        total = tokens.trained if trains else tokens.generated
         state, done, seconds = "to do", 0.0, 0.0
         if step.run.is_finished:
             seconds = float(step.run.provenance().get("wall_seconds", 0.0))
             state, done = "done", total
         elif step.run.path.exists():
-            with step.run.claim() as free:
-                done, seconds = _so_far(step)
-            state, total = "stopped" if free else "running", max(total, done)
+            done, seconds = _so_far(step)
+            state, total = begun, max(total, done)
         rows.append((step.run.id, step.label, trains, state, done, total, seconds))
     return pd.DataFrame(rows, columns=COLUMNS)
 

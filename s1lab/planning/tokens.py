@@ -1,10 +1,9 @@
 """How many tokens a step trains on and generates, before it is run.
 
 Training tokens are counted: the examples are encoded as training will encode them, wherever the
-data are at hand. Generated tokens (thinking and answer, as `grades.csv` counts them) have three
-values: an expectation and a range. Where a budget cuts thinking, the budget is the expectation;
-where the model stops by itself, the paper's own averages are (Table 8), longer by what its Waits
-added (Figure 4a). A finished run counts as what it really used.
+data are at hand. Generated tokens (thinking and answer, as `grades.csv` counts them) are expected:
+where a budget cuts thinking, the budget; where the model stops by itself, the paper's own averages
+(Table 8), longer by what its Waits added (Figure 4a). A finished run counts as what it really used.
 """
 
 from __future__ import annotations
@@ -30,16 +29,13 @@ if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
 
 ANSWER_TOKENS = 500  # expected where the limit is larger; an assumption
-SPREAD = 2.0  # natural thinking may be this many times shorter or longer; an assumption
 
 
 class Tokens(NamedTuple):
-    """Tokens of one step: trained on (every pass over the data), or generated and their range."""
+    """Tokens of one step: trained on (every pass over the data), or generated."""
 
     trained: int = 0
-    low: int = 0
-    expected: int = 0
-    high: int = 0
+    generated: int = 0
 
 
 @dataclass
@@ -57,41 +53,38 @@ class Counter:
         """Tokens of a step; what it really used when it is finished."""
         if step.condition is not None:
             finished = step.run.is_finished
-            return Tokens(0, *[generated(step)] * 3) if finished else self.planned(step.condition)
+            return Tokens(0, generated(step) if finished else self.planned(step.condition))
         if step.training is None:
             return Tokens()
         return Tokens(self.config(step.training).epochs * sum(self.lengths(step.training)))
 
-    def planned(self, condition: Condition) -> Tokens:
+    def planned(self, condition: Condition) -> int:
         """Tokens of a condition, whether or not it was run."""
-        count, answer = self.generations(condition), condition.budget.max_answer
-        expected = answer if self.pipeline.profile.rehearsal else min(answer, ANSWER_TOKENS)
-        answers = (expected if self.pipeline.profile.rehearsal else 0, expected, answer)
-        sums = zip(self.thinking(condition), answers, strict=True)
-        return Tokens(0, *(round(count * (thinking + said)) for thinking, said in sums))
+        most = condition.budget.max_answer
+        answer = most if self.pipeline.profile.rehearsal else min(most, ANSWER_TOKENS)
+        return round(self.generations(condition) * (self.thinking(condition) + answer))
 
     def generations(self, condition: Condition) -> int:
         """Questions times samples."""
         rows = benchmarks.benchmark(condition.benchmark).rows
         return min(rows, self.pipeline.profile.evaluation.questions or rows) * condition.samples
 
-    def thinking(self, condition: Condition) -> tuple[float, float, float]:
-        """Thinking tokens of one generation: lowest, expected and highest mean.
+    def thinking(self, condition: Condition) -> float:
+        """Thinking tokens of one generation, on average.
 
         The stand-in of a rehearsal never stops by itself; of others Table 8 has the mean.
         """
         profile, cap = self.pipeline.profile, float(condition.budget.max_thinking)
         if not condition.thinking:
-            return 0.0, 0.0, 0.0
+            return 0.0
         if profile.rehearsal:
-            return cap, cap, cap
+            return cap
         if benchmarks.benchmark(condition.benchmark).kind == "countdown":
             natural = profile.evaluation.max_thinking / 3
         else:
             rows = published()["table8"]["rows"]
             natural = float(rows.get(condition.benchmark, rows["AIME24"])[-1][1])
-        natural *= 1 + _per_wait() * condition.budget.num_ignore
-        return min(cap, natural / SPREAD), min(cap, natural), min(cap, natural * SPREAD)
+        return min(cap, natural * (1 + _per_wait() * condition.budget.num_ignore))
 
     def config(self, training: Training) -> SFTConfig:
         """The settings of a training."""

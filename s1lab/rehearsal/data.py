@@ -18,7 +18,7 @@ from s1core.records import Example, Trace, write_atomically
 from s1lab.data.load import examples, hub_rows, problems
 from s1lab.data.mirror import MANIFEST, Mirror, sha256
 from s1lab.data.sources import source
-from s1lab.planning.needs import Needs
+from s1lab.planning.fetch import Needs
 
 QUESTIONS = "s1K questions"
 LONGEST = 150  # characters of a question, so that a short sequence leaves room for its trace

