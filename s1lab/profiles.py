@@ -124,6 +124,27 @@ class Methods(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts(_Ranged):
+    """How the model to be trained is asked the questions of the pool: it is grader and teacher.
+
+    Attributes:
+        number, reasoning: system prompts for the number alone (the smaller grader) and for a
+            solution (the larger one), both greedy; the latter is how a base model is asked.
+        max_number, max_tokens: longest answers to them.
+        rounds: further solutions, sampled at `temperature`, of what has none that is right yet.
+        parts: pieces of the pool, each a run of its own, that processes share.
+    """
+
+    number: str = ""
+    reasoning: str = ""
+    max_number: Count = 16
+    max_tokens: Count = 384
+    rounds: Waits = 2
+    temperature: Temperature = 0.8
+    parts: Processes = 8
+
+
+@dataclass(frozen=True, slots=True)
 class Profile(_Ranged):
     """One scale of the reproduction.
 
@@ -158,6 +179,7 @@ class Profile(_Ranged):
     sft: Mapping[str, Any] = field(default_factory=dict)
     ablations: Ablations = field(default_factory=Ablations)
     methods: Methods = field(default_factory=Methods)
+    attempts: Attempts = field(default_factory=Attempts)
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curation: str = ""
     engine: str = "hf"

@@ -1,0 +1,89 @@
+"""The pool answered by the model that is to be trained: its grades, and the traces it learns from.
+
+Each round asks every part of the pool, so that processes share it and a killed one loses little.
+The rounds are "number" (the smaller grader of Section 2.2: no reasoning), "reasoning" (the larger
+one), and then samples of the questions that no solution so far got right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from s1core.forcing import Budget
+from s1core.records import Generation, Problem
+from s1lab.data.load import problems
+from s1lab.evaluation.measure import resume, tabulate
+from s1lab.lab import Lab
+from s1lab.runs import Run
+from s1lab.steps import Step
+
+GREEDY = ("number", "reasoning")
+
+
+def rounds(lab: Lab) -> tuple[str, ...]:
+    """The names of the rounds, in order."""
+    return (*GREEDY, *(f"sample {n}" for n in range(1, lab.profile.attempts.rounds + 1)))
+
+
+def step(lab: Lab, asked: str, part: int) -> Step:
+    """One round over one part; table `grades.csv`, the texts are the run's records."""
+    profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
+    short, sampled = asked == "number", asked not in GREEDY
+    settings = {
+        "model": lab.model_id,
+        "pool": profile.pool,
+        "part": [part, how.parts],
+        "batch_size": profile.batch_size,
+        "system": how.number if short else how.reasoning,
+        "max_answer": how.max_number if short else how.max_tokens,
+        "temperature": how.temperature if sampled else 0.0,
+        "seed": profile.seed,
+        "round": asked,
+    }
+    earlier = rounds(lab)[1:number] if sampled else ()
+    needs = tuple(step(lab, one, part) for one in earlier)
+
+    def compute(run: Run) -> dict[str, Any]:
+        wanted = _part(lab, part)
+        for need in needs:
+            right = {key for key, status in grades(need.make()) if status == "correct"}
+            wanted = [problem for problem in wanted if problem.key not in right]
+        lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
+        options = {n: settings[n] for n in ("system", "temperature")}
+        options |= {"seed": profile.seed + 1000 * number, "thinking": False}
+        budget = Budget(0, max_answer=settings["max_answer"])
+        if profile.engine == "vllm" and not sampled:
+            options["native"] = False
+        resume(run, lab.backend(profile.model), wanted, budget, samples=1,
+               template=profile.template, progress=lab.progress, **options)
+        table = tabulate(wanted, sorted_like(wanted, run.records(Generation)), "math")
+        names = ("problem_key", "status", "answer_tokens")
+        run.write_table("grades.csv", [{name: row[name] for name in names} for row in table])
+        return {"asked": len(wanted), "right": sum(row["status"] == "correct" for row in table)}
+
+    return lab.step("attempts", settings, f"attempts, {asked}, part {part + 1}", compute, needs=needs)
+
+
+def every(lab: Lab) -> Iterator[Step]:
+    """All rounds over all parts, a round after the one before."""
+    for asked in rounds(lab):
+        yield from map(partial(step, lab, asked), range(lab.profile.attempts.parts))
+
+
+def grades(run: Run) -> list[tuple[str, str]]:
+    """Keys of questions and statuses of the answers of a finished run."""
+    return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
+
+
+def sorted_like(asked: list[Problem], made: Iterator[Generation]) -> list[Generation]:
+    """Generations in the order of the questions."""
+    found = {generation.problem_key: generation for generation in made}
+    return [found[problem.key] for problem in asked]
+
+
+def _part(lab: Lab, part: int) -> list[Problem]:
+    """A part of the pool, every question once."""
+    pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
+    return pool[part :: lab.profile.attempts.parts]
