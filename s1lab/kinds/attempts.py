@@ -56,14 +56,24 @@ def step(lab: Lab, asked: str, part: int) -> Step:
         budget = Budget(0, max_answer=settings["max_answer"])
         if profile.engine == "vllm" and not sampled:
             options["native"] = False
-        resume(run, lab.backend(profile.model), wanted, budget, samples=1,
-               template=profile.template, progress=lab.progress, **options)
+        resume(
+            run,
+            lab.backend(profile.model),
+            wanted,
+            budget,
+            samples=1,
+            template=profile.template,
+            progress=lab.progress,
+            **options,
+        )
         table = tabulate(wanted, sorted_like(wanted, run.records(Generation)), "math")
         names = ("problem_key", "status", "answer_tokens")
         run.write_table("grades.csv", [{name: row[name] for name in names} for row in table])
         return {"asked": len(wanted), "right": sum(row["status"] == "correct" for row in table)}
 
-    return lab.step("attempts", settings, f"attempts, {asked}, part {part + 1}", compute, needs=needs)
+    return lab.step(
+        "attempts", settings, f"attempts, {asked}, part {part + 1}", compute, needs=needs
+    )
 
 
 def every(lab: Lab) -> Iterator[Step]:
@@ -75,6 +85,17 @@ def every(lab: Lab) -> Iterator[Step]:
 def grades(run: Run) -> list[tuple[str, str]]:
     """Keys of questions and statuses of the answers of a finished run."""
     return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
+
+
+def solutions(lab: Lab) -> dict[str, list[tuple[str, str]]]:
+    """By key, what the grader said of each solution of the pool's questions, and its text."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in every(lab):
+        if one.run.settings["round"] != "number":
+            said = dict(grades(run := one.make()))
+            for made in run.records(Generation):
+                found.setdefault(made.problem_key, []).append((said[made.problem_key], made.answer))
+    return found
 
 
 def sorted_like(asked: list[Problem], made: Iterator[Generation]) -> list[Generation]:

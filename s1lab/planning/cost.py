@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from s1core.errors import InputError, RunError
+from s1lab.desk import plan as desk
 from s1lab.pipeline import Pipeline
 from s1lab.planning.needs import find_missing, needs
 from s1lab.planning.sft_plan import H100
@@ -48,6 +49,7 @@ class Cost:
         downloads: bytes of models and data sets.
         gpus: that are rented while it runs.
         counted: training tokens were counted from the data, not assumed.
+        hours: wall hours that are left without a GPU, where the profile has rates for it.
     """
 
     steps: pd.DataFrame
@@ -55,6 +57,7 @@ class Cost:
     downloads: float
     gpus: int
     counted: bool
+    hours: float = 0.0
 
     @property
     def misfits(self) -> tuple[str, ...]:
@@ -85,10 +88,15 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
                 best, worst = best + START[0], worst + START[1]
         elif gpus and step.training is not None:
             best, worst, memory, misfit = _training(counter, step)
+        elif pipeline.profile.rates:
+            best = worst = desk.seconds(pipeline.profile, step, tokens.trained)
         left = (0.0, 0.0) if done else (best, worst)
         rows.append((step, step.experiments[0], done, *tokens, *left, memory, misfit))
     disk, downloads = _storage(pipeline, every)
-    return Cost(pd.DataFrame(rows, columns=COLUMNS), disk, downloads, gpus, counter.counts)
+    frame, wall = pd.DataFrame(rows, columns=COLUMNS), 0.0
+    if pipeline.profile.rates:
+        wall = desk.hours(pipeline.profile, list(zip(frame.step, frame.best, strict=True)))
+    return Cost(frame, disk, downloads, gpus, counter.counts, wall)
 
 
 def _training(counter: Counter, step: Step) -> tuple[float, float, float, str]:
@@ -196,6 +204,9 @@ def lines(found: Cost, price: float) -> list[str]:
             f"disk: {found.disk / 1e9:.0f} GB for the store, "
             f"{found.downloads / 1e9:.0f} GB of downloads",
         ]
+    elif found.hours:
+        text.append(f"wall time: {found.hours:.1f} hours on two cores with nothing else to do")
+        text.append(f"disk: {found.disk / 1e9:.0f} GB for the store")
     return text + [f"does not fit: {misfit}" for misfit in found.misfits]
 
 
@@ -223,6 +234,8 @@ def begin_with(
         InputError: the training set cannot be had.
     """
     profile = pipeline.profile
+    if profile.rates:
+        desk.refuse(pipeline, cost(pipeline, only, encodes=False).disk)
     if not profile.gpus and not profile.rehearsal:
         return pipeline
     if profile.gpus:

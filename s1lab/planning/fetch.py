@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from s1core.checkpoints import download
@@ -25,14 +26,17 @@ from s1core.records import write_atomically
 from s1lab.data.load import hub_revision, hub_rows
 from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
 from s1lab.data.sources import source
+from s1lab.desk import weights
 from s1lab.planning.needs import model_info, needs
 from s1lab.profiles import Profile
 
 
 def fetch(
-    profile: Profile, root: str | Path, say: Callable[[str], None]
+    profile: Profile, root: str | Path, say: Callable[[str], None], given: str | Path = ""
 ) -> tuple[list[str], dict[str, str]]:
     """Fetch every data set and model of a profile that the Hub gives out.
+
+    `given` is a folder that has the weights of the `desk` profile (see `s1lab.desk.weights`).
 
     Returns:
         What is there, checked; and what could not be had (gated, gone), with the reason, as
@@ -41,6 +45,8 @@ def fetch(
     root, wanted = Path(root), needs(profile)
     readers = dict.fromkeys(wanted.datasets, _dataset)
     readers |= {name: _model for name in wanted.models if not Path(name).exists()}
+    if weights.MODEL in readers:
+        readers[weights.MODEL] = partial(_gguf, given, say)
     there: list[str] = []
     missing: dict[str, str] = {}
     for name, bring in readers.items():
@@ -108,6 +114,11 @@ def _model(name: str, root: Path) -> str:
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
     write_atomically(folder / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])
     return f"{sum(p.stat().st_size for p in files) / 1e9:.1f} GB"
+
+
+def _gguf(given: str | Path, say: Callable[[str], None], name: str, root: Path) -> str:
+    """Make the checkpoint of the `desk` profile; returns what was done."""
+    return weights.make(inside(root / "models", name), given, say)
 
 
 def damaged(folder: Path) -> list[Path]:

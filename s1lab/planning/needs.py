@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from s1core.checkpoints import SHIPPED, explained, in_mirror, locate, split_revision
 from s1core.errors import InputError
 from s1lab.data import benchmarks
-from s1lab.data.load import examples
+from s1lab.data.load import examples, problems
 from s1lab.data.sources import SUBSETS, source
 from s1lab.profiles import Profile
 
@@ -42,6 +42,7 @@ def needs(profile: Profile) -> Needs:
     """
     subsets = [SUBSETS[name] for name in profile.ablations.subsets]
     training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
+    training = training[:1] if profile.curates else training
     asked = [*profile.evaluation.benchmarks, *profile.ablations.benchmarks]
     found = [benchmarks.benchmark(name) for name in asked]
     models = [str(m) for m in (profile.model, *(arm["model"] for arm in profile.released.values()))]
@@ -62,7 +63,7 @@ def find_missing(profile: Profile) -> dict[str, str]:
         InputError: the training set itself cannot be had: nothing can run.
     """
     wanted, missing = needs(profile), {}
-    readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, examples)
+    readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, rows_of)
     readers |= dict.fromkeys(wanted.benchmarks, benchmarks.load)
     readers |= dict.fromkeys(wanted.models[1:], reach)
     for name, read in readers.items():
@@ -73,6 +74,11 @@ def find_missing(profile: Profile) -> dict[str, str]:
                 raise
             missing[name] = str(error)
     return missing
+
+
+def rows_of(name: str) -> Sequence[Any]:
+    """The rows of what is trained on: examples, or the questions of a raw pool."""
+    return examples(name) if source(name).kind == "release" else problems(name)
 
 
 def reach(model: str) -> None:
