@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, paper, or a YAML file.")]
+Name = Annotated[str, typer.Argument(help="smoke, laptop, desk, h100, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 
 
