@@ -6,7 +6,6 @@ import gc
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 STAMP_VARIABLE = "S1CORE_STAMP"
 """Names a word that is written across every figure (see `s1lab.figures.display`)."""
-
-CPU_BUILD = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-"""What vLLM without a GPU is told: the engine in this process, its threads on any core."""
 
 Say = Callable[[str], None]
 
@@ -84,12 +80,7 @@ class Lab:
         self.release()
         profile = self.profile
         options: dict[str, Any] = {"device": "cpu"}  # where hf gives the same bytes everywhere
-        name = profile.engine
-        if name == "vllm" and not profile.gpus:
-            for variable, value in CPU_BUILD.items():
-                os.environ.setdefault(variable, value)
-            name = name if find_spec("vllm") else "hf"
-        if name == "vllm":
+        if profile.engine == "vllm":
             options = {**profile.engine_options, "seed": profile.seed}
             for arm in profile.released.values():
                 if arm["model"] == str(model):
@@ -98,7 +89,7 @@ class Lab:
             import torch
 
             torch.set_num_threads(profile.threads)
-        engine = open_engine(name, model, batch_size=profile.batch_size, **options)
+        engine = open_engine(profile.engine, model, batch_size=profile.batch_size, **options)
         self._engine = str(model), engine
         return engine
 

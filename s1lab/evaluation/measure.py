@@ -72,9 +72,8 @@ def resume(
 def asked(condition: Condition, tokenizer: Any, engine: str) -> dict[str, Any]:
     """What `forcing.generate` needs for a condition beyond its budget (Appendix E.1)."""
     options: dict[str, Any] = {"thinking": condition.thinking}
-    plain = not condition.thinking and not condition.temperature
-    if engine == "vllm" and (condition.counts_steps or plain):
-        options["native"] = False  # its own loop steps plain budgets only, and nothing is forced
+    if engine == "vllm" and (condition.counts_steps or not condition.thinking):
+        options["native"] = False  # its own loop steps plain budgets only
     if condition.instruct:
         how, amount = condition.instruct
         prompt = getattr(controls, {"tokens": "token", "steps": "step"}.get(how, how) + "_prompt")

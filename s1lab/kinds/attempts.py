@@ -54,8 +54,6 @@ def step(lab: Lab, asked: str, part: int) -> Step:
         options = {n: settings[n] for n in ("system", "temperature")}
         options |= {"seed": profile.seed + 1000 * number, "thinking": False}
         budget = Budget(0, max_answer=settings["max_answer"])
-        if profile.engine == "vllm" and not sampled:
-            options["native"] = False
         resume(
             run,
             lab.backend(profile.model),
