@@ -8,11 +8,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from s1core.backends import SamplingParams, open_engine
+from s1core.backends import SamplingParams, hf, open_engine
+from s1core.backends.hf import HFBackend
 from s1core.backends.packed import Packed
+from s1core.backends.sampling import choose
 from s1core.errors import InputError
 from s1core.grading import grade_text
 from s1core.records import Problem, question_key
@@ -90,6 +93,32 @@ def test_packed_matrices_give_the_same_tokens(tmp_path):
     )
     prompts, params = [[5, 6, 7], [8, 9]], [SamplingParams(40, t, 1.0, 3) for t in (0.0, 1.0)]
     assert engine.complete(prompts, params) == plain.complete(prompts, params)
+
+
+def test_prompts_read_in_groups_give_the_same_tokens(tiny_model, tiny_tokenizer, monkeypatch):
+    engine = HFBackend(tiny_model, tiny_tokenizer, batch_size=16)
+    prompts = [[*range(5, 5 + n), 9] for n in (3, 20, 3, 11, 2, 17, 8)] + [[7, 7]] * 2
+    params = [SamplingParams(12, 0.0)] * len(prompts)
+    whole = engine.complete(prompts, params)
+    monkeypatch.setattr(hf, "_AT_ONCE", 0)
+    monkeypatch.setattr(hf, "_GROUP", 44)
+    assert engine.complete(prompts, params) == whole
+
+
+def test_a_bf16_draw_is_the_draw_of_the_whole_distribution():
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.randn(50, 1536, generator=generator) * 3).bfloat16()
+    logits[:, 1::3] = -torch.inf
+    heat, one = np.full(50, 0.7), np.ones(50)
+    for place in (0.0, 0.3, 0.9999999999999999):
+        drawn = choose(logits, heat, one, np.full(50, place))
+        weights = (logits.double() / 0.7).softmax(-1)
+        below = weights.cumsum(-1).gather(-1, drawn[:, None])[:, 0]
+        chosen = weights.gather(-1, drawn[:, None])[:, 0]
+        assert (chosen > 0).all() and (below > place - 1e-6).all()
+        assert (below - chosen < place + 1e-6).all()
+    ties = torch.zeros(3, 9).bfloat16()
+    assert choose(ties, np.zeros(3), np.ones(3), np.zeros(3)).tolist() == [0, 0, 0]
 
 
 def test_the_plan_fits_a_night_and_counts_what_is_left(tmp_path, monkeypatch):
