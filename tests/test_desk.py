@@ -201,7 +201,9 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
         e.trace.attempt == f"Final Answer: \\boxed{{{e.problem.answer}}}"
         for e in pipeline.examples()
     )
-    assert (pipeline.checkpoint().path / "sft" / "final" / "model.safetensors").is_file()
+    trained = pipeline.checkpoint()
+    weights_file = trained.path / "sft" / "final" / "model.safetensors"
+    assert trained.summary()["weights"]["model.safetensors"] == sha256(weights_file)
     assert pipeline.run(direct(pipeline.profile)[0]).summary()["generations"] == 4
     for step in steps(pipeline, "sample 1"):  # as a killed process leaves it
         path, before = step.run.path / "results.jsonl", step.run.read_table("grades.csv")

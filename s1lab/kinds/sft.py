@@ -9,6 +9,7 @@ from typing import Any
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.records import Example
 from s1lab import experiments
+from s1lab.data.mirror import sha256
 from s1lab.data.sources import SUBSETS
 from s1lab.experiments import Training
 from s1lab.kinds import curation
@@ -103,4 +104,7 @@ def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> di
         result = train(base, tokenizer, examples, config, out, progress=lab.progress)
     run.write_records("log.jsonl", result.log)
     facts = {name: getattr(result, name) for name in ("steps", "tokens", "supervised_tokens")}
+    if profile.one_training:  # of weights that nobody commits
+        digests = {path.name: sha256(path) for path in sorted(result.path.glob("*.safetensors"))}
+        facts["weights"] = {"base": profile.model, **digests}
     return {**facts, "examples": len(examples), "encoding": result.data}
