@@ -103,6 +103,6 @@ def sorted_like(asked: list[Problem], made: Iterator[Generation]) -> list[Genera
 
 
 def _part(lab: Lab, part: int) -> list[Problem]:
-    """A part of the pool, every question once."""
+    """A part of the pool, every question once; the shortest first, for blocks of about one length."""
     pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
-    return pool[part :: lab.profile.attempts.parts]
+    return sorted(pool[part :: lab.profile.attempts.parts], key=lambda one: len(one.question))
