@@ -134,18 +134,17 @@ class Attempts(_Ranged):
     """How the model to be trained is asked the questions of the pool: it is grader and teacher.
 
     Attributes:
-        number, reasoning: system prompts for the number alone (the smaller grader) and for a
-            solution (the larger one), both greedy; the latter is how a base model is asked.
-        max_number, max_tokens: longest answers to them.
-        rounds: further solutions, sampled at `temperature`, of what has none that is right yet.
+        reasoning: the system prompt; also how a base model is asked in its own words.
+        max_tokens: longest solution.
+        rounds: further solutions at most, sampled at `temperature`, of what has none right yet;
+            none more once `enough` questions that were hard have one.
         parts: pieces of the pool, each a run of its own, that processes share.
     """
 
-    number: str = ""
     reasoning: str = ""
-    max_number: Count = 16
-    max_tokens: Count = 384
-    rounds: Waits = 2
+    max_tokens: Count = 320
+    rounds: Waits = 4
+    enough: Count = 1300
     temperature: Temperature = 0.8
     parts: Processes = 8
 

@@ -157,14 +157,7 @@ def tiny(root, rows) -> Pipeline:
     """The profile over a tiny random model and these questions, from an empty store."""
     sizes = {"benchmarks": ["GSM8K"], "questions": 4, "limits": {}, "max_thinking": 24}
     sizes |= {"max_answer": 12, "budgets": [8], "waits": [1]}
-    how = {
-        "max_number": 8,
-        "max_tokens": 48,
-        "rounds": 1,
-        "parts": 2,
-        "number": "a",
-        "reasoning": "b",
-    }
+    how = {"max_tokens": 48, "rounds": 3, "enough": 3, "parts": 2, "reasoning": "b"}
     changes = {"model": str(root / "model"), "engine": "hf", "selected": 2, "batch_size": 4}
     changes |= {"evaluation": sizes, "attempts": how, "rates": {}, "pool_size": len(rows)}
     changes["sft"] = {"checkpoint_every": 1}
@@ -191,6 +184,10 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
         found = grade_text(Problem(row["question"], "990"), said[question_key(row["question"])])
         row["answer"] = f"<<1+1=2>> #### {found.extracted or 991}"
     pipeline = tiny(tmp_path, rows)
+    counts = [
+        sum(s.make().summary()["asked"] for s in steps(pipeline, f"sample {n}")) for n in (1, 2, 3)
+    ]
+    assert counts[0] > 2 and counts[2] == 0  # there were enough
     funnel = {
         stage["name"]: stage for stage in pipeline.selection().read_json("funnel.json")["stages"]
     }

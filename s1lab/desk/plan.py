@@ -1,8 +1,9 @@
 """What a profile without a GPU takes in hours, by rates that were measured, and what it lacks.
 
 A profile's `rates` are tokens per second of one process (`read` a prompt, `sample`, `train`), the
-expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the share
-of solutions that are `right`, and the gigabytes of memory that all of it takes at once (`memory`).
+expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the shares
+of solutions that are `right` (greedy) and `sampled` (of the questions that are left), and the
+gigabytes of `memory` that all of it takes at once.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ def seconds(profile: Profile, step: Step, trained: int) -> float:
         return trained / rates["train"]
     if step.run.kind != "attempts":
         return 60.0
-    name, how = step.run.settings["round"], profile.attempts
-    later = 0 if name in GREEDY else int(name.split()[-1])
-    count = profile.pool_size / how.parts * (1 - rates["right"]) ** (later and 1)
-    tokens = how.max_number if name == "number" else rates["direct"]
-    return count * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
+    count = profile.pool_size / profile.attempts.parts
+    if (name := step.run.settings["round"]) != GREEDY:
+        hard, again = count * (1 - rates["right"]), int(name.split()[-1]) - 1
+        had = hard * rates["sampled"] * again  # at most `enough` are wanted of all parts
+        wanted = profile.attempts.enough / profile.attempts.parts
+        count = 0 if had >= wanted else hard - had
+    return count * (rates["prompt"] / rates["read"] + rates["direct"] / rates["sample"])
 
 
 def hours(profile: Profile, left: list[tuple[Step, float]]) -> float:

@@ -52,15 +52,17 @@ def material(
     selected: int,
 ) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """What selection works on: the pool with its traces, annotated with what the rows of the
-    difficulty run say of each key (`small`, `large`: "0" or "1"); the questions of the benchmarks;
-    the paper's settings, with no source that is taken whole."""
+    difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
+    of the benchmarks; the paper's settings, with no source that is taken whole."""
     candidates = []
     for problem in pool:
         known = replace(problem, domain=domain(problem))
         made = trace(problem, attempts[problem.key], model)
         example = Example(known, made or Trace("", "", model))
         length = len(tokenizer(example.trace.thinking, add_special_tokens=False).input_ids)
-        verdicts = (solved[problem.key][name] == "1" for name in ("small", "large"))
-        candidates.append(Candidate(example, length, *verdicts, made is not None or None))
+        verdicts = None, solved[problem.key]["large"] == "1", made is not None or None
+        candidates.append(Candidate(example, length, *verdicts))
     diversity = DiversityConfig(target=selected, correct_sources=(), long_sources=())
-    return candidates, BenchmarkIndex(held_out), SelectionConfig(diversity=diversity)
+    required = ("domain", "large_correct", "trace_correct")
+    config = SelectionConfig(required=required, diversity=diversity)
+    return candidates, BenchmarkIndex(held_out), config

@@ -69,14 +69,9 @@ def _attempted(lab: Lab) -> Step:
         for one in made:
             asked = one.run.settings["round"]
             for key, status in attempts.grades(one.make()):
-                row = rows.setdefault(
-                    key, {"problem_key": key, "small": 0, "large": 0, "right": ""}
-                )
-                right = status == "correct"
-                if asked in attempts.GREEDY:
-                    row["small" if asked == "number" else "large"] = int(right)
-                if right and asked != "number":
-                    row["right"] = row["right"] or asked
+                row = rows.setdefault(key, {"problem_key": key, "large": 0, "right": ""})
+                if status == "correct":
+                    row |= {"large": int(asked == attempts.GREEDY), "right": asked}
         run.write_table("solved.csv", rows.values())
 
     settings = {"pool": lab.profile.pool, "attempts": [one.run.id for one in made]}
