@@ -43,7 +43,7 @@ help: ## List the targets and the settings
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort \
 	    | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "  PROFILE=$(PROFILE)   smoke, laptop, h100, box or paper"
+	@echo "  PROFILE=$(PROFILE)   smoke, laptop, desk, h100, box or paper"
 	@echo "  SEED=$(SEED)           another seed: its runs and its book are kept apart"
 	@echo "  TORCH_INDEX=     PyTorch's CPU wheel index (pytorch.org), for Linux without an NVIDIA GPU"
 
@@ -119,6 +119,7 @@ accept: setup ## Copy the finished results of PROFILE to results/, to be committ
 # ----------------------------------------------------------------------------- large profiles
 
 fetch: setup ## Bring everything that PROFILE reads into the folder mirror/ (resumes)
+	@[ "$(PROFILE)" != desk ] || $(PY) -m pip install -qq --disable-pip-version-check gguf==0.19.0
 	$(S1LAB) fetch $(PROFILE)
 
 preflight: setup ## Check in two minutes what would stop PROFILE later, its engine included

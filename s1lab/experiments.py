@@ -90,6 +90,8 @@ def condition(
     for name in ("max_thinking", "num_ignore", "ignore_str"):
         if name in fields:
             budget[name] = fields.pop(name)
+    if not fields.get("thinking", True) and profile.attempts.reasoning:
+        budget["max_answer"] = profile.attempts.max_tokens  # the solution is in the answer
     fields = {"temperature": asked.temperature, **fields}
     fields["samples"] = fields.get("samples") or asked.samples
     return Condition(label, kind, benchmark or asked.benchmarks[0], Budget(**budget), **fields)
@@ -203,6 +205,14 @@ def voting(profile: Profile) -> Conditions:
     )
 
 
+def direct(profile: Profile, benchmark: str | None = None) -> Conditions:
+    """The base model asked for its solution in its own words, where the profile says how."""
+    if not profile.attempts.reasoning:
+        return ()
+    fields: dict[str, Any] = {"benchmark": benchmark, "training": None, "thinking": False}
+    return (condition(profile, "base model, asked directly", "direct", **fields),)
+
+
 def arms(profile: Profile) -> Conditions:
     """Forcing without fine-tuning, and fine-tuning without forcing: two by two."""
     found = []
@@ -246,6 +256,7 @@ EXPERIMENTS = (
     Experiment("class-conditional control", "Tables 3 and 14", class_conditional),
     Experiment("parallel scaling", "Figures 4b, 6 and 7", voting),
     Experiment("forcing without fine-tuning", "Section 4.2", arms),
+    Experiment("base model", "Section 4.2", direct, per_benchmark=True),
     Experiment("released checkpoints", "Figure 1, Tables 1 and 5", released, per_benchmark=True),
 )
 
@@ -255,7 +266,7 @@ def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
     under different labels."""
     every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks or ()
     for experiment in EXPERIMENTS:
-        whole = not ablated or experiment.conditions in (curve, released)
+        whole = not ablated or experiment.conditions in (curve, direct, released)
         places = [{"benchmark": b} for b in every if whole or b in ablated]
         for place in places if experiment.per_benchmark else [{}]:
             yield from ((experiment, c) for c in experiment.conditions(profile, **place))

@@ -71,7 +71,7 @@ class Lab:
 
     def problems(self, benchmark: str) -> list[Problem]:
         """The questions of a benchmark that the profile asks for, in a fixed order."""
-        return benchmarks.load(benchmark, limit=self.profile.evaluation.questions)
+        return benchmarks.load(benchmark, limit=self.profile.evaluation.questions_of(benchmark))
 
     def backend(self, model: str | Path) -> Backend:
         """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.

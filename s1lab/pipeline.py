@@ -70,4 +70,6 @@ class Pipeline(Lab):
         for kind in KINDS:
             for experiment, step in kind.listed(self):
                 add(found, step, experiment)
+        if self.profile.one_training:  # the chain of fine-tunings begins as early as it can
+            return sorted(found.values(), key=lambda step: step.condition is not None)
         return list(found.values())

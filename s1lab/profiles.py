@@ -63,6 +63,7 @@ class Evaluation(_Ranged):
 
     Attributes:
         questions: how many of each benchmark's; None takes all.
+        limits: how many of single benchmarks instead, by name.
         samples, temperature: generations per question; 0 is greedy, as in the paper.
         max_thinking, max_answer: tokens where no budget is imposed.
         budgets: values of `max_thinking` for the scaling curve (Figure 1).
@@ -77,6 +78,11 @@ class Evaluation(_Ranged):
     max_answer: Count
     budgets: tuple[Tokens, ...]
     waits: tuple[Waits, ...]
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def questions_of(self, name: str) -> int | None:
+        """How many questions of a benchmark are asked; None: all."""
+        return self.limits.get(name, self.questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,26 @@ class Methods(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts(_Ranged):
+    """How the model to be trained is asked the questions of the pool: it is grader and teacher.
+
+    Attributes:
+        reasoning: the system prompt; also how a base model is asked in its own words.
+        max_tokens: longest solution.
+        rounds: further solutions at most, sampled at `temperature`, of what has none right yet;
+            none more once `enough` questions that were hard have one.
+        parts: pieces of the pool, each a run of its own, that processes share.
+    """
+
+    reasoning: str = ""
+    max_tokens: Count = 320
+    rounds: Waits = 4
+    enough: Count = 1300
+    temperature: Temperature = 0.8
+    parts: Processes = 8
+
+
+@dataclass(frozen=True, slots=True)
 class Profile(_Ranged):
     """One scale of the reproduction.
 
@@ -138,6 +164,8 @@ class Profile(_Ranged):
         engine, engine_options: what generates, `hf` or `vllm`, and further arguments of it.
         threads: CPU threads; results are identical to the bit only for equal numbers.
         jobs, processes: processes that `reproduce` starts; that fine-tune together.
+        one_training: memory holds one fine-tuning at a time, in a process of its own.
+        rates: measured tokens per second of one process, and expected tokens (`s1lab.desk.plan`).
         gpus, gpu_memory: NVIDIA GPUs that the profile is for, and GiB that each must have.
         released: checkpoints that are sampled from as they were released, by name: their `model`,
             `budgets`, `waits`, and `engine_options` of their own.
@@ -158,12 +186,15 @@ class Profile(_Ranged):
     sft: Mapping[str, Any] = field(default_factory=dict)
     ablations: Ablations = field(default_factory=Ablations)
     methods: Methods = field(default_factory=Methods)
+    attempts: Attempts = field(default_factory=Attempts)
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curation: str = ""
     engine: str = "hf"
     batch_size: Count = 256
     threads: Processes | None = None
     jobs: Processes = 1
+    one_training: bool = False
+    rates: Mapping[str, Any] = field(default_factory=dict)
     gpus: Waits = 0
     gpu_memory: Annotated[float, 0, 100_000] = 80
     processes: Processes = 1
@@ -177,6 +208,11 @@ class Profile(_Ranged):
             raise InputError(f"a profile's name is letters, digits, - and _, not {self.name!r:.40}")
         _Ranged.__post_init__(self)
         _check_values(self)
+
+    @property
+    def curates(self) -> bool:
+        """Whether its examples are selected here from a raw pool."""
+        return self.pool == "pocket" or bool(self.attempts.reasoning)
 
     def without(self, missing: Collection[str]) -> Profile:
         """The same profile without what cannot be had: data sets and models, by name."""
@@ -258,6 +294,10 @@ def _check_values(profile: Profile) -> None:
     ):
         if wrong := [value for value in values if value not in known]:
             raise InputError(f"{name}: no {wrong[0]!r}; pick from {', '.join(known)}")
+    for name, count in profile.evaluation.limits.items():
+        check_number(f"evaluation.limits.{benchmark(name).name}", count, 1, 10_000_000)
+    for name, rate in profile.rates.items():
+        check_number(f"rates.{name}", rate, 1e-9, 1e9, whole=False)
     if not profile.evaluation.benchmarks:
         raise InputError("evaluation.benchmarks is empty: there is nothing to measure")
     if profile.pool != "pocket":

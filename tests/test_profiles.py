@@ -35,7 +35,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     section, _, name = path.rpartition(".")
     if not section:
         return {**SMOKE, name: value}
-    return {**SMOKE, section: {**SMOKE[section], name: value}}
+    return {**SMOKE, section: {**SMOKE.get(section, {}), name: value}}
+
+
+KINDS = ("Profile", "Evaluation", "Ablations", "Methods", "Attempts")
 
 
 def numbers() -> list[tuple[str, Any, bool]]:
@@ -43,6 +46,7 @@ def numbers() -> list[tuple[str, Any, bool]]:
     found = []
     sections = {"": profiles.Profile, "evaluation.": profiles.Evaluation}
     sections |= {"ablations.": profiles.Ablations, "methods.": profiles.Methods}
+    sections |= {"attempts.": profiles.Attempts}
     for prefix, kind in sections.items():
         for field in dataclasses.fields(kind):
             hint = profiles.get_type_hints(kind, include_extras=True)[field.name]
@@ -54,11 +58,11 @@ def numbers() -> list[tuple[str, Any, bool]]:
 def test_every_number_of_a_profile_declares_its_range() -> None:
     declared = {path for path, _, _ in numbers()}
     plain = set()
-    for kind in (profiles.Profile, profiles.Evaluation, profiles.Ablations, profiles.Methods):
+    for kind in (getattr(profiles, name) for name in KINDS):
         for name, hint in profiles.get_type_hints(kind).items():
             if any(one in str(hint) for one in ("int", "float")):
                 plain.add(name)
-    assert {path.rpartition(".")[2] for path in declared} == plain and len(declared) == 25
+    assert {path.rpartition(".")[2] for path in declared} == plain and len(declared) == 30
 
 
 @pytest.mark.parametrize("path, limits, many", numbers(), ids=lambda value: str(value)[:24])

@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 from s1core.architectures import check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
 from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
+from s1core.backends.packed import pack
 from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -57,7 +58,9 @@ class HFBackend:
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
         _usable(device)
-        return cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
+        made = cls(load_model(path, dtype=dtype), load_tokenizer(path), device=device, **kwargs)
+        pack(made.model)
+        return made
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
@@ -168,31 +171,49 @@ class _Batch:
             logits = self._forward(step)
 
     def _prefill(self) -> torch.Tensor:
-        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]."""
-        index = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, self.prompts)))}
-        ids = pad_sequence([torch.tensor(p) for p in index], True, -1, "left").to(self.device)
+        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary].
+
+        Many long prompts are read in groups of about one length, which saves padding and memory.
+        """
+        distinct = list(dict.fromkeys(map(tuple, self.prompts)))
+        self.width = max(map(len, distinct))
+        if grouped := len(distinct) * self.width > _AT_ONCE:
+            distinct.sort(key=len)
+        ids = pad_sequence([torch.tensor(p) for p in distinct], True, -1, "left").to(self.device)
+        real = ids >= 0
+        size = max(1, _GROUP // self.width) if grouped else len(distinct)
+        parts = [self._read(ids[first : first + size]) for first in range(0, len(ids), size)]
+        self.cache, logits = parts[0][0], torch.cat([part[1] for part in parts])
+        if len(parts) > 1:
+            for layer, *others in zip(*(cache.layers for cache, _ in parts), strict=True):
+                layer.join_rows(others, self.width)
+        index = {prompt: i for i, prompt in enumerate(distinct)}
+        rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
+        if len(parts) > 1 or len(distinct) < len(self.prompts):
+            for layer in self.cache.layers:
+                layer.repeat_rows(rows)
+        self.position = real.sum(-1)[rows]
+        self.mask = None if bool(real.all()) else real[rows]
+        return logits[rows]
+
+    def _read(self, ids: torch.Tensor) -> tuple[Cache, torch.Tensor]:
+        """The cache and the logits after prompts, left-padded with -1 to one width or more."""
+        ids = ids[:, int((ids < 0).sum(-1).min()) :]
         real, mask = ids >= 0, None
-        self.width = ids.shape[1]
-        if padded := not bool(real.all()):
-            itself = torch.eye(self.width, dtype=torch.bool, device=self.device)
+        if not bool(real.all()):
+            itself = torch.eye(ids.shape[1], dtype=torch.bool, device=self.device)
             causal = torch.ones_like(itself).tril()
             # A padding position sees itself: a row without any visible key would give NaN.
             mask = ((causal & real[:, None, :]) | itself)[:, None]
         layers = self.backend.model.config.num_hidden_layers
-        self.cache = Cache(layers=[GrowingLayer() for _ in range(layers)])
+        cache = Cache(layers=[GrowingLayer() for _ in range(layers)])
         logits = self.backend.logits(
             mask,
             input_ids=ids.clamp(min=0),
             position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
-            past_key_values=self.cache,
+            past_key_values=cache,
         )
-        rows = torch.tensor([index[tuple(p)] for p in self.prompts], device=self.device)
-        if len(index) < len(self.prompts):
-            for layer in self.cache.layers:
-                layer.repeat_rows(rows)
-        self.position = real.sum(-1)[rows]
-        self.mask = real[rows] if padded else None
-        return logits[rows]
+        return cache, logits
 
     def _decide(self, logits: torch.Tensor, step: int) -> None:
         """Complete the tape's column of this step with sampled tokens."""
@@ -275,4 +296,6 @@ class _Batch:
         )
 
 
+_AT_ONCE, _GROUP = 1 << 15, 1 << 13
+"""Positions of all prompts up to which they are read at once; and of a group beyond that."""
 _PER_ROW = "temperature top_p seeds draws room suppress done unread stop_set tape position mask"

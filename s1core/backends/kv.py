@@ -6,11 +6,12 @@ length from the first token. This one hands out views of buffers that double.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -47,6 +48,17 @@ class GrowingLayer(DynamicLayer):
             states[targets] = states[sources]
         self._buffers = [buffer[:rows] for buffer in self._buffers]
         self.keys, self.values = self.keys[:rows], self.values[:rows]
+
+    def join_rows(self, others: Sequence[GrowingLayer], width: int) -> None:
+        """Take in the rows of others, each padded on its left to `width` tokens."""
+        parts = [(layer.keys, layer.values) for layer in (self, *others)]
+        pads = [(0, 0, width - keys.shape[2], 0) for keys, _ in parts]
+        self.keys, self.values = self._buffers = [
+            torch.cat([pad(part[i], by) for part, by in zip(parts, pads, strict=True)])
+            for i in (0, 1)
+        ]
+        for layer in others:
+            layer.keys = layer.values = layer._buffers = None
 
     def repeat_rows(self, rows: torch.Tensor) -> None:
         """Row i becomes what row `rows[i]` was: one prefill shared by several samples."""

@@ -50,15 +50,15 @@ class TrainingSet:
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import load_tokenizer, locate
+    from s1core.checkpoints import load_tokenizer
     from s1core.sft import SFTConfig
-    from s1lab.planning.shapes import ModelShape
+    from s1lab.planning.cost import shape_of
 
     run = pipeline.checkpoint(Training(name)).summary()
     passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
-    shape = ModelShape.of(locate(pipeline.profile.model))
+    shape = shape_of(pipeline.profile.model)
     flops = passes * shape.train_flops([round(run["tokens"] / passes)])
-    if pipeline.profile.pool == "pocket":
+    if pipeline.profile.curates:
         made = pipeline.selection(name).read_json("summary.json")
         count, domains = made["examples"], made["domains"]
         length, correct = made["mean_thinking_tokens"], made["correct_traces"] / count

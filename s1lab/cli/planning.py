@@ -77,6 +77,9 @@ def preflight(
 def fetch(
     profile: Name = "h100",
     to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
+    given: Annotated[
+        Path | None, typer.Option("--from", help="desk: a folder that has its weights or parts.")
+    ] = None,
     hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
 ) -> None:
     """Bring data sets and models at their revisions into one folder with checksums; resumes.
@@ -95,7 +98,7 @@ def fetch(
             echo(f"{files.fetch_authors(to)}: the authors' own logs")
         return
     chosen = profiles.load(profile)
-    there, missing = bring(chosen, to, note)
+    there, missing = bring(chosen, to, note, given or "")
     for name, reason in sorted(missing.items()):
         echo(f"missing  {name}: {reason}")
     echo(f"{to}: {len(there)} there, {len(missing)} missing")

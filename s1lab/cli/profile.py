@@ -22,7 +22,7 @@ app = typer.Typer()
 CONDITIONS = 128
 """Conditions of one checkpoint that a server is asked at one time."""
 
-Name = Annotated[str, typer.Argument(help="smoke, laptop, h100, box, paper, or a YAML file.")]
+Name = Annotated[str, typer.Argument(help="smoke, laptop, desk, h100, box, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 
 

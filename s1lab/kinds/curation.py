@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s1core.checkpoints import identify
+from s1core.checkpoints import identify, load_tokenizer
 from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
+from s1lab.kinds import attempts
 from s1lab.lab import Lab
 from s1lab.runs import Run
 from s1lab.steps import Step
 
 if TYPE_CHECKING:
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
+
+
+SHOWN = 12
+"""Examples with questions of others that are kept among the small files, for people to read."""
 
 
 def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
@@ -30,6 +35,8 @@ def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
 def difficulty(lab: Lab) -> Step:
     """Both graders are asked every question of the pool, directly; table `solved.csv`."""
     profile, asked = lab.profile, ("pool", "pool_size", "seed")
+    if profile.attempts.reasoning:
+        return _attempted(lab)
     settings = {
         **{name: getattr(profile, name) for name in asked},
         "graders": [identify(name) for name in profile.graders],
@@ -52,6 +59,25 @@ def difficulty(lab: Lab) -> Step:
     return lab.step("difficulty", settings, "difficulty of the pool", compute)
 
 
+def _attempted(lab: Lab) -> Step:
+    """The same where the model to be trained is the grader: `solved.csv` from its attempts, with
+    the round that first got a question right ("" for none)."""
+    made = tuple(attempts.every(lab))
+
+    def compute(run: Run) -> None:
+        rows: dict[str, dict[str, Any]] = {}
+        for one in made:
+            asked = one.run.settings["round"]
+            for key, status in attempts.grades(one.make()):
+                row = rows.setdefault(key, {"problem_key": key, "large": 0, "right": ""})
+                if status == "correct":
+                    row |= {"large": int(asked == attempts.GREEDY), "right": asked}
+        run.write_table("solved.csv", rows.values())
+
+    settings = {"pool": lab.profile.pool, "attempts": [one.run.id for one in made]}
+    return lab.step("difficulty", settings, "difficulty of the pool", compute, needs=made)
+
+
 def selection(lab: Lab, subset: str = "s1") -> Step:
     """The examples that are selected; `subset` is "s1" or a baseline of Table 2."""
     graded, selected, seed = difficulty(lab), lab.profile.selected, lab.profile.seed
@@ -70,8 +96,9 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             clean, _, _ = selection.curate(candidates, index, config)
             chosen = BASELINES[subset](clean, selected, rng)
         kept = [candidate.example for candidate in chosen]
-        if subset == "s1":
-            run.write_records("examples.jsonl", kept)  # for people to read
+        if subset == "s1":  # for people to read: of real questions a few
+            shown = kept if lab.profile.pool == "pocket" else kept[:SHOWN]
+            run.write_records("examples.jsonl", shown)
         write_jsonl(run.path / "examples.jsonl", kept)
         keys = "\n".join(example.problem.key for example in kept)
         facts = {
@@ -79,6 +106,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             "domains": len({c.domain for c in chosen}),
             "mean_thinking_tokens": float(np.mean([c.thinking_tokens for c in chosen])),
             "correct_traces": sum(bool(c.trace_correct) for c in chosen),
+            **_mended(lab, kept),
             "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
         }
         run.write_json("summary.json", facts)
@@ -86,17 +114,46 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
 
 
+def _mended(lab: Lab, kept: list[Example]) -> dict[str, int]:
+    """How many traces of the model's own begin wrong and end right."""
+    if not lab.profile.attempts.reasoning:
+        return {}
+    from s1lab.desk.traces import TURN
+
+    return {"mended_traces": sum(TURN in example.trace.thinking for example in kept)}
+
+
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
+    if lab.profile.attempts.reasoning:
+        return _real_material(lab)
     from s1lab.pocket import pool
 
     solved = difficulty(lab).make().read_table("solved.csv")
     return pool.material(_pool(lab), solved, lab.profile.selected)
 
 
+def _real_material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+    from s1lab.data import benchmark_questions, problems
+    from s1lab.desk import traces
+
+    profile = lab.profile
+    rows = {row["problem_key"]: row for row in difficulty(lab).make().read_table("solved.csv")}
+    tokenizer = load_tokenizer(profile.model)
+    return traces.material(
+        problems(profile.pool),
+        attempts.solutions(lab),
+        rows,
+        benchmark_questions(profile.evaluation.benchmarks),
+        tokenizer,
+        lab.model_id,
+        profile.selected,
+    )
+
+
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:
     """The training examples of a subset, in the order of selection."""
-    if lab.profile.pool != "pocket":
+    if not lab.profile.curates:
         from s1lab.data import examples as released
 
         return released(SUBSETS.get(subset, lab.profile.pool))

@@ -38,7 +38,7 @@ def step(lab: Lab, condition: Condition) -> Step:
         **{n: getattr(condition, n) for n in ("benchmark", "samples", "temperature")},
         **{n: getattr(lab.profile, n) for n in ("seed", "batch_size")},
         "checkpoint": checkpoint,
-        "questions": lab.profile.evaluation.questions,
+        "questions": lab.profile.evaluation.questions_of(condition.benchmark),
         "budget": asdict(condition.budget),
     }
     if condition.instruct:
@@ -47,19 +47,21 @@ def step(lab: Lab, condition: Condition) -> Step:
         settings["steps"] = condition.steps or UNLIMITED
     if not condition.thinking:
         settings["thinking"] = False
+        if lab.profile.attempts.reasoning:
+            settings["system"] = lab.profile.attempts.reasoning
     about = {"needs": needs, "training": condition.training, "condition": condition}
     label = f"{condition.benchmark}, {condition.label}"
-    made = partial(_generate, lab, condition)
+    made = partial(_generate, lab, condition, settings.get("system"))
     return lab.step("generate", settings, label, made, **about)
 
 
-def _generate(lab: Lab, condition: Condition, run: Run) -> dict[str, Any]:
+def _generate(lab: Lab, condition: Condition, system: str | None, run: Run) -> dict[str, Any]:
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
     model = sft.model(lab, condition.training)
     settings: dict[str, Any] = {"samples": condition.samples, "temperature": condition.temperature}
     settings |= {"seed": lab.profile.seed, "template": lab.profile.template}
-    settings["progress"] = lab.progress
+    settings |= {"progress": lab.progress, "system": system}
     for left in reversed(range(STARTS)):
         backend = lab.backend(model)
         try:

@@ -29,10 +29,11 @@ PATIENCE = 3600.0  # seconds in which a server must have started: 64 GB may come
 LONGEST = 6 * 3600.0  # seconds that one request may take
 
 
-def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
+def torchrun(processes: int, program: Sequence[str], threads: int | None) -> list[list[str]]:
     """The command of each node that runs `python PROGRAM` in so many processes in all."""
     if processes == 1:
-        return [[sys.executable, *program]]
+        told = ["env", f"OMP_NUM_THREADS={threads}"] if threads else []
+        return [[*told, sys.executable, *program]]
     count = nodes()
     each = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
     each.append(str(processes // count))
@@ -43,9 +44,9 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
     return [[*each, "--nnodes", str(count), *meet, *program]] * count
 
 
-def run(processes: int, program: Sequence[str], wanted: Path) -> None:
+def run(processes: int, program: Sequence[str], wanted: Path, threads: int | None = None) -> None:
     """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
-    commands = torchrun(processes, program)
+    commands = torchrun(processes, program, threads)
     process = start(commands)
     try:
         status = process.wait()
@@ -59,13 +60,19 @@ def run(processes: int, program: Sequence[str], wanted: Path) -> None:
 
 
 def spawn(
-    model: str, examples: Sequence[Example], config: SFTConfig, out: str | Path, processes: int
+    model: str,
+    examples: Sequence[Example],
+    config: SFTConfig,
+    out: str | Path,
+    processes: int,
+    threads: int | None = None,
 ) -> TrainResult:
     """As `s1core.sft.train`, in processes of their own, which give back all memory of their GPUs.
 
     Args:
         model: folder of a transformers checkpoint.
         processes: how many, over all nodes.
+        threads: CPU threads of a single one, where bits depend on the number.
 
     Raises:
         RunError: training failed; the same call resumes what was stopped.
@@ -77,7 +84,7 @@ def spawn(
     write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
     program = ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
     program += ["--config", str(settings), "--output", str(out)]
-    run(processes, program, out / "final")
+    run(processes, program, out / "final", threads)
     # A finished run is not repeated: this reads back what it left.
     return train(model, load_tokenizer(model), examples, config, out, device="cpu")
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.records import Example
+from s1lab import experiments
+from s1lab.data.mirror import sha256
 from s1lab.data.sources import SUBSETS
 from s1lab.experiments import Training
 from s1lab.kinds import curation
@@ -18,10 +20,13 @@ from s1lab.steps import Step
 
 def step(lab: Lab, training: Training) -> Step:
     """The base model fine-tuned; the model is in `sft/final`, the log public as `log.jsonl`."""
-    data, needs = SUBSETS.get(training.subset, lab.profile.pool), ()
-    if lab.profile.pool == "pocket":
+    data = SUBSETS.get(training.subset, lab.profile.pool)
+    needs: tuple[Step, ...] = ()
+    if lab.profile.curates:
         needs = (curation.selection(lab, training.subset),)
         data = needs[0].run.id
+    if lab.profile.one_training and (before := _before(lab, training)):
+        needs += (step(lab, before),)
     settings = {
         "model": lab.model_id,
         "data": data,
@@ -32,6 +37,17 @@ def step(lab: Lab, training: Training) -> Step:
         settings["control"] = training.control
     label, made = f"fine-tuning, {training.label}", partial(_train, lab, training, settings["sft"])
     return lab.step("sft", settings, label, made, needs=needs, training=training)
+
+
+def _before(lab: Lab, training: Training) -> Training | None:
+    """The training that ends before this one begins, where memory holds one at a time."""
+    every = dict.fromkeys(c.training for _, c in experiments.conditions(lab.profile))
+    earlier: Training | None = None
+    for one in every:
+        if one == training:
+            break
+        earlier = one if one and not one.released else earlier
+    return earlier
 
 
 def model(lab: Lab, training: Training | None) -> str | Path:
@@ -78,8 +94,8 @@ def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> di
     examples = instructed(lab, training, tokenizer)
     config = SFTConfig(**recipe, template=profile.template)
     lab.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
-    if profile.gpus or profile.processes > 1 or profile.rehearsal:
-        result = spawn(base, examples, config, out, profile.processes)
+    if profile.gpus or profile.processes > 1 or profile.rehearsal or profile.one_training:
+        result = spawn(base, examples, config, out, profile.processes, profile.threads)
     else:
         import torch
 
@@ -88,4 +104,7 @@ def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> di
         result = train(base, tokenizer, examples, config, out, progress=lab.progress)
     run.write_records("log.jsonl", result.log)
     facts = {name: getattr(result, name) for name in ("steps", "tokens", "supervised_tokens")}
+    if profile.one_training:  # of weights that nobody commits
+        digests = {path.name: sha256(path) for path in sorted(result.path.glob("*.safetensors"))}
+        facts["weights"] = {"base": profile.model, **digests}
     return {**facts, "examples": len(examples), "encoding": result.data}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from s1core.errors import InputError, RunError
+from s1lab.desk import plan as desk
 from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
 from s1lab.planning import speeds
@@ -49,6 +50,7 @@ class Cost:
         gpus: that are rented while it runs.
         counted: training tokens were counted from the data, not assumed.
         speeds: what the seconds follow from: assumed, or measured where and when.
+        hours: wall hours that are left without a GPU, where the profile has rates for it.
     """
 
     steps: pd.DataFrame
@@ -57,6 +59,7 @@ class Cost:
     gpus: int
     counted: bool
     speeds: str
+    hours: float = 0.0
 
     @property
     def misfits(self) -> tuple[str, ...]:
@@ -99,10 +102,14 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
         elif gpus and step.training is not None:
             best, worst, memory, misfit = _training(counter, step, known)
             left = (0.0, 0.0) if done else (best, worst)
+        elif pipeline.profile.rates and not done:
+            left = (desk.seconds(pipeline.profile, step, tokens.trained),) * 2
         rows.append((step, step.experiments[0], done, *tokens, *left, memory, misfit))
     disk, downloads = _storage(pipeline, every)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    return Cost(table, disk, downloads, gpus, counter.counts, known.source)
+    table, wall = pd.DataFrame(rows, columns=COLUMNS), 0.0
+    if pipeline.profile.rates:
+        wall = desk.hours(pipeline.profile, list(zip(table.step, table.best, strict=True)))
+    return Cost(table, disk, downloads, gpus, counter.counts, known.source, wall)
 
 
 def _training(
@@ -227,6 +234,9 @@ def lines(found: Cost, price: float) -> list[str]:
             f"disk: {found.disk / 1e9:.0f} GB for the store, "
             f"{found.downloads / 1e9:.0f} GB of downloads",
         ]
+    elif found.hours:
+        text.append(f"wall time: {found.hours:.1f} hours on two cores with nothing else to do")
+        text.append(f"disk: {found.disk / 1e9:.0f} GB for the store")
     return text + [f"does not fit: {misfit}" for misfit in found.misfits]
 
 
@@ -254,6 +264,8 @@ def begin_with(
         InputError: the training set cannot be had.
     """
     profile = pipeline.profile
+    if profile.rates:
+        desk.refuse(pipeline, cost(pipeline, only, encodes=False).disk)
     if not profile.gpus and not profile.rehearsal:
         return pipeline
     if profile.gpus:

@@ -17,8 +17,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from s1core.checkpoints import SHIPPED, download, explained, in_mirror, locate, 
 from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data import benchmarks
-from s1lab.data.load import examples, hub_revision, hub_rows
+from s1lab.data.load import examples, hub_revision, hub_rows, problems
 from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
 from s1lab.data.sources import SUBSETS, source
+from s1lab.desk import weights
 from s1lab.profiles import Profile
 
 
@@ -58,6 +60,7 @@ def needs(profile: Profile) -> Needs:
     """
     subsets = [SUBSETS[name] for name in profile.ablations.subsets]
     training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
+    training = training[:1] if profile.curates else training
     asked = [*profile.evaluation.benchmarks, *profile.ablations.benchmarks]
     found = [benchmarks.benchmark(name) for name in asked]
     models = [str(m) for m in (profile.model, *(arm["model"] for arm in profile.released.values()))]
@@ -78,7 +81,7 @@ def find_missing(profile: Profile) -> dict[str, str]:
         InputError: the training set itself cannot be had: nothing can run.
     """
     wanted, missing = needs(profile), {}
-    readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, examples)
+    readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, rows_of)
     readers |= dict.fromkeys(wanted.benchmarks, benchmarks.load)
     readers |= dict.fromkeys(wanted.models[1:], reach)
     for name, read in readers.items():
@@ -89,6 +92,11 @@ def find_missing(profile: Profile) -> dict[str, str]:
                 raise
             missing[name] = str(error)
     return missing
+
+
+def rows_of(name: str) -> Sequence[Any]:
+    """The rows of what is trained on: examples, or the questions of a raw pool."""
+    return examples(name) if source(name).kind == "release" else problems(name)
 
 
 def reach(model: str) -> None:
@@ -112,9 +120,11 @@ def model_info(model: str, **options: Any) -> Any:
 
 
 def fetch(
-    profile: Profile, root: str | Path, say: Callable[[str], None]
+    profile: Profile, root: str | Path, say: Callable[[str], None], given: str | Path = ""
 ) -> tuple[list[str], dict[str, str]]:
     """Fetch every data set and model of a profile that the Hub gives out.
+
+    `given` is a folder that has the weights of the `desk` profile (see `s1lab.desk.weights`).
 
     Returns:
         What is there, checked; and what could not be had (gated, gone), with the reason, as
@@ -123,6 +133,8 @@ def fetch(
     root, wanted = Path(root), needs(profile)
     readers = dict.fromkeys(wanted.datasets, _dataset)
     readers |= {name: _model for name in wanted.models if not Path(name).exists()}
+    if weights.MODEL in readers:
+        readers[weights.MODEL] = partial(_gguf, given, say)
     there: list[str] = []
     missing: dict[str, str] = {}
     for name, bring in readers.items():
@@ -190,6 +202,11 @@ def _model(name: str, root: Path) -> str:
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
     write_atomically(folder / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])
     return f"{sum(p.stat().st_size for p in files) / 1e9:.1f} GB"
+
+
+def _gguf(given: str | Path, say: Callable[[str], None], name: str, root: Path) -> str:
+    """Make the checkpoint of the `desk` profile; returns what was done."""
+    return weights.make(inside(root / "models", name), given, say)
 
 
 def damaged(folder: Path) -> list[Path]:

@@ -24,10 +24,10 @@ from safetensors import SafetensorError, safe_open
 from s1core.checkpoints import in_mirror, split_revision
 from s1core.errors import InputError, S1Error
 from s1lab.data import benchmarks
-from s1lab.data.load import examples, hub_revision
+from s1lab.data.load import hub_revision
 from s1lab.data.sources import source
 from s1lab.planning import machine
-from s1lab.planning.fetch import CHECKSUMS, Needs, damaged, model_info, needs
+from s1lab.planning.fetch import CHECKSUMS, Needs, damaged, model_info, needs, rows_of
 from s1lab.planning.machine import Finding
 from s1lab.profiles import Profile
 from s1lab.rehearsal import contract
@@ -136,10 +136,10 @@ def check_datasets(profile: Profile, wanted: Needs) -> Iterator[Finding]:
                 text, fix = f"{len(benchmarks.load(name)):,} questions", ""
             elif entry.rows > LARGE and not mirrored:
                 text, fix = f"on the Hub at {hub_revision(entry)[:12]}, not read", ""
-            elif (found := len(examples(name))) == expected:
-                text, fix = f"{found:,} examples", ""
+            elif (found := len(rows_of(name))) == expected:
+                text, fix = f"{found:,} rows", ""
             else:
-                text = f"{found:,} examples where {expected:,} are expected"
+                text = f"{found:,} rows where {expected:,} are expected"
         except InputError as error:
             text = str(error)
         yield Finding(name, text, fix, optional=name not in wanted.essential)

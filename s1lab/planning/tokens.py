@@ -96,7 +96,7 @@ class Counter:
     def counts(self) -> bool:
         """Whether the examples are at hand, so that training tokens are counted, not assumed."""
         profile = self.pipeline.profile
-        if not self.encodes or profile.pool == "pocket":
+        if not self.encodes or profile.curates:
             return self.encodes and curation.selection(self.pipeline).run.is_finished
         tokenizer = Path(profile.model).exists() or in_mirror(profile.model) is not None
         return tokenizer and bool(os.environ.get("S1CORE_DATA_DIR"))
@@ -120,6 +120,8 @@ class Counter:
             with suppress(RunError):
                 examples = sft.instructed(self.pipeline, training, tokenizer)
                 return encode(examples, tokenizer, profile.template, 1 << 30).lengths
+        if length := profile.rates.get("example"):
+            return [round(length)] * profile.selected
         if profile.pool == "pocket":
             return [profile.sft["max_seq_len"] // 4] * profile.selected
         total = published()["table6"]["printed_total"]

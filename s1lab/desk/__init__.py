@@ -1,0 +1,1 @@
+"""A real model on real problems, overnight on two cores: its weights and its teacher."""

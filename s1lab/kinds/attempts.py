@@ -1,0 +1,116 @@
+"""The pool answered by the model that is to be trained: its grades, and the traces it learns from.
+
+Each round asks every part of the pool, so that processes share it and a killed one loses little.
+The first, "greedy", is the grader of Section 2.2. The others are samples of the questions that no
+solution so far got right: those are hard, and what is right at last is what one can learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any
+
+from s1core.forcing import Budget
+from s1core.records import Generation, Problem
+from s1lab.data.load import problems
+from s1lab.evaluation.measure import resume, tabulate
+from s1lab.lab import Lab
+from s1lab.runs import Run
+from s1lab.steps import Step
+
+GREEDY = "greedy"
+
+
+def rounds(lab: Lab) -> tuple[str, ...]:
+    """The names of the rounds, in order."""
+    return (GREEDY, *(f"sample {n}" for n in range(1, lab.profile.attempts.rounds + 1)))
+
+
+@cache  # a round needs all parts of those before it: they are made once, not once for each part
+def step(lab: Lab, asked: str, part: int) -> Step:
+    """One round over one part; table `grades.csv`, the texts are the run's records."""
+    profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
+    settings = {
+        "model": lab.model_id,
+        "pool": profile.pool,
+        "part": [part, how.parts],
+        "batch_size": profile.batch_size,
+        "system": how.reasoning,
+        "max_answer": how.max_tokens,
+        "temperature": how.temperature if number else 0.0,
+        "seed": profile.seed,
+        "round": asked,
+    }
+    if number > 1:
+        settings["enough"] = how.enough
+    # Whether there are enough is known when all parts are.
+    parts = range(how.parts) if number > 1 else [part] * min(number, 1)
+    needs = tuple(step(lab, one, other) for one in rounds(lab)[:number] for other in parts)
+
+    def compute(run: Run) -> dict[str, Any]:
+        right = [
+            (key, need.run.settings["round"])
+            for need in needs
+            for key, status in grades(need.make())
+            if status == "correct"
+        ]
+        wanted = [p for p in _part(lab, part) if p.key not in dict(right)]
+        if number > 1 and sum(name != GREEDY for _, name in right) >= how.enough:
+            wanted = []
+        lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
+        if wanted:
+            resume(
+                run,
+                lab.backend(profile.model),
+                wanted,
+                Budget(0, max_answer=how.max_tokens),
+                samples=1,
+                template=profile.template,
+                progress=lab.progress,
+                system=how.reasoning,
+                temperature=settings["temperature"],
+                seed=profile.seed + 1000 * number,
+                thinking=False,
+            )
+        table = tabulate(wanted, sorted_like(wanted, run.records(Generation)), "math")
+        names = ("problem_key", "status", "answer_tokens")
+        run.write_table("grades.csv", [{name: row[name] for name in names} for row in table])
+        return {"asked": len(wanted), "right": sum(row["status"] == "correct" for row in table)}
+
+    return lab.step(
+        "attempts", settings, f"attempts, {asked}, part {part + 1}", compute, needs=needs
+    )
+
+
+def every(lab: Lab) -> Iterator[Step]:
+    """All rounds over all parts, a round after the one before."""
+    for asked in rounds(lab):
+        yield from map(partial(step, lab, asked), range(lab.profile.attempts.parts))
+
+
+def grades(run: Run) -> list[tuple[str, str]]:
+    """Keys of questions and statuses of the answers of a finished run."""
+    return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
+
+
+def solutions(lab: Lab) -> dict[str, list[tuple[str, str]]]:
+    """By key, what the grader said of each solution of the pool's questions, and its text."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in every(lab):
+        said = dict(grades(run := one.make()))
+        for made in run.records(Generation):
+            found.setdefault(made.problem_key, []).append((said[made.problem_key], made.answer))
+    return found
+
+
+def sorted_like(asked: list[Problem], made: Iterator[Generation]) -> list[Generation]:
+    """Generations in the order of the questions."""
+    found = {generation.problem_key: generation for generation in made}
+    return [found[problem.key] for problem in asked]
+
+
+def _part(lab: Lab, part: int) -> list[Problem]:
+    """A part of the pool, each question once; shortest first, for blocks of about one length."""
+    pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
+    return sorted(pool[part :: lab.profile.attempts.parts], key=lambda one: len(one.question))
