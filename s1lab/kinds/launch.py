@@ -29,7 +29,7 @@ PATIENCE = 3600.0  # seconds in which a server must have started: 64 GB may come
 LONGEST = 6 * 3600.0  # seconds that one request may take
 
 
-def torchrun(processes: int, program: Sequence[str], threads: int | None) -> list[list[str]]:
+def torchrun(processes: int, program: Sequence[str], threads: int | None = None) -> list[list[str]]:
     """The command of each node that runs `python PROGRAM` in so many processes in all."""
     if processes == 1:
         told = ["env", f"OMP_NUM_THREADS={threads}"] if threads else []
