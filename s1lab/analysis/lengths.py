@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,9 +13,9 @@ import numpy as np
 from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
 from s1lab.audit.published import answered, published
-from s1lab.evaluation import Interval, crossed_interval, wilson
-from s1lab.evaluation.measure import Samples, read_samples
-from s1lab.evaluation.statistics import Array, newcombe
+from s1lab.evaluation import Interval, wilson
+from s1lab.evaluation.measure import MEASURES, Samples, difference, mean, read_samples
+from s1lab.evaluation.statistics import newcombe
 from s1lab.experiments import sequence_lengths
 
 if TYPE_CHECKING:
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from s1lab.runs import Run
 
 Row = dict[str, Any]
-
-MEASURES: dict[str, Callable[[Samples], Array]] = {
-    "accuracy": lambda samples: samples.correct,
-    "thinking_tokens": lambda samples: samples.thinking,
-    "cut_short": lambda samples: 1 - samples.ended,
-}
-"""What is read from graded generations; `cut_short` is thinking that did not end by itself."""
 
 
 class Stops(NamedTuple):
@@ -65,26 +58,17 @@ class Length:
         """How many there are, over questions, samples and seeds."""
         return sum(samples.correct.size for samples in self._samples)
 
-    def table(self, measure: str) -> Array:
-        """Question means, shape (questions, seeds), questions in order of key (see `MEASURES`)."""
-        return np.array([MEASURES[measure](samples).mean(axis=1) for samples in self._samples]).T
-
     def by_seed(self, measure: str) -> list[float]:
         """The mean over questions, for each seed."""
-        return self.table(measure).mean(axis=0).tolist()
+        return [float(MEASURES[measure](samples).mean()) for samples in self._samples]
 
     def interval(self, measure: str) -> Interval:
-        """Mean over questions and seeds, with its interval over both; Wilson's where all agree."""
-        found = crossed_interval(table := self.table(measure))
-        if measure == "thinking_tokens":
-            return found.within(0.0)
-        alike = np.ptp(table) == 0
-        return wilson(found.estimate * found.n, found.n) if alike else found.within(0.0, 1.0)
+        """A measure with its interval, over questions and seeds (see `measure.mean`)."""
+        return mean(self.runs, measure)
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
-        found = crossed_interval(self.table(measure) - other.table(measure))
-        return found if measure == "thinking_tokens" else found.within(-1.0, 1.0)
+        return difference(self.runs, other.runs, measure)
 
     def thinking_tokens(self) -> list[list[int]]:
         """Thinking tokens of every generation, one list for each seed."""
