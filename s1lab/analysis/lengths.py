@@ -12,7 +12,7 @@ import numpy as np
 
 from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
-from s1lab.audit.published import answered, published
+from s1lab.audit.published import answered, printed_accuracy, published
 from s1lab.evaluation import Interval, crossed_interval, wilson
 from s1lab.evaluation.measure import Samples, read_samples
 from s1lab.evaluation.statistics import Array, newcombe
@@ -155,7 +155,7 @@ def paper_rows() -> list[Row]:
     for benchmark, cells in table["rows"].items():
         for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True):
             row = {"benchmark": benchmark, "name": f"{tokens:,}", "thinking_tokens": thinking}
-            drawn.append(row | wilson(*answered(benchmark, percent)).row("accuracy"))
+            drawn.append(row | printed_accuracy(benchmark, percent).row("accuracy"))
     return drawn
 
 

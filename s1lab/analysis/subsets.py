@@ -12,7 +12,7 @@ import numpy as np
 from s1core.errors import InputError
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
-from s1lab.evaluation import Interval, wilson
+from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point, difference
 from s1lab.experiments import Training
 
@@ -128,8 +128,7 @@ def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
     hours, rows = published()["compute_h100_hours"], []
     for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
-        printed = accuracy_of("Table 2", name, benchmark)
-        row = wilson(printed.correct, printed.n).row("accuracy")
+        row = accuracy_of("Table 2", name, benchmark).interval.row("accuracy")
         rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
     return rows
 
