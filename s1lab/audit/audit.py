@@ -258,7 +258,7 @@ def _one_model(kind: str, values: dict[str, float], **more: object) -> AuditFind
 
 def reproductions() -> list[AuditFinding]:
     """What users measured where the paper prints a number, with the paper's interval."""
-    n, findings = published()["questions"]["AIME24"], []
+    findings = []
     for row in published()["reported_reproductions"]["rows"]:
         bounds = printed_accuracy("AIME24", row["printed"])
         inside = row["measured"] / 100 in bounds
