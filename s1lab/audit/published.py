@@ -7,7 +7,7 @@ more, version 2 and the released code; its "sources" explain the short names.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -84,7 +84,8 @@ def printed_accuracy(benchmark: str, percent: float) -> Interval:
     of several runs, which removes only part of the noise over questions.
     """
     correct, n = answered(benchmark, percent)
-    return wilson(correct if _prints(correct, n, percent) else percent * n / 100, n)
+    found = wilson(correct if _prints(correct, n, percent) else percent * n / 100, n)
+    return replace(found, about=f"printed of {benchmark}: {percent:g}")
 
 
 def _prints(correct: int, n: int, percent: float) -> bool:

@@ -28,13 +28,17 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`."""
+    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`.
+
+    `about` names what was measured, so that two pages that show it can be compared.
+    """
 
     estimate: float
     low: float
     high: float
     n: int
     method: str = ""
+    about: str = ""
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -118,9 +122,10 @@ def paired_bootstrap(
     if ours.size != theirs.size:
         raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
     gaps = ours - theirs
-    low, high = _bootstrap_ends(gaps, seed, resamples)
+    sign = -1 if gaps.mean() < 0 else 1  # b - a has the same ends, the other way round
+    ends = _bootstrap_ends(sign * gaps, seed, resamples)
     method = f"paired bootstrap, {resamples} resamples"
-    return Interval(float(gaps.mean()), low, high, gaps.size, method)
+    return Interval(float(gaps.mean()), *sorted(sign * end for end in ends), gaps.size, method)
 
 
 def crossed_interval(values: ArrayLike) -> Interval:

@@ -221,4 +221,6 @@ def _side_by_side(
         label_lines(panel, lines)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
+    said = [f"{t} {draw.spoken(table, at='x')}" for t, table in zip(titles, tables, strict=False)]
+    fig.in_words = " ".join(said)
     return fig

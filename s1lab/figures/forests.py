@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from s1core.errors import InputError
-from s1lab.figures.panels import PAPER, Table, draw_marks, note, tidy
+from s1lab.figures.panels import PAPER, Table, draw_marks, note, spoken, tidy
 from s1lab.figures.style import WIDTH, ink, styled
 
 LOOK = {"series": "ours", "hollow": False, "marker": "o", "low": math.nan, "high": math.nan}
@@ -43,6 +43,7 @@ def comparison(
         where = {"xycoords": "axes fraction", "ha": "right", "xytext": (0, 4)}
         note(panel, "hollow: the paper", (1, 1), color=ink("paper"), **where)
     panel.set(xlabel=f"{metric} ({'points' if gaps else '%'})", title=title)
+    fig.in_words = spoken(table, "value")
     return fig
 
 
@@ -66,6 +67,9 @@ def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
             panel.set_title(f"{whose if panel is axes[0] else ''}{benchmark}")
         low, high = axes[0].get_xlim()
         axes[0].set_xlim(min(low, -1), max(high, 1))
+    named = [t.assign(name=t["benchmark"] + " " + t["name"]) for t in tables]
+    words = [spoken(table, "difference") for table in named]
+    fig.in_words = f"Ours: {words[0]} Paper: {words[1]}"
     label = f"difference to {reference} in percentage points"
     parts[1].supxlabel(label, fontsize=11, color=ink("muted"))
     return fig
@@ -96,6 +100,7 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
         note(panel, f"{kept:,.0f}", (end, place), xytext=(8, 0), va="center", color=ink("text"))
     _across(panel)
     panel.set(xlim=(0, 112), xticks=range(0, 101, 25), ylabel="", title=title)
+    fig.in_words = ", ".join(f"{r.stage} {r.kept:,.0f}" for r in table.itertuples()) + " questions."
     panel.set_xlabel("share of the pool (%)" + ("; hollow: the paper" if len(known) else ""))
     return fig
 

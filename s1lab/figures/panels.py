@@ -68,6 +68,20 @@ def in_words(table: pd.DataFrame, form: str) -> str:
     return " ".join(form.format(first=rows.iloc[0], last=rows.iloc[-1]) for _, rows in named)
 
 
+def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
+    """The numbers of a drawn table (percent or points) for those who cannot see them, by name."""
+
+    def one(row: pd.Series) -> str:
+        ends = f" [{row['low']:.1f}, {row['high']:.1f}]" if row["low"] == row["low"] else ""
+        return f"{row[value]:.1f}{ends}" + (f" at {row[at]:,.0f}" if at else "")
+
+    said = []
+    for name, rows in table.groupby("name", sort=False, dropna=False):
+        some = rows if len(rows) < 13 else rows.iloc[[0, len(rows) // 2, -1]]
+        said.append(f"{name or 'values'}: {', '.join(map(one, (r for _, r in some.iterrows())))}")
+    return "; ".join(said).replace("-", "−") + "."
+
+
 def curve_table(rows: Table, **defaults: Any) -> pd.DataFrame:
     """A complete curve table, accuracies in percent (see the module)."""
     table = tidy(rows, "x", "accuracy", **{"series": "ours", **LOOK, **defaults})
