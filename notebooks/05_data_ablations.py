@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Data ablations: does it matter which thousand?
+# # Data ablations: does it matter which thousand, and what does it cost?
 #
 # *Section 5.1 of the paper, Table 2.*
 #
@@ -27,395 +27,307 @@
 # :::{admonition} The claim
 # :class: claim
 # All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23
-# points on AIME24. The full pool of 59,000 examples is no substantial gain over s1K, and takes 394
-# H100-hours in place of 7.
+# points on AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is
+# cheap: 26 minutes on 16 H100s, 7 H100-hours in place of 394.
+# :::
+#
+# :::{admonition} What comes out here
+# :class: differs
+# Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it.
+# The *longest* thousand is better than s1, and so is the whole pool: two results against the claim.
+# That a thousand examples are cheap holds, and can be put in minutes.
 # :::
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
-from itertools import combinations
-
-import pandas as pd
-from IPython.display import Markdown
-from s1lab import profiles
+# %% tags=["hide-input"]
 from s1lab.analysis import lengths, subsets
-from s1lab.audit import published
+from s1lab.audit.published import accuracy_of, printed_accuracy
+from s1lab.book.chapter import open_chapter
+from s1lab.evaluation import questions_needed
 from s1lab.figures.curves import cost_and_accuracy
-from s1lab.figures.display import show
 from s1lab.figures.forests import differences
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
+from s1lab.planning.sft_plan import paper_arithmetic
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
-profile = pipeline.profile
-benchmarks = profile.ablations.benchmarks or profile.evaluation.benchmarks
-compared = [
-    one
-    for benchmark in benchmarks
-    for one in subsets.compare(pipeline, benchmark)
-]
-names = list(dict.fromkeys(one.name for one in compared))
-sets = [subsets.training_set(pipeline, name) for name in names]
+chapter = open_chapter("ablations", PROFILE, SEED)
+pipeline, benchmark = chapter.pipeline, chapter.benchmark
+compared = subsets.compare_all(pipeline)
+sets = subsets.training_sets(pipeline)
+here = {one.name: one for one in compared if one.benchmark == benchmark}
+s1 = sets[0]
 
 # %% [markdown]
 # ## What each set is made of
 #
-# The baselines are drawn from the pool after its quality stages, as in the
-# paper: failed traces, broken formatting and copies of the evaluation
-# questions are gone, but nothing was asked of difficulty. *Correct traces*
-# are those whose answer is right; selection itself never looks at that.
+# The baselines are drawn from the pool after its quality stages, as in the paper: failed traces,
+# broken formatting and copies of the evaluation questions are gone, but nothing was asked of
+# difficulty. *Correct traces* are those whose answer is right; selection itself never looks at that.
 
-# %%
-pd.DataFrame(
+# %% tags=["hide-input"]
+chapter.table(
     {
         "trained on": made.name,
         "in the paper": subsets.PAPER_NAMES[made.name],
-        "examples": f"{made.examples:,}",
-        "domains": made.domains or "–",
-        "thinking tokens per trace": round(made.thinking_tokens, 1),
-        "correct traces": "–"
-        if made.correct is None
-        else f"{made.correct:.1%}",
+        "examples": made.examples,
+        "domains": made.domains or None,
+        "thinking tokens per trace": made.thinking_tokens,
+        "correct traces (%)": made.correct,
     }
     for made in sets
-).set_index("trained on")
+)
 
 # %% [markdown]
+# **What to keep.** The five sets differ in length more than in anything else. Hard questions have long
+# traces, so s1 is longer than a random thousand; *longest* is longer still, by construction. No set
+# of this pool lacks subjects, so there is little here for diversity to add.
+#
 # ## What it costs
 #
-# Every set goes through the same recipe with the same number of epochs, so
-# steps grow with the number of examples, and arithmetic with the number of
-# tokens. The FLOPs are worked out as in the training chapter.
+# Every set goes through the same recipe with the same number of epochs, so steps grow with the number
+# of examples and arithmetic with the number of tokens. The FLOPs are worked out as for the paper, from
+# the mean length: they are a lower bound for both. The minutes are those of the machine that made the
+# results of this page.
 
-# %%
-hours = published.published()["compute_h100_hours"]
-s1 = sets[0]
-pd.DataFrame(
+# %% tags=["hide-input"]
+hours = subsets.paper_hours()
+chapter.table(
     {
         "trained on": made.name,
-        "optimizer steps": f"{made.steps:,}",
-        "tokens": f"{made.tokens:,}",
-        "FLOPs": f"{made.flops:.2g}",
-        "times s1": f"{made.flops / s1.flops:.1f}",
-        "paper, H100-hours": hours.get(subsets.PAPER_NAMES[made.name], "–"),
+        "optimizer steps": made.steps,
+        "tokens": made.tokens,
+        "TFLOP, at least": made.flops / 1e12,
+        "times s1": made.flops / s1.flops,
+        "minutes": made.minutes,
+        "paper (H100-hours)": hours.get(made.name),
     }
     for made in sets
-).set_index("trained on")
+)
+
+# %% tags=["remove-input"]
+worked = {row.unit: row.value for row in paper_arithmetic()}
+by_name = {made.name: made for made in sets}
+full, full_times = by_name.get("full"), hours["full"] / hours["s1"]
+chapter.number("minutes", s1.minutes, "minutes")
+chapter.number("minutes_full", full and full.minutes, "minutes")
+chapter.number("times_full", full and full.flops / s1.flops)
+chapter.number("paper_times_full", full_times, digits=0)
+chapter.number("paper_flops", worked["FLOP"] / s1.flops / 1e6, digits=0)
+chapter.number("paper_share", worked["of 1"], "%", 0)
+chapter.number("all_minutes", subsets.all_minutes(pipeline), "minutes", 0)
+chapter.number("hardware", pipeline.profile.hardware)
 
 # %% [markdown]
-# In money the paper's two trainings depend on the price of an H100-hour. Three
-# sums went around for s1K; each implies a price, and the price a sum for the
-# whole pool:
+# The claim of the paper is about an afternoon's budget: 26 minutes on sixteen H100s are seven
+# GPU-hours, and by the arithmetic that they did they ran at {glue:text}`ablations_paper_share` of the
+# chips' peak. Ours is the same recipe at another size, on {glue:text}`ablations_hardware`:
+# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool.
+# The paper's training took {glue:text}`ablations_paper_flops` million times the arithmetic of ours.
+# All runs of this book's profile together, every training and every generation, are
+# {glue:text}`ablations_all_minutes` of work for one core.
+#
+# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for
+# s1K; each implies a price, and the price a sum for the whole pool:
 
-# %%
-from s1lab.planning.sft_plan import paper_arithmetic
-
-pd.DataFrame(
+# %% tags=["hide-input"]
+chapter.table(
     {
-        "an H100-hour at": f"${row.value:.2f}",
-        "s1K": f"${row.value * hours['s1K']:.0f}",
-        "59K-full": f"${row.value * hours['59K-full']:,.0f}",
-        "sum for s1K said by": row.source.split(";")[0],
+        "said by": row.source.split(";")[0],
+        "s1K ($)": round(row.value * hours["s1"]),
+        "so an H100-hour is ($)": row.value,
+        "and 59K-full ($)": round(row.value * hours["full"]),
     }
     for row in paper_arithmetic()
     if row.unit == "$"
-).set_index("an H100-hour at")
+)
 
 # %% [markdown]
+# The six dollars assume a price that no one advertises for an H100; twenty to fifty are what it cost.
+# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand.
+# These sums leave out what came before: 59,029 traces from a teacher, and two models that tried every
+# question. The thousand is cheap to train on; it was not cheap to choose.
+#
+# **What to keep.** The claim of cheapness holds: here in minutes of one core, there in tens of dollars.
+# What it buys is the next question.
+#
 # ## Table 2, ours
 #
-# Each model answers the same held-out questions and stops thinking by itself.
-# The interval of an accuracy resamples questions, a question with all of its
-# samples. The difference to s1 is a paired bootstrap over questions with
-# 10,000 resamples, as in the paper: what makes a question hard for both models
-# cancels out.
+# Each model answers the same held-out questions and stops thinking by itself. The difference to s1 is a
+# paired bootstrap over questions, as in the paper: what makes a question hard for both models cancels
+# out. Tokens and minutes are what a better model may cost at test time and did cost in training.
 
-# %%
-pd.DataFrame(
+# %% tags=["hide-input"]
+chapter.table(
     {
-        "benchmark": one.benchmark,
         "trained on": one.name,
-        "accuracy % [95%]": one.point.accuracy.percent(),
-        "difference to s1 [95%]": one.difference.percent()
-        if one.difference
-        else "–",
-        "than s1": one.verdict or "–",
-        "thinking tokens": round(one.point.thinking_tokens, 1),
-        "cut short": f"{one.point.cut_short:.1%}",
+        "benchmark": one.benchmark,
+        "n": one.point.accuracy.n,
+        "accuracy (%)": one.point.accuracy,
+        "to s1 (points)": one.difference,
+        "thinking tokens": one.point.thinking_tokens,
+        "cut short (%)": one.point.cut_short,
+        "training (minutes)": by_name[one.name].minutes,
     }
     for one in compared
-).set_index("trained on")
+)
+
+# %% tags=["remove-input"]
+SAID = dict(random="lower", diverse="cannot tell", longest="higher", full="higher")
+for name, says in SAID.items():
+    gap = here[name].difference if name in here else None
+    chapter.number(name, gap, "points", says=says)
 
 # %% [markdown]
+# - **Random**, quality alone: {glue:text}`ablations_random`. Worse than s1, as the paper has it.
+# - **Diverse**, no difficulty: {glue:text}`ablations_diverse`. The interval holds zero.
+# - **Longest**, no diversity: {glue:text}`ablations_longest`. *Better* than s1, against the claim.
+# - **Full**, everything: {glue:text}`ablations_full`. Better as well, against the claim.
+#
 # ## Table 2, the paper's
 #
-# One greedy answer per question: accuracy, and the difference to s1K with its
-# interval as printed.
-
-# %%
-paper_rows = subsets.paper_difference_rows()
-cells = {
-    (row["name"], row["benchmark"]): (
-        f" ({row['difference']:+.1f} [{row['low']:.1f}, {row['high']:.1f}])"
-    )
-    for row in paper_rows
-}
-pd.DataFrame(
-    {
-        "trained on": theirs,
-        **{
-            benchmark: f"{printed.percent:.1f}"
-            + cells.get((name, benchmark), "")
-            for benchmark in subsets.PAPER_BENCHMARKS
-            for printed in [published.accuracy_of("Table 2", theirs, benchmark)]
-        },
-    }
-    for name, theirs in subsets.PAPER_NAMES.items()
-).set_index("trained on")
+# One greedy answer per question. The intervals of the accuracies are ours, Wilson's; those of the
+# differences, in the figure, are the paper's as printed.
 
 # %% tags=["hide-input"]
+chapter.table(
+    {"trained on": theirs}
+    | {
+        f"{name}, n = {printed.n} (%)": printed.interval
+        for name in subsets.PAPER_BENCHMARKS
+        for printed in [accuracy_of("Table 2", theirs, name)]
+    }
+    for theirs in subsets.PAPER_NAMES.values()
+)
+
+# %% tags=["hide-input"]
+paper_rows = subsets.paper_difference_rows()
 runs = [one.point.run for one in compared]
-show(
+chapter.figure(
     differences(subsets.difference_rows(compared), paper_rows),
-    "ablations-differences",
-    alt="Differences in accuracy to the model trained on s1, in points. Ours: "
-    + "; ".join(
-        f"{one.name} on {one.benchmark} {one.difference.percent()}"
-        for one in compared
-        if one.difference
-    )
-    + ". The paper: "
-    + "; ".join(
-        f"{row['name']} on {row['benchmark']} {row['difference']:+.1f} "
-        f"[{row['low']:g}, {row['high']:g}]"
-        for row in paper_rows
-    )
-    + ".",
-    caption="Difference to s1 with its 95% interval; left of the line is "
-    "worse. Top: this profile. Bottom: Table 2 of the paper, intervals as "
-    "printed.",
+    "differences",
+    "Differences in accuracy to the model trained on s1, in points.",
+    caption="Difference to s1 with its 95% interval; left of the line is worse. Top: this profile. "
+    "Bottom: Table 2 of the paper, intervals as printed.",
     runs=runs,
 )
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 small = [row for row in paper_rows if row["name"] != "full"]
-clear = [row for row in small if row["high"] < 0]
-Markdown(
-    f"Of the paper's {len(small)} comparisons with another thousand, "
-    f"{len(clear)} have an interval that lies below zero: "
-    + ", ".join(f"*{row['name']}* on {row['benchmark']}" for row in clear)
-    + f". The other {len(small) - len(clear)} touch or include zero. AIME24 "
-    f"has {published.published()['questions']['AIME24']} questions, so its "
-    "large differences are a few questions each."
-)
+clear = [f"{row['name']} on {row['benchmark']}" for row in small if row["high"] < 0]
+chapter.number("paper_small", len(small))
+chapter.number("paper_clear", len(clear))
+told = ["random on AIME24", "diverse on AIME24", "longest on MATH500"]
+chapter.says("paper_which", sorted(clear), sorted(told))
+chapter.number("aime", printed_accuracy("AIME24", 50.0).n)
 
 # %% [markdown]
+# Of the paper's {glue:text}`ablations_paper_small` comparisons with another thousand,
+# {glue:text}`ablations_paper_clear` have an interval that lies below zero: *random* and *diverse* on
+# AIME24, *longest* on MATH500{glue:text}`ablations_paper_which`. The others touch or include zero.
+# AIME24 has {glue:text}`ablations_aime` questions, so its large differences are a few questions each;
+# the [audit](09_audit) asks which of them survive.
+#
+# **What to keep.** Two of our four differences contradict the paper, and six of its own nine comparisons
+# could be chance. Neither side shows that all three criteria matter.
+#
 # ## What more training buys
 #
-# The recipe fixes the number of epochs, so a set with more examples or longer
-# traces also trains for more tokens. The paper gives the cost of two of its
-# sets, s1K and the whole pool.
-
-# %%
-costs = subsets.cost_rows(compared, sets)
-costliest = max(sets, key=lambda made: made.flops)
-times = costliest.flops / s1.flops
-paper_times = hours["59K-full"] / hours["s1K"]
+# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for
+# more tokens. The paper gives the cost of two of its sets, s1K and the whole pool.
 
 # %% tags=["hide-input"]
-show(
-    cost_and_accuracy(costs, subsets.paper_cost_rows()),
-    "ablations-cost",
-    alt="Accuracy against the cost of training, in multiples of s1's. Ours: "
-    + "; ".join(
-        f"{row['name']} {row['cost']:.1f}, {100 * row['accuracy']:.1f}% on "
-        f"{row['benchmark']}"
-        for row in costs
-    )
-    + f". The paper: 59K-full costs {paper_times:.0f} times as much as s1K; "
-    "accuracy moves by "
-    + ", ".join(
-        f"{row['difference']:+.1f} on {row['benchmark']}"
-        for row in paper_rows
-        if row["name"] == "full"
-    )
-    + ".",
-    caption="Accuracy with its 95% interval against the cost of training. "
-    "Left: this profile, FLOPs. Right: the paper, "
-    f"{hours['s1K']} and {hours['59K-full']} H100-hours, Wilson intervals of "
-    "the printed accuracies.",
+chapter.figure(
+    cost_and_accuracy(
+        subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
+    ),
+    "cost",
+    "Accuracy against the cost of training, in multiples of s1's.",
+    caption="Accuracy with its 95% interval against the cost of training. Left: this profile, FLOPs. "
+    "Right: the paper, H100-hours, Wilson's intervals of the printed accuracies.",
     runs=runs,
 )
 
-# %% tags=["hide-input"]
-here = [one for one in compared if one.benchmark == benchmarks[0]]
-by_cost = [row["name"] for row in costs if row["benchmark"] == benchmarks[0]]
-by_accuracy = [
-    one.name
-    for one in sorted(here, key=lambda one: one.point.accuracy.estimate)
-]
-Markdown(
-    f"By cost, the sets come in the order {', '.join(by_cost)}; by accuracy "
-    f"on {benchmarks[0]}, in the order {', '.join(by_accuracy)}. "
-    + (
-        "More training and more accuracy cannot be told apart here."
-        if by_cost == by_accuracy
-        else f"The costliest, *{by_cost[-1]}*, is also the most accurate."
-        if by_cost[-1] == by_accuracy[-1]
-        else f"The costliest, *{by_cost[-1]}*, is not the most accurate."
-    )
-)
+# %% tags=["remove-input"]
+most = {name: max(here, key=key) for name, key in subsets.extremes(here, sets)}
+chapter.says("most_cost", most["cost"], "full")
+chapter.says("most_thinking", most["thinking"], "longest")
+chapter.says("least_thinking", most["least thinking"], "full")
+chapter.number("longest_trace", by_name.get("longest") and by_name["longest"].thinking_tokens, digits=0)
+chapter.number("s1_trace", s1.thinking_tokens, digits=0)
+chapter.number("full_steps", full and full.steps / s1.steps)
 
 # %% [markdown]
+# The two sets that beat s1 are the two that train for more arithmetic{glue:text}`ablations_most_cost`:
+# *longest* through traces of {glue:text}`ablations_longest_trace` tokens in place of
+# {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_full_steps` times the optimizer
+# steps. They get there differently. Trained on *longest*, the model thinks
+# longest{glue:text}`ablations_most_thinking`; trained on *full*, it thinks
+# least{glue:text}`ablations_least_thinking` and is as good. Whether the choice of examples or the amount
+# of training is behind it, these runs cannot say; a run of s1 with more epochs could.
+#
 # ## How far apart are two trainings anyway?
 #
-# An interval over questions says how sure we are about *these checkpoints*.
-# It does not say what another seed of the same training would have given. The
-# sequence-length chapter trains on s1 with several seeds; how far those are
-# apart is a yardstick for the differences above.
+# An interval over questions says how sure we are about *these checkpoints*. It does not say what another
+# seed of the same training would have given. The [chapter on sequence length](07_sequence_length) trains
+# on s1 with several seeds; how far those are apart is a yardstick for the differences above.
 
 # %% tags=["hide-input"]
-lines, yardstick = [], {}
-for benchmark in benchmarks if profile.ablations.seeds > 1 else ():
-    uncut = lengths.lengths(pipeline, benchmark)[-1]
-    by_seed = [100 * accuracy for accuracy in uncut.by_seed("accuracy")]
-    yardstick[benchmark] = max(abs(a - b) for a, b in combinations(by_seed, 2))
-    lines.append(
-        f"On {benchmark}, {len(by_seed)} seeds of the training on s1 give "
-        + ", ".join(f"{value:.1f}%" for value in by_seed)
-        + ": trainings that differ in the seed alone are up to "
-        f"**{yardstick[benchmark]:.1f} points** apart."
-    )
-Markdown(
-    " ".join(lines)
-    or "This profile trains with one seed, so it has no such yardstick."
+seeds = lengths.seeds_of_s1(pipeline, benchmark)
+chapter.table(
+    {"seed of the training on s1": str(seed), "accuracy (%)": accuracy, "minutes": minutes}
+    for seed, accuracy, minutes in seeds
 )
 
+# %% tags=["remove-input"]
+found = [accuracy for _, accuracy, _ in seeds]
+apart = max(found) - min(found) if len(found) > 1 else None
+chapter.number("apart", apart, "%")
+clear = [abs(one.difference.estimate) for one in here.values() if one.verdict in ("worse", "better")]
+chapter.says("beyond_seeds", apart is not None and min(clear, default=0) > apart)
+chapter.number("longest_points", here["longest"].difference if "longest" in here else None, "points")
+needed = here["s1"].point.accuracy.estimate, here.get("diverse", here["s1"]).point.accuracy.estimate
+chapter.number("needed", questions_needed(*needed) if needed[0] != needed[1] else None)
+
 # %% [markdown]
+# Trainings that differ in nothing but the seed are up to {glue:text}`ablations_apart` apart. The three
+# clear differences above are larger than that{glue:text}`ablations_beyond_seeds`; *diverse* is not.
+#
+# **What to keep.** Before a difference between two training sets is believed: pair the questions, and
+# train more than once.
+#
 # ## What agrees, what does not, and why
-
-# %% tags=["hide-input"]
-MEANS = {
-    "random": "quality alone",
-    "diverse": "no difficulty",
-    "longest": "no diversity",
-    "full": "everything",
-}
-SAYS = {
-    "worse": "worse than s1",
-    "better": "better than s1",
-    "cannot tell": "no clear difference to s1",
-}
-
-
-def on_benchmark(one):
-    beyond = yardstick.get(one.benchmark)
-    gap = one.difference
-    words = f"{SAYS[one.verdict]} on {one.benchmark} ({gap.percent()} points"
-    if beyond is None or one.verdict == "cannot tell":
-        return words + ")"
-    if abs(100 * gap.estimate) > beyond:
-        return words + ", more than seeds differ)"
-    return words + ", no more than seeds differ)"
-
-
-found = [
-    f"**{name.capitalize()}**, {MEANS[name]}: "
-    + "; ".join(on_benchmark(one) for one in compared if one.name == name)
-    + "."
-    for name in names[1:]
-]
-tested = [one for one in compared if one.name not in ("s1", "full")]
-worse = [one for one in tested if one.verdict == "worse"]
-better = sorted({one.name for one in tested if one.verdict == "better"})
-found.append(
-    f"**All three criteria matter**: another thousand is worse than s1 in "
-    f"{len(worse)} of {len(tested)} comparisons here. "
-    + (
-        f"Against the claim, *{'* and *'.join(better)}* is better."
-        if better
-        else "That is the claim."
-        if len(worse) == len(tested)
-        else "The claim is shown in part."
-        if worse
-        else "The claim is not shown."
-    )
-)
-whole = [one for one in compared if one.name == "full"]
-if whole:
-    gain = any(one.verdict == "better" for one in whole)
-    found.append(
-        f"**More data is hardly better**: the whole pool costs {times:.1f} times "
-        f"as much here, {paper_times:.0f} times in the paper. "
-        + (
-            "It helps here, which the paper does not find."
-            if gain
-            else "It shows no gain, as in the paper."
-        )
-    )
-Markdown("\n".join(f"- {line}" for line in found))
-
-# %% [markdown]
-# Where we and the paper differ, these facts from the tables above bear on it:
-
-# %% tags=["hide-input"]
-most_traced = max(sets, key=lambda made: made.thinking_tokens)
-thinks_most = max(here, key=lambda one: one.point.thinking_tokens)
-thinks_least = min(here, key=lambda one: one.point.thinking_tokens)
-best = max(here, key=lambda one: one.point.accuracy.estimate)
-facts = [
-    f"The longest traces are those of *{most_traced.name}* "
-    f"({most_traced.thinking_tokens:.0f} tokens on average, s1's "
-    f"{s1.thinking_tokens:.0f}). On {benchmarks[0]} the model trained on "
-    f"*{thinks_most.name}* thinks longest "
-    f"({thinks_most.point.thinking_tokens:.0f} tokens), the one trained on "
-    f"*{thinks_least.name}* least ({thinks_least.point.thinking_tokens:.0f})"
-    + (
-        ": the longest traces make the longest thinking."
-        if thinks_most.name == most_traced.name
-        else "."
-    ),
-    f"The highest accuracy on {benchmarks[0]} is that of *{best.name}* "
-    f"({best.point.accuracy.percent()}%).",
-]
-judged = [made for made in sets if made.correct is not None]
-if judged:
-    right = max(judged, key=lambda made: made.correct)
-    wrong = min(judged, key=lambda made: made.correct)
-    by_correct = [m.name for m in sorted(judged, key=lambda m: m.correct)]
-    facts.append(
-        f"Correct traces: most in *{right.name}* ({right.correct:.1%}), fewest "
-        f"in *{wrong.name}* ({wrong.correct:.1%}). The sets are "
-        + ("" if by_correct == by_accuracy else "not ")
-        + "in the same order by accuracy."
-    )
-whole_pool = [made for made in sets if made.name == "full"]
-facts += [
-    f"*Full* makes {made.steps / s1.steps:.1f} times as many optimizer steps "
-    "as s1. Whether it is the choice of examples or the amount of training "
-    "that its result is due to, these runs cannot say."
-    for made in whole_pool
-]
-spread = sorted({made.domains for made in sets})
-if spread[0]:
-    facts.append(
-        f"Every set covers {spread[0]} domains. No set of this pool lacks a "
-        "subject, so there is little for diversity to add."
-        if len(spread) == 1
-        else f"Domains per set: {spread[0]} to {spread[-1]}."
-    )
-Markdown("\n".join(f"- {fact}" for fact in facts))
-
-# %% [markdown]
-# None of these explains a difference by itself; each would need an ablation of
-# its own. What carries over to any scale is the method: paired differences,
-# several seeds before a difference between two training sets is believed, and
-# the cost beside the gain. Others found as well that a small set of chosen
-# traces goes a long way, with 817 examples {cite}`ye2025limo`, and that results
-# on thirty questions move by many points from seed to seed
-# {cite}`hochlehnert2025sober`.
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - A blindly drawn thousand is worse than the selected one: {glue:text}`ablations_random`.
+# - Training on a thousand is cheap: {glue:text}`ablations_minutes` here.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - *Longest* is better than s1, not worse: {glue:text}`ablations_longest`. In our world a longer trace is
+#   more tries at the same puzzle, and more tries are what the model is to learn; there is nothing in it
+#   that a subject less could spoil.
+# - The whole pool is a gain, {glue:text}`ablations_full`, at {glue:text}`ablations_times_full` times the
+#   arithmetic. The paper's cost {glue:text}`ablations_paper_times_full` times as much and gained nothing.
+# - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
+# :::
+#
+# None of these reasons was tested by itself; each would need an ablation of its own. What carries over to
+# any scale is the method: paired differences, several seeds, and the cost beside the gain. Others found
+# as well that a small set of chosen traces goes a long way, with 817 examples {cite}`ye2025limo`, and
+# that results on thirty questions move by many points from seed to seed {cite}`hochlehnert2025sober`.
+#
+# :::{admonition} Exercise
+# :class: exercise
+# *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently,
+# how many questions would show a difference of this size four times in five? Guess an order of magnitude,
+# then ask `s1lab.evaluation.questions_needed` with the two accuracies of the table.
+# :::
+#
+# :::{admonition} Answer
+# :class: dropdown
+# {glue:text}`ablations_needed` questions. Pairing lowers this, and several samples a question lower it
+# further; still, AIME24 has thirty.
+# :::

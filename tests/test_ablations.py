@@ -147,8 +147,12 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
     assert short.generations == 16
     # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
     assert short.stops(96) == by_length.Stops(8, 0, 2, 8, 8, 1)
-    assert short.goes_on(30) == [4 / 6, 4 / 6]  # 60, 100, 100; of these 100 and 100 double it
-    assert np.isnan(short.goes_on(100)).all()
+    goes_on = short.goes_on(30)  # 60, 100, 100; of these 100 and 100 double it
+    assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
+    assert short.goes_on(100) is None
+    assert short.mean_of_ended() == 45 and by_length.paper_folds()["AIME24"] > 2.9
+    shares = [*short.stops(96).row(96).values()]  # longer; of the others stop, right; of the longer
+    assert shares == [1 / 2, 1, 1 / 8, 0, 1 / 4]
 
 
 def test_the_cut_is_counted_on_the_training_examples() -> None:

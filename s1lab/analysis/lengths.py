@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
-from s1lab.audit.published import answered, published
-from s1lab.evaluation import Interval, wilson
+from s1lab.audit.published import answered, printed_accuracy, published
+from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import MEASURES, Samples, difference, mean, read_samples
-from s1lab.evaluation.statistics import newcombe
+from s1lab.evaluation.statistics import Array, newcombe
 from s1lab.experiments import sequence_lengths
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class Stops(NamedTuple):
     others: int
     others_ended: int
     others_correct: int
+
+    def row(self, tokens: int) -> Row:
+        """Shares, as a row of a table; None of nothing."""
+        parts = (self[3:], self[:3])
+        names = (f"up to {tokens:,}: stop (%)", "correct (%)"), (f"longer: stop (%)", " correct (%)")
+        found: Row = {f"longer than {tokens:,} (%)": self.longer / (self.longer + self.others)}
+        for (whole, *some), heads in zip(parts, names, strict=True):
+            found |= {h: n / whole if whole else None for h, n in zip(heads, some, strict=True)}
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +79,25 @@ class Length:
         """The difference to another length: paired by question and by seed."""
         return difference(self.runs, other.runs, measure)
 
-    def thinking_tokens(self) -> list[list[int]]:
-        """Thinking tokens of every generation, one list for each seed."""
-        return [samples.thinking.ravel().astype(int).tolist() for samples in self._samples]
+    @property
+    def thinking_tokens(self) -> list[Array]:
+        """Thinking tokens of every generation, for each seed."""
+        return [samples.thinking.ravel() for samples in self._samples]
 
-    def goes_on(self, tokens: float) -> list[float]:
-        """Of those that think longer than `tokens`, the share that doubles them, for each seed."""
-        shares = []
-        for samples in self._samples:
-            longer, doubled = ((samples.thinking > least).sum() for least in (tokens, 2 * tokens))
-            shares.append(float(doubled / longer) if longer else math.nan)
-        return shares
+    def mean_of_ended(self) -> float:
+        """Mean thinking tokens of the generations that ended by themselves."""
+        both = [(samples.thinking, samples.ended == 1) for samples in self._samples]
+        return float(np.concatenate([thinking[ended] for thinking, ended in both]).mean())
+
+    def goes_on(self, tokens: float) -> Interval | None:
+        """Of those that think longer than `tokens`, the share that doubles them: the mean of the
+        seeds, with the lowest and the highest of them; None where nobody thinks for so long."""
+        thinking = self.thinking_tokens
+        if not all((used > tokens).any() for used in thinking):
+            return None
+        shares = [float((used > 2 * tokens).sum() / (used > tokens).sum()) for used in thinking]
+        method = f"lowest and highest of {len(shares)} seeds"
+        return Interval(float(np.mean(shares)), min(shares), max(shares), len(shares), method)
 
     def stops(self, tokens: int) -> Stops:
         """What becomes of generations that think longer than `tokens`, and of the others."""
@@ -112,12 +129,47 @@ def lengths(pipeline: Pipeline, benchmark: str) -> list[Length]:
     return trained
 
 
+def all_lengths(pipeline: Pipeline) -> list[Length]:
+    """`lengths` on every benchmark of the ablations."""
+    asked = pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks
+    return [length for benchmark in asked for length in lengths(pipeline, benchmark)]
+
+
 def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
     """The training examples of "s1", cut at a sequence length as training cut them."""
     from s1core.checkpoints import load_tokenizer
 
     tokenizer = load_tokenizer(pipeline.profile.model)
     return encode(pipeline.examples(), tokenizer, pipeline.profile.template, tokens)
+
+
+def cut_rows(pipeline: Pipeline, found: Iterable[Length]) -> list[Row]:
+    """What each length takes from the training examples, and the share that the paper cut."""
+    encoded = {length.tokens: encoded_at(pipeline, length.tokens) for length in found}
+    whole, table = max(sum(cut.lengths) for cut in encoded.values()), published()["table8"]
+    ours = [
+        {
+            "sequence length": f"{tokens:,} tokens",
+            "examples cut (%)": cut.truncated / len(cut.examples),
+            "answers lost (%)": cut.answers_lost / len(cut.examples),
+            "answers cut (%)": cut.answers_cut / len(cut.examples),
+            "tokens left (%)": sum(cut.lengths) / whole,
+        }
+        for tokens, cut in encoded.items()
+    ]
+    paper = zip(table["sequence_length"], table["percent_cut_off"], strict=True)
+    name = "sequence length"
+    return ours + [{name: f"paper: {n:,}", "examples cut (%)": cut / 100} for n, cut in paper]
+
+
+def survival(found: Iterable[Length]) -> pd.DataFrame:
+    """Thinking tokens of every generation, as `figures.runs.still_thinking` draws them."""
+    parts = [
+        pd.DataFrame({"name": f"trained at {length.tokens:,}", "seed": seed, "tokens": used})
+        for length in found
+        for seed, used in zip(length.seeds, length.thinking_tokens, strict=True)
+    ]
+    return pd.concat(parts)
 
 
 def rows(found: Iterable[Length]) -> list[Row]:
@@ -139,8 +191,15 @@ def paper_rows() -> list[Row]:
     for benchmark, cells in table["rows"].items():
         for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True):
             row = {"benchmark": benchmark, "name": f"{tokens:,}", "thinking_tokens": thinking}
-            drawn.append(row | wilson(*answered(benchmark, percent)).row("accuracy"))
+            found = printed_accuracy(benchmark, percent)
+            drawn.append(row | found.row("accuracy") | {"interval": found})
     return drawn
+
+
+def paper_folds() -> dict[str, float]:
+    """How many times as long s1 thinks after training at 4,096 tokens, by benchmark."""
+    rows = published()["table8"]["rows"].items()
+    return {benchmark: short / long for benchmark, ((_, short), (_, long)) in rows}
 
 
 def paper_differences() -> dict[str, Interval]:

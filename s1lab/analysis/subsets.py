@@ -12,7 +12,7 @@ import numpy as np
 from s1core.errors import InputError
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
-from s1lab.evaluation import Interval, wilson
+from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point, difference
 from s1lab.experiments import Training
 
@@ -34,8 +34,8 @@ class TrainingSet:
 
     `domains` counts the subjects of the examples (0 where they carry none), `thinking_tokens` is
     the mean length of a trace, `correct` the share of traces whose answer is right (None where
-    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` at least: every
-    example at the mean length, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's.
+    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` as `training_flops`
+    has them, `minutes` those of the machine that trained.
     """
 
     name: str
@@ -46,18 +46,27 @@ class TrainingSet:
     steps: int
     tokens: int
     flops: float
+    minutes: float
+
+
+def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
+    """What a training took, at least: every example at the mean length, which a finished training
+    states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
+    from s1core.checkpoints import locate
+    from s1core.sft import SFTConfig
+    from s1lab.planning.shapes import ModelShape
+
+    run = pipeline.checkpoint(training).summary()
+    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
+    shape = ModelShape.of(locate(pipeline.profile.model))
+    return passes * shape.train_flops([round(run["tokens"] / passes)])
 
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import load_tokenizer, locate
-    from s1core.sft import SFTConfig
-    from s1lab.planning.shapes import ModelShape
+    from s1core.checkpoints import load_tokenizer
 
-    run = pipeline.checkpoint(Training(name)).summary()
-    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
-    shape = ModelShape.of(locate(pipeline.profile.model))
-    flops = passes * shape.train_flops([round(run["tokens"] / passes)])
+    run = pipeline.checkpoint(Training(name))
     if pipeline.profile.pool == "pocket":
         made = pipeline.selection(name).read_json("summary.json")
         count, domains = made["examples"], made["domains"]
@@ -67,7 +76,9 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
         count, correct = len(examples), None
         domains = len({example.problem.domain for example in examples} - {""})
         length = float(np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples]))
-    return TrainingSet(name, count, domains, length, correct, run["steps"], run["tokens"], flops)
+    done, flops = run.summary(), training_flops(pipeline, Training(name))
+    spent = done["steps"], done["tokens"], flops, run.minutes
+    return TrainingSet(name, count, domains, length, correct, *spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +139,7 @@ def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
     hours, rows = published()["compute_h100_hours"], []
     for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
-        printed = accuracy_of("Table 2", name, benchmark)
-        row = wilson(printed.correct, printed.n).row("accuracy")
+        row = accuracy_of("Table 2", name, benchmark).interval.row("accuracy")
         rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
     return rows
 

@@ -16,8 +16,15 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from s1lab.audit.comparisons import Comparison, implied_discordance
-from s1lab.audit.published import accuracies, accuracy_of, answered, published, runs
-from s1lab.evaluation import class_control, control, scaling_per_doubling, wilson
+from s1lab.audit.published import (
+    accuracies,
+    accuracy_of,
+    answered,
+    printed_accuracy,
+    published,
+    runs,
+)
+from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
 from s1lab.evaluation.report import Table
 from s1lab.evaluation.statistics import mcnemar_p_value
@@ -100,7 +107,7 @@ def figure2() -> list[AuditFinding]:
     findings = []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
         theirs = points[other]
-        bounds = wilson(theirs * n / 100, n)
+        bounds = printed_accuracy("MATH500", theirs)
         values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
         values |= {"factor": examples[other] / examples["s1"], "gap": (theirs - ours) * n / 100}
         values |= {"thousands": examples[other] // 1000, "bounds": bounds.percent()}
@@ -251,9 +258,9 @@ def _one_model(kind: str, values: dict[str, float], **more: object) -> AuditFind
 
 def reproductions() -> list[AuditFinding]:
     """What users measured where the paper prints a number, with the paper's interval."""
-    n, findings = published()["questions"]["AIME24"], []
+    findings = []
     for row in published()["reported_reproductions"]["rows"]:
-        bounds = wilson(row["printed"] * n / 100, n)
+        bounds = printed_accuracy("AIME24", row["printed"])
         inside = row["measured"] / 100 in bounds
         words = {"place": "inside" if inside else "outside", "bounds": bounds.percent()}
         findings.append(_finding("reproduction", inside, **words, **row))

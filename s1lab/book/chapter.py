@@ -16,11 +16,11 @@ fits its number raises. Elsewhere (another profile, a reproduction) the word tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from s1core.errors import RunError
+from s1core.errors import InputError, RunError
 from s1lab import profiles
 from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, in_parts, written
@@ -40,7 +40,9 @@ def open_chapter(name: str, profile: str, seed: int | None = None) -> Chapter:
     return Chapter(name, pipeline, strict=as_written and pipeline.store.read_only)
 
 
+NOTHING = f"<p><em>{NOT_MEASURED}</em></p>"
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Chapter:
@@ -68,6 +70,20 @@ class Chapter:
         shown = written(value, unit, digits) + mark * (value is not None)
         _show(shown, f"{self.name}_{name}", quantities([(value, unit)]))
 
+    def numbers(self, unit: str = "", /, **values: Any) -> None:
+        """Glue several values of one unit, under their names."""
+        for name, value in values.items():
+            self.number(name, value, unit)
+
+    def ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """What a function of the runs finds; None where another profile has no runs for it."""
+        try:
+            return function(*arguments)
+        except (InputError, RunError):
+            if self.strict:
+                raise
+        return None
+
     def says(self, name: str, found: Any, said: Any = True) -> None:
         """Hold the prose to what it says: `found` (a verdict, a label, a truth) is `said`.
 
@@ -94,6 +110,8 @@ class Chapter:
         A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
         """
         rows = [dict(row) for row in rows]
+        if not rows:
+            return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
@@ -106,7 +124,7 @@ class Chapter:
         A figure that the profile has no results for is None.
         """
         if fig is None:
-            return _show(render("table", head=[name], rows=[[(NOT_MEASURED, False)]]))
+            return _show(NOTHING)
         import matplotlib.pyplot as plt
 
         text = " ".join([alt, getattr(fig, "in_words", "")])

@@ -93,15 +93,15 @@ def clustered_bootstrap(
 
     `scores` are (questions, seeds) of 0/1 or fractions, NaN where a sample is missing. A question
     moves with all of its seeds: they are not independent evidence about the benchmark. Percentiles
-    are widened for few questions (see `widened_ends`). When every question scores the same there is
-    nothing to resample, and the interval is Wilson's.
+    are widened for few questions (see `widened_ends`). Where every question is wholly right or
+    wholly wrong, as with one seed, or all score the same, the interval is Wilson's.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:
         raise InputError("a score lies outside [0, 1]; give the share of an answer that is correct")
     estimate, n = float(means.mean()), means.size
-    if np.ptp(means) == 0:
-        method = "Wilson over questions (all questions score the same)"
+    if np.ptp(means) == 0 or np.isin(means, (0, 1)).all():
+        method = "Wilson over questions"
         ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
         return replace(ends, estimate=estimate, method=method)
     low, high = _bootstrap_ends(means, seed, resamples)
