@@ -38,7 +38,7 @@ class Stops(NamedTuple):
     def row(self, tokens: int) -> Row:
         """Shares, as a row of a table; None of nothing."""
         parts = (self[3:], self[:3])
-        names = (f"up to {tokens:,}: stop (%)", "correct (%)"), (f"longer: stop (%)", " correct (%)")
+        names = (f"up to {tokens:,}: stop (%)", "correct (%)"), ("longer: stop (%)", " correct (%)")
         found: Row = {f"longer than {tokens:,} (%)": self.longer / (self.longer + self.others)}
         for (whole, *some), heads in zip(parts, names, strict=True):
             found |= {h: n / whole if whole else None for h, n in zip(heads, some, strict=True)}
