@@ -37,11 +37,10 @@ class Stops(NamedTuple):
 
     def row(self, tokens: int) -> Row:
         """Shares, as a row of a table; None of nothing."""
-        parts = (self[3:], self[:3])
-        names = (f"up to {tokens:,}: stop (%)", "correct (%)"), (f"longer: stop (%)", " correct (%)")
         found: Row = {f"longer than {tokens:,} (%)": self.longer / (self.longer + self.others)}
-        for (whole, *some), heads in zip(parts, names, strict=True):
-            found |= {h: n / whole if whole else None for h, n in zip(heads, some, strict=True)}
+        for which, (whole, ended, right) in (("these", self[:3]), ("the others", self[3:])):
+            found[f"of {which} stop (%)"] = ended / whole if whole else None
+            found[f"of {which} right (%)"] = right / whole if whole else None
         return found
 
 

@@ -111,6 +111,23 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
     return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
 
 
+def compare_all(pipeline: Pipeline) -> list[Compared]:
+    """`compare` on every benchmark of the ablations."""
+    asked = pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks
+    return [one for benchmark in asked for one in compare(pipeline, benchmark)]
+
+
+def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
+    """Every training set of the profile, s1 first."""
+    return [training_set(pipeline, c.label) for c in experiments.subsets(pipeline.profile)]
+
+
+def paper_hours() -> dict[str, float]:
+    """The paper's H100-hours, where it states them, by our names of the sets (Section 5.1)."""
+    hours = published()["compute_h100_hours"]
+    return {ours: hours[theirs] for ours, theirs in PAPER_NAMES.items() if theirs in hours}
+
+
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
     tested = [one for one in compared if one.difference is not None]
@@ -137,10 +154,11 @@ def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
-    hours, rows = published()["compute_h100_hours"], []
-    for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
-        row = accuracy_of("Table 2", name, benchmark).interval.row("accuracy")
-        rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
+    hours, rows = paper_hours(), []
+    for benchmark, (name, cost) in product(PAPER_BENCHMARKS, hours.items()):
+        printed = accuracy_of("Table 2", PAPER_NAMES[name], benchmark)
+        row = printed.interval.row("accuracy") | {"cost": cost / hours["s1"]}
+        rows.append(_row(benchmark, PAPER_NAMES[name], row))
     return rows
 
 
