@@ -44,19 +44,20 @@ SEED = 0
 
 # %% tags=["hide-input"]
 from s1lab.analysis import lengths, subsets
-from s1lab.audit.published import accuracy_of, printed_accuracy
+from s1lab.audit.published import accuracy_of
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation import questions_needed
+from s1lab.evaluation.measure import mean
 from s1lab.figures.curves import cost_and_accuracy
 from s1lab.figures.forests import differences
 from s1lab.planning.sft_plan import paper_arithmetic
 
 chapter = open_chapter("ablations", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
-compared = subsets.compare_all(pipeline)
-sets = subsets.training_sets(pipeline)
+compared, sets = subsets.compare_all(pipeline), subsets.training_sets(pipeline)
 here = {one.name: one for one in compared if one.benchmark == benchmark}
-s1 = sets[0]
+made, hours = {one.name: one for one in sets}, subsets.paper_hours()
+s1, full = made["s1"], made.get("full")
 
 # %% [markdown]
 # ## What each set is made of
@@ -68,14 +69,14 @@ s1 = sets[0]
 # %% tags=["hide-input"]
 chapter.table(
     {
-        "trained on": made.name,
-        "in the paper": subsets.PAPER_NAMES[made.name],
-        "examples": made.examples,
-        "domains": made.domains or None,
-        "thinking tokens per trace": made.thinking_tokens,
-        "correct traces (%)": made.correct,
+        "trained on": one.name,
+        "in the paper": subsets.PAPER_NAMES[one.name],
+        "examples": one.examples,
+        "domains": one.domains or None,
+        "thinking tokens per trace": one.thinking_tokens,
+        "correct traces (%)": one.correct,
     }
-    for made in sets
+    for one in sets
 )
 
 # %% [markdown]
@@ -91,39 +92,37 @@ chapter.table(
 # results of this page.
 
 # %% tags=["hide-input"]
-hours = subsets.paper_hours()
 chapter.table(
     {
-        "trained on": made.name,
-        "optimizer steps": made.steps,
-        "tokens": made.tokens,
-        "TFLOP, at least": made.flops / 1e12,
-        "times s1": made.flops / s1.flops,
-        "minutes": made.minutes,
-        "paper (H100-hours)": hours.get(made.name),
+        "trained on": one.name,
+        "optimizer steps": one.steps,
+        "tokens": one.tokens,
+        "TFLOP, at least": one.flops / 1e12,
+        "times s1": one.flops / s1.flops,
+        "minutes": one.minutes,
+        "paper (H100-hours)": hours.get(one.name),
     }
-    for made in sets
+    for one in sets
 )
 
 # %% tags=["remove-input"]
 worked = {row.unit: row.value for row in paper_arithmetic()}
-by_name = {made.name: made for made in sets}
-full, full_times = by_name.get("full"), hours["full"] / hours["s1"]
 chapter.number("minutes", s1.minutes, "minutes")
 chapter.number("minutes_full", full and full.minutes, "minutes")
 chapter.number("times_full", full and full.flops / s1.flops)
-chapter.number("paper_times_full", full_times, digits=0)
-chapter.number("paper_flops", worked["FLOP"] / s1.flops / 1e6, digits=0)
+chapter.number("paper_times_full", hours["full"] / hours["s1"], digits=0)
+chapter.number("paper_flops", worked["FLOP"] / s1.flops / 1e3, digits=0)
 chapter.number("paper_share", worked["of 1"], "%", 0)
-chapter.number("all_minutes", subsets.all_minutes(pipeline), "minutes", 0)
-chapter.number("hardware", pipeline.profile.hardware)
+all_minutes = sum(step.run.minutes for step in pipeline.steps())
+chapter.number("all_minutes", all_minutes, "minutes", 0)
+chapter.number("hardware", chapter.profile.hardware)
 
 # %% [markdown]
 # The claim of the paper is about an afternoon's budget: 26 minutes on sixteen H100s are seven
 # GPU-hours, and by the arithmetic that they did they ran at {glue:text}`ablations_paper_share` of the
 # chips' peak. Ours is the same recipe at another size, on {glue:text}`ablations_hardware`:
 # **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool.
-# The paper's training took {glue:text}`ablations_paper_flops` million times the arithmetic of ours.
+# The paper's training took {glue:text}`ablations_paper_flops` thousand times the arithmetic of ours.
 # All runs of this book's profile together, every training and every generation, are
 # {glue:text}`ablations_all_minutes` of work for one core.
 #
@@ -167,16 +166,18 @@ chapter.table(
         "to s1 (points)": one.difference,
         "thinking tokens": one.point.thinking_tokens,
         "cut short (%)": one.point.cut_short,
-        "training (minutes)": by_name[one.name].minutes,
+        "training (minutes)": made[one.name].minutes,
     }
     for one in compared
 )
 
 # %% tags=["remove-input"]
-SAID = dict(random="lower", diverse="cannot tell", longest="higher", full="higher")
-for name, says in SAID.items():
+says = dict(
+    random="lower", diverse="cannot tell", longest="higher", full="higher"
+)
+for name, word in says.items():
     gap = here[name].difference if name in here else None
-    chapter.number(name, gap, "points", says=says)
+    chapter.number(name, gap, "points", says=word)
 
 # %% [markdown]
 # - **Random**, quality alone: {glue:text}`ablations_random`. Worse than s1, as the paper has it.
@@ -214,12 +215,13 @@ chapter.figure(
 
 # %% tags=["remove-input"]
 small = [row for row in paper_rows if row["name"] != "full"]
-clear = [f"{row['name']} on {row['benchmark']}" for row in small if row["high"] < 0]
+clear = {(row["name"], row["benchmark"]) for row in small if row["high"] < 0}
+aime, math = "AIME24", "MATH500"
+told = {("random", aime), ("diverse", aime), ("longest", math)}
 chapter.number("paper_small", len(small))
 chapter.number("paper_clear", len(clear))
-told = ["random on AIME24", "diverse on AIME24", "longest on MATH500"]
-chapter.says("paper_which", sorted(clear), sorted(told))
-chapter.number("aime", printed_accuracy("AIME24", 50.0).n)
+chapter.says("paper_which", clear == told)
+chapter.number("aime", accuracy_of("Table 2", "s1K", aime).n)
 
 # %% [markdown]
 # Of the paper's {glue:text}`ablations_paper_small` comparisons with another thousand,
@@ -249,11 +251,13 @@ chapter.figure(
 )
 
 # %% tags=["remove-input"]
-most = {name: max(here, key=key) for name, key in subsets.extremes(here, sets)}
-chapter.says("most_cost", most["cost"], "full")
-chapter.says("most_thinking", most["thinking"], "longest")
-chapter.says("least_thinking", most["least thinking"], "full")
-chapter.number("longest_trace", by_name.get("longest") and by_name["longest"].thinking_tokens, digits=0)
+costliest = sorted(made, key=lambda name: made[name].flops)[-2:]
+chapter.says("most_cost", set(costliest) == {"longest", "full"})
+thinking = sorted(here, key=lambda name: here[name].point.thinking_tokens)
+chapter.says("most_thinking", thinking[-1], "longest")
+chapter.says("least_thinking", thinking[0], "full")
+trace = made["longest"].thinking_tokens if "longest" in made else None
+chapter.number("longest_trace", trace, digits=0)
 chapter.number("s1_trace", s1.thinking_tokens, digits=0)
 chapter.number("full_steps", full and full.steps / s1.steps)
 
@@ -273,24 +277,25 @@ chapter.number("full_steps", full and full.steps / s1.steps)
 # on s1 with several seeds; how far those are apart is a yardstick for the differences above.
 
 # %% tags=["hide-input"]
-seeds = lengths.seeds_of_s1(pipeline, benchmark)
+s1_seeds = lengths.lengths(pipeline, benchmark)[-1]
 chapter.table(
-    {"seed of the training on s1": str(seed), "accuracy (%)": accuracy, "minutes": minutes}
-    for seed, accuracy, minutes in seeds
+    {"training on s1, seed": str(seed), "accuracy (%)": mean(run)}
+    for seed, run in zip(s1_seeds.seeds, s1_seeds.runs)
 )
 
 # %% tags=["remove-input"]
-found = [accuracy for _, accuracy, _ in seeds]
+found = s1_seeds.by_seed("accuracy")
 apart = max(found) - min(found) if len(found) > 1 else None
-chapter.number("apart", apart, "%")
-clear = [abs(one.difference.estimate) for one in here.values() if one.verdict in ("worse", "better")]
-chapter.says("beyond_seeds", apart is not None and min(clear, default=0) > apart)
-chapter.number("longest_points", here["longest"].difference if "longest" in here else None, "points")
-needed = here["s1"].point.accuracy.estimate, here.get("diverse", here["s1"]).point.accuracy.estimate
-chapter.number("needed", questions_needed(*needed) if needed[0] != needed[1] else None)
+chapter.number("apart", apart and 100 * apart)
+clear = [one for one in here.values() if one.verdict in ("worse", "better")]
+beyond = [abs(one.difference.estimate) > (apart or 1) for one in clear]
+chapter.says("beyond_seeds", all(beyond) and len(clear), 3)
+pair = [here[name].point.accuracy for name in ("s1", "diverse") if name in here]
+needed = len(pair) == 2 and questions_needed(*(one.estimate for one in pair))
+chapter.number("needed", needed or None)
 
 # %% [markdown]
-# Trainings that differ in nothing but the seed are up to {glue:text}`ablations_apart` apart. The three
+# Trainings that differ in nothing but the seed are up to {glue:text}`ablations_apart` points apart. The three
 # clear differences above are larger than that{glue:text}`ablations_beyond_seeds`; *diverse* is not.
 #
 # **What to keep.** Before a difference between two training sets is believed: pair the questions, and

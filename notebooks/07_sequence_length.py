@@ -47,10 +47,9 @@ from s1lab.figures.curves import tokens_and_accuracy
 from s1lab.figures.runs import still_thinking
 
 chapter = open_chapter("lengths", PROFILE, SEED)
-pipeline, benchmark = chapter.pipeline, chapter.benchmark
-trained = lengths.all_lengths(pipeline)
-first = [length for length in trained if length.benchmark == trained[0].benchmark]
-(*_, short), full = first[:-1], first[-1]
+trained = lengths.all_lengths(chapter.pipeline)
+first = [one for one in trained if one.benchmark == trained[0].benchmark]
+short, full = first[-2:]
 cut = short.tokens
 
 # %% [markdown]
@@ -60,20 +59,26 @@ cut = short.tokens
 # that ends thinking: all that the model sees of it is thinking that goes on.
 
 # %% tags=["hide-input"]
-encoded = {one.tokens: lengths.encoded_at(pipeline, one.tokens) for one in first}
-chapter.table(lengths.cut_rows(encoded))
+cut_rows = lengths.cut_rows(chapter.pipeline, first)
+chapter.table(cut_rows)
 
 # %% tags=["remove-input"]
-chapter.number("cut", cut, digits=0)
-chapter.number("full", full.tokens, digits=0)
-chapter.number("lost", encoded[cut].answers_lost / len(encoded[cut].examples), "%", 0)
-chapter.number("seeds", len(first[0].seeds))
-chapter.number("n", first[0].interval("accuracy").n)
+(lost,) = [
+    row for row in cut_rows if row["sequence length"] == f"{cut:,} tokens"
+]
+chapter.number("cut", cut)
+chapter.number("lost", lost["answers lost (%)"], "%", 0)
+chapter.number("left", lost["tokens left (%)"], "%", 0)
+chapter.number("minutes_cut", short.training.minutes)
+chapter.number("minutes_full", full.training.minutes, "minutes")
+chapter.number("seeds", len(short.seeds))
+chapter.number("n", short.interval("accuracy").n)
 
 # %% [markdown]
 # At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many
-# as in the paper at 4,096: the length was chosen for that. It keeps little more than half of the tokens,
-# and training takes half the time.
+# as in the paper at 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of
+# the tokens, and training takes {glue:text}`lengths_minutes_cut` in place of
+# {glue:text}`lengths_minutes_full`.
 #
 # **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and
 # leaves the whole of the short ones.
@@ -124,21 +129,23 @@ chapter.figure(
 )
 
 # %% tags=["remove-input"]
-gap = {name: short.minus(full, name) for name in ("accuracy", "thinking_tokens", "cut_short")}
-chapter.number("accuracy_gap", gap["accuracy"], "points", says="lower")
-chapter.number("thinking_gap", gap["thinking_tokens"], "tokens", 0, says="higher")
-chapter.number("cut_short_gap", gap["cut_short"], "points", says="higher")
-means = [one.interval("thinking_tokens").estimate for one in (short, full)]
-chapter.number("folds", means[0] / means[1])
-theirs = lengths.paper_differences()
-for name, other in theirs.items():
+for name, unit, word in (
+    ("accuracy", "points", "lower"),
+    ("thinking_tokens", "+tokens", "higher"),
+    ("cut_short", "points", "higher"),
+):
+    chapter.number(f"{name}_gap", short.minus(full, name), unit, says=word)
+thinking = [one.interval("thinking_tokens").estimate for one in (short, full)]
+chapter.number("folds", thinking[0] / thinking[1])
+folds = lengths.paper_folds()
+for name, gap in lengths.paper_differences().items():
     where = name.split()[0].lower()
-    chapter.number(f"paper_{where}", other, "points", says="cannot tell")
-    chapter.number(f"paper_{where}_folds", lengths.paper_folds()[name])
+    chapter.number(f"paper_{where}", gap, "points", says="cannot tell")
+    chapter.number(f"paper_{where}_folds", folds[name])
 
 # %% [markdown]
 # Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and
-# thinking by {glue:text}`lengths_thinking_gap`. That is {glue:text}`lengths_folds` times as long; in the
+# thinking by {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the
 # paper it is {glue:text}`lengths_paper_aime24_folds` times on AIME24,
 # {glue:text}`lengths_paper_math500_folds` on MATH500 and {glue:text}`lengths_paper_gpqa_folds` on GPQA
 # Diamond. The paper's fall in accuracy, without pairing, is {glue:text}`lengths_paper_aime24` on AIME24,
@@ -177,7 +184,7 @@ chapter.figure(
 chapter.table(
     {"trained at": f"{length.tokens:,} tokens", "benchmark": length.benchmark}
     | {
-        f"{start:,.0f} to {2 * start:,.0f} (%)": length.range_of(length.goes_on(start))
+        f"{start:,.0f} to {2 * start:,.0f} (%)": length.goes_on(start)
         for start in (cut / 4, cut / 2, cut, 2 * cut)
     }
     for length in trained
@@ -190,21 +197,23 @@ chapter.table(
 # %% tags=["hide-input"]
 chapter.table(
     {"trained at": f"{length.tokens:,} tokens", "benchmark": length.benchmark}
-    | length.stops(cut).shares(cut)
+    | length.stops(cut).row(cut)
     for length in trained
 )
 
 # %% tags=["remove-input"]
-before, behind = ([one.goes_on(start) for one in (short, full)] for start in (cut / 2, cut))
+before, behind = (
+    [one.goes_on(start) for one in (short, full)] for start in (cut / 2, cut)
+)
+for name, (ours, whole) in (("before", before), ("behind", behind)):
+    chapter.number(f"{name}_cut", ours, "%")
+    chapter.number(f"{name}_full", whole, "%")
+parts = None not in behind and behind[0].low > behind[1].high
+chapter.says("parts", parts)
 chapter.number("half", cut / 2, digits=0)
-chapter.number("double", 2 * cut, digits=0)
-for name, shares in (("before", before), ("behind", behind)):
-    chapter.number(f"{name}_cut", short.range_of(shares[0]), "%", 0)
-    chapter.number(f"{name}_full", full.range_of(shares[1]), "%", 0)
-chapter.says("parts", min(behind[0]) > max(behind[1]) and lengths.parts_more(behind, before))
-ended = [one.mean_of_ended() for one in (short, full)]
-chapter.number("ended_cut", ended[0], digits=0)
-chapter.number("ended_full", ended[1], digits=0)
+chapter.number("double", 2 * cut)
+chapter.number("ended_cut", short.mean_of_ended(), digits=0)
+chapter.number("ended_full", full.mean_of_ended(), digits=0)
 
 # %% [markdown]
 # From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ:
@@ -218,7 +227,7 @@ chapter.number("ended_full", ended[1], digits=0)
 # :::{admonition} Where it agrees
 # :class: agrees
 # - Accuracy falls ({glue:text}`lengths_accuracy_gap`) and thinking grows
-#   ({glue:text}`lengths_thinking_gap`), both outside their intervals.
+#   ({glue:text}`lengths_thinking_tokens_gap`), both outside their intervals.
 # - The cause that the paper suggests shows: beyond the cut, the model was never taught to stop.
 # :::
 #
