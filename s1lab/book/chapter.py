@@ -16,11 +16,11 @@ fits its number raises. Elsewhere (another profile, a reproduction) the word tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from s1core.errors import RunError
+from s1core.errors import InputError, RunError
 from s1lab import profiles
 from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, in_parts, written
@@ -41,6 +41,7 @@ def open_chapter(name: str, profile: str, seed: int | None = None) -> Chapter:
 
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Chapter:
@@ -67,6 +68,20 @@ class Chapter:
         mark = self._mark(name, found, says) if says else ""
         shown = written(value, unit, digits) + mark * (value is not None)
         _show(shown, f"{self.name}_{name}", quantities([(value, unit)]))
+
+    def numbers(self, unit: str = "", /, **values: Any) -> None:
+        """Glue several values of one unit, under their names."""
+        for name, value in values.items():
+            self.number(name, value, unit)
+
+    def ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """What a function of the runs finds; None where another profile has no runs for it."""
+        try:
+            return function(*arguments)
+        except (InputError, RunError):
+            if self.strict:
+                raise
+        return None
 
     def says(self, name: str, found: Any, said: Any = True) -> None:
         """Hold the prose to what it says: `found` (a verdict, a label, a truth) is `said`.

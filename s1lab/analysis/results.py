@@ -1,0 +1,292 @@
+"""What several chapters show of the same runs: lines of results, what a Wait changes, arms, votes.
+
+A Wait *mends* an answer that is wrong without it and right with it, and *breaks* one the other way
+round: counted over pairs of generations of one question and sample, wherever the book says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from s1core.grading import grade
+from s1core.records import Generation, Grade, Problem, from_dict
+from s1lab import experiments
+from s1lab.analysis.methods import MethodRun, match, sequential, votes
+from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
+from s1lab.data.benchmarks import benchmark as find_benchmark
+from s1lab.evaluation import Interval, paired_bootstrap
+from s1lab.evaluation.measure import difference, mean, read_samples, scores
+from s1lab.evaluation.voting import same_answer
+from s1lab.experiments import Condition
+from s1lab.pipeline import Pipeline
+from s1lab.runs import Run
+
+Row = dict[str, Any]
+DIRECT = "base, asked directly"
+
+
+def line(pipeline: Pipeline, condition: Condition, **more: Any) -> Row:
+    """A line of a table of results: what a condition gives, and what it costs.
+
+    Tokens are means per answer; `minutes` is what the whole run took on the machine that made it.
+    """
+    run = pipeline.run(condition)
+    samples = read_samples(run)
+    questions, drawn = samples.correct.shape
+    return {
+        "condition": condition.label,
+        "accuracy (%)": mean(run),
+        "thinking tokens": float(samples.thinking.mean()),
+        "all tokens": float(samples.tokens.mean()),
+        "cut short (%)": float(1 - samples.ended.mean()),
+        **more,
+        "n": f"{questions} × {drawn}",
+        "minutes": run.minutes,
+    }
+
+
+def turned(after: Run, before: Run) -> tuple[float, float]:
+    """Shares of generations, sample by sample, that `after` mends and that it breaks."""
+    now, then = scores(after), scores(before)
+    return float(((then == 0) & (now == 1)).mean()), float(((then == 1) & (now == 0)).mean())
+
+
+def by_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+    """Each number of Waits against none, on the same questions (Figure 4a)."""
+    none = pipeline.run(experiments.natural(pipeline.profile, benchmark))
+    rows = []
+    for condition in experiments.waits(pipeline.profile, benchmark):
+        run = pipeline.run(condition)
+        gap, (mended, broken) = difference(run, none), turned(run, none)
+        rows.append(
+            {
+                "Waits": condition.budget.num_ignore,
+                "against none (points)": gap,
+                "accuracy is": gap.says("higher", "lower"),
+                "mended (%)": mended,
+                "broken (%)": broken,
+                "Waits used": float(read_samples(run).waits.mean()),
+            }
+        )
+    return rows
+
+
+def last_step(pipeline: Pipeline, benchmark: str | None = None) -> Interval | None:
+    """The most Waits less the next fewer: whether the curve goes on, flattens or comes down."""
+    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile, benchmark)]
+    return difference(runs[-1], runs[-2]) if len(runs) > 1 else None
+
+
+def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Generation, Grade]]:
+    """The generations of a condition that are kept whole for reading, graded."""
+    run = pipeline.run(condition)
+    asked = {p.key: p for p in pipeline.problems(condition.benchmark)}
+    kind = find_benchmark(condition.benchmark).kind
+    found = [from_dict(Generation, row) for row in run.read_records("traces.jsonl")]
+    return [(asked[g.problem_key], g, grade(asked[g.problem_key], g, kind)) for g in found]
+
+
+def arms(pipeline: Pipeline) -> dict[str, Condition]:
+    """Two by two: base and fine-tuned, without Waits and with; before them the base, asked at once.
+
+    Empty where the profile forces nothing or draws no votes.
+    """
+    found, drawn = experiments.arms(pipeline.profile), experiments.voting(pipeline.profile)
+    return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
+
+
+def effects(pipeline: Pipeline) -> dict[str, Interval]:
+    """What each step of `arms` changes, by what it is called."""
+    if not (found := arms(pipeline)):
+        return {}
+    direct, base, base_wait, tuned, tuned_wait = (pipeline.run(c) for c in found.values())
+    return {
+        "fine-tuning, against the base asked directly": difference(tuned, direct),
+        "Waits, fine-tuned model": difference(tuned_wait, tuned),
+        "both, against the base asked directly": difference(tuned_wait, direct),
+        "fine-tuning, both given the think delimiter": difference(tuned, base),
+        "Waits, base model": difference(base_wait, base),
+        "the think delimiter, base model": difference(base, direct),
+    }
+
+
+def efficiency(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+    """Accuracy by training examples (Figure 2, right): base, s1 and, where trained on, the pool."""
+    rows = [
+        {"name": "base", "x": 0, **mean(pipeline.run(c)).row("accuracy"), "run": pipeline.run(c).id}
+        for c in list(arms(pipeline).values())[:1]
+    ]
+    tuned = {c.label: c for c in experiments.subsets(pipeline.profile, benchmark)}
+    tuned = {"s1": experiments.natural(pipeline.profile, benchmark)} | tuned
+    for name in ("s1", "full"):
+        if condition := tuned.get(name):
+            run = pipeline.run(condition)
+            examples = pipeline.checkpoint(condition.training).summary()["examples"]
+            rows.append({"name": name, "x": examples, **mean(run).row("accuracy"), "run": run.id})
+    return rows
+
+
+def paper_efficiency() -> list[Row]:
+    """Figure 2 of the paper, with intervals from its number of questions."""
+    figure = published()["figure2"]
+    return [
+        {"name": name, "x": figure["examples"][name]}
+        | printed_accuracy("MATH500", percent).row("accuracy")
+        for name, percent in figure["points"].items()
+    ]
+
+
+def released_waits() -> list[Row]:
+    """All nine numbers of Waits in the released logs, of which Figure 4a shows three."""
+    logs = published()["figure4a_logs"]
+    return [
+        {"x": waits} | printed_accuracy("AIME24", percent).row("accuracy")
+        for waits, percent in zip(logs["waits"], logs["accuracy"], strict=True)
+    ]
+
+
+def paper_table(table: str, only: str = "") -> list[Row]:
+    """Rows of Tables 1 to 5 as printed, each with Wilson's interval from its questions."""
+    rows: dict[str, Row] = {}
+    for found in accuracies(table):
+        if found.row.startswith(only):
+            place = rows.setdefault(found.row, {"model": found.row, "examples": found.examples})
+            place[f"{found.benchmark}, n = {found.n} (%)"] = found.interval
+    return list(rows.values())
+
+
+def questions_apart(table: str, after: str, before: str) -> dict[str, int]:
+    """How many questions lie between two printed rows, by benchmark."""
+    names = dict.fromkeys(found.benchmark for found in accuracies(table))
+    sides = ([accuracy_of(table, row, name).correct for row in (after, before)] for name in names)
+    return {name: a - b for name, (a, b) in zip(names, sides, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class EqualCompute:
+    """Sequential scaling and majority votes of one profile, by all tokens of a question (Figure 4).
+
+    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model that is voted
+    over, by its label.
+    """
+
+    pipeline: Pipeline
+    benchmark: str
+
+    @cached_property
+    def drawn(self) -> tuple[Condition, ...]:
+        """What votes are drawn from: the base model first, the fine-tuned one last."""
+        return experiments.voting(self.pipeline.profile)
+
+    @cached_property
+    def settings(self) -> list[MethodRun]:
+        """One generation per question under each budget of the curve; `method` is its kind."""
+        asked = experiments.curve(self.pipeline.profile, self.benchmark)
+        runs = ((c, read_samples(self.pipeline.run(c))) for c in asked)
+        return [sequential(samples, c.kind, c.label) for c, samples in runs]
+
+    @cached_property
+    def votes(self) -> dict[str, list[MethodRun]]:
+        """maj@k for powers of two up to all samples, answers of equal value being one vote."""
+        same = same_answer(find_benchmark(self.benchmark).kind)
+        return {c.label: self._votes(c, same) for c in self.drawn}
+
+    def _votes(self, condition: Condition, same: Any, at: Sequence[int] = ()) -> list[MethodRun]:
+        samples = read_samples(self.pipeline.run(condition))
+        return votes(samples, same, at=at, method=condition.label)
+
+    def table(self) -> list[Row]:
+        """One answer against a vote of all samples, and what joining equal values is worth."""
+        k = self.pipeline.profile.methods.votes
+        rows = []
+        for condition in self.drawn:
+            one, *_, every = self.votes[condition.label]
+            (by_text,) = self._votes(condition, str.__eq__, [k])
+            rows.append(
+                {
+                    "samples of": _short(condition.label),
+                    "tokens per sample": one.cost,
+                    "one answer (%)": one.accuracy,
+                    f"maj@{k} (%)": every.accuracy,
+                    "equal values joined (points)": paired_bootstrap(
+                        every.correct, by_text.correct
+                    ),
+                    "minutes": self.pipeline.run(condition).minutes,
+                }
+            )
+        return rows
+
+    def curves(self) -> list[Row]:
+        """Accuracy against all tokens per question: capping, Wait, and every vote."""
+        capped = [run for run in self.settings if run.method != "wait"]
+        waited = [run for run in self.settings if run.method != "budget"]
+        rows = [*_curve("capping", "capping", capped), *_curve("Wait", "wait", waited)]
+        for number, (label, made) in enumerate(self.votes.items()):
+            looks: Row = {"dashed": 1, "hollow": True}
+            if number in (0, len(self.votes) - 1):
+                looks = {"marker": "s"} if number == 0 else {}
+            name = "vote, " + {0: "base"}.get(number, _short(label))
+            rows += _curve(name, "parallel" if number else "base", made, **looks)
+        return rows
+
+    def contest(self, label: str) -> list[Row]:
+        """Each sequential setting against one model's vote at the same tokens per question."""
+        return [
+            {
+                "setting": found.ours.setting,
+                "tokens": found.ours.cost,
+                "setting (%)": float(found.ours.correct.mean()),
+                "vote (%)": found.theirs,
+                "difference (points)": found.difference,
+                "the setting is": found.difference.says("higher", "lower"),
+            }
+            for found in match(self.settings, self.votes[label])
+        ]
+
+    @property
+    def best(self) -> MethodRun:
+        """The most accurate sequential setting."""
+        return max(self.settings, key=lambda run: run.correct.mean())
+
+
+def paper_equal_compute() -> list[Row]:
+    """Figure 4b of the paper, digitised: tokens per question of GPQA Diamond."""
+    figure, n = published()["figure4b"], published()["questions"]["GPQA Diamond"]
+    looks = (
+        ("vote, base", "majority_Qwen2.5-32B-Instruct", "s", 1),
+        ("forcing", "sequential_s1", "o", 0),
+    )
+    return [
+        {"name": name, "x": tokens / n, "marker": marker, "dashed": dashed}
+        | printed_accuracy("GPQA Diamond", percent).row("accuracy")
+        for name, key, marker, dashed in looks
+        for tokens, percent in zip(figure[key]["tokens"], figure[key]["acc"], strict=True)
+    ]
+
+
+def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+    """The budgets that a profile names, and the setting of the curve that each is."""
+    curve = experiments.curve(pipeline.profile, benchmark)
+    known = {pipeline.locate_run(c).id: c for c in curve}
+    rows = []
+    for name, values in pipeline.profile.efforts.items():
+        budget = ", ".join(f"{key} {value}" for key, value in values.items())
+        wanted = experiments.condition(pipeline.profile, name, name, benchmark=benchmark, **values)
+        row: Row = {"effort": name, "budget": budget, "is": None}
+        if found := known.get(pipeline.locate_run(wanted).id):
+            row |= {"is": found.label, **line(pipeline, found)}
+            del row["condition"]
+        rows.append(row)
+    return rows
+
+
+def _short(label: str) -> str:
+    return label.removeprefix("votes, ").removeprefix("votes ")
+
+
+def _curve(name: str, series: str, made: Iterable[MethodRun], **look: Any) -> list[Row]:
+    fixed = {"name": name, "series": series, **look}
+    return [{"x": run.cost, **run.accuracy.row("accuracy"), **fixed} for run in made]
