@@ -15,9 +15,9 @@
 #
 # *Section 5.1 of the paper, Table 2.*
 #
-# Selection asks three things of a training example: that it is of good quality, that it is hard, and
-# that the whole set is diverse. To see whether all three are needed, the paper trains the same model
-# by the same recipe on four other sets:
+# Selection asks three things of a training example: that it is of good quality, that it is hard, and that the
+# whole set is diverse. To see whether all three are needed, the paper trains the same model by the same
+# recipe on four other sets:
 #
 # - **random**, a thousand questions drawn blindly: quality alone;
 # - **diverse**, a thousand drawn evenly over the subjects: no difficulty;
@@ -26,16 +26,16 @@
 #
 # :::{admonition} The claim
 # :class: claim
-# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23
-# points on AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is
-# cheap: 26 minutes on 16 H100s, 7 H100-hours in place of 394.
+# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on
+# AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16
+# H100s, 7 H100-hours in place of 394.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it.
-# The *longest* thousand is better than s1, and so is the whole pool: two results against the claim.
-# That a thousand examples are cheap holds, and can be put in minutes.
+# Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The
+# *longest* thousand is better than s1, and so is the whole pool: two results against the claim. That a
+# thousand examples are cheap holds, and can be put in minutes.
 # :::
 
 # %% tags=["parameters"]
@@ -62,9 +62,9 @@ s1, full = made["s1"], made.get("full")
 # %% [markdown]
 # ## What each set is made of
 #
-# The baselines are drawn from the pool after its quality stages, as in the paper: failed traces,
-# broken formatting and copies of the evaluation questions are gone, but nothing was asked of
-# difficulty. *Correct traces* are those whose answer is right; selection itself never looks at that.
+# The baselines are drawn from the pool after its quality stages, as in the paper: failed traces, broken
+# formatting and copies of the evaluation questions are gone, but nothing was asked of difficulty. *Correct
+# traces* are those whose answer is right; selection itself never looks at that.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -81,15 +81,15 @@ chapter.table(
 
 # %% [markdown]
 # **What to keep.** The five sets differ in length more than in anything else. Hard questions have long
-# traces, so s1 is longer than a random thousand; *longest* is longer still, by construction. No set
-# of this pool lacks subjects, so there is little here for diversity to add.
+# traces, so s1 is longer than a random thousand; *longest* is longer still, by construction. No set of this
+# pool lacks subjects, so there is little here for diversity to add.
 #
 # ## What it costs
 #
-# Every set goes through the same recipe with the same number of epochs, so steps grow with the number
-# of examples and arithmetic with the number of tokens. The FLOPs are worked out as for the paper, from
-# the mean length: they are a lower bound for both. The minutes are those of the machine that made the
-# results of this page.
+# Every set goes through the same recipe with the same number of epochs, so steps grow with the number of
+# examples and arithmetic with the number of tokens. The FLOPs are worked out as for the paper, from the mean
+# length: they are a lower bound for both. The minutes are those of the machine that made the results of this
+# page.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -118,16 +118,15 @@ chapter.number("all_minutes", all_minutes, "minutes", 0)
 chapter.number("hardware", chapter.profile.hardware)
 
 # %% [markdown]
-# The claim of the paper is about an afternoon's budget: 26 minutes on sixteen H100s are seven
-# GPU-hours, and by the arithmetic that they did they ran at {glue:text}`ablations_paper_share` of the
-# chips' peak. Ours is the same recipe at another size, on {glue:text}`ablations_hardware`:
-# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool.
-# The paper's training took {glue:text}`ablations_paper_flops` thousand times the arithmetic of ours.
-# All runs of this book's profile together, every training and every generation, are
-# {glue:text}`ablations_all_minutes` of work for one core.
+# The claim of the paper is about an afternoon's budget: 26 minutes on sixteen H100s are seven GPU-hours, and
+# by the arithmetic that they did they ran at {glue:text}`ablations_paper_share` of the chips' peak. Ours is
+# the same recipe at another size, on {glue:text}`ablations_hardware`: **{glue:text}`ablations_minutes`** for
+# s1 and {glue:text}`ablations_minutes_full` for the whole pool. The paper's training took
+# {glue:text}`ablations_paper_flops` thousand times the arithmetic of ours. All runs of this book's profile
+# together, every training and every generation, are {glue:text}`ablations_all_minutes` of work for one core.
 #
-# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for
-# s1K; each implies a price, and the price a sum for the whole pool:
+# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each
+# implies a price, and the price a sum for the whole pool:
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -142,19 +141,19 @@ chapter.table(
 )
 
 # %% [markdown]
-# The six dollars assume a price that no one advertises for an H100; twenty to fifty are what it cost.
-# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand.
-# These sums leave out what came before: 59,029 traces from a teacher, and two models that tried every
-# question. The thousand is cheap to train on; it was not cheap to choose.
+# The six dollars assume a price that no one advertises for an H100; twenty to fifty are what it cost. On any
+# of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. These sums
+# leave out what came before: 59,029 traces from a teacher, and two models that tried every question. The
+# thousand is cheap to train on; it was not cheap to choose.
 #
-# **What to keep.** The claim of cheapness holds: here in minutes of one core, there in tens of dollars.
-# What it buys is the next question.
+# **What to keep.** The claim of cheapness holds: here in minutes of one core, there in tens of dollars. What
+# it buys is the next question.
 #
 # ## Table 2, ours
 #
 # Each model answers the same held-out questions and stops thinking by itself. The difference to s1 is a
-# paired bootstrap over questions, as in the paper: what makes a question hard for both models cancels
-# out. Tokens and minutes are what a better model may cost at test time and did cost in training.
+# paired bootstrap over questions, as in the paper: what makes a question hard for both models cancels out.
+# Tokens and minutes are what a better model may cost at test time and did cost in training.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -225,18 +224,18 @@ chapter.number("aime", accuracy_of("Table 2", "s1K", aime).n)
 
 # %% [markdown]
 # Of the paper's {glue:text}`ablations_paper_small` comparisons with another thousand,
-# {glue:text}`ablations_paper_clear` have an interval that lies below zero: *random* and *diverse* on
-# AIME24, *longest* on MATH500{glue:text}`ablations_paper_which`. The others touch or include zero.
-# AIME24 has {glue:text}`ablations_aime` questions, so its large differences are a few questions each;
-# the [audit](09_audit) asks which of them survive.
+# {glue:text}`ablations_paper_clear` have an interval that lies below zero: *random* and *diverse* on AIME24,
+# *longest* on MATH500{glue:text}`ablations_paper_which`. The others touch or include zero. AIME24 has
+# {glue:text}`ablations_aime` questions, so its large differences are a few questions each; the
+# [audit](09_audit) asks which of them survive.
 #
 # **What to keep.** Two of our four differences contradict the paper, and six of its own nine comparisons
 # could be chance. Neither side shows that all three criteria matter.
 #
 # ## What more training buys
 #
-# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for
-# more tokens. The paper gives the cost of two of its sets, s1K and the whole pool.
+# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more
+# tokens. The paper gives the cost of two of its sets, s1K and the whole pool.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -264,17 +263,17 @@ chapter.number("full_steps", full and full.steps / s1.steps)
 # %% [markdown]
 # The two sets that beat s1 are the two that train for more arithmetic{glue:text}`ablations_most_cost`:
 # *longest* through traces of {glue:text}`ablations_longest_trace` tokens in place of
-# {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_full_steps` times the optimizer
-# steps. They get there differently. Trained on *longest*, the model thinks
+# {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_full_steps` times the optimizer steps.
+# They get there differently. Trained on *longest*, the model thinks
 # longest{glue:text}`ablations_most_thinking`; trained on *full*, it thinks
-# least{glue:text}`ablations_least_thinking` and is as good. Whether the choice of examples or the amount
-# of training is behind it, these runs cannot say; a run of s1 with more epochs could.
+# least{glue:text}`ablations_least_thinking` and is as good. Whether the choice of examples or the amount of
+# training is behind it, these runs cannot say; a run of s1 with more epochs could.
 #
 # ## How far apart are two trainings anyway?
 #
-# An interval over questions says how sure we are about *these checkpoints*. It does not say what another
-# seed of the same training would have given. The [chapter on sequence length](07_sequence_length) trains
-# on s1 with several seeds; how far those are apart is a yardstick for the differences above.
+# An interval over questions says how sure we are about *these checkpoints*. It does not say what another seed
+# of the same training would have given. The [chapter on sequence length](07_sequence_length) trains on s1
+# with several seeds; how far those are apart is a yardstick for the differences above.
 
 # %% tags=["hide-input"]
 s1_seeds = lengths.lengths(pipeline, benchmark)[-1]
@@ -298,8 +297,8 @@ chapter.number("needed", needed or None)
 # Trainings that differ in nothing but the seed are up to {glue:text}`ablations_apart` points apart. The three
 # clear differences above are larger than that{glue:text}`ablations_beyond_seeds`; *diverse* is not.
 #
-# **What to keep.** Before a difference between two training sets is believed: pair the questions, and
-# train more than once.
+# **What to keep.** Before a difference between two training sets is believed: pair the questions, and train
+# more than once.
 #
 # ## What agrees, what does not, and why
 #
@@ -312,23 +311,23 @@ chapter.number("needed", needed or None)
 # :::{admonition} Where it differs
 # :class: differs
 # - *Longest* is better than s1, not worse: {glue:text}`ablations_longest`. In our world a longer trace is
-#   more tries at the same puzzle, and more tries are what the model is to learn; there is nothing in it
-#   that a subject less could spoil.
+#   more tries at the same puzzle, and more tries are what the model is to learn; there is nothing in it that
+#   a subject less could spoil.
 # - The whole pool is a gain, {glue:text}`ablations_full`, at {glue:text}`ablations_times_full` times the
 #   arithmetic. The paper's cost {glue:text}`ablations_paper_times_full` times as much and gained nothing.
 # - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
 # :::
 #
-# None of these reasons was tested by itself; each would need an ablation of its own. What carries over to
-# any scale is the method: paired differences, several seeds, and the cost beside the gain. Others found
-# as well that a small set of chosen traces goes a long way, with 817 examples {cite}`ye2025limo`, and
-# that results on thirty questions move by many points from seed to seed {cite}`hochlehnert2025sober`.
+# None of these reasons was tested by itself; each would need an ablation of its own. What carries over to any
+# scale is the method: paired differences, several seeds, and the cost beside the gain. Others found as well
+# that a small set of chosen traces goes a long way, with 817 examples {cite}`ye2025limo`, and that results on
+# thirty questions move by many points from seed to seed {cite}`hochlehnert2025sober`.
 #
 # :::{admonition} Exercise
 # :class: exercise
-# *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently,
-# how many questions would show a difference of this size four times in five? Guess an order of magnitude,
-# then ask `s1lab.evaluation.questions_needed` with the two accuracies of the table.
+# *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently, how
+# many questions would show a difference of this size four times in five? Guess an order of magnitude, then
+# ask `s1lab.evaluation.questions_needed` with the two accuracies of the table.
 # :::
 #
 # :::{admonition} Answer

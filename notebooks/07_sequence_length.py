@@ -15,25 +15,25 @@
 #
 # *Appendix D.1 of the paper, Table 8.*
 #
-# Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is
-# lost is the end of thinking and the answer. A shorter sequence length saves memory and time, so it
-# is the first thing one tries on a small machine. The paper tried it.
+# Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is lost is
+# the end of thinking and the answer. A shorter sequence length saves memory and time, so it is the first
+# thing one tries on a small machine. The paper tried it.
 #
 # :::{admonition} The claim
 # :class: claim
-# Trained at 4,096 tokens, where 74% of the examples are cut, the model is less accurate than trained
-# at 32,768, where none is, and thinks longer: on AIME24 30.0% with 20,721 thinking tokens against
-# 50.0% with 6,984.
+# Trained at 4,096 tokens, where 74% of the examples are cut, the model is less accurate than trained at
+# 32,768, where none is, and thinks longer: on AIME24 30.0% with 20,721 thinking tokens against 50.0% with
+# 6,984.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Both halves come out, and so does the reason: past the length at which examples were cut, the model
-# that saw them cut stops less often. The effect is smaller than in the paper.
+# Both halves come out, and so does the reason: past the length at which examples were cut, the model that saw
+# them cut stops less often. The effect is smaller than in the paper.
 # :::
 #
-# The paper's is a claim about two trainings, one each. Here every sequence length is trained with
-# several seeds, which decide the order of the examples.
+# The paper's is a claim about two trainings, one each. Here every sequence length is trained with several
+# seeds, which decide the order of the examples.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -55,8 +55,8 @@ cut = short.tokens
 # %% [markdown]
 # ## What the cut takes away
 #
-# An example whose thinking alone fills the sequence loses its whole answer, and with it the delimiter
-# that ends thinking: all that the model sees of it is thinking that goes on.
+# An example whose thinking alone fills the sequence loses its whole answer, and with it the delimiter that
+# ends thinking: all that the model sees of it is thinking that goes on.
 
 # %% tags=["hide-input"]
 cut_rows = lengths.cut_rows(chapter.pipeline, first)
@@ -75,10 +75,9 @@ chapter.number("seeds", len(short.seeds))
 chapter.number("n", short.interval("accuracy").n)
 
 # %% [markdown]
-# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many
-# as in the paper at 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of
-# the tokens, and training takes {glue:text}`lengths_minutes_cut` in place of
-# {glue:text}`lengths_minutes_full`.
+# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as
+# in the paper at 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the
+# tokens, and training takes {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_full`.
 #
 # **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and
 # leaves the whole of the short ones.
@@ -86,8 +85,8 @@ chapter.number("n", short.interval("accuracy").n)
 # ## Table 8, ours and the paper's
 #
 # Ours are means over {glue:text}`lengths_n` questions and {glue:text}`lengths_seeds` seeds with intervals
-# over both: they say what other questions *and* another training would have given. *Cut short* is the
-# share of generations that were still thinking at the limit.
+# over both: they say what other questions *and* another training would have given. *Cut short* is the share
+# of generations that were still thinking at the limit.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -144,22 +143,22 @@ for name, gap in lengths.paper_differences().items():
     chapter.number(f"paper_{where}_folds", folds[name])
 
 # %% [markdown]
-# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and
-# thinking by {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the
-# paper it is {glue:text}`lengths_paper_aime24_folds` times on AIME24,
-# {glue:text}`lengths_paper_math500_folds` on MATH500 and {glue:text}`lengths_paper_gpqa_folds` on GPQA
-# Diamond. The paper's fall in accuracy, without pairing, is {glue:text}`lengths_paper_aime24` on AIME24,
-# {glue:text}`lengths_paper_math500` on MATH500 and {glue:text}`lengths_paper_gpqa` on GPQA Diamond: each
-# of the intervals holds zero, so what stands out in its table is the number of tokens.
+# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and thinking
+# by {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the paper
+# it is {glue:text}`lengths_paper_aime24_folds` times on AIME24, {glue:text}`lengths_paper_math500_folds` on
+# MATH500 and {glue:text}`lengths_paper_gpqa_folds` on GPQA Diamond. The paper's fall in accuracy, without
+# pairing, is {glue:text}`lengths_paper_aime24` on AIME24, {glue:text}`lengths_paper_math500` on MATH500 and
+# {glue:text}`lengths_paper_gpqa` on GPQA Diamond: each of the intervals holds zero, so what stands out in its
+# table is the number of tokens.
 #
-# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals
-# over seeds.
+# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over
+# seeds.
 #
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that
-# still show the end of thinking are the short ones, so past the cut the model has never seen thinking
-# end. The figure follows every generation: which share is still thinking after so many tokens?
+# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still
+# show the end of thinking are the short ones, so past the cut the model has never seen thinking end. The
+# figure follows every generation: which share is still thinking after so many tokens?
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -176,9 +175,9 @@ chapter.figure(
 )
 
 # %% [markdown]
-# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice
-# as many? If the cut is the cause, the models should agree up to it and part behind it. In brackets the
-# lowest and the highest seed.
+# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice as
+# many? If the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest
+# and the highest seed.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -191,8 +190,7 @@ chapter.table(
 )
 
 # %% [markdown]
-# And what becomes of the generations that think for longer than any example that the shorter training
-# saw?
+# And what becomes of the generations that think for longer than any example that the shorter training saw?
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -217,8 +215,8 @@ chapter.number("ended_full", full.mean_of_ended(), digits=0)
 
 # %% [markdown]
 # From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ:
-# {glue:text}`lengths_before_cut` go on after training on cut examples, {glue:text}`lengths_before_full`
-# after training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
+# {glue:text}`lengths_before_cut` go on after training on cut examples, {glue:text}`lengths_before_full` after
+# training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
 # {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_full`: they part where the examples were
 # cut{glue:text}`lengths_parts`.
 #
@@ -233,15 +231,15 @@ chapter.number("ended_full", full.mean_of_ended(), digits=0)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - The effect is {glue:text}`lengths_folds` times the thinking, not three times. Our cut leaves a quarter
-#   of the examples whole, which is enough to learn that thinking ends; and a trace that has found its
-#   target has little left to say.
+# - The effect is {glue:text}`lengths_folds` times the thinking, not three times. Our cut leaves a quarter of
+#   the examples whole, which is enough to learn that thinking ends; and a trace that has found its target has
+#   little left to say.
 # :::
 #
-# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence
-# length that cuts answers off trains a model not to answer; leaving the long examples out, or paying for
-# the length, are the alternatives. `s1lab plan` says what a length needs in memory, and
-# `on_too_long: error` refuses to cut.
+# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length
+# that cuts answers off trains a model not to answer; leaving the long examples out, or paying for the length,
+# are the alternatives. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to
+# cut.
 #
 # :::{admonition} Exercise
 # :class: exercise
@@ -252,6 +250,6 @@ chapter.number("ended_full", full.mean_of_ended(), digits=0)
 # :::{admonition} Answer
 # :class: dropdown
 # No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and
-# {glue:text}`lengths_ended_full` thinking tokens. Stopping is learned less sharply everywhere behind the
-# cut, not only by the few that never stop.
+# {glue:text}`lengths_ended_full` thinking tokens. Stopping is learned less sharply everywhere behind the cut,
+# not only by the few that never stop.
 # :::
