@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from s1core.errors import RunError
 from s1core.grading import grade
 from s1core.records import Generation, Grade, Problem, from_dict
 from s1lab import experiments
@@ -98,19 +99,32 @@ def arms(pipeline: Pipeline) -> dict[str, Condition]:
     return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
 
 
-def effects(pipeline: Pipeline) -> dict[str, Interval]:
-    """What each step of `arms` changes, by what it is called."""
+def bars(pipeline: Pipeline) -> list[Row]:
+    """The arms as `figures.forests.comparison` draws them."""
+    inks = ("base", "base", "base", "ours", "wait")
+    measured = {name: mean(pipeline.run(c)).row("accuracy") for name, c in arms(pipeline).items()}
+    pairs = zip(measured.items(), inks, strict=False)
+    return [{"name": name, "series": ink, **row} for (name, row), ink in pairs]
+
+
+def effects(pipeline: Pipeline) -> list[Row]:
+    """What each step of `arms` changes, on the same questions; empty where there are none."""
     if not (found := arms(pipeline)):
-        return {}
+        return []
     direct, base, base_wait, tuned, tuned_wait = (pipeline.run(c) for c in found.values())
-    return {
-        "fine-tuning, against the base asked directly": difference(tuned, direct),
-        "Waits, fine-tuned model": difference(tuned_wait, tuned),
-        "both, against the base asked directly": difference(tuned_wait, direct),
-        "fine-tuning, both given the think delimiter": difference(tuned, base),
-        "Waits, base model": difference(base_wait, base),
-        "the think delimiter, base model": difference(base, direct),
-    }
+    steps = (
+        ("fine-tuning, against the base asked directly", tuned, direct),
+        ("Waits, fine-tuned model", tuned_wait, tuned),
+        ("both, against the base asked directly", tuned_wait, direct),
+        ("fine-tuning, both given the think delimiter", tuned, base),
+        ("Waits, base model", base_wait, base),
+        ("the think delimiter, base model", base, direct),
+    )
+    gaps = [(name, difference(after, before)) for name, after, before in steps]
+    return [
+        {"effect of": name, "change (points)": gap, "accuracy is": gap.says("higher", "lower")}
+        for name, gap in gaps
+    ]
 
 
 def efficiency(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
@@ -139,6 +153,14 @@ def paper_efficiency() -> list[Row]:
     ]
 
 
+def curve_of_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+    """Accuracy by Waits allowed, none included."""
+    natural = experiments.natural(pipeline.profile, benchmark)
+    asked = (natural, *experiments.waits(pipeline.profile, benchmark))
+    runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
+    return [{"x": n, "run": run.id, **mean(run).row("accuracy")} for n, run in runs.items()]
+
+
 def released_waits() -> list[Row]:
     """All nine numbers of Waits in the released logs, of which Figure 4a shows three."""
     logs = published()["figure4a_logs"]
@@ -158,11 +180,21 @@ def paper_table(table: str, only: str = "") -> list[Row]:
     return list(rows.values())
 
 
-def questions_apart(table: str, after: str, before: str) -> dict[str, int]:
-    """How many questions lie between two printed rows, by benchmark."""
-    names = dict.fromkeys(found.benchmark for found in accuracies(table))
-    sides = ([accuracy_of(table, row, name).correct for row in (after, before)] for name in names)
-    return {name: a - b for name, (a, b) in zip(names, sides, strict=True)}
+def questions_apart(table: str, **pairs: tuple[str, str]) -> list[Row]:
+    """How many questions lie between printed rows (after, before), by benchmark and name."""
+    names = dict.fromkeys(f"{found.benchmark}, of {found.n}" for found in accuracies(table))
+    return [
+        {"questions gained by": what.replace("_", " ")}
+        | {
+            name: "{:+d}".format(
+                accuracy_of(table, after, benchmark).correct
+                - accuracy_of(table, before, benchmark).correct
+            )
+            for name in names
+            for benchmark in [name.partition(",")[0]]
+        }
+        for what, (after, before) in pairs.items()
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,8 +264,12 @@ class EqualCompute:
             rows += _curve(name, "parallel" if number else "base", made, **looks)
         return rows
 
-    def contest(self, label: str) -> list[Row]:
-        """Each sequential setting against one model's vote at the same tokens per question."""
+    def contest(self, place: int, ours: int | None = None) -> list[Row]:
+        """Each sequential setting (or each vote of the model at `ours`) against the votes of the
+        model at a `place` of `drawn`, at the same tokens per question; none where none is drawn."""
+        if not self.drawn:
+            return []
+        made = list(self.votes.values())
         return [
             {
                 "setting": found.ours.setting,
@@ -243,13 +279,30 @@ class EqualCompute:
                 "difference (points)": found.difference,
                 "the setting is": found.difference.says("higher", "lower"),
             }
-            for found in match(self.settings, self.votes[label])
+            for found in match(self.settings if ours is None else made[ours], made[place])
         ]
+
+    def against(self, place: int, setting: str = "") -> Row:
+        """The line of a contest for a setting, by default the costliest; {} where there is none."""
+        rows = [row for row in self.contest(place) if setting in ("", row["setting"])]
+        return rows[-1] if rows else {}
 
     @property
     def best(self) -> MethodRun:
         """The most accurate sequential setting."""
         return max(self.settings, key=lambda run: run.correct.mean())
+
+    @property
+    def largest(self) -> MethodRun:
+        """The vote over all samples of the fine-tuned model that stops by itself."""
+        if not self.drawn:
+            raise RunError("the profile draws no votes")
+        return self.votes[self.drawn[-1].label][-1]
+
+    def whatever_it_costs(self) -> tuple[Interval, float]:
+        """The largest vote less the best sequential setting, and its price in multiples."""
+        gap = paired_bootstrap(self.largest.correct, self.best.correct)
+        return gap, self.largest.cost / self.best.cost
 
 
 def paper_equal_compute() -> list[Row]:

@@ -40,6 +40,7 @@ def open_chapter(name: str, profile: str, seed: int | None = None) -> Chapter:
     return Chapter(name, pipeline, strict=as_written and pipeline.store.read_only)
 
 
+NOTHING = f"<p><em>{NOT_MEASURED}</em></p>"
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -109,6 +110,8 @@ class Chapter:
         A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
         """
         rows = [dict(row) for row in rows]
+        if not rows:
+            return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
@@ -121,7 +124,7 @@ class Chapter:
         A figure that the profile has no results for is None.
         """
         if fig is None:
-            return _show(render("table", head=[name], rows=[[(NOT_MEASURED, False)]]))
+            return _show(NOTHING)
         import matplotlib.pyplot as plt
 
         text = " ".join([alt, getattr(fig, "in_words", "")])

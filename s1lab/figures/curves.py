@@ -32,7 +32,7 @@ def scaling_curve(
     points: Table,
     paper_points: Table | None = None,
     *,
-    title: str = "",
+    title: str = "Ours",
     paper_title: str = "The paper: s1-32B",
     across: str = "average thinking tokens",
 ) -> Figure:
@@ -79,7 +79,9 @@ def method_panels(table: Table) -> Figure:
 
 
 @styled
-def waits_curve(ours: Table, paper: Table, *, title: str = "", paper_title: str = "") -> Figure:
+def waits_curve(
+    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "Released logs: AIME24"
+) -> Figure:
     """Accuracy against the number of Waits (`x`), 0 being the natural stop."""
     tables = [curve_table(ours, series="wait", name=""), curve_table(paper, name="", **PAPER)]
     fig = _side_by_side(tables, (title, paper_title), "Waits allowed", log=False, widths=(1, 1))
@@ -117,7 +119,7 @@ def repetition_panels(traces: Table, waits: Table) -> Figure:
 
 @styled
 def sample_efficiency(
-    ours: Table, paper: Table, *, title: str = "", paper_title: str = ""
+    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "The paper: MATH500"
 ) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
