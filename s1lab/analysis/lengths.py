@@ -134,6 +134,11 @@ def all_lengths(pipeline: Pipeline) -> list[Length]:
     return [length for benchmark in asked for length in lengths(pipeline, benchmark)]
 
 
+def by_seed(pipeline: Pipeline, benchmark: str) -> list[float]:
+    """Accuracy of each training on s1 that differs in its seed alone."""
+    return lengths(pipeline, benchmark)[-1].by_seed("accuracy")
+
+
 def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
     """The training examples of "s1", cut at a sequence length as training cut them."""
     from s1core.checkpoints import load_tokenizer
