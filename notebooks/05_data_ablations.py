@@ -15,8 +15,8 @@
 #
 # *Section 5.1 of the paper, Table 2. You need [chapter 2](01_data_curation) and [chapter 3](02_training).*
 #
-# Selection asks three things of a training example: that it is of good quality, that it is hard, and that
-# the whole set is diverse. To see whether all three are needed, the paper trains the same model by the same
+# Selection asks three things of a training example: that it is of good quality, that it is hard, and that the
+# whole set is diverse. To see whether all three are needed, the paper trains the same model by the same
 # recipe on four other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a
 # thousand drawn evenly over the subjects (no difficulty); **longest**, the thousand with the longest traces
 # (no diversity); and **full**, the whole pool, which costs accordingly.
@@ -24,16 +24,16 @@
 # :::{admonition} The claim
 # :class: claim
 # All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on
-# AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on
-# 16 H100s, 7 H100-hours in place of 394.
+# AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16
+# H100s, 7 H100-hours in place of 394.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
 # Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The
 # *longest* thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by
-# {glue:text}`ablations_full`: two results against the claim. That a thousand examples are cheap to train on
-# holds: ours took {glue:text}`ablations_minutes`.
+# {glue:text}`ablations_full`: two results against the claim. That a thousand examples are cheap to train on holds:
+# ours took {glue:text}`ablations_minutes`.
 # :::
 
 # %% tags=["parameters"]
@@ -60,8 +60,8 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 #
 # The baselines are drawn from the pool after its quality stages, as in the paper: nothing was asked of
 # difficulty. *Right* are traces whose answer is right; selection itself never looks at that. Every set goes
-# through the same recipe with the same number of epochs, so arithmetic grows with the number of tokens. It
-# is worked out as for the paper, from the mean length: a lower bound for both. The minutes are those of the
+# through the same recipe with the same number of epochs, so arithmetic grows with the number of tokens. It is
+# worked out as for the paper, from the mean length: a lower bound for both. The minutes are those of the
 # machine that made the results of this page.
 
 # %%
@@ -80,24 +80,22 @@ chapter.number("all", sum(step.run.minutes for step in steps), "minutes", 0)
 chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 
 # %% [markdown]
-# The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran
-# at {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on
-# {glue:text}`ablations_hardware`, **{glue:text}`ablations_minutes`** for s1 and
-# {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because it is less:
-# the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
-# {glue:text}`ablations_runs` runs behind this book, every training and every generation, add up to
-# {glue:text}`ablations_all`.
+# The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
+# {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on {glue:text}`ablations_hardware`,
+# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper
+# because it is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
+# {glue:text}`ablations_runs` runs behind this book, every training and every generation, add up to {glue:text}`ablations_all`.
 #
-# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K;
-# each implies a price, and the price a sum for the whole pool:
+# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each
+# implies a price, and the price a sum for the whole pool:
 
 # %%
 chapter.table(subsets.money_rows())
 
 # %% [markdown]
-# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The
-# sums leave out what came before: 59,029 traces from a teacher, and two models that tried every question.
-# The thousand is cheap to train on; it was not as cheap to choose.
+# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came
+# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to
+# train on; it was not as cheap to choose.
 #
 # **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The
 # sets differ in length more than in anything else, and so in what training on them costs.
@@ -138,12 +136,11 @@ chapter.figure(
 )
 
 # %% [markdown]
-# **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it.
-# **Diverse**, no difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no
-# diversity, is {glue:text}`ablations_longest`, and **full** is {glue:text}`ablations_full`: better than s1.
-# Of the paper's own nine comparisons with another thousand, six have an interval that touches or includes
-# zero{glue:text}`ablations_zero`, and the largest differences are a few of AIME24's thirty questions. The
-# [audit](09_audit) asks which of them survive.
+# **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it. **Diverse**, no
+# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is
+# {glue:text}`ablations_longest`, and **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons
+# with another thousand, six have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest
+# differences are a few of AIME24's thirty questions. The [audit](09_audit) asks which of them survive.
 #
 # **What to keep.** Neither side shows that all three criteria matter.
 #
@@ -176,17 +173,16 @@ chapter.number("s1_trace", s1.thinking_tokens, digits=0)
 chapter.numbers(steps=full and full.steps / s1.steps)
 
 # %% [markdown]
-# The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest*
-# through traces of {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full*
-# through {glue:text}`ablations_steps` times the optimizer steps. They get there differently. Trained on
-# *longest*, the model thinks longest of all; trained on *full*, it thinks
-# least{glue:text}`ablations_longest_and_shortest` and is as good. Whether the choice of examples or the
-# amount of training is behind it, these runs cannot say; one on s1 with more epochs could.
+# The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest* through traces of
+# {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the
+# optimizer steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained
+# on *full*, it thinks least{glue:text}`ablations_longest_and_shortest` and is as good. Whether the choice of examples or the amount of
+# training is behind it, these runs cannot say; one on s1 with more epochs could.
 #
-# An interval over questions tells of *these checkpoints*, not of what another seed of the same training
-# would have given. The [next chapter but one](07_sequence_length) trains on s1 with
-# {glue:text}`ablations_seeds` seeds: they are up to {glue:text}`ablations_apart` points apart. The three
-# clear differences above are larger than that{glue:text}`ablations_beyond`.
+# An interval over questions tells of *these checkpoints*, not of what another seed of the same training would
+# have given. The [next chapter but one](07_sequence_length) trains on s1 with {glue:text}`ablations_seeds` seeds: they
+# are up to {glue:text}`ablations_apart` points apart. The three clear differences above are larger than
+# that{glue:text}`ablations_beyond`.
 
 # %% tags=["remove-input"]
 by_seed = chapter.ask(lengths.by_seed, pipeline, benchmark) or [0.0]
@@ -219,10 +215,10 @@ chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the
-#   same puzzle, and a subject less takes nothing away that a puzzle would need. We think that is why.
-# - The whole pool is a gain: {glue:text}`ablations_full`, for {glue:text}`ablations_times_full` times the
-#   arithmetic. The paper's cost {glue:text}`ablations_paper_times_full` times as much and gained nothing.
+# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the same puzzle, and
+#   a subject less takes nothing away that a puzzle would need. We think that is why.
+# - The whole pool is a gain: {glue:text}`ablations_full`, for {glue:text}`ablations_times_full` times the arithmetic. The paper's
+#   cost {glue:text}`ablations_paper_times_full` times as much and gained nothing.
 # - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
 # :::
 #
@@ -239,6 +235,6 @@ chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 #
 # :::{admonition} Answer
 # :class: dropdown
-# {glue:text}`ablations_needed` questions. Pairing lowers this, and so do several samples a question; still,
-# AIME24 has thirty.
+# {glue:text}`ablations_needed` questions. Pairing lowers this, and so do several samples a question; still, AIME24 has
+# thirty.
 # :::

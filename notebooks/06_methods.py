@@ -16,9 +16,9 @@
 # *Sections 3.1 and 5.2 and Appendix E of the paper, Tables 3, 4 and 12 to 14, Figure 6. You need [chapter
 # 4](03_budget_forcing).*
 #
-# Budget forcing acts in the decoder. The other ways ask: the prompt names a budget in tokens, in steps, or
-# only as "short" or "long", and the model may or may not keep to it. Or one draws until a trace happens to be
-# short enough.
+# Budget forcing acts in the decoder. The other ways ask: the prompt names a budget in tokens, in steps, or only
+# as "short" or "long", and the model may or may not keep to it. Or one draws until a trace happens to be short
+# enough.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -30,9 +30,9 @@
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and
-# "Wait" is no better than "Hmm" or "Alternatively": any mark will do, only nothing will not. That budget
-# forcing alone keeps budgets, and reaches highest, comes out.
+# Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and "Wait" is no
+# better than "Hmm" or "Alternatively": any mark will do, only nothing will not. That budget forcing alone keeps
+# budgets, and reaches highest, comes out.
 # :::
 #
 # Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per doubling
@@ -60,14 +60,16 @@ rejecting = chapter.ask(controls.rejected, pipeline) or []
 measured = controls.measured(pipeline, found, rejecting)
 
 # %% tags=["remove-input"]
-slopes = {name: row.slope for name, row in measured.items()}
-for name, says in {
-    "BF": "higher",
-    "capping": "higher",
-    "wait": "cannot tell",
-    "RS": "higher",
-}.items():
-    chapter.number(f"scaling_{name}", slopes.get(name), "points", says=says)
+words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
+for name, says in words.items():
+    slope = measured[name].slope if name in measured else None
+    chapter.number(f"scaling_{name}", slope, "points", says=says)
+printed = published()["table3"]["rows"]
+for name in ("TCC", "RS"):
+    chapter.number(f"printed_{name}", printed[name]["scaling"])
+best = max(measured.values(), key=lambda row: row.performance.estimate)
+chapter.says("best_is", best.method, "BF")
+chapter.numbers(best=best.performance)
 
 # %% [markdown]
 # ## Telling the model: tokens
@@ -78,105 +80,76 @@ for name, says in {
 # keep the limit.
 
 # %%
-chapter.table(
-    results.line(pipeline, s.condition)
-    | {"kept the limit (%)": float(s.result.keeps.mean())}
-    for s in found.get("TCC", []) + found.get("TCC+BF", [])
-)
+chapter.table(controls.rows(pipeline, found, "TCC", "TCC+BF"))
 
 # %% tags=["remove-input"]
-chapter.number("obeyed_tokens", controls.obeyed(found.get("TCC", [])), digits=2)
-chapter.number("obeyed_steps", controls.obeyed(found.get("SCC", [])), digits=2)
-tcc = paper_runs("TCC")
-chapter.number("paper_least", min(tcc.thinking_tokens), digits=0)
-chapter.number("paper_most", max(tcc.thinking_tokens), digits=0)
+for name in ("TCC", "SCC"):
+    chapter.number(f"obeyed_{name}", controls.obeyed(found[name]), digits=2)
+used = list(map(round, paper_runs("TCC").thinking_tokens))
+taken = published()["step_details"]["steps"]
+chapter.numbers(paper_least=min(used), paper_most=max(used))
+chapter.numbers(taken_least=min(taken), taken_most=max(taken))
+chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 
 # %% [markdown]
-# The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of
-# {glue:text}`methods_obeyed_tokens`; a model that obeys would double it, one that ignores it would have 1.00.
-# The paper's s1 thinks between {glue:text}`methods_paper_least` and {glue:text}`methods_paper_most` tokens
-# whatever it is asked for, so the limits that it "keeps" are those wide enough for anybody.
+# The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of {glue:text}`methods_obeyed_TCC`; a
+# model that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between
+# {glue:text}`methods_paper_least` and {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are
+# those wide enough for anybody.
 #
 # ## Telling the model: steps
 #
 # *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines here), each
 # opened by a header that counts down, "N steps left". With forcing, the decoder ends thinking where one step
 # too many would begin. The paper takes a step to be 100 tokens when it measures Control, which none of its
-# averages reaches. Here it is the longest step in the training data, header included:
-# {glue:text}`methods_step_tokens` tokens. *Kept the steps* counts them in the traces that each run keeps.
+# averages reaches. Here it is the longest step in the training data, header included: {glue:text}`methods_step_tokens`
+# tokens. *Kept the steps* counts them in the traces that each run keeps. Below ours stand the paper's Tables 12
+# and 13, whose Control is over runs: whether their *average* keeps it.
 
 # %%
-chapter.table(
-    results.line(pipeline, s.condition)
-    | {"kept the limit (%)": float(s.result.keeps.mean())}
-    | {"kept the steps (%)": s.kept_steps}
-    for s in found.get("SCC", []) + found.get("SCC+BF", [])
-)
-
-# %% [markdown]
-# The paper's Tables 12 and 13, with Wilson's intervals. Its Control is over runs: whether their *average*
-# keeps the limit.
+chapter.table(controls.rows(pipeline, found, "SCC", "SCC+BF"))
 
 # %%
 chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 
-# %% tags=["remove-input"]
-chapter.number("step_tokens", chapter.ask(controls.step_tokens, pipeline))
-taken = published()["step_details"]
-chapter.numbers(
-    asked_least=min(taken["instructed"]), asked_most=max(taken["instructed"])
-)
-chapter.numbers(taken_least=min(taken["steps"]), taken_most=max(taken["steps"]))
-
 # %% [markdown]
-# Steps are heeded hardly more: a doubling lengthens thinking by a factor of
-# {glue:text}`methods_obeyed_steps`. The paper's model, asked for {glue:text}`methods_asked_least` to
-# {glue:text}`methods_asked_most` steps, took between {glue:text}`methods_taken_least` and
-# {glue:text}`methods_taken_most`, and made up for fewer steps with longer ones. Ours pays for the headers as
-# well: alone or forced, it is less accurate than without them.
+# Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's
+# model took between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for
+# fewer with longer ones. Ours pays for the headers as well: alone or forced, it is less accurate than without
+# them.
 #
 # ## Telling the model: short or long
 #
 # *Class-conditional control* (Table 14) adds a sentence to the prompt, "Answer after a short (long) amount of
 # thinking. ...", and trains nothing. For the pocket model these are words that occurred nowhere in its
-# fine-tuning, so this measures what an unknown sentence does to it. Control is whether "short" thinks less
-# than no instruction, and "long" more.
+# fine-tuning, so this measures what an unknown sentence does to it. Below it is the paper's Table 14.
 
 # %%
-plain = pipeline.run(experiments.natural(profile))
-chapter.table(
-    results.line(pipeline, s.condition)
-    | {
-        "longer than without (+tokens)": difference(
-            s.run, plain, "thinking_tokens"
-        )
-    }
-    for s in found.get("CCC", [])
-)
-
-# %% [markdown]
-# The paper's Table 14:
+chapter.table(controls.rows(pipeline, found, "CCC"))
 
 # %%
 chapter.table(controls.paper_class_rows())
 
 # %% tags=["remove-input"]
-chapter.number("natural", mean(plain))
-asked = {s.condition.instruct[1]: s.run for s in found.get("CCC", [])}
+plain = pipeline.run(experiments.natural(profile))
+chapter.numbers(natural=mean(plain))
+asked = {s.condition.label: s for s in found["CCC"] + found["TCC"]}
 for name in ("short", "long"):
-    run = asked.get(name)
+    run = (one := asked.get(f"{name} prompt")) and one.run
     chapter.number(name, run and mean(run))
     gap = run and difference(run, plain, "thinking_tokens")
     chapter.number(f"{name}_more", gap, "+tokens", says="cannot tell")
+chance = float((read_samples(plain).thinking <= 128).mean())
+kept = (one := asked.get("128 tokens")) and float(one.result.keeps.mean())
+chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% [markdown]
-# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short",
-# {glue:text}`methods_long_more` for "long"), and both ruin the answers: {glue:text}`methods_short` and
-# {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the paper *both* words make s1
-# think longer on AIME24, and both lower its accuracy.
+# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short", {glue:text}`methods_long_more` for "long"),
+# and both ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the
+# paper *both* words make s1 think longer on AIME24, and both lower its accuracy.
 #
-# **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks,
-# and only the decoder keeps limits.
+# **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks, and
+# only the decoder keeps limits.
 #
 # ## Drawing until it fits
 #
@@ -186,79 +159,70 @@ for name in ("short", "long"):
 # sample fits is unanswered and counts as wrong; the paper drew until every question had a trace.
 #
 # Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is
-# *better than any trace of the same question*. The last column is the second alone, on the questions that
-# have an accepted sample.
+# *better than any trace of the same question*. The last column is the second alone, on the questions that have
+# an accepted sample.
 
 # %%
 chapter.table(one.row() for one in rejecting)
 
 # %% tags=["remove-input"]
 gains = {round(one.run.limit): one.gain for one in rejecting}
-for limit, says in {
-    16: "lower",
-    32: "lower",
-    64: "cannot tell",
-    192: "higher",
-    256: "higher",
-}.items():
+words = {16: "lower", 32: "lower", 64: "cannot tell", 192: "higher"}
+for limit, says in words.items():
     chapter.number(f"gain_{limit}", gains.get(limit), "points", says=says)
 
 # %% [markdown]
-# Over all questions a wider limit is better, the reverse of Figure 6, because a tight one leaves questions
-# unanswered. On one and the same question it depends. Insisting on a very short trace costs
-# ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and
-# a mild limit helps a little ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on.
-# That is the paper's effect, and it is small beside the price: a question costs about as many tokens under a
-# tight limit as under none, since what is rejected was drawn.
+# Over all questions wide limits are better than tight ones, the reverse of Figure 6, because a tight one leaves
+# questions unanswered. On one and the same question it depends. Insisting on a very short trace costs
+# ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a
+# little ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it
+# is small beside the price: a question costs about as many tokens under a tight limit as under none, since what
+# is rejected was drawn.
 #
 # **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it on one question.
 #
 # ## All of them at once
 #
-# Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for
-# comparison. Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens
-# are those of the accepted samples, as in Figure 6; what it really spent is in the table above.
+# Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
+# Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of
+# the accepted samples, as in Figure 6; what it really spent is in the table above.
 
 # %%
-ours = controls.panel_table(controls.points(found, rejecting))
 chapter.figure(
-    method_panels(ours),
+    method_panels(controls.panel_table(controls.points(found, rejecting))),
     "all",
     "Accuracy against thinking tokens for four families of methods.",
-    caption=f"{chapter.benchmark}: every way to control thinking, with 95% "
-    "intervals over questions.",
+    caption="Every way to control thinking, 95% intervals over questions.",
     runs=[s.run for family in found.values() for s in family],
 )
 
 # %% [markdown]
-# The same panels from the points that the paper prints or draws (AIME24, intervals of thirty questions):
+# The same panels from the points that the paper prints or draws, with intervals of thirty questions:
 
 # %%
 chapter.figure(
     method_panels(controls.panel_table(controls.paper_points())),
     "paper",
     "The paper's methods on AIME24, accuracy against thinking tokens.",
-    caption="The paper's runs of Tables 12 to 14 and Figures 1 and 6 on AIME24, "
-    "with intervals from n = 30.",
+    caption="Tables 12 to 14 and Figures 1 and 6 of the paper, AIME24.",
 )
 
 # %% [markdown]
 # ## Table 3, with intervals
 #
 # **Control** is the share of single answers within their limit; *of averages* is the paper's, over runs.
-# **Scaling** is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the
-# best run; its interval chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait,
-# which the paper's budget forcing joins, are given apart as well. Where a method hardly changes its tokens,
-# Scaling divides noise by nearly nothing; intervals wider than 100 points are called undetermined. The
-# paper's {glue:text}`methods_printed_TCC` for tokens in the prompt, five runs that hardly differ in length,
-# is of that kind.
+# **Scaling** is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best
+# run; its interval chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which
+# the paper's budget forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling
+# divides noise by nearly nothing; intervals wider than 100 points are called undetermined. The paper's
+# {glue:text}`methods_printed_TCC` for tokens in the prompt, five runs that hardly differ in length, is of that kind.
 
 # %%
 chapter.table(controls.table_3(measured))
 
 # %% [markdown]
-# **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`);
-# over natural end and Waits alone it is {glue:text}`methods_scaling_wait`, and no one can tell its sign.
+# **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and
+# Waits alone it is {glue:text}`methods_scaling_wait`, and no one can tell its sign.
 #
 # ## What should stand in for the end?
 #
@@ -268,48 +232,38 @@ chapter.table(controls.table_3(measured))
 # %%
 strings = chapter.ask(controls.strings, pipeline) or {}
 chapter.table(strings.values())
-
-# %%
 chapter.table(results.paper_table("Table 4"))
 
 # %% tags=["remove-input"]
-to_none, to_wait = "to none (points)", "to Wait (points)"
-row = strings.get("Wait", {})
-chapter.number("wait", row.get(to_none), "points", says="higher")
+strings_to = {name: row["to Wait (points)"] for name, row in strings.items()}
+gain = strings["Wait"]["to none (points)"] if "Wait" in strings else None
+chapter.number("wait", gain, "points", says="higher")
 for name in ("Hmm", "Alternatively"):
-    chapter.number(
-        name, strings.get(name, {}).get(to_wait), "points", says="cannot tell"
-    )
-chapter.number(
-    "nothing",
-    strings.get("without string", {}).get(to_wait),
-    "points",
-    says="lower",
-)
-traces = [example.trace.thinking for example in pipeline.examples("s1")]
+    chapter.number(name, strings_to.get(name), "points", says="cannot tell")
+nothing = strings_to.get("without string")
+chapter.number("nothing", nothing, "points", says="lower")
+traces = " ".join(example.trace.thinking for example in pipeline.examples("s1"))
 for name in ("Wait", "Hmm", "Alternatively"):
-    chapter.number(f"traced_{name}", sum(text.count(name) for text in traces))
-fourth = [found.correct for found in accuracies("Table 4", "AIME24")]
-chapter.number("spread", max(fourth) - min(fourth))
+    chapter.number(f"traced_{name}", traces.count(name))
+fourth = [one.correct for one in accuracies("Table 4", "AIME24")]
+chapter.numbers(spread=max(fourth) - min(fourth))
 
 # %%
 chapter.figure(
     strings and comparison(controls.strings_rows(strings), gaps=True) or None,
     "strings",
     "What each string adds to the natural end, in points.",
-    caption="Differences to no extrapolation with 95% intervals over questions. "
-    "Hollow: the paper on AIME24, where one question is 3.3 points.",
+    caption="Differences to the natural end, 95% intervals. Hollow: AIME24.",
     runs=[pipeline.run(c) for c in experiments.extrapolation(profile)],
 )
 
 # %% [markdown]
-# "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by
-# {glue:text}`methods_Hmm` and {glue:text}`methods_Alternatively`. The training traces hold "Wait"
-# {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and "Alternatively"
-# {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as
-# well, it is not this word in particular that helps. With nothing put there the result is
-# {glue:text}`methods_nothing` against Wait, so some mark that thinking goes on matters. In the paper's Table
-# 4 the best string leads the worst by {glue:text}`methods_spread` question of AIME24.
+# "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by {glue:text}`methods_Hmm`
+# and {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and
+# "Alternatively" {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it
+# is not this word in particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against
+# Wait, so some mark that thinking goes on matters. In the paper's Table 4 the best string leads the worst by
+# {glue:text}`methods_spread` question of AIME24.
 #
 # ## What agrees, what does not, and why
 #
@@ -323,16 +277,15 @@ chapter.figure(
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **Rejection** scales forwards, {glue:text}`methods_scaling_RS`, not by {glue:text}`methods_printed_RS`: we
-#   count what it leaves unanswered, the paper draws on. Nor does that number come out of the paper's own
-#   points ([audit](09_audit)).
+# - **Rejection** scales forwards, {glue:text}`methods_scaling_RS`, not by {glue:text}`methods_printed_RS`: we count what it leaves
+#   unanswered, the paper draws on. Nor does that number come out of the paper's own points ([audit](09_audit)).
 # - **"Wait"** is not the best string; three of them are one.
 # :::
 #
-# A budget in the prompt is learned from a thousand examples in which it was set *after* the trace was
-# written: the model can learn that the number goes with hard questions, and never has to shorten anything.
-# Training that rewards keeping the budget does give control {cite}`aggarwal2025l1`. Until then the sure way
-# is the decoder's. Whether the tokens are well spent is the question of the [results](04_results).
+# A budget in the prompt is learned from a thousand examples in which it was set *after* the trace was written:
+# the model can learn that the number goes with hard questions, and never has to shorten anything. Training that
+# rewards keeping the budget does give control {cite}`aggarwal2025l1`. Until then the sure way is the decoder's.
+# Whether the tokens are well spent is the question of the [results](04_results).
 #
 # :::{admonition} Exercise
 # :class: exercise
@@ -342,24 +295,6 @@ chapter.figure(
 #
 # :::{admonition} Answer
 # :class: dropdown
-# {glue:text}`methods_by_chance`. Asked for 128 tokens, the trained model keeps
-# {glue:text}`methods_by_asking`. Control without a baseline measures how long a model likes to think.
+# {glue:text}`methods_by_chance`. Asked for 128 tokens, the trained model keeps {glue:text}`methods_by_asking`. Control without a
+# baseline measures how long a model likes to think.
 # :::
-
-# %% tags=["remove-input"]
-performance = {name: row.performance for name, row in measured.items()}
-highest = max(found.estimate for found in performance.values())
-chapter.says("best_is", performance["BF"].estimate == highest)
-chapter.number("best", performance["BF"])
-for name in ("TCC", "RS"):
-    chapter.number(
-        f"printed_{name}", published()["table3"]["rows"][name]["scaling"]
-    )
-chance = float((read_samples(plain).thinking <= 128).mean())
-asked = {s.condition.instruct[1]: s for s in found.get("TCC", [])}
-chapter.number("by_chance", chance, "%")
-chapter.number(
-    "by_asking",
-    float(asked[128].result.keeps.mean()) if 128 in asked else None,
-    "%",
-)

@@ -75,18 +75,18 @@ chapter.number("seeds", len(short.seeds))
 chapter.number("n", short.interval("accuracy").n)
 
 # %% [markdown]
-# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as
-# in the paper at 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the
-# tokens, and training takes {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_full`.
+# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as in the paper
+# at 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes
+# {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_full`.
 #
 # **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and
 # leaves the whole of the short ones.
 #
 # ## Table 8, ours and the paper's
 #
-# Ours are means over {glue:text}`lengths_n` questions and {glue:text}`lengths_seeds` seeds with intervals
-# over both: they say what other questions *and* another training would have given. *Cut short* is the share
-# of generations that were still thinking at the limit.
+# Ours are means over {glue:text}`lengths_n` questions and {glue:text}`lengths_seeds` seeds with intervals over both: they
+# say what other questions *and* another training would have given. *Cut short* is the share of generations
+# that were still thinking at the limit.
 
 # %% tags=["hide-input"]
 chapter.table(
@@ -143,13 +143,11 @@ for name, gap in lengths.paper_differences().items():
     chapter.number(f"paper_{where}_folds", folds[name])
 
 # %% [markdown]
-# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and thinking
-# by {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the paper
-# it is {glue:text}`lengths_paper_aime24_folds` times on AIME24, {glue:text}`lengths_paper_math500_folds` on
-# MATH500 and {glue:text}`lengths_paper_gpqa_folds` on GPQA Diamond. The paper's fall in accuracy, without
-# pairing, is {glue:text}`lengths_paper_aime24` on AIME24, {glue:text}`lengths_paper_math500` on MATH500 and
-# {glue:text}`lengths_paper_gpqa` on GPQA Diamond: each of the intervals holds zero, so what stands out in its
-# table is the number of tokens.
+# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and thinking by
+# {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_paper_aime24_folds` times on
+# AIME24, {glue:text}`lengths_paper_math500_folds` on MATH500 and {glue:text}`lengths_paper_gpqa_folds` on GPQA Diamond. The paper's fall in accuracy,
+# without pairing, is {glue:text}`lengths_paper_aime24` on AIME24, {glue:text}`lengths_paper_math500` on MATH500 and {glue:text}`lengths_paper_gpqa` on
+# GPQA Diamond: each of the intervals holds zero, so what stands out in its table is the number of tokens.
 #
 # **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over
 # seeds.
@@ -214,25 +212,23 @@ chapter.number("ended_cut", short.mean_of_ended(), digits=0)
 chapter.number("ended_full", full.mean_of_ended(), digits=0)
 
 # %% [markdown]
-# From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ:
-# {glue:text}`lengths_before_cut` go on after training on cut examples, {glue:text}`lengths_before_full` after
-# training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
-# {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_full`: they part where the examples were
+# From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after
+# training on cut examples, {glue:text}`lengths_before_full` after training on whole ones. From {glue:text}`lengths_cut` to
+# {glue:text}`lengths_double` it is {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_full`: they part where the examples were
 # cut{glue:text}`lengths_parts`.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - Accuracy falls ({glue:text}`lengths_accuracy_gap`) and thinking grows
-#   ({glue:text}`lengths_thinking_tokens_gap`), both outside their intervals.
+# - Accuracy falls ({glue:text}`lengths_accuracy_gap`) and thinking grows ({glue:text}`lengths_thinking_tokens_gap`), both outside their intervals.
 # - The cause that the paper suggests shows: beyond the cut, the model was never taught to stop.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - The effect is {glue:text}`lengths_folds` times the thinking, not three times. Our cut leaves a quarter of
-#   the examples whole, which is enough to learn that thinking ends; and a trace that has found its target has
+# - The effect is {glue:text}`lengths_folds` times the thinking, not three times. Our cut leaves a quarter of the
+#   examples whole, which is enough to learn that thinking ends; and a trace that has found its target has
 #   little left to say.
 # :::
 #
@@ -249,7 +245,7 @@ chapter.number("ended_full", full.mean_of_ended(), digits=0)
 #
 # :::{admonition} Answer
 # :class: dropdown
-# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and
-# {glue:text}`lengths_ended_full` thinking tokens. Stopping is learned less sharply everywhere behind the cut,
-# not only by the few that never stop.
+# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_full`
+# thinking tokens. Stopping is learned less sharply everywhere behind the cut, not only by the few that never
+# stop.
 # :::

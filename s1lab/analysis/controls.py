@@ -7,6 +7,7 @@ abbreviation. "capping" and "wait" are the two halves of budget forcing; the nat
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,12 +75,12 @@ class Setting:
         return float(np.mean([count <= self.condition.instruct[1] for count in counts]))
 
 
-Families = dict[str, list[Setting]]
+Families = defaultdict[str, list[Setting]]
 
 
 def families(pipeline: Pipeline) -> Families:
     """The settings of every method that the profile asks for, rejection sampling aside."""
-    profile, found = pipeline.profile, {}
+    profile, found = pipeline.profile, defaultdict(list)
     per_step = step_tokens(pipeline) if profile.methods.step_limits else 0
     halves = {"budget": ["capping"], "natural": ["capping", "wait"], "wait": ["wait"]}
 
@@ -87,7 +88,7 @@ def families(pipeline: Pipeline) -> Families:
         run = pipeline.run(condition)
         result = sequential(read_samples(run), methods[0], condition.label, limit)
         for method in methods:
-            found.setdefault(method, []).append(Setting(condition, run, result))
+            found[method].append(Setting(condition, run, result))
 
     for c in experiments.curve(profile):
         add(["BF", *halves[c.kind]], c, c.budget.max_thinking)
@@ -99,6 +100,23 @@ def families(pipeline: Pipeline) -> Families:
         if c.instruct:
             add(["CCC"], c, math.nan)
     return found
+
+
+def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
+    """A line of a table for each setting: what it gives and costs, and what it keeps."""
+    table = []
+    for setting in (s for method in methods for s in found[method]):
+        how, _ = setting.condition.instruct
+        row = line(pipeline, setting.condition)
+        if how == "class":
+            plain = pipeline.run(experiments.natural(pipeline.profile))
+            row["longer than unasked (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
+        else:
+            row["kept the limit (%)"] = float(setting.result.keeps.mean())
+        if how == "steps":
+            row["kept the steps (%)"] = setting.kept_steps
+        table.append(row)
+    return table
 
 
 def step_tokens(pipeline: Pipeline) -> int:
@@ -133,7 +151,7 @@ def measured(
 ) -> dict[str, Measures]:
     """Table 3 of every method; Control over runs of the classes as Appendix E.1 has it."""
     rows = {method: measures(settings) for method, settings in _settings(found, rejecting).items()}
-    means = {s.condition.instruct[1]: s.result.thinking_tokens for s in found.get("CCC", ())}
+    means = {s.condition.instruct[1]: s.result.thinking_tokens for s in found["CCC"]}
     if {"short", "long"} <= set(means):
         natural = read_samples(pipeline.run(experiments.natural(pipeline.profile)))
         share = class_control(natural.thinking.mean(), **means) / 100
@@ -234,7 +252,7 @@ def paper_class_rows() -> list[Row]:
 
 
 def _settings(found: Families, rejecting: Sequence[Rejected]) -> dict[str, list[MethodRun]]:
-    settings = {method: [s.result for s in family] for method, family in found.items()}
+    settings = {name: [s.result for s in family] for name, family in found.items() if family}
     return settings | ({"RS": [one.run for one in rejecting]} if rejecting else {})
 
 
