@@ -33,12 +33,7 @@ from s1lab import experiments
 from s1lab.analysis import results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference
-from s1lab.figures.curves import (
-    sample_efficiency,
-    scaling_curve,
-    waits_curve,
-)
-from s1lab.figures.forests import comparison
+from s1lab.figures import curves, forests
 
 chapter = open_chapter("results", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
@@ -83,7 +78,7 @@ chapter.table(
 # %%
 bars = results.bars(pipeline)
 chapter.figure(
-    comparison(bars, metric=f"{benchmark} accuracy") if bars else None,
+    forests.comparison(bars, metric=f"{benchmark} accuracy") if bars else None,
     "arms",
     "Only the fine-tuned model gains from Waits; the base answers best at once.",
     caption="What fine-tuning and forcing give alone and together.",
@@ -125,7 +120,7 @@ for name, gap, says in zip(names, gaps, said):
 # %%
 ours = results.efficiency(pipeline)
 chapter.figure(
-    sample_efficiency(ours, results.paper_efficiency()),
+    curves.sample_efficiency(ours, results.paper_efficiency()),
     "sample-efficiency",
     "Accuracy rises with the number of training examples, up to the whole pool.",
     caption="Accuracy against training examples, with 95% intervals.",
@@ -153,7 +148,7 @@ chapter.number("pool", ours[-1]["x"] if pool else None)
 # %%
 waits = results.curve_of_waits(pipeline)
 chapter.figure(
-    waits_curve(waits, results.released_waits()),
+    curves.waits_curve(waits, results.released_waits()),
     "waits",
     "Ours rises up to two Waits and falls at eight; the released logs hardly move.",
     caption="Accuracy against the Waits allowed; dotted: no Wait.",
@@ -162,8 +157,8 @@ chapter.figure(
 
 # %% tags=["remove-input"]
 start, *logs = results.released_waits()
-inside = all(row["low"] <= start["accuracy"] <= row["high"] for row in logs)
-chapter.says("logs", inside)
+here = [row["low"] <= start["accuracy"] <= row["high"] for row in logs]
+chapter.says("logs", all(here))
 chapter.number("last", results.last_step(pipeline), "points", says="lower")
 
 # %% [markdown]
@@ -198,7 +193,7 @@ chapter.table(compute.table())
 conditions = (*experiments.curve(chapter.profile), *compute.drawn)
 theirs, across = results.paper_equal_compute(), "tokens per question"
 chapter.figure(
-    scaling_curve(compute.curves(), theirs, across=across),
+    curves.scaling_curve(compute.curves(), theirs, across=across),
     "equal-compute",
     "Forcing passes the base model's vote; the fine-tuned model's goes on rising.",
     caption="Accuracy against all tokens of a question, every sample counted. "
@@ -211,22 +206,14 @@ chapter.figure(
 #
 # Each sequential setting against a vote at the same tokens per question, interpolated between votes
 # over doublings of tokens. A setting outside the vote's range has nothing to be compared with and is
-# left out. First the base model's vote, which is the paper's rival:
+# left out.
 
 # %%
-chapter.table(compute.contest(0))
-
-# %% [markdown]
-# Then the fine-tuned model's own:
-
-# %%
-chapter.table(compute.contest(-1))
+chapter.table(compute.contest(0) + compute.contest(-1))
 
 # %% tags=["remove-input"]
-rivals = {
-    "base": compute.against(0),
-    "own": compute.against(-1, compute.best.setting),
-}
+best = compute.best.setting
+rivals = {"base": compute.against(0), "own": compute.against(-1, best)}
 for name, row in rivals.items():
     gap, tokens = row.get("difference (points)"), row.get("tokens")
     chapter.number(name, gap, "points", says="higher")
@@ -237,7 +224,7 @@ ahead, price = chapter.ask(compute.whatever_it_costs) or (None, None)
 chapter.number("ahead", ahead, "points", says="higher")
 chapter.number("price", price)
 chapter.number("largest", price and compute.largest.accuracy)
-chapter.numbers(best=compute.best.accuracy, best_name=compute.best.setting)
+chapter.numbers(best=compute.best.accuracy, best_name=best)
 
 # %% [markdown]
 # :::{admonition} Waits or votes?

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from s1core.errors import RunError
 from s1core.grading import grade
@@ -264,25 +264,24 @@ class EqualCompute:
             rows += _curve(name, "parallel" if number else "base", made, **looks)
         return rows
 
-    def contest(self, place: int, ours: int | None = None) -> list[Row]:
-        """Each sequential setting (or each vote of the model at `ours`) against the votes of the
-        model at a `place` of `drawn`, at the same tokens per question; none where none is drawn."""
-        if not self.drawn:
-            return []
-        made = list(self.votes.values())
+    def contest(self, place: Literal[0, -1]) -> list[Row]:
+        """Each sequential setting against the votes of the base (0) or the fine-tuned model (-1), at
+        the same tokens per question; none where none is drawn."""
         return [
             {
                 "setting": found.ours.setting,
+                "against the vote of": ("base model", "fine-tuned")[place],
                 "tokens": found.ours.cost,
                 "setting (%)": float(found.ours.correct.mean()),
                 "vote (%)": found.theirs,
                 "difference (points)": found.difference,
                 "the setting is": found.difference.says("higher", "lower"),
             }
-            for found in match(self.settings if ours is None else made[ours], made[place])
+            for rival in self.drawn[place:][:1]
+            for found in match(self.settings, self.votes[rival.label])
         ]
 
-    def against(self, place: int, setting: str = "") -> Row:
+    def against(self, place: Literal[0, -1], setting: str = "") -> Row:
         """The line of a contest for a setting, by default the costliest; {} where there is none."""
         rows = [row for row in self.contest(place) if setting in ("", row["setting"])]
         return rows[-1] if rows else {}

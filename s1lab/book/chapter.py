@@ -1,7 +1,7 @@
 """A chapter's numbers, tables and figures, by one rule: a person writes, the numbers come in.
 
-In a cell: `chapter.number("gain", interval, "points", says="higher")`; in the prose:
-`` {glue:text}`results_gain` ``. One kind of quantity has one interval, whoever shows it:
+In a cell: `chapter.number("gain", interval, "points", says="higher")`; in the prose
+the role `glue:text` with `results_gain`. One kind of quantity has one interval, whoever shows it:
 
 - an accuracy, and any share of generations: `measure.accuracy`, a bootstrap over questions, each
   with all its samples (Wilson's where all score the same, and for numbers that others printed);
