@@ -16,10 +16,10 @@
 # *Section 5.1 of the paper, Table 2. You need [chapter 2](01_data_curation) and [chapter 3](02_training).*
 #
 # Selection asks three things of a training example: that it is of good quality, that it is hard, and that the
-# whole set is diverse. To see whether all three are needed, the paper trains the same model by the same
-# recipe on four other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a
-# thousand drawn evenly over the subjects (no difficulty); **longest**, the thousand with the longest traces
-# (no diversity); and **full**, the whole pool, which costs accordingly.
+# whole set is diverse. To see whether all three are needed, the paper trains the same model by the same recipe
+# on four other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a thousand
+# drawn evenly over the subjects (no difficulty); **longest**, the thousand with the longest traces (no
+# diversity); and **full**, the whole pool, which costs accordingly.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -31,9 +31,9 @@
 # :::{admonition} What comes out here
 # :class: differs
 # Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The
-# *longest* thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by
-# {glue:text}`ablations_full`: two results against the claim. That a thousand examples are cheap to train on holds:
-# ours took {glue:text}`ablations_minutes`.
+# *longest* thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by {glue:text}`ablations_full`:
+# two results against the claim. That a thousand examples are cheap to train on holds: ours took
+# {glue:text}`ablations_minutes`.
 # :::
 
 # %% tags=["parameters"]
@@ -50,7 +50,8 @@ from s1lab.planning.sft_plan import paper_arithmetic
 
 chapter = open_chapter("ablations", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
-compared, sets = subsets.compare_all(pipeline), subsets.training_sets(pipeline)
+compared = chapter.ask(subsets.compare_all, pipeline) or []
+sets = subsets.training_sets(pipeline)
 here = {one.name: one for one in compared if one.benchmark == benchmark}
 made = {one.name: one for one in sets}
 s1, full, longest = made["s1"], made.get("full"), made.get("longest")
@@ -82,8 +83,8 @@ chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 # %% [markdown]
 # The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
 # {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on {glue:text}`ablations_hardware`,
-# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper
-# because it is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
+# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because
+# it is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
 # {glue:text}`ablations_runs` runs behind this book, every training and every generation, add up to {glue:text}`ablations_all`.
 #
 # In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each
@@ -94,16 +95,16 @@ chapter.table(subsets.money_rows())
 
 # %% [markdown]
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came
-# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to
-# train on; it was not as cheap to choose.
+# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train
+# on; it was not as cheap to choose.
 #
 # **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The
 # sets differ in length more than in anything else, and so in what training on them costs.
 #
 # ## Table 2, ours and the paper's
 #
-# Each model answers the same held-out questions and stops thinking by itself. The difference to s1 is a
-# paired bootstrap over questions, as in the paper: what makes a question hard for both cancels out.
+# Each model answers the same held-out questions and stops thinking by itself. The difference to s1 is a paired
+# bootstrap over questions, as in the paper: what makes a question hard for both cancels out.
 
 # %%
 chapter.table(one.row(made[one.name]) for one in compared)
@@ -127,7 +128,7 @@ chapter.table(results.paper_table("Table 2"))
 # %%
 runs = [one.point.run for one in compared]
 chapter.figure(
-    differences(subsets.difference_rows(compared), printed),
+    chapter.ask(differences, subsets.difference_rows(compared), printed),
     "differences",
     "Differences in accuracy to the model trained on s1, in points.",
     caption="Difference to s1 with its 95% interval; left of the line is "
@@ -137,10 +138,10 @@ chapter.figure(
 
 # %% [markdown]
 # **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it. **Diverse**, no
-# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is
-# {glue:text}`ablations_longest`, and **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons
-# with another thousand, six have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest
-# differences are a few of AIME24's thirty questions. The [audit](09_audit) asks which of them survive.
+# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is {glue:text}`ablations_longest`,
+# and **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons with another thousand,
+# six have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of
+# AIME24's thirty questions. The [audit](09_audit) asks which of them survive.
 #
 # **What to keep.** Neither side shows that all three criteria matter.
 #
@@ -150,10 +151,9 @@ chapter.figure(
 # tokens. The paper gives the cost of two of its sets, s1K and the whole pool.
 
 # %%
+costs = subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
 chapter.figure(
-    cost_and_accuracy(
-        subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
-    ),
+    chapter.ask(cost_and_accuracy, *costs),
     "cost",
     "Accuracy against the cost of training, in multiples of s1's.",
     caption="Accuracy with its 95% interval against the cost of training. Left: "
@@ -162,12 +162,10 @@ chapter.figure(
 )
 
 # %% tags=["remove-input"]
-costs = sorted(made, key=lambda name: made[name].flops)
-thinking = sorted(here, key=lambda name: here[name].point.thinking_tokens)
-chapter.says("costliest", {*costs[-2:]} == {"longest", "full"})
-chapter.says(
-    "longest_and_shortest", (thinking[-1], thinking[0]) == ("longest", "full")
-)
+dear = sorted(made, key=lambda name: made[name].flops)[-2:]
+chapter.says("costliest", dear, ["longest", "full"])
+long = sorted(here, key=lambda name: here[name].point.thinking_tokens)
+chapter.says("thinking", long[-1:] + long[:1], ["longest", "full"])
 chapter.number("trace", longest and longest.thinking_tokens, digits=0)
 chapter.number("s1_trace", s1.thinking_tokens, digits=0)
 chapter.numbers(steps=full and full.steps / s1.steps)
@@ -175,8 +173,8 @@ chapter.numbers(steps=full and full.steps / s1.steps)
 # %% [markdown]
 # The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest* through traces of
 # {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the
-# optimizer steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained
-# on *full*, it thinks least{glue:text}`ablations_longest_and_shortest` and is as good. Whether the choice of examples or the amount of
+# optimizer steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained on
+# *full*, it thinks least{glue:text}`ablations_thinking` and is as good. Whether the choice of examples or the amount of
 # training is behind it, these runs cannot say; one on s1 with more epochs could.
 #
 # An interval over questions tells of *these checkpoints*, not of what another seed of the same training would
@@ -185,15 +183,12 @@ chapter.numbers(steps=full and full.steps / s1.steps)
 # that{glue:text}`ablations_beyond`.
 
 # %% tags=["remove-input"]
-by_seed = chapter.ask(lengths.by_seed, pipeline, benchmark) or [0.0]
-apart = max(by_seed) - min(by_seed)
-chapter.numbers(seeds=len(by_seed), apart=100 * apart)
-gaps = [
-    one.difference
-    for one in here.values()
-    if one.verdict in ("worse", "better")
-]
-chapter.says("beyond", sum(abs(gap.estimate) > apart for gap in gaps), 3)
+by_seed = chapter.ask(lengths.by_seed, pipeline, benchmark) or []
+apart = max(by_seed) - min(by_seed) if by_seed else 1
+chapter.numbers(seeds=len(by_seed), apart=100 * apart if by_seed else None)
+told = [one for one in here.values() if one.verdict in ("worse", "better")]
+beyond = sum(abs(one.difference.estimate) > apart for one in told)
+chapter.says("beyond", beyond, 3)
 pair = [
     here[name].point.accuracy.estimate
     for name in ("s1", "diverse")
@@ -215,10 +210,10 @@ chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the same puzzle, and
-#   a subject less takes nothing away that a puzzle would need. We think that is why.
-# - The whole pool is a gain: {glue:text}`ablations_full`, for {glue:text}`ablations_times_full` times the arithmetic. The paper's
-#   cost {glue:text}`ablations_paper_times_full` times as much and gained nothing.
+# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the same puzzle, and a
+#   subject less takes nothing away that a puzzle would need. We think that is why.
+# - The whole pool is a gain: {glue:text}`ablations_full`, for {glue:text}`ablations_times_full` times the arithmetic. The paper's cost
+#   {glue:text}`ablations_paper_times_full` times as much and gained nothing.
 # - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
 # :::
 #
@@ -229,8 +224,8 @@ chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 # :::{admonition} Exercise
 # :class: exercise
 # *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently, how
-# many questions would show a difference of this size four times in five? Guess the order of magnitude, then
-# ask `s1lab.evaluation.questions_needed` with the two accuracies of the table.
+# many questions would show a difference of this size four times in five? Guess the order of magnitude, then ask
+# `s1lab.evaluation.questions_needed` with the two accuracies of the table.
 # :::
 #
 # :::{admonition} Answer

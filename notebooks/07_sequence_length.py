@@ -39,16 +39,18 @@ PROFILE = "laptop"
 SEED = 0
 
 # %% tags=["hide-input"]
+from functools import partial
+
 from s1lab.analysis import lengths
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import tokens_and_accuracy
 from s1lab.figures.runs import still_thinking
 
 chapter = open_chapter("lengths", PROFILE, SEED)
-trained = lengths.all_lengths(chapter.pipeline)
+trained = chapter.ask(lengths.all_lengths, chapter.pipeline) or []
 first = [one for one in trained if one.benchmark == trained[0].benchmark]
-short, full = first[-2:]
-cut = short.tokens
+found = lengths.cut_against_whole(*first[-2:]) if first else {}
+cut = found.get("cut", 0)
 
 # %% [markdown]
 # ## What the cut takes away
@@ -57,20 +59,22 @@ cut = short.tokens
 # thinking: all that the model sees of it is thinking that goes on.
 
 # %%
-cut_rows = lengths.cut_rows(chapter.pipeline, first)
+cut_rows = lengths.cut_rows(chapter.pipeline, first) if first else []
 chapter.table(cut_rows)
 
 # %% tags=["remove-input"]
-lost = cut_rows[len(first) - 2]
-chapter.number("lost", lost["answers lost (%)"], "%", 0)
-chapter.number("left", lost["tokens left (%)"], "%", 0)
-chapter.numbers("minutes", minutes=full.training.minutes)
-chapter.numbers(cut=cut, minutes_cut=short.training.minutes)
+(row,) = cut_rows[len(first) - 2 : len(first) - 1] or [{}]
+chapter.number("lost", row.get("answers lost (%)"), "%", 0)
+chapter.number("left", row.get("tokens left (%)"), "%", 0)
+for name in ("cut", "half", "double", "folds", "ended_cut", "ended_whole"):
+    chapter.number(name, found.get(name))
+for name in ("minutes_cut", "minutes_whole"):
+    chapter.number(name, found.get(name), "minutes")
 
 # %% [markdown]
 # At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as in the paper at
 # 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes
-# {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes`.
+# {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_whole`.
 #
 # **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves
 # the whole of the short ones.
@@ -87,7 +91,9 @@ chapter.table(lengths.paper_table())
 
 # %%
 chapter.figure(
-    tokens_and_accuracy(lengths.rows(trained), lengths.paper_rows()),
+    chapter.ask(
+        tokens_and_accuracy, lengths.rows(trained), lengths.paper_rows()
+    ),
     "accuracy",
     "Accuracy against thinking tokens for each sequence length of training.",
     caption="95% intervals. Squares: trained on cut examples; circles: on whole "
@@ -96,18 +102,16 @@ chapter.figure(
 )
 
 # %% tags=["remove-input"]
-units = dict(accuracy="points", thinking_tokens="+tokens", cut_short="points")
-for name, unit in units.items():
-    says = "lower" if name == "accuracy" else "higher"
-    chapter.number(f"{name}_gap", short.minus(full, name), unit, says=says)
-thinking = [one.interval("thinking_tokens").estimate for one in (short, full)]
-chapter.numbers(folds=thinking[0] / thinking[1], **lengths.paper_folds())
+chapter.number("accuracy", found.get("accuracy"), "points", says="lower")
+thinking = found.get("thinking_tokens")
+chapter.number("thinking", thinking, "+tokens", says="higher")
+chapter.numbers(**lengths.paper_folds())
 for name, gap in lengths.paper_differences().items():
     chapter.number(f"paper_{name}", gap, "points", says="cannot tell")
 
 # %% [markdown]
-# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy_gap` and thinking by
-# {glue:text}`lengths_thinking_tokens_gap`. That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on
+# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy` and thinking by
+# {glue:text}`lengths_thinking`. That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on
 # AIME24, {glue:text}`lengths_MATH500` on MATH500 and {glue:text}`lengths_GPQA` on GPQA Diamond. The paper's fall in accuracy,
 # without pairing, is {glue:text}`lengths_paper_AIME24` on AIME24, {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA
 # Diamond: each of the intervals holds zero, so what stands out in its table is the number of tokens.
@@ -122,10 +126,9 @@ for name, gap in lengths.paper_differences().items():
 # follows every generation: which share is still thinking after so many tokens?
 
 # %%
+drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
 chapter.figure(
-    still_thinking(
-        lengths.survival(first[::-1]), cuts=[(cut, f"cut at {cut:,}")]
-    ),
+    chapter.ask(drawn, lengths.survival(first[::-1])),
     "survival",
     "Share of generations still thinking against thinking tokens.",
     caption="Bold: all seeds together; thin: each seed. A curve that stays up "
@@ -144,25 +147,22 @@ chapter.table(one.course(cut) for one in trained)
 chapter.table(one.outcomes(cut) for one in trained)
 
 # %% tags=["remove-input"]
-for name, start in (("before", cut / 2), ("behind", cut)):
-    ours, whole = short.goes_on(start), full.goes_on(start)
-    chapter.numbers("%", **{f"{name}_cut": ours, f"{name}_full": whole})
-chapter.says("part", bool(ours and whole) and ours.low > whole.high)
-chapter.numbers(half=round(cut / 2), double=2 * cut)
-ended = [round(one.mean_of_ended()) for one in (short, full)]
-chapter.numbers(ended_cut=ended[0], ended_full=ended[1])
+for place in ("before_cut", "before_whole", "behind_cut", "behind_whole"):
+    chapter.number(place, found.get(place), "%")
+behind = found.get("behind_cut"), found.get("behind_whole")
+chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 
 # %% [markdown]
 # From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after
-# training on cut examples, {glue:text}`lengths_before_full` after training on whole ones. From {glue:text}`lengths_cut` to
-# {glue:text}`lengths_double` it is {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_full`: they part where the examples were
+# training on cut examples, {glue:text}`lengths_before_whole` after training on whole ones. From {glue:text}`lengths_cut` to
+# {glue:text}`lengths_double` it is {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_whole`: they part where the examples were
 # cut{glue:text}`lengths_part`.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - Accuracy falls ({glue:text}`lengths_accuracy_gap`) and thinking grows ({glue:text}`lengths_thinking_tokens_gap`), both outside their intervals.
+# - Accuracy falls ({glue:text}`lengths_accuracy`) and thinking grows ({glue:text}`lengths_thinking`), both outside their intervals.
 # - The cause that the paper suggests shows: beyond the cut, the model was never taught to stop.
 # :::
 #
@@ -186,7 +186,7 @@ chapter.numbers(ended_cut=ended[0], ended_full=ended[1])
 #
 # :::{admonition} Answer
 # :class: dropdown
-# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_full`
+# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_whole`
 # thinking tokens. Stopping is learned less sharply everywhere behind the cut, not only by the few that never
 # stop.
 # :::

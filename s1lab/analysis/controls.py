@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from s1core.checkpoints import load_tokenizer
+from s1core.errors import InputError
 from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
@@ -129,9 +130,14 @@ def step_tokens(pipeline: Pipeline) -> int:
 
 
 def rejected(pipeline: Pipeline) -> list[Rejected]:
-    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers."""
-    (*_, pool) = experiments.voting(pipeline.profile)
-    samples, asked = read_samples(pipeline.run(pool)), pipeline.profile.evaluation
+    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers.
+
+    Raises:
+        InputError: the profile draws no samples to accept or reject.
+    """
+    if not (drawn := experiments.voting(pipeline.profile)):
+        raise InputError("the profile draws no votes, so there is nothing to reject: see methods")
+    samples, asked = read_samples(pipeline.run(drawn[-1])), pipeline.profile.evaluation
     found = (rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking))
     return [one for one in found if one.answered.any()]
 
@@ -185,8 +191,12 @@ def strings(pipeline: Pipeline) -> dict[str, Row]:
     """Table 4: what stands in for the end of thinking, each string against none and against Wait.
 
     The keys are the strings; "natural" is no extrapolation.
+
+    Raises:
+        InputError: the profile names no strings.
     """
-    asked = {c.kind: c for c in experiments.extrapolation(pipeline.profile)}
+    if not (asked := {c.kind: c for c in experiments.extrapolation(pipeline.profile)}):
+        raise InputError("the profile names no ignore_strs, so nothing stands in for the end")
     rows, none, wait = {}, pipeline.run(asked["natural"]), asked.get("Wait")
     for kind, condition in asked.items():
         run = pipeline.run(condition)
@@ -279,6 +289,8 @@ def panel_table(found: Points) -> pd.DataFrame:
     """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others."""
     drawn = []
     for heading, methods in _PANELS:
+        if not any(found.get(method) for method, *_ in methods):
+            continue
         faint = [] if heading == _PANELS[0][0] else [("BF", "", "capping", {"faint": True})]
         for method, name, series, look in (*faint, *methods):
             if found.get(method):

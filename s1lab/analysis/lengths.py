@@ -156,6 +156,19 @@ def all_lengths(pipeline: Pipeline) -> list[Length]:
     return [length for benchmark in asked for length in lengths(pipeline, benchmark)]
 
 
+def cut_against_whole(short: Length, full: Length) -> dict[str, Interval | float | None]:
+    """What training on cut examples changes, and where: just before the cut, and just behind."""
+    cut, sides = short.tokens, {"cut": short, "whole": full}
+    found: dict[str, Any] = {name: short.minus(full, name) for name in MEASURES}
+    thinking = [one.interval("thinking_tokens").estimate for one in (short, full)]
+    found |= {"cut": cut, "half": cut // 2, "double": 2 * cut, "folds": thinking[0] / thinking[1]}
+    for name, one in sides.items():
+        found |= {f"before_{name}": one.goes_on(cut / 2), f"behind_{name}": one.goes_on(cut)}
+        found |= {f"ended_{name}": round(one.mean_of_ended())}
+        found |= {f"minutes_{name}": one.training.minutes}
+    return found
+
+
 def by_seed(pipeline: Pipeline, benchmark: str) -> list[float]:
     """Accuracy of each training on s1 that differs in its seed alone."""
     return lengths(pipeline, benchmark)[-1].by_seed("accuracy")
@@ -195,7 +208,7 @@ def survival(found: Iterable[Length]) -> pd.DataFrame:
         for length in found
         for seed, used in zip(length.seeds, length.thinking_tokens, strict=True)
     ]
-    return pd.concat(parts)
+    return pd.concat(parts) if parts else pd.DataFrame()
 
 
 def rows(found: Iterable[Length]) -> list[Row]:
@@ -238,7 +251,7 @@ def paper_table() -> list[Row]:
 
 
 def paper_folds() -> dict[str, float]:
-    """How many times as long s1 thinks after training at 4,096 tokens, by first word of benchmark."""
+    """How many times as long s1 thinks after training at 4,096 tokens, by benchmark (one word)."""
     rows = published()["table8"]["rows"].items()
     return {name.split()[0]: short / long for name, ((_, short), (_, long)) in rows}
 

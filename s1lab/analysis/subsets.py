@@ -133,7 +133,8 @@ def compare_all(pipeline: Pipeline) -> list[Compared]:
 
 def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
     """Every training set of the profile, s1 first."""
-    return [training_set(pipeline, c.label) for c in experiments.subsets(pipeline.profile)]
+    names = [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]
+    return [training_set(pipeline, name) for name in names]
 
 
 def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
