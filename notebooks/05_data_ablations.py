@@ -15,25 +15,24 @@
 #
 # *Section 5.1 of the paper, Table 2. You need [chapter 2](01_data_curation) and [chapter 3](02_training).*
 #
-# Selection asks three things of a training example: that it is of good quality, that it is hard, and that the
-# whole set is diverse. To see whether all three are needed, the paper trains the same model by the same recipe
-# on four other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a thousand
-# drawn evenly over the subjects (no difficulty); **longest**, the thousand with the longest traces (no
-# diversity); and **full**, the whole pool, which costs accordingly.
+# Selection asks three things of a training example: that it is of good quality, that it is hard, and that the whole
+# set is diverse. To see whether all three are needed, the paper trains the same model by the same recipe on four
+# other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a thousand drawn evenly
+# over the subjects (no difficulty); **longest**, the thousand with the longest traces (no diversity); and **full**,
+# the whole pool, which costs accordingly.
 #
 # :::{admonition} The claim
 # :class: claim
-# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on
-# AIME24. The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16
-# H100s, 7 H100-hours in place of 394.
+# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on AIME24.
+# The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16 H100s, 7
+# H100-hours in place of 394.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The
-# *longest* thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by {glue:text}`ablations_full`:
-# two results against the claim. That a thousand examples are cheap to train on holds: ours took
-# {glue:text}`ablations_minutes`.
+# Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The *longest*
+# thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by {glue:text}`ablations_full`: two results
+# against the claim. That a thousand examples are cheap to train on holds: ours took {glue:text}`ablations_minutes`.
 # :::
 
 # %% tags=["parameters"]
@@ -59,11 +58,11 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 # %% [markdown]
 # ## What each set is made of, and what it costs
 #
-# The baselines are drawn from the pool after its quality stages, as in the paper: nothing was asked of
-# difficulty. *Right* are traces whose answer is right; selection itself never looks at that. Every set goes
-# through the same recipe with the same number of epochs, so arithmetic grows with the number of tokens. It is
-# worked out as for the paper, from the mean length: a lower bound for both. The minutes are those of the
-# machine that made the results of this page.
+# The baselines are drawn from the pool after its quality stages, as in the paper: nothing was asked of difficulty.
+# *Right* are traces whose answer is right; selection itself never looks at that. Every set goes through the same
+# recipe with the same number of epochs, so arithmetic grows with the number of tokens. It is worked out as for the
+# paper, from the mean length: a lower bound for both. The minutes are those of the machine that made the results of
+# this page.
 
 # %%
 chapter.table(subsets.set_rows(sets))
@@ -83,8 +82,8 @@ chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 # %% [markdown]
 # The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
 # {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on {glue:text}`ablations_hardware`,
-# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because
-# it is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
+# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because it
+# is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
 # {glue:text}`ablations_runs` runs behind this book, every training and every generation, add up to {glue:text}`ablations_all`.
 #
 # In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each
@@ -95,11 +94,11 @@ chapter.table(subsets.money_rows())
 
 # %% [markdown]
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came
-# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train
-# on; it was not as cheap to choose.
+# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train on;
+# it was not as cheap to choose.
 #
-# **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The
-# sets differ in length more than in anything else, and so in what training on them costs.
+# **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The sets
+# differ in length more than in anything else, and so in what training on them costs.
 #
 # ## Table 2, ours and the paper's
 #
@@ -119,8 +118,8 @@ zero = [row for row in printed if row["name"] != "full" and row["high"] >= 0]
 chapter.says("zero", len(zero), 6)
 
 # %% [markdown]
-# The paper's accuracies, one greedy answer per question, with Wilson's intervals, which are ours; and in the
-# figure its differences, with the paired intervals that it prints.
+# The paper's accuracies, one greedy answer per question, with Wilson's intervals, which are ours; and in the figure
+# its differences, with the paired intervals that it prints.
 
 # %%
 chapter.table(results.paper_table("Table 2"))
@@ -138,17 +137,17 @@ chapter.figure(
 
 # %% [markdown]
 # **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it. **Diverse**, no
-# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is {glue:text}`ablations_longest`,
-# and **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons with another thousand,
-# six have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of
+# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is {glue:text}`ablations_longest`, and
+# **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons with another thousand, six
+# have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of
 # AIME24's thirty questions. The [audit](09_audit) asks which of them survive.
 #
 # **What to keep.** Neither side shows that all three criteria matter.
 #
 # ## What more training buys
 #
-# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more
-# tokens. The paper gives the cost of two of its sets, s1K and the whole pool.
+# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens.
+# The paper gives the cost of two of its sets, s1K and the whole pool.
 
 # %%
 costs = subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
@@ -172,15 +171,14 @@ chapter.numbers(steps=full and full.steps / s1.steps)
 
 # %% [markdown]
 # The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest* through traces of
-# {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the
-# optimizer steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained on
-# *full*, it thinks least{glue:text}`ablations_thinking` and is as good. Whether the choice of examples or the amount of
-# training is behind it, these runs cannot say; one on s1 with more epochs could.
+# {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the optimizer
+# steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained on *full*, it
+# thinks least{glue:text}`ablations_thinking` and is as good. Whether the choice of examples or the amount of training is behind
+# it, these runs cannot say; one on s1 with more epochs could.
 #
-# An interval over questions tells of *these checkpoints*, not of what another seed of the same training would
-# have given. The [next chapter but one](07_sequence_length) trains on s1 with {glue:text}`ablations_seeds` seeds: they
-# are up to {glue:text}`ablations_apart` points apart. The three clear differences above are larger than
-# that{glue:text}`ablations_beyond`.
+# An interval over questions tells of *these checkpoints*, not of what another seed of the same training would have
+# given. The [next chapter but one](07_sequence_length) trains on s1 with {glue:text}`ablations_seeds` seeds: they are up to
+# {glue:text}`ablations_apart` points apart. The three clear differences above are larger than that{glue:text}`ablations_beyond`.
 
 # %% tags=["remove-input"]
 by_seed = chapter.ask(lengths.by_seed, pipeline, benchmark) or []
@@ -197,8 +195,8 @@ pair = [
 chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 
 # %% [markdown]
-# **What to keep.** Before a difference between two training sets is believed: pair the questions, train more
-# than once, and put the cost beside the gain.
+# **What to keep.** Before a difference between two training sets is believed: pair the questions, train more than
+# once, and put the cost beside the gain.
 #
 # ## What agrees, what does not, and why
 #
@@ -217,19 +215,18 @@ chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
 # - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
 # :::
 #
-# Each of these reasons would need an ablation of its own. Others found as well that a small set of chosen
-# traces goes a long way, with 817 examples {cite}`ye2025limo`, and that results on thirty questions move by
-# many points from seed to seed {cite}`hochlehnert2025sober`.
+# Each of these reasons would need an ablation of its own. Others found as well that a small set of chosen traces
+# goes a long way, with 817 examples {cite}`ye2025limo`, and that results on thirty questions move by many points
+# from seed to seed {cite}`hochlehnert2025sober`.
 #
 # :::{admonition} Exercise
 # :class: exercise
-# *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently, how
-# many questions would show a difference of this size four times in five? Guess the order of magnitude, then ask
+# *Diverse* cannot be told from s1 with these questions. If both were answered once each, independently, how many
+# questions would show a difference of this size four times in five? Guess the order of magnitude, then ask
 # `s1lab.evaluation.questions_needed` with the two accuracies of the table.
 # :::
 #
 # :::{admonition} Answer
 # :class: dropdown
-# {glue:text}`ablations_needed` questions. Pairing lowers this, and so do several samples a question; still, AIME24 has
-# thirty.
+# {glue:text}`ablations_needed` questions. Pairing lowers this, and so do several samples a question; still, AIME24 has thirty.
 # :::

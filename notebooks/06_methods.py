@@ -16,16 +16,15 @@
 # *Sections 3.1 and 5.2 and Appendix E of the paper, Tables 3, 4 and 12 to 14, Figure 6. You need [chapter
 # 4](03_budget_forcing).*
 #
-# Budget forcing acts in the decoder. The other ways ask: the prompt names a budget in tokens, in steps, or only
-# as "short" or "long", and the model may or may not keep to it. Or one draws until a trace happens to be short
-# enough.
+# Budget forcing acts in the decoder. The other ways ask: the prompt names a budget in tokens, in steps, or only as
+# "short" or "long", and the model may or may not keep to it. Or one draws until a trace happens to be short enough.
 #
 # :::{admonition} The claim
 # :class: claim
-# Budget forcing is the best of them by all three measures that Section 3.2 defines: it keeps every budget
-# (Control 100%), its slope is positive (Scaling 15) and its best run is the best of all (Performance 56.7%).
-# Rejection sampling scales *backwards*: the longer the traces it accepts, the lower the accuracy (Table 3,
-# Figure 6). And of the strings that may stand in for the end of thinking, "Wait" is the best (Table 4).
+# Budget forcing is the best of them by all three measures that Section 3.2 defines: it keeps every budget (Control
+# 100%), its slope is positive (Scaling 15) and its best run is the best of all (Performance 56.7%). Rejection
+# sampling scales *backwards*: the longer the traces it accepts, the lower the accuracy (Table 3, Figure 6). And of
+# the strings that may stand in for the end of thinking, "Wait" is the best (Table 4).
 # :::
 #
 # :::{admonition} What comes out here
@@ -35,9 +34,9 @@
 # budgets, and reaches highest, comes out.
 # :::
 #
-# Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per doubling
-# of thinking tokens (the [audit](09_audit) recomputes it). Here the same runs are made of a small model, with
-# samples and intervals.
+# Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per doubling of
+# thinking tokens (the [audit](09_audit) recomputes it). Here the same runs are made of a small model, with samples
+# and intervals.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -74,10 +73,9 @@ chapter.numbers(best=best.performance)
 # %% [markdown]
 # ## Telling the model: tokens
 #
-# *Token-conditional control* (Table 12). Training questions end with "Think for up to N tokens.", N being the
-# next power of two above the trace's own length; a model of its own is fine-tuned on them. At test time the
-# prompt names N. With forcing on top, the decoder cuts at N as well. **Control** is the share of answers that
-# keep the limit.
+# *Token-conditional control* (Table 12). Training questions end with "Think for up to N tokens.", N being the next
+# power of two above the trace's own length; a model of its own is fine-tuned on them. At test time the prompt names
+# N. With forcing on top, the decoder cuts at N as well. **Control** is the share of answers that keep the limit.
 
 # %%
 chapter.table(controls.rows(pipeline, found, "TCC", "TCC+BF"))
@@ -92,19 +90,19 @@ chapter.numbers(taken_least=min(taken), taken_most=max(taken))
 chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 
 # %% [markdown]
-# The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of {glue:text}`methods_obeyed_TCC`; a
-# model that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between
-# {glue:text}`methods_paper_least` and {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are
-# those wide enough for anybody.
+# The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of {glue:text}`methods_obeyed_TCC`; a model
+# that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between {glue:text}`methods_paper_least`
+# and {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are those wide enough for
+# anybody.
 #
 # ## Telling the model: steps
 #
 # *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines here), each
-# opened by a header that counts down, "N steps left". With forcing, the decoder ends thinking where one step
-# too many would begin. The paper takes a step to be 100 tokens when it measures Control, which none of its
-# averages reaches. Here it is the longest step in the training data, header included: {glue:text}`methods_step_tokens`
-# tokens. *Kept the steps* counts them in the traces that each run keeps. Below ours stand the paper's Tables 12
-# and 13, whose Control is over runs: whether their *average* keeps it.
+# opened by a header that counts down, "N steps left". With forcing, the decoder ends thinking where one step too
+# many would begin. The paper takes a step to be 100 tokens when it measures Control, which none of its averages
+# reaches. Here it is the longest step in the training data, header included: {glue:text}`methods_step_tokens` tokens. *Kept the
+# steps* counts them in the traces that each run keeps. Below ours stand the paper's Tables 12 and 13, whose Control
+# is over runs: whether their *average* keeps it.
 
 # %%
 chapter.table(controls.rows(pipeline, found, "SCC", "SCC+BF"))
@@ -113,16 +111,15 @@ chapter.table(controls.rows(pipeline, found, "SCC", "SCC+BF"))
 chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 
 # %% [markdown]
-# Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's
-# model took between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for
-# fewer with longer ones. Ours pays for the headers as well: alone or forced, it is less accurate than without
-# them.
+# Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's model
+# took between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for fewer with
+# longer ones. Ours pays for the headers as well: alone or forced, it is less accurate than without them.
 #
 # ## Telling the model: short or long
 #
 # *Class-conditional control* (Table 14) adds a sentence to the prompt, "Answer after a short (long) amount of
-# thinking. ...", and trains nothing. For the pocket model these are words that occurred nowhere in its
-# fine-tuning, so this measures what an unknown sentence does to it. Below it is the paper's Table 14.
+# thinking. ...", and trains nothing. For the pocket model these are words that occurred nowhere in its fine-tuning,
+# so this measures what an unknown sentence does to it. Below it is the paper's Table 14.
 
 # %%
 chapter.table(controls.rows(pipeline, found, "CCC"))
@@ -144,23 +141,23 @@ kept = (one := asked.get("128 tokens")) and float(one.result.keeps.mean())
 chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% [markdown]
-# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short", {glue:text}`methods_long_more` for "long"),
-# and both ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the
-# paper *both* words make s1 think longer on AIME24, and both lower its accuracy.
+# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short", {glue:text}`methods_long_more` for "long"), and
+# both ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the paper
+# *both* words make s1 think longer on AIME24, and both lower its accuracy.
 #
-# **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks, and
-# only the decoder keeps limits.
+# **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks, and only
+# the decoder keeps limits.
 #
 # ## Drawing until it fits
 #
-# *Rejection sampling* (Figure 6) draws at temperature 1 until thinking ends within the limit. What it would
-# accept can be read off samples that were drawn without a limit: the first one whose thinking ended below it.
-# The order of independent samples means nothing, so results are averaged over all orders. A question that no
-# sample fits is unanswered and counts as wrong; the paper drew until every question had a trace.
+# *Rejection sampling* (Figure 6) draws at temperature 1 until thinking ends within the limit. What it would accept
+# can be read off samples that were drawn without a limit: the first one whose thinking ended below it. The order of
+# independent samples means nothing, so results are averaged over all orders. A question that no sample fits is
+# unanswered and counts as wrong; the paper drew until every question had a trace.
 #
-# Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is
-# *better than any trace of the same question*. The last column is the second alone, on the questions that have
-# an accepted sample.
+# Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is *better
+# than any trace of the same question*. The last column is the second alone, on the questions that have an accepted
+# sample.
 
 # %%
 chapter.table(one.row() for one in rejecting)
@@ -175,17 +172,17 @@ for limit, says in words.items():
 # Over all questions wide limits are better than tight ones, the reverse of Figure 6, because a tight one leaves
 # questions unanswered. On one and the same question it depends. Insisting on a very short trace costs
 # ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a
-# little ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it
-# is small beside the price: a question costs about as many tokens under a tight limit as under none, since what
-# is rejected was drawn.
+# little ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it is
+# small beside the price: a question costs about as many tokens under a tight limit as under none, since what is
+# rejected was drawn.
 #
 # **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it on one question.
 #
 # ## All of them at once
 #
 # Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
-# Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of
-# the accepted samples, as in Figure 6; what it really spent is in the table above.
+# Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of the
+# accepted samples, as in Figure 6; what it really spent is in the table above.
 
 # %%
 chapter.figure(
@@ -211,23 +208,23 @@ chapter.figure(
 # ## Table 3, with intervals
 #
 # **Control** is the share of single answers within their limit; *of averages* is the paper's, over runs.
-# **Scaling** is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best
-# run; its interval chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which
-# the paper's budget forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling
-# divides noise by nearly nothing; intervals wider than 100 points are called undetermined. The paper's
-# {glue:text}`methods_printed_TCC` for tokens in the prompt, five runs that hardly differ in length, is of that kind.
+# **Scaling** is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best run;
+# its interval chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which the
+# paper's budget forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling divides
+# noise by nearly nothing; intervals wider than 100 points are called undetermined. The paper's {glue:text}`methods_printed_TCC`
+# for tokens in the prompt, five runs that hardly differ in length, is of that kind.
 
 # %%
 chapter.table(controls.table_3(measured))
 
 # %% [markdown]
-# **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and
-# Waits alone it is {glue:text}`methods_scaling_wait`, and no one can tell its sign.
+# **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and Waits
+# alone it is {glue:text}`methods_scaling_wait`, and no one can tell its sign.
 #
 # ## What should stand in for the end?
 #
-# Table 4 replaces the end of thinking twice by nothing (only suppressing the delimiter), by "Alternatively",
-# "Hmm" and "Wait". Each difference is on the same questions.
+# Table 4 replaces the end of thinking twice by nothing (only suppressing the delimiter), by "Alternatively", "Hmm"
+# and "Wait". Each difference is on the same questions.
 
 # %%
 strings = chapter.ask(controls.strings, pipeline) or {}
@@ -258,11 +255,11 @@ chapter.figure(
 )
 
 # %% [markdown]
-# "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by {glue:text}`methods_Hmm`
-# and {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and
-# "Alternatively" {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it
-# is not this word in particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against
-# Wait, so some mark that thinking goes on matters. In the paper's Table 4 the best string leads the worst by
+# "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by {glue:text}`methods_Hmm` and
+# {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and
+# "Alternatively" {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it is
+# not this word in particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against Wait, so
+# some mark that thinking goes on matters. In the paper's Table 4 the best string leads the worst by
 # {glue:text}`methods_spread` question of AIME24.
 #
 # ## What agrees, what does not, and why
@@ -282,10 +279,10 @@ chapter.figure(
 # - **"Wait"** is not the best string; three of them are one.
 # :::
 #
-# A budget in the prompt is learned from a thousand examples in which it was set *after* the trace was written:
-# the model can learn that the number goes with hard questions, and never has to shorten anything. Training that
-# rewards keeping the budget does give control {cite}`aggarwal2025l1`. Until then the sure way is the decoder's.
-# Whether the tokens are well spent is the question of the [results](04_results).
+# A budget in the prompt is learned from a thousand examples in which it was set *after* the trace was written: the
+# model can learn that the number goes with hard questions, and never has to shorten anything. Training that rewards
+# keeping the budget does give control {cite}`aggarwal2025l1`. Until then the sure way is the decoder's. Whether the
+# tokens are well spent is the question of the [results](04_results).
 #
 # :::{admonition} Exercise
 # :class: exercise
@@ -295,6 +292,6 @@ chapter.figure(
 #
 # :::{admonition} Answer
 # :class: dropdown
-# {glue:text}`methods_by_chance`. Asked for 128 tokens, the trained model keeps {glue:text}`methods_by_asking`. Control without a
-# baseline measures how long a model likes to think.
+# {glue:text}`methods_by_chance`. Asked for 128 tokens, the trained model keeps {glue:text}`methods_by_asking`. Control without a baseline
+# measures how long a model likes to think.
 # :::

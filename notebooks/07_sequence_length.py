@@ -15,9 +15,9 @@
 #
 # *Appendix D.1 of the paper, Table 8. You need [chapter 3](02_training).*
 #
-# Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is lost is the
-# end of thinking and the answer. A shorter sequence length saves memory and time, so it is the first thing one
-# tries on a small machine. The paper tried it.
+# Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is lost is the end
+# of thinking and the answer. A shorter sequence length saves memory and time, so it is the first thing one tries on
+# a small machine. The paper tried it.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -27,12 +27,12 @@
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Both halves come out, and so does the reason: past the length at which examples were cut, the model that saw
-# them cut stops less often. The effect is smaller than in the paper.
+# Both halves come out, and so does the reason: past the length at which examples were cut, the model that saw them
+# cut stops less often. The effect is smaller than in the paper.
 # :::
 #
-# The paper's is a claim about two trainings, one each. Here every sequence length is trained with several
-# seeds, which decide the order of the examples.
+# The paper's is a claim about two trainings, one each. Here every sequence length is trained with several seeds,
+# which decide the order of the examples.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -76,14 +76,14 @@ for name in ("minutes_cut", "minutes_whole"):
 # 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes
 # {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_whole`.
 #
-# **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves
-# the whole of the short ones.
+# **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves the
+# whole of the short ones.
 #
 # ## Table 8, ours and the paper's
 #
 # Ours are means over questions and seeds with intervals over both: they say what other questions *and* another
-# training would have given. *Cut short* is the share of generations that were still thinking at the limit. Then
-# the paper's, one training each and one greedy answer per question, with Wilson's intervals, which are ours.
+# training would have given. *Cut short* is the share of generations that were still thinking at the limit. Then the
+# paper's, one training each and one greedy answer per question, with Wilson's intervals, which are ours.
 
 # %%
 chapter.table(one.row() for one in trained)
@@ -110,20 +110,20 @@ for name, gap in lengths.paper_differences().items():
     chapter.number(f"paper_{name}", gap, "points", says="cannot tell")
 
 # %% [markdown]
-# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy` and thinking by
-# {glue:text}`lengths_thinking`. That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on
-# AIME24, {glue:text}`lengths_MATH500` on MATH500 and {glue:text}`lengths_GPQA` on GPQA Diamond. The paper's fall in accuracy,
-# without pairing, is {glue:text}`lengths_paper_AIME24` on AIME24, {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA
-# Diamond: each of the intervals holds zero, so what stands out in its table is the number of tokens.
+# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy` and thinking by {glue:text}`lengths_thinking`.
+# That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on AIME24,
+# {glue:text}`lengths_MATH500` on MATH500 and {glue:text}`lengths_GPQA` on GPQA Diamond. The paper's fall in accuracy, without
+# pairing, is {glue:text}`lengths_paper_AIME24` on AIME24, {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA Diamond:
+# each of the intervals holds zero, so what stands out in its table is the number of tokens.
 #
 # **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over
 # seeds.
 #
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still
-# show the end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure
-# follows every generation: which share is still thinking after so many tokens?
+# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still show
+# the end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure follows
+# every generation: which share is still thinking after so many tokens?
 
 # %%
 drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
@@ -137,10 +137,9 @@ chapter.figure(
 )
 
 # %% [markdown]
-# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice as
-# many? If the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest and
-# the highest seed. And what becomes of the generations that think for longer than any example that the shorter
-# training saw?
+# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice as many? If
+# the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest and the highest
+# seed. And what becomes of the generations that think for longer than any example that the shorter training saw?
 
 # %%
 chapter.table(one.course(cut) for one in trained)
@@ -168,25 +167,23 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has
-#   {glue:text}`lengths_AIME24`. We think that is because thinking has a visible reason to end here, a try that hits,
-#   which the short examples teach as well as the long ones.
+# - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has {glue:text}`lengths_AIME24`.
+#   We think that is because thinking has a visible reason to end here, a try that hits, which the short examples
+#   teach as well as the long ones.
 # :::
 #
-# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length
-# that cuts answers off trains a model not to answer; leaving the long examples out, or paying for the length,
-# are the alternatives. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to
-# cut.
+# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length that
+# cuts answers off trains a model not to answer; leaving the long examples out, or paying for the length, are the
+# alternatives. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to cut.
 #
 # :::{admonition} Exercise
 # :class: exercise
-# Some generations never stop: they are still thinking at the limit, more of them after training on cut
-# examples. Are they all that makes the average longer? Predict the two means without them, then look.
+# Some generations never stop: they are still thinking at the limit, more of them after training on cut examples.
+# Are they all that makes the average longer? Predict the two means without them, then look.
 # :::
 #
 # :::{admonition} Answer
 # :class: dropdown
-# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_whole`
-# thinking tokens. Stopping is learned less sharply everywhere behind the cut, not only by the few that never
-# stop.
+# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_whole` thinking
+# tokens. Stopping is learned less sharply everywhere behind the cut, not only by the few that never stop.
 # :::

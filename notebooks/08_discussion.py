@@ -20,21 +20,20 @@
 #
 # :::{admonition} The claim
 # :class: claim
-# Budget forcing eventually flattens out, at six Waits on AIME24, because forbidding the end too often "can lead
-# the model into repetitive loops instead of continued reasoning". The context window of the model constrains
-# it: when a model is asked for up to 512 steps, 12 of 30 questions overflow. Parallel scaling complements it
-# (Section 6.2, Figures 4 and 7).
+# Budget forcing eventually flattens out, at six Waits on AIME24, because forbidding the end too often "can lead the
+# model into repetitive loops instead of continued reasoning". The context window of the model constrains it: when a
+# model is asked for up to 512 steps, 12 of 30 questions overflow. Parallel scaling complements it (Section 6.2,
+# Figures 4 and 7).
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# All three, and the first more strongly than claimed: the curve does not only flatten, the last doubling of
-# Waits costs {glue:text}`discussion_last`. Loops grow with every Wait, and what runs into the window is hardly ever
-# right.
+# All three, and the first more strongly than claimed: the curve does not only flatten, the last doubling of Waits
+# costs {glue:text}`discussion_last`. Loops grow with every Wait, and what runs into the window is hardly ever right.
 # :::
 #
-# Loops and windows can be counted. So this chapter counts them in our runs, and then goes through what others
-# found when they took the method apart.
+# Loops and windows can be counted. So this chapter counts them in our runs, and then goes through what others found
+# when they took the method apart.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -43,7 +42,7 @@ SEED = 0
 # %% tags=["hide-input"]
 import numpy as np
 from s1lab.analysis import discussion, results
-from s1lab.audit.published import accuracy_of, published
+from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import repetition_panels
 
@@ -51,14 +50,13 @@ chapter = open_chapter("discussion", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile
 run, traces, waits = chapter.ask(discussion.loops, pipeline) or (None, [], [])
 samples = discussion.many_samples(pipeline)
-n = len(samples.keys)
 
 # %% [markdown]
 # ## Loops
 #
-# A *step* is a line of a trace (a paragraph in a trace of a large model). It is *repeated* when the same trace
-# has written the very same step before. Two questions: how much of a trace is repetition, and does a Wait bring
-# any step that was not there yet?
+# A *step* is a line of a trace (a paragraph in a trace of a large model). It is *repeated* when the same trace has
+# written the very same step before. Two questions: how much of a trace is repetition, and does a Wait bring any
+# step that was not there yet?
 
 # %%
 chapter.table(chapter.ask(discussion.loop_rows, pipeline) or [])
@@ -76,26 +74,20 @@ chapter.figure(
 # %% tags=["remove-input"]
 last = chapter.ask(results.last_step, pipeline)
 chapter.number("last", last, "points", says="lower")
-ends = [traces[0], traces[-1], waits[0], waits[-1]] if traces else [None] * 4
-shown = dict(none="repeated", most="repeated", first="new", latest="new")
-found = {
-    place: row and discussion.counted(row, name, n)
-    for (place, name), row in zip(shown.items(), ends)
-}
-chapter.numbers("%", **found)
-chapter.numbers(waits=round(traces[-1]["waits"]) if traces else None)
-grows = bool(traces) and found["none"].high < found["most"].low
-fades = bool(traces) and found["latest"].high < found["first"].low
-chapter.says("loops", grows and fades)
+ends = chapter.ask(discussion.loop_ends, pipeline) or {}
+for name in ("none", "most", "first", "latest"):
+    chapter.number(name, ends.get(name), "%")
+chapter.says("grow", bool(ends) and ends["none"].high < ends["most"].low)
+chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 
 # %% [markdown]
-# Both are clear{glue:text}`discussion_loops`. Without a Wait {glue:text}`discussion_none` of the steps repeat an earlier one, with
-# {glue:text}`discussion_waits` Waits {glue:text}`discussion_most`. The first Wait brings a new step in {glue:text}`discussion_first` of the
-# traces, the last in {glue:text}`discussion_latest`.
+# Repetition grows{glue:text}`discussion_grow`: without a Wait {glue:text}`discussion_none` of the steps repeat an earlier one, under
+# the most Waits {glue:text}`discussion_most`. And later Waits bring less{glue:text}`discussion_fade`: the first brings a new step in
+# {glue:text}`discussion_first` of the traces, the last in {glue:text}`discussion_latest`.
 #
-# Not every repetition is a loop. Our teacher answers a "Wait" by checking its last line, and copies it when it
-# was right; the model has learned that. A check of a right line costs a line and breaks nothing. What the right
-# panel counts is whether there is *anything* besides.
+# Not every repetition is a loop. Our teacher answers a "Wait" by checking its last line, and copies it when it was
+# right; the model has learned that. A check of a right line costs a line and breaks nothing. What the right panel
+# counts is whether there is *anything* besides.
 #
 # **What to keep.** Being told to go on is not having somewhere to go.
 #
@@ -110,30 +102,30 @@ chapter.table(window)
 
 # %% tags=["remove-input"]
 chapter.number("limit", profile.evaluation.max_thinking)
-cut = {
-    name: row["cut (%)"]
-    for name, row in zip(("none", "most"), window[:: len(window) - 1])
-}
-chapter.numbers("%", cut_none=cut["none"], cut_most=cut["most"])
-chapter.numbers("%", right_cut=window[-1]["right when cut (%)"])
-chapter.numbers("%", right_ended=window[-1]["right when ended (%)"])
+none, fewer, most = window[0], window[-2:][0], window[-1]
+chapter.numbers("%", cut_none=none["cut (%)"], cut_most=most["cut (%)"])
+for name in ("cut", "ended"):
+    chapter.number(f"right_{name}", most[f"right when {name} (%)"], "%")
+ended = [row["right when ended (%)"] for row in (fewer, most)]
+chapter.says("room", abs(ended[0] - ended[1]) < 0.02)
 steps = published()["figure7"]["sequential_steps_32_64_256_512"]
 chapter.numbers(paper_256=steps[-2][1], paper_512=steps[-1][1])
 
 # %% [markdown]
-# The profile lets a trace think for at most {glue:text}`discussion_limit` tokens, so that an answer always fits: what
-# would overflow the window is *cut* before it. Without a Wait that happens to {glue:text}`discussion_cut_none` of the traces,
-# under the most Waits to {glue:text}`discussion_cut_most`, and {glue:text}`discussion_right_cut` of those are right, against
-# {glue:text}`discussion_right_ended` of the others. In the paper the same thing happens at 512 steps: 12 of 30 questions exceed
-# the context, and accuracy falls from {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
+# The profile lets a trace think for at most {glue:text}`discussion_limit` tokens, so that an answer always fits: what would
+# overflow the window is *cut* before it. Without a Wait that happens to {glue:text}`discussion_cut_none` of the traces, under the
+# most Waits to {glue:text}`discussion_cut_most`, and {glue:text}`discussion_right_cut` of those are right, against {glue:text}`discussion_right_ended` of the
+# others. In the paper the same thing happens at 512 steps: 12 of 30 questions exceed the context, and accuracy
+# falls from {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
 #
-# **What to keep.** Part of the fall at many Waits is not worse thinking but no room to end it.
+# **What to keep.** From half as many Waits to the most, *right when ended* hardly moves{glue:text}`discussion_room`: nearly
+# all of the fall is thinking that had not ended. Whether more room would have saved it, these runs do not say.
 #
 # ## Long because wrong, or wrong because long?
 #
-# Zeng and others {cite}`zeng2025revisiting` find that right answers have *shorter* traces than wrong ones, on
-# the same questions; Hassid and others {cite}`hassid2025dont` that the shortest of several traces is the best
-# one to trust. Here is the same comparison, on questions that the model answers both rightly and wrongly.
+# Zeng and others {cite}`zeng2025revisiting` find that right answers have *shorter* traces than wrong ones, on the
+# same questions; Hassid and others {cite}`hassid2025dont` that the shortest of several traces is the best one to
+# trust. Here is the same comparison, on questions that the model answers both rightly and wrongly.
 
 # %% tags=["remove-input"]
 both = discussion.right_and_wrong(samples)
@@ -145,54 +137,43 @@ contest = results.EqualCompute(pipeline, chapter.benchmark).contest(-1)
 by = {row["setting"]: row["difference (points)"] for row in contest}
 chapter.number("two", by.get("Wait 2x"), "points", says="higher")
 chapter.number("eight", by.get("Wait 8x"), "points", says="cannot tell")
-asked = dict(
-    plain=("s1.1 w/o BF", "AIME24"), two_waits=("s1.1 Wait 2x", "AIME24")
-)
-asked |= dict(old=("s1 w/o BF", "AIME25"), new=("s1.1 w/o BF", "AIME25"))
-counts = {
-    name: accuracy_of("Table 5", *row).correct for name, row in asked.items()
-}
-chapter.numbers(**counts)
 
 # %% [markdown]
-# {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens,
-# wrong ones {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`. Shorter is righter here too.
+# {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong
+# ones {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`. Shorter is righter here too.
 #
-# The comparison is within questions, so it is not that hard questions take long. In this world a trace ends
-# when a try hits: a long trace is one that has not found the answer yet. Length is then the sign of a failure
-# and not its cause, and cutting long traces short does not mend them: when the *decoder* decides the length,
-# more tokens raise accuracy ([introduction](00_introduction)).
+# The comparison is within questions, so it is not that hard questions take long. In this world a trace ends when a
+# try hits: a long trace is one that has not found the answer yet. Length is then the sign of a failure and not its
+# cause, and cutting long traces short does not mend them: when the *decoder* decides the length, more tokens raise
+# accuracy ([introduction](00_introduction)).
 #
 # ## Parallel instead
 #
-# Sampling several answers and taking a vote needs no window. [Chapter 5](04_results) draws both curves. In
-# short: against a vote of the fine-tuned model that costs as many tokens, two Waits are {glue:text}`discussion_two`, and
-# eight are {glue:text}`discussion_eight`, where nobody can tell.
+# Sampling several answers and taking a vote needs no window. [Chapter 5](04_results) draws both curves. In short:
+# against a vote of the fine-tuned model that costs as many tokens, two Waits are {glue:text}`discussion_two`, and eight are
+# {glue:text}`discussion_eight`, where nobody can tell.
 #
-# The paper finds its fine-tuned model ahead of voting over the *base* model (Figure 4b), and voting and tree
-# search ahead of ever longer step limits (Figure 7). Zeng and others compare the two on QwQ, R1 and LIMO and
-# find parallel scaling better; asked why they left s1 out, they answered that its own traces hardly contain the
-# word "Wait", so that appending it seemed unfit
-# ([thread](https://github.com/ZhiYuanZeng/test-time-scaling-eval/issues/1)). Ghosal and others
-# {cite}`ghosal2025thinking` find voting up to 20% better at equal tokens.
+# The paper finds its fine-tuned model ahead of voting over the *base* model (Figure 4b), and voting and tree search
+# ahead of ever longer step limits (Figure 7). Zeng and others compare the two on QwQ, R1 and LIMO and find parallel
+# scaling better; asked why they left s1 out, they answered that its own traces hardly contain the word "Wait", so
+# that appending it seemed unfit ([thread](https://github.com/ZhiYuanZeng/test-time-scaling-eval/issues/1)). Ghosal
+# and others {cite}`ghosal2025thinking` find voting up to 20% better at equal tokens.
 #
 # **What to keep.** A Wait is worth its tokens early; later ones buy more as another sample.
 #
 # ## A better teacher: s1.1
 #
-# A week after s1 its authors had DeepSeek r1 write new traces for the same thousand questions (Appendix A).
-# Table 5 is the cleanest test of "Wait" in the paper, since nothing but the traces differs. Without forcing the
-# new traces give {glue:text}`discussion_plain` of AIME24's 30 questions, with two Waits {glue:text}`discussion_two_waits`; on AIME25 the
-# better teacher alone goes from {glue:text}`discussion_old` to {glue:text}`discussion_new`. What Wait added to s1, s1.1 has
-# without it.
+# A week after s1 its authors had DeepSeek r1 write new traces for the same thousand questions (Appendix A). Table 5
+# is the cleanest test of "Wait" in the paper, since nothing but the traces differs: what Wait added to s1, s1.1 has
+# without it ([chapter 5](04_results) has the rows with intervals).
 #
 # ## How much is noise
 #
 # Appendix B reports that greedy scores change with batch size and with the number of GPUs. Yuan and others
-# {cite}`yuan2025understanding` trace this to rounding: under bfloat16 and greedy decoding, up to 9% in accuracy
-# and 9,000 tokens in length for one and the same model. Hochlehnert and others {cite}`hochlehnert2025sober`
-# find that small benchmarks move by several points with the seed alone. How far would a benchmark of AIME's
-# size move for our model, which does not change at all?
+# {cite}`yuan2025understanding` trace this to rounding: under bfloat16 and greedy decoding, up to 9% in accuracy and
+# 9,000 tokens in length for one and the same model. Hochlehnert and others {cite}`hochlehnert2025sober` find that
+# small benchmarks move by several points with the seed alone. How far would a benchmark of AIME's size move for our
+# model, which does not change at all?
 
 # %% tags=["remove-input"]
 draws = discussion.small_benchmarks(samples, SEED)
@@ -215,8 +196,8 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 #
 # :::{admonition} Answer
 # :class: dropdown
-# In {glue:text}`discussion_apart` of the pairs. The paper's two runs share their thirty questions, which makes them more
-# alike than these draws; pairing is what the [other chapters](05_data_ablations) do.
+# In {glue:text}`discussion_apart` of the pairs. The paper's two runs share their thirty questions, which makes them more alike
+# than these draws; pairing is what the [other chapters](05_data_ablations) do.
 # :::
 #
 # ## What later work found
@@ -240,12 +221,11 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # :::{admonition} Where it agrees
 # :class: agrees
 # - **It flattens out**, and more than that: the last doubling of Waits is {glue:text}`discussion_last`.
-# - **Loops** grow with every Wait, from {glue:text}`discussion_none` of the steps to {glue:text}`discussion_most`, and later Waits
-#   bring less that is new.
+# - **Loops**: {glue:text}`discussion_none` of the steps without a Wait, {glue:text}`discussion_most` under the most.
 # - **The window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, and hardly one of them is right.
 # :::
 #
-# Two things stand between these counts and a 32B model. Our model is sampled at temperature 1, since greedy
-# decoding loops in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops can
-# only be worse. And our model was *taught* what to do after a "Wait"; one that never saw the word in training
-# may treat it in its own way.
+# Two things stand between these counts and a 32B model. Ours is sampled at temperature 1, since greedy decoding
+# loops in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops can only be worse.
+# And ours was *taught* what to do after a "Wait"; one that never saw the word in training may treat it in its own
+# way.

@@ -41,7 +41,7 @@ def _numbers(row: dict[str, str]) -> Row:
     return {name: value if name == "label" else float(value) for name, value in row.items()}
 
 
-def counted(row: Row, name: str, questions: int) -> Interval:
+def _share(row: Row, name: str, questions: int) -> Interval:
     """A share of `loops` with its interval over questions."""
     about = f"{name}: {row['label']} {row.get('wait', '')}"
     return Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], questions, about=about)
@@ -53,9 +53,19 @@ def loop_rows(pipeline: Pipeline) -> list[Row]:
     rows = []
     for condition, row in zip(natural_and_waits(pipeline), traces, strict=True):
         found = line(pipeline, condition)
-        repeated = counted(row, "repeated", found["accuracy (%)"].n)
+        repeated = _share(row, "repeated", found["accuracy (%)"].n)
         rows.append(found | {"steps": row["steps"], "repeated (%)": repeated})
     return rows
+
+
+def loop_ends(pipeline: Pipeline) -> dict[str, Interval]:
+    """Steps repeated without a Wait (`none`) and under the `most`; first and last Waits (`first`,
+    `latest`) that bring a new step."""
+    _, traces, waits = loops(pipeline)
+    n = len(pipeline.problems(pipeline.profile.evaluation.benchmarks[0]))
+    ends = {"none": traces[0], "most": traces[-1], "first": waits[0], "latest": waits[-1]}
+    measure = {"none": "repeated", "most": "repeated"}
+    return {name: _share(row, measure.get(name, "new"), n) for name, row in ends.items()}
 
 
 def window_rows(pipeline: Pipeline) -> list[Row]:
