@@ -7,7 +7,6 @@ import re
 
 from docutils import nodes
 
-WITHIN = (nodes.paragraph,)
 NOT_WITHIN = (nodes.title, nodes.reference, nodes.table, nodes.term, nodes.admonition)
 NOT_WITHIN += (nodes.literal, nodes.emphasis, nodes.caption, nodes.raw)
 NOT_ON = re.compile(r"api/|glossary$|references$|claims$")
@@ -33,19 +32,17 @@ def _link(app, doctree, docname):
         return
     terms = entries(app.env.get_doctree("glossary"))
     longest_first = sorted(map(re.escape, terms), key=len, reverse=True)
-    pattern = re.compile(rf"(?<![\w-])({'|'.join(longest_first)})(?=s?(?![\w-]))")
+    pattern = re.compile(rf"(?<![\w-])({'|'.join(longest_first)})s?(?![\w-])")
     page, used = app.builder.get_relative_uri(docname, "glossary"), set()
     for text in list(doctree.findall(nodes.Text)):
-        around = []
-        while (around[-1] if around else text).parent is not None:
-            around.append((around[-1] if around else text).parent)
-        if not any(isinstance(n, WITHIN) for n in around):
-            continue
-        if any(isinstance(n, NOT_WITHIN) for n in around):
+        around = text
+        while around and not isinstance(around, NOT_WITHIN):
+            around = around.parent
+        if around or not isinstance(text.parent, nodes.paragraph):
             continue
         parts, last = [], 0
         for match in pattern.finditer(text.astext()):
-            anchor, said = terms[match[0]]
+            anchor, said = terms[match[1]]
             if said not in used:
                 used.add(said)
                 parts.append(nodes.Text(text[last : match.start()]))

@@ -17,6 +17,8 @@ NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'
 
 
 def setup(app):
+    # Which pages a search lists first; as a setting its path would be relative to no one place.
+    app.config.html_search_scorer = str(Path(__file__).with_name("scorer.js"))
     app.connect("html-page-context", _tidy_page, priority=900)
     app.connect("build-finished", _copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

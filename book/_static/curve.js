@@ -12,7 +12,8 @@
   const enhance = (figure) => {
     if (figure.classList.contains("s1-on")) return; // the script may be on the page twice
     const data = JSON.parse(figure.querySelector("script").textContent);
-    const { points, questions, natural } = data;
+    const { points, questions } = data;
+    const natural = data.natural ?? null;
     const svg = figure.querySelector("svg");
     const marks = [...svg.querySelectorAll(".s1-point")];
     // What is chosen, and what is shown while the pointer rests on something else.

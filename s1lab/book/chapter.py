@@ -1,7 +1,7 @@
 """A chapter's numbers, tables and figures, by one rule: a person writes, the numbers come in.
 
-In a cell: `chapter.number("gain", interval, "points", says="higher")`; in the prose:
-`` {glue:text}`results_gain` ``. One kind of quantity has one interval, whoever shows it:
+In a cell: `chapter.number("gain", interval, "points", says="higher")`; in the prose
+the role `glue:text` with `results_gain`. One kind of quantity has one interval, whoever shows it:
 
 - an accuracy, and any share of generations: `measure.accuracy`, a bootstrap over questions, each
   with all its samples (Wilson's where all score the same, and for numbers that others printed);
@@ -104,7 +104,9 @@ class Chapter:
             )
         return f" (here: {in_parts(found)[0]})"
 
-    def table(self, rows: Iterable[Row], units: Mapping[str, str] = MappingProxyType({})) -> None:
+    def table(
+        self, rows: Iterable[Row], units: Mapping[str, str] = MappingProxyType({}), digits: int = 1
+    ) -> None:
         """Show rows as a table, each cell as `written` has it; the first column names the row.
 
         A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
@@ -115,7 +117,7 @@ class Chapter:
         head = list(dict.fromkeys(heading for row in rows for heading in row))
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
-        body = [[_cell(*cell) for cell in row] for row in cells]
+        body = [[_cell(*cell, digits) for cell in row] for row in cells]
         _show(render("table", head=head, rows=body), found=quantities(sum(cells, [])))
 
     def figure(self, fig: Any, name: str, alt: str, *, caption: str = "", runs: Any = ()) -> None:
@@ -142,9 +144,9 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
     }
 
 
-def _cell(value: Any, unit: str) -> tuple[str, bool]:
+def _cell(value: Any, unit: str, digits: int) -> tuple[str, bool]:
     """A cell's text, and whether it is a number (numbers are set to the right)."""
-    text = "–" if value is None else "".join(in_parts(value, unit))
+    text = "–" if value is None else "".join(in_parts(value, unit, digits))
     return text, not isinstance(value, str | bool)
 
 
