@@ -27,10 +27,10 @@ SEED = 0
 
 # %% tags=["hide-input"]
 from IPython.display import HTML
-from s1lab.analysis import traces as analysis
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.runs import around_waits, uncertainty_trace
 from s1lab.figures.trace import viewer_html
+from s1lab.traces import counts as analysis
 from s1lab.traces import reading
 
 chapter = open_chapter("traces", PROFILE, SEED)

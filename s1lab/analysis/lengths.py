@@ -35,15 +35,6 @@ class Stops(NamedTuple):
     others_ended: int
     others_correct: int
 
-    def row(self, tokens: int) -> Row:
-        """Shares, as a row of a table; None of nothing."""
-        parts = (self[3:], self[:3])
-        names = (f"up to {tokens:,}: stop (%)", "correct (%)"), ("longer: stop (%)", " correct (%)")
-        found: Row = {f"longer than {tokens:,} (%)": self.longer / (self.longer + self.others)}
-        for (whole, *some), heads in zip(parts, names, strict=True):
-            found |= {h: n / whole if whole else None for h, n in zip(heads, some, strict=True)}
-        return found
-
 
 @dataclass(frozen=True, eq=False)
 class Length:
@@ -74,6 +65,36 @@ class Length:
     def interval(self, measure: str) -> Interval:
         """A measure with its interval, over questions and seeds (see `measure.mean`)."""
         return mean(self.runs, measure)
+
+    @property
+    def head(self) -> Row:
+        """How a line of a table begins."""
+        return {"trained at": f"{self.tokens:,} tokens", "benchmark": self.benchmark}
+
+    def row(self) -> Row:
+        """A line of Table 8: what the trainings give, and what the first of them took."""
+        accuracy = self.interval("accuracy")
+        return self.head | {
+            "accuracy (%)": accuracy,
+            "thinking (tokens)": self.interval("thinking_tokens"),
+            "cut short (%)": self.interval("cut_short"),
+            "n": f"{accuracy.n} × {len(self.seeds)} seeds",
+            "training, minutes": self.training.minutes,
+        }
+
+    def course(self, cut: int) -> Row:
+        """A line: of those that think for so long, who goes on to twice as many tokens."""
+        starts = (cut / 4, cut / 2, cut, 2 * cut)
+        return self.head | {f"{n:,.0f} to {2 * n:,.0f} (%)": self.goes_on(n) for n in starts}
+
+    def outcomes(self, cut: int) -> Row:
+        """A line: what becomes of thinking beyond the cut, and of the rest; None of nothing."""
+        found = self.stops(cut)
+        row: Row = {f"longer than {cut:,} (%)": found.longer / self.generations}
+        for which, (whole, ended, right) in (("these", found[:3]), ("the others", found[3:])):
+            row[f"of {which} stop (%)"] = ended / whole if whole else None
+            row[f"of {which} right (%)"] = right / whole if whole else None
+        return self.head | row
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""
@@ -135,6 +156,24 @@ def all_lengths(pipeline: Pipeline) -> list[Length]:
     return [length for benchmark in asked for length in lengths(pipeline, benchmark)]
 
 
+def cut_against_whole(short: Length, full: Length) -> dict[str, Interval | float | None]:
+    """What training on cut examples changes, and where: just before the cut, and just behind."""
+    cut, sides = short.tokens, {"cut": short, "whole": full}
+    found: dict[str, Any] = {name: short.minus(full, name) for name in MEASURES}
+    thinking = [one.interval("thinking_tokens").estimate for one in (short, full)]
+    found |= {"cut": cut, "half": cut // 2, "double": 2 * cut, "folds": thinking[0] / thinking[1]}
+    for name, one in sides.items():
+        found |= {f"before_{name}": one.goes_on(cut / 2), f"behind_{name}": one.goes_on(cut)}
+        found |= {f"ended_{name}": round(one.mean_of_ended())}
+        found |= {f"minutes_{name}": one.training.minutes}
+    return found
+
+
+def by_seed(pipeline: Pipeline, benchmark: str) -> list[float]:
+    """Accuracy of each training on s1 that differs in its seed alone."""
+    return lengths(pipeline, benchmark)[-1].by_seed("accuracy")
+
+
 def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
     """The training examples of "s1", cut at a sequence length as training cut them."""
     from s1core.checkpoints import load_tokenizer
@@ -169,7 +208,7 @@ def survival(found: Iterable[Length]) -> pd.DataFrame:
         for length in found
         for seed, used in zip(length.seeds, length.thinking_tokens, strict=True)
     ]
-    return pd.concat(parts)
+    return pd.concat(parts) if parts else pd.DataFrame()
 
 
 def rows(found: Iterable[Length]) -> list[Row]:
@@ -191,20 +230,35 @@ def paper_rows() -> list[Row]:
     for benchmark, cells in table["rows"].items():
         for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True):
             row = {"benchmark": benchmark, "name": f"{tokens:,}", "thinking_tokens": thinking}
-            found = printed_accuracy(benchmark, percent)
-            drawn.append(row | found.row("accuracy") | {"interval": found})
+            drawn.append(row | printed_accuracy(benchmark, percent).row("accuracy"))
     return drawn
 
 
+def paper_table() -> list[Row]:
+    """Table 8 as printed, a line of a table for each training."""
+    table = published()["table8"]
+    return [
+        {
+            "trained at": f"{tokens:,} tokens",
+            "benchmark": benchmark,
+            "accuracy (%)": (accuracy := printed_accuracy(benchmark, percent)),
+            "thinking (tokens)": thinking,
+            "n": accuracy.n,
+        }
+        for benchmark, cells in table["rows"].items()
+        for tokens, (percent, thinking) in zip(table["sequence_length"], cells, strict=True)
+    ]
+
+
 def paper_folds() -> dict[str, float]:
-    """How many times as long s1 thinks after training at 4,096 tokens, by benchmark."""
+    """How many times as long s1 thinks after training at 4,096 tokens, by benchmark (one word)."""
     rows = published()["table8"]["rows"].items()
-    return {benchmark: short / long for benchmark, ((_, short), (_, long)) in rows}
+    return {name.split()[0]: short / long for name, ((_, short), (_, long)) in rows}
 
 
 def paper_differences() -> dict[str, Interval]:
-    """Accuracy at 4,096 less that at 32,768 tokens, by benchmark (Newcombe's interval)."""
+    """Accuracy at 4,096 less that at 32,768 tokens (Newcombe's interval), likewise."""
     return {
-        benchmark: newcombe(*answered(benchmark, short), *answered(benchmark, long))
+        benchmark.split()[0]: newcombe(*answered(benchmark, short), *answered(benchmark, long))
         for benchmark, ((short, _), (long, _)) in published()["table8"]["rows"].items()
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,6 @@ from s1lab.audit.published import (
 )
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
-from s1lab.evaluation.report import Table
 from s1lab.evaluation.statistics import mcnemar_p_value
 
 
@@ -52,15 +52,21 @@ def _words() -> dict[str, dict[str, str]]:
 
 def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
     """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
-    words = {name: text.format(**values) for name, text in _words()[kind].items()}
+    words = {name: _minus(text.format(**values)) for name, text in _words()[kind].items()}
     verdict = "open" if same is None else "agrees" if same else "differs"
     return AuditFinding(**words, verdict=verdict)
 
 
-def findings_table(findings: Iterable[AuditFinding]) -> Table:
-    """Findings as a table: what is printed, what comes out, how, and the verdict."""
-    rows = ((f.topic, f.printed, f.recomputed, f.how, f.verdict) for f in findings)
-    return Table(("what", "printed", "comes out", "how", "verdict"), tuple(rows))
+def _minus(text: str) -> str:
+    """Text whose negative numbers have a minus, not a hyphen."""
+    return re.sub(r"(?<![\w.–-])-(?=\d)", "\N{MINUS SIGN}", text)
+
+
+def finding_rows(findings: Iterable[AuditFinding]) -> list[dict[str, str]]:
+    """Findings as lines of a table: what is printed, what comes out, how, and the verdict."""
+    heads = {"topic": "what", "recomputed": "comes out"}
+    names = ("topic", "printed", "recomputed", "how", "verdict")
+    return [{heads.get(name, name): getattr(f, name) for name in names} for f in findings]
 
 
 def audit() -> list[AuditFinding]:
