@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from s1core.errors import InputError
 from s1lab.figures.labels import Line, label_lines
 from s1lab.figures.panels import Table, note, tidy
-from s1lab.figures.style import WIDTH, ink, styled, thousands
+from s1lab.figures.style import ink, styled, thousands, width
 
 DASHES = ("-", "--", ":", "-.")
 GROUPS = {
@@ -35,7 +35,9 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
     # Centred, so that the bold line does not lag behind a falling loss.
     window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
-    fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
+    fig, (top, bottom) = plt.subplots(
+        2, 1, figsize=(width(), 4.0), sharex=True, height_ratios=[4, 1]
+    )
     line = {"data": table, "x": "step", "color": ink("ours"), "estimator": None, "errorbar": None}
     sns.lineplot(**line, y="loss", linewidth=0.8, alpha=0.35, ax=top)
     sns.lineplot(**line, y="smooth", ax=top)
@@ -67,7 +69,7 @@ def still_thinking(
         cuts: thinking tokens to mark, with what happens there.
     """
     table = tidy(table, "name", "seed", "tokens").astype({"tokens": float})
-    fig, panel = plt.subplots(figsize=(WIDTH, 3.6))
+    fig, panel = plt.subplots(figsize=(width(), 3.6))
     lines = []
     share = {"complementary": True, "stat": "percent", "color": ink("ours"), "ax": panel}
     for number, (name, rows) in enumerate(table.groupby("name", sort=False)):
@@ -102,7 +104,7 @@ def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 16
     if not tokens:
         raise InputError("nothing to draw: the trace has no thinking tokens.")
     shown = range(max(tokens - last, 0), tokens)
-    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 4.2), sharex=True)
+    fig, panels = plt.subplots(2, 1, figsize=(width(), 4.2), sharex=True)
     for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
         panel.bar(shown, [row[measure][i] for i in shown], width=0.85, color=ink("ours"))
         for place in set(row["plain"]) & set(shown):
@@ -134,7 +136,7 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
     table = table.astype({"offset": int, "mean": float, "low": float, "high": float})
     groups = [group for group in GROUPS if (table["group"] == group).any()]
     names, inks, dashes, markers = zip(*(GROUPS[group] for group in groups), strict=True)
-    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
+    fig, panels = plt.subplots(2, 1, figsize=(width(), 5.0), sharex=True)
     for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
         found = table[table["measure"] == measure]
         sns.lineplot(
