@@ -2,8 +2,8 @@
 # # What the released models did
 #
 # *s1.1 under caps and Waits, Qwen3 and R1 distillations with Waits, and eleven checkpoints of one
-# run: generations that others made and published, read and graded again. You need
-# [budget forcing](03_budget_forcing).*
+# run: generations that others made and published, read and graded again. You need [budget
+# forcing](03_budget_forcing).*
 #
 # The paper's models are too large for this book to run. But other people ran them, under caps and
 # with forced Waits, and published what they said. This page counts it again: some 28,000
@@ -33,7 +33,6 @@ SEED = 0
 # %% tags=["hide-input"]
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import method_panels
-from s1lab.figures.forests import comparison
 from s1lab.generations import tables
 from s1lab.runs import project_root
 
@@ -59,10 +58,8 @@ chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 # Qwen2.5-32B-Instruct, from which s1.1 was fine-tuned, which answers at once.
 
 # %%
-chapter.table(tables.rows(tables.caps("global_mmlu", folder)))
-
-# %%
-chapter.table(tables.rows(tables.caps("fork", folder)))
+for name in tables.NAMES:
+    chapter.table(tables.rows(tables.caps(name, folder)))
 
 # %%
 chapter.figure(
@@ -80,25 +77,22 @@ chapter.figure(
 # other. The same over questions, pair by pair:
 
 # %%
-gaps = tables.cap_differences("global_mmlu", folder)
-chapter.table(tables.rows(gaps, "difference", "points"))
-
-# %%
-gaps = tables.cap_differences("fork", folder)
-chapter.table(tables.rows(gaps, "difference", "points"))
+for name in tables.NAMES:
+    gaps = tables.cap_differences(name, folder)
+    chapter.table(tables.rows(gaps, "difference", "points"))
 
 # %% [markdown]
-# Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens it
-# gains {glue:text}`released_fork-gain` over the model it came from on FORK, and on Global-MMLU it
-# loses nothing that one could see, {glue:text}`released_global_mmlu-gain`.
+# Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens
+# it gains {glue:text}`released_fork-gain` over the model it came from on FORK, and on Global-MMLU
+# it loses nothing that one could see, {glue:text}`released_global_mmlu-gain`.
 #
 # **What to keep.** Knowing is not thinking: where the answer is known or not, a longer thought only
 # adds occasions to talk oneself out of it.
 #
 # :::{admonition} Predict before you go on
 # :class: exercise
-# One "Wait" after the answer was found, on grade-school problems: of a thousand answers, how many does
-# it mend, and how many does it break?
+# One "Wait" after the answer was found, on grade-school problems: of a thousand answers, how many
+# does it mend, and how many does it break?
 # :::
 #
 # ## One forced Wait
@@ -106,49 +100,32 @@ chapter.table(tables.rows(gaps, "difference", "points"))
 # The same authors gave MGSM (250 grade-school problems in eleven languages) to s1.1 at four sizes,
 # with exactly one Wait, translated, in the way of the official README. The Wait stands on a line of
 # its own after a single line break, where the model's own "Wait" opens a paragraph; so its place
-# can be found in {glue:text}`released_found` of {glue:text}`released_traces` traces. An answer counts
-# as readable where the last box, or the only number of the last paragraph, states one.
+# can be found in {glue:text}`released_found` of {glue:text}`released_traces` traces. An answer
+# counts as readable where the last box, or the only number of the last paragraph, states one.
 
 # %%
 chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 
-# %%
-languages = tables.one_wait(folder, "group")
-named = languages.rename(columns={"group": "language"})
-chapter.table(tables.rows(named, "gain", "points"), digits=2)
-
-# %%
-gains = languages.rename(columns={"group": "name", "gain": "accuracy"})
-chapter.figure(
-    comparison(
-        gains, metric="net gain", title="One Wait, by language", gaps=True
-    ),
-    "wait-languages",
-    "Net gain of one forced Wait among readable answers, by language, in points.",
-    caption="Answers mended less answers broken by one forced Wait, s1.1 at all sizes, with 95% "
-    "intervals. Logs: BatsResearch/crosslingual-test-time-scaling at 39ef97cd.",
-)
-
 # %% [markdown]
 # Of {glue:text}`released_readable` answers that can be read before and after the Wait,
-# {glue:text}`released_mended` turned from wrong to right and {glue:text}`released_broken` from right
-# to wrong. A Wait on problems that a model already solves {glue:text}`released_solved` of the time
-# has little to mend, and it mends nothing beyond what it breaks: the interval of the net gain holds
-# zero at every size{glue:text}`released_zero`.
+# {glue:text}`released_mended` turned from wrong to right and {glue:text}`released_broken` from
+# right to wrong. A Wait on problems that a model already solves {glue:text}`released_solved` of the
+# time has little to mend, and it mends nothing beyond what it breaks: the interval of the net gain
+# holds zero at every size{glue:text}`released_zero`.
 #
 # :::{admonition} How far off was your guess?
 # :class: dropdown
 # {glue:text}`released_mended` mended and {glue:text}`released_broken` broken, of
-# {glue:text}`released_readable`: the rest stayed what they were. The
-# [explorer](00_introduction) shows the same for ours, question by question.
+# {glue:text}`released_readable`: the rest stayed what they were. The [explorer](00_introduction)
+# shows the same for ours, question by question.
 # :::
 #
 # ## Many Waits, on questions of fact
 #
 # A public repository holds 800 questions of SimpleQA as answered by Qwen3 and R1 distillations with
-# no, two and four forced Waits {cite}`ttsknowledge`. The files carry another model's verdict: right,
-# wrong, or not attempted. Differences are paired with no Wait on the same questions. One file, R1
-# Distill Llama 8B without Waits, holds 824 other questions and is not paired.
+# no, two and four forced Waits {cite}`ttsknowledge`. The files carry another model's verdict:
+# right, wrong, or not attempted. Differences are paired with no Wait on the same questions. One
+# file, R1 Distill Llama 8B without Waits, holds 824 other questions and is not paired.
 
 # %%
 more = tables.more_waits(folder)
@@ -162,10 +139,10 @@ chapter.table(
 )
 
 # %% [markdown]
-# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand
-# in the response? Hardly ever where the judge says wrong or not attempted (there the response names
-# the gold on its way to another answer). Of those judged right many say it in other words, without a
-# hyphen, a title or a state, and the judge was right to take them:
+# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words
+# stand in the response? Hardly ever where the judge says wrong or not attempted (there the response
+# names the gold on its way to another answer). Of those judged right many say it in other words,
+# without a hyphen, a title or a state, and the judge was right to take them:
 
 # %%
 chapter.table(tables.judged(folder).to_dict("records"))
@@ -174,8 +151,8 @@ chapter.table(tables.judged(folder).to_dict("records"))
 # ## Mathematics: the authors' own logs, recounted
 #
 # The paper's authors released their logs on the Hub, which could not be reached from here. Somebody
-# else counted them {cite}`governor`: MATH500 under seven caps, and with one to eight Waits;
-# GPQA Diamond with one to eight.
+# else counted them {cite}`governor`: MATH500 under seven caps, and with one to eight Waits; GPQA
+# Diamond with one to eight.
 
 # %%
 chapter.figure(
@@ -190,10 +167,10 @@ chapter.figure(
 chapter.table(tables.rows(tables.recounted(folder)))
 
 # %% [markdown]
-# Caps raise MATH500 from {glue:text}`released_math-first` to {glue:text}`released_math-last` percent
-# by 8,000 tokens, as the paper has it; twice and four times the cap add nothing. From one Wait to
-# eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its length and accuracy
-# goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
+# Caps raise MATH500 from {glue:text}`released_math-first` to {glue:text}`released_math-last`
+# percent by 8,000 tokens, as the paper has it; twice and four times the cap add nothing. From one
+# Wait to eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its length and
+# accuracy goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
 #
 # With a network, `s1lab fetch generations --hub` brings the authors' logs themselves, and the next
 # table has their rows.
@@ -210,11 +187,13 @@ chapter.table(tables.authors(folder))
 # %%
 checkpoints, p_value = tables.checkpoints(folder)
 chapter.table(tables.rows(checkpoints))
+chapter.says("noise", p_value > 0.05)
 
 # %% [markdown]
 # From {glue:text}`released_lowest` to {glue:text}`released_highest` percent, without a trend. Over
-# the same thirty questions the eleven do not differ by more than chance (Cochran's Q,
-# p = {glue:text}`released_cochran`). The paper's headline, 50.0 against 56.7, is half of this range.
+# the same thirty questions the eleven do not differ by more than chance (Cochran's Q, p =
+# {glue:text}`released_cochran`{glue:text}`released_noise`). The paper's headline, 50.0 against
+# 56.7, is half of this range.
 #
 # :::{admonition} What to keep
 # :class: tip
