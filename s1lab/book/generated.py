@@ -1,4 +1,4 @@
-"""The pages that no one writes: claims and speed.
+"""The pages that no one writes: claims, speed, and the controls of the model in the page.
 
 Each is made from result files when the book is built, so it cannot disagree with them.
 """
@@ -18,6 +18,7 @@ import yaml
 from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
+from s1lab.book import decoder
 from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -45,13 +46,15 @@ LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested"
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
-    """Write `claims.md` and `performance.md` into a book's sources.
+    """Write `claims.md`, `performance.md` and `decoder.html` into a book's sources.
 
     `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
     notebooks are read from a run `store` instead, if given.
     """
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
+    controls = decoder.controls(dict(_stores(source, store)).get("laptop"))
+    (source / "decoder.html").write_text(controls, encoding="utf-8")
 
 
 def claims_page(source: Path, store: Path | None = None) -> str:
