@@ -121,11 +121,12 @@ function decoderWilson(right, n) {
     };
     const readLink = () => {
       const held = new URLSearchParams(location.hash.slice("#try?".length));
-      for (const [name, value] of held) {
-        if (name === "ask") field.ask.checked = value !== "0";
-        else if (["puzzle", "budget", "waits", "ignore", "temperature", "seed"].includes(name)) field[name].value = value;
+      if (held.has("ask")) field.ask.checked = held.get("ask") !== "0";
+      for (const name of ["puzzle", "budget", "waits", "ignore", "temperature", "seed", "pace"]) {
+        const before = field[name].value;
+        if (held.has(name)) field[name].value = held.get(name);
+        if (!field[name].checkValidity() || field[name].selectedIndex < 0) field[name].value = before;
       }
-      if (field.ignore.selectedIndex < 0) field.ignore.value = "Wait";
       const words = (held.get("did") || "").split(".").map((word) => (word === "nothing" ? "" : word));
       replay.did = words.filter((word) => asked.some((button) => button.dataset.word === word) && held.has("did"));
       replay.cut = held.has("cut") ? Number(held.get("cut")) : null;

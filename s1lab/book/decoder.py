@@ -105,7 +105,7 @@ def controls(store: RunStore | None) -> str:
         pass
     curve = [
         {"label": p.label, "kind": p.kind, "budget": p.budget, "waits": p.waits}
-        | {"tokens": round(p.thinking_tokens, 1), **p.accuracy.row("accuracy")}
+        | {"tokens": p.thinking_tokens, **p.accuracy.row("accuracy")}
         for p in points
     ]
     data = {"puzzles": questions, "curve": curve, "temperature": asked.temperature}
