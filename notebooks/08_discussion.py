@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Discussion: where the curve ends
 #
@@ -31,9 +19,6 @@
 # All three, and the first more strongly than claimed: the curve does not only flatten, the last doubling of Waits
 # costs {glue:text}`discussion_last`. Loops grow with every Wait, and what runs into the window is hardly ever right.
 # :::
-#
-# Loops and windows can be counted. So this chapter counts them in our runs, and then goes through what others found
-# when they took the method apart.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
