@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Introduction: more thinking, better answers?
 #
@@ -31,9 +19,9 @@
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# In a small world, both halves hold: more thinking gives more right answers, and two Waits add
-# {glue:text}`introduction_gain_2`. Where the paper sees the gain flatten out, ours turns into a loss:
-# the last doubling of Waits costs {glue:text}`introduction_last`.
+# In a small world, both halves hold: more thinking gives more right answers, and two Waits are worth
+# {glue:text}`introduction_gain_2`. But where the paper sees the gain flatten out, ours is lost again:
+# the last doubling of Waits is worth {glue:text}`introduction_last`.
 # :::
 #
 # The second half of the claim is two questions out of thirty. So this page asks both halves again, of
@@ -90,7 +78,7 @@ print(trace.answer[:200], "->", verdict.status)
 
 # %%
 chapter.figure(
-    headline(points, f"Ours: {benchmark}"),
+    headline({f"Ours: {benchmark}": points}),
     "scaling",
     "Our accuracy rises with the cap on thinking, and again with one or two Waits, then falls.",
     caption="Accuracy against average thinking tokens, with 95% intervals. Left: "
@@ -217,8 +205,8 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # {glue:text}`introduction_mended` of all answers, as many as two do, but they break
 # {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up
 # right answers, and {glue:text}`introduction_cut` of the traces run out of room while they are still
-# thinking. Against four Waits, eight lose {glue:text}`introduction_last`. You can try it on a single
-# puzzle with the model in [chapter 4](03_budget_forcing).
+# thinking. Against four Waits, eight are worth {glue:text}`introduction_last`. You can try it on a
+# single puzzle, with the model in the page of [budget forcing](03_budget_forcing).
 # :::
 #
 # For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n`
@@ -235,13 +223,13 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # :class: agrees
 # - **Accuracy rises with the budget**, by {glue:text}`introduction_longer` from the smallest cap to
 #   the natural end, and per doubling about as steeply as the paper's.
-# - **Wait extends the curve**: two Waits add {glue:text}`introduction_gain_2`.
+# - **Wait extends the curve**: two Waits are worth
+#   {glue:text}`introduction_gain_2`.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **More is not better.** The most Waits are worse than half as many, by
-#   {glue:text}`introduction_last`. The paper's Figure 4a flattens out at six Waits; its released logs
+# - **More is not better.** The most Waits against half as many: {glue:text}`introduction_last`. The paper's Figure 4a flattens out at six Waits; its released logs
 #   ([results](04_results)) come back to where they began at eight.
 # :::
 #

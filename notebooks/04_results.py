@@ -15,14 +15,13 @@
 # :::{admonition} What comes out here
 # :class: differs
 # Fine-tuning helps most, Waits help too, and together they beat the base model's vote, all as
-# claimed. Two things stand against it. Trained on the whole pool our model is better than on the
-# thousand, by {glue:text}`results_full`. And a vote of the *fine-tuned* model, which Figure 4 does not
-# draw, goes far past the best that Waits can do, by {glue:text}`results_ahead`, if one pays for it.
+# claimed. Two things stand against it. The whole pool trains a better model than the thousand
+# ({glue:text}`results_full`). And a vote of the *fine-tuned* model, which Figure 4 does not draw, goes
+# far past the best that Waits can do ({glue:text}`results_ahead`), if one pays for it.
 # :::
 #
-# The paper changes two things at once, the weights and the decoder, and compares with a third, the
-# vote. Here the three are taken apart: fine-tuning without forcing and forcing without fine-tuning,
-# and then every method at the same price, counted in all the tokens that a question costs.
+# The paper changes two things at once, weights and decoder, and compares with a third, the vote.
+# Here they are taken apart, and then every method is set against every other at the same price.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -30,7 +29,7 @@ SEED = 0
 
 # %% tags=["hide-input"]
 from s1lab import experiments
-from s1lab.analysis import results
+from s1lab.analysis import equal_compute, results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference
 from s1lab.figures import curves, forests
@@ -42,16 +41,11 @@ subsets = {c.label: c for c in experiments.subsets(chapter.profile)}
 # %% [markdown]
 # ## The paper's Table 1
 #
-# Each accuracy with Wilson's 95% interval from the number of questions. The last two rows are the
-# model without and with budget forcing.
+# Each accuracy with Wilson's 95% interval from the number of questions; the last two rows are the
+# model without and with budget forcing. Below, what lies between rows, in questions.
 
 # %%
 chapter.table(results.paper_table("Table 1"))
-
-# %% [markdown]
-# What lies between its rows, in questions:
-
-# %%
 steps = {
     "forcing": ("s1-32B", "s1 w/o BF"),
     "fine-tuning": ("s1 w/o BF", "Qwen2.5-32B-Instruct"),
@@ -186,12 +180,12 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 # every choice of k from all samples, so no point depends on which came first.
 
 # %%
-compute = results.EqualCompute(pipeline, benchmark)
+compute = equal_compute.EqualCompute(pipeline, benchmark)
 chapter.table(compute.table())
 
 # %%
 conditions = (*experiments.curve(chapter.profile), *compute.drawn)
-theirs, across = results.paper_equal_compute(), "tokens per question"
+theirs, across = equal_compute.of_the_paper(), "tokens per question"
 chapter.figure(
     curves.scaling_curve(compute.curves(), theirs, across=across),
     "equal-compute",
@@ -238,7 +232,7 @@ chapter.numbers(best=compute.best.accuracy, best_name=best)
 #
 # Cut very short, the fine-tuned model is stopped before it has found anything, and the base model's
 # quick guesses are better. At the largest price that both can be had for,
-# {glue:text}`results_base_tokens` tokens, it is ahead by {glue:text}`results_base`: there Figure 4b is
+# {glue:text}`results_base_tokens` tokens, the difference is {glue:text}`results_base`: there Figure 4b is
 # confirmed. (The paper draws the other vote, over s1's own answers, in Figure 7, for AIME24.)
 #
 # **What to keep.** Ask of any scaling figure: *against which vote, of which model, at how many
@@ -294,7 +288,7 @@ chapter.table(results.efforts(pipeline))
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **A thousand examples are not enough here**: the whole pool is {glue:text}`results_full` better,
+# - **A thousand examples are not enough here**: the whole pool is worth {glue:text}`results_full`,
 #   where the paper sees no substantial gain (Table 2).
 # - **The better vote wins in the end.** At equal price Waits are ahead of the fine-tuned model's vote
 #   ({glue:text}`results_own`), but they stop rising and the vote does not.

@@ -1,20 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Explore the data
 #
-# *What people asked of s1K when it came out, asked again with SQL. You need
-# [data curation](01_data_curation), and a little SQL to go on.*
+# *What people asked of s1K when it came out, asked again with SQL. You need [data
+# curation](01_data_curation), and a little SQL to go on.*
 #
 # A data set of a thousand rows is small enough to read and large enough to be surprised by. When
 # s1K appeared, readers wanted to know where its questions come from, which subjects they cover, how
@@ -22,8 +10,8 @@
 # page asks such questions of the pocket pool and of the selection from it, and puts next to them
 # what is known of the published s1K.
 #
-# The tables come from `s1lab.data.export`, which writes any pool or selection to SQLite, Parquet
-# or CSV. From there DuckDB, sqlite-utils and Datasette take over.
+# The tables come from `s1lab.data.export`, which writes any pool or selection to SQLite, Parquet or
+# CSV. From there DuckDB, sqlite-utils and Datasette take over.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -45,7 +33,7 @@ audit, paper = load_audit(), published()
 
 
 def ask(query):
-    chapter.table(database.sql(query).df().astype(object).to_dict("records"))
+    return database.sql(query).df().astype(object).to_dict("records")
 
 
 # %% [markdown]
@@ -71,17 +59,19 @@ chapter.numbers(pool=rows, selected=chosen)
 # ## Where do the questions come from?
 
 # %%
-ask("""
+chapter.table(
+    ask("""
 SELECT source, count(*) AS pool, count(selected.key) AS selected,
        count(selected.key) / count(*) AS "share selected (%)"
 FROM pool LEFT JOIN selected USING (key, source)
 GROUP BY source ORDER BY pool DESC, source
 """)
+)
 
 # %% [markdown]
 # In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool:
-# every AIME question with a correct trace was taken before anything was drawn. The sources below are
-# recorded for the questions that the released s1K shares with the authors' selection notebook.
+# every AIME question with a correct trace was taken before anything was drawn. The sources below
+# are recorded for the questions that the released s1K shares with the authors' selection notebook.
 
 # %%
 sizes = {name: n for name, (n, _) in paper["table7"]["rows"].items()}
@@ -96,12 +86,14 @@ chapter.table(
 # The eight largest of the pocket pool, then of s1K, whose traces are thousands of tokens long.
 
 # %%
-ask("""
+chapter.table(
+    ask("""
 SELECT domain AS subject, count(*) AS pool, count(selected.key) AS selected,
        round(avg(pool.thinking_tokens))::INT AS "mean trace (tokens)"
 FROM pool LEFT JOIN selected USING (key, domain)
 GROUP BY domain ORDER BY pool DESC, domain LIMIT 8
 """)
+)
 
 # %%
 subjects = list(paper["table6"]["rows"].items())[:8]
@@ -111,8 +103,8 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources
-# and subjects first.
+# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its
+# sources and subjects first.
 #
 # ## Longer thoughts, harder questions?
 #
@@ -126,7 +118,7 @@ chapter.table(
 # :::
 
 # %%
-ask("""
+quarters = ask("""
 SELECT quarter, min(thinking_tokens) AS "from (tokens)",
        max(thinking_tokens) AS "to (tokens)", count(*) AS n,
        avg(small_correct::INT) AS "small model (%)",
@@ -134,14 +126,10 @@ SELECT quarter, min(thinking_tokens) AS "from (tokens)",
 FROM (SELECT *, ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
       FROM pool WHERE error = '') GROUP BY quarter ORDER BY quarter
 """)
+chapter.table(quarters)
 
 # %% tags=["remove-input"]
-solved = database.sql("""
-SELECT avg(large_correct::INT) FROM (SELECT *,
-       ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
-       FROM pool WHERE error = '') GROUP BY quarter ORDER BY quarter
-""").fetchall()
-shares = [share for (share,) in solved]
+shares = [row["large model (%)"] for row in quarters]
 chapter.numbers("%", shortest=shares[0], longest=shares[-1])
 chapter.says("falls", sorted(shares, reverse=True) == shares)
 
@@ -149,8 +137,9 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # :::{admonition} What it does
 # :class: dropdown
 # It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves
-# {glue:text}`explore_shortest` of the shortest and {glue:text}`explore_longest` of the longest. Here
-# length *is* a sign of difficulty, because the teacher tries until it believes that it has a hit.
+# {glue:text}`explore_shortest` of the shortest and {glue:text}`explore_longest` of the longest.
+# Here length *is* a sign of difficulty, because the teacher tries until it believes that it has a
+# hit.
 # :::
 #
 # ## Are the traces right?
@@ -159,12 +148,14 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # tell?
 
 # %%
-ask("""
+chapter.table(
+    ask("""
 SELECT CASE WHEN trace_correct THEN 'right' ELSE 'wrong' END AS trace,
        count(*) AS n, median(thinking_tokens)::INT AS "median (tokens)",
        avg((thinking LIKE '%Wait%')::INT) AS "with a Wait (%)"
 FROM pool WHERE error = '' GROUP BY trace_correct ORDER BY trace
 """)
+)
 
 # %% tags=["remove-input"]
 for name, key in (("s1K", "first"), ("s1K-1.1", "second")):
@@ -177,21 +168,22 @@ chapter.number("crosswords", audit["published"]["crosswords"])
 chapter.number("drawn", audit["notebook"]["crosswords"])
 
 # %% [markdown]
-# The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of
-# s1K right{glue:text}`explore_first_half`, and {glue:text}`explore_second` of
-# {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what taught
-# s1 to think ends in a wrong answer.
+# The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces
+# of s1K right{glue:text}`explore_first_half`, and {glue:text}`explore_second` of
+# {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what
+# taught s1 to think ends in a wrong answer.
 #
 # ## The odd ones
 #
-# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are
-# one of the 16 sources, and a uniform draw over subjects keeps a few:
+# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They
+# are one of the 16 sources, and a uniform draw over subjects keeps a few:
 # {glue:text}`explore_crosswords` in the published s1K, {glue:text}`explore_drawn` in the run of the
 # selection notebook. In the pocket pool, the odd ones are those with debris and those whose teacher
 # did not answer.
 
 # %%
-ask("""
+chapter.table(
+    ask("""
 SELECT CASE WHEN error <> '' THEN error
             WHEN question LIKE '%![Image]%' THEN 'image reference'
             WHEN thinking LIKE '%**%' THEN 'bold number' END AS oddity,
@@ -199,14 +191,7 @@ SELECT CASE WHEN error <> '' THEN error
 FROM pool GROUP BY oddity HAVING oddity IS NOT NULL
 ORDER BY questions DESC, oddity
 """)
+)
 
 # %% [markdown]
-# **What to keep.** Read the longest rows of a data set before you train on it. Here is the end of the
-# longest trace that was selected:
-
-# %%
-question, thinking, attempt = database.sql("""
-SELECT question, thinking, attempt FROM selected
-ORDER BY length(thinking) DESC, key LIMIT 1
-""").fetchall()[0]
-print(question, "…", *thinking.splitlines()[-8:], attempt, sep="\n")
+# **What to keep.** Read the oddest and the longest rows of a data set before you train on it.

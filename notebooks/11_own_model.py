@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Your own model
 #
@@ -18,9 +6,9 @@
 #
 # Budget forcing needs three things of a model: a prompt that ends where thinking begins, a way to
 # see that it wants to stop thinking, and an engine that goes on from tokens that the model did not
-# choose. The first two are a *template*, the third a *backend*. What runs on this page runs for real,
-# on the pocket model that ships with the package and on a scripted one; what needs a download or a
-# GPU is shown as a command.
+# choose. The first two are a *template*, the third a *backend*. What runs on this page runs for
+# real, on the pocket model that ships with the package and on a scripted one; what needs a download
+# or a GPU is shown as a command.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -31,7 +19,7 @@ from functools import partial
 from statistics import mean
 
 from IPython.display import HTML
-from s1core import Problem, templates
+from s1core import templates
 from s1core.checkpoints import locate
 from s1core.grading import grade
 from s1lab import pocket
@@ -44,8 +32,8 @@ chapter = open_chapter("own", PROFILE, SEED)
 # %% [markdown]
 # ## Five lines
 #
-# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned pocket
-# model; put your own in its place.
+# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned
+# pocket model; put your own in its place.
 
 # %%
 from s1core.backends.hf import HFBackend
@@ -105,19 +93,20 @@ chapter.table(
 # %% [markdown]
 # :::{admonition} What to look for
 # :class: dropdown
-# Under a budget of nothing every trace is cut before it begins. What the decoder writes are the Waits
-# and the delimiters of cut traces; the last two columns count both.
+# Under a budget of nothing every trace is cut before it begins. What the decoder writes are the
+# Waits and the delimiters of cut traces; the last two columns count both.
 # :::
 #
-# Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether everything
-# is connected.
+# Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether
+# everything is connected.
 #
-# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a generation
-# is the model's own.
+# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a
+# generation is the model's own.
 #
 # ## Which template?
 #
-# A template says how the question is asked and which tokens open and close the thinking. These ship:
+# A template says how the question is asked and which tokens open and close the thinking. These
+# ship:
 
 # %%
 chapter.table(
@@ -145,54 +134,18 @@ chapter.table(
 # | transformers | a laptop, one GPU, a look inside | in one pass, inside its own decoding loop |
 # | vLLM | many questions on GPUs | stepped in its own loop by a logits processor |
 # | a completions server | the model runs elsewhere: vLLM, llama.cpp, SGLang | by requests that go on from a prefix |
-# | scripted | tests, and this page | you play the model |
+# | scripted | tests | you play the model |
 #
-# All of them step the same state machine, and {doc}`../engines` says what was measured of each, with
-# the commands for vLLM, for servers and for GGUF files. Any server will do that *completes*, since
-# what was forced is part of the prefix. A chat endpoint will not: it cannot be told how the model's
-# own turn begins.
+# All of them step the same state machine, and {doc}`../engines` says what was measured of each,
+# with the commands for vLLM, for servers and for GGUF files. Any server will do that *completes*,
+# since what was forced is part of the prefix. A chat endpoint will not: it cannot be told how the
+# model's own turn begins.
 #
-# ### No model at all
-#
-# The scripted backend reads its tokens from a list. It shows what the decoder does to a model, with
-# you as the model. Here it wants to stop after one line, and again after the Wait. The script is read
-# by position: what the decoder writes instead of a stop takes as many places.
-
-# %%
-from s1core.backends.scripted import ScriptedBackend, follow
-
-tokenizer = backend.tokenizer
-tokens = partial(tokenizer.encode, add_special_tokens=False)
-stop, (end,) = tokens("<|im_start|>"), tokens("<|im_end|>")
-first = tokens("3 + 7 = 10 + 8 = 18 want 29 yes\n")
-second = tokens("3 * 7 = 21 + 8 = 29 want 29 yes\n")
-closing = templates.resolve("s1", tokenizer).think_end_ids[1:]
-said = [*closing, *tokens("Answer : ( 3 * 7 ) + 8"), end]
-
-# %%
-puzzle = Problem("Use 3 7 8 to make 29", "( 3 * 7 ) + 8")
-prompt = templates.prompt_ids("s1", tokenizer, puzzle.question)
-script = follow([*first, *stop, *second, *stop, *said], len(prompt), then=end)
-player = ScriptedBackend(tokenizer, script, 1024)
-budget = Budget(120, num_ignore=1, max_answer=24)
-(played,) = generate(player, [puzzle], budget, template="s1")
-chapter.table(
-    {"phase": s.phase, "who": s.origin, "text": tokenizer.decode(s.token_ids)}
-    for s in played.segments
-)
-
-# %% [markdown]
 # ## Your own questions
 #
-# Questions are JSON lines, one object each, with at least a `question`; an `answer` makes them
-# gradable.
-
-# %%
-from s1core.records import to_json
-
-print(to_json(Problem("How many r are in raspberry?", "3")))
-
-# %% [markdown]
+# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without
+# an answer they cannot be graded.
+#
 # ```bash
 # s1core generate --model my-model --input questions.jsonl --budget 2048 --waits 1 --output out.jsonl
 # ```

@@ -280,6 +280,11 @@ def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
         (CHAPTER, "</body>", "<p>:::{admonition} Box</p>", "':::'"),
         (CHAPTER, "</body>", "<p>{doc}`there`</p>", "'{doc}`'"),
         (CHAPTER, "</body>", "<p>so $\\alpha$ rises</p>", "'$\\\\alpha'"),
+        (CHAPTER, "</body>", 'Type<span class="colon">:</span>', "splits a docstring"),
+        *(
+            (CHAPTER, "</body>", f"<table><tr><td>{text}</td></tr></table>", "as programs write it")
+            for text in ("&lt;NA&gt;", "(0.9, 0.95)", "{'a': 1}", "2.8 [-1.4, 7.0]", "1e-05", "-3")
+        ),
         ("_static/book.css", "", 'a {src: url("//x.org/f")}', "book.css: loads a remote asset"),
     ],
 )

@@ -67,7 +67,6 @@ DRAWN = {
     "funnel": lambda: forests.funnel(TABLES["stages"]),
     "loss": lambda: runs.loss_curve(LOG, title="Loss"),
     "survival": lambda: runs.still_thinking(THINKING, cuts=[(50, "cut at 50")]),
-    "trace": lambda: runs.uncertainty_trace(TABLES["unsure"]),
     "around": lambda: runs.around_waits(AROUND),
 }
 
@@ -306,7 +305,6 @@ def test_a_survival_curve_counts_who_still_thinks():
         (forests.comparison, [{"accuracy": 1}], "no column name"),
         (forests.funnel, [{"stage": "pool", "kept": 0}], "not empty"),
         (runs.loss_curve, [{"step": 1}], "no column loss, lr"),
-        (runs.uncertainty_trace, {"entropy": []}, "no thinking tokens"),
     ],
 )
 def test_data_that_cannot_be_drawn_is_named(draw, rows, message):

@@ -1,4 +1,4 @@
-"""What several chapters show of the same runs: lines of results, what a Wait changes, arms, votes.
+"""What several chapters show of the same runs: lines of results, what a Wait changes, arms.
 
 A Wait *mends* an answer that is wrong without it and right with it, and *breaks* one the other way
 round: counted over pairs of generations of one question and sample, wherever the book says it.
@@ -6,21 +6,15 @@ round: counted over pairs of generations of one question and sample, wherever th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from s1core.errors import RunError
 from s1core.grading import grade
 from s1core.records import Generation, Grade, Problem, from_dict
 from s1lab import experiments
-from s1lab.analysis.methods import MethodRun, match, sequential, votes
 from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
-from s1lab.evaluation import Interval, paired_bootstrap
+from s1lab.evaluation import Interval, control
 from s1lab.evaluation.measure import difference, mean, read_samples, scores
-from s1lab.evaluation.voting import same_answer
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
@@ -88,6 +82,43 @@ def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Genera
     kind = find_benchmark(condition.benchmark).kind
     found = [from_dict(Generation, row) for row in run.read_records("traces.jsonl")]
     return [(asked[g.problem_key], g, grade(asked[g.problem_key], g, kind)) for g in found]
+
+
+def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
+    """Kept generations without a Wait and with the fewest, as a row each, and the waiting one."""
+    waiting = experiments.waits(pipeline.profile)[0]
+    before = {p.key: (g, v) for p, g, v in kept(pipeline, experiments.natural(pipeline.profile))}
+    found = []
+    for asked, made, verdict in kept(pipeline, waiting):
+        if asked.key in before:
+            plain, without = before[asked.key]
+            row = {
+                "question": asked.question,
+                "without a Wait": without.status,
+                "tokens": plain.thinking_tokens,
+                f"with {waiting.label}": verdict.status,
+                "its tokens": made.thinking_tokens,
+                "mended": without.status != "correct" and verdict.status == "correct",
+            }
+            found.append((row, (asked, made, verdict)))
+    return found
+
+
+def control_of_caps(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+    """Control (Equation 1) of every cap, generation by generation."""
+    rows = []
+    for condition in experiments.curve(pipeline.profile, benchmark):
+        if condition.kind == "budget":
+            cap, samples = condition.budget.max_thinking, read_samples(pipeline.run(condition))
+            row = {
+                "budget": cap,
+                "generations": samples.thinking.size,
+                "most thinking tokens": int(samples.thinking.max()),
+                "within the budget (%)": control(samples.thinking.ravel(), cap) / 100,
+                "cut short (%)": float(1 - samples.ended.mean()),
+            }
+            rows.append(row | {"minutes": pipeline.run(condition).minutes})
+    return rows
 
 
 def arms(pipeline: Pipeline) -> dict[str, Condition]:
@@ -197,128 +228,6 @@ def questions_apart(table: str, **pairs: tuple[str, str]) -> list[Row]:
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class EqualCompute:
-    """Sequential scaling and majority votes of one profile, by all tokens of a question (Figure 4).
-
-    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model that is voted
-    over, by its label.
-    """
-
-    pipeline: Pipeline
-    benchmark: str
-
-    @cached_property
-    def drawn(self) -> tuple[Condition, ...]:
-        """What votes are drawn from: the base model first, the fine-tuned one last."""
-        return experiments.voting(self.pipeline.profile)
-
-    @cached_property
-    def settings(self) -> list[MethodRun]:
-        """One generation per question under each budget of the curve; `method` is its kind."""
-        asked = experiments.curve(self.pipeline.profile, self.benchmark)
-        runs = ((c, read_samples(self.pipeline.run(c))) for c in asked)
-        return [sequential(samples, c.kind, c.label) for c, samples in runs]
-
-    @cached_property
-    def votes(self) -> dict[str, list[MethodRun]]:
-        """maj@k for powers of two up to all samples, answers of equal value being one vote."""
-        same = same_answer(find_benchmark(self.benchmark).kind)
-        return {c.label: self._votes(c, same) for c in self.drawn}
-
-    def _votes(self, condition: Condition, same: Any, at: Sequence[int] = ()) -> list[MethodRun]:
-        samples = read_samples(self.pipeline.run(condition))
-        return votes(samples, same, at=at, method=condition.label)
-
-    def table(self) -> list[Row]:
-        """One answer against a vote of all samples, and what joining equal values is worth."""
-        k = self.pipeline.profile.methods.votes
-        rows = []
-        for condition in self.drawn:
-            one, *_, every = self.votes[condition.label]
-            (by_text,) = self._votes(condition, str.__eq__, [k])
-            rows.append(
-                {
-                    "samples of": _short(condition.label),
-                    "tokens per sample": one.cost,
-                    "one answer (%)": one.accuracy,
-                    f"maj@{k} (%)": every.accuracy,
-                    "equal values joined (points)": paired_bootstrap(
-                        every.correct, by_text.correct
-                    ),
-                    "minutes": self.pipeline.run(condition).minutes,
-                }
-            )
-        return rows
-
-    def curves(self) -> list[Row]:
-        """Accuracy against all tokens per question: capping, Wait, and every vote."""
-        capped = [run for run in self.settings if run.method != "wait"]
-        waited = [run for run in self.settings if run.method != "budget"]
-        rows = [*_curve("capping", "capping", capped), *_curve("Wait", "wait", waited)]
-        for number, (label, made) in enumerate(self.votes.items()):
-            looks: Row = {"dashed": 1, "hollow": True}
-            if number in (0, len(self.votes) - 1):
-                looks = {"marker": "s"} if number == 0 else {}
-            name = "vote, " + {0: "base"}.get(number, _short(label))
-            rows += _curve(name, "parallel" if number else "base", made, **looks)
-        return rows
-
-    def contest(self, place: Literal[0, -1]) -> list[Row]:
-        """Each sequential setting against the votes of the base (0) or the fine-tuned model (-1), at
-        the same tokens per question; none where none is drawn."""
-        return [
-            {
-                "setting": found.ours.setting,
-                "against the vote of": ("base model", "fine-tuned")[place],
-                "tokens": found.ours.cost,
-                "setting (%)": float(found.ours.correct.mean()),
-                "vote (%)": found.theirs,
-                "difference (points)": found.difference,
-                "the setting is": found.difference.says("higher", "lower"),
-            }
-            for rival in self.drawn[place:][:1]
-            for found in match(self.settings, self.votes[rival.label])
-        ]
-
-    def against(self, place: Literal[0, -1], setting: str = "") -> Row:
-        """The line of a contest for a setting, by default the costliest; {} where there is none."""
-        rows = [row for row in self.contest(place) if setting in ("", row["setting"])]
-        return rows[-1] if rows else {}
-
-    @property
-    def best(self) -> MethodRun:
-        """The most accurate sequential setting."""
-        return max(self.settings, key=lambda run: run.correct.mean())
-
-    @property
-    def largest(self) -> MethodRun:
-        """The vote over all samples of the fine-tuned model that stops by itself."""
-        if not self.drawn:
-            raise RunError("the profile draws no votes")
-        return self.votes[self.drawn[-1].label][-1]
-
-    def whatever_it_costs(self) -> tuple[Interval, float]:
-        """The largest vote less the best sequential setting, and its price in multiples."""
-        gap = paired_bootstrap(self.largest.correct, self.best.correct)
-        return gap, self.largest.cost / self.best.cost
-
-
-def paper_equal_compute() -> list[Row]:
-    """Figure 4b of the paper, digitised: tokens per question of GPQA Diamond."""
-    figure, n = published()["figure4b"], published()["questions"]["GPQA Diamond"]
-    looks = (
-        ("vote, base", "majority_Qwen2.5-32B-Instruct", "s", 1),
-        ("forcing", "sequential_s1", "o", 0),
-    )
-    return [
-        {"name": name, "x": tokens / n, "marker": marker, "dashed": dashed}
-        | printed_accuracy("GPQA Diamond", percent).row("accuracy")
-        for name, key, marker, dashed in looks
-        for tokens, percent in zip(figure[key]["tokens"], figure[key]["acc"], strict=True)
-    ]
-
-
 def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
     """The budgets that a profile names, and the setting of the curve that each is."""
     curve = experiments.curve(pipeline.profile, benchmark)
@@ -333,12 +242,3 @@ def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
             del row["condition"]
         rows.append(row)
     return rows
-
-
-def _short(label: str) -> str:
-    return label.removeprefix("votes, ").removeprefix("votes ")
-
-
-def _curve(name: str, series: str, made: Iterable[MethodRun], **look: Any) -> list[Row]:
-    fixed = {"name": name, "series": series, **look}
-    return [{"x": run.cost, **run.accuracy.row("accuracy"), **fixed} for run in made]

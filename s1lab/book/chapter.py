@@ -109,9 +109,10 @@ class Chapter:
     ) -> None:
         """Show rows as a table, each cell as `written` has it; the first column names the row.
 
+        Where a row has intervals over so many questions and no "n", it gets one.
         A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
         """
-        rows = [dict(row) for row in rows]
+        rows = [_counted(row) for row in rows]
         if not rows:
             return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))
@@ -142,6 +143,12 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
         for value, unit in values
         if isinstance(value, Interval) and value.about
     }
+
+
+def _counted(row: Row) -> Row:
+    """The row, with how many questions its intervals are over; no accuracy stands without."""
+    over = {value.n for value in row.values() if isinstance(value, Interval) and value.n}
+    return dict(row) if "n" in row or len(over) != 1 else {**row, "n": over.pop()}
 
 
 def _cell(value: Any, unit: str, digits: int) -> tuple[str, bool]:

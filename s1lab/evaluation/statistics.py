@@ -61,8 +61,8 @@ class Interval:
 
     def percent(self, digits: int = 1) -> str:
         """`"56.7 [39.2, 72.6]"`: estimate and interval in percent."""
-        low, high = (f"{100 * end:.{digits}f}" for end in (self.low, self.high))
-        return f"{100 * self.estimate:.{digits}f} [{low}, {high}]"
+        ends = (f"{100 * end:.{digits}f}" for end in (self.estimate, self.low, self.high))
+        return "{} [{}, {}]".format(*ends).replace("-", "\N{MINUS SIGN}")
 
 
 def wilson(correct: float, n: float) -> Interval:

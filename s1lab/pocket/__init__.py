@@ -35,7 +35,7 @@ def load_model(size: Size = "large") -> PreTrainedModel:
 
 
 def described() -> list[dict[str, Any]]:
-    """A row for each shipped model: its shape, and the skills measured when it was made (shares)."""
+    """A row for each shipped model: its shape, and the skills it had when it was made (shares)."""
     rows = []
     for size in SIZES:
         model = load_model(size)

@@ -1,4 +1,4 @@
-"""What the chapter on reading traces counts: answers along a trace, and uncertainty around Waits."""
+"""What the chapter on reading traces counts: answers along a trace, uncertainty around Waits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def arrivals(traces: Rows) -> list[dict[str, Any]]:
 
 def spared(rows: Rows) -> list[int]:
     """Tokens thought after the first right answer, where the end is right, fewest first."""
-    ended = (row for row in rows if row["in the end"] == "right" and row["first right at"] != "never")
+    ended = (
+        row for row in rows if row["in the end"] == "right" and row["first right at"] != "never"
+    )
     return sorted(row["thinking tokens"] - row["first right at"] for row in ended)
 
 
@@ -48,7 +50,7 @@ def turns(traces: Rows) -> Counter[tuple[bool, bool]]:
 
 
 def cue_costs(traces: Rows) -> tuple[int, int]:
-    """Traces that end right by themselves, and those of them that are wrong when asked right there."""
+    """Traces that end right by themselves, and those of them that are wrong when asked there."""
     by_itself = [t for t in traces if t["status"] == "correct" and t["outcome"] == "ended"]
     return len(by_itself), sum(t["answers"][-1]["status"] != "correct" for t in by_itself)
 
