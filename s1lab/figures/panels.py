@@ -62,12 +62,6 @@ def curve(
     return measured.assign(name=name, series=series, x=list(x), **look)
 
 
-def in_words(table: pd.DataFrame, form: str) -> str:
-    """A sentence for every curve with a name: `"{first[name]}: {first[percent]}, {last[x]}"`."""
-    named = tidy(table[table["name"] != ""], panel="").groupby(["panel", "name"], sort=False)
-    return " ".join(form.format(first=rows.iloc[0], last=rows.iloc[-1]) for _, rows in named)
-
-
 def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
     """The numbers of a drawn table (percent or points) for those who cannot see them, by name."""
 
