@@ -27,6 +27,7 @@ SEED = 0
 # %% tags=["hide-input"]
 import numpy as np
 from s1lab.analysis import discussion, results
+from s1lab.analysis.equal_compute import EqualCompute
 from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import repetition_panels
@@ -118,10 +119,12 @@ chapter.numbers(both=both["both"], questions=both["questions"])
 for name in ("right", "wrong"):
     chapter.number(name, both.get(name), digits=0)
 chapter.number("gap", both.get("gap"), "+tokens", says="lower")
-contest = results.EqualCompute(pipeline, chapter.benchmark).contest(-1)
-by = {row["setting"]: row["difference (points)"] for row in contest}
-chapter.number("two", by.get("Wait 2x"), "points", says="higher")
-chapter.number("eight", by.get("Wait 8x"), "points", says="cannot tell")
+equal = EqualCompute(pipeline, chapter.benchmark)
+two, eight = (
+    equal.against(-1, f"Wait {n}x").get("difference (points)") for n in (2, 8)
+)
+chapter.number("two", two, "points", says="higher")
+chapter.number("eight", eight, "points", says="cannot tell")
 
 # %% [markdown]
 # {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong
