@@ -77,7 +77,7 @@ best = questions_needed(17 / 30, 15 / 30, discordant=2 / 30)
 chapter.numbers(needed_best=best)
 
 # %% [markdown]
-# The 56.7% of s1-32B is {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
+# The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
 # {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of
 # Tables 1 to 5:
 
