@@ -78,7 +78,7 @@ print(trace.answer[:200], "->", verdict.status)
 
 # %%
 chapter.figure(
-    headline(points, f"Ours: {benchmark}"),
+    headline({f"Ours: {benchmark}": points}),
     "scaling",
     "Our accuracy rises with the cap on thinking, and again with one or two Waits, then falls.",
     caption="Accuracy against average thinking tokens, with 95% intervals. Left: "

@@ -31,6 +31,17 @@
 # (`s1lab.official.loops` restates each). Here it is one state machine over token ids, which every
 # engine steps; this page takes it apart.
 
+# %% [markdown]
+# ## Be the decoder
+#
+# The model of the laptop profile, 0.8 million parameters, runs in this page. It thinks aloud about a
+# number puzzle; when it wants to stop, you decide. The first puzzle was picked because one Wait mends
+# it: take others, and see how often that happens, and how often a Wait spoils a right answer.
+#
+# ```{raw} html
+# :file: ../decoder.html
+# ```
+
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0

@@ -1,4 +1,4 @@
-"""The pages that no one writes: claims and speed.
+"""The pages that no one writes: claims, speed, the controls of the model in the page.
 
 Each is made from result files when the book is built, so it cannot disagree with them.
 """
@@ -19,6 +19,8 @@ import yaml
 from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
+from s1lab.book import decoder
+from s1lab.book.first import first_page
 from s1lab.evaluation.report import in_parts
 from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
@@ -47,13 +49,18 @@ LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested"
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
-    """Write `claims.md` and `performance.md` into a book's sources.
+    """Write claims, speed and the model's controls into a book's sources, and fill `index.md`.
 
     `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
     notebooks are read from a run `store` instead, if given.
     """
+    index, places = source / "index.md", _stores(source, store)
+    pipelines = [Pipeline(profiles.load(profile), place) for profile, place in places]
+    index.write_text(first_page(index.read_text(encoding="utf-8"), pipelines), encoding="utf-8")
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
+    controls = decoder.controls(dict(_stores(source, store)).get("laptop"))
+    (source / "decoder.html").write_text(controls, encoding="utf-8")
 
 
 def claims_page(source: Path, store: Path | None = None) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from s1core.errors import RunError
+from s1lab.book.decoder import write_weights
 from s1lab.book.generated import write_pages
 from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
 
@@ -74,6 +75,7 @@ def build(
         write_pages(source, Path(store) if store is not None else None, Path(benchmarks))
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"
+        write_weights(site / "_static")
         if shown.is_dir():
             shutil.copytree(shown, site / "_results", dirs_exist_ok=True)
         if problems := site_problems(site, source):

@@ -7,7 +7,7 @@ paper's is hollow and grey, in a panel of its own, since it is another task.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -46,24 +46,31 @@ def scaling_curve(
     return _side_by_side(tables, (title, paper_title), across)
 
 
-def headline(points: Sequence[Point], title: str) -> Figure:
-    """Our curve with intervals beside the paper's Figure 1: the figure of the introduction.
+@styled
+def headline(ours: Mapping[str, Sequence[Point]]) -> Figure:
+    """Our curves with intervals, by title, beside the paper's Figure 1: the figure of the book.
 
     Capping and "Wait" are two series that meet at the natural stop.
     """
-    looks = [(p, {"series": "capping"}) for p in points if p.kind != "wait"]
-    looks.sort(key=lambda look: look[0].thinking_tokens)
-    for point in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
-        label = f"{point.waits}x" if point.waits else ""
-        looks.append((point, {"series": "wait", "dashed": 1, "label": label}))
-    ours = [{"x": p.thinking_tokens, **p.accuracy.row("accuracy"), **look} for p, look in looks]
     figure = published.published()["figure1"]["points"]
     paper = [
         {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
         for number, name in enumerate(BENCHMARKS)
         for tokens, percent in sorted(figure[name])
     ]
-    return scaling_curve(ours, paper, title=title)
+    tables = [curve_table(_capped_and_waiting(points)) for points in ours.values()]
+    tables.append(curve_table(paper, **PAPER))
+    titles = (*ours, "The paper: s1-32B")
+    return _side_by_side(tables, titles, "average thinking tokens")
+
+
+def _capped_and_waiting(points: Sequence[Point]) -> list[dict[str, Any]]:
+    looks = [(p, {"series": "capping"}) for p in points if p.kind != "wait"]
+    looks.sort(key=lambda look: look[0].thinking_tokens)
+    for point in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
+        label = f"{point.waits}x" if point.waits else ""
+        looks.append((point, {"series": "wait", "dashed": 1, "label": label}))
+    return [{"x": p.thinking_tokens, **p.accuracy.row("accuracy"), **look} for p, look in looks]
 
 
 @styled
