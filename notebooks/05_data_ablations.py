@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Data ablations: which thousand, and what does it cost?
 #
@@ -162,9 +150,10 @@ chapter.figure(
 
 # %% tags=["remove-input"]
 dear = sorted(made, key=lambda name: made[name].flops)[-2:]
-chapter.says("costliest", dear, ["longest", "full"])
+chapter.says("costliest", " and ".join(dear), "longest and full")
 long = sorted(here, key=lambda name: here[name].point.thinking_tokens)
-chapter.says("thinking", long[-1:] + long[:1], ["longest", "full"])
+ends = " and ".join(long[-1:] + long[:1])
+chapter.says("thinking", ends, "longest and full")
 chapter.number("trace", longest and longest.thinking_tokens, digits=0)
 chapter.number("s1_trace", s1.thinking_tokens, digits=0)
 chapter.numbers(steps=full and full.steps / s1.steps)
@@ -187,12 +176,11 @@ chapter.numbers(seeds=len(by_seed), apart=100 * apart if by_seed else None)
 told = [one for one in here.values() if one.verdict in ("worse", "better")]
 beyond = sum(abs(one.difference.estimate) > apart for one in told)
 chapter.says("beyond", beyond, 3)
-pair = [
-    here[name].point.accuracy.estimate
-    for name in ("s1", "diverse")
-    if name in here
-]
-chapter.numbers(needed=questions_needed(*pair) if len({*pair}) == 2 else None)
+pair = [here[name] for name in ("s1", "diverse") if name in here]
+shares = [one.point.accuracy.estimate for one in pair]
+both = len(shares) == 2
+needed = chapter.ask(questions_needed, *shares) if both else None
+chapter.numbers(needed=needed)
 
 # %% [markdown]
 # **What to keep.** Before a difference between two training sets is believed: pair the questions, train more than

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Test-time scaling methods: what keeps a budget, and what pays
 #
@@ -106,8 +94,6 @@ chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 
 # %%
 chapter.table(controls.rows(pipeline, found, "SCC", "SCC+BF"))
-
-# %%
 chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 
 # %% [markdown]
@@ -123,8 +109,6 @@ chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 
 # %%
 chapter.table(controls.rows(pipeline, found, "CCC"))
-
-# %%
 chapter.table(controls.paper_class_rows())
 
 # %% tags=["remove-input"]
@@ -182,7 +166,8 @@ for limit, says in words.items():
 #
 # Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
 # Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of the
-# accepted samples, as in Figure 6; what it really spent is in the table above.
+# accepted samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the
+# paper prints or draws, with intervals of thirty questions.
 
 # %%
 chapter.figure(
@@ -192,11 +177,6 @@ chapter.figure(
     caption="Every way to control thinking, 95% intervals over questions.",
     runs=[s.run for family in found.values() for s in family],
 )
-
-# %% [markdown]
-# The same panels from the points that the paper prints or draws, with intervals of thirty questions:
-
-# %%
 chapter.figure(
     method_panels(controls.panel_table(controls.paper_points())),
     "paper",

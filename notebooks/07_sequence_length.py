@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Sequence length: training on examples without an end
 #
@@ -28,11 +16,9 @@
 # :::{admonition} What comes out here
 # :class: agrees
 # Both halves come out, and so does the reason: past the length at which examples were cut, the model that saw them
-# cut stops less often. The effect is smaller than in the paper.
+# cut stops less often. The effect is smaller than in the paper, which trained once at each length; here every
+# length is trained with several seeds, which decide the order of the examples.
 # :::
-#
-# The paper's is a claim about two trainings, one each. Here every sequence length is trained with several seeds,
-# which decide the order of the examples.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Discussion: where the curve ends
 #
@@ -31,9 +19,6 @@
 # All three, and the first more strongly than claimed: the curve does not only flatten, the last doubling of Waits
 # costs {glue:text}`discussion_last`. Loops grow with every Wait, and what runs into the window is hardly ever right.
 # :::
-#
-# Loops and windows can be counted. So this chapter counts them in our runs, and then goes through what others found
-# when they took the method apart.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -42,6 +27,7 @@ SEED = 0
 # %% tags=["hide-input"]
 import numpy as np
 from s1lab.analysis import discussion, results
+from s1lab.analysis.equal_compute import EqualCompute
 from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import repetition_panels
@@ -133,10 +119,12 @@ chapter.numbers(both=both["both"], questions=both["questions"])
 for name in ("right", "wrong"):
     chapter.number(name, both.get(name), digits=0)
 chapter.number("gap", both.get("gap"), "+tokens", says="lower")
-contest = results.EqualCompute(pipeline, chapter.benchmark).contest(-1)
-by = {row["setting"]: row["difference (points)"] for row in contest}
-chapter.number("two", by.get("Wait 2x"), "points", says="higher")
-chapter.number("eight", by.get("Wait 8x"), "points", says="cannot tell")
+equal = EqualCompute(pipeline, chapter.benchmark)
+two, eight = (
+    equal.against(-1, f"Wait {n}x").get("difference (points)") for n in (2, 8)
+)
+chapter.number("two", two, "points", says="higher")
+chapter.number("eight", eight, "points", says="cannot tell")
 
 # %% [markdown]
 # {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong

@@ -1,15 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What the paper's numbers can say
 #
@@ -89,7 +77,7 @@ best = questions_needed(17 / 30, 15 / 30, discordant=2 / 30)
 chapter.numbers(needed_best=best)
 
 # %% [markdown]
-# The 56.7% of s1-32B is {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
+# The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
 # {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of
 # Tables 1 to 5:
 
@@ -97,13 +85,9 @@ chapter.numbers(needed_best=best)
 chapter.table(comparisons.accuracy_rows(accuracies()))
 
 # %% [markdown]
-# A score that no whole number of questions prints is an average over several runs, or rounded in another way.
-# Nearly all of those belong to other people's models.
-
-# %%
-chapter.table(rows(audit.rounding()))
-
-# %% [markdown]
+# Where whole questions do not print a score, it is an average over several runs, or rounded in another way; nearly
+# all of these belong to other people's models.
+#
 # What that width looks like: eleven checkpoints of *one* fine-tuning run of a 32B model {cite}`skythought` go from
 # {glue:text}`audit_noise_low` to {glue:text}`audit_noise_high` of AIME24, and do not differ by more than chance (Cochran's Q, p =
 # {glue:text}`audit_noise_p`; {doc}`14_released_models` has them all).

@@ -110,6 +110,7 @@ class Rejected:
             "accuracy (%)": self.run.accuracy,
             "of the answered (%)": float(self.run.correct[self.answered == 1].mean()),
             "short against any (points)": self.gain,
+            "n": self.tries.size,
         }
 
 

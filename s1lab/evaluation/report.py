@@ -38,13 +38,10 @@ class GradedRun:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows of text, ready to be written in any format; a notebook shows it as HTML."""
+    """Columns and rows of text, ready to be written in any format."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-    def _repr_html_(self) -> str:
-        return write_table(self, "html")
 
 
 def written(value: Any, unit: str = "", digits: int = 1) -> str:

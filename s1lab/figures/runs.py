@@ -88,6 +88,8 @@ def still_thinking(
         note(panel, text, (place, 1), color=ink("muted"), **where)
     panel.set(xlabel="thinking tokens", ylabel="still thinking (%)", title=title)
     label_lines(panel, lines)
+    some = {line.name: [f"{y:.0f}% at {x:,.0f}" for x, y in line.points[2::7]] for line in lines}
+    fig.in_words = "; ".join(f"{name}: {', '.join(said)}" for name, said in some.items()) + "."
     return fig
 
 
