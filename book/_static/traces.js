@@ -45,7 +45,7 @@
     };
     const show = (wanted) => {
       state.at = (wanted + traces.length) % traces.length;
-      traces.forEach((trace, number) => { trace.hidden = number !== state.at; });
+      traces.forEach((trace, number) => trace.classList.toggle("s1-away", number !== state.at));
       const badge = traces[state.at].querySelector(".s1-badge");
       place.textContent = `Trace ${state.at + 1} of ${traces.length}` +
         (badge ? `: ${badge.textContent.slice(2)}` : "");
