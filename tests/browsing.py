@@ -89,3 +89,11 @@ class Visit(contextlib.AbstractContextManager):
         """A picture of the whole page, where S1CORE_SCREENSHOTS names a folder."""
         if folder := os.environ.get("S1CORE_SCREENSHOTS"):
             self.page.screenshot(path=str(Path(folder, f"{name}.png")), full_page=True)
+
+
+def serious(page: Any) -> list[str]:
+    """What axe finds that stands in the way of assistive software."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = axe.run(page).response["violations"]
+    found = [rule for rule in rules if rule["impact"] in {"serious", "critical"}]
+    return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]
