@@ -143,7 +143,12 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
 
     marks = [
         {
-            **{"label": p.label, "accuracy": p.accuracy.percent(), "tokens": p.thinking_tokens},
+            **{
+                "label": p.label,
+                "accuracy": p.accuracy.percent(),
+                "tokens": p.thinking_tokens,
+                "n": p.accuracy.n,
+            },
             "series": "wait" if p.kind == "wait" else "capping",
             "x": x(p.thinking_tokens),
             **{name: y(value) for name, value in p.accuracy.row("y").items()},
