@@ -182,8 +182,7 @@ HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
 # One trace proves nothing: the introduction has the averages over all of them.
 # [Traces](13_traces) has more to read, with the answer that would be given at each step.
 #
-# **What to keep.** A Wait does not make the model cleverer. It makes it judge once more, and a second
-# judgement is right more often than a wrong first one.
+# **What to keep.** A Wait does not make the model cleverer. It makes the model judge once more.
 #
 # ## Control
 #

@@ -23,7 +23,7 @@ from s1core.errors import InputError
 from s1lab.book.site import build, pages
 from s1lab.figures.trace import viewer_html
 from tests.book_fixtures import CHECKOUT, DATA, RUN, make_project, make_site
-from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, served
+from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, serious, served
 from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
@@ -90,15 +90,6 @@ def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
         opened.page.set_default_timeout(10_000)
         yield opened
         assert opened.complaints == []
-
-
-def serious(page: Any, view: str) -> list[str]:
-    """What axe finds that stands in the way of assistive software; in the dark, what colours do."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    only = {"runOnly": ["color-contrast", "link-in-text-block"]} if view == "dark" else {}
-    rules = axe.run(page, options=only).response["violations"]
-    found = [rule for rule in rules if rule["impact"] in {"serious", "critical"}]
-    return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +195,29 @@ def test_a_verdict_links_the_chapter_that_explains_it(browser, book):
         visit.page.wait_for_load_state()
         assert visit.page.url.endswith("notebooks/03_budget_forcing.html")
         assert visit.complaints == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_two_clicks_lead_from_the_first_page_to_a_wait_of_ones_own(browser, book, view):
+    with Visit(browser, f"{book[0]}/index.html", view) as visit:
+        visit.page.set_default_timeout(60_000)
+        visit.page.get_by_role("link", name="Be the decoder").click()
+        visit.page.get_by_role("button", name="Wait", exact=True).click()
+        visit.page.locator(".decoder-lines mark", has_text="Wait").wait_for()
+        visit.page.locator(".decoder-open").wait_for()  # it wants to stop again
+        visit.page.get_by_role("button", name="Sample 16 and vote").click()
+        visit.page.get_by_text("It cost").wait_for()
+        visit.keep(f"decoder-{view}")
+        assert visit.page.evaluate(OVERFLOW) <= 0
+        complaints = list(visit.complaints)  # axe asks for files that are not there
+        assert serious(visit.page) == complaints == []
+
+
+def test_without_scripts_the_recorded_trace_stays(browser, book):
+    chapter = f"{book[0]}/notebooks/03_budget_forcing.html"
+    with Visit(browser, chapter, "light", scripts=False) as visit:
+        assert not visit.page.locator("#try").is_visible()
+        assert visit.page.locator(".s1-trace mark.s1-forced").first.is_visible()
 
 
 def test_the_reference_has_a_signature_and_what_it_means(browser, book):

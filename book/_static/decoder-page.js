@@ -135,7 +135,7 @@ function decoderWilson(right, n) {
     // ---- what is seen
     const controls = () => {
       part("start").textContent = state.open || state.run ? "Start again" : "Start thinking";
-      part("pause").textContent = state.running || !state.open ? "Pause" : "Go on";
+      part("pause").textContent = state.running || !state.open || state.asks ? "Pause" : "Go on";
       part("pause").disabled = part("once").disabled = !state.open || state.asks;
       part("cut").disabled = !state.thinking;
       part("ask").classList.toggle("decoder-open", state.asks);
@@ -175,7 +175,7 @@ function decoderWilson(right, n) {
         place.textContent = told(report);
         place.classList.toggle("decoder-right", report.right);
       }
-      return told(report);
+      return report.answer ? `${report.answer}: ${verdict(report.right)}` : "nothing";
     };
     const show = async (look) => {
       const run = state.run;
@@ -187,7 +187,7 @@ function decoderWilson(right, n) {
       const lineEnds = look.tokens.length && look.tokens[look.tokens.length - 1].text === "\n";
       const here = state.thinking && (lineEnds || look.asks || !state.running) ? await showHere() : "";
       if (run !== state.run) return;
-      if (look.asks) say(`It wants to stop after ${counted(look.thinkingTokens, "thinking token")}. Stopped here: ${here}. You decide.`);
+      if (look.asks) say(`It wants to stop after ${counted(look.thinkingTokens, "thinking token")} and would answer ${here}. You decide.`);
       if (look.finished) finish(look);
       controls();
     };
@@ -248,6 +248,7 @@ function decoderWilson(right, n) {
       state.did.push(word);
       if (word === "") part("lines").lastChild.firstChild.append(forced("end refused"));
       say(word === "stop" ? "Answering." : `End refused with ${spoken(word)}.`);
+      controls();
       share();
       await show(await ask("watch", "decide", word === "stop" ? null : word));
     };
@@ -255,6 +256,7 @@ function decoderWilson(right, n) {
       if (!state.thinking) return;
       Object.assign(state, { asks: false, cut: part("meter").value });
       say("Cut. Answering.");
+      controls();
       share();
       await show(await ask("watch", "cut"));
     };
@@ -279,7 +281,7 @@ function decoderWilson(right, n) {
       const groups = new Map();
       for (const report of reports) if (report.answer) groups.set(report.vote, [...(groups.get(report.vote) || []), report]);
       const ranked = [...groups.values()].sort((a, b) => b.length - a.length);
-      part("votes").replaceChildren(...ranked.slice(0, 8).map((group) => {
+      part("votes").replaceChildren(...ranked.map((group) => {
         const bar = make("i", "decoder-chance");
         bar.style.width = `${(100 * group.length) / reports.length}%`;
         const word = make("bdi", group[0].right ? "decoder-right" : "", told(group[0]));
@@ -352,9 +354,13 @@ function decoderWilson(right, n) {
     const paused = () => { if (state.running) { state.running = false; controls(); } else go(); };
     const once = async () => { if (state.open && !state.asks) { state.running = false; await show(await ask("watch", "step", 1)); } };
     const decided = async (word) => { if (state.asks) { await decide(word); await go(); } };
+    const afresh = () => {
+      Object.assign(replay, { did: [], cut: null });
+      start();
+    };
     const another = () => {
       field.puzzle.value = data.puzzles[Math.floor(Math.random() * data.puzzles.length)];
-      start();
+      afresh();
     };
     const copy = async () => {
       part("link").select();
@@ -364,7 +370,7 @@ function decoderWilson(right, n) {
     const cutNow = async () => { await cut(); await go(); };
     const actions = { another, pause: paused, once, cut: cutNow, vote, run: runMany, copy };
     const keys = { w: "Wait", h: "Hmm", a: "Alternatively", n: "", e: "stop" };
-    form.addEventListener("submit", (event) => { event.preventDefault(); replay.did = []; replay.cut = null; start(); });
+    form.addEventListener("submit", (event) => { event.preventDefault(); afresh(); });
     form.addEventListener("change", share);
     root.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
@@ -388,6 +394,7 @@ function decoderWilson(right, n) {
       start();
     };
     root.hidden = false;
+    part("settings").open = matchMedia("(min-width: 720px)").matches; // a phone has no room to spare
     drawCurve();
     controls();
     part("link").value = location.href.split("#")[0] + "#try";

@@ -70,6 +70,7 @@ class EqualCompute:
                     "equal values joined (points)": paired_bootstrap(
                         every.correct, by_text.correct
                     ),
+                    "n": f"{one.correct.size} × {k}",
                     "minutes": self.pipeline.run(condition).minutes,
                 }
             )

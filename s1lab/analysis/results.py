@@ -94,9 +94,9 @@ def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
             plain, without = before[asked.key]
             row = {
                 "question": asked.question,
-                "without a Wait": without.status,
+                "without a Wait": without.status.replace("_", " "),
                 "tokens": plain.thinking_tokens,
-                f"with {waiting.label}": verdict.status,
+                f"with {waiting.label}": verdict.status.replace("_", " "),
                 "its tokens": made.thinking_tokens,
                 "mended": without.status != "correct" and verdict.status == "correct",
             }

@@ -191,13 +191,9 @@ def recipe(pipeline: Pipeline) -> list[Row]:
 def _said(value: Any) -> str:
     if isinstance(value, tuple | list):
         return " and ".join(map(_said, value))
-    return (
-        f"{value:,}"
-        if isinstance(value, int)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return np.format_float_positional(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78) -> str:
@@ -227,18 +223,14 @@ def cost(pipeline: Pipeline) -> list[Row]:
     lines = (
         ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
         ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
-        ("tokens", "", f"{made['tokens']:,}"),
-        ("of these supervised", "", f"{made['supervised_tokens']:,}"),
+        ("tokens", "–", f"{made['tokens']:,}"),
+        ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
         (
-            "floating-point operations, at least",
-            f"{paper_flops():.2g}",
-            f"{training_flops(pipeline):.2g}",
+            "TFLOP, at least",
+            *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
         ),
-        ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", ""),
+        ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
         ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
         ("on", "16 H100", pipeline.profile.hardware),
     )
-    return [
-        {"": what, "the paper": theirs or None, "here": ours or None}
-        for what, theirs, ours in lines
-    ]
+    return [dict(zip(("training", "the paper", "here"), line, strict=True)) for line in lines]

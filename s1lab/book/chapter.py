@@ -102,7 +102,8 @@ class Chapter:
             raise RunError(
                 f"the sentence with {glued} says {said!r}, the results {found!r}: rewrite it"
             )
-        return f" (here: {in_parts(found)[0]})"
+        listed = ", ".join(map(str, found)) if isinstance(found, list | set | tuple) else found
+        return f" (here: {in_parts(listed)[0]})"
 
     def table(
         self, rows: Iterable[Row], units: Mapping[str, str] = MappingProxyType({}), digits: int = 1

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from s1core import templates
-from s1core.checkpoints import load_tokenizer, locate
+from s1core.checkpoints import identify, load_tokenizer, locate
 from s1core.errors import RunError
 from s1core.forcing.budget import Budget, rules
 from s1lab import experiments, pocket, profiles
@@ -109,7 +109,12 @@ def controls(store: RunStore | None) -> str:
         for p in points
     ]
     data = {"puzzles": questions, "curve": curve, "temperature": asked.temperature}
-    values = {"ignore": IGNORE, "first": first, "script": SCRIPT, "asked": asked}
+    values = {
+        "ignore": IGNORE,
+        "first": first,
+        "script": f"{SCRIPT}?{identify(MODEL)[-12:]}",
+        "asked": asked,
+    }
     return str(render("decoder", data=embed(data), **values))
 
 
