@@ -125,8 +125,6 @@ chapter.table(
 # s1core grade out.jsonl --benchmark AIME24
 # ```
 #
-# The first command goes on where it was when it is run again.
-#
 # ## Which engine?
 #
 # | engine | when | forcing |
@@ -134,7 +132,6 @@ chapter.table(
 # | transformers | a laptop, one GPU, a look inside | in one pass, inside its own decoding loop |
 # | vLLM | many questions on GPUs | stepped in its own loop by a logits processor |
 # | a completions server | the model runs elsewhere: vLLM, llama.cpp, SGLang | by requests that go on from a prefix |
-# | scripted | tests | you play the model |
 #
 # All of them step the same state machine, and {doc}`../engines` says what was measured of each,
 # with the commands for vLLM, for servers and for GGUF files. Any server will do that *completes*,

@@ -99,7 +99,8 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
     bars = {"width": 0.56, "color": ink("ours"), "saturation": 1, "errorbar": None}
     sns.barplot(table, x="share", y="stage", ax=panel, **bars)
     known = table.dropna(subset=["theirs"])
-    draw_marks(panel, known, "theirs", "stage")
+    # Below the bar: on it a grey ring would vanish on a dark page.
+    draw_marks(panel, known.assign(place=known.index + 0.4), "theirs", "place")
     ends = table[["share", "theirs"]].max(axis=1)
     for place, (kept, end) in enumerate(zip(table["kept"], ends, strict=True)):
         note(panel, f"{kept:,.0f}", (end, place), xytext=(8, 0), va="center", color=ink("text"))
