@@ -60,19 +60,10 @@ chapter.table(training.sources())
 
 # %%
 one = curation.candidates[0]
-print(
-    one.question,
-    one.example.trace.thinking,
-    one.example.trace.attempt,
-    sep="\n",
-)
-print("subject:", one.domain, "| trace correct:", one.trace_correct)
-print(
-    "solved by the small model:",
-    one.small_correct,
-    "| the large:",
-    one.large_correct,
-)
+trace = one.example.trace
+print(one.question, trace.thinking, trace.attempt, sep="\n")
+print("subject:", one.domain, "| correct:", one.trace_correct)
+print("small solves it:", one.small_correct, "| large:", one.large_correct)
 
 # %% [markdown]
 # ## The funnel
