@@ -1,19 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Introduction: more thinking, better answers?
 #
-# *Sections 1 and 3 of the paper, Figures 1 and 4a.*
+# *Sections 1 and 3 of the paper, Figures 1 and 4a. You need nothing but this page;
+# [How to read](../reading) explains colours and intervals.*
 #
 # A language model that reasons before it answers has a dial that other models lack: how long it
 # thinks. The paper {cite}`muennighoff2025s1` turns this dial by hand. Its model, s1-32B, was
@@ -28,258 +17,225 @@
 # to 56.7% on AIME24 (Figure 4a, Table 1).
 # :::
 #
-# The second half of that sentence is two questions out of thirty. So this page asks the same two
-# questions again, of a model small enough that anyone can train it and sample from it hundreds of
-# times: does accuracy rise with the budget, and does "Wait" add to it?
+# :::{admonition} What comes out here
+# :class: agrees
+# In a small world, both halves hold: more thinking gives more right answers, and two Waits are worth
+# {glue:text}`introduction_gain_2`. But where the paper sees the gain flatten out, ours is lost again:
+# the last doubling of Waits is worth {glue:text}`introduction_last`.
+# :::
 #
-# ## The experiment
-#
-# Under the `laptop` profile the task is *Countdown*: use each of three given numbers once, with
-# `+ - * /`, to make a target. Thinking is a list of tries, each judged `yes` or `no`, so it is a
-# resource in the plainest sense: more tries, more hits. The rest is the paper's recipe, much
-# smaller. A pool of questions is curated, a base model is fine-tuned on the selected traces, and
-# the decoder forces budgets. The same cells run a 32B model under the `paper` profile.
+# The second half of the claim is two questions out of thirty. So this page asks both halves again, of
+# a model small enough that anyone can train it and sample from it hundreds of times.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
-import pandas as pd
-from IPython.display import HTML, Markdown
-from s1lab import experiments, profiles
+# %% tags=["hide-input"]
+from IPython.display import HTML
+from s1lab import experiments
+from s1lab.analysis import claims, results
 from s1lab.audit import published
-from s1lab.evaluation import scaling_per_doubling, wilson
-from s1lab.evaluation.measure import difference, scores
+from s1lab.book.chapter import open_chapter
+from s1lab.evaluation import scaling_per_doubling
+from s1lab.evaluation.measure import difference
 from s1lab.figures.curves import BENCHMARKS, headline
-from s1lab.figures.display import show
 from s1lab.figures.interactive import interactive_curve
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
-benchmark = pipeline.profile.evaluation.benchmarks[0]
+chapter = open_chapter("introduction", PROFILE, SEED)
+pipeline, benchmark = chapter.pipeline, chapter.benchmark
+natural = experiments.natural(chapter.profile)
+conditions = experiments.curve(chapter.profile)
 points = pipeline.curve(benchmark)
-evaluation = pipeline.profile.evaluation
-n = points[0].accuracy.n
-Markdown(
-    f"{len(points)} conditions, each {n} held-out questions x "
-    f"{evaluation.samples} samples at "
-    f"temperature {evaluation.temperature:g}. No question appears in anything "
-    f"the model was "
-    "trained on."
-    + "".join(
-        f"\n\n**Missing:** {name}. {reason}"
-        for name, reason in sorted(pipeline.missing.items())
-    )
-)
 
 # %% [markdown]
-# ## Accuracy against thinking tokens
+# ## One puzzle
 #
-# On the left our model, on the right the points of the paper's Figure 1. Capped thinking and
-# thinking prolonged by "Wait" are different interventions, so they have different colours.
+# The task is *Countdown*: use each of three given numbers once, with `+ - * /`, to make a target.
+# Thinking is a list of tries, each judged `yes` or `no`. Here is one that the model has never seen,
+# with what it thought and what it answered:
 
 # %%
-capped = [p for p in points if p.kind != "wait"]
-waited = [p for p in points if p.kind == "wait"]
-natural = next(p for p in points if p.kind == "natural")
+kept = results.kept(pipeline, natural)
+puzzle, trace, verdict = sorted(kept, key=lambda k: k[1].thinking_tokens)[3]
+print(puzzle.question, "", trace.thinking[:1000].strip(), "", sep="\n")
+print(trace.answer[:200], "->", verdict.status)
 
+# %% [markdown]
+# So thinking is a resource in the plainest sense: more tries, more hits. The rest is the paper's
+# recipe, much smaller. A pool of puzzles is [curated](01_data_curation), a base model of
+# 0.8 million parameters is [fine-tuned](02_training) on the selected traces, and the
+# [decoder forces budgets](03_budget_forcing). The same cells run a 32B model under the `paper`
+# profile; [the pocket world](12_pocket_world) says what such a small one can and cannot show.
+#
+# ## Accuracy against thinking tokens
+#
+# Each point is one budget, measured on {glue:text}`introduction_questions` held-out questions with
+# {glue:text}`introduction_samples` answers each at temperature
+# {glue:text}`introduction_temperature`. On the left our model, on the right the points of the paper's
+# Figure 1. Capped thinking and thinking prolonged by "Wait" are different interventions, so they have
+# different colours.
 
-# %% tags=["hide-input"]
-first = capped[0]
-text = (
-    f"Our accuracy rises from {first.accuracy.percent()} percent at "
-    f"{first.thinking_tokens:.0f} thinking tokens to "
-    f"{natural.accuracy.percent()} percent at "
-    f"{natural.thinking_tokens:.0f}, where the model stops by itself. With "
-    f"Waits: "
-    + ", ".join(f"{p.waits} times {p.accuracy.percent()}" for p in waited)
-    + ". The paper's three benchmarks rise as well."
-)
-show(
-    headline(points, f"Ours: {benchmark}, n = {n} x {evaluation.samples}"),
-    "introduction-scaling",
-    alt=text,
-    caption="Accuracy against average thinking tokens, with 95% intervals. "
-    "Left: this profile. "
-    "Right: Figure 1 of the paper, read off its vector graphic.",
+# %%
+chapter.figure(
+    headline({f"Ours: {benchmark}": points}),
+    "scaling",
+    "Accuracy rises with the cap, then with one or two Waits, then falls.",
+    caption="Accuracy against average thinking tokens, with 95% intervals. Left: "
+    "this profile. Right: Figure 1 of the paper, read off its vector graphic.",
     runs=[p.run for p in points],
 )
 
+# %% tags=["remove-input"]
+asked, stopped = chapter.profile.evaluation, pipeline.point(natural)
+chapter.numbers(questions=stopped.accuracy.n, samples=asked.samples)
+chapter.number("temperature", f"{asked.temperature:g}")
+chapter.number("missing", ", ".join(pipeline.missing) or "nothing")
+
 # %% [markdown]
+# The same in numbers. *Cut short* is the share of traces whose thinking the decoder or the end of the
+# context ended; the minutes are those that all answers of the line took on two CPU cores.
+
+# %%
+chapter.table(results.line(pipeline, c) for c in conditions)
+
+# %% tags=["remove-input"]
+first, *_ = points
+rising = [p.accuracy.estimate for p in points if p.kind != "wait"]
+longer = difference(pipeline.run(natural), pipeline.run(conditions[0]))
+slope = chapter.ask(claims.slope, pipeline)
+chapter.numbers(first=first.accuracy, first_label=first.label)
+chapter.numbers(natural=stopped.accuracy)
+chapter.number("longer", longer, "points", says="higher")
+chapter.number(
+    "slope", slope and slope.interval, slope and slope.unit, says="higher"
+)
+chapter.says("steps", sorted(rising) == rising)
+
+# %% tags=["remove-input"]
+printed = published.published()["figure1"]["points"]
+slopes = {
+    b.split()[0]: scaling_per_doubling(*zip(*printed[b])) for b in BENCHMARKS
+}
+chapter.numbers(**slopes)
+
+# %% [markdown]
+# Missing from this profile: {glue:text}`introduction_missing`.
+#
+# Every step to a larger budget raises the accuracy{glue:text}`introduction_steps`, from
+# {glue:text}`introduction_first` under a cap of {glue:text}`introduction_first_label` to
+# {glue:text}`introduction_natural` where the model stops by itself: a gain of
+# {glue:text}`introduction_longer`. The paper sums up such a curve as *Scaling* (Equation 2), the
+# average slope over all pairs of points. Its numbers come out as points per **doubling** of thinking
+# tokens ([the audit](09_audit) shows how we know), so that is the unit here: capping gains
+# {glue:text}`introduction_slope`. The points of Figure 1 give {glue:text}`introduction_MATH500` on
+# MATH500, {glue:text}`introduction_GPQA` on GPQA Diamond and {glue:text}`introduction_AIME24` on
+# AIME24.
+#
+# **What to keep.** Most of the rise is made by *not cutting thinking off*. That says little about the
+# model and much about the cap: later work on s1 itself finds the same {cite}`wu2025simple`.
+#
 # ### Explore
 #
-# An average hides what it is made of. Below is our half of the figure again,
-# to be taken apart: choose a condition, and each cell is one question, filled
-# by how often it was answered correctly. Move along the curve and watch which
-# questions a larger budget adds, and which a Wait takes away.
+# An average hides what it is made of. Below is our half of the figure again, to be taken apart:
+# choose a condition, and each cell is one question, filled by how often it was answered correctly.
+# Move along the curve and watch which questions a larger budget adds, and which a Wait takes away.
 
 # %% tags=["hide-input"]
-conditions = experiments.curve(pipeline.profile, benchmark)
 HTML(
     interactive_curve(
         points,
         [pipeline.run(c).read_table("grades.csv") for c in conditions],
         pipeline.problems(benchmark),
         name="introduction-explore",
-        caption=f"Ours: {benchmark}, each of {n} questions sampled "
-        f"{evaluation.samples} times per condition, with 95% intervals.",
+        caption="Ours, question by question, with 95% intervals.",
     )
-)
-
-# %% [markdown]
-# The conditions as a table. *Cut short* is the share of traces whose thinking the decoder ended; *Waits
-# used* is how often a trace really tried to stop and was told to go on, which is less than allowed
-# where the context ran out first.
-
-# %%
-pd.DataFrame(
-    {
-        "condition": p.label,
-        "thinking tokens": round(p.thinking_tokens, 1),
-        "accuracy % [95% interval]": p.accuracy.percent(),
-        "cut short": f"{p.cut_short:.0%}",
-        "Waits used": round(p.waits_used, 2),
-    }
-    for p in points
-).set_index("condition")
-
-# %% [markdown]
-# ## Does it rise?
-#
-# The paper's summary of such a curve is *Scaling* (Equation 2): the average slope over all pairs of
-# points. Its numbers come out as accuracy points per **doubling** of thinking tokens (the audit
-# chapter shows how we know), so that is the unit here.
-
-# %%
-tokens = [p.thinking_tokens for p in capped]
-accuracies = [100 * p.accuracy.estimate for p in capped]
-ours = scaling_per_doubling(tokens, accuracies)
-figure_1 = published.published()["figure1"]["points"]
-theirs = {
-    name: scaling_per_doubling(*zip(*figure_1[name])) for name in BENCHMARKS
-}
-steps = [b > a for a, b in zip(accuracies, accuracies[1:])]
-Markdown(
-    f"Capping gains **{ours:.1f} points per doubling** here. From the points "
-    f"of Figure 1 the same "
-    "measure gives "
-    + ", ".join(f"{value:.1f} on {name}" for name, value in theirs.items())
-    + f". {sum(steps)} of our {len(steps)} steps to a larger budget raise the "
-    f"accuracy."
 )
 
 # %% [markdown]
 # ## Does "Wait" help?
 #
-# Each row compares a number of Waits with none, on the same questions: the difference in accuracy
-# and its 95% interval from a paired bootstrap over questions.
-
-# %%
-base_run = pipeline.run(experiments.natural(pipeline.profile, benchmark))
-wait_runs = {
-    condition.budget.num_ignore: pipeline.run(condition)
-    for condition in experiments.waits(pipeline.profile, benchmark)
-}
-before = scores(base_run)
-rows = []
-for p in waited:
-    run = wait_runs[p.waits]
-    gap, after = difference(run, base_run), scores(run)
-    verdict = (
-        "helps" if gap.low > 0 else "hurts" if gap.high < 0 else "cannot tell"
-    )
-    rows.append(
-        {
-            "Waits": p.waits,
-            "difference in points": gap.percent(),
-            "verdict": verdict,
-            "mended": f"{((before == 0) & (after == 1)).mean():.1%}",
-            "broken": f"{((before == 1) & (after == 0)).mean():.1%}",
-            "cut short": f"{p.cut_short:.0%}",
-        }
-    )
-pd.DataFrame(rows).set_index("Waits")
-
-# %% [markdown]
-# *Mended* is the share of generations that were wrong without a Wait and are
-# right with it, *broken* the other way round; the sampling noise of both is
-# the same up to the first Wait. *Cut short* says how many ran out of tokens
-# while they were still thinking.
+# :::{admonition} Before you look
+# :class: exercise
+# One Wait lets the model think about once more; eight let it think eight times more. If one Wait adds
+# some points, what do eight add: more, the same, or less? Write your guess down.
+# :::
 #
-# For the paper's own headline the same question has this answer:
+# Each row compares a number of Waits with none on the same questions: the difference in accuracy with
+# its 95% interval. *Mended* is the share of answers that were wrong without a Wait and are right with
+# it, *broken* the other way round. The sampling noise of both is the same up to the first Wait.
 
 # %%
-with_forcing, without = (
-    published.accuracy_of("Table 1", row, "AIME24")
-    for row in ("s1-32B", "s1 w/o BF")
-)
-forced = wilson(with_forcing.correct, with_forcing.n)
-plain = wilson(without.correct, without.n)
-Markdown(
-    f"{with_forcing.correct} of {with_forcing.n} with budget forcing is "
-    f"{forced.percent()}%, {without.correct} of {without.n} without is "
-    f"{plain.percent()}%. "
-    + (
-        "The intervals overlap: "
-        if forced.overlaps(plain)
-        else "The intervals are apart: "
-    )
-    + "on AIME24 alone one cannot tell whether Wait helped."
-)
+waited = results.by_waits(pipeline)
+chapter.table(waited)
 
-# %% [markdown]
-# ## What agrees, what does not, and why
-
-# %% tags=["hide-input"]
-rising = capped[0].accuracy.high < natural.accuracy.low
+# %% tags=["remove-input"]
+by = {row["Waits"]: row for row in waited}
+words = {1: "higher", 2: "higher", 8: "cannot tell"}
+for waits, says in words.items():
+    gain = by[waits]["against none (points)"] if waits in by else None
+    chapter.number(f"gain_{waits}", gain, "points", says=says)
 best = max(points, key=lambda p: p.accuracy.estimate)
-top = max(waited, key=lambda p: p.accuracy.estimate)
-most = max(waited, key=lambda p: p.waits)
-loss = difference(wait_runs[most.waits], wait_runs[top.waits])
-gaps = {row["Waits"]: row["verdict"] for row in rows}
-helps = [str(k) for k, verdict in gaps.items() if verdict == "helps"]
-hurts = [str(k) for k, verdict in gaps.items() if verdict == "hurts"]
-lines = [
-    "**Rises with the budget.** "
-    + (
-        "Yes: the smallest budget and the natural stop are far apart, well "
-        "outside their intervals."
-        if rising
-        else "Not shown: the intervals of the smallest budget and the natural "
-        "stop overlap."
-    ),
-    "**Wait extends it.** "
-    + (
-        f"Yes for {', '.join(helps)} Wait(s) in this world."
-        if helps
-        else "No number of Waits helps here beyond its interval."
-    )
-    + (
-        f" With {', '.join(hurts)} Waits accuracy falls: the table above says how much of "
-        "that is right answers broken, and how much is thinking that ran out of context."
-        if hurts
-        else ""
-    ),
-    "**More is not better.** "
-    + (
-        f"{most.waits} Waits are {loss.percent()} points against {top.label}: "
-        + ("the curve comes down again." if loss.high < 0 else "no clear fall.")
-    ),
-    f"**The best point** of the whole figure is *{best.label}* "
-    f"({best.accuracy.percent()}%, {best.thinking_tokens:.0f} thinking "
-    f"tokens).",
-]
-Markdown("\n".join(f"- {line}" for line in lines))
+chapter.number("best", best.accuracy)
+chapter.says("best_label", best.label, "Wait 2x")
+
+# %% tags=["remove-input"]
+most = waited[-1] if waited else {}
+chapter.numbers(
+    "%", mended=most.get("mended (%)"), broken=most.get("broken (%)")
+)
+chapter.number("cut", points[-1].cut_short, "%")
+chapter.number("last", results.last_step(pipeline), "points", says="lower")
+
+# %% tags=["remove-input"]
+forced = published.accuracy_of("Table 1", "s1-32B", "AIME24")
+plain = published.accuracy_of("Table 1", "s1 w/o BF", "AIME24")
+chapter.numbers(forced=forced.interval, plain=plain.interval)
+chapter.numbers(forced_n=forced.correct, plain_n=plain.correct)
+chapter.says("overlap", forced.interval.overlaps(plain.interval))
 
 # %% [markdown]
+# One Wait is worth {glue:text}`introduction_gain_1`, two are worth {glue:text}`introduction_gain_2`, and
+# that is the best point of the whole curve,
+# {glue:text}`introduction_best`{glue:text}`introduction_best_label`.
+#
+# :::{admonition} And eight?
+# :class: dropdown
+# Eight Waits against none: {glue:text}`introduction_gain_8`. They still mend
+# {glue:text}`introduction_mended` of all answers, as many as two do, but they break
+# {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up
+# right answers, and {glue:text}`introduction_cut` of the traces run out of room while they are still
+# thinking. Against four Waits, eight are worth {glue:text}`introduction_last`. You can try it on a
+# single puzzle, with the model in the page of [budget forcing](03_budget_forcing).
+# :::
+#
+# For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n`
+# of 30 with budget forcing is {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of
+# 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24 alone
+# cannot tell whether Wait helped.
+#
+# **What to keep.** A Wait is not more thinking, it is a second look. Second looks mend and break, and
+# the sum of the two is what a benchmark sees.
+#
+# ## What agrees, what does not, and why
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - **Accuracy rises with the budget**, by {glue:text}`introduction_longer` from the smallest cap to
+#   the natural end, and per doubling about as steeply as the paper's.
+# - **Wait extends the curve**: two Waits are worth
+#   {glue:text}`introduction_gain_2`.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - **More is not better.** The most Waits against half as many: {glue:text}`introduction_last`. The paper's Figure 4a flattens out at six Waits; its released logs
+#   ([results](04_results)) come back to where they began at eight.
+# :::
+#
 # Two things make the pocket world kinder to the claim than AIME is. Its teacher slips now and then
 # and repairs the slip after a "Wait", so the model has *learned* what the word is for. And each try
 # costs the same, so tokens really are tries. What can be compared is the shape: a steep rise while
 # thinking is cut, which is the larger part of the curve, and then whatever Waits add beyond the
-# natural end. Later work on s1 itself finds that the rise comes mostly from capping
-# {cite}`wu2025simple`, and that accuracy rises and then falls with thinking length
-# {cite}`ghosal2025thinking`.
+# natural end. That accuracy rises and then falls with thinking length has been found on large models
+# too {cite}`ghosal2025thinking`.

@@ -1,19 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Data curation: from 59K to 1K
 #
-# *Section 2 of the paper, Appendices C.1 to C.5, and the selection part of Table 2.*
+# *Section 2 of the paper, Appendices C.1 to C.5, and the selection part of Table 2. You need the
+# puzzle of the [introduction](00_introduction).*
 #
 # Sixteen sources give 59,029 questions. Each gets a reasoning trace from a teacher, is tried by two
 # smaller models, and is classified into a subject. Then three criteria, in this order, leave 1,000:
@@ -26,33 +15,32 @@
 # 59,029; chosen by any one of the three criteria, they do not (Table 2).
 # :::
 #
-# This page is about the choosing: what goes in, what is dropped and why, what comes out. Whether it
-# matters for accuracy is another question, which this book does not answer yet. Here every stage runs on the *pocket
-# pool*, which is a tenth of the paper's in size and dirty in the same ways; the code is the same
-# that selects from the paper's own sources.
+# :::{admonition} What comes out here
+# :class: differs
+# The choosing can be repeated, and this page does it stage by stage. The published thousand cannot be
+# chosen again by anyone: the draw is random and its seed was not kept. Whether the choice matters for
+# accuracy is measured in [data ablations](05_data_ablations): only in part.
+# :::
+#
+# Here every stage runs on the *pocket pool*, which is a tenth of the paper's in size and dirty in the
+# same ways; the code is the same that selects from the paper's own sources.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
-import pandas as pd
-from s1core import selection
-from s1lab import profiles
-from s1lab.audit.published import published as published_numbers
-from s1lab.data.audit import beside_paper, load_audit
-from s1lab.data.baselines import BASELINES
-from s1lab.data.sources import POOL, table7_name
-from s1lab.figures.display import show
-from s1lab.figures.forests import funnel as funnel_figure
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
+from s1lab.analysis import training
+from s1lab.audit.published import published
+from s1lab.book.chapter import open_chapter
+from s1lab.data.audit import load_audit
+from s1lab.figures.forests import funnel
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
-curated = pipeline.curated  # whose pool is curated here from its raw state
+chapter = open_chapter("curation", PROFILE, SEED)
+curation = training.Curation(chapter.pipeline)
+audit, released = load_audit(), published()["grading_of_traces"]
+trained = chapter.pipeline.examples()
 
 # %% [markdown]
 # ## What goes in
@@ -61,17 +49,8 @@ curated = pipeline.curated  # whose pool is curated here from its raw state
 # to fetch them again: the repository, the commit, the licence. Where no commit could be verified
 # the column says so, and a load reads `main` and reports the commit it found.
 
-# %%
-pd.DataFrame(
-    {
-        "source": s.name,
-        "questions": f"{s.rows:,}",
-        "repository": s.hub_id,
-        "commit": s.revision[:10] or "not verified",
-        "licence": s.licence or "none stated",
-    }
-    for s in POOL
-).set_index("source")
+# %% tags=["hide-output"]
+chapter.table(training.sources())
 
 # %% [markdown]
 # The pocket pool has one kind of question, a Countdown puzzle, and its dirt is put there on
@@ -80,19 +59,11 @@ pd.DataFrame(
 # its trace and the annotations that selection works on.
 
 # %%
-candidates, evaluation, config = curated.curation()
-one = candidates[0]
-print(one.question)
-print(one.example.trace.thinking)
-print(one.example.trace.attempt)
-
-# %%
-print(f"domain {one.domain}, {one.thinking_tokens} thinking tokens")
-print(f"trace correct: {one.trace_correct}")
-print(
-    f"solved by the small model: {one.small_correct}, by the large one: "
-    f"{one.large_correct}"
-)
+one = curation.candidates[0]
+trace = one.example.trace
+print(one.question, trace.thinking, trace.attempt, sep="\n")
+print("subject:", one.domain, "| correct:", one.trace_correct)
+print("small solves it:", one.small_correct, "| large:", one.large_correct)
 
 # %% [markdown]
 # ## The funnel
@@ -102,68 +73,46 @@ print(
 # 59,029.
 
 # %%
-run = curated.selection()
-funnel = selection.Funnel.from_json(run.read_json("funnel.json"))
-rows = [
-    row
-    for row in beside_paper(funnel)
-    if row["stage"] != "pre-selected" or funnel.preselected
-]
-text = ", ".join(f"{row['stage']} {row['kept']:,}" for row in rows)
-show(
-    funnel_figure(rows),
-    "curation-funnel",
-    alt=f"Bars of the questions left after each stage: {text}.",
-    caption="What each stage of selection leaves of the pool. Hollow: the "
-    "paper's share.",
-    runs=[run],
+chapter.figure(
+    funnel(curation.stages()),
+    "funnel",
+    "Bars of the questions left after each stage.",
+    caption="What each stage of selection leaves of the pool.",
+    runs=[curation.run],
 )
 
 # %% [markdown]
 # Why a stage dropped what it dropped:
 
 # %%
-pd.DataFrame(
-    {"stage": stage.name, "reason": reason, "questions": count}
-    for stage in funnel.stages
-    for reason, count in stage.reasons.items()
-).set_index("stage")
+chapter.table(curation.reasons())
 
 # %% [markdown]
+# **What to keep.** Difficulty is the stage that decides. Quality costs a tenth of the pool, here as in
+# the paper; asking that two models fail costs more than half of the rest.
+#
 # ## Decontamination
 #
 # The paper drops a question that shares eight words in a row with MATH500, GPQA Diamond or AIME24.
 # The pocket questions have fewer than eight words and are all alike, so they are compared as a
-# whole, with their numbers sorted: `Use 8 3 7 to make 29` is a copy of `Use 3 7 8 to make 29`.
+# whole, with their numbers sorted:
 
 # %%
-clean, dropped = selection.decontaminate(candidates, evaluation)
-for copy in dropped[:3]:
-    print(f"{copy.candidate.question}   ->   {copy.detail}")
+chapter.table(curation.copies[:3])
 
 # %% [markdown]
 # Eight shared words are a blunt instrument. On the published s1K itself, whose questions (without
 # GPQA's) were compared with the benchmarks once more, they find mostly turns of phrase:
 
 # %%
-audit = load_audit()
-published = audit["published"]
-pd.DataFrame(
-    {
-        "benchmark": name,
-        "questions sharing 8 words": found["questions"],
-        "of these from AIME 1983-2021": found["by_source"]["AIME 1983-2021"],
-        "most common": found["most_common"][0][0],
-    }
-    for name, found in published["shared_8_grams"].items()
-).set_index("benchmark")
+chapter.table(training.shared_8_grams())
 
-# %%
-copies = pd.DataFrame(published["near_duplicates"])
-letter = (copies["key"] == copies["benchmark_key"]).sum()
-print("at least half the same:", copies["benchmark"].value_counts().to_dict())
-print(f"the same to the letter: {letter}")
-print(f"worth at most {100 * len(copies) / 500:.1f} points on MATH500")
+# %% tags=["remove-input"]
+near = audit["published"]["near_duplicates"]
+letter = [copy for copy in near if copy["key"] == copy["benchmark_key"]]
+chapter.numbers(near=len(near), letter=len(letter))
+chapter.number("worth", len(near) / 500, "%")
+chapter.says("near_in", {copy["benchmark"] for copy in near}, {"MATH500"})
 
 # %% [markdown]
 # :::{admonition} Where we differ
@@ -171,21 +120,19 @@ print(f"worth at most {100 * len(copies) / 500:.1f} points on MATH500")
 # Section 2.1 says the data are decontaminated against MATH500, GPQA Diamond and AIME24 by 8-grams.
 # The published s1K does hold questions that share 8-grams with MATH500 and AIME24. Nearly all of
 # them are old AIME questions, which in the official code join the pool by a script of their own,
-# after decontamination, and share no more than a phrase. The few real copies, counted above by the
-# similarity of whole questions, weigh little among 500.
+# after decontamination, and share no more than a phrase. Compared as whole questions,
+# {glue:text}`curation_near` are at least half the same as one of
+# MATH500{glue:text}`curation_near_in`, {glue:text}`curation_letter` to the letter: worth at most
+# {glue:text}`curation_worth` of that benchmark.
 # :::
 #
 # ## Difficulty
 #
 # A question stays only if neither the small nor the large base model answers it correctly: the
-# upper left cell below.
+# upper left cell.
 
 # %%
-checked, _, _ = selection.curate(candidates, evaluation, config)
-pd.crosstab(
-    pd.Series([c.small_correct for c in checked], name="small model solves it"),
-    pd.Series([c.large_correct for c in checked], name="large model solves it"),
-)
+chapter.table(curation.solved())
 
 # %% [markdown]
 # ## Diversity: Algorithm 1
@@ -193,111 +140,74 @@ pd.crosstab(
 # From what is left, a subject is drawn uniformly, and from that subject a question with weight
 # $2^{-r}$, where $r = 0$ is the longest trace, $r = 1$ the next, and so on. A subject with few
 # questions is drawn as often as one with many, and within a subject long traces come first.
+#
+# :::{admonition} Before you look
+# :class: exercise
+# Subjects are drawn evenly, and nothing was asked of length. Will the selected traces be shorter than
+# the hard ones they are drawn from, as long, or longer?
+# :::
 
-# %%
-hard, _ = selection.difficulty(checked)
-chosen, _ = selection.diversify(
-    hard, config.diversity, np.random.default_rng([SEED, 1000])
-)
-assert [c.key for c in chosen] == [e.key for e in curated.examples()]
-counts = {"hard questions": hard, "selected": chosen}
-domains = pd.DataFrame(
-    {
-        name: pd.Series([c.domain for c in group]).value_counts()
-        for name, group in counts.items()
-    }
-)
-domains.fillna(0).astype(int).sort_values(
-    ["hard questions"], ascending=False, kind="stable"
-)
+# %% tags=["hide-output"]
+chapter.table(curation.subjects())
 
-# %%
-pd.DataFrame(
-    {
-        name: np.percentile([c.thinking_tokens for c in group], [10, 50, 90])
-        .round()
-        .astype(int)
-        for name, group in counts.items()
-    },
-    index=[
-        "10% are shorter than",
-        "half are shorter than",
-        "90% are shorter than",
-    ],
-)
+# %% tags=["remove-input"]
+_, middle_hard, _ = training.tokens(curation.hard)
+_, middle_chosen, _ = training.tokens(curation.chosen)
+chapter.numbers(hard=middle_hard, chosen=middle_chosen)
+chapter.says("longer", middle_chosen > middle_hard)
 
 # %% [markdown]
+# :::{admonition} The answer
+# :class: dropdown
+# Longer{glue:text}`curation_longer`: half of the hard traces have more than
+# {glue:text}`curation_hard` tokens, half of the selected more than {glue:text}`curation_chosen`. The
+# weights do it: the longest trace of a subject is drawn with probability one half. What the paper
+# calls diversity is to a good part a choice of length.
+# :::
+#
 # ### Two versions of the algorithm
 #
 # The paper prints one algorithm, and the notebook that made the data ran another. Both are in the
 # package (`variant="paper"` and `variant="notebook"`).
-#
-# | | paper, Section 2.2 and Algorithm 1 | official notebook |
-# |---|---|---|
-# | after the formatting stage | 51,581 | 51,607 |
-# | after the difficulty stage | 24,496 | 24,517 |
-# | pre-selected (see below) | 384 | 393 |
-# | domains | drawn uniformly to the end | weighted from 700 questions on |
-# | subjects | 50 in the text, 51 in Table 6 | 51 |
-# | seed | not stated | none |
-#
+
+# %%
+chapter.table(training.versions())
+
+# %% [markdown]
 # Pre-selected are AIME and GPQA questions with a correct trace, and MATH questions with a correct
 # trace of more than 5,600 tokens. From its 700th question on, the notebook draws a subject as often
 # as it occurs among the AIME questions, plus half as many from GPQA.
 #
 # Since the draw is random and its seed was not kept, nobody can select the published thousand
 # again, its authors included: the 1,000 questions printed in their notebook are not the 1,000
-# released.
+# released. How much should two runs of the same algorithm overlap? On the pocket pool one can simply
+# draw again with other seeds.
 
 # %%
-print(
-    f"{audit['shared_by_both']} of 1,000 in both, a Jaccard overlap of "
-    f"{audit['jaccard']:.2f}"
-)
+overlaps = curation.overlaps()
+print("two draws here, on average", round(float(np.mean(overlaps)), 2))
+
+# %% tags=["remove-input"]
+chapter.number("jaccard", audit["jaccard"], digits=2)
+chapter.number("shared", audit["shared_by_both"])
+chapter.number("overlap", float(np.mean(overlaps)), digits=2)
 
 # %% [markdown]
-# How much should two runs of the same algorithm overlap? On the pocket pool one can simply draw
-# again with other seeds. (The pool is small for its target and small subjects are taken whole, so
-# the overlap is larger than it would be among 24,496 questions.)
-
-# %%
-draws = [
-    {
-        c.key
-        for c in selection.diversify(
-            hard, config.diversity, np.random.default_rng(seed)
-        )[0]
-    }
-    for seed in range(6)
-]
-overlaps = [
-    selection.jaccard(a, b) for i, a in enumerate(draws) for b in draws[:i]
-]
-print(f"Jaccard overlap of two draws: {np.mean(overlaps):.2f}")
-print(f"lowest {min(overlaps):.2f}, highest {max(overlaps):.2f}")
-
-# %% [markdown]
+# The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap
+# of {glue:text}`curation_jaccard`; two draws here {glue:text}`curation_overlap`. (The pocket pool is
+# small for its target and small subjects are taken whole, so the overlap is larger than it would be
+# among 24,496 questions.)
+#
+# **What to keep.** "The s1K" is one draw of many. Every number that hangs on these thousand questions
+# carries the luck of that draw, which no interval over test questions shows.
+#
 # ## The set that is trained on
 #
 # What the fine-tuning of this profile reads, by source: the selection above, or s1K as it was
 # released, beside the number of questions that the paper's pool has from there (Table 7).
 
 # %%
-trained = pipeline.examples()
-sources = pd.Series([table7_name(e.problem.source) for e in trained])
-pool_rows = {s.name: f"{s.rows:,}" for s in POOL}
-by_source = sources.value_counts(sort=False).sort_index().rename("trained on")
-table = by_source.to_frame()
-table.insert(
-    0, "in the paper's pool", [pool_rows.get(name, "-") for name in table.index]
-)
-table.rename_axis("source")
-
-# %%
-words = [len(e.trace.thinking.split()) for e in trained]
-print(f"{len(trained):,} examples")
-print(f"words per thinking trace: {np.median(words):.0f} in the middle,")
-print(f"{min(words):,} at least, {max(words):,} at most")
+chapter.table(training.by_source(trained))
 
 # %% [markdown]
 # ## The other choices of Table 2
@@ -306,40 +216,31 @@ print(f"{min(words):,} at least, {max(words):,} at most")
 # thousand spread over subjects, the thousand with the longest traces; and all of the pool.
 
 # %%
-unsolved = {c.key for c in hard}
-picks = {"s1 (all three criteria)": chosen} | {
-    name: pick(
-        checked, config.diversity.target, np.random.default_rng([SEED, 1000])
-    )
-    for name, pick in BASELINES.items()
-}
-pd.DataFrame(
-    {
-        "selection": name,
-        "questions": f"{len(group):,}",
-        "subjects": len({c.domain for c in group}),
-        "mean thinking tokens": round(
-            float(np.mean([c.thinking_tokens for c in group]))
-        ),
-        "unsolved by both models": f"{np.mean([c.key in unsolved for c in group]):.0%}",
-        "correct traces": f"{np.mean([c.trace_correct for c in group]):.0%}",
-    }
-    for name, group in picks.items()
-).set_index("selection")
+chapter.table(curation.choices())
+
+# %% tags=["remove-input"]
+for name, short in (("s1K", "old"), ("s1K-1.1", "new")):
+    judged = released[name]
+    chapter.number(short, judged["correct"])
+    chapter.number(f"{short}_of", sum(judged.values()))
 
 # %% [markdown]
 # Correct traces are worth a look: the paper does not ask for them. The authors judged those of s1K
-# and s1K-1.1 later:
-
-# %%
-for name in ("s1K", "s1K-1.1"):
-    judged = published_numbers()["grading_of_traces"][name]
-    print(
-        f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are "
-        f"correct"
-    )
-
-# %% [markdown]
+# and s1K-1.1 later: {glue:text}`curation_old` of {glue:text}`curation_old_of` and
+# {glue:text}`curation_new` of {glue:text}`curation_new_of` are right. A model can learn how to think
+# from traces that end in a wrong answer.
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - **The funnel** has the paper's shape: quality takes little, difficulty most.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - **Diversity** favours length as much as variety, and the published draw cannot be repeated.
+# - **Decontamination** left questions in s1K that its own rule would have dropped.
+# :::
+#
 # To do the same on the paper's sources, give a folder of data files or let the loaders go to the
 # Hub; the annotations (traces, grades, subjects) come from any OpenAI-compatible endpoint, priced
 # before anything is asked. `python -m s1core.cli --help` lists the commands.

@@ -1,20 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
-# %% [markdown]
 # %% [markdown]
 # # Training: a thousand examples
 #
-# *Section 4.1 and Appendix D of the paper.*
+# *Section 2.3, Section 4.1 and Appendix D of the paper. You need to know what fine-tuning is; the
+# examples come from [data curation](01_data_curation).*
 #
 # What turns an instruction-tuned model into a reasoning model here is a short supervised
 # fine-tuning: 1,000 questions, each with a trace that thinks before it answers, five times over.
@@ -27,218 +15,167 @@
 # of 32 billion parameters.
 # :::
 #
-# This page shows what an example looks like to the model, the loss curve, and what the training
-# cost in tokens and arithmetic.
+# :::{admonition} What comes out here
+# :class: agrees
+# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on
+# {glue:text}`training_hardware`. Enough is another matter: the [results](04_results) say what the
+# checkpoint can do, and [data ablations](05_data_ablations) that more examples make a better one.
+# :::
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
-import textwrap
-
-import pandas as pd
-from IPython.display import Markdown
+# %% tags=["hide-input"]
+import numpy as np
 from s1core import templates
 from s1core.checkpoints import load_tokenizer
 from s1core.sft import SFTConfig, encode
-from s1lab import profiles
-from s1lab.audit import published
-from s1lab.figures.display import show
+from s1lab.analysis import training
+from s1lab.analysis.subsets import training_flops
+from s1lab.book.chapter import open_chapter
 from s1lab.figures.runs import loss_curve
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
+chapter = open_chapter("training", PROFILE, SEED)
+pipeline = chapter.pipeline
+config = SFTConfig(**pipeline.profile.sft, seed=pipeline.profile.seed)
+tokenizer = load_tokenizer(pipeline.profile.model)
+examples = pipeline.examples()
 run = pipeline.checkpoint()
-log = run.read_records("log.jsonl")
 summary = run.summary()
 
 # %% [markdown]
 # ## The recipe
 #
-# Settings in which the profile keeps to the paper are the same number twice. A small model learns
-# at a larger rate, and its traces are shorter; everything else is the recipe of Appendix D.
+# A small model learns at a larger rate, and its traces are shorter; everything else is the recipe of
+# Appendix D.
 
 # %%
-paper, ours = SFTConfig(), SFTConfig(**pipeline.profile.sft, seed=SEED)
-settings = {
-    "base model": (
-        published.published()["training"]["base"],
-        pipeline.profile.model,
-    ),
-    "examples": ("1,000", f"{summary['examples']:,}"),
-    "optimizer steps": (
-        published.published()["training"]["steps"],
-        summary["steps"],
-    ),
-}
-for name in (
-    "epochs",
-    "batch_size",
-    "lr",
-    "warmup_ratio",
-    "betas",
-    "weight_decay",
-    "max_seq_len",
-):
-    settings[name.replace("_", " ")] = (
-        getattr(paper, name),
-        getattr(ours, name),
-    )
-pd.DataFrame(
-    {"setting": name, "paper": str(a), "here": str(b)}
-    for name, (a, b) in settings.items()
-).set_index("setting")
+recipe = training.recipe(pipeline)
+chapter.table(recipe)
+
+# %% tags=["remove-input"]
+differs = [row["setting"] for row in recipe if row["the same"] == "no"]
+chapter.says("differs", differs, ["base model", "lr", "max seq len"])
 
 # %% [markdown]
+# Three lines differ: the model, its learning rate and the longest
+# sequence{glue:text}`training_differs`. The number of steps is the paper's to the step.
+#
 # ## What the model sees
 #
 # One example, token by token. Only the tokens in brackets are supervised: their labels are
-# the tokens themselves, all others have the label -100 and count for nothing.
+# the tokens themselves, all others have the label −100 and count for nothing.
 
 # %%
-examples = pipeline.examples()
-tokenizer = load_tokenizer(pipeline.profile.model)
 shortest = min(examples, key=lambda e: len(e.trace.thinking))
-(encoded,) = encode(
-    [shortest], tokenizer, ours.template, ours.max_seq_len
-).examples
-pieces = []
-for token, label in zip(encoded.token_ids, encoded.labels):
-    piece = tokenizer.decode([int(token)]).replace("\n", "\\n")
-    pieces.append(piece if label == -100 else f"[{piece}]")
-print(textwrap.fill(" ".join(pieces), 78, break_on_hyphens=False))
+print(training.marked(shortest, tokenizer, config))
 
 # %% [markdown]
-# The delimiters are the same ids that budget forcing uses later, and come from
-# the same place in the code:
+# :::{admonition} Before you go on
+# :class: exercise
+# The question is left out of the loss, the delimiters are not. What would the model never learn to
+# do by itself if the answer delimiter carried the label −100?
+# :::
+#
+# The delimiters are the same ids that budget forcing uses later, and come from the same place in the
+# code:
 
 # %%
-delimiters = templates.resolve(ours.template, tokenizer)
-print(
-    "think ",
-    delimiters.think_start_ids,
-    [tokenizer.decode([i]) for i in delimiters.think_start_ids],
-)
-print(
-    "answer",
-    delimiters.think_end_ids,
-    [tokenizer.decode([i]) for i in delimiters.think_end_ids],
-)
+found = templates.resolve(config.template, tokenizer)
+print("think ", found.think_start_ids, tokenizer.decode(found.think_start_ids))
+print("answer", found.think_end_ids, tokenizer.decode(found.think_end_ids))
+
+# %% [markdown]
+# :::{admonition} The answer
+# :class: dropdown
+# To stop. The answer delimiter is how a model says that it has thought enough; a token that is never
+# supervised is never written on purpose, and every trace would run until something cuts it. It is also
+# the token that the decoder watches for, so there would be nothing to replace by "Wait". (In the
+# [page's model](03_budget_forcing) you can see how probable it is at every step.)
+# :::
+#
+# How long the traces are, in thinking tokens:
 
 # %%
-lengths = pd.Series(
-    [len(tokenizer(e.trace.thinking).input_ids) for e in examples]
-)
-lengths.describe(percentiles=[0.1, 0.5, 0.9, 0.99]).round(0).astype(
-    int
-).to_frame("thinking tokens")
+lengths = [len(tokenizer(e.trace.thinking).input_ids) for e in examples]
+quantiles = (0, 10, 50, 90, 99, 100)
+at = np.percentile(lengths, quantiles).round().astype(int)
+chapter.table([{"percentile": q, "tokens": n} for q, n in zip(quantiles, at)])
+
+# %% tags=["remove-input"]
+encoded = encode(examples, tokenizer, config.template, config.max_seq_len)
+chapter.numbers(cut=encoded.truncated, examples=len(examples))
+chapter.says("none_cut", encoded.truncated, 0)
 
 # %% [markdown]
 # Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work.
 # Examples are packed into rows instead; attention and positions stay inside each example, and the
 # loss is divided by the number of supervised tokens of the whole batch, so packing changes the speed
-# and nothing else.
-
-# %%
-Markdown(f"Encoding reports: *{summary['encoding']}*")
-
-# %% [markdown]
+# and nothing else. Of the {glue:text}`training_examples` examples {glue:text}`training_cut` are cut at
+# the longest sequence; [sequence length](07_sequence_length) asks what happens if many are.
+#
+# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. What is special is in the
+# examples, and in two delimiters.
+#
 # ## The loss
 
 # %%
-start = sum(row["loss"] for row in log[:5]) / 5
-end = sum(row["loss"] for row in log[-5:]) / 5
-show(
-    loss_curve(
-        log, title=f"{pipeline.profile.model}, {summary['examples']:,} examples"
-    ),
-    "training-loss",
-    alt=f"The loss per supervised token falls from {start:.2f} in the first "
-    f"five steps to "
-    f"{end:.2f} in the last five of {len(log)}; the learning rate warms up, "
-    f"then falls to zero.",
-    caption="Loss per supervised token and learning rate. Dotted: ends of "
-    "epochs.",
+chapter.figure(
+    loss_curve(run.read_records("log.jsonl"), title=pipeline.profile.model),
+    "loss",
+    "The loss falls steeply, then slowly; the rate warms up, then falls to zero.",
+    caption="Loss per supervised token, and learning rate; lines end epochs.",
     runs=[run],
 )
 
+# %% tags=["remove-input"]
+losses = [row["loss"] for row in run.read_records("log.jsonl")]
+chapter.number("start", float(np.mean(losses[:5])), digits=2)
+chapter.number("end", float(np.mean(losses[-5:])), digits=2)
+
 # %% [markdown]
-# A loss of zero is out of reach, and should be: which try comes next is a matter of taste, and the
-# teacher's order is random. What fine-tuning teaches is the format, when to stop, and to look again
-# after "Wait".
+# From {glue:text}`training_start` in the first five steps to {glue:text}`training_end` in the last
+# five. A loss of zero is out of reach, and should be: which try comes next is a matter of taste, and
+# the teacher's order is random. What fine-tuning teaches is the format, when to stop, and to look
+# again after "Wait".
 #
 # ## What it cost
 #
-# A training step takes about six floating-point operations per parameter and
-# token: two in the forward pass, four in the backward pass; attention comes on
-# top. The paper does not say how many operations it took. From the token
-# counts of its Table 6 they can be worked out, and with them what share of the
-# chips' peak was used.
+# A training step takes about six floating-point operations per parameter and token: two in the
+# forward pass, four in the backward pass; attention comes on top. The paper does not say how many
+# operations it took. From the token counts of its Table 6 they can be worked out, and with them what
+# share of the chips' peak was used. Ours are counted by the same formula.
 
 # %%
-from s1lab.planning.sft_plan import paper_arithmetic
+chapter.table(training.cost(pipeline))
 
-worked = [row for row in paper_arithmetic() if row.unit != "$"]
-pd.DataFrame(
-    {
-        "the paper's training": row.what,
-        "comes to": f"{row.value:.3g} {row.unit}",
-        "from": row.source,
-    }
-    for row in worked
-).set_index("the paper's training")
+# %% tags=["remove-input"]
+ratio = training.paper_flops() / training_flops(pipeline)
+chapter.number("ratio", ratio / 1e6, digits=0)
+chapter.number("minutes", run.minutes, "minutes")
+chapter.number("hardware", pipeline.profile.hardware)
 
 # %% [markdown]
-# And ours, by the same formula:
-
-# %%
-from s1core.checkpoints import locate
-from s1lab.planning.shapes import ModelShape
-
-shape = ModelShape.of(locate(pipeline.profile.model))
-encoded = encode(examples, tokenizer, ours.template, ours.max_seq_len)
-flops = shape.train_flops(encoded.lengths) * ours.epochs
-paper_flops = next(row.value for row in worked if row.unit == "FLOP")
-pd.Series(
-    {
-        "parameters": f"{shape.parameters:,}",
-        "optimizer steps": f"{summary['steps']:,}",
-        "tokens": f"{summary['tokens']:,}",
-        "supervised tokens": f"{summary['supervised_tokens']:,}",
-        "floating-point operations": f"{flops:.2g}",
-        "the paper's, times ours": f"{paper_flops / flops:,.0f}",
-        "hardware": pipeline.profile.hardware,
-    }
-).to_frame("here")
-
-# %% [markdown]
-# How long our run took depends on the machine, so it is not part of this page's text: the stamp
-# under the figure says where and for how long.
+# The paper's training took {glue:text}`training_ratio` million times the arithmetic of ours. What
+# either costs in money, and what the whole pool would have cost, is in
+# [data ablations](05_data_ablations).
+#
+# **What to keep.** A training run of this kind is the cheap part. The traces that it learns from were
+# written by a larger model, and the questions chosen by two others.
 #
 # ## What agrees, what does not, and why
-
-# %% tags=["hide-input"]
-same = [name for name, (a, b) in settings.items() if str(a) == str(b)]
-other = [name for name, (a, b) in settings.items() if str(a) != str(b)]
-reasons = []
-if ours.lr > paper.lr:
-    reasons.append("A smaller model learns at a larger rate.")
-if ours.max_seq_len < paper.max_seq_len:
-    reasons.append("Shorter traces need a shorter sequence.")
-reasons.append(
-    f"{encoded.truncated or 'No'} of the {len(encoded.examples):,} examples "
-    "are cut."
-)
-Markdown(
-    f"- **The same as the paper:** {', '.join(same)}.\n"
-    f"- **Different:** {', '.join(other)}. {' '.join(reasons)}\n"
-    f"- **The claim** that a thousand examples are enough is about what comes "
-    f"after: the "
-    "introduction shows what this checkpoint does with its thinking. That it "
-    "is cheap holds here "
-    "by construction."
-)
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - **The recipe** is the paper's but for model, learning rate and sequence length; no example is cut
+#   by the latter{glue:text}`training_none_cut`.
+# - **It is cheap**: {glue:text}`training_minutes` on {glue:text}`training_hardware`, which proves
+#   little, since the model is small by construction.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - **That a thousand are enough** cannot be seen on a loss curve. Judged by what comes after, it
+#   does not hold here: the whole pool trains the better model ([results](04_results)).
+# :::

@@ -1,20 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
-# %% [markdown]
 # %% [markdown]
 # # Budget forcing: the mechanism
 #
-# *Section 3.1 of the paper, Figure 3.*
+# *Section 3.1 of the paper, Figure 3. You need the [introduction](00_introduction), and no code to
+# follow along: the machine is taken apart in plain steps.*
 #
 # A reasoning model writes its thinking, then an end-of-thinking delimiter, then its answer. Budget
 # forcing is a decoder that watches for that delimiter and decides what happens:
@@ -31,29 +19,45 @@
 # own mistake (Figure 3).
 # :::
 #
-# Three loops in the official code implement it, and they disagree. Here it is one state machine over
-# token ids, which every engine steps; this page takes it apart.
+# :::{admonition} What comes out here
+# :class: agrees
+# Both hold. Of {glue:text}`forcing_generations` capped generations {glue:text}`forcing_within` keep
+# their budget, which is a property of the decoder and no discovery about the model. And a Wait that
+# mends a mistake can be watched below, in {glue:text}`forcing_mended` of
+# {glue:text}`forcing_pairs` traces.
+# :::
+#
+# Three loops in the official code implement it, and they disagree
+# (`s1lab.official.loops` restates each). Here it is one state machine over token ids, which every
+# engine steps; this page takes it apart.
+
+# %% [markdown]
+# ## Be the decoder
+#
+# The model of the laptop profile, 0.8 million parameters, runs in this page. It thinks aloud about a
+# number puzzle; when it wants to stop, you decide. The first puzzle was picked because one Wait mends
+# it: take others, and see how often that happens, and how often a Wait spoils a right answer.
+#
+# ```{raw} html
+# :file: ../decoder.html
+# ```
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
-import pandas as pd
-from IPython.display import HTML, Markdown
+# %% tags=["hide-input"]
+from IPython.display import HTML
 from s1core import templates
 from s1core.checkpoints import load_tokenizer
 from s1core.forcing import Budget, Machine
 from s1core.forcing.budget import rules
-from s1core.records import Generation, from_dict
-from s1lab import experiments, profiles
-from s1lab.evaluation import control
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
+from s1lab.analysis import results
+from s1lab.book.chapter import open_chapter
+from s1lab.figures.trace import trace_html
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
+chapter = open_chapter("forcing", PROFILE, SEED)
+pipeline = chapter.pipeline
 tokenizer = load_tokenizer(pipeline.profile.model)
 template = pipeline.profile.template
 delimiters = templates.resolve(template, tokenizer)
@@ -64,8 +68,8 @@ delimiters = templates.resolve(template, tokenizer)
 # The prompt is the chat template, then the think delimiter. From here on, the machine counts.
 
 # %%
-question = pipeline.problems(pipeline.profile.evaluation.benchmarks[0])[0]
-prompt = templates.prompt_ids(template, tokenizer, question.question)
+question = pipeline.problems(chapter.benchmark)[0].question
+prompt = templates.prompt_ids(template, tokenizer, question)
 print(tokenizer.decode(prompt))
 
 # %% [markdown]
@@ -76,43 +80,59 @@ print(tokenizer.decode(prompt))
 
 # %%
 budget = Budget(max_thinking=16, num_ignore=1, max_answer=16)
-machine = Machine(
-    rules(budget, delimiters, tokenizer), prompt, context_length=1024
-)
-machine.start()
+limits = rules(budget, delimiters, tokenizer)
+machine = Machine(limits, prompt, context_length=1024)
+first = machine.start()
 
 
+# %% tags=["hide-input"]
 def sample(text, stop=False):
     """Hand the machine some words, and a stop token when we want to stop."""
     ids = tokenizer.encode(text, add_special_tokens=False)
     forced = machine.take(ids + [min(machine.stops)] * stop)
     said = text + (" <end of thinking>" if stop else "")
-    print(f"{said!r:50} forced: {tokenizer.decode(forced)!r}")
+    print(f"sampled: {said!r}\nforced:  {tokenizer.decode(forced)!r}")
 
 
+# %%
 sample("3 + 7 = 10 want 29 yes\n", stop=True)
 
 # %% [markdown]
-# The model wanted to stop. The end-of-thinking token was dropped, "Wait" stands in its place, and
-# counts as thinking. Now there are few tokens left:
+# The model wanted to stop. The end-of-thinking token was dropped and "Wait" stands in its place.
+#
+# :::{admonition} Before you go on
+# :class: exercise
+# The model has written nine tokens, and its wish to stop was refused. The budget is sixteen. How many
+# tokens may it still think?
+# :::
 
 # %%
-print(
-    f"{machine.thinking_tokens} thinking tokens, room for {machine.room} more"
-)
-sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
+print(machine.thinking_tokens, "thinking tokens, room for", machine.room)
+
+# %% tags=["remove-input"]
+chapter.numbers(spent=machine.thinking_tokens, room=machine.room)
 
 # %% [markdown]
-# The budget is used up in the middle of a line. Thinking is *truncated*: a line break, the answer
-# delimiter and the cue are forced, and whatever comes now is the answer.
+# :::{admonition} The answer
+# :class: dropdown
+# {glue:text}`forcing_room` in this world. What the decoder writes counts: "Wait" is thinking like any
+# other, so {glue:text}`forcing_spent` tokens are spent. The delimiter that the model wrote does not
+# count, since it was taken away. (With another tokenizer the words are other numbers of tokens.)
+# :::
+#
+# Now let it write until the budget is used up, in the middle of a line:
 
 # %%
-print(
-    f"phase: {machine.phase}, outcome: {machine.outcome}, Waits used: "
-    f"{machine.waits_used}"
-)
+sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
+print(machine.phase, machine.outcome, "Waits used:", machine.waits_used)
+
+# %% [markdown]
+# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and whatever
+# comes now is the answer.
+
+# %%
 sample("( 3 * 7 ) + 8", stop=True)
-pd.DataFrame(
+chapter.table(
     {
         "phase": segment.phase,
         "origin": segment.origin,
@@ -123,77 +143,47 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Every token is marked: thinking or answer, sampled or forced. All counts in this book come from
-# those marks, and text is never tokenized again.
+# **What to keep.** Every token is marked: thinking or answer, sampled or forced. All counts in this
+# book come from those marks, and text is never tokenized again.
 #
 # ## A real trace
 #
-# The same machine, stepped inside a real decoding loop. Below are generations from the run behind
-# the introduction's figure in which the model stopped, was told to wait, and changed its mind. Forced
-# tokens are marked.
+# The same machine, stepped inside a real decoding loop. Below are generations of the run behind the
+# introduction's figure that were kept for reading: each ended by itself, then was told to wait.
+# *Mended* means what it means in the introduction: wrong without the Wait, right with it.
 
 # %%
-from s1core.grading import grade
+pairs = results.pairs(pipeline)
+chapter.table(row for row, _ in pairs)
 
-run = pipeline.run(experiments.waits(pipeline.profile)[0])
-plain = pipeline.run(experiments.natural(pipeline.profile))
-problems = {p.key: p for p in pipeline.problems(run.settings["benchmark"])}
-
-
-def traces(of):
-    found = [
-        from_dict(Generation, row) for row in of.read_records("traces.jsonl")
-    ]
-    return {
-        g.problem_key: (g, grade(problems[g.problem_key], g, "countdown"))
-        for g in found
-    }
-
-
-before, after = traces(plain), traces(run)
-pairs = [(key, before[key], after[key]) for key in after if key in before]
-pd.DataFrame(
-    {
-        "question": problems[key].question,
-        "without Wait": old.status,
-        "tokens": g.thinking_tokens,
-        f"Wait {run.settings['budget']['num_ignore']}x": new.status,
-        "tokens ": h.thinking_tokens,
-    }
-    for key, (g, old), (h, new) in pairs
-)
-
-# %%
-from s1lab.figures.trace import trace_html
-
-mended = [
-    p
-    for p in pairs
-    if p[1][1].status != "correct" and p[2][1].status == "correct"
-]
-shown = min(mended or pairs, key=lambda p: p[2][0].thinking_tokens)
-generation, verdict = shown[2]
-separator = pipeline.profile.methods.step_separator
-HTML(
-    trace_html(
-        generation, tokenizer, problems[shown[0]], verdict, separator=separator
-    )
-)
-
-# %% tags=["hide-input"]
-Markdown(
-    f"Of the {len(pairs)} generations kept for reading, the Wait mended "
-    f"{len(mended)}. "
-    + (
-        "Above is the shortest of them."
-        if mended
-        else "None was mended, so above is the shortest of all."
-    )
-    + " One trace proves nothing: the introduction has the averages over all "
-    "of them."
-)
+# %% tags=["remove-input"]
+mended = [found for row, found in pairs if row["mended"]]
+chapter.numbers(pairs=len(pairs), mended=len(mended))
 
 # %% [markdown]
+# {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` was mended. Here is the shortest such trace
+# (or, where none was mended, the shortest of all), folded by step, with what was forced in a box:
+
+# %% tags=["hide-input"]
+shown = mended or [found for _, found in pairs]
+problem, made, verdict = min(shown, key=lambda f: f[1].thinking_tokens)
+separator = pipeline.profile.methods.step_separator
+chapter.says("trace", problem.question, "Use 5 2 14 to make 11")
+HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
+
+# %% [markdown]
+# Read it closely{glue:text}`forcing_trace`, and it is less of a miracle than Figure 3. Before the Wait the model accepts
+# `14 - 5 = 9 * 2 = 18` for 11, which is plainly wrong; after it, the same line is judged again, and
+# this time `no`. Then it tries on. But look at its second line: `2 + 14 = 16 - 5 = 11 want 11` *is* right,
+# and is judged `no`. The teacher that the model learned from slips like this now and then, on purpose,
+# so that there is something for a second look to find; the model has learned the slips as well. In its
+# last line it tries the same numbers again, and says `yes`.
+#
+# One trace proves nothing: the introduction has the averages over all of them.
+# [Traces](13_traces) has more to read, with the answer that would be given at each step.
+#
+# **What to keep.** A Wait does not make the model cleverer. It makes the model judge once more.
+#
 # ## Control
 #
 # *Control* (Equation 1) is the share of runs whose thinking tokens keep the limit they were given.
@@ -201,45 +191,30 @@ Markdown(
 # single generation of every budget, not over averages.
 
 # %%
-rows = []
-for condition in experiments.curve(pipeline.profile):
-    if condition.kind != "budget":
-        continue
-    cap = condition.budget
-    table = pipeline.run(condition).read_table("grades.csv")
-    used = [int(row["thinking_tokens"]) for row in table]
-    cut = [row["outcome"] != "ended" for row in table]
-    rows.append(
-        {
-            "budget": cap.max_thinking,
-            "generations": len(used),
-            "most thinking tokens": max(used),
-            "Control (%)": control(used, cap.max_thinking),
-            "cut short": f"{sum(cut) / len(cut):.0%}",
-        }
-    )
-pd.DataFrame(rows).set_index("budget")
+control = results.control_of_caps(pipeline)
+chapter.table(control)
+
+# %% tags=["remove-input"]
+counts = [row["generations"] for row in control]
+within = [row["within the budget (%)"] for row in control]
+chapter.number("generations", sum(counts))
+kept = sum(n * share for n, share in zip(counts, within)) / sum(counts)
+chapter.number("within", kept, "%")
+chapter.says("all", kept, 1.0)
 
 # %% [markdown]
 # ## What agrees, what does not, and why
-
-# %% tags=["hide-input"]
-kept = all(row["Control (%)"] == 100 for row in rows)
-Markdown(
-    "- **Control.** "
-    + (
-        "Every generation kept its budget, as the paper's 100% says."
-        if kept
-        else "Some generation broke its budget, which the decoder should make "
-        "impossible."
-    )
-    + " It is a property of the decoder, not a finding about the model.\n"
-    "- **Self-correction.** The mechanism of Figure 3 is real and can be "
-    "watched above. Whether it "
-    "helps on average is a question for intervals, and the introduction "
-    "answers it.\n"
-    "- **The official loops** differ from this specification in what counts "
-    "against the budget and "
-    "in what is forced when it runs out; `s1lab.official.loops` restates "
-    "each of them."
-)
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - **Control.** {glue:text}`forcing_within` of {glue:text}`forcing_generations` generations keep their
+#   budget, as the paper's 100% says{glue:text}`forcing_all`.
+# - **Self-correction.** The mechanism of Figure 3 is real and can be watched above. Whether it helps on
+#   average is a question for intervals, and the [introduction](00_introduction) answers it.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - **The official loops** differ from this specification, and from each other, in what counts against
+#   the budget and in what is forced when it runs out.
+# :::

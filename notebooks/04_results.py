@@ -1,19 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Results: forcing, fine-tuning, and what else the tokens could buy
 #
-# *Sections 4.2 and 6.2 of the paper, Table 1, Table 5, Figures 2 and 4.*
+# *Sections 4.2 and 6.2 of the paper, Tables 1 and 5, Figures 2 and 4. You need the
+# [introduction](00_introduction); [budget forcing](03_budget_forcing) helps.*
 #
 # :::{admonition} The claim
 # :class: claim
@@ -23,188 +12,98 @@
 # the same number of tokens (Figure 4).
 # :::
 #
-# The paper changes two things at once, the weights and the decoder, and compares with a third, the
-# vote. Here the three are taken apart: fine-tuning without forcing and forcing without fine-tuning
-# (two by two), and then every method at the same price, counted in all the tokens that a question
-# costs.
+# :::{admonition} What comes out here
+# :class: differs
+# Fine-tuning helps most, Waits help too, and together they beat the base model's vote, all as
+# claimed. Two things stand against it. The whole pool trains a better model than the thousand
+# ({glue:text}`results_full`). And a vote of the *fine-tuned* model, which Figure 4 does not draw, goes
+# far past the best that Waits can do ({glue:text}`results_ahead`), if one pays for it.
+# :::
+#
+# The paper changes two things at once, weights and decoder, and compares with a third, the vote.
+# Here they are taken apart, and then every method is set against every other at the same price.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
 # %% tags=["hide-input"]
-import pandas as pd
-from IPython.display import Markdown
-from s1lab import experiments, profiles
-from s1lab.analysis.methods import match, sequential, votes
-from s1lab.audit.published import accuracies, accuracy_of, published
-from s1lab.data.benchmarks import benchmark as find_benchmark
-from s1lab.evaluation import paired_bootstrap, wilson
-from s1lab.evaluation.measure import difference, read_samples
-from s1lab.evaluation.voting import same_answer
-from s1lab.figures.curves import (
-    sample_efficiency,
-    scaling_curve,
-    waits_curve,
-)
-from s1lab.figures.display import show
-from s1lab.figures.forests import comparison
-from s1lab.figures.panels import curve, in_words
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
+from s1lab import experiments
+from s1lab.analysis import equal_compute, results
+from s1lab.book.chapter import open_chapter
+from s1lab.evaluation.measure import difference
+from s1lab.figures import curves, forests
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
-profile = pipeline.profile
-benchmark = profile.evaluation.benchmarks[0]
-paper = published()
-
-
-def verdict(gap):
-    """What a difference with its interval says."""
-    return (
-        "higher" if gap.low > 0 else "lower" if gap.high < 0 else "cannot tell"
-    )
-
+chapter = open_chapter("results", PROFILE, SEED)
+pipeline, benchmark = chapter.pipeline, chapter.benchmark
+subsets = {c.label: c for c in experiments.subsets(chapter.profile)}
 
 # %% [markdown]
 # ## The paper's Table 1
 #
-# Each accuracy with Wilson's 95% interval from the number of questions. The
-# [audit](09_audit) asks which of the comparisons between these rows survive.
+# Each accuracy with Wilson's 95% interval from the number of questions; the last two rows are the
+# model without and with budget forcing. Below, what lies between rows, in questions.
 
-# %% tags=["hide-input"]
-table_1 = accuracies("Table 1")
-columns = dict.fromkeys(row.benchmark for row in table_1)
-rows = {}
-for row in table_1:
-    interval = wilson(row.percent * row.n / 100, row.n)
-    place = rows.setdefault((row.row, row.examples), {})
-    place[f"{row.benchmark}, n = {row.n}"] = interval.percent()
-pd.DataFrame(
-    [
-        {"model": model, "examples": examples, **place}
-        for (model, examples), place in rows.items()
-    ]
-).fillna("").set_index("model")
-
-# %% tags=["hide-input"]
-apart = []
-for name in columns:
-    after = accuracy_of("Table 1", "s1-32B", name)
-    before = accuracy_of("Table 1", "s1 w/o BF", name)
-    apart.append(
-        f"{after.correct - before.correct} of {after.n} questions on {name}"
-        + (
-            ""
-            if wilson(after.correct, after.n).overlaps(
-                wilson(before.correct, before.n)
-            )
-            else " (intervals apart)"
-        )
-    )
-Markdown(
-    "The last two rows are the model without and with budget forcing. Between "
-    "them lie "
-    + ", ".join(apart)
-    + ". Fine-tuning is the larger step: from "
-    + ", ".join(
-        f"{accuracy_of('Table 1', 'Qwen2.5-32B-Instruct', name).percent:.1f} "
-        f"to {accuracy_of('Table 1', 's1 w/o BF', name).percent:.1f} on {name}"
-        for name in columns
-    )
-    + "."
-)
+# %%
+chapter.table(results.paper_table("Table 1"))
+steps = {
+    "forcing": ("s1-32B", "s1 w/o BF"),
+    "fine-tuning": ("s1 w/o BF", "Qwen2.5-32B-Instruct"),
+}
+chapter.table(results.questions_apart("Table 1", **steps))
 
 # %% [markdown]
+# Fine-tuning is the larger step by far. What of both survives its own sample size is the subject of
+# [the audit](09_audit).
+#
 # ## Ours, two by two
 #
 # Four arms on the same questions: the base model and the fine-tuned one, each with the think
 # delimiter and no further interference, and each with Waits forced. The base model was never shown a
 # trace in the paper's format, so it may not know what the delimiter is for; asked directly, without
-# a thinking phase, it is a fifth row. (It is the run that the majority vote below draws from, so it
-# has more samples.)
+# a thinking phase, it is a fifth row (the samples that the vote below is drawn from).
 
 # %%
-direct = experiments.voting(profile)[0]
-arms = {"base, asked directly": direct} | {
-    c.label: c for c in experiments.arms(profile)
-}
-runs = {name: pipeline.run(c) for name, c in arms.items()}
-points = {name: pipeline.point(c) for name, c in arms.items()}
-samples = {name: read_samples(run) for name, run in runs.items()}
-pd.DataFrame(
-    {
-        "arm": name,
-        "accuracy % [95%]": p.accuracy.percent(),
-        "thinking tokens": f"{p.thinking_tokens:.1f}",
-        "all tokens": f"{samples[name].tokens.mean():.1f}",
-        "Waits used": f"{p.waits_used:.2f}",
-        "cut short": f"{p.cut_short:.0%}",
-        "no answer": f"{(samples[name].extracted == '').mean():.0%}",
-        "n": "{} x {}".format(*samples[name].correct.shape),
-    }
-    for name, p in points.items()
-).set_index("arm")
+arms = results.arms(pipeline)
+chapter.table(
+    results.line(pipeline, c) | {"condition": name} for name, c in arms.items()
+)
 
-# %% tags=["hide-input"]
-inks = ["base", "base", "base", "ours", "wait"]
-show(
-    comparison(
-        [
-            {
-                "name": name,
-                "accuracy": p.accuracy.estimate,
-                "low": p.accuracy.low,
-                "high": p.accuracy.high,
-                "series": colour,
-            }
-            for (name, p), colour in zip(points.items(), inks)
-        ],
-        metric=f"{benchmark} accuracy",
-        title="Fine-tuning by forcing",
-    ),
-    "results-arms",
-    alt=f"Accuracy on {benchmark} with 95% intervals: "
-    + "; ".join(f"{k} {p.accuracy.percent()}" for k, p in points.items())
-    + ".",
-    caption=f"{benchmark}: what fine-tuning and forcing give alone and "
-    "together. Intervals resample questions.",
-    runs=runs.values(),
+# %%
+bars = results.bars(pipeline)
+chapter.figure(
+    forests.comparison(bars, metric=f"{benchmark} accuracy") if bars else None,
+    "arms",
+    "Only the fine-tuned model gains from Waits.",
+    caption="What fine-tuning and forcing give alone and together.",
+    runs=[pipeline.run(c) for c in arms.values()],
 )
 
 # %% [markdown]
-# What each step changes, on the same questions (paired bootstrap over questions):
+# What each step changes, on the same questions:
 
-# %% tags=["hide-input"]
-base, base_wait, tuned, tuned_wait = list(runs)[1:]
-effects = {
-    "the think delimiter, base model": (base, "base, asked directly"),
-    "fine-tuning, against the base asked directly": (
-        tuned,
-        "base, asked directly",
-    ),
-    "fine-tuning, no Wait": (tuned, base),
-    "fine-tuning, with Waits": (tuned_wait, base_wait),
-    "Waits, base model": (base_wait, base),
-    "Waits, fine-tuned": (tuned_wait, tuned),
-    "both, against the base asked directly": (
-        tuned_wait,
-        "base, asked directly",
-    ),
-}
-gaps = {k: difference(runs[a], runs[b]) for k, (a, b) in effects.items()}
-pd.DataFrame(
-    {
-        "effect of": name,
-        "points [95%]": gap.percent(),
-        "accuracy is": verdict(gap),
-    }
-    for name, gap in gaps.items()
-).set_index("effect of")
+# %%
+effects = results.effects(pipeline)
+chapter.table(effects)
+
+# %% tags=["remove-input"]
+gaps = [row["change (points)"] for row in effects] or [None] * 6
+said = ("higher", "higher", "higher", "higher", "cannot tell", "lower")
+names = ("tuned", "waits", "both", "delimiters", "waits_base", "delimiter")
+for name, gap, says in zip(names, gaps, said):
+    chapter.number(name, gap, "points", says=says)
 
 # %% [markdown]
+# Fine-tuning is worth {glue:text}`results_tuned` against the base model at its best, and Waits on top
+# of it {glue:text}`results_waits`. Waits on the base model are worth nothing that these questions can
+# show ({glue:text}`results_waits_base`): it dutifully writes more, and finds no more. Measured against
+# the base model *given the delimiter*, fine-tuning would look twice as large
+# ({glue:text}`results_delimiters`), since the delimiter alone costs that model
+# {glue:text}`results_delimiter`. The fair baseline is the model used as its makers meant it.
+#
+# **What to keep.** A Wait needs a model that has learned what to do with it. Forcing is not a trick
+# that works on any model; fine-tuning is what makes it one.
+#
 # ## How few examples?
 #
 # Figure 2 (right) sets MATH500 accuracy against the number of training examples. The paper's counts
@@ -212,165 +111,56 @@ pd.DataFrame(
 # answered ([data curation](01_data_curation)). Ours are the base model, asked directly, then the
 # selected examples and, where the profile trains on it, the whole pool.
 
-# %% tags=["hide-input"]
-efficiency = [
-    (
-        "base",
-        0,
-        points["base, asked directly"].accuracy,
-        runs["base, asked directly"],
-    ),
-    *(
-        (
-            c.label,
-            pipeline.checkpoint(c.training).summary()["examples"],
-            pipeline.point(c).accuracy,
-            pipeline.run(c),
-        )
-        for c in experiments.subsets(profile, benchmark)
-        if c.training.subset in ("s1", "full")
-    ),
-]
-figure_2 = paper["figure2"]
-n_math = paper["questions"]["MATH500"]
-theirs = [
-    (
-        name,
-        figure_2["examples"][name],
-        wilson(percent * n_math / 100, n_math),
-    )
-    for name, percent in figure_2["points"].items()
-]
-
-
-def as_curve(found):
-    """Names, ink, examples and accuracies, as `curve` takes them."""
-    names, examples, accuracies, *_ = zip(*found)
-    return list(names), None, examples, accuracies
-
-
-show(
-    sample_efficiency(
-        curve(*as_curve(efficiency)),
-        curve(*as_curve(theirs)),
-        title=f"Ours: {benchmark}",
-        paper_title=f"The paper: MATH500, n = {n_math}",
-    ),
-    "results-sample-efficiency",
-    alt="Accuracy against training examples. Ours: "
-    + "; ".join(
-        f"{name}, {examples:,} examples, {accuracy.percent()}"
-        for name, examples, accuracy, _ in efficiency
-    )
-    + ". The paper's MATH500: "
-    + "; ".join(f"{name} {accuracy.percent()}" for name, _, accuracy in theirs)
-    + ".",
-    caption="Accuracy against the number of training examples, with 95% "
-    "intervals. Right: Figure 2 of the paper with intervals from its number "
-    "of questions.",
-    runs=[row[3] for row in efficiency],
+# %%
+ours = results.efficiency(pipeline)
+chapter.figure(
+    curves.sample_efficiency(ours, results.paper_efficiency()),
+    "sample-efficiency",
+    "Accuracy rises with the number of training examples, up to the whole pool.",
+    caption="Accuracy against training examples, with 95% intervals.",
+    runs=[row["run"] for row in ours],
 )
 
-# %% tags=["hide-input"]
-s1_point = next(row for row in efficiency if row[0] == "s1")
-lines = []
-if efficiency[-1][0] == "full":
-    gap_full = difference(efficiency[-1][3], s1_point[3])
-    lines.append(
-        f"Training on all {efficiency[-1][1]:,} examples instead of "
-        f"{s1_point[1]:,} changes accuracy by {gap_full.percent()} "
-        "points: "
-        + {
-            "higher": "here more data is better.",
-            "lower": "more data is even worse.",
-            "cannot tell": "no difference that these questions can show.",
-        }[verdict(gap_full)]
-    )
-else:
-    lines.append("This profile does not train on the whole pool.")
-best = max(
-    (row for row in theirs if row[0] != "s1"), key=lambda row: row[2].estimate
-)
-s1_math = next(row[2] for row in theirs if row[0] == "s1")
-lines.append(
-    f"In the paper's figure s1 has {s1_math.percent()}% and the best other "
-    f"model, {best[0]}, {best[2].percent()}%: "
-    + (
-        "the intervals overlap, and one run of each does not order them."
-        if s1_math.overlaps(best[2])
-        else "the intervals are apart."
-    )
-)
-Markdown(
-    " ".join(lines)
-    + " The [data chapter](05_data_ablations) compares with "
-    + "other choices of the same size."
-)
+# %% tags=["remove-input"]
+pool = subsets.get("full")
+full = pool and difference(pipeline.run(pool), pipeline.run(subsets["s1"]))
+chapter.number("full", full, "points", says="higher")
+chapter.number("pool", ours[-1]["x"] if pool else None)
 
 # %% [markdown]
+# Training on all {glue:text}`results_pool` examples of the pool instead of the selected ones changes
+# accuracy by {glue:text}`results_full`: here more data is better, and the
+# [data chapter](05_data_ablations) says what it costs. In the paper's own figure the intervals of s1
+# and of its best rival overlap, and one run of each does not order them.
+#
 # ## Sequential scaling
 #
 # Figure 4a extends Figure 1 by Waits: the decoder replaces the end of thinking by "Wait" twice, four
 # and six times. Its three points are three of nine; the logs that the authors released give all
 # numbers from none to eight, and on AIME24 one question is 3.3 points.
 
-# %% tags=["hide-input"]
-natural = experiments.natural(profile, benchmark)
-wait_conditions = experiments.waits(profile, benchmark)
-ours = [(0, pipeline.point(natural).accuracy)] + [
-    (c.budget.num_ignore, pipeline.point(c).accuracy) for c in wait_conditions
-]
-logs = paper["figure4a_logs"]
-n_aime = paper["questions"]["AIME24"]
-printed = [
-    (waits, wilson(round(percent * n_aime / 100), n_aime))
-    for waits, percent in zip(logs["waits"], logs["accuracy"])
-]
-show(
-    waits_curve(
-        curve("", "wait", *zip(*ours)),
-        curve("", "paper", *zip(*printed)),
-        title=f"Ours: {benchmark}",
-        paper_title=f"The paper's logs: AIME24, n = {n_aime}",
-    ),
-    "results-waits",
-    alt="Accuracy against Waits. Ours: "
-    + ", ".join(f"{k} Waits {a.percent()}" for k, a in ours)
-    + ". Released logs on AIME24: "
-    + ", ".join(f"{k} Waits {a.percent()}" for k, a in printed)
-    + ".",
-    caption="Accuracy against the number of Waits allowed, with 95% "
-    "intervals; the dotted line is no Wait. Right: released logs, "
-    f"{logs['where']}.",
-    runs=[pipeline.run(c) for c in (natural, *wait_conditions)],
+# %%
+waits = results.curve_of_waits(pipeline)
+chapter.figure(
+    curves.waits_curve(waits, results.released_waits()),
+    "waits",
+    "Ours rises up to two Waits and falls at eight; the logs hardly move.",
+    caption="Accuracy against the Waits allowed; dotted: no Wait.",
+    runs=[row["run"] for row in waits],
 )
 
-# %% tags=["hide-input"]
-none = pipeline.run(natural)
-steps = {
-    c.budget.num_ignore: difference(pipeline.run(c), none)
-    for c in wait_conditions
-}
-inside = all(printed[0][1].estimate in interval for _, interval in printed)
-Markdown(
-    "Against no Wait: "
-    + "; ".join(
-        f"{k} Wait{'s' * (k > 1)} {gap.percent()} points ({verdict(gap)})"
-        for k, gap in steps.items()
-    )
-    + ". "
-    + (
-        "In the released logs every interval contains the accuracy without a "
-        "Wait: thirty questions cannot tell the nine apart."
-        if inside
-        else "In the released logs some interval lies apart from the accuracy "
-        "without a Wait."
-    )
-    + " The curve over budgets, with the same Waits, is in the "
-    "[introduction](00_introduction)."
-)
+# %% tags=["remove-input"]
+start, *logs = results.released_waits()
+here = [row["low"] <= start["accuracy"] <= row["high"] for row in logs]
+chapter.says("logs", all(here))
+chapter.number("last", results.last_step(pipeline), "points", says="lower")
 
 # %% [markdown]
+# The [introduction](00_introduction) has our differences. Every interval of the released logs contains
+# the accuracy without a Wait{glue:text}`results_logs`: thirty questions cannot tell the nine apart.
+# Ours have ten times as many questions and can: the last doubling of Waits changes accuracy by
+# {glue:text}`results_last`.
+#
 # ## Parallel scaling
 #
 # The rival of thinking longer is asking again. Figure 4b votes over 2 to 64 answers of the base model
@@ -378,278 +168,102 @@ Markdown(
 # things: the fine-tuned model is also the better one to vote with. So there are votes of both models
 # here, and votes over capped thinking.
 #
-# **Which answers are the same vote?** In the pocket world an answer is an expression. Two
-# expressions are one vote when they use the same numbers and come to the same value: `( 3 * 7 ) + 8`
-# and `8 + ( 7 * 3 )`. That uses nothing but the answers, and it never joins a right answer with a
-# wrong one; but it joins wrong answers too, so whether it helps is a matter of measurement. (On AIME
-# equal integers are one vote, on MATH500 whatever the grader takes for equal, on GPQA the letter.)
-# An answer that was cut off, or is missing, abstains. With k
-# of the drawn samples, maj@k is averaged over every choice of k, so no point depends on which
-# samples came first.
+# :::{admonition} Before you look
+# :class: exercise
+# Two Waits and one answer, or two answers without a Wait and a vote: the tokens are about the same.
+# Which would you buy? And with five times the tokens?
+# :::
+#
+# Two answers are one vote when they use the same numbers and come to the same value: `( 3 * 7 ) + 8`
+# and `8 + ( 7 * 3 )`. (On AIME equal integers are one vote, on MATH500 whatever the grader takes for
+# equal, on GPQA the letter; an answer that is missing or cut off abstains.) maj@k is averaged over
+# every choice of k from all samples, so no point depends on which came first.
 
 # %%
-same = same_answer(find_benchmark(benchmark).kind)
-base_votes, *capped_votes, own_votes = experiments.voting(profile)
-voted = {
-    c.label: votes(read_samples(pipeline.run(c)), same, method=c.label)
-    for c in experiments.voting(profile)
-}
-drawn = profile.methods.votes
-by_text = {
-    c.label: votes(read_samples(pipeline.run(c)), str.__eq__, at=[drawn])[0]
-    for c in experiments.voting(profile)
-}
-pd.DataFrame(
-    {
-        "samples of": c.label.removeprefix("votes, ").replace("votes ", ""),
-        "tokens per sample": f"{voted[c.label][0].cost:.1f}",
-        "one answer %": voted[c.label][0].accuracy.percent(),
-        f"maj@{drawn} %": voted[c.label][-1].accuracy.percent(),
-        f"maj@{drawn} by text %": by_text[c.label].accuracy.percent(),
-    }
-    for c in experiments.voting(profile)
-).set_index("samples of")
+compute = equal_compute.EqualCompute(pipeline, benchmark)
+chapter.table(compute.table())
 
-# %% tags=["hide-input"]
-worth = {
-    c.label: paired_bootstrap(
-        voted[c.label][-1].correct, by_text[c.label].correct
-    )
-    for c in experiments.voting(profile)
-}
-Markdown(
-    "Voting *by text* takes only identical answers for the same. What the "
-    "equivalence is worth, in points: "
-    + "; ".join(
-        f"{name.removeprefix('votes, ').replace('votes ', '')} {gap.percent()}"
-        for name, gap in worth.items()
-    )
-    + ". "
-    + (
-        "Where it costs, expressions of one wrong value have pooled their "
-        "votes: a sum has more spellings than a product."
-        if any(gap.high < 0 for gap in worth.values())
-        else ""
-    )
-)
-
-# %% tags=["hide-input"]
-series = {}
-for c in experiments.curve(profile, benchmark):
-    made = sequential(read_samples(pipeline.run(c)), c.kind, c.label)
-    series.setdefault("wait" if c.kind == "wait" else "capping", []).append(
-        made
-    )
-series["wait"] = series["capping"][-1:] + series["wait"]
-
-
-def costs(name, colour, made, **look):
-    """The accuracy of settings against all the tokens that they cost."""
-    made = list(made)
-    accuracies = [run.accuracy for run in made]
-    return curve(name, colour, [run.cost for run in made], accuracies, **look)
-
-
-dashes = {"dashed": 1, "hollow": True}
-curves = pd.concat(
-    [
-        costs("capping", "capping", series["capping"]),
-        costs("Wait", "wait", series["wait"]),
-        costs("vote, base", "base", voted[base_votes.label], marker="s"),
-        costs("vote, fine-tuned", "parallel", voted[own_votes.label]),
-        *(
-            costs(
-                f"vote at {c.budget.max_thinking}",
-                "parallel",
-                voted[c.label],
-                **dashes,
-            )
-            for c in capped_votes
-        ),
-    ]
-)
-n_gpqa = paper["questions"]["GPQA Diamond"]
-figure_4b = paper["figure4b"]
-paper_curves = pd.concat(
-    curve(
-        name,
-        "paper",
-        [tokens / n_gpqa for tokens in figure_4b[key]["tokens"]],
-        [wilson(p * n_gpqa / 100, n_gpqa) for p in figure_4b[key]["acc"]],
-        marker=marker,
-        dashed=dashed,
-    )
-    for name, key, marker, dashed in (
-        ("vote, base", "majority_Qwen2.5-32B-Instruct", "s", 1),
-        ("forcing", "sequential_s1", "o", 0),
-    )
-)
-show(
-    scaling_curve(
-        curves,
-        paper_curves,
-        title=f"Ours: {benchmark}",
-        paper_title="The paper: GPQA Diamond",
-        across="tokens per question",
-    ),
-    "results-equal-compute",
-    alt="Accuracy against all tokens per question. "
-    + in_words(
-        curves,
-        "{first[name]}: from {first[percent]}% at {first[x]:.0f} tokens "
-        "to {last[percent]}% at {last[x]:.0f}.",
-    ),
-    caption="Accuracy against all tokens spent on a question, thinking and "
-    "answers of every sample, with 95% intervals over questions. Right: "
-    f"Figure 4b, digitised, with intervals from n = {n_gpqa}.",
-    runs=[
-        *(pipeline.run(c) for c in experiments.curve(profile, benchmark)),
-        *(pipeline.run(c) for c in experiments.voting(profile)),
-    ],
+# %%
+conditions = (*experiments.curve(chapter.profile), *compute.drawn)
+theirs, across = equal_compute.of_the_paper(), "tokens per question"
+chapter.figure(
+    curves.scaling_curve(compute.curves(), theirs, across=across),
+    "equal-compute",
+    "Forcing passes the base model's vote; the other vote goes on rising.",
+    caption="Accuracy against all tokens of a question, every sample counted. "
+    "Right: Figure 4b, GPQA Diamond, digitised.",
+    runs=[pipeline.run(c) for c in conditions],
 )
 
 # %% [markdown]
 # ### At the same price
 #
-# Each sequential setting against a vote at the same tokens per question. The vote's curve is
-# interpolated over doublings of tokens, as the axis is; a setting outside the vote's range has
-# nothing to be compared with and is left out. Both sides of a difference resample the same
-# questions.
+# Each sequential setting against a vote at the same tokens per question, interpolated between votes
+# over doublings of tokens. A setting outside the vote's range has nothing to be compared with and is
+# left out.
 
 # %%
-contests = {
-    ("sequential", "the base model's vote"): match(
-        series["capping"] + series["wait"][1:], voted[base_votes.label]
-    ),
-    ("sequential", "the fine-tuned model's vote"): match(
-        series["capping"] + series["wait"][1:], voted[own_votes.label]
-    ),
-    **{
-        (
-            "the vote at natural length",
-            f"the vote at {c.budget.max_thinking} tokens",
-        ): match(voted[own_votes.label], voted[c.label])
-        for c in capped_votes
-    },
-}
-pd.DataFrame(
-    {
-        "this": f"{here}, {found.ours.setting}",
-        "against": there,
-        "tokens": f"{found.ours.cost:.0f}",
-        "this %": f"{100 * found.ours.correct.mean():.1f}",
-        "against %": f"{100 * found.theirs:.1f}",
-        "difference [95%]": found.difference.percent(),
-        "this is": verdict(found.difference),
-    }
-    for (here, there), matches in contests.items()
-    for found in matches
-).set_index("this")
+chapter.table(compute.contest(0) + compute.contest(-1))
 
-# %% tags=["hide-input"]
-lines = []
-for (here, there), matches in contests.items():
-    told = [verdict(found.difference) for found in matches]
-    if not told:
-        lines.append(
-            f"**{here.capitalize()} against {there}**: their costs do not "
-            "overlap, so nothing can be said."
-        )
-        continue
-    wins, losses = told.count("higher"), told.count("lower")
-    spans = {
-        outcome: [f.ours.cost for f, t in zip(matches, told) if t == outcome]
-        for outcome in ("higher", "lower")
-    }
-    where = "; ".join(
-        f"{'ahead' if outcome == 'higher' else 'behind'} between "
-        f"{min(costs):.0f} and {max(costs):.0f} tokens"
-        if len(costs) > 1
-        else f"{'ahead' if outcome == 'higher' else 'behind'} at "
-        f"{costs[0]:.0f} tokens"
-        for outcome, costs in spans.items()
-        if costs
-    )
-    lines.append(
-        f"**{here.capitalize()} against {there}**: of {len(told)} settings "
-        f"{wins} higher, {losses} lower, {len(told) - wins - losses} "
-        f"undecided" + (f"; {where}." if where else ".")
-    )
-peak = max(
-    series["capping"] + series["wait"], key=lambda run: run.correct.mean()
-)
-top = voted[own_votes.label][-1]
-ahead = paired_bootstrap(top.correct, peak.correct)
-lines.append(
-    f"**Whatever it costs**: the best sequential setting is *{peak.setting}*, "
-    f"{peak.accuracy.percent()}% for {peak.cost:.0f} tokens. A vote of "
-    f"{drawn} fine-tuned answers has {top.accuracy.percent()}% for "
-    f"{top.cost:,.0f}: {ahead.percent()} points more "
-    f"({verdict(ahead)}), at {top.cost / peak.cost:.1f} times the price."
-)
-figure_7 = paper["figure7"]["majority_16x"]
-lines.append(
-    "**The paper's Figure 7** votes over s1's own answers on AIME24: "
-    f"{figure_7[0][1]:.1f}% for {figure_7[0][0]:,} tokens, "
-    f"{figure_7[1][1]:.1f}% for {figure_7[1][0]:,}."
-)
-Markdown("\n".join(f"- {line}" for line in lines))
+# %% tags=["remove-input"]
+best = compute.best.setting
+rivals = {"base": compute.against(0), "own": compute.against(-1, best)}
+for name, row in rivals.items():
+    gap, tokens = row.get("difference (points)"), row.get("tokens")
+    chapter.number(name, gap, "points", says="higher")
+    chapter.number(f"{name}_tokens", tokens, digits=0)
+
+# %% tags=["remove-input"]
+ahead, price = chapter.ask(compute.whatever_it_costs) or (None, None)
+chapter.number("ahead", ahead, "points", says="higher")
+chapter.number("price", price)
+chapter.number("largest", price and compute.largest.accuracy)
+chapter.numbers(best=compute.best.accuracy, best_name=best)
 
 # %% [markdown]
+# :::{admonition} Waits or votes?
+# :class: dropdown
+# At {glue:text}`results_own_tokens` tokens the Waits: {glue:text}`results_own` against a vote at the
+# same price. With more to spend the vote: {glue:text}`results_largest` against
+# {glue:text}`results_best` for the best that Waits can do ({glue:text}`results_best_name`),
+# {glue:text}`results_ahead` at {glue:text}`results_price` times the price. The
+# [model in the page](03_budget_forcing) votes over 16 samples and shows what they cost.
+# :::
+#
+# Cut very short, the fine-tuned model is stopped before it has found anything, and the base model's
+# quick guesses are better. At the largest price that both can be had for,
+# {glue:text}`results_base_tokens` tokens, the difference is {glue:text}`results_base`: there Figure 4b is
+# confirmed. (The paper draws the other vote, over s1's own answers, in Figure 7, for AIME24.)
+#
+# **What to keep.** Ask of any scaling figure: *against which vote, of which model, at how many
+# tokens?* Right answers agree and wrong ones scatter, so a vote goes on rising where a single trace
+# runs out of room.
+#
 # ## s1.1, and the checkpoints as released
 #
 # After the first version the authors took traces of DeepSeek r1 for the same thousand questions
-# (s1.1, Table 5). The rows of s1 and s1.1 with Wilson's intervals:
+# (s1.1, Table 5), with Wilson's intervals:
 
-# %% tags=["hide-input"]
-table_5 = [row for row in accuracies("Table 5") if row.row.startswith("s1")]
-rows = {}
-for row in table_5:
-    interval = wilson(row.percent * row.n / 100, row.n)
-    place = rows.setdefault(row.row, {"model": row.row})
-    place[f"{row.benchmark}, n = {row.n}"] = interval.percent()
-pd.DataFrame(rows.values()).set_index("model")
+# %%
+chapter.table(results.paper_table("Table 5", only="s1"))
 
+# %%
+steps = {
+    "better traces": ("s1.1 w/o BF", "s1 w/o BF"),
+    "two Waits, s1": ("s1 Wait 2x", "s1 w/o BF"),
+    "two Waits, s1.1": ("s1.1 Wait 2x", "s1.1 w/o BF"),
+}
+chapter.table(results.questions_apart("Table 5", **steps))
 
-# %% tags=["hide-input"]
-def more(after, before):
-    """Questions gained on each benchmark between two rows of Table 5."""
-    return ", ".join(
-        f"{name} {a.correct - b.correct:+d}"
-        for name in dict.fromkeys(row.benchmark for row in table_5)
-        for a in [accuracy_of("Table 5", after, name)]
-        for b in [accuracy_of("Table 5", before, name)]
-    )
+# %% [markdown]
+# [Released models](14_released_models) grades what others have generated with s1.1; a profile with
+# room for 32B parameters (`h100`) samples the checkpoints itself:
 
-
-Markdown(
-    "In questions, better traces are worth "
-    + more("s1.1 w/o BF", "s1 w/o BF")
-    + ". Two Waits are worth "
-    + more("s1 Wait 2x", "s1 w/o BF")
-    + " to s1, and "
-    + more("s1.1 Wait 2x", "s1.1 w/o BF")
-    + " to s1.1."
-)
-
-# %% tags=["hide-input"]
-measured = [
-    {
-        "checkpoint": c.label,
-        "benchmark": name,
-        "thinking tokens": f"{(p := pipeline.point(c)).thinking_tokens:.0f}",
-        "accuracy % [95%]": p.accuracy.percent(),
-        "cut short": f"{p.cut_short:.0%}",
-    }
-    for name in profile.evaluation.benchmarks
-    for c in experiments.released(profile, name)
-]
-(
-    pd.DataFrame(measured).set_index("checkpoint")
-    if measured
-    else Markdown(
-        "This profile measures none of the released checkpoints; `h100` does."
-    )
+# %%
+chapter.table(
+    {"benchmark": name, **results.line(pipeline, c)}
+    for name in chapter.profile.evaluation.benchmarks
+    for c in experiments.released(chapter.profile, name)
 )
 
 # %% [markdown]
@@ -658,134 +272,29 @@ measured = [
 # Commercial models sell their budgets by name. A profile names three, which are settings of the
 # curve above; nothing else is behind the names.
 
-# %% tags=["hide-input"]
-on_curve = {
-    pipeline.locate_run(c).id: c for c in experiments.curve(profile, benchmark)
-}
-rows = []
-for effort, values in profile.efforts.items():
-    wanted = experiments.condition(
-        profile, effort, "effort", benchmark=benchmark, **values
-    )
-    known = on_curve.get(pipeline.locate_run(wanted).id)
-    p = pipeline.point(known) if known else None
-    rows.append(
-        {
-            "effort": effort,
-            "budget": ", ".join(f"{k} {v}" for k, v in values.items()),
-            "is": known.label if known else "not measured",
-            "thinking tokens": f"{p.thinking_tokens:.1f}" if p else "",
-            "accuracy % [95%]": p.accuracy.percent() if p else "",
-        }
-    )
-pd.DataFrame(rows).set_index("effort")
+# %%
+chapter.table(results.efforts(pipeline))
 
 # %% [markdown]
 # ## What agrees, what does not, and why
-
-# %% tags=["hide-input"]
-learned = gaps["fine-tuning, against the base asked directly"]
-forced, forced_base = gaps["Waits, fine-tuned"], gaps["Waits, base model"]
-base_contest, own_contest, *_ = contests.values()
-
-
-def standing(matches):
-    """Where sequential scaling is behind and ahead, in tokens per question."""
-    told = [(m.ours.cost, verdict(m.difference)) for m in matches]
-    words = [
-        f"{word} at {', '.join(f'{cost:.0f}' for cost in costs)} tokens"
-        for word, outcome in (
-            ("behind", "lower"),
-            ("not told apart", "cannot tell"),
-            ("ahead", "higher"),
-        )
-        if (costs := [cost for cost, t in told if t == outcome])
-    ]
-    return "; ".join(words) or "not comparable at any cost"
-
-
-def ahead_at_last(matches):
-    """Whether it is ahead at the largest cost at which it can be compared."""
-    return bool(matches) and verdict(matches[-1].difference) == "higher"
-
-
-agrees, differs = [], []
-(agrees if learned.low > 0 else differs).append(
-    "**Fine-tuning on the selected examples** changes accuracy by "
-    f"{learned.percent()} points against the base model asked directly "
-    + ("and is the larger step." if learned.low > forced.high else "only.")
-)
-(agrees if forced.low > 0 else differs).append(
-    f"**Waits on the fine-tuned model** change it by {forced.percent()} "
-    "points"
-    + (
-        "."
-        if forced.low > 0
-        else ": below zero, where the paper has a gain."
-        if forced.high < 0
-        else ": no gain that these questions can show."
-    )
-)
-(agrees if ahead_at_last(base_contest) else differs).append(
-    "**Sequential scaling against the base model's vote** (Figure 4b) is "
-    f"{standing(base_contest)}. Cut very short, the fine-tuned model is "
-    "stopped before it has found anything, and the base model's quick guesses "
-    "are better; the claim is about the upper end."
-)
-gained = [m for m in own_contest if m.difference.low > 0]
-lost = [m for m in own_contest if m.difference.high < 0]
-(agrees if len(gained) > len(lost) else differs).append(
-    "**Against a vote of the fine-tuned model itself**, which Figure 4b does "
-    f"not draw, it is {standing(own_contest)}."
-    + (
-        f" Yet the vote goes on rising where Waits have stopped to help: "
-        f"{top.accuracy.percent()}% against {peak.accuracy.percent()}% at the "
-        "best."
-        if ahead.low > 0
-        else ""
-    )
-)
-if efficiency[-1][0] == "full":
-    (agrees if gap_full.low <= 0 else differs).append(
-        "**A thousand examples against the whole pool**: the pool is "
-        f"{gap_full.percent()} points better"
-        + (
-            ", where the paper sees no substantial gain (Table 2)."
-            if gap_full.low > 0
-            else "."
-        )
-    )
-note = (
-    "**Forcing without fine-tuning** changes the base model by "
-    f"{forced_base.percent()} points ({verdict(forced_base)}): a Wait needs a "
-    "model that has learned what to do with it."
-    if not forced_base.low > 0
-    else "**Forcing without fine-tuning** raises the base model by "
-    f"{forced_base.percent()} points."
-)
-
-
-def box(title, kind, lines):
-    body = "\n".join(f"- {line}" for line in lines)
-    return f":::{{admonition}} {title}\n:class: {kind}\n{body}\n:::\n"
-
-
-Markdown(
-    "\n".join(
-        box(title, kind, lines)
-        for title, kind, lines in (
-            ("Where it agrees", "agrees", agrees),
-            ("Where it differs", "differs", differs),
-            ("Beside the paper", "claim", [note]),
-        )
-        if lines
-    )
-)
-
-# %% [markdown]
+#
+# :::{admonition} Where it agrees
+# :class: agrees
+# - **Fine-tuning on the selected examples** is the larger step: {glue:text}`results_tuned`.
+# - **Waits on the fine-tuned model** add to it: {glue:text}`results_waits`.
+# - **Sequential scaling against the base model's vote** is ahead at the upper end,
+#   {glue:text}`results_base`, which is what Figure 4b claims.
+# :::
+#
+# :::{admonition} Where it differs
+# :class: differs
+# - **A thousand examples are not enough here**: the whole pool is worth {glue:text}`results_full`,
+#   where the paper sees no substantial gain (Table 2).
+# - **The better vote wins in the end.** At equal price Waits are ahead of the fine-tuned model's vote
+#   ({glue:text}`results_own`), but they stop rising and the vote does not.
+# :::
+#
 # The pocket model learned what to do after "Wait" from its teacher, who checks a line again there; a
-# second look at a wrong answer is then cheaper than a second answer from scratch. A vote has another
-# strength: right answers agree, wrong ones scatter, and it does not run out of context. Which of the
-# two wins depends on the price, so the question to ask of any scaling figure is: *against which
-# vote, of which model, at how many tokens?* Later work on larger models compares both and finds that
-# parallel sampling often does better than longer traces {cite}`zeng2025revisiting,ghosal2025thinking`.
+# second look at a wrong answer is then cheaper than a second answer from scratch. Which of the two
+# wins depends on the price. Later work on larger models compares both and finds that parallel sampling
+# often does better than longer traces {cite}`zeng2025revisiting,ghosal2025thinking`.

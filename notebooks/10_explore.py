@@ -1,183 +1,192 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # Appendix: explore the data
+# # Explore the data
 #
-# *What people asked of s1K when it came out, asked again with SQL.*
+# *What people asked of s1K when it came out, asked again with SQL. You need [data
+# curation](01_data_curation), and a little SQL to go on.*
 #
-# A data set of a thousand rows is small enough to read and large enough to be surprised by. When
-# s1K appeared, readers wanted to know where its questions come from, which subjects they cover, how
-# long the traces are, how many are even correct, and why there are crossword clues among them. This
-# page asks such questions of the pocket pool and of the selection from it, and puts next to them
-# what is known of the published s1K.
-#
-# The tables come from `s1lab.data.export`, which writes any pool or selection to SQLite, Parquet
-# or CSV. From there DuckDB, sqlite-utils and Datasette take over.
+# A data set of a thousand rows is small enough to read and large enough to be surprised by. When s1K
+# appeared, readers wanted to know where its questions come from, which subjects they cover, how long
+# the traces are, how many are even correct, and why there are crossword clues among them. This page
+# asks such questions of the pocket pool and of the selection from it, and puts next to them what is
+# known of the published s1K.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
 SEED = 0
 
-# %%
+# %% tags=["hide-input"]
 import tempfile
 from pathlib import Path
 
 import duckdb
-import pandas as pd
-from s1lab import profiles
 from s1lab.audit.published import published
+from s1lab.book.chapter import open_chapter
 from s1lab.data.audit import load_audit
 from s1lab.data.export import export
-from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
 
-pipeline = Pipeline(
-    profiles.load(PROFILE).with_seed(SEED), RunStore.default(PROFILE)
-)
+chapter = open_chapter("explore", PROFILE, SEED)
+curated = chapter.pipeline.curated
+audit, paper = load_audit(), published()
+
+
+def ask(query):
+    return database.sql(query).df().astype(object).to_dict("records")
+
 
 # %% [markdown]
 # ## From records to tables
 #
 # One row per question: its key, text, source and domain, the trace, and what the graders said.
+# `s1lab.data.export` writes any pool or selection to SQLite, Parquet or CSV.
 
 # %%
 folder = Path(tempfile.mkdtemp())
-candidates, _, _ = pipeline.curated.curation()
-rows = export(candidates, folder / "pool.parquet")
-chosen = export(pipeline.curated.examples(), folder / "selected.parquet")
-database = duckdb.connect()
+rows = export(curated.curation()[0], folder / "pool.parquet")
+chosen = export(curated.examples(), folder / "selected.parquet")
+database = duckdb.connect(str(folder / "pool.duckdb"))
 for name in ("pool", "selected"):
-    database.sql(
-        f"CREATE TABLE {name} AS SELECT * FROM '{folder / name}.parquet'"
-    )
-print(f"{rows:,} rows in the pool, {chosen:,} selected")
+    file = folder / f"{name}.parquet"
+    database.sql(f"CREATE TABLE {name} AS SELECT * FROM '{file}'")
+
+# %% tags=["remove-input"]
+chapter.numbers(pool=rows, selected=chosen)
 
 # %% [markdown]
+# {glue:text}`explore_pool` rows are in the pool, {glue:text}`explore_selected` of them selected.
+#
 # ## Where do the questions come from?
 
 # %%
-database.sql("""
-    SELECT source, count(*) AS pool, count(selected.key) AS selected,
-           round(100.0 * count(selected.key) / count(*), 1) AS "selected, %"
-    FROM pool LEFT JOIN selected USING (key, source)
-    GROUP BY source ORDER BY pool DESC, source
-""").df().set_index("source")
+chapter.table(
+    ask("""
+SELECT source, count(*) AS pool, count(selected.key) AS selected,
+       count(selected.key) / count(*) AS "share selected (%)"
+FROM pool LEFT JOIN selected USING (key, source)
+GROUP BY source ORDER BY pool DESC, source
+""")
+)
 
 # %% [markdown]
-# In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool:
-# every AIME question with a correct trace was taken before anything was drawn. The sources below
-# are recorded for the questions that the released s1K shares with the authors' selection notebook.
+# In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool: every
+# AIME question with a correct trace was taken before anything was drawn. The sources below are
+# recorded for the questions that the released s1K shares with the authors' selection notebook.
 
 # %%
-audit = load_audit()
-pool_sizes = {name: n for name, (n, _) in published()["table7"]["rows"].items()}
-taken = audit["published"]["by_source"]
-pd.DataFrame(
-    {"source": name, "pool": pool_sizes.get(name), "s1K": count}
-    for name, count in taken.items()
-).astype({"pool": "Int64"}).set_index("source")
+sizes = {name: n for name, (n, _) in paper["table7"]["rows"].items()}
+chapter.table(
+    {"source": name, "pool": sizes.get(name), "s1K": count}
+    for name, count in audit["published"]["by_source"].items()
+)
 
 # %% [markdown]
 # ## Which subjects?
+#
+# The eight largest of the pocket pool, then of s1K, whose traces are thousands of tokens long.
 
 # %%
-database.sql("""
-    SELECT domain, count(*) AS pool, count(selected.key) AS selected,
-           round(avg(pool.thinking_tokens))::INT AS "mean thinking tokens"
-    FROM pool LEFT JOIN selected USING (key, domain)
-    GROUP BY domain ORDER BY pool DESC, domain LIMIT 8
-""").df().set_index("domain")
+chapter.table(
+    ask("""
+SELECT domain AS subject, count(*) AS pool, count(selected.key) AS selected,
+       round(avg(pool.thinking_tokens))::INT AS "mean trace (tokens)"
+FROM pool LEFT JOIN selected USING (key, domain)
+GROUP BY domain ORDER BY pool DESC, domain LIMIT 8
+""")
+)
 
 # %%
-table6 = published()["table6"]["rows"]
-pd.DataFrame(
-    {
-        "subject": name,
-        "questions in s1K": n,
-        "mean trace, tokens": round(1000 * tokens / n),
-    }
-    for name, (n, tokens) in list(table6.items())[:8]
-).set_index("subject")
+subjects = list(paper["table6"]["rows"].items())[:8]
+chapter.table(
+    {"subject": name, "s1K": n, "mean trace (tokens)": round(1000 * k / n)}
+    for name, (n, k) in subjects
+)
 
 # %% [markdown]
+# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources
+# and subjects first.
+#
 # ## Longer thoughts, harder questions?
 #
-# The paper takes the length of a trace as a sign of difficulty. If it is one, longer traces belong
-# to questions that fewer models solve. Here the pool is cut into four quarters by length.
+# The paper takes the length of a trace as a sign of difficulty.
+#
+# :::{admonition} Predict before you look
+# :class: exercise
+# If length is a sign of difficulty, what should the share of questions that a model solves do from the
+# quarter with the shortest traces to the quarter with the longest? And what if traces are long because
+# their teacher got lost?
+# :::
 
 # %%
-database.sql("""
-    SELECT quarter, min(thinking_tokens) AS "from, tokens",
-           max(thinking_tokens) AS "to, tokens",
-           round(100 * avg(small_correct::INT), 1) AS "small model solves, %",
-           round(100 * avg(large_correct::INT), 1) AS "large model solves, %"
-    FROM (SELECT *, ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
-          FROM pool WHERE error = '')
-    GROUP BY quarter ORDER BY quarter
-""").df().set_index("quarter")
+quarters = ask("""
+SELECT quarter, min(thinking_tokens) AS "from (tokens)",
+       max(thinking_tokens) AS "to (tokens)", count(*) AS n,
+       avg(small_correct::INT) AS "small model (%)",
+       avg(large_correct::INT) AS "large model (%)"
+FROM (SELECT *, ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
+      FROM pool WHERE error = '') GROUP BY quarter ORDER BY quarter
+""")
+chapter.table(quarters)
+
+# %% tags=["remove-input"]
+shares = [row["large model (%)"] for row in quarters]
+chapter.numbers("%", shortest=shares[0], longest=shares[-1])
+chapter.says("falls", sorted(shares, reverse=True) == shares)
 
 # %% [markdown]
+# :::{admonition} What it does
+# :class: dropdown
+# It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves
+# {glue:text}`explore_shortest` of the shortest and {glue:text}`explore_longest` of the longest. Here
+# length *is* a sign of difficulty, because the teacher tries until it believes that it has a hit.
+# :::
+#
 # ## Are the traces right?
 #
-# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Does length
-# tell?
+# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Does length tell?
 
 # %%
-database.sql("""
-    SELECT trace_correct AS "trace correct", count(*) AS questions,
-           median(thinking_tokens)::INT AS "median tokens",
-           count(*) FILTER (thinking LIKE '%Wait%') AS "with a Wait"
-    FROM pool WHERE error = '' GROUP BY trace_correct ORDER BY trace_correct
-""").df().set_index("trace correct")
+chapter.table(
+    ask("""
+SELECT CASE WHEN trace_correct THEN 'right' ELSE 'wrong' END AS trace,
+       count(*) AS n, median(thinking_tokens)::INT AS "median (tokens)",
+       avg((thinking LIKE '%Wait%')::INT) AS "with a Wait (%)"
+FROM pool WHERE error = '' GROUP BY trace_correct ORDER BY trace
+""")
+)
 
-# %%
-for name in ("s1K", "s1K-1.1"):
-    judged = published()["grading_of_traces"][name]
-    print(
-        f"{name}: {judged['correct']} of {sum(judged.values()):,} traces are correct"
-    )
+# %% tags=["remove-input"]
+for name, key in (("s1K", "first"), ("s1K-1.1", "second")):
+    judged = paper["grading_of_traces"][name]
+    chapter.number(key, judged["correct"])
+    chapter.number(f"{key}_n", sum(judged.values()))
+    half = abs(judged["correct"] / sum(judged.values()) - 0.5) < 0.15
+    chapter.says(f"{key}_half", half)
+chapter.number("crosswords", audit["published"]["crosswords"])
+chapter.number("drawn", audit["notebook"]["crosswords"])
 
 # %% [markdown]
+# The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of
+# s1K right{glue:text}`explore_first_half`, and {glue:text}`explore_second` of
+# {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what
+# taught s1 to think ends in a wrong answer.
+#
 # ## The odd ones
 #
-# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They
-# are one of the 16 sources, and a uniform draw over subjects keeps a few.
+# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are
+# one of the 16 sources, and a uniform draw over subjects keeps a few: {glue:text}`explore_crosswords`
+# in the published s1K, {glue:text}`explore_drawn` in the run of the selection notebook. In the pocket
+# pool, the odd ones are those with debris and those whose teacher did not answer.
 
 # %%
-print(
-    f"crossword clues in the published s1K: {audit['published']['crosswords']}"
-)
-print(
-    f"in the run of the selection notebook: {audit['notebook']['crosswords']}"
+chapter.table(
+    ask("""
+SELECT CASE WHEN error <> '' THEN error
+            WHEN question LIKE '%![Image]%' THEN 'image reference'
+            WHEN thinking LIKE '%**%' THEN 'bold number' END AS oddity,
+       count(*) AS questions, any_value(question ORDER BY key) AS example
+FROM pool GROUP BY oddity HAVING oddity IS NOT NULL
+ORDER BY questions DESC, oddity
+""")
 )
 
 # %% [markdown]
-# In the pocket pool, the odd ones are those with debris and those whose teacher did not answer.
-
-# %%
-database.sql("""
-    SELECT CASE WHEN error <> '' THEN error
-                WHEN question LIKE '%![Image]%' THEN 'image reference'
-                WHEN thinking LIKE '%**%' THEN 'bold number' END AS oddity,
-           count(*) AS questions, any_value(question ORDER BY key) AS example
-    FROM pool GROUP BY oddity HAVING oddity IS NOT NULL ORDER BY questions DESC, oddity
-""").df().set_index("oddity")
-
-# %% [markdown]
-# The longest trace that was selected, from its end:
-
-# %%
-question, thinking, attempt = database.sql("""
-    SELECT question, thinking, attempt FROM selected ORDER BY length(thinking) DESC, key LIMIT 1
-""").fetchall()[0]
-print(question, "…", *thinking.splitlines()[-8:], attempt, sep="\n")
+# **What to keep.** Read the oddest and the longest rows of a data set before you train on it.

@@ -1,19 +1,8 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # Appendix: the pocket world
+# # The pocket world
 #
-# *What the laptop profile is made of, and what did not work on the way.*
+# *What the laptop profile is made of, and what did not work on the way. You need nothing but this
+# page.*
 #
 # A 32B model cannot be trained on a laptop. But the paper's argument does not mention size: select
 # examples, fine-tune on them, force budgets, measure. So the laptop profile runs that argument, with
@@ -30,22 +19,20 @@ PROFILE = "laptop"
 SEED = 0
 
 # %% tags=["hide-input"]
-import json
-from collections import Counter
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
-from s1core import templates
 from s1core.checkpoints import locate
 from s1core.grading.countdown import check
-from s1lab import pocket, profiles
-from s1lab.figures.display import show
+from s1lab import pocket
+from s1lab.book.chapter import open_chapter
 from s1lab.figures.runs import loss_curve
 from s1lab.pocket import pool, pretrain, teacher, world
 
-profile = profiles.load(PROFILE).with_seed(SEED)
+chapter = open_chapter("pocket", PROFILE, SEED)
 
 # %% [markdown]
 # ## The task
@@ -57,81 +44,77 @@ profile = profiles.load(PROFILE).with_seed(SEED)
 puzzle = world.evaluation_puzzles()[0]
 tries = world.chains(tuple(sorted(puzzle.numbers)))
 hits = world.solutions(puzzle)
-print(puzzle.question)
-print(
-    f"{len(tries)} tries on these numbers, {len(hits)} of them right: "
-    f"{hits[0].expression}"
-)
+print(puzzle.question, "->", hits[0].expression)
+print(len(tries), "tries on these numbers,", len(hits), "of them right")
 check(puzzle.question, hits[0].expression)
 
-# %%
-counts = {n: sum(1 for _ in world.all_puzzles(n)) for n in (2, 3)}
-Markdown(
-    f"There are {counts[2]:,} solvable puzzles with two numbers and "
-    f"{counts[3]:,} with three, between {world.SMALLEST} and {world.LARGEST} "
-    f"each, with results up to {world.CAP}. "
-    f"{world.EVAL_SIZE} of the three-number puzzles are held out: no model "
-    "and no pool ever sees them, in any order of the numbers (a test asserts "
-    f"it), but for the {pool.SHARES['leaked']:.0%} of the pool that leak on "
-    "purpose, so that decontamination has something to find."
-)
+# %% tags=["remove-input"]
+for n, name in ((2, "pairs"), (3, "triples")):
+    chapter.number(name, sum(1 for _ in world.all_puzzles(n)))
+chapter.numbers(smallest=world.SMALLEST, largest=world.LARGEST)
+chapter.numbers(cap=world.CAP, held_out=world.EVAL_SIZE)
+chapter.number("leaked", pool.SHARES["leaked"], "%", 0)
 
 # %% [markdown]
+# There are {glue:text}`pocket_pairs` solvable puzzles with two numbers and {glue:text}`pocket_triples`
+# with three, between {glue:text}`pocket_smallest` and {glue:text}`pocket_largest` each, with results
+# up to {glue:text}`pocket_cap`. {glue:text}`pocket_held_out` of the three-number puzzles are held out:
+# no model and no pool ever sees them, in any order of the numbers (a test asserts it), but for the
+# {glue:text}`pocket_leaked` of the pool that leak on purpose, so that decontamination has something to
+# find.
+#
 # ## The teacher
 #
 # The paper's traces come from Gemini. Here a program tries chains in random order, judges each, and
 # stops at the first that it believes. It slips like any teacher, and repairs most slips after a
-# "Wait", which is where a model can learn what the word is for.
+# "Wait", which is where a model can learn what the word is for. One of its shorter traces with a slip:
 
 # %%
 rng = np.random.default_rng(SEED)
 thinking, believed = teacher.think(puzzle, rng)
-while "Wait" not in thinking or thinking.count("\n") > 8:  # a short one
+while "Wait" not in thinking or thinking.count("\n") > 8:
     thinking, believed = teacher.think(puzzle, rng)
 print(thinking)
 
-# %%
-habits = teacher.Habits()
-sample = [
-    teacher.example(puzzle, rng) for puzzle in world.training_puzzles(3)[:2000]
-]
-words = Counter()
-for made in sample:
-    words["Wait"] += "Wait" in made.trace.thinking
-    words["right"] += pool.trace_correct(made)
-Markdown(
-    f"It calls a wrong try right with probability {habits.slip:.0%}, notices "
-    f"{habits.repair:.0%} of those slips, and checks {habits.double_check:.0%} "
-    f"of its right tries a second time. Of 2,000 traces "
-    f"{words['Wait'] / len(sample):.0%} contain a Wait and "
-    f"{words['right'] / len(sample):.0%} are right."
-)
+# %% tags=["remove-input"]
+habits, puzzles = teacher.Habits(), world.training_puzzles(3)[:2000]
+sample = [teacher.example(puzzle, rng) for puzzle in puzzles]
+waits = np.mean(["Wait" in made.trace.thinking for made in sample])
+right = np.mean([pool.trace_correct(made) for made in sample])
+chapter.numbers("%", waits=waits, right=right, slip=habits.slip)
+chapter.numbers("%", repair=habits.repair, double_check=habits.double_check)
+chapter.number("sample", len(sample))
 
 # %% [markdown]
+# It calls a wrong try right with probability {glue:text}`pocket_slip`, notices
+# {glue:text}`pocket_repair` of those slips, and checks {glue:text}`pocket_double_check` of its right
+# tries a second time. Of {glue:text}`pocket_sample` traces {glue:text}`pocket_waits` contain a Wait
+# and {glue:text}`pocket_right` are right.
+#
+# :::{admonition} Predict before you go on
+# :class: exercise
+# A try costs thirteen tokens. What happens to the share of right answers when the thinking is cut
+# after 64 tokens, and why can it not be close to zero?
+# :::
+#
+# :::{admonition} An answer
+# :class: dropdown
+# Five tries fit. The model has seen answers to puzzles in its pretraining, so it can guess, and some
+# puzzles are hit early. The [introduction](00_introduction) has the measured point, and the [model in
+# the page](03_budget_forcing) lets you set the cap yourself.
+# :::
+#
+# **What to keep.** Tokens are tries here. Whatever a longer budget buys is more tries, or a second
+# look at one.
+#
 # ## The models
 #
-# Two base models, the graders of the difficulty stage, and the larger of them is what is fine-tuned.
-# Their pretraining shows them arithmetic, searches and chat, but never a think delimiter and never a
-# "Wait": those come with the thousand examples. A word is a token, so a line of thinking is thirteen.
+# Two base models are the graders of the difficulty stage, and the larger of them is what is
+# fine-tuned. Their pretraining shows them arithmetic, searches and chat, but never a think delimiter
+# and never a "Wait": those come with the thousand examples.
 
 # %%
-rows = []
-for size in pocket.SIZES:
-    folder = Path(locate(f"pocket-{size}"))
-    config = json.loads((folder / "config.json").read_text())
-    skills = folder / "skills.json"
-    measured = json.loads(skills.read_text()) if skills.is_file() else {}
-    rows.append(
-        {
-            "model": f"pocket-{size}",
-            "layers": config["num_hidden_layers"],
-            "hidden": config["hidden_size"],
-            "context": config["max_position_embeddings"],
-            "parameters": f"{pocket.load_model(size).num_parameters():,}",
-            **{name: f"{value:.1%}" for name, value in measured.items()},
-        }
-    )
-pd.DataFrame(rows).fillna("–").set_index("model")
+chapter.table(pocket.described())
 
 # %% [markdown]
 # The skills were measured on the held-out puzzles when the models were made: *arithmetic* is steps
@@ -139,33 +122,17 @@ pd.DataFrame(rows).fillna("–").set_index("model")
 # judgements of given lines, and *direct* puzzles answered at once, without thinking. `pocket-s1` is
 # `pocket-large` fine-tuned by this profile.
 
-# %% tags=["hide-input"]
-log = Path(locate("pocket-large"), "log.jsonl").read_text().splitlines()
-large = pd.DataFrame(json.loads(line) for line in log)
-recipe = pretrain.RECIPES["large"]
-large["lr"] = [
-    recipe.lr * pretrain.schedule(recipe, step) for step in large["step"]
-]
-show(
-    loss_curve(large, title="Pretraining of pocket-large"),
-    "pocket-pretraining",
-    alt=f"The pretraining loss of the large pocket model falls from "
-    f"{large['loss'].iloc[0]:.2f} to {large['loss'].iloc[-1]:.2f} nats per "
-    f"token over {large['step'].iloc[-1] + 1:,} steps.",
-    caption="Pretraining loss and learning rate of the model that is "
-    "fine-tuned here. One CPU core repeats it: s1lab pocket pretrain large.",
-)
-
-# %% [markdown]
-# ## What the model sees
-#
-# The same chat template and the same delimiters as s1's:
-
 # %%
-tokenizer = pocket.load_tokenizer()
-prompt = templates.prompt_ids(profile.template, tokenizer, puzzle.question)
-print(tokenizer.decode(prompt))
-print(f"{len(tokenizer):,} tokens in the vocabulary")
+recipe = pretrain.RECIPES["large"]
+log = pd.read_json(Path(locate("pocket-large"), "log.jsonl"), lines=True)
+log["lr"] = [recipe.lr * pretrain.schedule(recipe, step) for step in log.step]
+chapter.figure(
+    loss_curve(log, title="Pretraining of pocket-large"),
+    "pretraining",
+    "The pretraining loss of the large pocket model falls and flattens out.",
+    caption="Pretraining loss and learning rate of the model that is fine-tuned "
+    "here. One CPU core repeats it: s1lab pocket pretrain large.",
+)
 
 # %% [markdown]
 # ## What was tried, and did not work
@@ -174,12 +141,13 @@ print(f"{len(tokenizer):,} tokens in the vocabulary")
 # numbers are notes from single runs.
 
 # %% tags=["remove-input"]
-from importlib.resources import files
-
 tried = files("s1lab.pocket").joinpath("TRIED.md").read_text(encoding="utf-8")
 Markdown(tried.split("\n\n", 2)[2])
 
 # %% [markdown]
+# **What to keep.** "Wait" helps a model that has learned to look at a line twice. Where copying a line
+# was never learned, every Wait hurt.
+#
 # ## What is kinder here than in the paper, and what is not
 #
 # - **The word was taught.** The teacher writes "Wait" before every repair. A large model knows the
@@ -187,5 +155,3 @@ Markdown(tried.split("\n\n", 2)[2])
 # - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries.
 #   Proofs are not like that.
 # - **Guessing does not pay.** There are no four options to choose from, and no common answers.
-# - **Nothing is hidden.** The model, the data and the grader are all here; when a result looks wrong,
-#   one can read why ({doc}`10_explore`).

@@ -18,6 +18,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -144,6 +145,11 @@ class Run:
         """When, where and for how long it ran; empty when that was not recorded."""
         found = recorded(self.path / "provenance.json")
         return {**found, "wall_seconds": seconds_of(found)} if found else {}
+
+    @property
+    def minutes(self) -> float:
+        """How long it took on the machine that made it, in minutes; NaN where nobody knows."""
+        return self.provenance().get("wall_seconds", math.nan) / 60
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""

@@ -29,7 +29,8 @@ def make_project(folder: Path, notebook: str = "chapter") -> Path:
     assert API_PAGES in text, "the API pages are no longer where this fixture looks for them"
     contents.write_text(text.replace(API_PAGES, ""))
     for page in (folder / "book").glob("*.md"):  # this book has one chapter
-        text = re.sub(r"\{doc\}`(notebooks/[^`]+)`", r"`\1`", page.read_text(encoding="utf-8"))
+        text = re.sub(r"\{doc\}`([^`]*notebooks/[^`]+)`", r"`\1`", page.read_text(encoding="utf-8"))
+        text = re.sub(r"(?ms)^```\{button-link\} notebooks/.*?^```\n", "", text)
         page.write_text(text, encoding="utf-8")
     return folder
 

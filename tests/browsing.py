@@ -89,3 +89,12 @@ class Visit(contextlib.AbstractContextManager):
         """A picture of the whole page, where S1CORE_SCREENSHOTS names a folder."""
         if folder := os.environ.get("S1CORE_SCREENSHOTS"):
             self.page.screenshot(path=str(Path(folder, f"{name}.png")), full_page=True)
+
+
+def serious(page: Any, view: str = "light") -> list[str]:
+    """What axe finds that stands in the way of assistive software; in the dark, what colours do."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    only = {"runOnly": ["color-contrast", "link-in-text-block"]} if view == "dark" else {}
+    rules = axe.run(page, options=only).response["violations"]
+    found = [rule for rule in rules if rule["impact"] in {"serious", "critical"}]
+    return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]

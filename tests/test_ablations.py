@@ -132,11 +132,9 @@ def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeli
     assert (short.tokens, whole.tokens) == (96, 1024)
     assert short.seeds == whole.seeds == (0, 1)
     assert whole.training.id == sft.step(pipeline, Training()).run.id
-    tables = [length.table("accuracy") for length in (short, whole)]
-    np.testing.assert_array_equal(tables[0], [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]])
-    np.testing.assert_array_equal(tables[1], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]])
+    cut, uncut = [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]]
     assert whole.by_seed("thinking_tokens") == [40, 37.5]
-    gap, expected = short.minus(whole, "accuracy"), crossed_interval(tables[0] - tables[1])
+    gap, expected = short.minus(whole, "accuracy"), crossed_interval(np.subtract(cut, uncut))
     assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
     assert (gap.low, gap.high) == (expected.low, expected.high)
 
@@ -149,8 +147,11 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
     assert short.generations == 16
     # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
     assert short.stops(96) == by_length.Stops(8, 0, 2, 8, 8, 1)
-    assert short.goes_on(30) == [4 / 6, 4 / 6]  # 60, 100, 100; of these 100 and 100 double it
-    assert np.isnan(short.goes_on(100)).all()
+    goes_on = short.goes_on(30)  # 60, 100, 100; of these 100 and 100 double it
+    assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
+    assert short.goes_on(100) is None
+    assert short.mean_of_ended() == 45 and by_length.paper_folds()["AIME24"] > 2.9
+    assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8]
 
 
 def test_the_cut_is_counted_on_the_training_examples() -> None:

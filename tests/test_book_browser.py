@@ -23,13 +23,14 @@ from s1core.errors import InputError
 from s1lab.book.site import build, pages
 from s1lab.figures.trace import viewer_html
 from tests.book_fixtures import CHECKOUT, DATA, RUN, make_project, make_site
-from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, served
+from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, serious, served
 from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
 
-FIGURES, FOCUSED, MARKUP, SCRIPTS = (
-    (DATA / f"{name}.js").read_text() for name in ("figures", "focused", "markup", "scripts")
+FIGURES, FOCUSED, MARKUP, SCRIPTS, SHARES = (
+    (DATA / f"{name}.js").read_text()
+    for name in ("figures", "focused", "markup", "scripts", "shares")
 )
 REAL = 3  # traces of a committed run before the hostile ones
 PLAIN = "Use 3 7 to make 10"
@@ -91,31 +92,25 @@ def visit(browser: Any, request: pytest.FixtureRequest) -> Iterator[Visit]:
         assert opened.complaints == []
 
 
-def serious(page: Any) -> list[str]:
-    """What axe finds that stands in the way of assistive software."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    rules = axe.run(page).response["violations"]
-    found = [rule for rule in rules if rule["impact"] in {"serious", "critical"}]
-    return [f"{r['id']} at {[node['target'][0] for node in r['nodes']][:3]}" for r in found]
-
-
 @pytest.fixture(scope="module")
 def tour(browser: Any, book: Book, sample: str, viewer: str) -> Tour:
-    """Every page of the book (six of the generated reference), both chapters, in every view."""
+    """Every page of the book (two of the generated reference), both chapters, in every view."""
     reference = sorted(n for n in book[1] if n.startswith("api/"))
-    names = [n for n in book[1] if n not in reference[6:]]
+    names = [n for n in book[1] if n not in reference[2:]]
     addresses = {"sample": sample, "viewer": viewer, **{n: f"{book[0]}/{n}" for n in names}}
     seen = {}
     for view in VIEWS:
         for name, address in addresses.items():
             with Visit(browser, address, view) as visit:
                 visit.keep(f"{name.removesuffix('.html').replace('/', '-')}-{view}")
+                light = view == "light"  # the markup is one; colours differ in the dark
                 seen[name, view] = {
                     "complaints": list(visit.complaints),  # axe asks for files that are not there
                     "overflow": max(visit.page.evaluate(OVERFLOW), 0),
                     "images": visit.page.evaluate(FIGURES),
-                    "barriers": serious(visit.page) if view != "phone" else [],
-                    "markup": visit.page.evaluate(MARKUP),
+                    "barriers": serious(visit.page, view) if view != "phone" else [],
+                    "markup": visit.page.evaluate(MARKUP) if light else [],
+                    "shares": visit.page.evaluate(SHARES) if light else {},
                 }
     return seen
 
@@ -130,8 +125,14 @@ def test_every_figure_is_loaded_described_and_at_its_natural_size(tour):
     for (name, view), seen in tour.items():
         for image in seen["images"]:
             shrunk = image["shown"] and image["width"] < image["natural"] - 1
-            assert image["loaded"] and image["alt"], (name, view, image)
-            assert not shrunk or view == "phone", (name, view, image)
+            assert image["loaded"] and image["alt"] and not shrunk, (name, view, image)
+
+
+def test_code_is_at_most_a_third_of_any_page(tour):
+    shares = {name: seen["shares"] for (name, view), seen in tour.items() if view == "light"}
+    chapters = {name: s for name, s in shares.items() if name.startswith("notebooks/")}
+    assert len(chapters) > 10
+    assert [name for name, s in chapters.items() if s["code"] > s["page"] / 3] == []
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -146,6 +147,35 @@ def test_search_finds_a_word_of_the_book(browser, book):
         results.first.wait_for(timeout=10_000)
         assert "How to read this book" in results.all_inner_texts()
         assert visit.complaints == []
+
+
+def test_search_lists_chapters_before_the_reference(browser, book):
+    with Visit(browser, f"{book[0]}/search.html?q=budget", "light") as visit:
+        visit.page.locator("#search-summary", has_text="found").wait_for(timeout=10_000)
+        links = visit.page.locator("#search-results li > a")
+        places = [link.get_attribute("href").startswith("api/") for link in links.all()]
+        assert places == sorted(places) and set(places) == {False, True}
+
+
+def test_a_term_and_a_citation_say_what_they_mean_beside_the_word(browser, book):
+    with Visit(browser, f"{book[0]}/reading.html", "light") as visit:
+        card, page = visit.page.locator("#s1-card"), visit.page
+        for link, words in (
+            (page.locator("a.s1-term", has_text="AIME 2024"), "The 30 problems"),
+            (page.locator("article a[href*='references.html#']").first, "Simple test-time scaling"),
+        ):
+            link.hover()
+            assert words.lower() in card.inner_text().lower() and page.url.endswith("reading.html")
+            page.keyboard.press("Escape")
+            assert not card.is_visible()
+            link.focus()
+            assert card.is_visible() and link.get_attribute("aria-describedby") == "s1-card"
+            page.keyboard.press("Tab")
+        terms = page.locator("a.s1-term").all_inner_texts()
+        assert len(terms) == len(set(terms)) > 5 and visit.complaints == []
+    with Visit(browser, f"{book[0]}/reading.html", "light", scripts=False) as visit:
+        title = visit.page.locator("a.s1-term").first.get_attribute("title")
+        assert title and not visit.page.locator("#s1-card").count()
 
 
 def test_the_sidebar_leads_to_every_page(browser, book):
@@ -165,6 +195,29 @@ def test_a_verdict_links_the_chapter_that_explains_it(browser, book):
         visit.page.wait_for_load_state()
         assert visit.page.url.endswith("notebooks/03_budget_forcing.html")
         assert visit.complaints == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_two_clicks_lead_from_the_first_page_to_a_wait_of_ones_own(browser, book, view):
+    with Visit(browser, f"{book[0]}/index.html", view) as visit:
+        visit.page.set_default_timeout(60_000)
+        visit.page.get_by_role("link", name="Be the decoder").click()
+        visit.page.get_by_role("button", name="Wait", exact=True).click()
+        visit.page.locator(".decoder-lines mark", has_text="Wait").wait_for()
+        visit.page.locator(".decoder-open").wait_for()  # it wants to stop again
+        visit.page.get_by_role("button", name="Sample 16 and vote").click()
+        visit.page.get_by_text("It cost").wait_for()
+        visit.keep(f"decoder-{view}")
+        assert visit.page.evaluate(OVERFLOW) <= 0
+        complaints = list(visit.complaints)  # axe asks for files that are not there
+        assert serious(visit.page) == complaints == []
+
+
+def test_without_scripts_the_recorded_trace_stays(browser, book):
+    chapter = f"{book[0]}/notebooks/03_budget_forcing.html"
+    with Visit(browser, chapter, "light", scripts=False) as visit:
+        assert not visit.page.locator("#try").is_visible()
+        assert visit.page.locator(".s1-trace mark.s1-forced").first.is_visible()
 
 
 def test_the_reference_has_a_signature_and_what_it_means(browser, book):
@@ -211,8 +264,10 @@ def shown(visit: Visit) -> list[int]:
 def test_hostile_text_is_text_on_every_trace(browser, viewer):
     with Visit(browser, viewer, "phone") as visit:
         visit.page.get_by_role("button", name="Unfold all steps").click()
+        tall = visit.page.locator(".s1-viewer").bounding_box()["height"]
         for place in range(REAL + len(HOSTILE)):
             assert shown(visit) == [place]
+            assert visit.page.locator(".s1-viewer").bounding_box()["height"] == tall, "it jumps"
             assert visit.page.evaluate(OVERFLOW) == 0, f"trace {place} is wider than a phone"
             visit.page.get_by_role("button", name="Next").click()
         article = visit.page.locator("article.bd-article")
@@ -249,8 +304,8 @@ def test_nothing_runs_whatever_a_field_of_a_row_holds(browser):
 def test_without_scripts_everything_is_on_the_page(browser, viewer):
     with Visit(browser, viewer, "light", scripts=False) as visit:
         assert shown(visit) == list(range(REAL + len(HOSTILE)))
-        steps = visit.page.locator(".s1-trace details")
-        assert steps.count() == visit.page.locator(".s1-trace details[open] > pre:visible").count()
+        steps = visit.page.locator(".s1-trace .s1-row")
+        assert steps.count() == visit.page.locator(".s1-steps pre:visible").count()
         assert visit.page.locator(".s1-viewer button").count() == 0
         assert visit.page.locator(".s1-curve .s1-point:visible").count() == len(CURVE["points"])
         visit.page.locator(".s1-numbers summary").click()
@@ -263,56 +318,77 @@ def test_the_keyboard_leafs_and_folds(viewer, visit):
     for key, places in (("ArrowRight", [1]), ("ArrowLeft", [0])):
         press(key)
         assert shown(visit) == places
-    first = visit.page.locator(".s1-trace").first.locator("details")
-    text = first.nth(1).locator("pre")
     press("ArrowDown")
     press("ArrowDown")
-    for visible in (False, True, False):
-        assert text.is_visible() == visible and not first.first.locator("pre").is_visible()
-        press("Enter")
+    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 2")
     press("ArrowRight")  # from a step: to the first step of the next trace
     assert shown(visit) == [1]
-    assert visit.page.evaluate("document.activeElement.closest('.s1-trace').hidden") is False
+    assert visit.page.evaluate("document.activeElement.closest('.s1-away') !== null") is False
 
 
-def test_a_step_is_unfolded_from_the_ruler(viewer, visit):
+def test_a_step_with_more_to_say_folds_and_one_that_is_whole_does_not(viewer, visit):
+    whole = visit.page.locator(".s1-trace").first.locator(".s1-whole pre")
+    assert (
+        whole.count() > 5 and visit.page.locator(".s1-trace").first.locator("details").count() == 0
+    )
+    for _ in range(REAL):
+        visit.page.get_by_role("button", name="Next").click()
+    step = visit.page.locator(".s1-trace:not(.s1-away) details").first
+    for visible in (False, True, False):
+        assert step.locator("pre").is_visible() == visible
+        step.locator("summary").press("Enter")
+
+
+def test_every_step_of_a_real_trace_can_be_read_to_its_end_on_a_phone(browser, viewer):
+    with Visit(browser, viewer, "phone") as visit:
+        for row in visit.page.locator(".s1-trace").first.locator(".s1-row pre").all():
+            assert row.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+            assert row.inner_text().strip().endswith(("yes", "no"))
+
+
+def test_the_ruler_leads_to_a_step_and_the_list_ends_between_two(viewer, visit):
     trace = visit.page.locator(".s1-trace").first
     trace.locator(".s1-blocks > .s1-block").nth(2).click()
-    assert trace.locator("details").nth(2).locator("pre").is_visible()
-    assert trace.locator("details[open]").count() == 1
+    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 3")
+    cut = (DATA / "cut.js").read_text()
+    assert visit.page.locator(".s1-steps").evaluate_all(cut) == 0
 
 
 def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(viewer, visit):
     visit.page.get_by_role("button", name="Previous").focus()
-    steps = visit.page.locator(".s1-trace").first.locator("details").count()
     found = []
     while not found or found[-1]["words"] != "The numbers":
-        assert len(found) < steps + 20, "the focus does not come to the end of the figure"
+        assert len(found) < 20, "the focus does not come to the end of the figure"
         # `:focus-visible` follows the keyboard, so a key comes before each look.
         visit.page.keyboard.press("Tab")
         found.append(visit.page.evaluate(FOCUSED))
     words = [one["words"] for one in found]
-    numbers = [f"step {number}" for number in range(1, steps + 1)]
-    assert words[: 2 + steps] == ["Next ›", "Unfold all steps", *numbers]
+    assert words[:2] == ["Next ›", "Unfold all steps"]
     chosen, question, table = words[-3:]
     assert chosen.startswith(f"{SCRIPT}: 50.0") and (question, table) == ("Question", "The numbers")
     assert [one for one in found if not one["drawn"] or one["ring"] < 2] == []
 
 
-def test_pointing_at_a_condition_and_a_question_says_what_is_behind_them(viewer, visit):
+def test_pointing_shows_and_a_click_chooses_a_condition_and_a_question(viewer, visit):
     chosen, asked = visit.page.locator(".s1-chosen"), visit.page.locator(".s1-asked")
     levels, spent = visit.page.locator(".s1-grid-of-questions i"), "7 thinking tokens on average"
-    levels.first.hover()
+    levels.first.click()
     visit.page.locator(".s1-point .s1-dot").first.hover()
     assert chosen.inner_text() == (
-        "8 tokens: 30.0 [20.0, 40.0]% at 8 thinking tokens. Of 4 questions 1 always right, 3 never."
+        "8 tokens: 30.0 [20.0, 40.0]% at 8 thinking tokens. Of 4 questions 1 always right, "
+        f"3 never. Against {SCRIPT} 0 gained, 1 lost."
     )
     assert asked.inner_text() == f"{PLAIN}: 2 of 2 right, {spent}, first answer 3 + 7"
-    visit.page.locator(".s1-point .s1-dot").last.hover()
+    assert [levels.nth(i).get_attribute("data-change") for i in range(3)] == ["", "lost", ""]
+    levels.nth(1).hover()  # the pointer leaves: back to what is chosen
     assert chosen.inner_text().startswith(f"{SCRIPT}: 50.0") and "1 always" in chosen.inner_text()
     assert [levels.nth(i).get_attribute("data-level") for i in range(3)] == ["all", "some", "none"]
-    levels.nth(1).hover()
     assert asked.inner_text() == f"{HANDLER}: 1 of 2 right, {spent}, first answer {SCRIPT}"
+    visit.page.locator(".s1-strip button").first.click()
+    visit.page.locator(".s1-point .s1-dot").last.hover()
+    asked.hover()
+    assert chosen.inner_text().startswith("8 tokens: 30.0"), "what was clicked stays"
+    assert asked.inner_text().startswith(PLAIN)
 
 
 def test_the_same_is_said_to_the_keyboard(viewer, visit):
@@ -321,7 +397,7 @@ def test_the_same_is_said_to_the_keyboard(viewer, visit):
     press("Home")
     assert visit.page.locator(".s1-chosen").inner_text().startswith("8 tokens: 30.0")
     assert current.get_attribute("aria-label").startswith("8 tokens: 30.0")
-    for key in ("Tab", "Home", "ArrowRight"):
+    for key in ("Tab", "Home", "ArrowRight", "ArrowDown"):  # one row has them all: down stays
         press(key)
     grid = visit.page.get_by_role("slider", name="Question")
     assert grid.get_attribute("aria-valuenow") == "2"

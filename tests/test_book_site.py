@@ -242,7 +242,8 @@ def test_the_page_ends_with_its_stamp_and_the_notebook_to_download(project):
 
 def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was_run(project):
     text = page(project, "performance.html")
-    assert "adding  5/s" in text and "benchmarks/sums.py" in text and "twice_once" not in text
+    assert re.search(r"<td><p>adding</p></td>\s*<td><p>5/s</p></td>", text)
+    assert "benchmarks/sums.py" in text and "twice_once" not in text
     text = page(project, "claims.html")
     assert "s1-verdict s1-untested" in text
     rows = text[text.index("Under the profile") : text.index("The paper’s own numbers")]
@@ -280,6 +281,11 @@ def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
         (CHAPTER, "</body>", "<p>:::{admonition} Box</p>", "':::'"),
         (CHAPTER, "</body>", "<p>{doc}`there`</p>", "'{doc}`'"),
         (CHAPTER, "</body>", "<p>so $\\alpha$ rises</p>", "'$\\\\alpha'"),
+        (CHAPTER, "</body>", 'Type<span class="colon">:</span>', "splits a docstring"),
+        *(
+            (CHAPTER, "</body>", f"<table><tr><td>{text}</td></tr></table>", "as programs write it")
+            for text in ("&lt;NA&gt;", "(0.9, 0.95)", "{'a': 1}", "2.8 [-1.4, 7.0]", "1e-05", "-3")
+        ),
         ("_static/book.css", "", 'a {src: url("//x.org/f")}', "book.css: loads a remote asset"),
     ],
 )

@@ -79,7 +79,7 @@ def test_waits_are_compared_with_none_on_the_same_questions(
     give(pipeline, two, with_waits)
     ours = measured(claim('"Wait" twice'), pipeline)
     assert ours.verdict == expected and ours.n == f"{QUESTIONS} questions"
-    assert ours.ours.startswith(f"{with_waits - 40:+.1f} [".replace("-", "−"))
+    assert ours.ours.startswith(f"{with_waits - 40:+.1f} points [".replace("-", "−"))
 
 
 @pytest.mark.parametrize(("whole", "expected"), [(40, "agrees"), (60, "does not agree")])
@@ -121,8 +121,8 @@ def test_all_seeds_of_a_training_enter(pipeline: Pipeline) -> None:
     longer, worse = (
         measured(claim(words), pipeline) for words in ("think longer.", "make it worse")
     )
-    assert longer.ours.startswith("+50.0 [") and longer.verdict == "agrees"
-    assert worse.ours.startswith("+20.0 [") and worse.verdict == "agrees"
+    assert longer.ours.startswith("+50.0 tokens [") and longer.verdict == "agrees"
+    assert worse.ours.startswith("+20.0 points [") and worse.verdict == "agrees"
     asked = experiments.sequence_lengths(pipeline.profile)
     pipeline.locate_run(asked[-1]).path.rename(pipeline.store.root / "gone")
     assert measured(claim("make it worse"), pipeline).verdict == "not tested"
@@ -133,7 +133,7 @@ def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
     give(pipeline, base, 30)
     give(pipeline, curve(pipeline, "natural")[0], 55)
     ours = measured(claim("Majority voting"), pipeline)
-    assert ours.ours.startswith("+25.0 [") and ours.verdict == "agrees"
+    assert ours.ours.startswith("+25.0 points [") and ours.verdict == "agrees"
 
 
 PRINTED = {
@@ -179,7 +179,7 @@ def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
     page = claims_page(tmp_path)
     rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
     row = next(row for row in rows if CLAIMS[0].text in row)
-    assert "+70.0 \\[" in row and "{.s1-verdict .s1-agrees}" in row and row.endswith("| – |")
+    assert "+70.0 points \\[" in row and "{.s1-verdict .s1-agrees}" in row and row.endswith("| – |")
     assert "[A start](notebooks/00_introduction.ipynb)" in row
     shutil.copytree(NOTEBOOKS.parent / "results/generations", tmp_path / "_results/generations")
     assert "MATH500 92.8% with one Wait" in claims_page(tmp_path)

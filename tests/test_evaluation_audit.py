@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from s1lab.audit import audit as audited
 from s1lab.audit.comparisons import Comparison, comparisons, implied_discordance
-from s1lab.audit.published import accuracies, accuracy_of, published
+from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
+from s1lab.evaluation import wilson
 
 FINDINGS = {finding.topic: finding for finding in audited.audit()}
 
@@ -76,3 +79,17 @@ def test_a_comparison_is_bounded_by_its_best_pairing():
     assert (forward.questions, forward.best_p, forward.needed) == (2, 0.5, 881)
     assert backward.best_p == 1.0
     assert forward.difference.low == pytest.approx(-backward.difference.high)
+
+
+@pytest.mark.parametrize(("percent", "correct"), [(56.7, 17), (50.0, 15), (26.7, 8), (44.6, 13.38)])
+def test_a_printed_accuracy_has_one_interval_wherever_it_is_shown(percent, correct) -> None:
+    """Whole questions where they print the number (17 of 30 is 56.7), else the printed average."""
+    found = printed_accuracy("AIME24", percent)
+    assert found.percent() == wilson(correct, 30).percent()
+    same = [one for one in accuracies(benchmark="AIME24") if one.percent == percent]
+    assert same and all(one.interval == found for one in same)
+
+
+def test_negative_numbers_have_a_minus() -> None:
+    said = " ".join(" ".join(row.values()) for row in audited.finding_rows(audited.audit()))
+    assert "\N{MINUS SIGN}24" in said and not re.search(r"(?<![\w.–-])-\d", said)

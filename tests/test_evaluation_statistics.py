@@ -77,10 +77,14 @@ def test_intervals_cover_95_percent(trial, n):
     assert 0.93 <= np.mean([trial(rng, n) for _ in range(2_000)]) <= 0.97
 
 
-def test_clustered_bootstrap_is_wilson_when_there_is_nothing_to_resample():
-    interval = clustered_bootstrap(np.zeros((AIME, 4)), 0)
-    assert (interval.low, interval.high) == (0.0, wilson(0, AIME).high)
+@pytest.mark.parametrize("scores", [np.zeros((AIME, 4)), np.arange(AIME) < 17, [1.0] * AIME])
+def test_the_interval_is_wilsons_for_one_seed_and_where_all_agree(scores) -> None:
+    interval, right = clustered_bootstrap(scores, 0), np.mean(scores) * AIME
+    assert (interval.low, interval.high) == (wilson(right, AIME).low, wilson(right, AIME).high)
     assert "Wilson" in interval.method
+
+
+def test_what_is_missing_is_skipped() -> None:
     whole = clustered_bootstrap([[1, 1], [0, 0], [1, 0]], 0)
     assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]], 0) == whole, "skips what is missing"
 

@@ -25,7 +25,7 @@ from s1lab.analysis import lengths, subsets
 from s1lab.evaluation import wilson
 from s1lab.figures import curves, forests, runs
 from s1lab.figures.display import dark_svg, figure_frame, figure_html, to_pdf, to_svg
-from s1lab.figures.panels import curve, in_words, tidy
+from s1lab.figures.panels import curve, tidy
 from s1lab.figures.style import INKS, ink, styled
 from s1lab.lab import STAMP_VARIABLE
 from s1lab.pipeline import Pipeline
@@ -67,7 +67,6 @@ DRAWN = {
     "funnel": lambda: forests.funnel(TABLES["stages"]),
     "loss": lambda: runs.loss_curve(LOG, title="Loss"),
     "survival": lambda: runs.still_thinking(THINKING, cuts=[(50, "cut at 50")]),
-    "trace": lambda: runs.uncertainty_trace(TABLES["unsure"]),
     "around": lambda: runs.around_waits(AROUND),
 }
 
@@ -235,11 +234,11 @@ def test_panels_share_their_axes_and_a_curve_for_comparison_has_neither_marks_no
     assert texts(axes[1].texts) == ["vote at 32"]
 
 
-def test_the_ends_of_named_curves_are_told_in_words():
-    form = "{first[panel]}, {first[name]}: {first[percent]} at {first[x]:.0f}, {last[x]:.0f}."
-    told = in_words(METHODS, form)
-    assert told.startswith(f"One, capping: {wilson(20, 200).percent()} at 16, 128. One, Wait: ")
-    assert told.count(".") > 5 and "Two, :" not in told
+@pytest.mark.parametrize("name", [name for name in DRAWN if name not in ("loss", "around")])
+def test_the_numbers_of_a_figure_are_told_in_words(name):
+    said = DRAWN[name]().in_words
+    assert len(re.findall(r"\d", said)) > 5 and said.endswith(".")
+    assert not re.search(r"(?<!\w)-\d", said)
 
 
 def test_training_sets_have_their_size_their_seeds_and_a_line_for_each_of_several_benchmarks():
@@ -306,7 +305,6 @@ def test_a_survival_curve_counts_who_still_thinks():
         (forests.comparison, [{"accuracy": 1}], "no column name"),
         (forests.funnel, [{"stage": "pool", "kept": 0}], "not empty"),
         (runs.loss_curve, [{"step": 1}], "no column loss, lr"),
-        (runs.uncertainty_trace, {"entropy": []}, "no thinking tokens"),
     ],
 )
 def test_data_that_cannot_be_drawn_is_named(draw, rows, message):

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check
 from s1core.records import Problem
+from s1lab.analysis import controls as methods
+from s1lab.analysis import discussion
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
@@ -193,6 +196,49 @@ def test_the_interval_of_scaling_covers_what_generated_the_data():
         ]
         covered += 0.08 in measures(made_runs, resamples=400).scaling
     assert covered >= 51  # 95% of 60 is 57; fewer than 51 has a chance below 0.5%
+
+
+def test_a_slope_between_runs_of_one_length_is_undetermined():
+    rng = np.random.default_rng(0)
+    alike = [setting("TCC", rng.normal(200, 20, 40), rng.random(40) < 0.5) for _ in range(4)]
+    assert measures(alike).slope == "undetermined"
+    apart = [setting("BF", [8 * 4**i] * 40, np.arange(40) < 9 * i) for i in range(4)]
+    assert measures(apart).slope == measures(apart).scaling
+
+
+@pytest.mark.parametrize("used", [[200, 200, 200], [16, 32, 64], [100, 50, 25]])
+def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
+    asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
+    family = [
+        methods.Setting(condition, None, setting("TCC", [tokens], [1]))
+        for condition, tokens in zip(asked, used, strict=True)
+    ]
+    assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
+    assert methods.obeyed(family[:1]) is None
+
+
+def test_the_papers_runs_are_drawn_beside_ours():
+    table = methods.panel_table(methods.paper_points())
+    assert set(table["panel"]) == {heading for heading, _ in methods._PANELS}
+    waits = table[(table["panel"] == "Budget forcing") & (table["series"] == "wait")]
+    assert list(waits["x"]) == sorted(waits["x"]) and len(waits) == 3
+    assert methods.paper_rows("SCC")[0]["condition"] == "16 steps"
+    ours = methods.panel_table({"capping": methods.paper_points()["capping"]})
+    assert set(ours["panel"]) == {"Budget forcing"}  # a method that was not run has no panel
+
+
+def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
+    samples = made([[1, 0], [1, 1], [0, 1]], [[10, 30], [99, 99], [50, 20]])
+    found = discussion.right_and_wrong(samples)
+    assert (found["both"], found["questions"]) == (2, 3)
+    assert (found["right"], found["wrong"], found["gap"].estimate) == (15, 40, -25)
+    assert discussion.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
+
+
+def test_small_benchmarks_scatter_as_their_size_says():
+    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
+    assert draws.mean() == pytest.approx(0.5, abs=0.01)
+    assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
 
 
 def test_what_is_not_defined_is_none():

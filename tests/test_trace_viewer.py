@@ -96,7 +96,7 @@ def test_without_a_script_everything_is_open_and_on_the_page():
 def test_forced_tokens_are_marks_that_say_so_in_words():
     markup = viewer_html([row()], "viewer")
     marks = re.findall(r"<mark[^>]*>(.*?)</mark>", markup, re.DOTALL)
-    assert sum("forced: </span><bdi>Wait</bdi>" in mark for mark in marks) == 2  # preview, step
+    assert sum("forced: </span><bdi>Wait</bdi>" in mark for mark in marks) == 1
     assert any("&lt;|im_start|&gt;answer\nFinal Answer:" in mark for mark in marks)
     assert markup.count('<em class="s1-own">Wait</em>') == 3  # key, preview, step
     assert "<bdi>3 + 7</bdi>" in markup  # sampled: no mark
@@ -116,12 +116,17 @@ def test_the_ruler_is_to_scale_and_told_in_words():
     assert wait["style"] == f"left:{800 / 11:.2f}%"
 
 
-def test_every_step_says_what_would_be_answered_there():
-    text = Page(viewer_html([row()], "viewer")).text
+def test_every_step_says_what_would_be_answered_there_and_unfolds_only_what_its_row_lacks():
+    page = Page(viewer_html([row()], "viewer"))
+    text, long = page.text, {"text": "3 + 7\n= 10", "origin": "sampled", "tokens": 8}
+    assert page.tags.count("details") == 1  # the answer that was cut off
+    steps = row()["steps"]
+    steps[0]["pieces"] = [long]
+    assert Page(viewer_html([row(steps=steps)], "viewer")).tags.count("details") == 2
     for line in (
         "Stopped before it began: 0, ✗ wrong",
-        "Stopped after 8 tokens: 8, ✓ right",
-        "Stopped after 9 tokens: 9, ✗ wrong",
+        "3 + 7 = 10 no\n8 ✓",
+        "forced: Wait9 ✗",
         "Stopped after 11 tokens: 11, – answer cut off",
         "✓ right 11 thinking tokens · 1 forced Wait · thinking cut at its budget",
     ):
@@ -133,7 +138,7 @@ def test_an_endless_trace_ends_on_the_page():
     steps = [{"start": i, "end": i + 1, "pieces": [piece]} for i in range(50_000)]
     markup = viewer_html([row(steps=steps, thinking_tokens=50_000, answers=[])], "viewer")
     page = Page(markup)
-    assert page.tags.count("details") == MOST_STEPS
+    assert len(page.having("s1-row")) == MOST_STEPS and page.tags.count("details") == 1
     assert len(markup) < 200_000 and "more characters are not shown" in page.text
     blocks = [b["style"] for b in page.having("s1-block") if "style" in b]
     assert sum(int(style[5:].split()[0]) for style in blocks) == 50_000
@@ -151,7 +156,7 @@ def test_a_single_generation_is_shown_with_its_verdict():
     generation = Generation(PROBLEM.key, 0, segments, "ended", 1, answer="3 + 7")
     verdict = Grade(PROBLEM.key, 0, "correct", "3 + 7", "exact")
     page = Page(trace_html(generation, tokenizer, PROBLEM, verdict, separator="\n"))
-    assert len(page.having("s1-forced")) == 3  # the Wait, its preview, the delimiter
+    assert len(page.having("s1-forced")) == 2  # the Wait, the delimiter
     assert "✓ right" in page.text and "Stopped" not in page.text
 
 

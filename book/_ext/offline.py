@@ -17,16 +17,22 @@ NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'
 
 
 def setup(app):
+    # Which pages a search lists first; as a setting its path would be relative to no one place.
+    app.config.html_search_scorer = str(Path(__file__).with_name("scorer.js"))
     app.connect("html-page-context", _tidy_page, priority=900)
     app.connect("build-finished", _copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _tidy_page(app, page, template, context, doctree):
-    def live(script):
-        return "thebe" in f"{script} {getattr(script, 'attributes', '')}".lower()
+    # The model in the page has scripts that the other pages do without.
+    idle = ["thebe"] if 'class="decoder"' in context.get("body", "") else ["thebe", "decoder-"]
 
-    context["script_files"] = [s for s in context.get("script_files", []) if not live(s)]
+    def useless(script):
+        said = f"{script} {getattr(script, 'attributes', '')}".lower()
+        return any(name in said for name in idle)
+
+    context["script_files"] = [s for s in context.get("script_files", []) if not useless(s)]
     for written, sound in LISTS.items() if context.get("body") else ():
         context["body"] = context["body"].replace(written, sound)
 

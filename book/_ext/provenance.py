@@ -30,15 +30,22 @@ def _stamp_page(app, doctree, docname):
     if path.suffix != ".ipynb" or not (stamp := _load(path)["metadata"].get("s1core")):
         return
     results, up = Path(app.srcdir) / "_results", "../" * docname.count("/")
+    shown = {}  # the folders of all runs on the page
     for node in doctree.findall(nodes.raw):
         if node.get("format") == "html" and "s1-figure" in node.astext():
-            text = FIGURE.sub(partial(_stamp_figure, stamp, results, up, docname), node.astext())
+            stamped = partial(_stamp_figure, stamp, results, up, docname, shown)
+            text = FIGURE.sub(stamped, node.astext())
             node.children, node.rawsource = [nodes.Text(text)], text
     under = STAMP.module.page(stamp, f"{up}_sources/{docname}.ipynb")
     doctree += nodes.raw("", under, format="html")
+    words = sum(len(node.astext().split()) for node in doctree.findall(nodes.paragraph))
+    took = [_load(folder / "provenance.json").get("wall_seconds") or 0 for folder in shown.values()]
+    over = STAMP.module.times(max(round(words / 200), 1), len(took), sum(took))
+    place = doctree.next_node(nodes.title)
+    place.parent.insert(1, nodes.raw("", over, format="html"))
 
 
-def _stamp_figure(stamp, results, up, docname, match):
+def _stamp_figure(stamp, results, up, docname, shown, match):
     folders = {}
     for name in html.unescape(match.group(2)).split():
         folders[name], lacking = _find(name, stamp["profile"], results)
@@ -47,7 +54,12 @@ def _stamp_figure(stamp, results, up, docname, match):
             said = f"a figure shows {name}, but {lacking} is missing"
             logging.getLogger(__name__).warning(said, location=docname)
             return match.group()
-    runs = [_run(name, folder, results, up) for name, folder in folders.items()]
+    shown.update(folders)
+    apart = _apart([*folders.values()])
+    runs = [
+        _run(name, folder, results, up) | {"apart": differing}
+        for (name, folder), differing in zip(folders.items(), apart)
+    ]
     under = STAMP.module.figure(stamp, _in_short([*folders.values()]) if runs else [], runs)
     return f"{match.group(1)}{under}</figure>"
 
@@ -74,7 +86,9 @@ def _in_short(folders):
     counts = [n for run in made for k, n in run.items() if k in {"generations", "traces"}]
     dates = sorted({str(facts["finished"])[:10] for facts in where if "finished" in facts})
     seconds = [facts.get("wall_seconds") for facts in where]
+    by = list(dict.fromkeys(name for settings in _apart(folders) for name in settings))[:3]
     runs = "1 run" if len(folders) == 1 else f"{len(folders)} runs"
+    runs += f" by {', '.join(by).replace('_', ' ')}" if by else ""
     return [
         *([f"{', '.join(sorted(models))}{tuned}"] if models else []),
         *([f"seed {', '.join(map(str, sorted(seeds, key=str)))}"] if seeds else []),
@@ -83,6 +97,19 @@ def _in_short(folders):
         STAMP.module.duration(sum(s for s in seconds if isinstance(s, (int, float)))),
         *(dates if len(dates) < 2 else [f"{dates[0]} to {dates[-1]}"]),
     ]
+
+
+def _apart(folders):
+    """For each run the settings in which they differ, such as the budget; nothing for one run."""
+
+    def flat(settings):
+        for name, value in settings.items():
+            yield from flat(value) if isinstance(value, dict) else [(name, value)]
+
+    all_of = [dict(flat(_load(f / "manifest.json").get("settings", {}))) for f in folders]
+    names = dict.fromkeys(name for settings in all_of for name in settings)
+    differ = [n for n in names if len({json.dumps(settings.get(n)) for settings in all_of}) > 1]
+    return [{n: s[n] for n in differ if n in s and len(str(s[n])) < 60} for s in all_of]
 
 
 def _behind(folder):

@@ -30,6 +30,8 @@ from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.measure import difference as measure_difference
+from s1lab.evaluation.report import written
 from s1lab.evaluation.voting import same_answer
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
@@ -50,6 +52,8 @@ class Measured:
     ours: str
     n: str
     verdict: Verdict
+    interval: Interval | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,26 +125,23 @@ def _samples(pipeline: Pipeline, condition: Condition) -> Samples:
 
 
 def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Measured:
-    ends = gap.row("middle", 1 if unit == "tokens" else 100).values()
-    signed = (f"{end:+.1f}".replace("-", "−") for end in ends)
-    middle, low, high = ("0.0" if text[1:] == "0.0" else text for text in signed)
     said = verdict(gap, sign, border)
-    return Measured(f"{middle} [{low}, {high}] {unit}", f"{gap.n} questions", said)
+    return Measured(written(gap, unit), f"{gap.n} questions", said, gap, unit)
 
 
 def difference(
-    pipeline: Pipeline, better: Place, worse: Place, measure: str = "correct", sign: int = 1
+    pipeline: Pipeline, better: Place, worse: Place, measure: str = "accuracy", sign: int = 1
 ) -> Measured:
-    """A measure (of `Samples`) under one condition above that under another, same questions.
+    """A measure (of `MEASURES`) under one condition above that under another, same questions.
 
     Sign -1 claims no gain, by as much as one question of AIME24.
     """
     a, b = _chosen(pipeline, *better), _chosen(pipeline, *worse)
     if a == b:
         raise RunError("the profile asks for one of the two conditions only")
-    sides = (np.hstack([getattr(_samples(pipeline, c), measure) for c in side]) for side in (a, b))
-    unit, border = "points" if measure == "correct" else "tokens", ONE_QUESTION * (sign < 0)
-    return _measured(paired_bootstrap(*sides), unit, sign, border)
+    sides = ([pipeline.run(c) for c in side] for side in (a, b))
+    unit, border = "points" if measure == "accuracy" else "+tokens", ONE_QUESTION * (sign < 0)
+    return _measured(measure_difference(*sides, measure), unit, sign, border)
 
 
 def two_waits(pipeline: Pipeline) -> Measured:

@@ -12,9 +12,11 @@ import numpy as np
 from s1core.errors import InputError
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
-from s1lab.evaluation import Interval, wilson
+from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point, difference
 from s1lab.experiments import Training
+from s1lab.planning.sft_plan import paper_arithmetic
+from s1lab.planning.shapes import shape_of
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
@@ -34,8 +36,8 @@ class TrainingSet:
 
     `domains` counts the subjects of the examples (0 where they carry none), `thinking_tokens` is
     the mean length of a trace, `correct` the share of traces whose answer is right (None where
-    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` at least: every
-    example at the mean length, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's.
+    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` as `training_flops`
+    has them, `minutes` those of the machine that trained.
     """
 
     name: str
@@ -46,18 +48,25 @@ class TrainingSet:
     steps: int
     tokens: int
     flops: float
+    minutes: float
+
+
+def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
+    """What a training took, at least: every example at the mean length, which a finished training
+    states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
+    from s1core.sft import SFTConfig
+
+    run = pipeline.checkpoint(training).summary()
+    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
+    shape = shape_of(pipeline.profile.model)
+    return passes * shape.train_flops([round(run["tokens"] / passes)])
 
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
     from s1core.checkpoints import load_tokenizer
-    from s1core.sft import SFTConfig
-    from s1lab.planning.cost import shape_of
 
-    run = pipeline.checkpoint(Training(name)).summary()
-    passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
-    shape = shape_of(pipeline.profile.model)
-    flops = passes * shape.train_flops([round(run["tokens"] / passes)])
+    run = pipeline.checkpoint(Training(name))
     if pipeline.profile.curates:
         made = pipeline.selection(name).read_json("summary.json")
         count, domains = made["examples"], made["domains"]
@@ -67,7 +76,9 @@ def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
         count, correct = len(examples), None
         domains = len({example.problem.domain for example in examples} - {""})
         length = float(np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples]))
-    return TrainingSet(name, count, domains, length, correct, run["steps"], run["tokens"], flops)
+    done, flops = run.summary(), training_flops(pipeline, Training(name))
+    spent = done["steps"], done["tokens"], flops, run.minutes
+    return TrainingSet(name, count, domains, length, correct, *spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,19 @@ class Compared:
     benchmark: str
     point: Point
     difference: Interval | None
+
+    def row(self, made: TrainingSet) -> Row:
+        """A line of a table: what the model gives, and what its training took."""
+        return {
+            "trained on": self.name,
+            "benchmark": self.benchmark,
+            "accuracy (%)": self.point.accuracy,
+            "to s1 (points)": self.difference,
+            "thinking tokens": self.point.thinking_tokens,
+            "cut short (%)": self.point.cut_short,
+            "n": self.point.accuracy.n,
+            "training, minutes": made.minutes,
+        }
 
     @property
     def verdict(self) -> str:
@@ -98,6 +122,60 @@ def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
     gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
     points = map(pipeline.point, conditions)
     return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
+
+
+def compare_all(pipeline: Pipeline) -> list[Compared]:
+    """`compare` on every benchmark of the ablations."""
+    asked = pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks
+    return [one for benchmark in asked for one in compare(pipeline, benchmark)]
+
+
+def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
+    """Every training set of the profile, s1 first."""
+    names = [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]
+    return [training_set(pipeline, name) for name in names]
+
+
+def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
+    """A line of a table for each set: what it is made of, and what training on it took."""
+    hours, first = paper_hours(), sets[0]
+    return [
+        {
+            "trained on": made.name,
+            "in the paper": PAPER_NAMES[made.name],
+            "examples": made.examples,
+            "subjects": made.domains or None,
+            "tokens a trace": made.thinking_tokens,
+            "right (%)": made.correct,
+            "steps": made.steps,
+            "TFLOP": made.flops / 1e12,
+            "times s1": made.flops / first.flops,
+            "minutes": made.minutes,
+            "paper, H100-hours": hours.get(made.name),
+        }
+        for made in sets
+    ]
+
+
+def money_rows() -> list[Row]:
+    """What was said that training on s1K cost, and what the whole pool costs at that price."""
+    hours = paper_hours()
+    return [
+        {
+            "said by": row.source.split(";")[0],
+            "s1K ($)": round(row.value * hours["s1"]),
+            "an H100-hour ($)": row.value,
+            "59K-full ($)": round(row.value * hours["full"]),
+        }
+        for row in paper_arithmetic()
+        if row.unit == "$"
+    ]
+
+
+def paper_hours() -> dict[str, float]:
+    """The paper's H100-hours, where it states them, by our names of the sets (Section 5.1)."""
+    hours = published()["compute_h100_hours"]
+    return {ours: hours[theirs] for ours, theirs in PAPER_NAMES.items() if theirs in hours}
 
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
@@ -126,11 +204,11 @@ def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
-    hours, rows = published()["compute_h100_hours"], []
-    for benchmark, name in product(PAPER_BENCHMARKS, ("s1K", "59K-full")):
-        printed = accuracy_of("Table 2", name, benchmark)
-        row = wilson(printed.correct, printed.n).row("accuracy")
-        rows.append(_row(benchmark, name, row | {"cost": hours[name] / hours["s1K"]}))
+    hours, rows = paper_hours(), []
+    for benchmark, (name, cost) in product(PAPER_BENCHMARKS, hours.items()):
+        printed = accuracy_of("Table 2", PAPER_NAMES[name], benchmark)
+        row = printed.interval.row("accuracy") | {"cost": cost / hours["s1"]}
+        rows.append(_row(benchmark, PAPER_NAMES[name], row))
     return rows
 
 

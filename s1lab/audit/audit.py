@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -16,10 +17,16 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from s1lab.audit.comparisons import Comparison, implied_discordance
-from s1lab.audit.published import accuracies, accuracy_of, answered, published, runs
-from s1lab.evaluation import class_control, control, scaling_per_doubling, wilson
+from s1lab.audit.published import (
+    accuracies,
+    accuracy_of,
+    answered,
+    printed_accuracy,
+    published,
+    runs,
+)
+from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
-from s1lab.evaluation.report import Table
 from s1lab.evaluation.statistics import mcnemar_p_value
 
 
@@ -45,15 +52,21 @@ def _words() -> dict[str, dict[str, str]]:
 
 def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
     """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
-    words = {name: text.format(**values) for name, text in _words()[kind].items()}
+    words = {name: _minus(text.format(**values)) for name, text in _words()[kind].items()}
     verdict = "open" if same is None else "agrees" if same else "differs"
     return AuditFinding(**words, verdict=verdict)
 
 
-def findings_table(findings: Iterable[AuditFinding]) -> Table:
-    """Findings as a table: what is printed, what comes out, how, and the verdict."""
-    rows = ((f.topic, f.printed, f.recomputed, f.how, f.verdict) for f in findings)
-    return Table(("what", "printed", "comes out", "how", "verdict"), tuple(rows))
+def _minus(text: str) -> str:
+    """Text whose negative numbers have a minus, not a hyphen."""
+    return re.sub(r"(?<![\w.–-])-(?=\d)", "\N{MINUS SIGN}", text)
+
+
+def finding_rows(findings: Iterable[AuditFinding]) -> list[dict[str, str]]:
+    """Findings as lines of a table: what is printed, what comes out, how, and the verdict."""
+    heads = {"topic": "what", "recomputed": "comes out"}
+    names = ("topic", "printed", "recomputed", "how", "verdict")
+    return [{heads.get(name, name): getattr(f, name) for name in names} for f in findings]
 
 
 def audit() -> list[AuditFinding]:
@@ -100,7 +113,7 @@ def figure2() -> list[AuditFinding]:
     findings = []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
         theirs = points[other]
-        bounds = wilson(theirs * n / 100, n)
+        bounds = printed_accuracy("MATH500", theirs)
         values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
         values |= {"factor": examples[other] / examples["s1"], "gap": (theirs - ours) * n / 100}
         values |= {"thousands": examples[other] // 1000, "bounds": bounds.percent()}
@@ -251,9 +264,9 @@ def _one_model(kind: str, values: dict[str, float], **more: object) -> AuditFind
 
 def reproductions() -> list[AuditFinding]:
     """What users measured where the paper prints a number, with the paper's interval."""
-    n, findings = published()["questions"]["AIME24"], []
+    findings = []
     for row in published()["reported_reproductions"]["rows"]:
-        bounds = wilson(row["printed"] * n / 100, n)
+        bounds = printed_accuracy("AIME24", row["printed"])
         inside = row["measured"] / 100 in bounds
         words = {"place": "inside" if inside else "outside", "bounds": bounds.percent()}
         findings.append(_finding("reproduction", inside, **words, **row))

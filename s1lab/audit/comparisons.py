@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 from s1lab.audit.published import PublishedAccuracy, accuracy_of, published
-from s1lab.evaluation.report import Table
 from s1lab.evaluation.statistics import Interval, mcnemar_p_value, newcombe, questions_needed
 
 Outcome = Literal["survives", "undecided", "cannot survive"]
@@ -92,25 +91,35 @@ def comparisons() -> list[Comparison]:
     return found
 
 
-def comparison_table(rows: Iterable[Comparison]) -> Table:
-    """Comparisons as a table, differences in percentage points; a claim is named once."""
-    columns = ("claim", "benchmark", "printed", "difference [95%]", "best p", "needed", "outcome")
-    lines, before = [], ""
-    for row in rows:
-        claim, before = "" if row.claim == before else row.claim, row.claim
-        printed, gap = f"{row.a.percent} / {row.b.percent}", row.difference.percent()
-        p = f"{row.best_p:.3f}" if row.best_p >= 0.001 else "<0.001"
-        needed = f"{row.needed:,}" if row.needed and row.claims_difference else "-"
-        lines.append((claim, row.benchmark, printed, gap, p, needed, row.outcome))
-    return Table(columns, tuple(lines))
+def comparison_rows(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """Comparisons as lines of a table; `needed` are questions, where a difference is claimed."""
+    return [
+        {
+            "claim": row.claim,
+            "benchmark": row.benchmark,
+            "n": row.a.n,
+            "printed (%)": f"{row.a.percent} and {row.b.percent}",
+            "difference (points)": row.difference,
+            "best p": f"{row.best_p:.3f}" if row.best_p >= 0.001 else "< 0.001",
+            "needed": row.needed if row.claims_difference else None,
+            "outcome": row.outcome,
+        }
+        for row in rows
+    ]
 
 
-def accuracy_table(rows: Iterable[PublishedAccuracy]) -> Table:
-    """Printed accuracies with their intervals, in percent."""
-    columns = ("table", "model", "benchmark", "n", "accuracy [95%]", "note")
-    cells = ((a.table, a.row, a.benchmark, str(a.n), a.interval.percent(), a) for a in rows)
-    note = "no whole number of questions"
-    return Table(columns, tuple((*line, "" if a.exact else note) for *line, a in cells))
+def accuracy_rows(rows: Iterable[PublishedAccuracy]) -> list[dict[str, Any]]:
+    """Printed accuracies as lines of a table, and whether whole questions print them."""
+    return [
+        {
+            "model": f"{row.row} ({row.table})",
+            "benchmark": row.benchmark,
+            "n": row.n,
+            "accuracy (%)": row.interval,
+            "whole questions": row.exact,
+        }
+        for row in rows
+    ]
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:

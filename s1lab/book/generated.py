@@ -1,4 +1,4 @@
-"""The pages that no one writes: claims and speed.
+"""The pages that no one writes: claims, speed, the controls of the model in the page.
 
 Each is made from result files when the book is built, so it cannot disagree with them.
 """
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,9 @@ import yaml
 from s1lab import profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
+from s1lab.book import decoder
+from s1lab.book.first import first_page
+from s1lab.evaluation.report import in_parts
 from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -45,13 +49,18 @@ LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested"
 
 
 def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
-    """Write `claims.md` and `performance.md` into a book's sources.
+    """Write claims, speed and the model's controls into a book's sources, and fill `index.md`.
 
     `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
     notebooks are read from a run `store` instead, if given.
     """
+    index, places = source / "index.md", _stores(source, store)
+    pipelines = [Pipeline(profiles.load(profile), place) for profile, place in places]
+    index.write_text(first_page(index.read_text(encoding="utf-8"), pipelines), encoding="utf-8")
     (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
+    controls = decoder.controls(dict(_stores(source, store)).get("laptop"))
+    (source / "decoder.html").write_text(controls, encoding="utf-8")
 
 
 def claims_page(source: Path, store: Path | None = None) -> str:
@@ -59,7 +68,8 @@ def claims_page(source: Path, store: Path | None = None) -> str:
     chapters = Chapters(source / "notebooks")
     lines = [WORDS["claims"]]
     made = source / "_results" / tables.FOLDER
-    said = tables.numbers(made) if made.is_dir() else {}
+    numbers = tables.numbers(made) if made.is_dir() else {}
+    said = {name: "".join(in_parts(value, "points")) for name, value in numbers.items()}
     for profile, place in _stores(source, store):
         lines += _claims_of(profile, answers(profile, place), chapters, said)
     if len(lines) == 1:
@@ -134,7 +144,7 @@ def _title(notebook: Path) -> str:
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         heading = re.search(r"^# (.+)", "".join(cell["source"]), re.MULTILINE)
         if cell["cell_type"] == "markdown" and heading:
-            return heading.group(1).removeprefix("Appendix: ").split(":")[0]
+            return heading.group(1).split(":")[0]
     return notebook.stem
 
 
@@ -142,18 +152,34 @@ TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
 
 
 def performance_page(folder: Path) -> str:
-    """The benchmark results as they were printed, one section each."""
+    """The benchmark results as they were printed, one section each, columns as tables."""
     lines, files = [WORDS["performance"]], sorted(folder.glob("*.txt"))
     for path in files:
-        printed = path.read_text(encoding="utf-8").strip().splitlines()
         # The last line repeats the ratios as JSON, for programs.
-        text = printed[:-1] if printed[-1:] and printed[-1].startswith("{") else printed
+        printed = re.sub(r"\n\{.*\}\s*$", "", path.read_text(encoding="utf-8").strip())
         title = TITLES.get(path.stem, path.stem.replace("_", " ").capitalize())
         lines += [f"## {title}", "", f"Printed by `benchmarks/{path.stem}.py`.", ""]
-        lines += ["```text", *text, "```", ""]
+        lines += _as_tables(printed.splitlines())
     if not files:
         lines += ["There are no results: `make bench` makes them.", ""]
     return "\n".join(lines)
+
+
+def _as_tables(printed: Iterable[str]) -> Iterator[str]:
+    """Paragraphs as they are; lines of columns, which two spaces part, as tables."""
+    for columns, found in groupby(printed, key=lambda line: "  " in line.strip()):
+        lines = list(found)
+        if not columns:
+            yield from ((_plain(line.lstrip("# ")) + "\n") for line in lines)
+            continue
+        rows = [re.split(r"\s{2,}", line.strip(), maxsplit=3) for line in lines]
+        spread = rows[0][-1].startswith("[")
+        head = ["side", "median", "lowest to highest"] if spread else [""]
+        head = head if re.search(r"\d", lines[0]) else rows.pop(0)
+        most = max(map(len, [head, *rows]))
+        head = [*[""] * (most - len(head)), *head][:most]
+        padded = ([*map(_plain, row), *[""] * (most - len(row))] for row in rows)
+        yield from ["", *_table(head, padded)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -162,8 +188,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text as text: nothing in it is Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", text.replace("\n", " "))
+    """Text as text: nothing in it is Markdown, and a minus is a minus."""
+    text = re.sub(r"(?<![\w.)\]–-])-(?=\d)", "\N{MINUS SIGN}", text.replace("\n", " "))
+    return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", text)
 
 
 def _mark(verdict: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from s1core.errors import RunError
+from s1lab.book.decoder import write_weights
 from s1lab.book.generated import write_pages
 from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
 
@@ -30,6 +31,10 @@ _FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", 
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 # A directive, a role or TeX that nothing has rendered.
 _UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
+# What a data frame, a tuple or a hyphen leaves in a cell; what is quoted as code may be anything.
+_NOT_READ = re.compile(r"(?s)<(code|bdi)\b.*?</\1>|<[^>]+>")
+_CELL = re.compile(r"^(<NA>|nan|NaN|NaT|None)$|^\(.*,.*\)$|^[\[({]'|(?<![\w.\-–)\]])-\d|\de-\d")
+_TD = re.compile(r"(?s)<td[^>]*>(.*?)</td>")
 _FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"')
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
@@ -70,6 +75,7 @@ def build(
         write_pages(source, Path(store) if store is not None else None, Path(benchmarks))
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"
+        write_weights(site / "_static")
         if shown.is_dir():
             shutil.copytree(shown, site / "_results", dirs_exist_ok=True)
         if problems := site_problems(site, source):
@@ -199,7 +205,8 @@ class _Page(HTMLParser):
 
 
 def _page_problems(page: Path, site: Path) -> Iterator[str]:
-    seen = _Page(page.read_text(encoding="utf-8"))
+    markup = page.read_text(encoding="utf-8")
+    seen = _Page(markup)
     for address in seen.fetched + seen.linked:
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
@@ -211,3 +218,10 @@ def _page_problems(page: Path, site: Path) -> Iterator[str]:
             yield f"{address} does not exist"
     if found := _UNRENDERED.search(seen.text):
         yield f"shows markup instead of what it means, {found.group()!r}"
+    if "Type<span" in markup:
+        yield "splits a docstring at a colon into a type"
+    # Signatures, which the reference lists in tables, have tuples of their own.
+    for cell in [] if page.parent.name == "api" else re.findall(_TD, markup):
+        text = markup_text.unescape(_NOT_READ.sub("", cell)).strip()
+        if _CELL.search(text):
+            yield f"has a cell as programs write it, {text[:60]!r}"

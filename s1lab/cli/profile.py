@@ -162,5 +162,5 @@ def accept(profile: Name = "laptop", seed: Seed = None) -> None:
     count = pipeline.store.export([step.run for step in steps], folder)
     points = pipeline.curve()
     title = f"Ours: {chosen.title}, n = {points[0].accuracy.n}"
-    write_atomically(folder / HEADLINE, [to_svg(headline(points, title), "scaling")])
+    write_atomically(folder / HEADLINE, [to_svg(headline({title: points}), "scaling")])
     echo(f"{folder}: {count} runs, and the headline figure")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,7 +20,12 @@ from s1core.errors import BackendError, RunError
 from s1core.forcing import Budget, Failure, controls, generate
 from s1core.grading import grade
 from s1core.records import Generation, Problem
-from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
+from s1lab.evaluation import (
+    Interval,
+    clustered_bootstrap,
+    crossed_interval,
+    paired_bootstrap,
+)
 from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
@@ -166,9 +171,54 @@ def scores(run: Run) -> Array:
     return read_samples(run).correct
 
 
-def difference(a: Run, b: Run) -> Interval:
-    """Accuracy of `a` minus accuracy of `b` on the same questions, by paired bootstrap."""
-    return paired_bootstrap(scores(a), scores(b))
+MEASURES: dict[str, Callable[[Samples], Array]] = {
+    "accuracy": lambda samples: samples.correct,
+    "thinking_tokens": lambda samples: samples.thinking,
+    "tokens": lambda samples: samples.tokens,
+    "cut_short": lambda samples: 1 - samples.ended,
+}
+"""What is measured of graded generations, question by question; the first and last are shares."""
+
+
+def mean(runs: Run | Sequence[Run], measure: str = "accuracy") -> Interval:
+    """A measure of a run with its interval, by bootstrap over questions.
+
+    Several runs are seeds of one training: the interval is over questions and seeds.
+    """
+    runs, share = _listed(runs), measure in ("accuracy", "cut_short")
+    tables = [MEASURES[measure](read_samples(run)) for run in runs]
+    table = np.array([part.mean(axis=1) for part in tables]).T
+    if share and (len(runs) == 1 or np.ptp(table) == 0):
+        found = clustered_bootstrap(table)
+    elif len(runs) == 1:
+        found = paired_bootstrap(table, np.zeros(len(table)))
+    else:
+        found = crossed_interval(table).within(0.0, 1.0 if share else np.inf)
+    return replace(found, about=f"{measure}: {_named(runs)}")
+
+
+def difference(
+    a: Run | Sequence[Run], b: Run | Sequence[Run], measure: str = "accuracy"
+) -> Interval:
+    """A measure of `a` minus that of `b` on the same questions, by paired bootstrap over questions.
+
+    Where both are as many seeds of a training, seeds are paired too, and the interval is over both
+    (`crossed_interval`).
+    """
+    (a, b), of = (_listed(a), _listed(b)), MEASURES[measure]
+    sides = [[of(read_samples(run)).mean(axis=1) for run in side] for side in (a, b)]
+    ours, theirs = (np.array(side).T for side in sides)
+    paired = len(a) == len(b) > 1
+    found = crossed_interval(ours - theirs) if paired else paired_bootstrap(ours, theirs)
+    return replace(found, about=f"{measure}: {_named(a)} − {_named(b)}")
+
+
+def _listed(runs: Run | Sequence[Run]) -> list[Run]:
+    return [runs] if isinstance(runs, Run) else list(runs)
+
+
+def _named(runs: Sequence[Run]) -> str:
+    return " ".join(run.id for run in runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +245,6 @@ def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
     samples = read_samples(run)
     tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
-    accuracy, cut_short = clustered_bootstrap(samples.correct), float(np.mean(samples.ended == 0))
+    accuracy, cut_short = mean(run), float(np.mean(samples.ended == 0))
     allowed = (budget.max_thinking, budget.num_ignore)
     return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)

@@ -1,4 +1,4 @@
-"""Runs side by side: accuracy with interval, thinking, Control, truncation, question by question.
+"""How numbers are written, and runs side by side: accuracy, thinking, Control, truncation.
 
 A table is plain text until it is written, as Markdown, CSV or HTML; text from models or questions
 is escaped in each of them.
@@ -10,7 +10,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
 from s1lab.data.export import inert
 from s1lab.evaluation.metrics import control
-from s1lab.evaluation.statistics import clustered_bootstrap, wilson
+from s1lab.evaluation.statistics import Interval, clustered_bootstrap, wilson
 
 Format = Literal["markdown", "csv", "html"]
 
+NOT_MEASURED = "not measured here"
 _SYMBOLS = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x", "not_compared": "?"}
 
 
@@ -37,13 +39,35 @@ class GradedRun:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows of text, ready to be written in any format; a notebook shows it as HTML."""
+    """Columns and rows of text, ready to be written in any format."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def _repr_html_(self) -> str:
-        return write_table(self, "html")
+
+def written(value: Any, unit: str = "", digits: int = 1) -> str:
+    """A value as every page writes it: `−13.8 points [−15.9, −11.6]`, `66.0% [61.4, 70.6]`.
+
+    An interval is in percent unless it has another unit. In "%" and "points" a value is a share of
+    one, in other units what it is. Points have signs, and a unit with a plus: "+tokens".
+    """
+    middle, ends = in_parts(value, unit, digits)
+    unit = unit.lstrip("+") or "%" * isinstance(value, Interval)
+    return middle if value is None else f"{middle}{' ' * (unit not in ('%', ''))}{unit}{ends}"
+
+
+def in_parts(value: Any, unit: str = "", digits: int = 1) -> tuple[str, str]:
+    """The value and its interval as text, without the unit; None is "not measured here"."""
+    if value is None or isinstance(value, str | bool):
+        return {None: NOT_MEASURED, True: "yes", False: "no"}.get(value, value), ""
+    if isinstance(value, Interval):
+        ends = (value.estimate, value.low, value.high)
+        middle, low, high = (in_parts(end, unit or "%", digits)[0] for end in ends)
+        return middle, f" [{low}, {high}]"
+    share, sign = unit[:6] in ("%", "points"), "+" * unit.startswith(("points", "+"))
+    form = f"{sign},d" if isinstance(value, Integral) and not share else f"{sign},.{digits}f"
+    text = format(100 * value if share else value, form)
+    return (text if text.strip("+-0.,") else text.lstrip("+-")).replace("-", "−"), ""
 
 
 def summarise(run: GradedRun) -> dict[str, str]:

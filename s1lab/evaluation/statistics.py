@@ -28,13 +28,17 @@ _Z = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`."""
+    """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`.
+
+    `about` names what was measured, so that two pages that show it can be compared.
+    """
 
     estimate: float
     low: float
     high: float
     n: int
     method: str = ""
+    about: str = ""
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -57,8 +61,8 @@ class Interval:
 
     def percent(self, digits: int = 1) -> str:
         """`"56.7 [39.2, 72.6]"`: estimate and interval in percent."""
-        low, high = (f"{100 * end:.{digits}f}" for end in (self.low, self.high))
-        return f"{100 * self.estimate:.{digits}f} [{low}, {high}]"
+        ends = (f"{100 * end:.{digits}f}" for end in (self.estimate, self.low, self.high))
+        return "{} [{}, {}]".format(*ends).replace("-", "\N{MINUS SIGN}")
 
 
 def wilson(correct: float, n: float) -> Interval:
@@ -89,15 +93,15 @@ def clustered_bootstrap(
 
     `scores` are (questions, seeds) of 0/1 or fractions, NaN where a sample is missing. A question
     moves with all of its seeds: they are not independent evidence about the benchmark. Percentiles
-    are widened for few questions (see `widened_ends`). When every question scores the same there is
-    nothing to resample, and the interval is Wilson's.
+    are widened for few questions (see `widened_ends`). Where every question is wholly right or
+    wholly wrong, as with one seed, or all score the same, the interval is Wilson's.
     """
     means = _question_means(scores)
     if means.min() < -1e-9 or means.max() > 1 + 1e-9:
         raise InputError("a score lies outside [0, 1]; give the share of an answer that is correct")
     estimate, n = float(means.mean()), means.size
-    if np.ptp(means) == 0:
-        method = "Wilson over questions (all questions score the same)"
+    if np.ptp(means) == 0 or np.isin(means, (0, 1)).all():
+        method = "Wilson over questions"
         ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
         return replace(ends, estimate=estimate, method=method)
     low, high = _bootstrap_ends(means, seed, resamples)
@@ -118,9 +122,10 @@ def paired_bootstrap(
     if ours.size != theirs.size:
         raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
     gaps = ours - theirs
-    low, high = _bootstrap_ends(gaps, seed, resamples)
+    sign = -1 if gaps.mean() < 0 else 1  # b - a has the same ends, the other way round
+    ends = _bootstrap_ends(sign * gaps, seed, resamples)
     method = f"paired bootstrap, {resamples} resamples"
-    return Interval(float(gaps.mean()), low, high, gaps.size, method)
+    return Interval(float(gaps.mean()), *sorted(sign * end for end in ends), gaps.size, method)
 
 
 def crossed_interval(values: ArrayLike) -> Interval:

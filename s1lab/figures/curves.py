@@ -7,7 +7,7 @@ paper's is hollow and grey, in a panel of its own, since it is another task.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from s1lab.audit import published
 from s1lab.figures import panels as draw
 from s1lab.figures.labels import label_lines
 from s1lab.figures.panels import PAPER, Table, curve_table, tidy
-from s1lab.figures.style import WIDTH, ink, styled
+from s1lab.figures.style import ink, on_phone, styled, width
 
 if TYPE_CHECKING:
     from s1lab.evaluation.measure import Point
@@ -32,7 +32,7 @@ def scaling_curve(
     points: Table,
     paper_points: Table | None = None,
     *,
-    title: str = "",
+    title: str = "Ours",
     paper_title: str = "The paper: s1-32B",
     across: str = "average thinking tokens",
 ) -> Figure:
@@ -46,24 +46,31 @@ def scaling_curve(
     return _side_by_side(tables, (title, paper_title), across)
 
 
-def headline(points: Sequence[Point], title: str) -> Figure:
-    """Our curve with intervals beside the paper's Figure 1: the figure of the introduction.
+@styled
+def headline(ours: Mapping[str, Sequence[Point]]) -> Figure:
+    """Our curves with intervals, by title, beside the paper's Figure 1: the figure of the book.
 
     Capping and "Wait" are two series that meet at the natural stop.
     """
-    looks = [(p, {"series": "capping"}) for p in points if p.kind != "wait"]
-    looks.sort(key=lambda look: look[0].thinking_tokens)
-    for point in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
-        label = f"{point.waits}x" if point.waits else ""
-        looks.append((point, {"series": "wait", "dashed": 1, "label": label}))
-    ours = [{"x": p.thinking_tokens, **p.accuracy.row("accuracy"), **look} for p, look in looks]
     figure = published.published()["figure1"]["points"]
     paper = [
         {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
         for number, name in enumerate(BENCHMARKS)
         for tokens, percent in sorted(figure[name])
     ]
-    return scaling_curve(ours, paper, title=title)
+    tables = [curve_table(_capped_and_waiting(points)) for points in ours.values()]
+    tables.append(curve_table(paper, **PAPER))
+    titles = (*ours, "The paper: s1-32B")
+    return _side_by_side(tables, titles, "average thinking tokens")
+
+
+def _capped_and_waiting(points: Sequence[Point]) -> list[dict[str, Any]]:
+    looks = [(p, {"series": "capping"}) for p in points if p.kind != "wait"]
+    looks.sort(key=lambda look: look[0].thinking_tokens)
+    for point in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
+        label = f"{point.waits}x" if point.waits else ""
+        looks.append((point, {"series": "wait", "dashed": 1, "label": label}))
+    return [{"x": p.thinking_tokens, **p.accuracy.row("accuracy"), **look} for p, look in looks]
 
 
 @styled
@@ -79,7 +86,9 @@ def method_panels(table: Table) -> Figure:
 
 
 @styled
-def waits_curve(ours: Table, paper: Table, *, title: str = "", paper_title: str = "") -> Figure:
+def waits_curve(
+    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "Released logs: AIME24"
+) -> Figure:
     """Accuracy against the number of Waits (`x`), 0 being the natural stop."""
     tables = [curve_table(ours, series="wait", name=""), curve_table(paper, name="", **PAPER)]
     fig = _side_by_side(tables, (title, paper_title), "Waits allowed", log=False, widths=(1, 1))
@@ -117,7 +126,7 @@ def repetition_panels(traces: Table, waits: Table) -> Figure:
 
 @styled
 def sample_efficiency(
-    ours: Table, paper: Table, *, title: str = "", paper_title: str = ""
+    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "The paper: MATH500"
 ) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
@@ -202,23 +211,27 @@ def _side_by_side(
     widths: Sequence[float] = (1.55, 1),
     shared: pd.DataFrame | None = None,
 ) -> Figure:
-    """A panel for each complete curve table, two in a row; names stand beside their curves.
+    """A panel for each complete curve table, two in a row or stacked on a phone, curves named.
 
     `shared` has the rows of all panels, where they share their axes.
     """
-    same, down = shared is not None, math.ceil(len(tables) / 2)
+    same, row = shared is not None, 1 if on_phone() else min(len(tables), 2)
+    down = math.ceil(len(tables) / row)
+    high = (2.9 if same or row == 1 else 3.8) * down
     fig, axes = plt.subplots(
-        down, min(len(tables), 2), figsize=(WIDTH, 2.9 * down if same else 3.8), squeeze=False,
-        width_ratios=widths[: len(tables)], sharex=same, sharey=same,
+        down, row, figsize=(width(), high), squeeze=False,
+        width_ratios=widths[:row], sharex=same, sharey=same,
     )  # fmt: skip
     for panel, table, heading in zip(axes.flat, tables, titles, strict=False):
         lines = draw.draw_curves(panel, table)
         draw.accuracy_axis(panel, shared if same else table)
         if log:
             draw.token_axis(panel, (shared if same else table)["x"])
-        under = across if panel in axes[-1] else ""
+        under = across if panel in axes[-1] or not same else ""
         panel.set(title=heading, xlabel=under, ylabel="accuracy (%)" if panel in axes[:, 0] else "")
         label_lines(panel, lines)
     for panel in axes.flat[len(tables) :]:
         panel.set_visible(False)
+    said = [f"{t} {draw.spoken(table, at='x')}" for t, table in zip(titles, tables, strict=False)]
+    fig.in_words = " ".join(said)
     return fig

@@ -61,13 +61,25 @@ def figure_html(
     fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
 ) -> str:
     """The markup that `show` displays."""
+    import matplotlib.pyplot as plt
+
     if len(alt.split()) < 3:
         raise InputError(f"figure {name}: describe in `alt` what the figure shows.")
-    light = to_svg(fig, name)
-    width, height = (round(inches * 96) for inches in fig.get_size_inches())
-    images = {"light": _base64(light.encode()), "dark": _base64(dark_svg(light).encode())}
-    shown = {"images": images, "alt": " ".join(alt.split()), "size": (width, height)}
+    shown: dict[str, Any] = {"alt": " ".join(alt.split()), "wide": _drawing(fig, name)}
+    if for_phone := getattr(fig, "for_phone", None):
+        narrow = for_phone()
+        shown["narrow"] = _drawing(narrow, f"{name}-phone")
+        plt.close(narrow)
     return figure_frame(name, runs=runs, caption=caption, pdf=_base64(to_pdf(fig)), **shown)
+
+
+def _drawing(fig: Figure, name: str) -> dict[str, Any]:
+    """A figure's SVG for either theme, and its size in CSS pixels."""
+    light = to_svg(fig, name)
+    size = [round(inches * 96) for inches in fig.get_size_inches()]
+    return {"size": size} | {
+        theme: _base64(svg.encode()) for theme, svg in (("light", light), ("dark", dark_svg(light)))
+    }
 
 
 def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **content: Any) -> str:

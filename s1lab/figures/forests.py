@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from s1core.errors import InputError
-from s1lab.figures.panels import PAPER, Table, draw_marks, note, tidy
-from s1lab.figures.style import WIDTH, ink, styled
+from s1lab.figures.panels import PAPER, Table, draw_marks, note, spoken, tidy
+from s1lab.figures.style import ink, on_phone, styled, width
 
 LOOK = {"series": "ours", "hollow": False, "marker": "o", "low": math.nan, "high": math.nan}
 
@@ -35,7 +35,7 @@ def comparison(
     table = tidy(rows, "name", "accuracy", **LOOK)
     table["hollow"] = table["series"] == "paper"
     table[["value", "low", "high"]] = 100 * table[["accuracy", "low", "high"]].astype(float)
-    fig, panel = plt.subplots(figsize=(WIDTH, 1.0 + 0.45 * len(table)))
+    fig, panel = plt.subplots(figsize=(width(), 1.0 + 0.45 * len(table)))
     table = _forest(panel, table, signed=gaps)
     if "paper" in table:
         paper = table.assign(**PAPER, value=100 * table["paper"], place=table["place"] - 0.22)
@@ -43,6 +43,7 @@ def comparison(
         where = {"xycoords": "axes fraction", "ha": "right", "xytext": (0, 4)}
         note(panel, "hollow: the paper", (1, 1), color=ink("paper"), **where)
     panel.set(xlabel=f"{metric} ({'points' if gaps else '%'})", title=title)
+    fig.in_words = spoken(table, "value")
     return fig
 
 
@@ -55,17 +56,25 @@ def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
     """
     columns = ("benchmark", "name", "difference")
     tables = [tidy(ours, *columns, **LOOK), tidy(paper, *columns, **{**LOOK, **PAPER})]
-    heights = [0.85 + 0.34 * table["name"].nunique() for table in tables]
-    fig = plt.figure(figsize=(WIDTH, sum(heights) + 0.2))
+    stacked = [t["benchmark"].nunique() if on_phone() else 1 for t in tables]
+    heights = [
+        rows * (0.85 + 0.34 * table["name"].nunique())
+        for rows, table in zip(stacked, tables, strict=True)
+    ]
+    fig = plt.figure(figsize=(width(), sum(heights) + 0.2))
     parts = fig.subfigures(2, 1, height_ratios=[heights[0], heights[1] + 0.2])
     for part, table, whose in zip(parts, tables, ("Ours: ", "Paper: "), strict=True):
         groups = list(table.assign(value=table["difference"]).groupby("benchmark", sort=False))
-        axes = part.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
+        shape = (len(groups), 1) if on_phone() else (1, len(groups))
+        axes = list(part.subplots(*shape, sharex=True, sharey=True, squeeze=False).flat)
         for panel, (benchmark, rows) in zip(axes, groups, strict=True):
             _forest(panel, rows, signed=True)
             panel.set_title(f"{whose if panel is axes[0] else ''}{benchmark}")
         low, high = axes[0].get_xlim()
         axes[0].set_xlim(min(low, -1), max(high, 1))
+    named = [t.assign(name=t["benchmark"] + " " + t["name"]) for t in tables]
+    words = [spoken(table, "difference") for table in named]
+    fig.in_words = f"Ours: {words[0]} Paper: {words[1]}"
     label = f"difference to {reference} in percentage points"
     parts[1].supxlabel(label, fontsize=11, color=ink("muted"))
     return fig
@@ -86,16 +95,18 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
         raise InputError("a funnel starts with a pool that is not empty.")
     table[["kept", "paper"]] = table[["kept", "paper"]].astype(float)
     table["share"], table["theirs"] = (100 * table[c] / table[c][0] for c in ("kept", "paper"))
-    fig, panel = plt.subplots(figsize=(WIDTH, 0.9 + 0.38 * len(table)))
+    fig, panel = plt.subplots(figsize=(width(), 0.9 + 0.38 * len(table)))
     bars = {"width": 0.56, "color": ink("ours"), "saturation": 1, "errorbar": None}
     sns.barplot(table, x="share", y="stage", ax=panel, **bars)
     known = table.dropna(subset=["theirs"])
-    draw_marks(panel, known, "theirs", "stage")
+    # Below the bar: on it a grey ring would vanish on a dark page.
+    draw_marks(panel, known.assign(place=known.index + 0.4), "theirs", "place")
     ends = table[["share", "theirs"]].max(axis=1)
     for place, (kept, end) in enumerate(zip(table["kept"], ends, strict=True)):
         note(panel, f"{kept:,.0f}", (end, place), xytext=(8, 0), va="center", color=ink("text"))
     _across(panel)
     panel.set(xlim=(0, 112), xticks=range(0, 101, 25), ylabel="", title=title)
+    fig.in_words = ", ".join(f"{r.stage} {r.kept:,.0f}" for r in table.itertuples()) + " questions."
     panel.set_xlabel("share of the pool (%)" + ("; hollow: the paper" if len(known) else ""))
     return fig
 

@@ -2,7 +2,8 @@
 
 The drawing is SVG made here (`curve.jinja`), complete without a script: points, intervals and a
 table of the same numbers. `book/_static/curve.js` (a few kilobytes of our own, where a plotting
-library would be 4 MB) adds the grid of questions and the keys. Data travels as JSON in the page.
+library would be 4 MB) adds the grid of questions, with what a condition gains and loses, and the
+keys. Data travels as JSON in the page.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ def _json(points: Sequence[Point], tables: Sequence[Table], asked: Sequence[Prob
         }
         for point, table in zip(points, tables, strict=True)
     ]
-    return embed({"questions": [printable(p.question[:400]) for p in ordered], "points": results})
+    stops = [number for number, point in enumerate(points) if point.kind == "natural"]
+    texts = [printable(p.question[:400]) for p in ordered]
+    return embed({"questions": texts, "points": results, "natural": stops[0] if stops else None})
 
 
 def _drawing(points: Sequence[Point]) -> dict[str, Any]:
@@ -140,7 +143,12 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
 
     marks = [
         {
-            **{"label": p.label, "accuracy": p.accuracy.percent(), "tokens": p.thinking_tokens},
+            **{
+                "label": p.label,
+                "accuracy": p.accuracy.percent(),
+                "tokens": p.thinking_tokens,
+                "n": p.accuracy.n,
+            },
             "series": "wait" if p.kind == "wait" else "capping",
             "x": x(p.thinking_tokens),
             **{name: y(value) for name, value in p.accuracy.row("y").items()},

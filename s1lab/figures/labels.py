@@ -84,6 +84,6 @@ def _covered(box: np.ndarray, pixels: np.ndarray, margin: float) -> int:
 
 def _misplaced(box: np.ndarray, placed: Sequence[np.ndarray], frame: np.ndarray) -> float:
     """How badly a label would overlap earlier ones or leave the panel."""
-    over = sum(((box[:2] < other[2:]) & (other[:2] < box[2:])).all() for other in placed)
+    over = sum(((box[:2] < other[2:] + 2) & (other[:2] < box[2:] + 2)).all() for other in placed)
     outside = np.maximum([frame[:2] - box[:2], box[2:] - frame[2:]], 0).sum()
-    return float(20 * over + outside)
+    return float(80 * over + outside)

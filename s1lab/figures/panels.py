@@ -62,10 +62,19 @@ def curve(
     return measured.assign(name=name, series=series, x=list(x), **look)
 
 
-def in_words(table: pd.DataFrame, form: str) -> str:
-    """A sentence for every curve with a name: `"{first[name]}: {first[percent]}, {last[x]}"`."""
-    named = tidy(table[table["name"] != ""], panel="").groupby(["panel", "name"], sort=False)
-    return " ".join(form.format(first=rows.iloc[0], last=rows.iloc[-1]) for _, rows in named)
+def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
+    """The numbers of a drawn table (percent or points) for those who cannot see them, by name."""
+
+    def one(row: pd.Series) -> str:
+        ends = f" [{row['low']:.1f}, {row['high']:.1f}]" if row["low"] == row["low"] else ""
+        said = f"{row[value]:.1f}{ends}" + (f" at {row[at]:,.0f}" if at else "")
+        return said.replace("-", "\N{MINUS SIGN}")
+
+    said = []
+    for name, rows in table.groupby("name", sort=False, dropna=False):
+        some = rows if len(rows) < 13 else rows.iloc[[0, len(rows) // 2, -1]]
+        said.append(f"{name or 'values'}: {', '.join(map(one, (r for _, r in some.iterrows())))}")
+    return "; ".join(said) + "."
 
 
 def curve_table(rows: Table, **defaults: Any) -> pd.DataFrame:

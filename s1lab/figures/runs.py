@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from s1core.errors import InputError
 from s1lab.figures.labels import Line, label_lines
 from s1lab.figures.panels import Table, note, tidy
-from s1lab.figures.style import WIDTH, ink, styled, thousands
+from s1lab.figures.style import ink, on_phone, styled, thousands, width
 
 DASHES = ("-", "--", ":", "-.")
 GROUPS = {
@@ -35,7 +33,9 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
     # Centred, so that the bold line does not lag behind a falling loss.
     window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
-    fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.0), sharex=True, height_ratios=[4, 1])
+    fig, (top, bottom) = plt.subplots(
+        2, 1, figsize=(width(), 4.0), sharex=True, height_ratios=[4, 1]
+    )
     line = {"data": table, "x": "step", "color": ink("ours"), "estimator": None, "errorbar": None}
     sns.lineplot(**line, y="loss", linewidth=0.8, alpha=0.35, ax=top)
     sns.lineplot(**line, y="smooth", ax=top)
@@ -67,7 +67,7 @@ def still_thinking(
         cuts: thinking tokens to mark, with what happens there.
     """
     table = tidy(table, "name", "seed", "tokens").astype({"tokens": float})
-    fig, panel = plt.subplots(figsize=(WIDTH, 3.6))
+    fig, panel = plt.subplots(figsize=(width(), 3.6))
     lines = []
     share = {"complementary": True, "stat": "percent", "color": ink("ours"), "ax": panel}
     for number, (name, rows) in enumerate(table.groupby("name", sort=False)):
@@ -88,39 +88,8 @@ def still_thinking(
         note(panel, text, (place, 1), color=ink("muted"), **where)
     panel.set(xlabel="thinking tokens", ylabel="still thinking (%)", title=title)
     label_lines(panel, lines)
-    return fig
-
-
-@styled
-def uncertainty_trace(row: Mapping[str, Any], *, title: str = "", last: int = 160) -> Figure:
-    """Entropy and varentropy at the `last` thinking tokens of one trace.
-
-    The starts of steps and the Waits of `row` (from `s1lab.traces.uncertainty.uncertainty_rows`)
-    are marked.
-    """
-    tokens = len(row["entropy"])
-    if not tokens:
-        raise InputError("nothing to draw: the trace has no thinking tokens.")
-    shown = range(max(tokens - last, 0), tokens)
-    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 4.2), sharex=True)
-    for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
-        panel.bar(shown, [row[measure][i] for i in shown], width=0.85, color=ink("ours"))
-        for place in set(row["plain"]) & set(shown):
-            panel.axvline(place - 0.5, color=ink("rule"), linewidth=0.8, zorder=0)
-        top = 1.1 * max(max(row[measure][i] for i in shown), 0.1)
-        panel.set(ylabel=unit, ylim=(0, 1.2 * top))
-        panel.margins(x=0.01)
-        # Named at its first place, the forced ones at their last: they end the trace.
-        for group, end, beside in (("own", 0, (-6, "left")), ("forced", -1, (6, "right"))):
-            name, series, _, marker = GROUPS[group]
-            places = [i for i in row[group] if i in shown]
-            look = {"marker": marker, "s": 42, "color": ink(series), "linewidth": 0}
-            sns.scatterplot(x=places, y=[top] * len(places), ax=panel, **look)
-            if places and panel is panels[0]:
-                look = {"color": ink(series), "xytext": (beside[0], 7), "ha": beside[1]}
-                note(panel, name, (places[end], top), **look)
-    panels[0].set_title(title)
-    panels[1].set_xlabel("thinking token")
+    some = {line.name: [f"{y:.0f}% at {x:,.0f}" for x, y in line.points[2::7]] for line in lines}
+    fig.in_words = "; ".join(f"{name}: {', '.join(said)}" for name, said in some.items()) + "."
     return fig
 
 
@@ -134,7 +103,7 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
     table = table.astype({"offset": int, "mean": float, "low": float, "high": float})
     groups = [group for group in GROUPS if (table["group"] == group).any()]
     names, inks, dashes, markers = zip(*(GROUPS[group] for group in groups), strict=True)
-    fig, panels = plt.subplots(2, 1, figsize=(WIDTH, 5.0), sharex=True)
+    fig, panels = plt.subplots(2, 1, figsize=(width(), 5.0), sharex=True)
     for panel, (measure, unit) in zip(panels, UNITS.items(), strict=True):
         found = table[table["measure"] == measure]
         sns.lineplot(
@@ -151,7 +120,7 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
         panel.set_ylabel(unit)
         panel.set_ylim(bottom=0)
     panels[0].set_title(title)
-    above = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.98)}
-    panels[0].legend(panels[0].lines[: len(names)], names, frameon=False, ncols=3, **above)
+    above = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.98), "ncols": 1 if on_phone() else 3}
+    panels[0].legend(panels[0].lines[: len(names)], names, frameon=False, **above)
     panels[1].set_xlabel("tokens from the first token of a step")
     return fig

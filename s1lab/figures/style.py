@@ -8,7 +8,8 @@ the paper is grey (and drawn hollow, so that colour is never the only difference
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -16,7 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 import yaml
 
 FONTS = Path(__file__).with_name("fonts")
-WIDTH = 6.5  # inches; 624 CSS pixels, the width of a page's text
+PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
+_WIDTH = ContextVar("width", default=PAGE)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,18 +61,42 @@ def thousands(value: float, _: Any = None) -> str:
     return f"{value:g}"
 
 
-def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: run a drawing function in the house style, whatever the caller's settings are."""
+def width() -> float:
+    """Inches that the figure being drawn is wide."""
+    return _WIDTH.get()
 
-    @functools.wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+
+def on_phone() -> bool:
+    """Whether the figure being drawn is the one for a phone, where panels are stacked."""
+    return width() < PAGE
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: run a drawing function in the house style, whatever the caller's settings are.
+
+    The figure's `for_phone` draws it once more, as wide as a phone.
+    """
+
+    def drawn(inches: float, *args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib
 
         _register_fonts()
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(SETTINGS)
-            return draw(*args, **kwargs)
+        token = _WIDTH.set(inches)
+        try:
+            with matplotlib.rc_context():
+                matplotlib.rcdefaults()
+                matplotlib.rcParams.update(SETTINGS)
+                return draw(*args, **kwargs)
+        finally:
+            _WIDTH.reset(token)
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        args = tuple(list(a) if isinstance(a, Iterator) else a for a in args)
+        fig = drawn(width(), *args, **kwargs)
+        if hasattr(fig, "savefig"):
+            fig.for_phone = functools.partial(drawn, PHONE, *args, **kwargs)
+        return fig
 
     return wrapper
 

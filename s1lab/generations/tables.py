@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,14 +192,14 @@ def wait_gains(folder: Path) -> pd.DataFrame:
     return pairs.reset_index()
 
 
-def authors(folder: Path) -> pd.DataFrame:
+def authors(folder: Path) -> list[dict[str, Any]]:
     """The authors' own logs, run by run; empty where the Hub was not reached."""
     try:
         of = table("authors", folder)
     except InputError:
-        return pd.DataFrame(columns=["run", "task", "n", "accuracy", "thinking tokens", "cut"])
+        return []
     named = of.rename(columns={"condition": "run", "group": "task"})
-    return shown(_by(named, ["run", "task"], **MEASURES))
+    return rows(_by(named, ["run", "task"], **MEASURES))
 
 
 def cap_curves(folder: Path) -> pd.DataFrame:
@@ -222,25 +223,8 @@ def recount_curves(folder: Path) -> pd.DataFrame:
     return of.assign(panel=of.benchmark, name=names, series=series, x=of.tokens)
 
 
-def caps_in_words(folder: Path) -> str:
-    """Every point of each curve, for those who cannot see it."""
-    said = []
-    for name, panel in NAMES.items():
-        of = caps(name, folder)
-        what = of.cap.map("cap {:,}".format).where(of.cap > 0, of.model + " without thinking")
-        said.append(f"{panel}: {', '.join(what + (100 * of.accuracy).map(' {:.1f}%'.format))}.")
-    return " ".join(said)
-
-
-def recount_in_words(folder: Path) -> str:
-    """Every point of the recounted logs, for those who cannot see them."""
-    point = "{0.benchmark}, {0.kind} {0.amount}: {1:.1f}% at {0.tokens:,.0f}"
-    rows = recounted(folder).itertuples()
-    return "; ".join(point.format(row, 100 * row.accuracy) for row in rows)
-
-
-def numbers(folder: Path) -> dict[str, str]:
-    """What the chapter's sentences name, by name."""
+def numbers(folder: Path) -> dict[str, str | Interval]:
+    """What the chapter's sentences name, by name; intervals are shares, gained or lost."""
     waits, (steps, chance) = one_wait(folder), checkpoints(folder)
     math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
     percent = (100 * math.accuracy).map("{:.1f}".format)
@@ -261,18 +245,20 @@ def numbers(folder: Path) -> dict[str, str]:
         "cochran": f"{chance:.2f}",
     }
     for name in NAMES:
-        said[f"{name}-slope"] = per_doubling(name, folder).percent()
+        said[f"{name}-slope"] = per_doubling(name, folder)
         gains = cap_differences(name, folder).query("cap == 500")
-        (gain,) = shown(gains[gains.against.str.startswith("qwen")], "difference").difference
-        said[f"{name}-gain"] = gain
+        (gain,) = rows(gains[gains.against.str.startswith("qwen")], "difference", "points")
+        said[f"{name}-gain"] = gain["difference (points)"]
     return said
 
 
-def shown(table: pd.DataFrame, value: str = "accuracy", digits: int = 1) -> pd.DataFrame:
-    """For people: `value` with its interval in one column, in percent, `low` and `high` gone."""
-    words = [
-        "–" if np.isnan(ends[0]) else Interval(*ends, 0).percent(digits)
-        for ends in zip(table[value], table.low, table.high, strict=True)
-    ]
-    named = table.assign(**{value: words}).drop(columns=["low", "high"])
-    return named.rename(columns=lambda name: name.replace("_", " "))
+def rows(table: pd.DataFrame, value: str = "accuracy", unit: str = "%") -> list[dict[str, Any]]:
+    """Rows for a chapter's table: `value` as an interval, its unit in the heading, ends gone."""
+    number = table["n"] if "n" in table else table["readable"]
+    ends = zip(table[value], table.low, table.high, number, strict=True)
+    found = [None if np.isnan(end[0]) else Interval(*end) for end in ends]
+    units = {value: unit, "not_attempted": "%", "stored": "%"}
+    kept = table.astype(object).assign(**{value: found}).drop(columns=["low", "high"])
+    heads = {name: f"{name} ({unit})" for name, unit in units.items()}
+    kept.columns = [heads.get(name, name).replace("_", " ") for name in kept]
+    return kept.where(kept.notna(), None).to_dict("records")

@@ -6,7 +6,9 @@ from, `pretrain` the recipe of the two base models that ship with s1core.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from s1core import checkpoints
 from s1core.errors import check_number
@@ -30,6 +32,19 @@ def load_tokenizer() -> PreTrainedTokenizerBase:
 def load_model(size: Size = "large") -> PreTrainedModel:
     """A shipped model in float32, in evaluation mode."""
     return checkpoints.load_model(f"pocket-{size}", dtype="float32").eval()
+
+
+def described() -> list[dict[str, Any]]:
+    """A row for each shipped model: its shape, and the skills it had when it was made (shares)."""
+    rows = []
+    for size in SIZES:
+        model = load_model(size)
+        skills = Path(checkpoints.locate(f"pocket-{size}"), "skills.json")
+        measured = json.loads(skills.read_text()) if skills.is_file() else {}
+        shape = {"model": f"pocket-{size}", "layers": model.config.num_hidden_layers}
+        shape |= {"hidden": model.config.hidden_size, "parameters": model.num_parameters()}
+        rows.append(shape | {f"{name} (%)": value for name, value in measured.items()})
+    return rows
 
 
 def evaluation_problems(count: int = EVAL_SIZE) -> list[Problem]:

@@ -1,0 +1,299 @@
+"""The methods of Table 3 side by side: what keeps a budget, and what its tokens buy.
+
+A method is a family of settings (Sections 3.1 and 5.2, Appendix E), named by the paper's
+abbreviation. "capping" and "wait" are the two halves of budget forcing; the natural end is in both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from s1core.checkpoints import load_tokenizer
+from s1core.errors import InputError
+from s1core.forcing import controls
+from s1core.records import Generation, from_dict
+from s1core.templates import encode
+from s1lab import experiments
+from s1lab.analysis.methods import Measures, MethodRun, Rejected, measures, rejection, sequential
+from s1lab.analysis.results import Row, line
+from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
+from s1lab.evaluation import Interval, class_control
+from s1lab.evaluation.measure import difference, read_samples
+from s1lab.experiments import Condition
+from s1lab.figures.panels import curve
+from s1lab.pipeline import Pipeline
+from s1lab.runs import Run
+
+NAMES = published()["table3"]["abbreviations"] | {
+    "capping": "capping alone",
+    "wait": "natural end and Waits",
+}
+Points = Mapping[str, Sequence[tuple[float, Interval]]]
+"""Of each method: thinking tokens and accuracy of its settings."""
+
+# Heading, then (method, what it is called there, ink, look). Hollow is a prompt alone.
+_ASKED: dict[str, Any] = {"hollow": True, "dashed": 1}
+_PANELS: tuple[tuple[str, tuple[tuple[str, str, str, dict[str, Any]], ...]], ...] = (
+    ("Budget forcing", (("capping", "capping", "capping", {}), ("wait", "Wait", "wait", {}))),
+    (
+        "Budget in tokens in the prompt",
+        (("TCC", "prompt", "token", _ASKED), ("TCC+BF", "prompt + forcing", "token", {})),
+    ),
+    (
+        "Budget in steps in the prompt",
+        (("SCC", "prompt", "step", _ASKED), ("SCC+BF", "prompt + forcing", "step", {})),
+    ),
+    (
+        "Rejection; short and long",
+        (
+            ("RS", "rejection", "rejection", {}),
+            ("CCC", "short, long", "class", {"marker": "s", "hollow": True}),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method: its condition, the run that was made, and what it gave."""
+
+    condition: Condition
+    run: Run
+    result: MethodRun
+
+    @property
+    def kept_steps(self) -> float:
+        """Share of the traces kept for reading that keep the number of steps asked for."""
+        kept = self.run.read_records("traces.jsonl")
+        counts = [controls.count_steps(from_dict(Generation, row).thinking) for row in kept]
+        return float(np.mean([count <= self.condition.instruct[1] for count in counts]))
+
+
+Families = defaultdict[str, list[Setting]]
+
+
+def families(pipeline: Pipeline) -> Families:
+    """The settings of every method that the profile asks for, rejection sampling aside."""
+    profile, found = pipeline.profile, defaultdict(list)
+    per_step = step_tokens(pipeline) if profile.methods.step_limits else 0
+    halves = {"budget": ["capping"], "natural": ["capping", "wait"], "wait": ["wait"]}
+
+    def add(methods: Sequence[str], condition: Condition, limit: float) -> None:
+        run = pipeline.run(condition)
+        result = sequential(read_samples(run), methods[0], condition.label, limit)
+        for method in methods:
+            found[method].append(Setting(condition, run, result))
+
+    for c in experiments.curve(profile):
+        add(["BF", *halves[c.kind]], c, c.budget.max_thinking)
+    for c in experiments.token_conditional(profile):
+        add([c.kind], c, c.instruct[1])
+    for c in experiments.step_conditional(profile):
+        add([c.kind], c, c.instruct[1] * per_step)
+    for c in experiments.class_conditional(profile):
+        if c.instruct:
+            add(["CCC"], c, math.nan)
+    return found
+
+
+def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
+    """A line of a table for each setting: what it gives and costs, and what it keeps."""
+    table = []
+    for setting in (s for method in methods for s in found[method]):
+        how, _ = setting.condition.instruct
+        row = line(pipeline, setting.condition)
+        if how == "class":
+            plain = pipeline.run(experiments.natural(pipeline.profile))
+            row["longer than unasked (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
+        else:
+            row["kept the limit (%)"] = float(setting.result.keeps.mean())
+        if how == "steps":
+            row["kept the steps (%)"] = setting.kept_steps
+        table.append(row)
+    return table
+
+
+def step_tokens(pipeline: Pipeline) -> int:
+    """Tokens of the longest step in the training data, header included: a step's limit here."""
+    tokenizer = load_tokenizer(pipeline.profile.model)
+    separator = pipeline.profile.methods.step_separator
+    traces = [controls.step_conditional(e, separator) for e in pipeline.examples("s1")]
+    steps = (s for e in traces for s in e.trace.thinking.split(controls.STEP_MARK)[1:])
+    return max(len(encode(tokenizer, controls.STEP_MARK + step)) for step in steps)
+
+
+def rejected(pipeline: Pipeline) -> list[Rejected]:
+    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers.
+
+    Raises:
+        InputError: the profile draws no samples to accept or reject.
+    """
+    if not (drawn := experiments.voting(pipeline.profile)):
+        raise InputError("the profile draws no votes, so there is nothing to reject: see methods")
+    samples, asked = read_samples(pipeline.run(drawn[-1])), pipeline.profile.evaluation
+    found = (rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking))
+    return [one for one in found if one.answered.any()]
+
+
+def obeyed(family: Sequence[Setting]) -> float | None:
+    """By what factor thinking grows when the budget in the prompt doubles; 1 ignores it, 2 obeys.
+
+    None for fewer than two budgets.
+    """
+    asked = np.log2([setting.condition.instruct[1] for setting in family])
+    used = np.log2([setting.result.thinking_tokens for setting in family])
+    return 2 ** float(np.polyfit(asked, used, 1)[0]) if len(family) > 1 else None
+
+
+def measured(
+    pipeline: Pipeline, found: Families, rejecting: Sequence[Rejected]
+) -> dict[str, Measures]:
+    """Table 3 of every method; Control over runs of the classes as Appendix E.1 has it."""
+    rows = {method: measures(settings) for method, settings in _settings(found, rejecting).items()}
+    means = {s.condition.instruct[1]: s.result.thinking_tokens for s in found["CCC"]}
+    if {"short", "long"} <= set(means):
+        natural = read_samples(pipeline.run(experiments.natural(pipeline.profile)))
+        share = class_control(natural.thinking.mean(), **means) / 100
+        rows["CCC"] = replace(rows["CCC"], control_of_runs=share)
+    order = ["BF", "capping", "wait", *published()["table3"]["rows"]]
+    return {method: rows[method] for method in order if method in rows}
+
+
+def table_3(rows: Mapping[str, Measures]) -> list[Row]:
+    """Table 3 with intervals, the paper's numbers beside ours."""
+    printed, table = published()["table3"]["rows"], []
+    for method, row in rows.items():
+        paper = {name: value / 100 for name, value in printed.get(method, {}).items()}
+        table.append(
+            {
+                "method": NAMES[method],
+                "settings": row.runs,
+                "Control (%)": row.control,
+                "of averages (%)": None if math.isnan(row.control_of_runs) else row.control_of_runs,
+                "paper's Control (%)": paper.get("control"),
+                "Scaling (points)": row.slope,
+                "paper's Scaling (points)": paper.get("scaling"),
+                "Performance (%)": row.performance,
+                "paper's Performance (%)": paper.get("performance"),
+            }
+        )
+    return table
+
+
+def strings(pipeline: Pipeline) -> dict[str, Row]:
+    """Table 4: what stands in for the end of thinking, each string against none and against Wait.
+
+    The keys are the strings; "natural" is no extrapolation.
+
+    Raises:
+        InputError: the profile names no strings.
+    """
+    if not (asked := {c.kind: c for c in experiments.extrapolation(pipeline.profile)}):
+        raise InputError("the profile names no ignore_strs, so nothing stands in for the end")
+    rows, none, wait = {}, pipeline.run(asked["natural"]), asked.get("Wait")
+    for kind, condition in asked.items():
+        run = pipeline.run(condition)
+        gaps = {
+            "to none (points)": None if kind == "natural" else difference(run, none),
+            "to Wait (points)": wait and kind != "Wait" and difference(run, pipeline.run(wait)),
+        }
+        rows[kind] = line(pipeline, condition, **{name: gap or None for name, gap in gaps.items()})
+    return rows
+
+
+def strings_rows(found: Mapping[str, Row]) -> list[Row]:
+    """What each string adds to the natural end, for `figures.forests.comparison`."""
+    names = {"natural": "No extrapolation", "without string": "2x without string"}
+    printed = {
+        kind: accuracy_of("Table 4", names.get(kind, f'2x "{kind}"'), "AIME24").percent
+        for kind in found
+    }
+    return [
+        {
+            "name": row["condition"],
+            "series": "wait" if kind == "Wait" else "ours",
+            "paper": (printed[kind] - printed["natural"]) / 100,
+            **row["to none (points)"].row("accuracy"),
+        }
+        for kind, row in found.items()
+        if kind != "natural"
+    ]
+
+
+def paper_rows(*methods: str) -> list[Row]:
+    """The paper's runs with a budget in the prompt (Tables 12 and 13), on AIME24."""
+    rows = []
+    for method in methods:
+        run = runs(method)
+        unit, scale = ("tokens", 1) if method.startswith("TCC") else ("steps", 100)
+        for limit, used, accuracy in zip(run.limits, run.thinking_tokens, run.accuracy):
+            rows.append(
+                {
+                    "condition": f"{limit // scale:,} {unit}{', forced' * ('BF' in method)}",
+                    "AIME24, n = 30 (%)": printed_accuracy("AIME24", accuracy),
+                    "thinking tokens": round(used),
+                    "kept on average": used <= limit,
+                }
+            )
+    return rows
+
+
+def paper_class_rows() -> list[Row]:
+    """Table 14: asked for a short or a long amount of thinking, and not asked."""
+    return [
+        {
+            "prompt": "no instruction" if name == "default" else name,
+            "benchmark": benchmark,
+            "accuracy (%)": found,
+            "thinking tokens": tokens,
+            "n": found.n,
+        }
+        for name, row in published()["class_conditional"]["rows"].items()
+        for benchmark, (accuracy, tokens) in row.items()
+        for found in [printed_accuracy(benchmark, accuracy)]
+    ]
+
+
+def _settings(found: Families, rejecting: Sequence[Rejected]) -> dict[str, list[MethodRun]]:
+    settings = {name: [s.result for s in family] for name, family in found.items() if family}
+    return settings | ({"RS": [one.run for one in rejecting]} if rejecting else {})
+
+
+def points(found: Families, rejecting: Sequence[Rejected] = ()) -> Points:
+    """What `method_panels` draws of ours."""
+    return {
+        method: [(run.thinking_tokens, run.accuracy) for run in settings]
+        for method, settings in _settings(found, rejecting).items()
+    }
+
+
+def paper_points() -> Points:
+    """The paper's, as Tables 12 to 14 and Figures 1 and 6 have them, on AIME24."""
+    found = {}
+    for method in ("BF", "TCC", "TCC+BF", "SCC", "SCC+BF", "RS", "CCC"):
+        printed = runs(method)
+        pairs = zip(printed.thinking_tokens, printed.accuracy, strict=True)
+        found[method] = [(tokens, printed_accuracy("AIME24", value)) for tokens, value in pairs]
+    # The last two points of Figure 1 are Waits (Figure 4a).
+    return found | {"capping": found["BF"][:-2], "wait": found["BF"][-3:]}
+
+
+def panel_table(found: Points) -> pd.DataFrame:
+    """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others."""
+    drawn = []
+    for heading, methods in _PANELS:
+        if not any(found.get(method) for method, *_ in methods):
+            continue
+        faint = [] if heading == _PANELS[0][0] else [("BF", "", "capping", {"faint": True})]
+        for method, name, series, look in (*faint, *methods):
+            if found.get(method):
+                tokens, accuracies = zip(*found[method], strict=True)
+                drawn.append(curve(name, series, tokens, accuracies, panel=heading, **look))
+    return pd.concat(drawn)

@@ -1,0 +1,255 @@
+"""From the pool to a checkpoint: what selection keeps, what an example is, what training costs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from s1core import selection
+from s1core.records import Example
+from s1core.selection import Candidate
+from s1core.sft.config import SFTConfig
+from s1lab.analysis.subsets import training_flops
+from s1lab.audit.published import published
+from s1lab.data.audit import beside_paper, load_audit
+from s1lab.data.baselines import BASELINES
+from s1lab.data.sources import POOL, table7_name
+from s1lab.planning.sft_plan import paper_arithmetic
+
+if TYPE_CHECKING:
+    from s1lab.pipeline import Pipeline
+
+Row = dict[str, Any]
+
+_SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
+
+
+class Curation:
+    """Selection on the pool that a profile curates, stage by stage (Section 2.2, Algorithm 1)."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline.curated
+        self.candidates, self.evaluation, self.config = self.pipeline.curation()
+        self.run = self.pipeline.selection()
+
+    @cached_property
+    def funnel(self) -> selection.Funnel:
+        return selection.Funnel.from_json(self.run.read_json("funnel.json"))
+
+    def stages(self) -> list[Row]:
+        """What each stage leaves, beside the paper's counts, as `forests.funnel` draws it."""
+        rows = beside_paper(self.funnel)
+        return [row for row in rows if row["stage"] != "pre-selected" or self.funnel.preselected]
+
+    def reasons(self) -> list[Row]:
+        """Why questions were dropped."""
+        return [
+            {"stage": stage.name, "reason": reason, "questions": count}
+            for stage in self.funnel.stages
+            for reason, count in stage.reasons.items()
+        ]
+
+    @cached_property
+    def copies(self) -> list[Row]:
+        """Questions that are copies of evaluation questions."""
+        _, dropped = selection.decontaminate(self.candidates, self.evaluation)
+        return [{"in the pool": c.candidate.question, "as compared": c.detail} for c in dropped]
+
+    @cached_property
+    def checked(self) -> list[Candidate]:
+        """What passes the quality stages."""
+        return selection.curate(self.candidates, self.evaluation, self.config)[0]
+
+    @cached_property
+    def hard(self) -> list[Candidate]:
+        """What neither base model solves."""
+        return selection.difficulty(self.checked)[0]
+
+    def draw(self, seed: Any) -> list[Candidate]:
+        """Algorithm 1 on the hard questions."""
+        return selection.diversify(self.hard, self.config.diversity, np.random.default_rng(seed))[0]
+
+    @cached_property
+    def chosen(self) -> list[Candidate]:
+        """The selected questions."""
+        return self.draw([self.pipeline.profile.seed, 1000])
+
+    def solved(self) -> list[Row]:
+        """Questions by which of the two base models solves them."""
+        count = Counter((c.small_correct, c.large_correct) for c in self.checked)
+        heads = ("not by the large model", "by the large model")
+        return [
+            {"solved": f"{word} the small model"}
+            | {head: count[small, large] for head, large in zip(heads, (False, True), strict=True)}
+            for word, small in (("not by", False), ("by", True))
+        ]
+
+    def subjects(self) -> list[Row]:
+        """Questions of each subject before and after Algorithm 1, the largest subject first."""
+        before, after = (Counter(c.domain for c in group) for group in (self.hard, self.chosen))
+        return [
+            {
+                "subject": name,
+                "hard": count,
+                "selected": after[name],
+                "share taken (%)": after[name] / count,
+            }
+            for name, count in sorted(before.items(), key=lambda pair: (-pair[1], pair[0]))
+        ]
+
+    def overlaps(self, draws: int = 6) -> list[float]:
+        """Jaccard overlaps between draws of Algorithm 1 with different seeds."""
+        drawn = [{c.key for c in self.draw(seed)} for seed in range(draws)]
+        return [selection.jaccard(a, b) for i, a in enumerate(drawn) for b in drawn[:i]]
+
+    def choices(self) -> list[Row]:
+        """What each way to choose takes (Table 2)."""
+        rng, target = [self.pipeline.profile.seed, 1000], self.config.diversity.target
+        others = {
+            name: pick(self.checked, target, np.random.default_rng(rng))
+            for name, pick in BASELINES.items()
+        }
+        unsolved = {c.key for c in self.hard}
+        return [
+            {
+                "choice": name,
+                "questions": len(group),
+                "subjects": len({c.domain for c in group}),
+                "mean thinking tokens": float(np.mean([c.thinking_tokens for c in group])),
+                "solved by neither (%)": float(np.mean([c.key in unsolved for c in group])),
+                "traces that are correct (%)": float(np.mean([c.trace_correct for c in group])),
+            }
+            for name, group in {"s1": self.chosen, **others}.items()
+        ]
+
+
+def tokens(group: Sequence[Candidate], percentiles: Sequence[int] = (10, 50, 90)) -> list[int]:
+    """Percentiles of thinking tokens."""
+    return [round(n) for n in np.percentile([c.thinking_tokens for c in group], percentiles)]
+
+
+def sources() -> list[Row]:
+    """Table 7, with what one needs in order to fetch each source again."""
+    return [
+        {
+            "source": s.name,
+            "questions": s.rows,
+            "repository": s.hub_id,
+            "commit": s.revision[:10] or "not verified",
+            "licence": s.licence or "none stated",
+        }
+        for s in POOL
+    ]
+
+
+def shared_8_grams() -> list[Row]:
+    """What eight shared words find in the published s1K, by benchmark."""
+    return [
+        {
+            "benchmark": name,
+            "questions sharing 8 words": found["questions"],
+            "of these from AIME 1983–2021": found["by_source"]["AIME 1983-2021"],
+            "the most common eight": found["most_common"][0][0],
+        }
+        for name, found in load_audit()["published"]["shared_8_grams"].items()
+    ]
+
+
+def versions() -> list[Row]:
+    """Section 2.2 and Algorithm 1 beside the notebook that made the data."""
+    known = published()["selection"]
+    lines = {
+        "after the formatting stage": "after_format_filters",
+        "after the difficulty stage": "after_difficulty",
+        "pre-selected (see below)": "pre_selected",
+    }
+    rows = [
+        (what, *(known[side][key] for side in ("paper", "notebook"))) for what, key in lines.items()
+    ]
+    rows += [
+        ("domains", "drawn uniformly to the end", "weighted from 700 questions on"),
+        ("subjects", "50 in the text, 51 in Table 6", "51"),
+        ("seed", "not stated", "none"),
+    ]
+    return [dict(zip(("what", "the paper", "official notebook"), row, strict=True)) for row in rows]
+
+
+def by_source(examples: Sequence[Example]) -> list[Row]:
+    """What is trained on, by source, beside the size of that source in the paper's pool."""
+    rows = {s.name: s.rows for s in POOL}
+    found = sorted(Counter(table7_name(e.problem.source) for e in examples).items())
+    return [{"source": n, "in the paper's pool": rows.get(n), "trained on": k} for n, k in found]
+
+
+def recipe(pipeline: Pipeline) -> list[Row]:
+    """The paper's settings beside the profile's (Appendix D)."""
+    known, run = published()["training"], pipeline.checkpoint().summary()
+    ours = SFTConfig(**pipeline.profile.sft)
+    pairs = {
+        "base model": (known["base"], pipeline.profile.model),
+        "examples": (1000, run["examples"]),
+        "optimizer steps": (known["steps"], run["steps"]),
+        **{n.replace("_", " "): (getattr(SFTConfig(), n), getattr(ours, n)) for n in _SETTINGS},
+    }
+    return [
+        {
+            "setting": name,
+            "paper": _said(a),
+            "here": _said(b),
+            "the same": "yes" if a == b else "no",
+        }
+        for name, (a, b) in pairs.items()
+    ]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return " and ".join(map(_said, value))
+    if isinstance(value, float):
+        return np.format_float_positional(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78) -> str:
+    """An example token by token, those that are supervised in brackets."""
+    from s1core.sft.encode import encode
+
+    (encoded,) = encode([example], tokenizer, config.template, config.max_seq_len).examples
+    pieces = []
+    for token, label in zip(encoded.token_ids, encoded.labels, strict=True):
+        piece = tokenizer.decode([int(token)]).replace("\n", "\\n")
+        pieces.append(piece if label == -100 else f"[{piece}]")
+    return textwrap.fill(" ".join(pieces), width, break_on_hyphens=False)
+
+
+def paper_flops() -> float:
+    """What the paper's training took, at least, in floating-point operations."""
+    return next(row.value for row in paper_arithmetic() if row.unit == "FLOP")
+
+
+def cost(pipeline: Pipeline) -> list[Row]:
+    """What training took, the paper's and ours; FLOPs of both by one formula."""
+    from s1core.checkpoints import locate
+    from s1lab.planning.shapes import SHAPES, ModelShape
+
+    run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
+    made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
+    lines = (
+        ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
+        ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
+        ("tokens", "–", f"{made['tokens']:,}"),
+        ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
+        (
+            "TFLOP, at least",
+            *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
+        ),
+        ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
+        ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
+        ("on", "16 H100", pipeline.profile.hardware),
+    )
+    return [dict(zip(("training", "the paper", "here"), line, strict=True)) for line in lines]

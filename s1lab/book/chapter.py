@@ -1,0 +1,170 @@
+"""A chapter's numbers, tables and figures, by one rule: a person writes, the numbers come in.
+
+In a cell: `chapter.number("gain", interval, "points", says="higher")`; in the prose
+the role `glue:text` with `results_gain`. One kind of quantity has one interval, whoever shows it:
+
+- an accuracy, and any share of generations: `measure.accuracy`, a bootstrap over questions, each
+  with all its samples (Wilson's where all score the same, and for numbers that others printed);
+- a difference on the same questions: `measure.difference`, a paired bootstrap over questions; where
+  both sides were trained with several seeds, over questions and seeds (`crossed_interval`);
+- what is computed from several runs (slopes, votes): resampled questions, jointly for all runs.
+
+Each interval says what it is `about`; it travels in the output's metadata to a test that compares
+all pages. The text is written for `WRITTEN_FOR` as committed: there, a word (`says`) that no longer
+fits its number raises. Elsewhere (another profile, a reproduction) the word that fits is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from s1core.errors import InputError, RunError
+from s1lab import profiles
+from s1lab.evaluation import Interval
+from s1lab.evaluation.report import NOT_MEASURED, in_parts, written
+from s1lab.figures.display import figure_html, render
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+
+WRITTEN_FOR = "laptop"
+"""The profile (with its own seed) whose committed results the prose tells of."""
+
+
+def open_chapter(name: str, profile: str, seed: int | None = None) -> Chapter:
+    """The chapter `name` over the runs of a profile: committed ones, or the local store's."""
+    loaded = profiles.load(profile)
+    as_written = profile == WRITTEN_FOR and seed in (None, loaded.seed)
+    pipeline = Pipeline(loaded.with_seed(seed), RunStore.default(profile))
+    return Chapter(name, pipeline, strict=as_written and pipeline.store.read_only)
+
+
+NOTHING = f"<p><em>{NOT_MEASURED}</em></p>"
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Chapter:
+    """A page: its runs (`pipeline`, `profile`, first `benchmark`), and what it shows of them."""
+
+    def __init__(self, name: str, pipeline: Pipeline, *, strict: bool) -> None:
+        self.name, self.pipeline, self.strict = name, pipeline, strict
+        self.profile = pipeline.profile
+        self.benchmark = self.profile.evaluation.benchmarks[0]
+
+    def number(
+        self, name: str, value: Any, unit: str = "", digits: int = 1,
+        *, says: str = "", border: float = 0,
+    ) -> None:  # fmt: skip
+        """Glue a value under `<chapter>_<name>`, as `written` writes it.
+
+        `says` is what the prose says of an interval: it is "higher" or "lower" than the border, or
+        one "cannot tell".
+
+        Raises:
+            RunError: on the committed results the interval says something else.
+        """
+        found = value.says("higher", "lower", border=border) if says and value is not None else None
+        mark = self._mark(name, found, says) if says else ""
+        shown = written(value, unit, digits) + mark * (value is not None)
+        _show(shown, f"{self.name}_{name}", quantities([(value, unit)]))
+
+    def numbers(self, unit: str = "", /, **values: Any) -> None:
+        """Glue several values of one unit, under their names."""
+        for name, value in values.items():
+            self.number(name, value, unit)
+
+    def ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """What a function of the runs finds; None where another profile has no runs for it."""
+        try:
+            return function(*arguments)
+        except (InputError, RunError):
+            if self.strict:
+                raise
+        return None
+
+    def says(self, name: str, found: Any, said: Any = True) -> None:
+        """Hold the prose to what it says: `found` (a verdict, a label, a truth) is `said`.
+
+        Glues nothing visible where it is; elsewhere a mark such as " (here: wrong)".
+
+        Raises:
+            RunError: on the committed results it is not.
+        """
+        _show(self._mark(name, found, said), f"{self.name}_{name}")
+
+    def _mark(self, name: str, found: Any, said: Any) -> str:
+        if found == said:
+            return ""
+        if self.strict:
+            glued = f"{self.name}_{name}"
+            raise RunError(
+                f"the sentence with {glued} says {said!r}, the results {found!r}: rewrite it"
+            )
+        listed = ", ".join(map(str, found)) if isinstance(found, list | set | tuple) else found
+        return f" (here: {in_parts(listed)[0]})"
+
+    def table(
+        self, rows: Iterable[Row], units: Mapping[str, str] = MappingProxyType({}), digits: int = 1
+    ) -> None:
+        """Show rows as a table, each cell as `written` has it; the first column names the row.
+
+        Where a row has intervals over so many questions and no "n", it gets one.
+        A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
+        """
+        rows = [_counted(row) for row in rows]
+        if not rows:
+            return _show(NOTHING)
+        head = list(dict.fromkeys(heading for row in rows for heading in row))
+        named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
+        cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
+        body = [[_cell(*cell, digits) for cell in row] for row in cells]
+        _show(render("table", head=head, rows=body), found=quantities(sum(cells, [])))
+
+    def figure(self, fig: Any, name: str, alt: str, *, caption: str = "", runs: Any = ()) -> None:
+        """Show a figure, `<chapter>-<name>`; its numbers follow the sentence `alt` by themselves.
+
+        A figure that the profile has no results for is None.
+        """
+        if fig is None:
+            return _show(NOTHING)
+        import matplotlib.pyplot as plt
+
+        text = " ".join([alt, getattr(fig, "in_words", "")])
+        markup = figure_html(fig, f"{self.name}-{name}", text, caption=caption, runs=runs)
+        plt.close(fig)
+        _show(markup)
+
+
+def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
+    """What is shown of each (interval, unit) that says what it is about, as it is shown."""
+    return {
+        value.about: "".join(in_parts(value, unit))
+        for value, unit in values
+        if isinstance(value, Interval) and value.about
+    }
+
+
+def _counted(row: Row) -> Row:
+    """The row, with how many questions its intervals are over; no accuracy stands without."""
+    over = {value.n for value in row.values() if isinstance(value, Interval) and value.n}
+    told = any(heading == "n" or "n = " in heading for heading in row)
+    return dict(row) if told or len(over) != 1 else {**row, "n": over.pop()}
+
+
+def _cell(value: Any, unit: str, digits: int) -> tuple[str, bool]:
+    """A cell's text, and whether it is a number (numbers are set to the right)."""
+    text = "–" if value is None else "".join(in_parts(value, unit, digits))
+    return text, not isinstance(value, str | bool)
+
+
+def _show(shown: str, name: str = "", found: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Display markup, or glue text under a name; `found` goes into the output's metadata."""
+    from IPython.display import display
+
+    prefix = "application/papermill.record/"
+    glued = {f"{prefix}text/plain": repr(shown)}
+    data = glued if name else {"text/html": str(shown), "text/plain": ""}
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}} if name else {}
+    display(data, raw=True, metadata=metadata | ({"s1": dict(found)} if found else {}))

@@ -1,0 +1,93 @@
+"""The first page: `book/index.md` with the headline figure and its numbers put in.
+
+The words are a person's; `$two` and the like are filled from the finished runs of each profile
+that has results, the prose from those of the profile that it is written for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from string import Template
+from typing import Any
+
+from s1core.errors import InputError, RunError
+from s1lab import experiments
+from s1lab.analysis import results
+from s1lab.analysis.claims import CLAIMS, measured
+from s1lab.book.chapter import WRITTEN_FOR
+from s1lab.evaluation.report import NOT_MEASURED, written
+from s1lab.figures.curves import headline
+from s1lab.figures.display import figure_html
+from s1lab.pipeline import Pipeline
+
+ALT = (
+    "Accuracy against thinking tokens. It rises with the cap on thinking, then with one or two "
+    "Waits, and falls with eight; the paper's three benchmarks rise."
+)
+
+
+def first_page(text: str, pipelines: Sequence[Pipeline]) -> str:
+    """The first page, from its words and the pipelines (read-only) that have results."""
+    main = next((p for p in pipelines if p.profile.name == WRITTEN_FOR), None)
+    values = {name: NOT_MEASURED for name in Template(text).get_identifiers()}
+    values |= {"figure": figure(pipelines)} | (numbers(main) if main else {})
+    return Template(text).safe_substitute(values)
+
+
+def figure(pipelines: Sequence[Pipeline]) -> str:
+    """The scaling curve of every profile that has one, and the paper's, as a directive."""
+    import matplotlib.pyplot as plt
+
+    drawn, runs = {}, []
+    for pipeline in pipelines:
+        try:
+            points = pipeline.curve()
+        except RunError:
+            continue
+        drawn[f"Ours: {pipeline.profile.title}"] = points
+        runs += [point.run for point in points]
+    if not drawn:
+        return ""
+    fig = headline(drawn)
+    markup = figure_html(fig, "first-scaling", f"{ALT} {fig.in_words}", caption=_CAPTION, runs=runs)
+    plt.close(fig)
+    return f"```{{raw}} html\n{markup}\n```"
+
+
+_CAPTION = (
+    "Accuracy against average thinking tokens, with 95% intervals; hollow: the paper, Figure 1."
+)
+
+
+def numbers(pipeline: Pipeline) -> Mapping[str, str]:
+    """What the page says of one profile, by the name of its placeholder."""
+    try:
+        points, waits = pipeline.curve(), {row["Waits"]: row for row in results.by_waits(pipeline)}
+        natural = pipeline.point(experiments.natural(pipeline.profile))
+    except (InputError, RunError):
+        return {}
+    verdicts = Counter(measured(claim, pipeline).verdict for claim in CLAIMS)
+    minutes = sum(run.minutes for run in pipeline.store.runs() if run.minutes == run.minutes)
+    two, most = waits.get(2, {}), waits[max(waits)]
+    values: dict[str, Any] = {
+        "first": points[0].accuracy,
+        "first_tokens": points[0].budget,
+        "natural": natural.accuracy,
+        "natural_tokens": round(natural.thinking_tokens),
+        "n": natural.accuracy.n,
+        "claims": len(CLAIMS),
+        "agree": verdicts["agrees"],
+        "disagree": verdicts["does not agree"],
+        "open": verdicts["inside uncertainty"] + verdicts["not tested"],
+        "minutes": round(minutes),
+        "training_minutes": round(pipeline.checkpoint().minutes),
+        "runs": len(pipeline.store.runs()),
+    }
+    said = {name: written(value) for name, value in values.items()}
+    for name, row in (("two", two), ("most", most)):
+        said[name] = written(row.get("against none (points)"), "points")
+        said |= {
+            f"{what}_{name}": written(row.get(f"{what} (%)"), "%") for what in ("mended", "broken")
+        }
+    return said

@@ -1,0 +1,149 @@
+"""Chapters: numbers by one rule, prose that is held to them, one value on every page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("IPython", reason="the book extra is not installed")
+
+from s1core.errors import RunError
+from s1lab import profiles
+from s1lab.book.chapter import WRITTEN_FOR, Chapter, quantities
+from s1lab.book.generated import answers
+from s1lab.evaluation import Interval
+from s1lab.evaluation.report import written
+from s1lab.runs import RunStore
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+EXECUTED = CHECKOUT / "book" / "notebooks"
+GAP = Interval(-0.138, -0.159, -0.116, 320, "paired bootstrap", "accuracy: b − a")
+SMALL = SimpleNamespace(profile=profiles.load("smoke"))
+Shown = dict[str, dict[str, str]]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """What a chapter displays: data and metadata."""
+    found: list[dict] = []
+
+    def display(data: dict, raw: bool, metadata: dict) -> None:
+        found.append({"data": data, "metadata": metadata})
+
+    monkeypatch.setattr("IPython.display.display", display)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (GAP, "points", "−13.8 points [−15.9, −11.6]"),
+        (Interval(0.66, 0.614, 0.706, 320), "", "66.0% [61.4, 70.6]"),
+        (Interval(12.04, -3.0, 0.04, 9), "+tokens", "+12.0 tokens [−3.0, 0.0]"),
+        (1000, "", "1,000"),
+        (0.5, "%", "50.0%"),
+        (5370.25, "tokens", "5,370.2 tokens"),
+        (-0.0001, "points", "0.0 points"),
+        (None, "points", "not measured here"),
+        ("Wait 2x", "", "Wait 2x"),
+    ],
+)
+def test_numbers_are_written_by_one_rule(value, unit, text):
+    assert written(value, unit) == text
+
+
+@pytest.mark.parametrize(("strict", "says"), [(True, "lower"), (False, "lower"), (False, "higher")])
+def test_a_number_stands_in_the_prose_with_its_word(shown, strict, says):
+    Chapter("x", SMALL, strict=strict).number("gap", GAP, "points", says=says)
+    (output,) = shown
+    assert output["metadata"]["scrapbook"]["name"] == "x_gap"
+    assert output["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
+    mark = "" if says == "lower" else " (here: lower)"
+    assert [*output["data"].values()] == [f"'−13.8 points [−15.9, −11.6]{mark}'"]
+
+
+@pytest.mark.parametrize("ends", [(-0.159, 0.02), (0.01, 0.2)])
+def test_a_number_that_was_changed_contradicts_its_sentence(shown, ends):
+    chapter = Chapter("x", SMALL, strict=True)
+    with pytest.raises(RunError, match="x_gap says 'lower'"):
+        chapter.number("gap", Interval(sum(ends) / 2, *ends, 320), "points", says="lower")
+    with pytest.raises(RunError, match="x_best says 'Wait 1x'"):
+        chapter.says("best", "Wait 2x", "Wait 1x")
+    assert shown == []
+
+
+def test_a_table_is_text_to_the_left_numbers_to_the_right_and_escaped(shown):
+    rows = [{"arm": "<b>", "gain (points)": GAP, "n": 1000}, {"arm": "none", "n": None}]
+    Chapter("x", SMALL, strict=True).table(rows)
+    markup = shown[0]["data"]["text/html"]
+    assert "&lt;b&gt;" in markup and "<b>" not in markup
+    assert '<td class="s1-amount">−13.8 [−15.9, −11.6]</td>' in markup
+    assert markup.count("–") == 2 and "1,000" in markup
+    assert shown[0]["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
+
+
+def in_notebooks() -> Iterator[tuple[str, dict]]:
+    for path in sorted(EXECUTED.glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            yield from ((path.stem, output) for output in cell.get("outputs", []))
+
+
+def on_pages() -> Shown:
+    """What every page shows, by page and quantity."""
+    pages: Shown = {}
+    for page, output in in_notebooks():
+        pages.setdefault(page, {}).update(output.get("metadata", {}).get("s1", {}))
+    store = RunStore(CHECKOUT / "results" / WRITTEN_FOR, read_only=True)
+    claims = [(ours.interval, ours.unit) for _, ours in answers(WRITTEN_FOR, store)]
+    return pages | {"claims": quantities(claims)}
+
+
+def disagreements(pages: Shown) -> list[str]:
+    """Quantities that two pages show with different numbers; b − a is a − b with other signs."""
+    seen: dict[str, tuple[str, list[float]]] = {}
+    found = []
+    for page, shown in pages.items():
+        for about, text in shown.items():
+            ends = [
+                float(end.replace(",", ""))
+                for end in re.findall(r"[-\d.,]+\d", text.replace("−", "-"))
+            ]
+            measure, _, between = about.partition(": ")
+            sides = between.split(" − ")
+            if sides != sorted(sides):
+                ends = [-ends[0], -ends[2], -ends[1]]
+            key = f"{measure}: {' − '.join(sorted(sides))}"
+            first, same = seen.setdefault(key, (page, ends))
+            if same != ends:
+                found.append(f"{key}: {first} shows {same}, {page} shows {ends}")
+    return found
+
+
+def test_two_pages_show_one_quantity_with_one_number():
+    assert disagreements(on_pages()) == []
+
+
+def test_a_number_changed_by_hand_is_found():
+    there = {"accuracy: a − b": "+13.8 [+11.6, +15.9]"}
+    assert disagreements({"one": {GAP.about: "−13.8 [−15.9, −11.6]"}, "two": there}) == []
+    (said,) = disagreements({"one": {GAP.about: "−13.7 [−15.9, −11.6]"}, "two": there})
+    assert "one shows" in said and "two shows" in said
+
+
+def test_what_is_registered_is_what_is_shown():
+    for page, output in in_notebooks():
+        data = "".join(map("".join, output.get("data", {}).values()))
+        for about, text in output.get("metadata", {}).get("s1", {}).items():
+            middle, _, ends = text.partition(" ")
+            assert middle in data and ends in data, f"{page}: {about} is shown as something else"
+
+
+def test_the_committed_pages_have_no_mark_of_another_profile():
+    for page, output in in_notebooks():
+        glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        assert not glued or "(here: " not in str(output["data"]), f"{page}: {glued}"
