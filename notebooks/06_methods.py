@@ -39,6 +39,7 @@ from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference, mean, read_samples
 from s1lab.figures.curves import method_panels
 from s1lab.figures.forests import comparison
+from s1lab.figures.panels import PAPER
 
 chapter = open_chapter("methods", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile
@@ -165,9 +166,9 @@ for limit, says in words.items():
 # ## All of them at once
 #
 # Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
-# Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of the
-# accepted samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the
-# paper prints or draws, with intervals of thirty questions.
+# Squares are prompts alone, circles prompts with forcing. For rejection the tokens are those of the accepted
+# samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the paper prints
+# or draws, with intervals of thirty questions.
 
 # %%
 chapter.figure(
@@ -178,7 +179,7 @@ chapter.figure(
     runs=[s.run for family in found.values() for s in family],
 )
 chapter.figure(
-    method_panels(controls.panel_table(controls.paper_points())),
+    method_panels(controls.panel_table(controls.paper_points(), **PAPER)),
     "paper",
     "The paper's methods on AIME24, accuracy against thinking tokens.",
     caption="Tables 12 to 14 and Figures 1 and 6 of the paper, AIME24.",

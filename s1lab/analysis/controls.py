@@ -39,7 +39,7 @@ Points = Mapping[str, Sequence[tuple[float, Interval]]]
 """Of each method: thinking tokens and accuracy of its settings."""
 
 # Heading, then (method, what it is called there, ink, look). Hollow is a prompt alone.
-_ASKED: dict[str, Any] = {"hollow": True, "dashed": 1}
+_ASKED: dict[str, Any] = {"hollow": True, "dashed": 1, "marker": "s"}
 _PANELS: tuple[tuple[str, tuple[tuple[str, str, str, dict[str, Any]], ...]], ...] = (
     ("Budget forcing", (("capping", "capping", "capping", {}), ("wait", "Wait", "wait", {}))),
     (
@@ -285,8 +285,11 @@ def paper_points() -> Points:
     return found | {"capping": found["BF"][:-2], "wait": found["BF"][-3:]}
 
 
-def panel_table(found: Points) -> pd.DataFrame:
-    """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others."""
+def panel_table(found: Points, **paper: Any) -> pd.DataFrame:
+    """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others.
+
+    `paper` is `figures.panels.PAPER` where the points are.
+    """
     drawn = []
     for heading, methods in _PANELS:
         if not any(found.get(method) for method, *_ in methods):
@@ -295,5 +298,6 @@ def panel_table(found: Points) -> pd.DataFrame:
         for method, name, series, look in (*faint, *methods):
             if found.get(method):
                 tokens, accuracies = zip(*found[method], strict=True)
-                drawn.append(curve(name, series, tokens, accuracies, panel=heading, **look))
+                table = curve(name, series, tokens, accuracies, panel=heading, **look)
+                drawn.append(table.assign(**paper))
     return pd.concat(drawn)
