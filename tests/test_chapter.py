@@ -90,6 +90,11 @@ def test_a_table_is_text_to_the_left_numbers_to_the_right_and_escaped(shown):
     assert shown[0]["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
 
 
+def test_what_is_quoted_is_code_and_elsewhere_a_minus_is_a_minus(shown):
+    Chapter("x", SMALL, strict=True).table([{"a": "b", "said": "`x-[-2]` is -3, 1e-05, pre-1"}])
+    assert "<td><code>x-[-2]</code> is −3, 1e−05, pre-1</td>" in shown[0]["data"]["text/html"]
+
+
 def in_notebooks() -> Iterator[tuple[str, dict]]:
     for path in sorted(EXECUTED.glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
