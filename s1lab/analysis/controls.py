@@ -110,10 +110,10 @@ def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
     for setting in (s for method in methods for s in found[method]):
         how, _ = setting.condition.instruct
         row = line(pipeline, setting.condition)
-        del row["all tokens"]
+        del row["all tokens"], row["cut short (%)"]
         if how == "class":
             plain = pipeline.run(experiments.natural(pipeline.profile))
-            row["longer than unasked (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
+            row["longer by (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
         else:
             row["kept the limit (%)"] = float(setting.result.keeps.mean())
         if how == "steps":
@@ -246,7 +246,7 @@ def paper_rows(*methods: str) -> list[Row]:
             rows.append(
                 {
                     "condition": f"{limit // scale:,} {unit}{', forced' * ('BF' in method)}",
-                    "AIME24, n = 30 (%)": printed_accuracy("AIME24", accuracy),
+                    "AIME24 (%)": printed_accuracy("AIME24", accuracy),
                     "thinking tokens": round(used),
                     "kept on average": used <= limit,
                 }

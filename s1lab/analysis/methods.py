@@ -100,7 +100,7 @@ class Rejected:
         return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
 
     def row(self) -> dict[str, Any]:
-        """A line of a table; tries and tokens (accepted, and all) are means per question."""
+        """A line of a table; tries and tokens are means by question."""
         return {
             "limit (tokens)": round(self.run.limit),
             "answered (%)": float(self.answered.mean()),
