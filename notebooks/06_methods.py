@@ -39,6 +39,7 @@ from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference, mean, read_samples
 from s1lab.figures.curves import method_panels
 from s1lab.figures.forests import comparison
+from s1lab.figures.panels import PAPER
 
 chapter = open_chapter("methods", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile
@@ -140,7 +141,7 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # unanswered and counts as wrong; the paper drew until every question had a trace.
 #
 # Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is *better
-# than any trace of the same question*. The last column is the second alone, on the questions that have an accepted
+# than any trace of the same question*. *Short less any* is the second alone, on the questions that have an accepted
 # sample.
 
 # %%
@@ -165,9 +166,9 @@ for limit, says in words.items():
 # ## All of them at once
 #
 # Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
-# Hollow marks are prompts alone, filled ones are prompts with forcing. For rejection the tokens are those of the
-# accepted samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the
-# paper prints or draws, with intervals of thirty questions.
+# Squares are prompts alone, circles prompts with forcing. For rejection the tokens are those of the accepted
+# samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the paper prints
+# or draws, with intervals of thirty questions.
 
 # %%
 chapter.figure(
@@ -178,7 +179,7 @@ chapter.figure(
     runs=[s.run for family in found.values() for s in family],
 )
 chapter.figure(
-    method_panels(controls.panel_table(controls.paper_points())),
+    method_panels(controls.panel_table(controls.paper_points(), **PAPER)),
     "paper",
     "The paper's methods on AIME24, accuracy against thinking tokens.",
     caption="Tables 12 to 14 and Figures 1 and 6 of the paper, AIME24.",
@@ -195,7 +196,9 @@ chapter.figure(
 # for tokens in the prompt, five runs that hardly differ in length, is of that kind.
 
 # %%
-chapter.table(controls.table_3(measured))
+control, rest = controls.table_3(measured)
+chapter.table(control)
+chapter.table(rest)
 
 # %% [markdown]
 # **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and Waits

@@ -185,8 +185,8 @@ chapter.table(rows(audit.selection() + audit.code()))
 # %%
 logs = known_logs()["files"]
 different = [row for log in logs for row in log["disagreements"]]
-names = ("id", "gold", "extracted", "stored", "ours", "why")
-chapter.table({name: row[name] for name in names} for row in different)
+names = {"question": "id", "stored": "stored", "here": "ours", "why": "why"}
+chapter.table({name: row[k] for name, k in names.items()} for row in different)
 
 # %% tags=["remove-input"]
 math500 = next(log for log in logs if log["n"] == 500)

@@ -23,6 +23,7 @@ from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, tabulate
 from s1lab.evaluation.metrics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
+from s1lab.figures.panels import PAPER
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 
@@ -218,9 +219,10 @@ def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
 
 
 def test_the_papers_runs_are_drawn_beside_ours():
-    table = methods.panel_table(methods.paper_points())
+    table = methods.panel_table(methods.paper_points(), **PAPER)
     assert set(table["panel"]) == {heading for heading, _ in methods._PANELS}
-    waits = table[(table["panel"] == "Budget forcing") & (table["series"] == "wait")]
+    assert set(table["series"]) == {"paper"} and table["hollow"].all()
+    waits = table[(table["panel"] == "Budget forcing") & (table["name"] == "Wait")]
     assert list(waits["x"]) == sorted(waits["x"]) and len(waits) == 3
     assert methods.paper_rows("SCC")[0]["condition"] == "16 steps"
     ours = methods.panel_table({"capping": methods.paper_points()["capping"]})
