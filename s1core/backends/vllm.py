@@ -119,7 +119,7 @@ class NativeVLLMBackend(VLLMBackend):
             phase = ANSWER if at_once else THINKING
             told = program(rules, machine.room, cap, phase=phase, key=key, seed=seed)
             own = {"max_tokens": self.context_length - len(prompt), "extra_args": {KEY: told}}
-            requests.append(self._request(row, stop_token_ids=list(rules.eos_ids), **own))
+            requests.append(self._request(row, stop_token_ids=told["ends"], **own))
         outputs, errors = self._generate(prompts, requests), []
         told = self.llm.collective_rpc("s1core_dropped", args=(keys,)) if prompts else []
         dropped = {key: places for worker in told for key, places in worker}

@@ -65,7 +65,7 @@ def asked(extra: Mapping[str, Any] | None) -> Budget | None:
     settings = {"max_thinking": 2**31 - 1}
     if effort := given.pop("effort", None):
         named = yaml.safe_load(EFFORTS.read_text(encoding="utf-8"))
-        if effort not in named:
+        if not isinstance(effort, str) or effort not in named:
             raise InputError(f"there is no effort {effort!r:.40}; pick one of {', '.join(named)}")
         settings = named[effort]
     if "waits" in given:

@@ -47,7 +47,8 @@ def program(
             tokens of the answer where `phase` is ANSWER).
         cap: most answer tokens.
         opening: the think delimiter, forced where the prompt does not hold it (phase UNKNOWN).
-        final: an id at which the engine ends the request.
+        final: an id at which the engine ends the request; one of the program's `ends` otherwise,
+            ends of turn that are never forced.
         key: the request's own number, by which its record is asked for.
     """
     plan = [*opening, *rules.newline_ids, *rules.end_ids, *rules.cue_ids]
@@ -62,10 +63,11 @@ def program(
     fixed |= {"num_ignore": rules.num_ignore, "min_thinking": rules.min_thinking}
     again = rules.end_ids[1] if len(rules.end_ids) > 1 else -1
     fixed |= {"header": rules.header, "again": again, "opened": len(opening)}
-    fixed["final"] = min(rules.eos_ids) if final is None else final
+    ends = sorted({*rules.eos_ids} - {*plan}) or [min(rules.eos_ids)]
+    fixed["final"] = ends[0] if final is None else final
     marked = 1 + (rules.header >= 0)  # a header alone does not say what it opens
     marks = [list(opening[:marked]), list(rules.end_ids[:marked])]
-    ids = {"plan": plan, "stops": sorted(rules.stops), "eos": list(rules.eos_ids)}
+    ids = {"plan": plan, "stops": sorted(rules.stops), "eos": list(rules.eos_ids), "ends": ends}
     return {"fixed": fixed, "ignore": ignore, "marks": marks, **ids}
 
 
