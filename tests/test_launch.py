@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch
 from s1lab.pipeline import Pipeline
 from s1lab.rehearsal.cut import VLLM_ON_CPU
-from s1lab.rehearsal.rehearse import SRUN, find_vllm
+from s1lab.rehearsal.rehearse import find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 
@@ -174,9 +175,8 @@ def test_every_gpu_of_every_node_samples_and_trains(monkeypatch):
 
 
 def test_the_stand_in_for_srun_ends_all_nodes_when_one_fails(tmp_path, monkeypatch):
-    srun = tmp_path / "srun"
-    srun.write_text(SRUN)
-    srun.chmod(0o755)
+    srun = shutil.copy(HERE / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
+    Path(srun).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_NNODES", "2")
     commands = [[sys.executable, "-c", "import time; time.sleep(600)"]]
