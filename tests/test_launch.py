@@ -45,7 +45,7 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
     site = tmp_path / "site"
     if request.param == "vllm":
         find_vllm(sys.executable, site)
-        model, options = "pocket-s1", VLLM_ON_CPU | {"max_model_len": 512}
+        model, options = "pocket-s1", VLLM_ON_CPU | {"max_model_len": 512, "kv_cache_memory_bytes": 64 << 20}
         monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     else:
         inner = site / "vllm" / "entrypoints" / "cli"
