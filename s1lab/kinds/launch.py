@@ -43,10 +43,11 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
     return [[*each, "--nnodes", str(count), *meet, *program]] * count
 
 
-def run(processes: int, program: Sequence[str], wanted: Path) -> None:
-    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
+def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:
+    """Run `python PROGRAM` under `torchrun`, `told` in its environment; RunError unless it ends
+    well and `wanted` is there."""
     commands = torchrun(processes, program)
-    process = start(commands)
+    process = start(commands, **told)
     try:
         status = process.wait()
     finally:
@@ -59,13 +60,19 @@ def run(processes: int, program: Sequence[str], wanted: Path) -> None:
 
 
 def spawn(
-    model: str, examples: Sequence[Example], config: SFTConfig, out: str | Path, processes: int
+    model: str,
+    examples: Sequence[Example],
+    config: SFTConfig,
+    out: str | Path,
+    processes: int,
+    threads: int | None = None,
 ) -> TrainResult:
     """As `s1core.sft.train`, in processes of their own, which give back all memory of their GPUs.
 
     Args:
         model: folder of a transformers checkpoint.
         processes: how many, over all nodes.
+        threads: CPU threads of each, where the number matters.
 
     Raises:
         RunError: training failed; the same call resumes what was stopped.
@@ -77,7 +84,8 @@ def spawn(
     write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
     program = ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
     program += ["--config", str(settings), "--output", str(out)]
-    run(processes, program, out / "final")
+    told = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    run(processes, program, out / "final", **told)
     # A finished run is not repeated: this reads back what it left.
     return train(model, load_tokenizer(model), examples, config, out, device="cpu")
 
