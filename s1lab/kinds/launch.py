@@ -99,12 +99,13 @@ def serve(model: str, port: int, gpus: int, options: Mapping[str, Any]) -> list[
     """
     plain = {"load_format": "safetensors", **options}
     count, replicas = nodes(), max(gpus // plain.get("tensor_parallel_size", 1), 1)
+    fronts = ["--api-server-count", str(plain.pop("api_server_count", replicas))]
     command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
     for name, value in plain.items():
         flag = name.replace("_", "-")
         told = {True: [f"--{flag}"], False: [f"--no-{flag}"]}
         command += told[value] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    first = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "model"]
+    first = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "model", *fronts]
     if replicas == 1:
         return [command + first]
     command += ["--data-parallel-size", str(replicas)]
