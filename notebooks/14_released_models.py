@@ -114,10 +114,15 @@ tables.shown(languages.rename(columns={"group": "language"}), "gain", digits=2)
 # %% tags=["hide-input"]
 gains = languages.rename(columns={"group": "name", "gain": "accuracy"})
 show(
-    comparison(gains, metric="net gain", title="One Wait, by language", gaps=True),
+    comparison(
+        gains, metric="net gain", title="One Wait, by language", gaps=True
+    ),
     "released-wait-languages",
     alt="Net gain of one forced Wait among readable answers, by language, in points: "
-    + ", ".join(f"{row.name} {100 * row.accuracy:+.2f}" for row in gains.itertuples(index=False))
+    + ", ".join(
+        f"{row.name} {100 * row.accuracy:+.2f}"
+        for row in gains.itertuples(index=False)
+    )
     + ".",
     caption="Answers mended less answers broken by one forced Wait, s1.1 at all sizes, with 95% "
     "intervals. Logs: BatsResearch/crosslingual-test-time-scaling at 39ef97cd.",
