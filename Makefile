@@ -147,7 +147,7 @@ nbval: setup ## Re-execute the committed notebooks on the committed results and 
 lint: setup ## Style: ruff, and shellcheck where it is installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites launch/* benchmarks/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/prerequisites launch/* benchmarks/*.sh s1lab/*/*.sh; fi
 
 bench: setup ## Run the CPU benchmarks (those named gpu need a GPU)
 	@for script in $(filter-out %_gpu.py benchmarks/gpu_% benchmarks/calibrate.py,$(wildcard benchmarks/[a-z]*.py)); do \

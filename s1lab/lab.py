@@ -44,7 +44,7 @@ class Lab:
         self.missing = store.missing(profile.name)
         self.profile = profile.without(self.missing)
         self.store = store
-        self.progress = progress
+        self.progress = progress and profile.engine == "hf"  # else many conditions at one time
         self.say = say or (lambda line: None)
         self.closed = False
         self._engine: tuple[str, Backend] | None = None

@@ -108,17 +108,6 @@ def _share(one: Step, other: Step) -> bool:
     return bool(one.condition and other.condition and one.training == other.training)
 
 
-def here(make: Callable[[Step], object]) -> Callable[[Step], Future[object]]:
-    """A `submit` that makes a step at once, in this thread."""
-
-    def submit(step: Step) -> Future[object]:
-        done: Future[object] = Future()
-        done.set_result(make(step))
-        return done
-
-    return submit
-
-
 def end_with_parent() -> None:
     """Let this process end when the one that started it does, even by kill -9."""
     parent = multiprocessing.parent_process()

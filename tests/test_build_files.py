@@ -137,8 +137,9 @@ def test_a_missing_prerequisite_is_one_clear_sentence(
 
 
 def test_scripts_have_no_errors_that_shellcheck_sees() -> None:
-    recipes = sorted(map(str, [*(CHECKOUT / "launch").glob("*"), CHECKOUT / "benchmarks/gpu.sh"]))
-    assert len(recipes) == 3
+    found = (CHECKOUT.glob(f"{f}/**/*.s[hb]*") for f in ("launch", "benchmarks", "s1lab"))
+    recipes = [str(path) for paths in found for path in paths]
+    assert len(recipes) == 4
     try:
         done = subprocess.run(
             ["shellcheck", ".ci/run", ".ci/prerequisites", *recipes],

@@ -6,8 +6,9 @@ import multiprocessing
 import signal
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -83,26 +84,25 @@ def reproduce(
 
 def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: int | None) -> None:
     """Make runs while the store is held: here, in processes, or over a server in threads."""
-    from s1lab.steps import here, work
+    from s1lab.steps import Step, work
 
     def begin(number: int, step: Step) -> None:
         note(f"[{number}/{len(steps)}] {step.label}")
 
-    def make(step: Step) -> None:
-        step.make(held=True)
-
-    if pipeline.profile.engine == "vllm":
-        pool: Executor = ThreadPoolExecutor(CONDITIONS)
-        how: Any = {"submit": lambda step: pool.submit(make, step), "at_once": CONDITIONS}
-        how["apart"] = False
-    elif jobs > 1:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, _join, (profile, seed))
-        how = {"submit": lambda step: pool.submit(_make_there, step.run.id), "at_once": jobs}
-    else:
-        pool, how = ThreadPoolExecutor(1), {"submit": here(make)}
+    pool: Executor = ThreadPoolExecutor(CONDITIONS)
     try:
-        work(steps, begin=begin, **how)
+        if pipeline.profile.engine == "vllm":
+            ask = partial(Step.make, held=True)
+            work(steps, partial(pool.submit, ask), at_once=CONDITIONS, apart=False, begin=begin)
+        elif jobs > 1:
+            spawn = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(jobs, spawn, _join, (profile, seed))
+            work(steps, lambda s: pool.submit(_make_there, s.run.id), at_once=jobs, begin=begin)
+        else:
+            for number, step in enumerate(steps, start=1):
+                if not step.run.is_finished:
+                    begin(number, step)
+                    step.make(held=True)
     except BaseException:  # Ctrl-C too: nobody waits for what is under way
         pipeline.close()
         for child in multiprocessing.active_children():

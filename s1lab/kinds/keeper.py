@@ -26,8 +26,11 @@ def nodes() -> int:
     return int(os.environ.get("SLURM_NNODES") or 1)
 
 
-def start(commands: Sequence[Sequence[str]], log: IO[bytes] | None = None) -> subprocess.Popen:
+def start(
+    commands: Sequence[Sequence[str]], log: IO[bytes] | None = None, **told: str
+) -> subprocess.Popen:
     """Start one command per node, each under a keeper; what they say goes to `log` or stderr.
+    `told` is added to their environment.
 
     They end when the standard input of what is returned is closed.
     """
@@ -35,11 +38,9 @@ def start(commands: Sequence[Sequence[str]], log: IO[bytes] | None = None) -> su
     if len(commands) > 1:
         share = ["--overlap", f"--nodes={len(commands)}", "--ntasks-per-node=1"]
         keeper = ["srun", *share, "--kill-on-bad-exit=1", *keeper]
-    said = log or sys.stderr
+    pipes = {"stdin": subprocess.PIPE, "stdout": log or sys.stderr, "stderr": log or sys.stderr}
     # In a session of its own: what kills every process of ours at once leaves it to clean up.
-    return subprocess.Popen(
-        keeper, stdin=subprocess.PIPE, stdout=said, stderr=said, start_new_session=True
-    )
+    return subprocess.Popen(keeper, **pipes, start_new_session=True, env=os.environ | told)
 
 
 def stop(process: subprocess.Popen) -> None:

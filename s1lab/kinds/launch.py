@@ -29,11 +29,10 @@ PATIENCE = 3600.0  # seconds in which a server must have started: 64 GB may come
 LONGEST = 6 * 3600.0  # seconds that one request may take
 
 
-def torchrun(processes: int, program: Sequence[str], threads: int | None = None) -> list[list[str]]:
+def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
     """The command of each node that runs `python PROGRAM` in so many processes in all."""
     if processes == 1:
-        told = ["env", f"OMP_NUM_THREADS={threads}"] if threads else []
-        return [[*told, sys.executable, *program]]
+        return [[sys.executable, *program]]
     count = nodes()
     each = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
     each.append(str(processes // count))
@@ -44,10 +43,11 @@ def torchrun(processes: int, program: Sequence[str], threads: int | None = None)
     return [[*each, "--nnodes", str(count), *meet, *program]] * count
 
 
-def run(processes: int, program: Sequence[str], wanted: Path, threads: int | None = None) -> None:
-    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
-    commands = torchrun(processes, program, threads)
-    process = start(commands)
+def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:
+    """Run `python PROGRAM` under `torchrun`, `told` in its environment; RunError unless it ends
+    well and `wanted` is there."""
+    commands = torchrun(processes, program)
+    process = start(commands, **told)
     try:
         status = process.wait()
     finally:
@@ -72,7 +72,7 @@ def spawn(
     Args:
         model: folder of a transformers checkpoint.
         processes: how many, over all nodes.
-        threads: CPU threads of a single one, where bits depend on the number.
+        threads: CPU threads of each, where the number matters.
 
     Raises:
         RunError: training failed; the same call resumes what was stopped.
@@ -84,7 +84,8 @@ def spawn(
     write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
     program = ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
     program += ["--config", str(settings), "--output", str(out)]
-    run(processes, program, out / "final", threads)
+    told = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    run(processes, program, out / "final", **told)
     # A finished run is not repeated: this reads back what it left.
     return train(model, load_tokenizer(model), examples, config, out, device="cpu")
 
@@ -98,12 +99,13 @@ def serve(model: str, port: int, gpus: int, options: Mapping[str, Any]) -> list[
     """
     plain = {"load_format": "safetensors", **options}
     count, replicas = nodes(), max(gpus // plain.get("tensor_parallel_size", 1), 1)
+    fronts = ["--api-server-count", str(plain.pop("api_server_count", replicas))]
     command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
     for name, value in plain.items():
         flag = name.replace("_", "-")
         told = {True: [f"--{flag}"], False: [f"--no-{flag}"]}
         command += told[value] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    first = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "model"]
+    first = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "model", *fronts]
     if replicas == 1:
         return [command + first]
     command += ["--data-parallel-size", str(replicas)]

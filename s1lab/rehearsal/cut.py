@@ -21,6 +21,7 @@ VLLM_ON_CPU = {
     "block_size": 32,
     "kv_cache_memory_bytes": 256 << 20,
     "max_model_len": 2048,
+    "api_server_count": 1,
 }
 
 

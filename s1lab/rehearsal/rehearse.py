@@ -41,17 +41,6 @@ from s1lab.runs import project_root
 
 Say = Callable[[str], None]
 STAMP = "rehearsal"
-SRUN = """#!/usr/bin/env bash
-# Stands for Slurm's: the command once per node, on this machine; one that fails ends the others.
-while [[ $1 == --* ]]; do shift; done
-exec 3<&0
-for ((node = 0; node < SLURM_NNODES; node++)); do SLURM_PROCID=$node "$@" <&3 & done
-status=0
-for ((node = 0; node < SLURM_NNODES; node++)); do
-  wait -n || { status=$?; kill $(jobs -p) 2>/dev/null || true; }
-done
-exit $status
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +93,7 @@ def prepare(
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
     work, srun = folder / "notebooks", site / "srun"
-    write_atomically(srun, [SRUN])
+    write_atomically(srun, [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")])
     srun.chmod(0o755)
     (work / "launch").unlink(missing_ok=True)
     (work / "launch").symlink_to(project_root(Path(__file__)) / "launch")
