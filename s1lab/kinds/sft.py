@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,10 @@ def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> di
     examples = instructed(lab, training, tokenizer)
     config = SFTConfig(**recipe, template=profile.template)
     lab.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
+    if profile.one_training and profile.threads:
+        os.environ["OMP_NUM_THREADS"] = str(profile.threads)  # of the process that makes it
     if profile.gpus or profile.processes > 1 or profile.rehearsal or profile.one_training:
-        result = spawn(base, examples, config, out, profile.processes, profile.threads)
+        result = spawn(base, examples, config, out, profile.processes)
     else:
         import torch
 

@@ -24,12 +24,7 @@ LAUNCH_VARIABLE = "S1CORE_LAUNCH"
 
 
 def spawn(
-    model: str,
-    examples: Sequence[Example],
-    config: SFTConfig,
-    out: str | Path,
-    processes: int,
-    threads: int | None = None,
+    model: str, examples: Sequence[Example], config: SFTConfig, out: str | Path, processes: int
 ) -> TrainResult:
     """As `s1core.sft.train`, elsewhere; the same call resumes what was stopped.
 
@@ -39,7 +34,6 @@ def spawn(
     Args:
         model: folder of a transformers checkpoint.
         processes: how many, over all hosts.
-        threads: CPU threads of each, where the number matters.
 
     Raises:
         RunError: training failed; what was wrong is on standard error.
@@ -57,10 +51,7 @@ def spawn(
         command.append(str(processes))
     command += ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
     command += ["--config", str(settings), "--output", str(out)]
-    told = {"OMP_NUM_THREADS": str(threads)} if threads else {}
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False, env=os.environ | told
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if done.returncode or not (out / "final").is_dir():
         raise RunError(
             f"fine-tuning ended with status {done.returncode}; what was wrong is said above, and "
