@@ -71,5 +71,7 @@ class Pipeline(Lab):
             for experiment, step in kind.listed(self):
                 add(found, step, experiment)
         if self.profile.one_training:  # the chain of fine-tunings begins as early as it can
-            return sorted(found.values(), key=lambda step: step.condition is not None)
+            late = (step for step in found.values() for one in (step, *step.needs) if one.condition)
+            last = {step.run.id for step in late}
+            return sorted(found.values(), key=lambda step: step.run.id in last)
         return list(found.values())

@@ -36,7 +36,8 @@ def _no_data(monkeypatch):
 def test_a_large_profile_is_complete_fits_its_hardware_and_its_parts_add_up(name, tmp_path):
     profile = profiles.load(name)
     wanted = {experiment.name for experiment, _ in experiments.conditions(profile)}
-    assert wanted == {experiment.name for experiment in experiments.EXPERIMENTS}
+    # A base model is asked in its own words where a profile says how: `desk` does.
+    assert wanted == {one.name for one in experiments.EXPERIMENTS} - {"base model"}
     assert {"AIME24", "AIME25", "MATH500", "GPQA Diamond"} == set(needs(profile).benchmarks)
     assert re.search("@[0-9a-f]{40}$", profile.model)
     assert profile.sft["max_seq_len"] == 32_768

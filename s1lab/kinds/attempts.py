@@ -49,14 +49,12 @@ def step(lab: Lab, asked: str, part: int) -> Step:
     needs = tuple(step(lab, one, other) for one in rounds(lab)[:number] for other in parts)
 
     def compute(run: Run) -> dict[str, Any]:
-        right = [
-            (key, need.run.settings["round"])
-            for need in needs
-            for key, status in grades(need.make())
-            if status == "correct"
-        ]
-        wanted = [p for p in _part(lab, part) if p.key not in dict(right)]
-        if number > 1 and sum(name != GREEDY for _, name in right) >= how.enough:
+        right: dict[str, str] = {}  # the round of each question that some solution got right
+        for need in needs:
+            found = (key for key, status in grades(need.make()) if status == "correct")
+            right |= dict.fromkeys(found, need.run.settings["round"])
+        wanted = [problem for problem in _part(lab, part) if problem.key not in right]
+        if number > 1 and sum(name != GREEDY for name in right.values()) >= how.enough:
             wanted = []
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
         if wanted:
@@ -73,14 +71,14 @@ def step(lab: Lab, asked: str, part: int) -> Step:
                 seed=profile.seed + 1000 * number,
                 thinking=False,
             )
-        table = tabulate(wanted, sorted_like(wanted, run.records(Generation)), "math")
+        said = {made.problem_key: made for made in run.records(Generation)}
+        table = tabulate(wanted, [said[problem.key] for problem in wanted], "math")
         names = ("problem_key", "status", "answer_tokens")
         run.write_table("grades.csv", [{name: row[name] for name in names} for row in table])
         return {"asked": len(wanted), "right": sum(row["status"] == "correct" for row in table)}
 
-    return lab.step(
-        "attempts", settings, f"attempts, {asked}, part {part + 1}", compute, needs=needs
-    )
+    label = f"attempts, {asked}, part {part + 1}"
+    return lab.step("attempts", settings, label, compute, needs=needs)
 
 
 def every(lab: Lab) -> Iterator[Step]:
@@ -102,12 +100,6 @@ def solutions(lab: Lab) -> dict[str, list[tuple[str, str]]]:
         for made in run.records(Generation):
             found.setdefault(made.problem_key, []).append((said[made.problem_key], made.answer))
     return found
-
-
-def sorted_like(asked: list[Problem], made: Iterator[Generation]) -> list[Generation]:
-    """Generations in the order of the questions."""
-    found = {generation.problem_key: generation for generation in made}
-    return [found[problem.key] for problem in asked]
 
 
 def _part(lab: Lab, part: int) -> list[Problem]:

@@ -86,6 +86,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     def compute(run: Run) -> None:
         from s1core import selection
         from s1lab.data.baselines import BASELINES
+        from s1lab.desk.traces import TURN
 
         candidates, index, config = material(lab)
         rng = np.random.default_rng([seed, 1000])
@@ -106,21 +107,13 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             "domains": len({c.domain for c in chosen}),
             "mean_thinking_tokens": float(np.mean([c.thinking_tokens for c in chosen])),
             "correct_traces": sum(bool(c.trace_correct) for c in chosen),
-            **_mended(lab, kept),
             "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
         }
+        if lab.profile.attempts.reasoning:
+            facts["mended_traces"] = sum(TURN in example.trace.thinking for example in kept)
         run.write_json("summary.json", facts)
 
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
-
-
-def _mended(lab: Lab, kept: list[Example]) -> dict[str, int]:
-    """How many traces of the model's own begin wrong and end right."""
-    if not lab.profile.attempts.reasoning:
-        return {}
-    from s1lab.desk.traces import TURN
-
-    return {"mended_traces": sum(TURN in example.trace.thinking for example in kept)}
 
 
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:

@@ -266,7 +266,7 @@ def begin_with(
     profile = pipeline.profile
     if profile.rates:
         desk.refuse(pipeline, cost(pipeline, only, encodes=False).disk)
-    if not profile.gpus and not profile.rehearsal:
+    elif not profile.gpus and not profile.rehearsal:
         return pipeline
     if profile.gpus:
         found = cost(pipeline, only=only)

@@ -137,9 +137,9 @@ def check_datasets(profile: Profile, wanted: Needs) -> Iterator[Finding]:
             elif entry.rows > LARGE and not mirrored:
                 text, fix = f"on the Hub at {hub_revision(entry)[:12]}, not read", ""
             elif (found := len(rows_of(name))) == expected:
-                text, fix = f"{found:,} rows", ""
+                text, fix = f"{found:,} examples", ""
             else:
-                text = f"{found:,} rows where {expected:,} are expected"
+                text = f"{found:,} examples where {expected:,} are expected"
         except InputError as error:
             text = str(error)
         yield Finding(name, text, fix, optional=name not in wanted.essential)

@@ -63,14 +63,14 @@ def tireless(plain: str | Path, out: str | Path) -> Path:
     return _save(model.config, weights, tokenizer, out, tie_word_embeddings=False)
 
 
-def convert(gguf: str | Path, out: str | Path) -> Path:
-    """Write the model (bf16 safetensors) and its tokenizer to `out`."""
+def convert(gguf: str | Path, out: str | Path, **changes: Any) -> Path:
+    """Write the model (bf16 safetensors), with changed settings, and its tokenizer to `out`."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     gguf, out = Path(gguf), Path(out)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    return _save(model.config, model.state_dict(), tokenizer, out)
+    return _save(model.config, model.state_dict(), tokenizer, out, **changes)
 
 
 def _save(config: Any, weights: Any, tokenizer: Any, out: Path, **changes: Any) -> Path:
