@@ -80,7 +80,7 @@ print(trace.answer[:200], "->", verdict.status)
 chapter.figure(
     headline({f"Ours: {benchmark}": points}),
     "scaling",
-    "Our accuracy rises with the cap on thinking, and again with one or two Waits, then falls.",
+    "Accuracy rises with the cap, then with one or two Waits, then falls.",
     caption="Accuracy against average thinking tokens, with 95% intervals. Left: "
     "this profile. Right: Figure 1 of the paper, read off its vector graphic.",
     runs=[p.run for p in points],

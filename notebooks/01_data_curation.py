@@ -60,19 +60,10 @@ chapter.table(training.sources())
 
 # %%
 one = curation.candidates[0]
-print(
-    one.question,
-    one.example.trace.thinking,
-    one.example.trace.attempt,
-    sep="\n",
-)
-print("subject:", one.domain, "| trace correct:", one.trace_correct)
-print(
-    "solved by the small model:",
-    one.small_correct,
-    "| the large:",
-    one.large_correct,
-)
+trace = one.example.trace
+print(one.question, trace.thinking, trace.attempt, sep="\n")
+print("subject:", one.domain, "| correct:", one.trace_correct)
+print("small solves it:", one.small_correct, "| large:", one.large_correct)
 
 # %% [markdown]
 # ## The funnel
@@ -178,16 +169,11 @@ chapter.says("longer", middle_chosen > middle_hard)
 #
 # The paper prints one algorithm, and the notebook that made the data ran another. Both are in the
 # package (`variant="paper"` and `variant="notebook"`).
-#
-# | | paper, Section 2.2 and Algorithm 1 | official notebook |
-# |---|---|---|
-# | after the formatting stage | 51,581 | 51,607 |
-# | after the difficulty stage | 24,496 | 24,517 |
-# | pre-selected (see below) | 384 | 393 |
-# | domains | drawn uniformly to the end | weighted from 700 questions on |
-# | subjects | 50 in the text, 51 in Table 6 | 51 |
-# | seed | not stated | none |
-#
+
+# %%
+chapter.table(training.versions())
+
+# %% [markdown]
 # Pre-selected are AIME and GPQA questions with a correct trace, and MATH questions with a correct
 # trace of more than 5,600 tokens. From its 700th question on, the notebook draws a subject as often
 # as it occurs among the AIME questions, plus half as many from GPQA.

@@ -125,7 +125,7 @@ chapter.figure(
     loss_curve(run.read_records("log.jsonl"), title=pipeline.profile.model),
     "loss",
     "The loss falls steeply, then slowly; the rate warms up, then falls to zero.",
-    caption="Loss per supervised token and learning rate; lines are ends of epochs.",
+    caption="Loss per supervised token, and learning rate; lines end epochs.",
     runs=[run],
 )
 

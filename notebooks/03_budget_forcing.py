@@ -82,7 +82,7 @@ print(tokenizer.decode(prompt))
 budget = Budget(max_thinking=16, num_ignore=1, max_answer=16)
 limits = rules(budget, delimiters, tokenizer)
 machine = Machine(limits, prompt, context_length=1024)
-machine.start()
+first = machine.start()
 
 
 # %% tags=["hide-input"]
@@ -91,7 +91,7 @@ def sample(text, stop=False):
     ids = tokenizer.encode(text, add_special_tokens=False)
     forced = machine.take(ids + [min(machine.stops)] * stop)
     said = text + (" <end of thinking>" if stop else "")
-    print(f"{said!r:50} forced: {tokenizer.decode(forced)!r}")
+    print(f"sampled: {said!r}\nforced:  {tokenizer.decode(forced)!r}")
 
 
 # %%

@@ -74,7 +74,7 @@ bars = results.bars(pipeline)
 chapter.figure(
     forests.comparison(bars, metric=f"{benchmark} accuracy") if bars else None,
     "arms",
-    "Only the fine-tuned model gains from Waits; the base answers best at once.",
+    "Only the fine-tuned model gains from Waits.",
     caption="What fine-tuning and forcing give alone and together.",
     runs=[pipeline.run(c) for c in arms.values()],
 )
@@ -144,7 +144,7 @@ waits = results.curve_of_waits(pipeline)
 chapter.figure(
     curves.waits_curve(waits, results.released_waits()),
     "waits",
-    "Ours rises up to two Waits and falls at eight; the released logs hardly move.",
+    "Ours rises up to two Waits and falls at eight; the logs hardly move.",
     caption="Accuracy against the Waits allowed; dotted: no Wait.",
     runs=[row["run"] for row in waits],
 )
@@ -189,7 +189,7 @@ theirs, across = equal_compute.of_the_paper(), "tokens per question"
 chapter.figure(
     curves.scaling_curve(compute.curves(), theirs, across=across),
     "equal-compute",
-    "Forcing passes the base model's vote; the fine-tuned model's goes on rising.",
+    "Forcing passes the base model's vote; the other vote goes on rising.",
     caption="Accuracy against all tokens of a question, every sample counted. "
     "Right: Figure 4b, GPQA Diamond, digitised.",
     runs=[pipeline.run(c) for c in conditions],

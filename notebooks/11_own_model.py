@@ -7,8 +7,8 @@
 # Budget forcing needs three things of a model: a prompt that ends where thinking begins, a way to
 # see that it wants to stop thinking, and an engine that goes on from tokens that the model did not
 # choose. The first two are a *template*, the third a *backend*. What runs on this page runs for
-# real, on the pocket model that ships with the package and on a scripted one; what needs a download
-# or a GPU is shown as a command.
+# real, on the pocket model that ships with the package; what needs a download or a GPU is shown as
+# a command.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -201,6 +203,17 @@ def test_the_line_under_a_figure_says_what_made_it(project):
         "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
         f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
     )
+
+
+def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
+    apart = runpy.run_path(str(CHECKOUT / "book/_ext/provenance.py"))["_apart"]
+    for name, cap in (("generate-a", 64), ("generate-b", 128), ("reading-c", 2)):
+        (tmp_path / name).mkdir()
+        settings = {"seed": 0, "budget": {"max_thinking": cap, "num_ignore": 0}}
+        (tmp_path / name / "manifest.json").write_text(json.dumps({"settings": settings}))
+    folders = sorted(tmp_path.iterdir())
+    assert apart(folders[:2]) == [{"max_thinking": 64}, {"max_thinking": 128}]
+    assert apart(folders[:1]) == [{}] and apart(folders) == [{}] * 3  # of other kinds, all differs
 
 
 def test_another_manifest_is_another_line_and_a_missing_one_no_site(project, tmp_path):

@@ -100,7 +100,7 @@ def _in_short(folders):
 
 
 def _apart(folders):
-    """For each run the settings in which they differ, such as the budget; nothing for one run."""
+    """For each run the settings in which it differs from others of its kind, such as the budget."""
 
     def flat(settings):
         for name, value in settings.items():
@@ -108,7 +108,9 @@ def _apart(folders):
 
     all_of = [dict(flat(_load(f / "manifest.json").get("settings", {}))) for f in folders]
     names = dict.fromkeys(name for settings in all_of for name in settings)
-    differ = [n for n in names if len({json.dumps(settings.get(n)) for settings in all_of}) > 1]
+    kinds = {folder.name.partition("-")[0] for folder in folders}
+    told = [{json.dumps(settings.get(n)) for settings in all_of} for n in names]
+    differ = [n for n, values in zip(names, told) if len(values) > 1 and len(kinds) == 1]
     return [{n: s[n] for n in differ if n in s and len(str(s[n])) < 60} for s in all_of]
 
 

@@ -38,7 +38,7 @@
     // The list of steps ends between two of them, never within one; what does not fit is scrolled to.
     const fit = (trace) => {
       const list = trace.querySelector(".s1-steps");
-      const ends = [...list.children].map((step) => step.offsetTop - list.offsetTop + step.offsetHeight);
+      const ends = [...list.children].map((step) => step.offsetTop + step.offsetHeight);
       const most = 46 * parseFloat(getComputedStyle(document.documentElement).fontSize);
       list.style.maxHeight = ends.at(-1) > most ? `${ends.filter((end) => end <= most).at(-1) ?? most}px` : "";
       list.tabIndex = ends.at(-1) > most ? 0 : -1; // what scrolls can be reached with the keyboard

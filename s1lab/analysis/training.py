@@ -122,7 +122,7 @@ class Curation:
                 "subjects": len({c.domain for c in group}),
                 "mean thinking tokens": float(np.mean([c.thinking_tokens for c in group])),
                 "solved by neither (%)": float(np.mean([c.key in unsolved for c in group])),
-                "correct traces (%)": float(np.mean([c.trace_correct for c in group])),
+                "traces that are correct (%)": float(np.mean([c.trace_correct for c in group])),
             }
             for name, group in {"s1": self.chosen, **others}.items()
         ]
@@ -158,6 +158,25 @@ def shared_8_grams() -> list[Row]:
         }
         for name, found in load_audit()["published"]["shared_8_grams"].items()
     ]
+
+
+def versions() -> list[Row]:
+    """Section 2.2 and Algorithm 1 beside the notebook that made the data."""
+    known = published()["selection"]
+    lines = {
+        "after the formatting stage": "after_format_filters",
+        "after the difficulty stage": "after_difficulty",
+        "pre-selected (see below)": "pre_selected",
+    }
+    rows = [
+        (what, *(known[side][key] for side in ("paper", "notebook"))) for what, key in lines.items()
+    ]
+    rows += [
+        ("domains", "drawn uniformly to the end", "weighted from 700 questions on"),
+        ("subjects", "50 in the text, 51 in Table 6", "51"),
+        ("seed", "not stated", "none"),
+    ]
+    return [dict(zip(("what", "the paper", "official notebook"), row, strict=True)) for row in rows]
 
 
 def by_source(examples: Sequence[Example]) -> list[Row]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +26,7 @@ from s1lab.audit.published import (
 )
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
+from s1lab.evaluation.report import minus
 from s1lab.evaluation.statistics import mcnemar_p_value
 
 
@@ -52,14 +52,9 @@ def _words() -> dict[str, dict[str, str]]:
 
 def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
     """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
-    words = {name: _minus(text.format(**values)) for name, text in _words()[kind].items()}
+    words = {name: minus(text.format(**values)) for name, text in _words()[kind].items()}
     verdict = "open" if same is None else "agrees" if same else "differs"
     return AuditFinding(**words, verdict=verdict)
-
-
-def _minus(text: str) -> str:
-    """Text whose negative numbers have a minus, not a hyphen."""
-    return re.sub(r"(?<![\w.–-])-(?=\d)", "\N{MINUS SIGN}", text)
 
 
 def finding_rows(findings: Iterable[AuditFinding]) -> list[dict[str, str]]:

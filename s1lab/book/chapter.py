@@ -149,7 +149,8 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
 def _counted(row: Row) -> Row:
     """The row, with how many questions its intervals are over; no accuracy stands without."""
     over = {value.n for value in row.values() if isinstance(value, Interval) and value.n}
-    return dict(row) if "n" in row or len(over) != 1 else {**row, "n": over.pop()}
+    told = any(heading == "n" or "n = " in heading for heading in row)
+    return dict(row) if told or len(over) != 1 else {**row, "n": over.pop()}
 
 
 def _cell(value: Any, unit: str, digits: int) -> tuple[str, bool]:

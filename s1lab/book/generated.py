@@ -21,7 +21,7 @@ from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
 from s1lab.book import decoder
 from s1lab.book.first import first_page
-from s1lab.evaluation.report import in_parts
+from s1lab.evaluation.report import in_parts, minus
 from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -189,7 +189,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text as text: nothing in it is Markdown, and a minus is a minus."""
-    text = re.sub(r"(?<![\w.)\]–-])-(?=\d)", "\N{MINUS SIGN}", text.replace("\n", " "))
+    text = minus(text.replace("\n", " "))
     return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", text)
 
 

@@ -69,6 +69,11 @@ def in_parts(value: Any, unit: str = "", digits: int = 1) -> tuple[str, str]:
     return (text if text.strip("+-0.,") else text.lstrip("+-")).replace("-", "−"), ""
 
 
+def minus(text: str) -> str:
+    """Text whose negative numbers have a minus, not a hyphen; names keep theirs."""
+    return re.sub(r"(?<![\w.)\]–-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
+
+
 def summarise(run: GradedRun) -> dict[str, str]:
     """A run's line of the report, by column. Shares are of generations, tokens are means.
 

@@ -23,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from s1core.errors import InputError
+from s1lab.evaluation.report import minus
 from s1lab.figures.style import INKS, SETTINGS, ink
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _templates() -> Any:
     folder = FileSystemLoader(Path(__file__).parent)
     blocks = {"trim_blocks": True, "lstrip_blocks": True}
     made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
-    made.filters |= {f.__name__: f for f in (visible, own_waits, first_line, ticks)}
+    made.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
     return made
 
 
@@ -124,6 +125,16 @@ def visible(text: str) -> Markup:
 
     plain = text.replace("\r\n", "\n")
     return Markup("".join(html.escape(c) if shown(c) else code_point(c) for c in plain))
+
+
+def cell(text: str) -> Markup:
+    """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus."""
+    parts = text.split("`") if text.count("`") % 2 == 0 else [text]
+    code, plain = Markup("<code>{}</code>"), (visible(minus(part)) for part in parts)
+    return Markup().join(
+        code.format(visible(part)) if number % 2 else shown
+        for number, (part, shown) in enumerate(zip(parts, plain, strict=True))
+    )
 
 
 def own_waits(text: str) -> Markup:

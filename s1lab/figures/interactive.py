@@ -144,7 +144,7 @@ def _drawing(points: Sequence[Point]) -> dict[str, Any]:
     marks = [
         {
             **{"label": p.label, "accuracy": p.accuracy.percent(), "tokens": p.thinking_tokens},
-            "series": "wait" if p.kind == "wait" else "capping",
+            **{"series": "wait" if p.kind == "wait" else "capping", "n": p.accuracy.n},
             "x": x(p.thinking_tokens),
             **{name: y(value) for name, value in p.accuracy.row("y").items()},
         }

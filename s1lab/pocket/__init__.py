@@ -42,8 +42,8 @@ def described() -> list[dict[str, Any]]:
         skills = Path(checkpoints.locate(f"pocket-{size}"), "skills.json")
         measured = json.loads(skills.read_text()) if skills.is_file() else {}
         shape = {"model": f"pocket-{size}", "layers": model.config.num_hidden_layers}
-        shape |= {"hidden": model.config.hidden_size, "parameters": model.num_parameters()}
-        rows.append(shape | {f"{name} (%)": value for name, value in measured.items()})
+        skilled = {f"{name.replace('_', ' ')} (%)": value for name, value in measured.items()}
+        rows.append(shape | {"parameters": model.num_parameters()} | skilled)
     return rows
 
 
