@@ -23,7 +23,7 @@ from s1core.grading.countdown import read_question
 from s1lab import pocket
 from s1lab.book import decoder
 
-ROUNDS, PUZZLES = 5, 20
+ROUNDS, PUZZLES = 5, 12
 SCRIPTS = ("decoder-model.js", "decoder-machine.js", "decoder-worker.js", "decoder-page.js")
 RUN = """([puzzles, waits, round]) => puzzles.reduce((sum, puzzle) => sum + w.complete(puzzle,
   { budget: 900, waits, ignore: "Wait", temperature: 1, seed: round }, 0).ids.length, 0)"""

@@ -141,7 +141,7 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # unanswered and counts as wrong; the paper drew until every question had a trace.
 #
 # Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is *better
-# than any trace of the same question*. The last column is the second alone, on the questions that have an accepted
+# than any trace of the same question*. *Short less any* is the second alone, on the questions that have an accepted
 # sample.
 
 # %%
@@ -196,7 +196,9 @@ chapter.figure(
 # for tokens in the prompt, five runs that hardly differ in length, is of that kind.
 
 # %%
-chapter.table(controls.table_3(measured))
+control, rest = controls.table_3(measured)
+chapter.table(control)
+chapter.table(rest)
 
 # %% [markdown]
 # **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and Waits

@@ -147,7 +147,7 @@ chapter.number("eight", eight, "points", says="cannot tell")
 # that appending it seemed unfit ([thread](https://github.com/ZhiYuanZeng/test-time-scaling-eval/issues/1)). Ghosal
 # and others {cite}`ghosal2025thinking` find voting up to 20% better at equal tokens.
 #
-# **What to keep.** A Wait is worth its tokens early; later ones buy more as another sample.
+# **What to keep.** A Wait is worth its tokens early; whether later ones are, nobody can tell here.
 #
 # ## A better teacher: s1.1
 #

@@ -151,7 +151,7 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
     assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
     assert short.goes_on(100) is None
     assert short.mean_of_ended() == 45 and by_length.paper_folds()["AIME24"] > 2.9
-    assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8]
+    assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8, 16]
 
 
 def test_the_cut_is_counted_on_the_training_examples() -> None:

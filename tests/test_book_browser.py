@@ -217,7 +217,7 @@ def test_without_scripts_the_recorded_trace_stays(browser, book):
     chapter = f"{book[0]}/notebooks/03_budget_forcing.html"
     with Visit(browser, chapter, "light", scripts=False) as visit:
         assert not visit.page.locator("#try").is_visible()
-        assert visit.page.locator(".s1-trace mark.s1-forced").first.is_visible()
+        assert visit.page.locator(".s1-trace pre mark.s1-forced").first.is_visible()
 
 
 def test_the_reference_has_a_signature_and_what_it_means(browser, book):

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +16,11 @@ pytest.importorskip("IPython", reason="the book extra is not installed")
 from s1core.errors import RunError
 from s1lab import profiles
 from s1lab.book.chapter import WRITTEN_FOR, Chapter, quantities
+from s1lab.book.first import first_page
 from s1lab.book.generated import answers
 from s1lab.evaluation import Interval
-from s1lab.evaluation.report import written
+from s1lab.evaluation.report import NOT_MEASURED, written
+from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -130,7 +133,10 @@ def disagreements(pages: Shown) -> list[str]:
 
 
 def test_two_pages_show_one_quantity_with_one_number():
-    assert disagreements(on_pages()) == []
+    pages = on_pages()
+    assert disagreements(pages) == []
+    claims = set(pages.pop("claims"))
+    assert sum(len(claims & set(shown)) for shown in pages.values()) >= 5
 
 
 def test_a_number_changed_by_hand_is_found():
@@ -138,6 +144,23 @@ def test_a_number_changed_by_hand_is_found():
     assert disagreements({"one": {GAP.about: "−13.8 [−15.9, −11.6]"}, "two": there}) == []
     (said,) = disagreements({"one": {GAP.about: "−13.7 [−15.9, −11.6]"}, "two": there})
     assert "one shows" in said and "two shows" in said
+
+
+def test_the_first_page_is_filled_and_says_what_the_introduction_says():
+    words = (CHECKOUT / "book" / "index.md").read_text(encoding="utf-8")
+    store = RunStore(CHECKOUT / "results" / WRITTEN_FOR, read_only=True)
+    page = first_page(words, [Pipeline(profiles.load(WRITTEN_FOR), store)])
+    assert 'id="fig-first-scaling"' in page and NOT_MEASURED not in page
+    glued = {
+        output["metadata"]["scrapbook"]["name"]: "".join(*output["data"].values()).strip("'")
+        for page, output in in_notebooks()
+        if page == "00_introduction" and "scrapbook" in output.get("metadata", {})
+    }
+    for name in ("first", "natural", "gain_2", "gain_8", "mended", "broken"):
+        assert glued[f"introduction_{name}"] in " ".join(page.split()), name
+    empty = first_page(words, [])
+    assert NOT_MEASURED in empty
+    assert not Template(empty).get_identifiers() and not re.search(r"\$[a-z]", page)
 
 
 def test_what_is_registered_is_what_is_shown():

@@ -77,8 +77,8 @@ function decoderWilson(right, n) {
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     const form = part("form"), field = form.elements, curve = [...data.curve];
     const asked = [...part("ask").querySelectorAll("button")];
-    // `run` counts what was started: a loop that finds another number there is over.
-    const state = { run: 0, running: false, open: false, asks: false, thinking: false, did: [], cut: null };
+    // `run` counts what was started, `loop` is what goes on by itself: who finds another there is over.
+    const state = { run: 0, loop: null, open: false, asks: false, thinking: false, did: [], cut: null, from: {} };
     const replay = { did: [], cut: null }; // what a link says was decided
     const say = (text) => { part("status").textContent = text; };
 
@@ -94,7 +94,10 @@ function decoderWilson(right, n) {
       script.onerror = () => reject(new Error("The model could not be loaded."));
       document.head.append(script);
     }));
-    const ask = async (worker, name, ...given) => (await (calls[worker] ||= loaded().then(decoderStart)))(name, ...given);
+    const ask = async (worker, name, ...given) => {
+      const call = await (calls[worker] ||= loaded().then(decoderStart));
+      return call(name, ...given);
+    };
 
     // ---- what is set, and the link that holds it
     const settings = () => ({
@@ -112,13 +115,14 @@ function decoderWilson(right, n) {
         return null;
       }
     };
-    const share = () => {
-      const { ask, ...numbers } = settings(), held = { puzzle: field.puzzle.value, ...numbers, ask: Number(ask) };
-      if (state.did.length) held.did = state.did.map(spoken).join(".");
-      if (state.cut !== null) held.cut = state.cut;
+    const set = () => ({ puzzle: field.puzzle.value, ...settings(), ask: Number(field.ask.checked) });
+    const share = (held) => {
       history.replaceState(null, "", `#try?${new URLSearchParams(held)}`);
       part("link").value = location.href;
     };
+    const shareSession = () => share({ ...state.from,
+      ...(state.did.length && { did: state.did.map(spoken).join(".") }),
+      ...(state.cut !== null && { cut: state.cut }) });
     const readLink = () => {
       const held = new URLSearchParams(location.hash.slice("#try?".length));
       if (held.has("ask")) field.ask.checked = held.get("ask") !== "0";
@@ -127,15 +131,15 @@ function decoderWilson(right, n) {
         if (held.has(name)) field[name].value = held.get(name);
         if (!field[name].checkValidity() || field[name].selectedIndex < 0) field[name].value = before;
       }
-      const words = (held.get("did") || "").split(".").map((word) => (word === "nothing" ? "" : word));
-      replay.did = words.filter((word) => asked.some((button) => button.dataset.word === word) && held.has("did"));
+      const known = new Map(asked.map((button) => [spoken(button.dataset.word), button.dataset.word]));
+      replay.did = (held.get("did") || "").split(".").filter((word) => known.has(word)).map((word) => known.get(word));
       replay.cut = held.has("cut") ? Number(held.get("cut")) : null;
     };
 
     // ---- what is seen
     const controls = () => {
       part("start").textContent = state.open || state.run ? "Start again" : "Start thinking";
-      part("pause").textContent = state.running || !state.open || state.asks ? "Pause" : "Go on";
+      part("pause").textContent = state.loop || !state.open || state.asks ? "Pause" : "Go on";
       part("pause").disabled = part("once").disabled = !state.open || state.asks;
       part("cut").disabled = !state.thinking;
       part("ask").classList.toggle("decoder-open", state.asks);
@@ -180,19 +184,21 @@ function decoderWilson(right, n) {
     const show = async (look) => {
       const run = state.run;
       showTokens(look.tokens);
-      Object.assign(state, { asks: look.asks, thinking: look.phase === "thinking" && !look.finished, open: !look.finished });
+      Object.assign(state, { asks: look.asks, open: !look.finished });
+      state.thinking = state.open && look.phase === "thinking";
       part("meter").value = look.thinkingTokens;
-      part("used").textContent = `${look.thinkingTokens} of ${field.budget.value}`;
+      part("used").textContent = `${look.thinkingTokens} of ${state.from.budget}`;
       if (look.next) showNext(look.next, look.ends);
       const lineEnds = look.tokens.length && look.tokens[look.tokens.length - 1].text === "\n";
-      const here = state.thinking && (lineEnds || look.asks || !state.running) ? await showHere() : "";
+      const here = state.thinking && (lineEnds || look.asks || !state.loop) ? await showHere() : "";
       if (run !== state.run) return;
-      if (look.asks) say(`It wants to stop after ${counted(look.thinkingTokens, "thinking token")} and would answer ${here}. You decide.`);
+      const spent = counted(look.thinkingTokens, "thinking token");
+      if (look.asks) say(`It wants to stop after ${spent} and would answer ${here}. You decide.`);
       if (look.finished) finish(look);
       controls();
     };
     const finish = (look) => {
-      state.running = false;
+      state.loop = null;
       part("next").replaceChildren();
       part("here").textContent = told(look);
       const how = { ended: "it stopped by itself", truncated: "thinking was cut", context: "its context was full" };
@@ -202,10 +208,10 @@ function decoderWilson(right, n) {
 
     // ---- what is done
     const go = async () => {
-      const run = state.run;
-      state.running = true;
+      if (state.loop) return;
+      const run = state.run, loop = (state.loop = {});
       controls();
-      while (state.running && run === state.run && state.open) {
+      while (state.loop === loop && state.open) {
         const pace = Number(field.pace.value), began = performance.now();
         if (replay.cut !== null && state.thinking && part("meter").value >= replay.cut) {
           replay.cut = null;
@@ -220,18 +226,19 @@ function decoderWilson(right, n) {
         }
         await soon(pace ? 1000 / pace - (performance.now() - began) : 0);
       }
-      if (run === state.run) { state.running = false; controls(); }
+      if (state.loop === loop) state.loop = null;
+      controls();
     };
     const start = async () => {
       const puzzle = valid();
       if (!puzzle) return;
       const run = ++state.run;
-      Object.assign(state, { did: [], cut: null, asks: false, open: false, running: false });
+      Object.assign(state, { loop: null, open: false, asks: false, thinking: false, did: [], cut: null, from: set() });
       for (const name of ["lines", "answer", "next"]) part(name).replaceChildren();
       part("answer").hidden = true;
       part("meter").max = Math.max(Number(field.budget.value), 1);
       say(calls.watch ? "Thinking." : "Loading the model, 2.6 MB.");
-      share();
+      shareSession();
       try {
         const look = await ask("watch", "begin", puzzle, settings());
         if (run !== state.run) return;
@@ -249,7 +256,7 @@ function decoderWilson(right, n) {
       if (word === "") part("lines").lastChild.firstChild.append(forced("end refused"));
       say(word === "stop" ? "Answering." : `End refused with ${spoken(word)}.`);
       controls();
-      share();
+      shareSession();
       await show(await ask("watch", "decide", word === "stop" ? null : word));
     };
     const cut = async () => {
@@ -257,7 +264,7 @@ function decoderWilson(right, n) {
       Object.assign(state, { asks: false, cut: part("meter").value });
       say("Cut. Answering.");
       controls();
-      share();
+      shareSession();
       await show(await ask("watch", "cut"));
     };
     // Many generations, one after the other, until there are enough or the button is pressed again.
@@ -266,20 +273,26 @@ function decoderWilson(right, n) {
       if (!valid()) return;
       const label = button.textContent, chosen = settings(), reports = [];
       Object.assign(button, { textContent: "Stop" }).dataset.busy = "yes";
-      for (const puzzle of puzzles) {
-        for (let sample = 0; sample < samples && button.dataset.busy; sample++) {
-          reports.push(await ask("bulk", "complete", puzzle, chosen, sample));
-          seen(reports);
+      try {
+        for (const puzzle of puzzles) {
+          for (let sample = 0; sample < samples && button.dataset.busy; sample++) {
+            reports.push(await ask("bulk", "complete", puzzle, chosen, sample));
+            seen(reports);
+          }
         }
+      } catch (error) {
+        say(error.message);
       }
       delete button.dataset.busy;
       button.textContent = label;
       if (reports.length) seen(reports, chosen);
     };
-    const spent = (reports) => reports.reduce((sum, report) => sum + report.thinkingTokens + report.answerTokens, 0);
+    const spent = (reports) => reports.reduce((sum, one) => sum + one.thinkingTokens + one.answerTokens, 0);
     const vote = () => many(part("vote"), [valid()], 16, (reports, done) => {
       const groups = new Map();
-      for (const report of reports) if (report.answer) groups.set(report.vote, [...(groups.get(report.vote) || []), report]);
+      for (const report of reports.filter((one) => one.answer)) {
+        groups.set(report.vote, [...(groups.get(report.vote) || []), report]);
+      }
       const ranked = [...groups.values()].sort((a, b) => b.length - a.length);
       part("votes").replaceChildren(...ranked.map((group) => {
         const bar = make("i", "decoder-chance");
@@ -288,7 +301,10 @@ function decoderWilson(right, n) {
         return make("li", "", word, make("span", "decoder-track", bar), make("b", "", String(group.length)));
       }));
       const cost = `${counted(spent(reports), "token")} for ${counted(reports.length, "sample")}`;
-      if (!done) { if (reports.length % 4 === 0) part("voted").textContent = `${cost}.`; return; }
+      if (!done) {
+        if (reports.length % 4 === 0) part("voted").textContent = `${cost}.`;
+        return;
+      }
       const leaders = ranked.filter((group) => group.length === ranked[0].length);
       const winner = leaders.length === 1 ? `The vote says ${told(leaders[0][0])}` : `A tie of ${leaders.length} answers`;
       const right = reports.filter((report) => report.right).length;
@@ -301,7 +317,10 @@ function decoderWilson(right, n) {
         const n = reports.length, right = reports.filter((report) => report.right).length;
         const tokens = reports.reduce((sum, report) => sum + report.thinkingTokens, 0) / n;
         const point = { kind: "yours", tokens, ...decoderWilson(right, n) };
-        if (!done) { if (n % 10 === 0) part("ran").textContent = `${n} of ${puzzles.length}: ${right} right.`; return; }
+        if (!done) {
+          if (n % 10 === 0) part("ran").textContent = `${n} of ${puzzles.length}: ${right} right.`;
+          return;
+        }
         const waits = done.waits ? `${spoken(done.ignore)} ${done.waits}×` : "no Wait";
         point.label = `Budget ${done.budget}, ${waits}, temperature ${done.temperature}, seed ${done.seed}`;
         curve.push(point);
@@ -318,10 +337,12 @@ function decoderWilson(right, n) {
     // ---- the curve: thinking tokens (doublings) from left to right, accuracy upwards
     const drawCurve = () => {
       if (!curve.length) return;
-      const box = { left: 44, right: 610, top: 14, bottom: 286 }, most = Math.max(...curve.map((p) => p.tokens));
-      const least = Math.min(...curve.map((p) => Math.max(p.tokens, 1))), width = Math.log2(most / least) + 0.6;
+      const box = { left: 44, right: 610, top: 14, bottom: 286 };
+      const tokens = curve.map((p) => Math.max(p.tokens, 1)), most = Math.max(...tokens), least = Math.min(...tokens);
+      const width = Math.log2(most / least) + 0.6;
       const top = Math.min(1, Math.ceil(10 * Math.max(...curve.map((p) => p.high))) / 10);
-      const x = (tokens) => box.left + ((Math.log2(Math.max(tokens, 1) / least) + 0.3) / width) * (box.right - box.left);
+      const along = (count) => (Math.log2(Math.max(count, 1) / least) + 0.3) / width;
+      const x = (count) => box.left + along(count) * (box.right - box.left);
       const y = (share) => box.bottom - (share / top) * (box.bottom - box.top);
       const label = (at, up, text, anchor) => draw("text", { x: at, y: up, "text-anchor": anchor }, text);
       const svg = draw("svg", { viewBox: "0 0 620 330", role: "img" });
@@ -331,28 +352,40 @@ function decoderWilson(right, n) {
         svg.append(draw("path", { class: "decoder-grid", d: `M${box.left} ${y(share)}H${box.right}` }),
           label(box.left - 8, y(share) + 4, `${Math.round(100 * share)}%`, "end"));
       }
-      for (let power = Math.ceil(Math.log2(least)); 2 ** power <= most; power++) svg.append(label(x(2 ** power), 306, String(2 ** power), "middle"));
+      for (let mark = 2 ** Math.ceil(Math.log2(least)); mark <= most; mark *= 2) {
+        svg.append(label(x(mark), 306, String(mark), "middle"));
+      }
       svg.append(label((box.left + box.right) / 2, 325, "average thinking tokens", "middle"));
       for (const [series, other] of [["capping", "wait"], ["wait", "budget"]]) {
         const shown = curve.filter((p) => p.kind !== other && p.kind !== "yours");
         const path = shown.map((p) => `${x(p.tokens)} ${y(p.accuracy)}`).join("L");
         if (shown.length > 1) svg.append(draw("path", { class: `decoder-line decoder-${series}`, d: `M${path}` }));
       }
-      const shapes = { wait: "m0 -6.5l6 10.5h-12z", yours: "m0 -9l8 9l-8 9l-8 -9z" };
+      const capping = "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0";
+      const shapes = { capping, wait: "m0 -6.5l6 10.5h-12z", yours: "m0 -9l8 9l-8 9l-8 -9z" };
       for (const p of curve) {
         const place = `M${x(p.tokens)} ${y(p.accuracy)}`, series = p.kind in shapes ? p.kind : "capping";
         svg.append(draw("g", { class: `decoder-point decoder-${series}` },
           draw("title", {}, `${p.label}: ${measured(p)} at ${Math.round(p.tokens)} tokens`),
           draw("path", { class: "decoder-interval", d: `M${x(p.tokens)} ${y(p.low)}V${y(p.high)}` }),
-          draw("path", { class: "decoder-dot", d: place + (shapes[series] || "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0") })));
+          draw("path", { class: "decoder-dot", d: place + shapes[series] })));
       }
-      const key = [["capping", "● ours, capped"], ["wait", "▲ ours, Waits"], ["yours", "◆ yours"]].map(([series, text]) => make("span", `decoder-key decoder-${series}`, text));
-      part("curve").replaceChildren(make("p", "decoder-legend", ...key), svg);
+      const key = { capping: "● ours, capped", wait: "▲ ours, Waits", yours: "◆ yours" };
+      const legend = Object.entries(key).map(([series, text]) => make("span", `decoder-key decoder-${series}`, text));
+      part("curve").replaceChildren(make("p", "decoder-legend", ...legend), svg);
     };
 
     // ---- buttons, keys, links
-    const paused = () => { if (state.running) { state.running = false; controls(); } else go(); };
-    const once = async () => { if (state.open && !state.asks) { state.running = false; await show(await ask("watch", "step", 1)); } };
+    const paused = () => {
+      if (!state.loop) return go();
+      state.loop = null;
+      return controls();
+    };
+    const once = async () => {
+      if (!state.open || state.asks) return;
+      state.loop = null;
+      await show(await ask("watch", "step", 1));
+    };
     const decided = async (word) => { if (state.asks) { await decide(word); await go(); } };
     const afresh = () => {
       Object.assign(replay, { did: [], cut: null });
@@ -364,14 +397,16 @@ function decoderWilson(right, n) {
     };
     const copy = async () => {
       part("link").select();
-      const copied = await Promise.resolve(navigator.clipboard?.writeText(part("link").value)).then(() => navigator.clipboard, () => false);
+      // A page from a file or from plain http may have no clipboard: the link is selected, at least.
+      const writing = navigator.clipboard?.writeText(part("link").value) ?? Promise.reject(new Error());
+      const copied = await writing.then(() => true, () => false);
       part("copy").textContent = copied ? "Copied" : "Selected";
     };
     const cutNow = async () => { await cut(); await go(); };
     const actions = { another, pause: paused, once, cut: cutNow, vote, run: runMany, copy };
     const keys = { w: "Wait", h: "Hmm", a: "Alternatively", n: "", e: "stop" };
     form.addEventListener("submit", (event) => { event.preventDefault(); afresh(); });
-    form.addEventListener("change", share);
+    form.addEventListener("change", () => share(set()));
     root.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
       if (!button) return;

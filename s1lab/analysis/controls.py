@@ -31,10 +31,11 @@ from s1lab.figures.panels import curve
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 
-NAMES = published()["table3"]["abbreviations"] | {
-    "capping": "capping alone",
-    "wait": "natural end and Waits",
-}
+NAMES = {
+    "BF": "budget forcing", "capping": "capping alone", "wait": "natural end, Waits",
+    "TCC": "tokens asked", "TCC+BF": "tokens, forced", "SCC": "steps asked",
+    "SCC+BF": "steps, forced", "CCC": "short, long asked", "RS": "rejection",
+}  # fmt: skip
 Points = Mapping[str, Sequence[tuple[float, Interval]]]
 """Of each method: thinking tokens and accuracy of its settings."""
 
@@ -109,9 +110,10 @@ def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
     for setting in (s for method in methods for s in found[method]):
         how, _ = setting.condition.instruct
         row = line(pipeline, setting.condition)
+        del row["all tokens"], row["cut short (%)"]
         if how == "class":
             plain = pipeline.run(experiments.natural(pipeline.profile))
-            row["longer than unasked (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
+            row["longer by (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
         else:
             row["kept the limit (%)"] = float(setting.result.keeps.mean())
         if how == "steps":
@@ -166,25 +168,31 @@ def measured(
     return {method: rows[method] for method in order if method in rows}
 
 
-def table_3(rows: Mapping[str, Measures]) -> list[Row]:
-    """Table 3 with intervals, the paper's numbers beside ours."""
-    printed, table = published()["table3"]["rows"], []
+def table_3(rows: Mapping[str, Measures]) -> tuple[list[Row], list[Row]]:
+    """Table 3 with intervals, the paper's numbers beside ours: Control; Scaling and Performance."""
+    printed, control, rest = published()["table3"]["rows"], [], []
     for method, row in rows.items():
         paper = {name: value / 100 for name, value in printed.get(method, {}).items()}
-        table.append(
-            {
-                "method": NAMES[method],
+        averages, head = row.control_of_runs, {"method": NAMES[method]}
+        control.append(
+            head
+            | {
                 "settings": row.runs,
                 "Control (%)": row.control,
-                "of averages (%)": None if math.isnan(row.control_of_runs) else row.control_of_runs,
-                "paper's Control (%)": paper.get("control"),
-                "Scaling (points)": row.slope,
-                "paper's Scaling (points)": paper.get("scaling"),
-                "Performance (%)": row.performance,
-                "paper's Performance (%)": paper.get("performance"),
+                "of averages (%)": None if math.isnan(averages) else averages,
+                "paper (%)": paper.get("control"),
             }
         )
-    return table
+        rest.append(
+            head
+            | {
+                "Scaling (points)": row.slope,
+                "paper (points)": paper.get("scaling"),
+                "Performance (%)": row.performance,
+                "paper (%)": paper.get("performance"),
+            }
+        )
+    return control, rest
 
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:
@@ -205,6 +213,7 @@ def strings(pipeline: Pipeline) -> dict[str, Row]:
             "to Wait (points)": wait and kind != "Wait" and difference(run, pipeline.run(wait)),
         }
         rows[kind] = line(pipeline, condition, **{name: gap or None for name, gap in gaps.items()})
+        del rows[kind]["all tokens"], rows[kind]["cut short (%)"]
     return rows
 
 
@@ -237,7 +246,7 @@ def paper_rows(*methods: str) -> list[Row]:
             rows.append(
                 {
                     "condition": f"{limit // scale:,} {unit}{', forced' * ('BF' in method)}",
-                    "AIME24, n = 30 (%)": printed_accuracy("AIME24", accuracy),
+                    "AIME24 (%)": printed_accuracy("AIME24", accuracy),
                     "thinking tokens": round(used),
                     "kept on average": used <= limit,
                 }

@@ -54,6 +54,7 @@ def loop_rows(pipeline: Pipeline) -> list[Row]:
     for condition, row in zip(natural_and_waits(pipeline), traces, strict=True):
         found = line(pipeline, condition)
         repeated = _share(row, "repeated", found["accuracy (%)"].n)
+        del found["all tokens"]
         rows.append(found | {"steps": row["steps"], "repeated (%)": repeated})
     return rows
 

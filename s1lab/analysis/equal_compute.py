@@ -70,7 +70,7 @@ class EqualCompute:
                     "equal values joined (points)": paired_bootstrap(
                         every.correct, by_text.correct
                     ),
-                    "n": f"{one.correct.size} × {k}",
+                    "n": f"{one.correct.size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{k}",
                     "minutes": self.pipeline.run(condition).minutes,
                 }
             )

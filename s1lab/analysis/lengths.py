@@ -85,16 +85,17 @@ class Length:
     def course(self, cut: int) -> Row:
         """A line: of those that think for so long, who goes on to twice as many tokens."""
         starts = (cut / 4, cut / 2, cut, 2 * cut)
-        return self.head | {f"{n:,.0f} to {2 * n:,.0f} (%)": self.goes_on(n) for n in starts}
+        goes_on = {f"{n:,.0f} to {2 * n:,.0f} (%)": self.goes_on(n) for n in starts}
+        return self.head | goes_on | {"n": self.generations}
 
     def outcomes(self, cut: int) -> Row:
         """A line: what becomes of thinking beyond the cut, and of the rest; None of nothing."""
         found = self.stops(cut)
         row: Row = {f"longer than {cut:,} (%)": found.longer / self.generations}
-        for which, (whole, ended, right) in (("these", found[:3]), ("the others", found[3:])):
-            row[f"of {which} stop (%)"] = ended / whole if whole else None
-            row[f"of {which} right (%)"] = right / whole if whole else None
-        return self.head | row
+        for which, (whole, ended, right) in (("these", found[:3]), ("others", found[3:])):
+            row[f"{which} stop (%)"] = ended / whole if whole else None
+            row[f"{which} right (%)"] = right / whole if whole else None
+        return self.head | row | {"n": self.generations}
 
     def minus(self, other: Length, measure: str) -> Interval:
         """The difference to another length: paired by question and by seed."""

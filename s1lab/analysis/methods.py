@@ -100,16 +100,15 @@ class Rejected:
         return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
 
     def row(self) -> dict[str, Any]:
-        """A line of a table; tokens and tries are means per question."""
+        """A line of a table; tries and tokens are means by question."""
         return {
-            "limit": f"{self.run.limit:.0f} tokens",
+            "limit (tokens)": round(self.run.limit),
             "answered (%)": float(self.answered.mean()),
             "tries": float(self.tries.mean()),
-            "thinking tokens": self.run.thinking_tokens,
-            "tokens spent": self.run.cost,
+            "thinking": self.run.thinking_tokens,
+            "spent": self.run.cost,
             "accuracy (%)": self.run.accuracy,
-            "of the answered (%)": float(self.run.correct[self.answered == 1].mean()),
-            "short against any (points)": self.gain,
+            "short less any (points)": self.gain,
             "n": self.tries.size,
         }
 

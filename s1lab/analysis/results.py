@@ -38,7 +38,7 @@ def line(pipeline: Pipeline, condition: Condition, **more: Any) -> Row:
         "all tokens": float(samples.tokens.mean()),
         "cut short (%)": float(1 - samples.ended.mean()),
         **more,
-        "n": f"{questions} × {drawn}",
+        "n": f"{questions}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{drawn}",
         "minutes": run.minutes,
     }
 

@@ -101,7 +101,7 @@ class Compared:
             "thinking tokens": self.point.thinking_tokens,
             "cut short (%)": self.point.cut_short,
             "n": self.point.accuracy.n,
-            "training, minutes": made.minutes,
+            "training (min)": made.minutes,
         }
 
     @property
@@ -143,16 +143,14 @@ def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
     return [
         {
             "trained on": made.name,
-            "in the paper": PAPER_NAMES[made.name],
             "examples": made.examples,
             "subjects": made.domains or None,
-            "tokens a trace": made.thinking_tokens,
+            "a trace (tokens)": made.thinking_tokens,
             "right (%)": made.correct,
-            "steps": made.steps,
             "TFLOP": made.flops / 1e12,
             "times s1": made.flops / first.flops,
             "minutes": made.minutes,
-            "paper, H100-hours": hours.get(made.name),
+            "paper, H100 h": hours.get(made.name),
         }
         for made in sets
     ]
