@@ -151,7 +151,7 @@ def test_search_finds_a_word_of_the_book(browser, book):
 
 def test_search_lists_chapters_before_the_reference(browser, book):
     with Visit(browser, f"{book[0]}/search.html?q=budget", "light") as visit:
-        visit.page.locator("#search-summary", has_text="found").wait_for(timeout=10_000)
+        visit.page.locator("p.search-summary", has_text="found").wait_for(timeout=10_000)
         links = visit.page.locator("#search-results li > a")
         places = [link.get_attribute("href").startswith("api/") for link in links.all()]
         assert places == sorted(places) and set(places) == {False, True}
