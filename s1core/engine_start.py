@@ -16,14 +16,15 @@ from contextlib import contextmanager
 
 from s1core.errors import BackendError, S1Error
 
-_REASON = re.compile(r"(?:^|[\s.])([A-Z]\w*(?:Error|Exception)): (\S.*)$")
+_REASON = re.compile(r"(?:^|[\s.])([A-Z]\w*(?:Error|Exception):|Value error,) (\S.*)$")
 _EMPTY = ("Engine core initialization failed", "See root cause", "Engine core proc", "server ended")
+_EMPTY += ("validation error for",)  # pydantic's own reason is on its next line
 
 
 def reason_in(lines: Iterable[str]) -> str:
     """The first error with something to say among an engine's lines, else its last word."""
     spoken = [text for line in list(lines) if (text := " ".join(line.split()))]
-    found = (f"{m[1]}: {m[2]}" for line in spoken if (m := _REASON.search(line)))
+    found = (f"{m[1]} {m[2]}" for line in spoken if (m := _REASON.search(line)))
     told = (reason for reason in found if not any(empty in reason for empty in _EMPTY))
     return next(told, (spoken or [""])[-1])[:400]
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from s1core.engine_start import reasoned
+from s1core.engine_start import reason_in, reasoned
 from s1core.errors import BackendError, InputError
 
 
@@ -37,3 +37,10 @@ def test_without_any_reason_the_error_itself_is_told_and_ours_pass_unchanged():
         raise RuntimeError("Engine core initialization failed.")
     with pytest.raises(InputError, match="^as it is$"), reasoned("vLLM"):
         raise InputError("as it is")
+
+
+def test_the_reason_is_the_first_line_that_has_one() -> None:
+    lines = ["(APIServer) INFO started", "RuntimeError: Engine core initialization failed."]
+    lines += ["x.ValidationError: 1 validation error for ModelConfig", "  Value error, too long"]
+    assert reason_in(lines) == "Value error, too long"
+    assert reason_in([*lines[:2], "", "the end"]) == "the end" and reason_in([]) == ""
