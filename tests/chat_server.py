@@ -26,7 +26,9 @@ def completion(message: object, finish: str = "stop") -> str:
 
 
 def http(body: str, status: int = 200, more: str = "") -> list[Any]:
-    return [f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{more}\r\n{body}"]
+    return [
+        f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{more}\r\n{body}"
+    ]
 
 
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"

@@ -127,7 +127,7 @@ def test_every_command_has_help_with_an_example(capsys):
             core.run(APPS[app].app, app, [*words.split(), "--help"])
         shown = capsys.readouterr().out
         assert ended.value.code == 0 and "Example" in shown and f"{app} {words}" in shown, words
-    assert len(commands()) == 26
+    assert len(commands()) == 27
 
 
 NUMBERS = sorted(set(bad_numbers()))
