@@ -26,9 +26,8 @@ def completion(message: object, finish: str = "stop") -> str:
 
 
 def http(body: str, status: int = 200, more: str = "") -> list[Any]:
-    return [
-        f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{more}\r\n{body}"
-    ]
+    head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    return [f"{head}{more}\r\n{body}"]
 
 
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
