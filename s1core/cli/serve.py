@@ -32,8 +32,8 @@ def serve(
     Examples:
     s1core serve Qwen/Qwen3-8B --reasoning-parser qwen3 --data-parallel-size 8
     curl localhost:8000/v1/chat/completions -H 'Content-Type: application/json' -d \\
-      '{"model": "Qwen/Qwen3-8B", "vllm_xargs": {"max_thinking": 2000, "waits": 2},
-        "messages": [{"role": "user", "content": "How many r in strawberry?"}]}'
+    '{"model": "Qwen/Qwen3-8B", "vllm_xargs": {"max_thinking": 2000, "waits": 2},
+    "messages": [{"role": "user", "content": "How many r in strawberry?"}]}'
     OpenAI's client: create(..., extra_body={"vllm_xargs": {"effort": "high"}})
     """
     from s1core import templates
