@@ -206,7 +206,7 @@ def test_two_clicks_lead_from_the_first_page_to_a_wait_of_ones_own(browser, book
         visit.page.locator(".decoder-lines mark", has_text="Wait").wait_for()
         visit.page.locator(".decoder-open").wait_for()  # it wants to stop again
         visit.page.get_by_role("button", name="Sample 16 and vote").click()
-        visit.page.get_by_text("It cost").wait_for()
+        visit.page.locator("[data-part=voted]", has_text="It cost").wait_for()
         visit.keep(f"decoder-{view}")
         assert visit.page.evaluate(OVERFLOW) <= 0
         complaints = list(visit.complaints)  # axe asks for files that are not there
