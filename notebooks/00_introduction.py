@@ -1,31 +1,31 @@
 # %% [markdown]
 # # Introduction: more thinking, better answers?
 #
-# *Sections 1 and 3 of the paper, Figures 1 and 4a. You need nothing but this page;
-# [How to read](../reading) explains colours and intervals.*
+# *Sections 1 and 3 of the paper, Figures 1 and 4a. You need nothing but this page; [How to read](../reading) explains
+# colours and intervals.*
 #
-# A language model that reasons before it answers has a dial that other models lack: how long it
-# thinks. The paper {cite}`muennighoff2025s1` turns this dial by hand. Its model, s1-32B, was
-# fine-tuned on only 1,000 examples with reasoning traces; at test time the decoder then decides when
-# thinking ends. To shorten it, the decoder writes the end-of-thinking delimiter itself. To prolong
-# it, the decoder takes the delimiter away and writes "Wait". That is **budget forcing**.
+# A language model that reasons before it answers has a dial that other models lack: how long it thinks. The paper
+# {cite}`muennighoff2025s1` turns this dial by hand. Its model, s1-32B, was fine-tuned on only 1,000 examples with
+# reasoning traces; at test time the decoder then decides when thinking ends. To shorten it, the decoder writes the
+# end-of-thinking delimiter itself. To prolong it, the decoder takes the delimiter away and writes "Wait". That is
+# **budget forcing**.
 #
 # :::{admonition} The claim
 # :class: claim
-# Accuracy rises with the number of thinking tokens that the decoder allows, over more than an order
-# of magnitude (Figure 1), and forcing the model past its natural end raises it further, from 50.0%
-# to 56.7% on AIME24 (Figure 4a, Table 1).
+# Accuracy rises with the number of thinking tokens that the decoder allows, over more than an order of magnitude
+# (Figure 1), and forcing the model past its natural end raises it further, from 50.0% to 56.7% on AIME24 (Figure 4a,
+# Table 1).
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
 # In a small world, both halves hold: more thinking gives more right answers, and two Waits are worth
-# {glue:text}`introduction_gain_2`. But where the paper sees the gain flatten out, ours is lost again:
-# the last doubling of Waits is worth {glue:text}`introduction_last`.
+# {glue:text}`introduction_gain_2`. But where the paper sees the gain flatten out, ours is lost again: the last doubling of Waits is
+# worth {glue:text}`introduction_last`.
 # :::
 #
-# The second half of the claim is two questions out of thirty. So this page asks both halves again, of
-# a model small enough that anyone can train it and sample from it hundreds of times.
+# The second half of the claim is two questions out of thirty. So this page asks both halves again, of a model small
+# enough that anyone can train it and sample from it hundreds of times.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -51,9 +51,9 @@ points = pipeline.curve(benchmark)
 # %% [markdown]
 # ## One puzzle
 #
-# The task is *Countdown*: use each of three given numbers once, with `+ - * /`, to make a target.
-# Thinking is a list of tries, each judged `yes` or `no`. Here is one that the model has never seen,
-# with what it thought and what it answered:
+# The task is *Countdown*: use each of three given numbers once, with `+ - * /`, to make a target. Thinking is a list
+# of tries, each judged `yes` or `no`. Here is one that the model has never seen, with what it thought and what it
+# answered:
 
 # %%
 kept = results.kept(pipeline, natural)
@@ -62,21 +62,19 @@ print(puzzle.question, "", trace.thinking[:1000].strip(), "", sep="\n")
 print(trace.answer[:200], "->", verdict.status)
 
 # %% [markdown]
-# So thinking is a resource in the plainest sense: more tries, more hits. The rest is the paper's
-# recipe, much smaller. A pool of puzzles is [curated](01_data_curation), a base model of
-# 0.8 million parameters is [fine-tuned](02_training) on the selected traces, and the
-# [decoder forces budgets](03_budget_forcing). The same cells run a 32B model under the `paper`
-# profile; [the pocket world](12_pocket_world) says what such a small one can and cannot show.
+# So thinking is a resource in the plainest sense: more tries, more hits. The rest is the paper's recipe, much
+# smaller. A pool of puzzles is [curated](01_data_curation), a base model of 0.8 million parameters is
+# [fine-tuned](02_training) on the selected traces, and the [decoder forces budgets](03_budget_forcing). The same
+# cells run a 32B model under the `paper` profile; [the pocket world](12_pocket_world) says what such a small one can
+# and cannot show.
 #
 # ## Accuracy against thinking tokens
 #
-# Each point is one budget, measured on {glue:text}`introduction_questions` held-out questions with
-# {glue:text}`introduction_samples` answers each at temperature
-# {glue:text}`introduction_temperature`. On the left our model, on the right the points of the paper's
-# Figure 1. Capped thinking and thinking prolonged by "Wait" are different interventions, so they have
-# different colours.
+# Each point is one budget, measured on {glue:text}`introduction_questions` held-out questions with {glue:text}`introduction_samples` answers each at
+# temperature {glue:text}`introduction_temperature`. On the left our model, on the right the points of the paper's Figure 1. Capped
+# thinking and thinking prolonged by "Wait" are different interventions, so they have different colours.
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     headline({f"Ours: {benchmark}": points}),
     "scaling",
@@ -85,21 +83,17 @@ chapter.figure(
     "this profile. Right: Figure 1 of the paper, read off its vector graphic.",
     runs=[p.run for p in points],
 )
-
-# %% tags=["remove-input"]
 asked, stopped = chapter.profile.evaluation, pipeline.point(natural)
 chapter.numbers(questions=stopped.accuracy.n, samples=asked.samples)
 chapter.number("temperature", f"{asked.temperature:g}")
 chapter.number("missing", ", ".join(pipeline.missing) or "nothing")
 
 # %% [markdown]
-# The same in numbers. *Cut short* is the share of traces whose thinking the decoder or the end of the
-# context ended; the minutes are those that all answers of the line took on two CPU cores.
+# The same in numbers. *Cut short* is the share of traces whose thinking the decoder or the end of the context ended;
+# the minutes are those that all answers of the line took on two CPU cores.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(results.line(pipeline, c) for c in conditions)
-
-# %% tags=["remove-input"]
 first, *_ = points
 rising = [p.accuracy.estimate for p in points if p.kind != "wait"]
 longer = difference(pipeline.run(natural), pipeline.run(conditions[0]))
@@ -111,8 +105,6 @@ chapter.number(
     "slope", slope and slope.interval, slope and slope.unit, says="higher"
 )
 chapter.says("steps", sorted(rising) == rising)
-
-# %% tags=["remove-input"]
 printed = published.published()["figure1"]["points"]
 slopes = {
     b.split()[0]: scaling_per_doubling(*zip(*printed[b])) for b in BENCHMARKS
@@ -122,24 +114,21 @@ chapter.numbers(**slopes)
 # %% [markdown]
 # Missing from this profile: {glue:text}`introduction_missing`.
 #
-# Every step to a larger budget raises the accuracy{glue:text}`introduction_steps`, from
-# {glue:text}`introduction_first` under a cap of {glue:text}`introduction_first_label` to
-# {glue:text}`introduction_natural` where the model stops by itself: a gain of
-# {glue:text}`introduction_longer`. The paper sums up such a curve as *Scaling* (Equation 2), the
-# average slope over all pairs of points. Its numbers come out as points per **doubling** of thinking
-# tokens ([the audit](09_audit) shows how we know), so that is the unit here: capping gains
-# {glue:text}`introduction_slope`. The points of Figure 1 give {glue:text}`introduction_MATH500` on
-# MATH500, {glue:text}`introduction_GPQA` on GPQA Diamond and {glue:text}`introduction_AIME24` on
-# AIME24.
+# Every step to a larger budget raises the accuracy{glue:text}`introduction_steps`, from {glue:text}`introduction_first` under a cap of
+# {glue:text}`introduction_first_label` to {glue:text}`introduction_natural` where the model stops by itself: a gain of {glue:text}`introduction_longer`. The paper sums up
+# such a curve as *Scaling* (Equation 2), the average slope over all pairs of points. Its numbers come out as points
+# per **doubling** of thinking tokens ([the audit](09_audit) shows how we know), so that is the unit here: capping
+# gains {glue:text}`introduction_slope`. The points of Figure 1 give {glue:text}`introduction_MATH500` on MATH500, {glue:text}`introduction_GPQA` on GPQA Diamond
+# and {glue:text}`introduction_AIME24` on AIME24.
 #
-# **What to keep.** Most of the rise is made by *not cutting thinking off*. That says little about the
-# model and much about the cap: later work on s1 itself finds the same {cite}`wu2025simple`.
+# **What to keep.** Most of the rise is made by *not cutting thinking off*. That says little about the model and much
+# about the cap: later work on s1 itself finds the same {cite}`wu2025simple`.
 #
 # ### Explore
 #
-# An average hides what it is made of. Below is our half of the figure again, to be taken apart:
-# choose a condition, and each cell is one question, filled by how often it was answered correctly.
-# Move along the curve and watch which questions a larger budget adds, and which a Wait takes away.
+# An average hides what it is made of. Below is our half of the figure again, to be taken apart: choose a condition,
+# and each cell is one question, filled by how often it was answered correctly. Move along the curve and watch which
+# questions a larger budget adds, and which a Wait takes away.
 
 # %% tags=["hide-input"]
 HTML(
@@ -157,19 +146,17 @@ HTML(
 #
 # :::{admonition} Before you look
 # :class: exercise
-# One Wait lets the model think about once more; eight let it think eight times more. If one Wait adds
-# some points, what do eight add: more, the same, or less? Write your guess down.
+# One Wait lets the model think about once more; eight let it think eight times more. If one Wait adds some points,
+# what do eight add: more, the same, or less? Write your guess down.
 # :::
 #
-# Each row compares a number of Waits with none on the same questions: the difference in accuracy with
-# its 95% interval. *Mended* is the share of answers that were wrong without a Wait and are right with
-# it, *broken* the other way round. The sampling noise of both is the same up to the first Wait.
+# Each row compares a number of Waits with none on the same questions: the difference in accuracy with its 95%
+# interval. *Mended* is the share of answers that were wrong without a Wait and are right with it, *broken* the other
+# way round. The sampling noise of both is the same up to the first Wait.
 
-# %%
+# %% tags=["hide-input"]
 waited = results.by_waits(pipeline)
 chapter.table(waited)
-
-# %% tags=["remove-input"]
 by = {row["Waits"]: row for row in waited}
 words = {1: "higher", 2: "higher", 8: "cannot tell"}
 for waits, says in words.items():
@@ -178,16 +165,12 @@ for waits, says in words.items():
 best = max(points, key=lambda p: p.accuracy.estimate)
 chapter.number("best", best.accuracy)
 chapter.says("best_label", best.label, "Wait 2x")
-
-# %% tags=["remove-input"]
 most = waited[-1] if waited else {}
 chapter.numbers(
     "%", mended=most.get("mended (%)"), broken=most.get("broken (%)")
 )
 chapter.number("cut", points[-1].cut_short, "%")
 chapter.number("last", results.last_step(pipeline), "points", says="lower")
-
-# %% tags=["remove-input"]
 forced = published.accuracy_of("Table 1", "s1-32B", "AIME24")
 plain = published.accuracy_of("Table 1", "s1 w/o BF", "AIME24")
 chapter.numbers(forced=forced.interval, plain=plain.interval)
@@ -195,47 +178,40 @@ chapter.numbers(forced_n=forced.correct, plain_n=plain.correct)
 chapter.says("overlap", forced.interval.overlaps(plain.interval))
 
 # %% [markdown]
-# One Wait is worth {glue:text}`introduction_gain_1`, two are worth {glue:text}`introduction_gain_2`, and
-# that is the best point of the whole curve,
+# One Wait is worth {glue:text}`introduction_gain_1`, two are worth {glue:text}`introduction_gain_2`, and that is the best point of the whole curve,
 # {glue:text}`introduction_best`{glue:text}`introduction_best_label`.
 #
 # :::{admonition} And eight?
 # :class: dropdown
-# Eight Waits against none: {glue:text}`introduction_gain_8`. They still mend
-# {glue:text}`introduction_mended` of all answers, as many as two do, but they break
-# {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up
-# right answers, and {glue:text}`introduction_cut` of the traces run out of room while they are still
-# thinking. Against four Waits, eight are worth {glue:text}`introduction_last`. You can try it on a
-# single puzzle, with the model in the page of [budget forcing](03_budget_forcing).
+# Eight Waits against none: {glue:text}`introduction_gain_8`. They still mend {glue:text}`introduction_mended` of all answers, as many as two do, but
+# they break {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up right answers, and
+# {glue:text}`introduction_cut` of the traces run out of room while they are still thinking. Against four Waits, eight are worth
+# {glue:text}`introduction_last`. You can try it on a single puzzle, with the model in the page of [budget
+# forcing](03_budget_forcing).
 # :::
 #
-# For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n`
-# of 30 with budget forcing is {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of
-# 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24 alone
-# cannot tell whether Wait helped.
+# For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n` of 30 with budget forcing is
+# {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24
+# alone cannot tell whether Wait helped.
 #
-# **What to keep.** A Wait is not more thinking, it is a second look. Second looks mend and break, and
-# the sum of the two is what a benchmark sees.
+# **What to keep.** A Wait is not more thinking, it is a second look. Second looks mend and break, and the sum of the
+# two is what a benchmark sees.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **Accuracy rises with the budget**, by {glue:text}`introduction_longer` from the smallest cap to
-#   the natural end, and per doubling about as steeply as the paper's.
-# - **Wait extends the curve**: two Waits are worth
-#   {glue:text}`introduction_gain_2`.
+# Accuracy rises with the budget, by {glue:text}`introduction_longer` from the smallest cap to the natural end and per
+# doubling about as steeply as the paper's; two Waits extend the curve.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **More is not better.** The most Waits against half as many: {glue:text}`introduction_last`. The paper's Figure 4a flattens out at six Waits; its released logs
-#   ([results](04_results)) come back to where they began at eight.
+# More is not better. The paper's Figure 4a flattens out at six Waits, ours falls; its released logs
+# ([results](04_results)) come back to where they began at eight.
 # :::
 #
-# Two things make the pocket world kinder to the claim than AIME is. Its teacher slips now and then
-# and repairs the slip after a "Wait", so the model has *learned* what the word is for. And each try
-# costs the same, so tokens really are tries. What can be compared is the shape: a steep rise while
-# thinking is cut, which is the larger part of the curve, and then whatever Waits add beyond the
-# natural end. That accuracy rises and then falls with thinking length has been found on large models
-# too {cite}`ghosal2025thinking`.
+# The [pocket world](12_pocket_world) is kinder to the claim than AIME is: the model has *learned* what a Wait is for, and
+# tokens really are tries. What can be compared is the shape: a steep rise while thinking is cut, which is the larger
+# part of the curve, and then whatever Waits add beyond the natural end. That accuracy rises and then falls with thinking
+# length has been found on large models too {cite}`ghosal2025thinking`.

@@ -1,29 +1,29 @@
 # %% [markdown]
 # # Data curation: from 59K to 1K
 #
-# *Section 2 of the paper, Appendices C.1 to C.5, and the selection part of Table 2. You need the
-# puzzle of the [introduction](00_introduction).*
+# *Section 2 of the paper, Appendices C.1 to C.5, and the selection part of Table 2. You need the puzzle of the
+# [introduction](00_introduction).*
 #
-# Sixteen sources give 59,029 questions. Each gets a reasoning trace from a teacher, is tried by two
-# smaller models, and is classified into a subject. Then three criteria, in this order, leave 1,000:
-# **quality** (no failed traces, no broken formatting), **difficulty** (neither model solves it) and
-# **diversity** (subjects are drawn evenly, long traces first).
+# Sixteen sources give 59,029 questions. Each gets a reasoning trace from a teacher, is tried by two smaller models,
+# and is classified into a subject. Then three criteria, in this order, leave 1,000: **quality** (no failed traces, no
+# broken formatting), **difficulty** (neither model solves it) and **diversity** (subjects are drawn evenly, long
+# traces first).
 #
 # :::{admonition} The claim
 # :class: claim
-# A thousand examples chosen for quality, difficulty and diversity train as good a model as all
-# 59,029; chosen by any one of the three criteria, they do not (Table 2).
+# A thousand examples chosen for quality, difficulty and diversity train as good a model as all 59,029; chosen by any
+# one of the three criteria, they do not (Table 2).
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
-# The choosing can be repeated, and this page does it stage by stage. The published thousand cannot be
-# chosen again by anyone: the draw is random and its seed was not kept. Whether the choice matters for
-# accuracy is measured in [data ablations](05_data_ablations): only in part.
+# The choosing can be repeated, and this page does it stage by stage. The published thousand cannot be chosen again by
+# anyone: the draw is random and its seed was not kept. Whether the choice matters for accuracy is measured in [data
+# ablations](05_data_ablations): only in part.
 # :::
 #
-# Here every stage runs on the *pocket pool*, which is a tenth of the paper's in size and dirty in the
-# same ways; the code is the same that selects from the paper's own sources.
+# Here every stage runs on the *pocket pool*, which is a tenth of the paper's in size and dirty in the same ways; the
+# code is the same that selects from the paper's own sources.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -32,31 +32,28 @@ SEED = 0
 # %% tags=["hide-input"]
 import numpy as np
 from s1lab.analysis import training
-from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.data.audit import load_audit
 from s1lab.figures.forests import funnel
 
 chapter = open_chapter("curation", PROFILE, SEED)
 curation = training.Curation(chapter.pipeline)
-audit, released = load_audit(), published()["grading_of_traces"]
-trained = chapter.pipeline.examples()
+audit = load_audit()
 
 # %% [markdown]
 # ## What goes in
 #
-# Table 7 of the paper lists the sources. The registry of this package adds what one needs in order
-# to fetch them again: the repository, the commit, the licence. Where no commit could be verified
-# the column says so, and a load reads `main` and reports the commit it found.
+# Table 7 of the paper lists the sources. The registry of this package adds what one needs in order to fetch them
+# again: the repository, the commit, the licence. Where no commit could be verified the column says so, and a load
+# reads `main` and reports the commit it found.
 
 # %% tags=["hide-output"]
 chapter.table(training.sources())
 
 # %% [markdown]
-# The pocket pool has one kind of question, a Countdown puzzle, and its dirt is put there on
-# purpose: copies of evaluation puzzles in another order, puzzles of two numbers that any model
-# solves, traces with formatting debris, traces that never arrived. A candidate is a question with
-# its trace and the annotations that selection works on.
+# The pocket pool has one kind of question, a Countdown puzzle, and its dirt is put there on purpose: copies of
+# evaluation puzzles in another order, puzzles of two numbers that any model solves, traces with formatting debris,
+# traces that never arrived. A candidate is a question with its trace and the annotations that selection works on.
 
 # %%
 one = curation.candidates[0]
@@ -68,11 +65,10 @@ print("small solves it:", one.small_correct, "| large:", one.large_correct)
 # %% [markdown]
 # ## The funnel
 #
-# Each stage is a function from candidates to *kept* and *dropped with a reason*; the funnel below
-# is the count of what they returned. A hollow point is what the paper's own stage left of its
-# 59,029.
+# Each stage is a function from candidates to *kept* and *dropped with a reason*; the funnel below is the count of
+# what they returned. A hollow point is what the paper's own stage left of its 59,029.
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     funnel(curation.stages()),
     "funnel",
@@ -84,30 +80,27 @@ chapter.figure(
 # %% [markdown]
 # Why a stage dropped what it dropped:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(curation.reasons())
 
 # %% [markdown]
-# **What to keep.** Difficulty is the stage that decides. Quality costs a tenth of the pool, here as in
-# the paper; asking that two models fail costs more than half of the rest.
+# **What to keep.** Difficulty is the stage that decides. Quality costs a tenth of the pool, here as in the paper;
+# asking that two models fail costs more than half of the rest.
 #
 # ## Decontamination
 #
-# The paper drops a question that shares eight words in a row with MATH500, GPQA Diamond or AIME24.
-# The pocket questions have fewer than eight words and are all alike, so they are compared as a
-# whole, with their numbers sorted:
+# The paper drops a question that shares eight words in a row with MATH500, GPQA Diamond or AIME24. The pocket
+# questions have fewer than eight words and are all alike, so they are compared as a whole, with their numbers sorted:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(curation.copies[:3])
 
 # %% [markdown]
-# Eight shared words are a blunt instrument. On the published s1K itself, whose questions (without
-# GPQA's) were compared with the benchmarks once more, they find mostly turns of phrase:
+# Eight shared words are a blunt instrument. On the published s1K itself, whose questions (without GPQA's) were
+# compared with the benchmarks once more, they find mostly turns of phrase:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(training.shared_8_grams())
-
-# %% tags=["remove-input"]
 near = audit["published"]["near_duplicates"]
 letter = [copy for copy in near if copy["key"] == copy["benchmark_key"]]
 chapter.numbers(near=len(near), letter=len(letter))
@@ -117,34 +110,31 @@ chapter.says("near_in", {copy["benchmark"] for copy in near}, {"MATH500"})
 # %% [markdown]
 # :::{admonition} Where we differ
 # :class: differs
-# Section 2.1 says the data are decontaminated against MATH500, GPQA Diamond and AIME24 by 8-grams.
-# The published s1K does hold questions that share 8-grams with MATH500 and AIME24. Nearly all of
-# them are old AIME questions, which in the official code join the pool by a script of their own,
-# after decontamination, and share no more than a phrase. Compared as whole questions,
-# {glue:text}`curation_near` are at least half the same as one of
-# MATH500{glue:text}`curation_near_in`, {glue:text}`curation_letter` to the letter: worth at most
-# {glue:text}`curation_worth` of that benchmark.
+# Section 2.1 says the data are decontaminated against MATH500, GPQA Diamond and AIME24 by 8-grams. The published s1K
+# does hold questions that share 8-grams with MATH500 and AIME24. Nearly all of them are old AIME questions, which in
+# the official code join the pool by a script of their own, after decontamination, and share no more than a phrase.
+# Compared as whole questions, {glue:text}`curation_near` are at least half the same as one of MATH500{glue:text}`curation_near_in`,
+# {glue:text}`curation_letter` to the letter: worth at most {glue:text}`curation_worth` of that benchmark.
 # :::
 #
 # ## Difficulty
 #
-# A question stays only if neither the small nor the large base model answers it correctly: the
-# upper left cell.
+# A question stays only if neither the small nor the large base model answers it correctly: the upper left cell.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(curation.solved())
 
 # %% [markdown]
 # ## Diversity: Algorithm 1
 #
-# From what is left, a subject is drawn uniformly, and from that subject a question with weight
-# $2^{-r}$, where $r = 0$ is the longest trace, $r = 1$ the next, and so on. A subject with few
-# questions is drawn as often as one with many, and within a subject long traces come first.
+# From what is left, a subject is drawn uniformly, and from that subject a question with weight $2^{-r}$, where $r =
+# 0$ is the longest trace, $r = 1$ the next, and so on. A subject with few questions is drawn as often as one with
+# many, and within a subject long traces come first.
 #
 # :::{admonition} Before you look
 # :class: exercise
-# Subjects are drawn evenly, and nothing was asked of length. Will the selected traces be shorter than
-# the hard ones they are drawn from, as long, or longer?
+# Subjects are drawn evenly, and nothing was asked of length. Will the selected traces be shorter than the hard ones
+# they are drawn from, as long, or longer?
 # :::
 
 # %% tags=["hide-output"]
@@ -159,29 +149,27 @@ chapter.says("longer", middle_chosen > middle_hard)
 # %% [markdown]
 # :::{admonition} The answer
 # :class: dropdown
-# Longer{glue:text}`curation_longer`: half of the hard traces have more than
-# {glue:text}`curation_hard` tokens, half of the selected more than {glue:text}`curation_chosen`. The
-# weights do it: the longest trace of a subject is drawn with probability one half. What the paper
-# calls diversity is to a good part a choice of length.
+# Longer{glue:text}`curation_longer`: half of the hard traces have more than {glue:text}`curation_hard` tokens, half of the selected more
+# than {glue:text}`curation_chosen`. The weights do it: the longest trace of a subject is drawn with probability one half. What
+# the paper calls diversity is to a good part a choice of length.
 # :::
 #
 # ### Two versions of the algorithm
 #
-# The paper prints one algorithm, and the notebook that made the data ran another. Both are in the
-# package (`variant="paper"` and `variant="notebook"`).
+# The paper prints one algorithm, and the notebook that made the data ran another. Both are in the package
+# (`variant="paper"` and `variant="notebook"`).
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(training.versions())
 
 # %% [markdown]
-# Pre-selected are AIME and GPQA questions with a correct trace, and MATH questions with a correct
-# trace of more than 5,600 tokens. From its 700th question on, the notebook draws a subject as often
-# as it occurs among the AIME questions, plus half as many from GPQA.
+# Pre-selected are AIME and GPQA questions with a correct trace, and MATH questions with a correct trace of more than
+# 5,600 tokens. From its 700th question on, the notebook draws a subject as often as it occurs among the AIME
+# questions, plus half as many from GPQA.
 #
-# Since the draw is random and its seed was not kept, nobody can select the published thousand
-# again, its authors included: the 1,000 questions printed in their notebook are not the 1,000
-# released. How much should two runs of the same algorithm overlap? On the pocket pool one can simply
-# draw again with other seeds.
+# Since the draw is random and its seed was not kept, nobody can select the published thousand again, its authors
+# included: the 1,000 questions printed in their notebook are not the 1,000 released. How much should two runs of the
+# same algorithm overlap? On the pocket pool one can simply draw again with other seeds.
 
 # %%
 overlaps = curation.overlaps()
@@ -193,42 +181,17 @@ chapter.number("shared", audit["shared_by_both"])
 chapter.number("overlap", float(np.mean(overlaps)), digits=2)
 
 # %% [markdown]
-# The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap
-# of {glue:text}`curation_jaccard`; two draws here {glue:text}`curation_overlap`. (The pocket pool is
-# small for its target and small subjects are taken whole, so the overlap is larger than it would be
-# among 24,496 questions.)
+# The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap of {glue:text}`curation_jaccard`; two
+# draws here {glue:text}`curation_overlap`. (The pocket pool is small for its target and small subjects are taken whole, so the
+# overlap is larger than it would be among 24,496 questions.)
 #
-# **What to keep.** "The s1K" is one draw of many. Every number that hangs on these thousand questions
-# carries the luck of that draw, which no interval over test questions shows.
+# **What to keep.** "The s1K" is one draw of many. Every number that hangs on these thousand questions carries the
+# luck of that draw, which no interval over test questions shows.
 #
-# ## The set that is trained on
+# Nobody asked for correct traces: [explore](10_explore) says how many are right, in the pool and in s1K, and
+# [data ablations](05_data_ablations) what the other choices of Table 2 are made of.
 #
-# What the fine-tuning of this profile reads, by source: the selection above, or s1K as it was
-# released, beside the number of questions that the paper's pool has from there (Table 7).
-
-# %%
-chapter.table(training.by_source(trained))
-
-# %% [markdown]
-# ## The other choices of Table 2
-#
-# The ablations of Section 5.1 keep one criterion each: a random thousand of good quality, a
-# thousand spread over subjects, the thousand with the longest traces; and all of the pool.
-
-# %%
-chapter.table(curation.choices())
-
-# %% tags=["remove-input"]
-for name, short in (("s1K", "old"), ("s1K-1.1", "new")):
-    judged = released[name]
-    chapter.number(short, judged["correct"])
-    chapter.number(f"{short}_of", sum(judged.values()))
-
-# %% [markdown]
-# Correct traces are worth a look: the paper does not ask for them. The authors judged those of s1K
-# and s1K-1.1 later: {glue:text}`curation_old` of {glue:text}`curation_old_of` and
-# {glue:text}`curation_new` of {glue:text}`curation_new_of` are right. A model can learn how to think
-# from traces that end in a wrong answer.
+# ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
@@ -241,6 +204,6 @@ for name, short in (("s1K", "old"), ("s1K-1.1", "new")):
 # - **Decontamination** left questions in s1K that its own rule would have dropped.
 # :::
 #
-# To do the same on the paper's sources, give a folder of data files or let the loaders go to the
-# Hub; the annotations (traces, grades, subjects) come from any OpenAI-compatible endpoint, priced
-# before anything is asked. `python -m s1core.cli --help` lists the commands.
+# To do the same on the paper's sources, give a folder of data files or let the loaders go to the Hub; the annotations
+# (traces, grades, subjects) come from any OpenAI-compatible endpoint, priced before anything is asked. `python -m
+# s1core.cli --help` lists the commands.

@@ -1,25 +1,25 @@
 # %% [markdown]
 # # Training: a thousand examples
 #
-# *Section 2.3, Section 4.1 and Appendix D of the paper. You need to know what fine-tuning is; the
-# examples come from [data curation](01_data_curation).*
+# *Section 2.3, Section 4.1 and Appendix D of the paper. You need to know what fine-tuning is; the examples come from
+# [data curation](01_data_curation).*
 #
-# What turns an instruction-tuned model into a reasoning model here is a short supervised
-# fine-tuning: 1,000 questions, each with a trace that thinks before it answers, five times over.
-# The question is context; the loss counts only on what the assistant should write, which is the
-# think delimiter, the thinking, the answer delimiter, the answer and the end of the turn.
+# What turns an instruction-tuned model into a reasoning model here is a short supervised fine-tuning: 1,000
+# questions, each with a trace that thinks before it answers, five times over. The question is context; the loss
+# counts only on what the assistant should write, which is the think delimiter, the thinking, the answer delimiter,
+# the answer and the end of the turn.
 #
 # :::{admonition} The claim
 # :class: claim
-# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model
-# of 32 billion parameters.
+# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model of 32 billion
+# parameters.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on
-# {glue:text}`training_hardware`. Enough is another matter: the [results](04_results) say what the
-# checkpoint can do, and [data ablations](05_data_ablations) that more examples make a better one.
+# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on {glue:text}`training_hardware`. Enough is another matter: the
+# [results](04_results) say what the checkpoint can do, and [data ablations](05_data_ablations) that more examples
+# make a better one.
 # :::
 
 # %% tags=["parameters"]
@@ -28,7 +28,6 @@ SEED = 0
 
 # %% tags=["hide-input"]
 import numpy as np
-from s1core import templates
 from s1core.checkpoints import load_tokenizer
 from s1core.sft import SFTConfig, encode
 from s1lab.analysis import training
@@ -47,25 +46,22 @@ summary = run.summary()
 # %% [markdown]
 # ## The recipe
 #
-# A small model learns at a larger rate, and its traces are shorter; everything else is the recipe of
-# Appendix D.
+# A small model learns at a larger rate, and its traces are shorter; everything else is the recipe of Appendix D.
 
-# %%
+# %% tags=["hide-input"]
 recipe = training.recipe(pipeline)
 chapter.table(recipe)
-
-# %% tags=["remove-input"]
 differs = [row["setting"] for row in recipe if row["the same"] == "no"]
 chapter.says("differs", differs, ["base model", "lr", "max seq len"])
 
 # %% [markdown]
-# Three lines differ: the model, its learning rate and the longest
-# sequence{glue:text}`training_differs`. The number of steps is the paper's to the step.
+# Three lines differ: the model, its learning rate and the longest sequence{glue:text}`training_differs`. The number of steps is
+# the paper's to the step.
 #
 # ## What the model sees
 #
-# One example, token by token. Only the tokens in brackets are supervised: their labels are
-# the tokens themselves, all others have the label −100 and count for nothing.
+# One example, token by token. Only the tokens in brackets are supervised: their labels are the tokens themselves, all
+# others have the label −100 and count for nothing.
 
 # %%
 shortest = min(examples, key=lambda e: len(e.trace.thinking))
@@ -74,53 +70,42 @@ print(training.marked(shortest, tokenizer, config))
 # %% [markdown]
 # :::{admonition} Before you go on
 # :class: exercise
-# The question is left out of the loss, the delimiters are not. What would the model never learn to
-# do by itself if the answer delimiter carried the label −100?
+# The question is left out of the loss, the delimiters are not. What would the model never learn to do by itself if
+# the answer delimiter carried the label −100?
 # :::
 #
-# The delimiters are the same ids that budget forcing uses later, and come from the same place in the
-# code:
-
-# %%
-found = templates.resolve(config.template, tokenizer)
-print("think ", found.think_start_ids, tokenizer.decode(found.think_start_ids))
-print("answer", found.think_end_ids, tokenizer.decode(found.think_end_ids))
-
-# %% [markdown]
 # :::{admonition} The answer
 # :class: dropdown
-# To stop. The answer delimiter is how a model says that it has thought enough; a token that is never
-# supervised is never written on purpose, and every trace would run until something cuts it. It is also
-# the token that the decoder watches for, so there would be nothing to replace by "Wait". (In the
-# [page's model](03_budget_forcing) you can see how probable it is at every step.)
+# To stop. The answer delimiter is how a model says that it has thought enough; a token that is never supervised is
+# never written on purpose, and every trace would run until something cuts it. It is also the token that the decoder
+# watches for, so there would be nothing to replace by "Wait". (In the [page's model](03_budget_forcing) you can see
+# how probable it is at every step.)
 # :::
 #
 # How long the traces are, in thinking tokens:
 
-# %%
+# %% tags=["hide-input"]
 lengths = [len(tokenizer(e.trace.thinking).input_ids) for e in examples]
 quantiles = (0, 10, 50, 90, 99, 100)
 at = np.percentile(lengths, quantiles).round().astype(int)
 chapter.table([{"percentile": q, "tokens": n} for q, n in zip(quantiles, at)])
-
-# %% tags=["remove-input"]
 encoded = encode(examples, tokenizer, config.template, config.max_seq_len)
 chapter.numbers(cut=encoded.truncated, examples=len(examples))
 chapter.says("none_cut", encoded.truncated, 0)
 
 # %% [markdown]
-# Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work.
-# Examples are packed into rows instead; attention and positions stay inside each example, and the
-# loss is divided by the number of supervised tokens of the whole batch, so packing changes the speed
-# and nothing else. Of the {glue:text}`training_examples` examples {glue:text}`training_cut` are cut at
-# the longest sequence; [sequence length](07_sequence_length) asks what happens if many are.
+# Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work. Examples are packed
+# into rows instead; attention and positions stay inside each example, and the loss is divided by the number of
+# supervised tokens of the whole batch, so packing changes the speed and nothing else. Of the {glue:text}`training_examples`
+# examples {glue:text}`training_cut` are cut at the longest sequence; [sequence length](07_sequence_length) asks what happens
+# if many are.
 #
-# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. What is special is in the
-# examples, and in two delimiters.
+# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. What is special is in the examples, and in two
+# delimiters.
 #
 # ## The loss
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     loss_curve(run.read_records("log.jsonl"), title=pipeline.profile.model),
     "loss",
@@ -128,54 +113,47 @@ chapter.figure(
     caption="Loss per supervised token, and learning rate; lines end epochs.",
     runs=[run],
 )
-
-# %% tags=["remove-input"]
 losses = [row["loss"] for row in run.read_records("log.jsonl")]
 chapter.number("start", float(np.mean(losses[:5])), digits=2)
 chapter.number("end", float(np.mean(losses[-5:])), digits=2)
 
 # %% [markdown]
-# From {glue:text}`training_start` in the first five steps to {glue:text}`training_end` in the last
-# five. A loss of zero is out of reach, and should be: which try comes next is a matter of taste, and
-# the teacher's order is random. What fine-tuning teaches is the format, when to stop, and to look
-# again after "Wait".
+# From {glue:text}`training_start` in the first five steps to {glue:text}`training_end` in the last five. A loss of zero is out of reach,
+# and should be: which try comes next is a matter of taste, and the teacher's order is random. What fine-tuning
+# teaches is the format, when to stop, and to look again after "Wait".
 #
 # ## What it cost
 #
-# A training step takes about six floating-point operations per parameter and token: two in the
-# forward pass, four in the backward pass; attention comes on top. The paper does not say how many
-# operations it took. From the token counts of its Table 6 they can be worked out, and with them what
-# share of the chips' peak was used. Ours are counted by the same formula.
+# A training step takes about six floating-point operations per parameter and token: two in the forward pass, four in
+# the backward pass; attention comes on top. The paper does not say how many operations it took. From the token counts
+# of its Table 6 they can be worked out, and with them what share of the chips' peak was used. Ours are counted by the
+# same formula.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(training.cost(pipeline))
-
-# %% tags=["remove-input"]
 ratio = training.paper_flops() / training_flops(pipeline)
 chapter.number("ratio", ratio / 1e6, digits=0)
 chapter.number("minutes", run.minutes, "minutes")
 chapter.number("hardware", pipeline.profile.hardware)
 
 # %% [markdown]
-# The paper's training took {glue:text}`training_ratio` million times the arithmetic of ours. What
-# either costs in money, and what the whole pool would have cost, is in
-# [data ablations](05_data_ablations).
+# The paper's training took {glue:text}`training_ratio` million times the arithmetic of ours. What either costs in money, and
+# what the whole pool would have cost, is in [data ablations](05_data_ablations).
 #
-# **What to keep.** A training run of this kind is the cheap part. The traces that it learns from were
-# written by a larger model, and the questions chosen by two others.
+# **What to keep.** A training run of this kind is the cheap part. The traces that it learns from were written by a
+# larger model, and the questions chosen by two others.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **The recipe** is the paper's but for model, learning rate and sequence length; no example is cut
-#   by the latter{glue:text}`training_none_cut`.
-# - **It is cheap**: {glue:text}`training_minutes` on {glue:text}`training_hardware`, which proves
-#   little, since the model is small by construction.
+# - **The recipe** is the paper's but for model, learning rate and sequence length; no example is cut by the
+#   latter{glue:text}`training_none_cut`.
+# - **It is cheap**, which proves little, since the model is small by construction.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **That a thousand are enough** cannot be seen on a loss curve. Judged by what comes after, it
-#   does not hold here: the whole pool trains the better model ([results](04_results)).
+# - **That a thousand are enough** cannot be seen on a loss curve. Judged by what comes after, it does not hold here:
+#   the whole pool trains the better model ([results](04_results)).
 # :::

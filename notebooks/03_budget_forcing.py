@@ -1,42 +1,39 @@
 # %% [markdown]
 # # Budget forcing: the mechanism
 #
-# *Section 3.1 of the paper, Figure 3. You need the [introduction](00_introduction), and no code to
-# follow along: the machine is taken apart in plain steps.*
+# *Section 3.1 of the paper, Figure 3. You need the [introduction](00_introduction), and no code to follow along: the
+# machine is taken apart in plain steps.*
 #
-# A reasoning model writes its thinking, then an end-of-thinking delimiter, then its answer. Budget
-# forcing is a decoder that watches for that delimiter and decides what happens:
+# A reasoning model writes its thinking, then an end-of-thinking delimiter, then its answer. Budget forcing is a
+# decoder that watches for that delimiter and decides what happens:
 #
-# - **an upper bound**: when thinking holds `max_thinking` tokens, the decoder writes the delimiter
-#   itself, and "Final Answer:" after it, and the model has to answer with what it has;
-# - **a lower bound**: when the model wants to stop and Waits are left, the delimiter is dropped and
-#   "Wait" is written in its place, and the model goes on.
+# - **an upper bound**: when thinking holds `max_thinking` tokens, the decoder writes the delimiter itself, and "Final
+#   Answer:" after it, and the model has to answer with what it has;
+# - **a lower bound**: when the model wants to stop and Waits are left, the delimiter is dropped and "Wait" is written
+#   in its place, and the model goes on.
 #
 # :::{admonition} The claim
 # :class: claim
-# This is all that is needed for control over test-time compute: with an upper bound every generation
-# keeps its budget (Control 100%, Table 3), and a forced "Wait" can make the model find and mend its
-# own mistake (Figure 3).
+# This is all that is needed for control over test-time compute: with an upper bound every generation keeps its budget
+# (Control 100%, Table 3), and a forced "Wait" can make the model find and mend its own mistake (Figure 3).
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Both hold. Of {glue:text}`forcing_generations` capped generations {glue:text}`forcing_within` keep
-# their budget, which is a property of the decoder and no discovery about the model. And a Wait that
-# mends a mistake can be watched below, in {glue:text}`forcing_mended` of
-# {glue:text}`forcing_pairs` traces.
+# Both hold. Of {glue:text}`forcing_generations` capped generations {glue:text}`forcing_within` keep their budget, which is a property of the
+# decoder and no discovery about the model. And a Wait that mends a mistake can be watched below, in {glue:text}`forcing_mended`
+# of {glue:text}`forcing_pairs` traces.
 # :::
 #
-# Three loops in the official code implement it, and they disagree
-# (`s1lab.official.loops` restates each). Here it is one state machine over token ids, which every
-# engine steps; this page takes it apart.
+# Three loops in the official code implement it, and they disagree (`s1lab.official.loops` restates each). Here it is
+# one state machine over token ids, which every engine steps; this page takes it apart.
 
 # %% [markdown]
 # ## Be the decoder
 #
-# The model of the laptop profile, 0.8 million parameters, runs in this page. It thinks aloud about a
-# number puzzle; when it wants to stop, you decide. The first puzzle was picked because one Wait mends
-# it: take others, and see how often that happens, and how often a Wait spoils a right answer.
+# The model of the laptop profile, 0.8 million parameters, runs in this page. It thinks aloud about a number puzzle;
+# when it wants to stop, you decide. The first puzzle was picked because one Wait mends it: take others, and see how
+# often that happens, and how often a Wait spoils a right answer.
 #
 # ```{raw} html
 # :file: ../decoder.html
@@ -75,8 +72,8 @@ print(tokenizer.decode(prompt))
 # %% [markdown]
 # ## A model that stops too early, told to wait
 #
-# The machine samples nothing. It is handed what the model sampled, and says what to append. Let us
-# play the model ourselves, with one Wait allowed and a budget of sixteen tokens.
+# The machine samples nothing. It is handed what the model sampled, and says what to append. Let us play the model
+# ourselves, with one Wait allowed and a budget of sixteen tokens.
 
 # %%
 budget = Budget(max_thinking=16, num_ignore=1, max_answer=16)
@@ -102,8 +99,8 @@ sample("3 + 7 = 10 want 29 yes\n", stop=True)
 #
 # :::{admonition} Before you go on
 # :class: exercise
-# The model has written nine tokens, and its wish to stop was refused. The budget is sixteen. How many
-# tokens may it still think?
+# The model has written nine tokens, and its wish to stop was refused. The budget is sixteen. How many tokens may it
+# still think?
 # :::
 
 # %%
@@ -115,9 +112,9 @@ chapter.numbers(spent=machine.thinking_tokens, room=machine.room)
 # %% [markdown]
 # :::{admonition} The answer
 # :class: dropdown
-# {glue:text}`forcing_room` in this world. What the decoder writes counts: "Wait" is thinking like any
-# other, so {glue:text}`forcing_spent` tokens are spent. The delimiter that the model wrote does not
-# count, since it was taken away. (With another tokenizer the words are other numbers of tokens.)
+# {glue:text}`forcing_room` in this world. What the decoder writes counts: "Wait" is thinking like any other, so
+# {glue:text}`forcing_spent` tokens are spent. The delimiter that the model wrote does not count, since it was taken away. (With
+# another tokenizer the words are other numbers of tokens.)
 # :::
 #
 # Now let it write until the budget is used up, in the middle of a line:
@@ -127,8 +124,8 @@ sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
 print(machine.phase, machine.outcome, "Waits used:", machine.waits_used)
 
 # %% [markdown]
-# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and whatever
-# comes now is the answer.
+# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and whatever comes now is the
+# answer.
 
 # %%
 sample("( 3 * 7 ) + 8", stop=True)
@@ -143,14 +140,14 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** Every token is marked: thinking or answer, sampled or forced. All counts in this
-# book come from those marks, and text is never tokenized again.
+# **What to keep.** Every token is marked: thinking or answer, sampled or forced. All counts in this book come from
+# those marks, and text is never tokenized again.
 #
 # ## A real trace
 #
-# The same machine, stepped inside a real decoding loop. Below are generations of the run behind the
-# introduction's figure that were kept for reading: each ended by itself, then was told to wait.
-# *Mended* means what it means in the introduction: wrong without the Wait, right with it.
+# The same machine, stepped inside a real decoding loop. Below are generations of the run behind the introduction's
+# figure that were kept for reading: each ended by itself, then was told to wait. *Mended* means what it means in the
+# introduction: wrong without the Wait, right with it.
 
 # %%
 pairs = results.pairs(pipeline)
@@ -161,8 +158,8 @@ mended = [found for row, found in pairs if row["mended"]]
 chapter.numbers(pairs=len(pairs), mended=len(mended))
 
 # %% [markdown]
-# {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` was mended. Here is the shortest such trace
-# (or, where none was mended, the shortest of all), folded by step, with what was forced in a box:
+# {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` was mended. Here is the shortest such trace (or, where none was mended, the
+# shortest of all), folded by step, with what was forced in a box:
 
 # %% tags=["hide-input"]
 shown = mended or [found for _, found in pairs]
@@ -172,23 +169,22 @@ chapter.says("trace", problem.question, "Use 5 2 14 to make 11")
 HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
 
 # %% [markdown]
-# Read it closely{glue:text}`forcing_trace`, and it is less of a miracle than Figure 3. Before the Wait the model accepts
-# `14 - 5 = 9 * 2 = 18` for 11, which is plainly wrong; after it, the same line is judged again, and
-# this time `no`. Then it tries on. But look at its second line: `2 + 14 = 16 - 5 = 11 want 11` *is* right,
-# and is judged `no`. The teacher that the model learned from slips like this now and then, on purpose,
-# so that there is something for a second look to find; the model has learned the slips as well. In its
-# last line it tries the same numbers again, and says `yes`.
+# Read it closely{glue:text}`forcing_trace`, and it is less of a miracle than Figure 3. Before the Wait the model accepts `14 -
+# 5 = 9 * 2 = 18` for 11, which is plainly wrong; after it, the same line is judged again, and this time `no`. Then it
+# tries on. But look at its second line: `2 + 14 = 16 - 5 = 11 want 11` *is* right, and is judged `no`. The teacher
+# that the model learned from slips like this now and then, on purpose, so that there is something for a second look
+# to find; the model has learned the slips as well. In its last line it tries the same numbers again, and says `yes`.
 #
-# One trace proves nothing: the introduction has the averages over all of them.
-# [Traces](13_traces) has more to read, with the answer that would be given at each step.
+# One trace proves nothing: the introduction has the averages over all of them. [Traces](13_traces) has more to read,
+# with the answer that would be given at each step.
 #
 # **What to keep.** A Wait does not make the model cleverer. It makes the model judge once more.
 #
 # ## Control
 #
-# *Control* (Equation 1) is the share of runs whose thinking tokens keep the limit they were given.
-# Under budget forcing the decoder enforces it, so it must be 100%; here it is measured over every
-# single generation of every budget, not over averages.
+# *Control* (Equation 1) is the share of runs whose thinking tokens keep the limit they were given. Under budget
+# forcing the decoder enforces it, so it must be 100%; here it is measured over every single generation of every
+# budget, not over averages.
 
 # %%
 control = results.control_of_caps(pipeline)
@@ -207,14 +203,12 @@ chapter.says("all", kept, 1.0)
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **Control.** {glue:text}`forcing_within` of {glue:text}`forcing_generations` generations keep their
-#   budget, as the paper's 100% says{glue:text}`forcing_all`.
-# - **Self-correction.** The mechanism of Figure 3 is real and can be watched above. Whether it helps on
-#   average is a question for intervals, and the [introduction](00_introduction) answers it.
+# The decoder keeps every budget{glue:text}`forcing_all`, and the mechanism of Figure 3 is real and can be watched above.
+# Whether it helps on average is a question for intervals, and the [introduction](00_introduction) answers it.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **The official loops** differ from this specification, and from each other, in what counts against
-#   the budget and in what is forced when it runs out.
+# - **The official loops** differ from this specification, and from each other, in what counts against the budget and
+#   in what is forced when it runs out.
 # :::

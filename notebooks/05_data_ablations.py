@@ -11,16 +11,16 @@
 #
 # :::{admonition} The claim
 # :class: claim
-# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on AIME24.
-# The full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16 H100s, 7
-# H100-hours in place of 394.
+# All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on AIME24. The
+# full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16 H100s, 7 H100-hours
+# in place of 394.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
 # Only in part. A random thousand is worse than s1, as claimed. A diverse one cannot be told from it. The *longest*
-# thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by {glue:text}`ablations_full`: two results
-# against the claim. That a thousand examples are cheap to train on holds: ours took {glue:text}`ablations_minutes`.
+# thousand is better than s1, by {glue:text}`ablations_longest`, and so is the whole pool, by {glue:text}`ablations_full`: two results against
+# the claim. That a thousand examples are cheap to train on holds: ours took {glue:text}`ablations_minutes`.
 # :::
 
 # %% tags=["parameters"]
@@ -52,10 +52,8 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 # paper, from the mean length: a lower bound for both. The minutes are those of the machine that made the results of
 # this page.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(subsets.set_rows(sets))
-
-# %% tags=["remove-input"]
 worked = {row.unit: row.value for row in paper_arithmetic()}
 hours, steps = subsets.paper_hours(), pipeline.steps()
 chapter.numbers("minutes", minutes=s1.minutes)
@@ -69,21 +67,21 @@ chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 
 # %% [markdown]
 # The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
-# {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on {glue:text}`ablations_hardware`,
-# **{glue:text}`ablations_minutes`** for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because it
-# is less: the paper's training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All
-# {glue:text}`ablations_runs` runs behind this book, every training and every generation, add up to {glue:text}`ablations_all`.
+# {glue:text}`ablations_share` of their peak. Ours is the same recipe at another size: on {glue:text}`ablations_hardware`, **{glue:text}`ablations_minutes`**
+# for s1 and {glue:text}`ablations_minutes_full` for the whole pool, on one core. That is cheaper because it is less: the paper's
+# training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All {glue:text}`ablations_runs` runs behind this book,
+# every training and every generation, add up to {glue:text}`ablations_all`.
 #
-# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each
-# implies a price, and the price a sum for the whole pool:
+# In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each implies
+# a price, and the price a sum for the whole pool:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(subsets.money_rows())
 
 # %% [markdown]
-# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came
-# before: 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train on;
-# it was not as cheap to choose.
+# On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came before:
+# 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train on; it was
+# not as cheap to choose.
 #
 # **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The sets
 # differ in length more than in anything else, and so in what training on them costs.
@@ -93,10 +91,8 @@ chapter.table(subsets.money_rows())
 # Each model answers the same held-out questions and stops thinking by itself. The difference to s1 is a paired
 # bootstrap over questions, as in the paper: what makes a question hard for both cancels out.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(one.row(made[one.name]) for one in compared)
-
-# %% tags=["remove-input"]
 said = dict(random="lower", diverse="cannot tell", longest="higher")
 for name, word in (said | {"full": "higher"}).items():
     gap = here[name].difference if name in here else None
@@ -109,10 +105,8 @@ chapter.says("zero", len(zero), 6)
 # The paper's accuracies, one greedy answer per question, with Wilson's intervals, which are ours; and in the figure
 # its differences, with the paired intervals that it prints.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(results.paper_table("Table 2"))
-
-# %%
 runs = [one.point.run for one in compared]
 chapter.figure(
     chapter.ask(differences, subsets.difference_rows(compared), printed),
@@ -124,20 +118,20 @@ chapter.figure(
 )
 
 # %% [markdown]
-# **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it. **Diverse**, no
-# difficulty, is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is {glue:text}`ablations_longest`, and
-# **full** is {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons with another thousand, six
-# have an interval that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of
-# AIME24's thirty questions. The [audit](09_audit) asks which of them survive.
+# **Random**, quality alone, is {glue:text}`ablations_random` against s1: worse, as the paper has it. **Diverse**, no difficulty,
+# is {glue:text}`ablations_diverse`: the interval holds zero. **Longest**, no diversity, is {glue:text}`ablations_longest`, and **full** is
+# {glue:text}`ablations_full`: better than s1. Of the paper's own nine comparisons with another thousand, six have an interval
+# that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of AIME24's thirty questions.
+# The [audit](09_audit) asks which of them survive.
 #
 # **What to keep.** Neither side shows that all three criteria matter.
 #
 # ## What more training buys
 #
-# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens.
-# The paper gives the cost of two of its sets, s1K and the whole pool.
+# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens. The
+# paper gives the cost of two of its sets, s1K and the whole pool.
 
-# %%
+# %% tags=["hide-input"]
 costs = subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
 chapter.figure(
     chapter.ask(cost_and_accuracy, *costs),
@@ -147,8 +141,6 @@ chapter.figure(
     "this profile, FLOPs. Right: the paper, H100-hours, Wilson's intervals.",
     runs=runs,
 )
-
-# %% tags=["remove-input"]
 dear = sorted(made, key=lambda name: made[name].flops)[-2:]
 chapter.says("costliest", " and ".join(dear), "longest and full")
 long = sorted(here, key=lambda name: here[name].point.thinking_tokens)
@@ -160,10 +152,10 @@ chapter.numbers(steps=full and full.steps / s1.steps)
 
 # %% [markdown]
 # The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest* through traces of
-# {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the optimizer
-# steps. They get there differently. Trained on *longest*, the model thinks longest of all; trained on *full*, it
-# thinks least{glue:text}`ablations_thinking` and is as good. Whether the choice of examples or the amount of training is behind
-# it, these runs cannot say; one on s1 with more epochs could.
+# {glue:text}`ablations_trace` tokens in place of {glue:text}`ablations_s1_trace`, *full* through {glue:text}`ablations_steps` times the optimizer steps.
+# They get there differently. Trained on *longest*, the model thinks longest of all; trained on *full*, it thinks
+# least{glue:text}`ablations_thinking` and is as good. Whether the choice of examples or the amount of training is behind it, these
+# runs cannot say; one on s1 with more epochs could.
 #
 # An interval over questions tells of *these checkpoints*, not of what another seed of the same training would have
 # given. The [next chapter but one](07_sequence_length) trains on s1 with {glue:text}`ablations_seeds` seeds: they are up to
@@ -196,16 +188,16 @@ chapter.numbers(needed=needed)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the same puzzle, and a
-#   subject less takes nothing away that a puzzle would need. We think that is why.
+# - *Longest* is better than s1: {glue:text}`ablations_longest`. A longer trace here is more tries at the same puzzle, and a subject
+#   less takes nothing away that a puzzle would need. We think that is why.
 # - The whole pool is a gain: {glue:text}`ablations_full`, for {glue:text}`ablations_times_full` times the arithmetic. The paper's cost
 #   {glue:text}`ablations_paper_times_full` times as much and gained nothing.
 # - That difficulty matters by itself is not shown: {glue:text}`ablations_diverse`.
 # :::
 #
-# Each of these reasons would need an ablation of its own. Others found as well that a small set of chosen traces
-# goes a long way, with 817 examples {cite}`ye2025limo`, and that results on thirty questions move by many points
-# from seed to seed {cite}`hochlehnert2025sober`.
+# Each of these reasons would need an ablation of its own. Others found as well that a small set of chosen traces goes
+# a long way, with 817 examples {cite}`ye2025limo`, and that results on thirty questions move by many points from seed
+# to seed {cite}`hochlehnert2025sober`.
 #
 # :::{admonition} Exercise
 # :class: exercise

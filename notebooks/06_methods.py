@@ -17,9 +17,9 @@
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and "Wait" is no
-# better than "Hmm" or "Alternatively": any mark will do, only nothing will not. That budget forcing alone keeps
-# budgets, and reaches highest, comes out.
+# Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and "Wait" is no better
+# than "Hmm" or "Alternatively": any mark will do, only nothing will not. That budget forcing alone keeps budgets, and
+# reaches highest, comes out.
 # :::
 #
 # Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per doubling of
@@ -66,10 +66,8 @@ chapter.numbers(best=best.performance)
 # power of two above the trace's own length; a model of its own is fine-tuned on them. At test time the prompt names
 # N. With forcing on top, the decoder cuts at N as well. **Control** is the share of answers that keep the limit.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(controls.rows(pipeline, found, "TCC", "TCC+BF"))
-
-# %% tags=["remove-input"]
 for name in ("TCC", "SCC"):
     chapter.number(f"obeyed_{name}", controls.obeyed(found[name]), digits=2)
 used = list(map(round, paper_runs("TCC").thinking_tokens))
@@ -80,27 +78,26 @@ chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 
 # %% [markdown]
 # The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of {glue:text}`methods_obeyed_TCC`; a model
-# that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between {glue:text}`methods_paper_least`
-# and {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are those wide enough for
-# anybody.
+# that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between {glue:text}`methods_paper_least` and
+# {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are those wide enough for anybody.
 #
 # ## Telling the model: steps
 #
-# *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines here), each
-# opened by a header that counts down, "N steps left". With forcing, the decoder ends thinking where one step too
-# many would begin. The paper takes a step to be 100 tokens when it measures Control, which none of its averages
-# reaches. Here it is the longest step in the training data, header included: {glue:text}`methods_step_tokens` tokens. *Kept the
-# steps* counts them in the traces that each run keeps. Below ours stand the paper's Tables 12 and 13, whose Control
-# is over runs: whether their *average* keeps it.
+# *Step-conditional control* (Table 13). Traces are cut into steps (paragraphs in the paper, lines here), each opened
+# by a header that counts down, "N steps left". With forcing, the decoder ends thinking where one step too many would
+# begin. The paper takes a step to be 100 tokens when it measures Control, which none of its averages reaches. Here it
+# is the longest step in the training data, header included: {glue:text}`methods_step_tokens` tokens. *Kept the steps* counts them in
+# the traces that each run keeps. Below ours stand the paper's Tables 12 and 13, whose Control is over runs: whether
+# their *average* keeps it.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(controls.rows(pipeline, found, "SCC", "SCC+BF"))
 chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 
 # %% [markdown]
-# Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's model
-# took between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for fewer with
-# longer ones. Ours pays for the headers as well: alone or forced, it is less accurate than without them.
+# Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's model took
+# between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for fewer with longer
+# ones. Ours pays for the headers as well: alone or forced, it is less accurate than without them.
 #
 # ## Telling the model: short or long
 #
@@ -108,11 +105,9 @@ chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 # thinking. ...", and trains nothing. For the pocket model these are words that occurred nowhere in its fine-tuning,
 # so this measures what an unknown sentence does to it. Below it is the paper's Table 14.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(controls.rows(pipeline, found, "CCC"))
 chapter.table(controls.paper_class_rows())
-
-# %% tags=["remove-input"]
 plain = pipeline.run(experiments.natural(profile))
 chapter.numbers(natural=mean(plain))
 asked = {s.condition.label: s for s in found["CCC"] + found["TCC"]}
@@ -126,9 +121,9 @@ kept = (one := asked.get("128 tokens")) and float(one.result.keeps.mean())
 chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% [markdown]
-# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short", {glue:text}`methods_long_more` for "long"), and
-# both ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the paper
-# *both* words make s1 think longer on AIME24, and both lower its accuracy.
+# Neither word changes the length for certain ({glue:text}`methods_short_more` for "short", {glue:text}`methods_long_more` for "long"), and both
+# ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the paper *both* words
+# make s1 think longer on AIME24, and both lower its accuracy.
 #
 # **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks, and only
 # the decoder keeps limits.
@@ -144,10 +139,8 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # than any trace of the same question*. *Short less any* is the second alone, on the questions that have an accepted
 # sample.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(one.row() for one in rejecting)
-
-# %% tags=["remove-input"]
 gains = {round(one.run.limit): one.gain for one in rejecting}
 words = {16: "lower", 32: "lower", 64: "cannot tell", 192: "higher"}
 for limit, says in words.items():
@@ -156,21 +149,21 @@ for limit, says in words.items():
 # %% [markdown]
 # Over all questions wide limits are better than tight ones, the reverse of Figure 6, because a tight one leaves
 # questions unanswered. On one and the same question it depends. Insisting on a very short trace costs
-# ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a
-# little ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it is
-# small beside the price: a question costs about as many tokens under a tight limit as under none, since what is
-# rejected was drawn.
+# ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a little
+# ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it is small beside
+# the price: a question costs about as many tokens under a tight limit as under none, since what is rejected was
+# drawn.
 #
 # **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it on one question.
 #
 # ## All of them at once
 #
 # Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
-# Squares are prompts alone, circles prompts with forcing. For rejection the tokens are those of the accepted
-# samples, as in Figure 6; what it really spent is in the table above. Below ours, the points that the paper prints
-# or draws, with intervals of thirty questions.
+# Squares are prompts alone, circles prompts with forcing. For rejection the tokens are those of the accepted samples,
+# as in Figure 6; what it really spent is in the table above. Below ours, the points that the paper prints or draws,
+# with intervals of thirty questions.
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     method_panels(controls.panel_table(controls.points(found, rejecting))),
     "all",
@@ -188,14 +181,14 @@ chapter.figure(
 # %% [markdown]
 # ## Table 3, with intervals
 #
-# **Control** is the share of single answers within their limit; *of averages* is the paper's, over runs.
-# **Scaling** is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best run;
-# its interval chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which the
-# paper's budget forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling divides
-# noise by nearly nothing; intervals wider than 100 points are called undetermined. The paper's {glue:text}`methods_printed_TCC`
-# for tokens in the prompt, five runs that hardly differ in length, is of that kind.
+# **Control** is the share of single answers within their limit; *of averages* is the paper's, over runs. **Scaling**
+# is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best run; its interval
+# chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which the paper's budget
+# forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling divides noise by nearly
+# nothing; intervals wider than 100 points are called undetermined. The paper's {glue:text}`methods_printed_TCC` for tokens in the
+# prompt, five runs that hardly differ in length, is of that kind.
 
-# %%
+# %% tags=["hide-input"]
 control, rest = controls.table_3(measured)
 chapter.table(control)
 chapter.table(rest)
@@ -209,12 +202,10 @@ chapter.table(rest)
 # Table 4 replaces the end of thinking twice by nothing (only suppressing the delimiter), by "Alternatively", "Hmm"
 # and "Wait". Each difference is on the same questions.
 
-# %%
+# %% tags=["hide-input"]
 strings = chapter.ask(controls.strings, pipeline) or {}
 chapter.table(strings.values())
 chapter.table(results.paper_table("Table 4"))
-
-# %% tags=["remove-input"]
 strings_to = {name: row["to Wait (points)"] for name, row in strings.items()}
 gain = strings["Wait"]["to none (points)"] if "Wait" in strings else None
 chapter.number("wait", gain, "points", says="higher")
@@ -228,7 +219,7 @@ for name in ("Wait", "Hmm", "Alternatively"):
 fourth = [one.correct for one in accuracies("Table 4", "AIME24")]
 chapter.numbers(spread=max(fourth) - min(fourth))
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     strings and comparison(controls.strings_rows(strings), gaps=True) or None,
     "strings",
@@ -239,11 +230,11 @@ chapter.figure(
 
 # %% [markdown]
 # "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by {glue:text}`methods_Hmm` and
-# {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and
-# "Alternatively" {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it is
-# not this word in particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against Wait, so
-# some mark that thinking goes on matters. In the paper's Table 4 the best string leads the worst by
-# {glue:text}`methods_spread` question of AIME24.
+# {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and "Alternatively"
+# {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it is not this word in
+# particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against Wait, so some mark that
+# thinking goes on matters. In the paper's Table 4 the best string leads the worst by {glue:text}`methods_spread` question of
+# AIME24.
 #
 # ## What agrees, what does not, and why
 #
@@ -257,8 +248,8 @@ chapter.figure(
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **Rejection** scales forwards, {glue:text}`methods_scaling_RS`, not by {glue:text}`methods_printed_RS`: we count what it leaves
-#   unanswered, the paper draws on. Nor does that number come out of the paper's own points ([audit](09_audit)).
+# - **Rejection** scales forwards, {glue:text}`methods_scaling_RS`, not by {glue:text}`methods_printed_RS`: we count what it leaves unanswered, the
+#   paper draws on. Nor does that number come out of the paper's own points ([audit](09_audit)).
 # - **"Wait"** is not the best string; three of them are one.
 # :::
 #
@@ -269,8 +260,8 @@ chapter.figure(
 #
 # :::{admonition} Exercise
 # :class: exercise
-# A model that ignores the prompt altogether still keeps wide limits, by chance. Which share of our natural
-# thinking, asked for nothing, ends within 128 tokens? Guess, then compare with the first table.
+# A model that ignores the prompt altogether still keeps wide limits, by chance. Which share of our natural thinking,
+# asked for nothing, ends within 128 tokens? Guess, then compare with the first table.
 # :::
 #
 # :::{admonition} Answer

@@ -4,20 +4,20 @@
 # *Appendix D.1 of the paper, Table 8. You need [chapter 3](02_training).*
 #
 # Fine-tuning has a longest sequence. What is longer is cut, and since thinking comes first, what is lost is the end
-# of thinking and the answer. A shorter sequence length saves memory and time, so it is the first thing one tries on
-# a small machine. The paper tried it.
+# of thinking and the answer. A shorter sequence length saves memory and time, so it is the first thing one tries on a
+# small machine. The paper tried it.
 #
 # :::{admonition} The claim
 # :class: claim
-# Trained at 4,096 tokens, where 74% of the examples are cut, the model is less accurate than trained at 32,768,
-# where none is, and thinks longer: on AIME24 30.0% with 20,721 thinking tokens against 50.0% with 6,984.
+# Trained at 4,096 tokens, where 74% of the examples are cut, the model is less accurate than trained at 32,768, where
+# none is, and thinks longer: on AIME24 30.0% with 20,721 thinking tokens against 50.0% with 6,984.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
 # Both halves come out, and so does the reason: past the length at which examples were cut, the model that saw them
-# cut stops less often. The effect is smaller than in the paper, which trained once at each length; here every
-# length is trained with several seeds, which decide the order of the examples.
+# cut stops less often. The effect is smaller than in the paper, which trained once at each length; here every length
+# is trained with several seeds, which decide the order of the examples.
 # :::
 
 # %% tags=["parameters"]
@@ -44,11 +44,9 @@ cut = found.get("cut", 0)
 # An example whose thinking alone fills the sequence loses its whole answer, and with it the delimiter that ends
 # thinking: all that the model sees of it is thinking that goes on.
 
-# %%
+# %% tags=["hide-input"]
 cut_rows = lengths.cut_rows(chapter.pipeline, first) if first else []
 chapter.table(cut_rows)
-
-# %% tags=["remove-input"]
 (row,) = cut_rows[len(first) - 2 : len(first) - 1] or [{}]
 chapter.number("lost", row.get("answers lost (%)"), "%", 0)
 chapter.number("left", row.get("tokens left (%)"), "%", 0)
@@ -58,9 +56,9 @@ for name in ("minutes_cut", "minutes_whole"):
     chapter.number(name, found.get(name), "minutes")
 
 # %% [markdown]
-# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as in the paper at
-# 4,096: the length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes
-# {glue:text}`lengths_minutes_cut` in place of {glue:text}`lengths_minutes_whole`.
+# At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as in the paper at 4,096: the
+# length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes {glue:text}`lengths_minutes_cut` in
+# place of {glue:text}`lengths_minutes_whole`.
 #
 # **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves the
 # whole of the short ones.
@@ -71,11 +69,9 @@ for name in ("minutes_cut", "minutes_whole"):
 # training would have given. *Cut short* is the share of generations that were still thinking at the limit. Then the
 # paper's, one training each and one greedy answer per question, with Wilson's intervals, which are ours.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(one.row() for one in trained)
 chapter.table(lengths.paper_table())
-
-# %%
 chapter.figure(
     chapter.ask(
         tokens_and_accuracy, lengths.rows(trained), lengths.paper_rows()
@@ -86,8 +82,6 @@ chapter.figure(
     "ones. Left: this profile, seeds small. Right: Table 8 of the paper.",
     runs=[run for length in trained for run in length.runs],
 )
-
-# %% tags=["remove-input"]
 chapter.number("accuracy", found.get("accuracy"), "points", says="lower")
 thinking = found.get("thinking_tokens")
 chapter.number("thinking", thinking, "+tokens", says="higher")
@@ -96,22 +90,21 @@ for name, gap in lengths.paper_differences().items():
     chapter.number(f"paper_{name}", gap, "points", says="cannot tell")
 
 # %% [markdown]
-# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy` and thinking by {glue:text}`lengths_thinking`.
-# That is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on AIME24,
-# {glue:text}`lengths_MATH500` on MATH500 and {glue:text}`lengths_GPQA` on GPQA Diamond. The paper's fall in accuracy, without
-# pairing, is {glue:text}`lengths_paper_AIME24` on AIME24, {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA Diamond:
-# each of the intervals holds zero, so what stands out in its table is the number of tokens.
+# Paired by question and by seed, the cut changes accuracy by {glue:text}`lengths_accuracy` and thinking by {glue:text}`lengths_thinking`. That
+# is {glue:text}`lengths_folds` times as long; in the paper it is {glue:text}`lengths_AIME24` times on AIME24, {glue:text}`lengths_MATH500` on MATH500
+# and {glue:text}`lengths_GPQA` on GPQA Diamond. The paper's fall in accuracy, without pairing, is {glue:text}`lengths_paper_AIME24` on AIME24,
+# {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA Diamond: each of the intervals holds zero, so what stands
+# out in its table is the number of tokens.
 #
-# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over
-# seeds.
+# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over seeds.
 #
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still show
-# the end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure follows
-# every generation: which share is still thinking after so many tokens?
+# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still show the
+# end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure follows every
+# generation: which share is still thinking after so many tokens?
 
-# %%
+# %% tags=["hide-input"]
 drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
 chapter.figure(
     chapter.ask(drawn, lengths.survival(first[::-1])),
@@ -127,21 +120,18 @@ chapter.figure(
 # the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest and the highest
 # seed. And what becomes of the generations that think for longer than any example that the shorter training saw?
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(one.course(cut) for one in trained)
 chapter.table(one.outcomes(cut) for one in trained)
-
-# %% tags=["remove-input"]
 for place in ("before_cut", "before_whole", "behind_cut", "behind_whole"):
     chapter.number(place, found.get(place), "%")
 behind = found.get("behind_cut"), found.get("behind_whole")
 chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 
 # %% [markdown]
-# From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after
-# training on cut examples, {glue:text}`lengths_before_whole` after training on whole ones. From {glue:text}`lengths_cut` to
-# {glue:text}`lengths_double` it is {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_whole`: they part where the examples were
-# cut{glue:text}`lengths_part`.
+# From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after training on cut
+# examples, {glue:text}`lengths_before_whole` after training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
+# {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_whole`: they part where the examples were cut{glue:text}`lengths_part`.
 #
 # ## What agrees, what does not, and why
 #
@@ -153,9 +143,9 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has {glue:text}`lengths_AIME24`.
-#   We think that is because thinking has a visible reason to end here, a try that hits, which the short examples
-#   teach as well as the long ones.
+# - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has {glue:text}`lengths_AIME24`. We
+#   think that is because thinking has a visible reason to end here, a try that hits, which the short examples teach
+#   as well as the long ones.
 # :::
 #
 # For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length that
@@ -164,12 +154,12 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 #
 # :::{admonition} Exercise
 # :class: exercise
-# Some generations never stop: they are still thinking at the limit, more of them after training on cut examples.
-# Are they all that makes the average longer? Predict the two means without them, then look.
+# Some generations never stop: they are still thinking at the limit, more of them after training on cut examples. Are
+# they all that makes the average longer? Predict the two means without them, then look.
 # :::
 #
 # :::{admonition} Answer
 # :class: dropdown
-# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_whole` thinking
-# tokens. Stopping is learned less sharply everywhere behind the cut, not only by the few that never stop.
+# No. Among generations that ended by themselves the means are {glue:text}`lengths_ended_cut` and {glue:text}`lengths_ended_whole` thinking tokens.
+# Stopping is learned less sharply everywhere behind the cut, not only by the few that never stop.
 # :::

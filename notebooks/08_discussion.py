@@ -41,13 +41,11 @@ samples = discussion.many_samples(pipeline)
 # ## Loops
 #
 # A *step* is a line of a trace (a paragraph in a trace of a large model). It is *repeated* when the same trace has
-# written the very same step before. Two questions: how much of a trace is repetition, and does a Wait bring any
-# step that was not there yet?
+# written the very same step before. Two questions: how much of a trace is repetition, and does a Wait bring any step
+# that was not there yet?
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(chapter.ask(discussion.loop_rows, pipeline) or [])
-
-# %%
 chapter.figure(
     chapter.ask(repetition_panels, traces, waits),
     "repetition",
@@ -56,8 +54,6 @@ chapter.figure(
     "of Waits that bring a new one, under the most Waits. 95% intervals.",
     runs=[run] if run else [],
 )
-
-# %% tags=["remove-input"]
 last = chapter.ask(results.last_step, pipeline)
 chapter.number("last", last, "points", says="lower")
 ends = chapter.ask(discussion.loop_ends, pipeline) or {}
@@ -67,9 +63,9 @@ chapter.says("grow", bool(ends) and ends["none"].high < ends["most"].low)
 chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 
 # %% [markdown]
-# Repetition grows{glue:text}`discussion_grow`: without a Wait {glue:text}`discussion_none` of the steps repeat an earlier one, under
-# the most Waits {glue:text}`discussion_most`. And later Waits bring less{glue:text}`discussion_fade`: the first brings a new step in
-# {glue:text}`discussion_first` of the traces, the last in {glue:text}`discussion_latest`.
+# Repetition grows{glue:text}`discussion_grow`: without a Wait {glue:text}`discussion_none` of the steps repeat an earlier one, under the most
+# Waits {glue:text}`discussion_most`. And later Waits bring less{glue:text}`discussion_fade`: the first brings a new step in {glue:text}`discussion_first`
+# of the traces, the last in {glue:text}`discussion_latest`.
 #
 # Not every repetition is a loop. Our teacher answers a "Wait" by checking its last line, and copies it when it was
 # right; the model has learned that. A check of a right line costs a line and breaks nothing. What the right panel
@@ -79,14 +75,12 @@ chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 #
 # ## The window
 #
-# A Wait can only be obeyed while there is room. Thinking ends in one of three ways: the model *ended* it; the
-# decoder *cut* it at its budget; or the *context* was nearly full.
+# A Wait can only be obeyed while there is room. Thinking ends in one of three ways: the model *ended* it; the decoder
+# *cut* it at its budget; or the *context* was nearly full.
 
-# %%
+# %% tags=["hide-input"]
 window = discussion.window_rows(pipeline)
 chapter.table(window)
-
-# %% tags=["remove-input"]
 chapter.number("limit", profile.evaluation.max_thinking)
 none, fewer, most = window[0], window[-2:][0], window[-1]
 chapter.numbers("%", cut_none=none["cut (%)"], cut_most=most["cut (%)"])
@@ -100,12 +94,12 @@ chapter.numbers(paper_256=steps[-2][1], paper_512=steps[-1][1])
 # %% [markdown]
 # The profile lets a trace think for at most {glue:text}`discussion_limit` tokens, so that an answer always fits: what would
 # overflow the window is *cut* before it. Without a Wait that happens to {glue:text}`discussion_cut_none` of the traces, under the
-# most Waits to {glue:text}`discussion_cut_most`, and {glue:text}`discussion_right_cut` of those are right, against {glue:text}`discussion_right_ended` of the
-# others. In the paper the same thing happens at 512 steps: 12 of 30 questions exceed the context, and accuracy
-# falls from {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
+# most Waits to {glue:text}`discussion_cut_most`, and {glue:text}`discussion_right_cut` of those are right, against {glue:text}`discussion_right_ended` of the others. In
+# the paper the same thing happens at 512 steps: 12 of 30 questions exceed the context, and accuracy falls from
+# {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
 #
-# **What to keep.** From half as many Waits to the most, *right when ended* hardly moves{glue:text}`discussion_room`: nearly
-# all of the fall is thinking that had not ended. Whether more room would have saved it, these runs do not say.
+# **What to keep.** From half as many Waits to the most, *right when ended* hardly moves{glue:text}`discussion_room`: nearly all
+# of the fall is thinking that had not ended. Whether more room would have saved it, these runs do not say.
 #
 # ## Long because wrong, or wrong because long?
 #
@@ -127,8 +121,8 @@ chapter.number("two", two, "points", says="higher")
 chapter.number("eight", eight, "points", says="cannot tell")
 
 # %% [markdown]
-# {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong
-# ones {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`. Shorter is righter here too.
+# {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong ones
+# {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`. Shorter is righter here too.
 #
 # The comparison is within questions, so it is not that hard questions take long. In this world a trace ends when a
 # try hits: a long trace is one that has not found the answer yet. Length is then the sign of a failure and not its
@@ -173,8 +167,8 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 
 # %% [markdown]
 # Thirty of our questions, one sample each, drawn 10,000 times: the accuracy of the same model has a standard
-# deviation of {glue:text}`discussion_spread` points, and 95% of the draws lie between {glue:text}`discussion_low` and
-# {glue:text}`discussion_high`. All questions and samples together give {glue:text}`discussion_mean`.
+# deviation of {glue:text}`discussion_spread` points, and 95% of the draws lie between {glue:text}`discussion_low` and {glue:text}`discussion_high`. All
+# questions and samples together give {glue:text}`discussion_mean`.
 #
 # :::{admonition} Exercise
 # :class: exercise
@@ -213,7 +207,6 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # - **The window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, and hardly one of them is right.
 # :::
 #
-# Two things stand between these counts and a 32B model. Ours is sampled at temperature 1, since greedy decoding
-# loops in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops can only be worse.
-# And ours was *taught* what to do after a "Wait"; one that never saw the word in training may treat it in its own
-# way.
+# Two things stand between these counts and a 32B model. Ours is sampled at temperature 1, since greedy decoding loops
+# in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops can only be worse. And ours
+# was *taught* what to do after a "Wait"; one that never saw the word in training may treat it in its own way.

@@ -3,9 +3,9 @@
 #
 # *An audit of Tables 1 to 8, Figures 1, 2, 4 and 6, and the released code. You need no other chapter.*
 #
-# A paper prints numbers; a reader wants to know which of them would come out again. This page recomputes what can
-# be recomputed without a GPU, from nothing but what the paper and its repository publish: intervals from the number
-# of questions, Table 3 from the appendix, sums, costs, and places where two tables disagree.
+# A paper prints numbers; a reader wants to know which of them would come out again. This page recomputes what can be
+# recomputed without a GPU, from nothing but what the paper and its repository publish: intervals from the number of
+# questions, Table 3 from the appendix, sums, costs, and places where two tables disagree.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -15,10 +15,10 @@
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Of {glue:text}`audit_all` numbers and statements {glue:text}`audit_agrees` come out as printed, {glue:text}`audit_differs` differ,
-# mostly where paper and code or two tables say different things, and {glue:text}`audit_open` are left open. Of its
-# {glue:text}`audit_claims` comparisons {glue:text}`audit_survives` survive their own sample sizes. Those of the abstract do not on
-# AIME24: the 27% is relative, and the seven points are two questions.
+# Of {glue:text}`audit_all` numbers and statements {glue:text}`audit_agrees` come out as printed, {glue:text}`audit_differs` differ, mostly
+# where paper and code or two tables say different things, and {glue:text}`audit_open` are left open. Of its {glue:text}`audit_claims`
+# comparisons {glue:text}`audit_survives` survive their own sample sizes. Those of the abstract do not on AIME24: the 27% is
+# relative, and the seven points are two questions.
 # :::
 #
 # Nothing here says that the paper is wrong about its subject. It says how much each number weighs.
@@ -52,10 +52,10 @@ chapter.numbers(claims=len(claims), accuracies=len(accuracies()), **outcomes)
 # %% [markdown]
 # ## How wide an accuracy is
 #
-# The number of questions alone fixes how far an accuracy may lie from what the model would score on more questions
-# of the same kind. Wilson's interval says how far, and needs no generations.
+# The number of questions alone fixes how far an accuracy may lie from what the model would score on more questions of
+# the same kind. Wilson's interval says how far, and needs no generations.
 
-# %%
+# %% tags=["hide-input"]
 aime = sorted(accuracies("Table 1", "AIME24"), key=lambda row: -row.percent)
 bars = [{"name": row.row, **row.interval.row("accuracy")} for row in aime]
 chapter.figure(
@@ -64,8 +64,6 @@ chapter.figure(
     "AIME24 accuracies of Table 1 with 95% intervals.",
     caption="Table 1, AIME24: accuracies as printed, intervals from n = 30.",
 )
-
-# %% tags=["remove-input"]
 chapter.numbers(headline=accuracy_of("Table 1", "s1-32B", "AIME24").interval)
 chapter.number("detectable", 100 * detectable_difference(30, 0.5), digits=0)
 steps, chance = checkpoints(project_root() / "results" / "generations")
@@ -78,8 +76,8 @@ chapter.numbers(needed_best=best)
 
 # %% [markdown]
 # The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
-# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of
-# Tables 1 to 5:
+# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of Tables 1
+# to 5:
 
 # %% tags=["hide-output"]
 chapter.table(comparisons.accuracy_rows(accuracies()))
@@ -96,35 +94,33 @@ chapter.table(comparisons.accuracy_rows(accuracies()))
 #
 # ## The abstract's two numbers
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(rows(audit.headline()))
 
 # %% [markdown]
 # Seven points on AIME24 are two questions. To see a gain of that size four times in five takes {glue:text}`audit_needed`
-# questions if the two runs answer independently, and {glue:text}`audit_needed_best` in the best of cases, in which no question
-# is ever lost. More seeds on the same thirty questions remove the noise of sampling; they do not make the thirty
-# more.
+# questions if the two runs answer independently, and {glue:text}`audit_needed_best` in the best of cases, in which no question is
+# ever lost. More seeds on the same thirty questions remove the noise of sampling; they do not make the thirty more.
 #
 # ## Which comparisons survive
 #
 # The paper prints accuracies, not which questions were answered, so its paired tests cannot be redone. Two bounds
 # can. The cautious one takes the two runs as independent (Newcombe's interval). The generous one takes the most
 # favourable pairing that the two accuracies allow: every question that the weaker run gets right, the stronger gets
-# right too (McNemar's exact test). A comparison *survives* if the cautious bound, or the paper's own paired
-# interval, excludes zero; it *cannot survive* if not even the generous one reaches p < 0.05; between the two, only
-# answers per question can tell. A claim of *no* difference survives when its interval rules out five points. Of
-# {glue:text}`audit_claims` comparisons, {glue:text}`audit_survives` survive, {glue:text}`audit_undecided` are undecided, and
-# {glue:text}`audit_cannot` cannot survive:
+# right too (McNemar's exact test). A comparison *survives* if the cautious bound, or the paper's own paired interval,
+# excludes zero; it *cannot survive* if not even the generous one reaches p < 0.05; between the two, only answers per
+# question can tell. A claim of *no* difference survives when its interval rules out five points. Of {glue:text}`audit_claims`
+# comparisons, {glue:text}`audit_survives` survive, {glue:text}`audit_undecided` are undecided, and {glue:text}`audit_cannot` cannot survive:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(comparisons.comparison_rows(claims))
 
 # %% [markdown]
 # ## Table 2's own intervals
 #
-# Table 2 is the one place where the paper prints intervals: a paired bootstrap with 10,000 resamples. The width of
-# a paired interval tells how many questions the two runs answered differently, which cannot be fewer than the
-# questions that lie between their accuracies.
+# Table 2 is the one place where the paper prints intervals: a paired bootstrap with 10,000 resamples. The width of a
+# paired interval tells how many questions the two runs answered differently, which cannot be fewer than the questions
+# that lie between their accuracies.
 
 # %% tags=["hide-output"]
 chapter.table(rows(audit.table2()))
@@ -143,27 +139,26 @@ chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 
 # %% [markdown]
 # On AIME24, s1K and 1K-random lie {glue:text}`audit_apart_random` questions apart. That many, all in favour of one side, have an
-# exact p of {glue:text}`audit_p_random`; the printed interval excludes zero all the same, since the percentile bootstrap is
-# too narrow at thirty questions. For 1K-diverse, {glue:text}`audit_apart_diverse` questions apart (p = {glue:text}`audit_p_diverse`), both
-# agree.
+# exact p of {glue:text}`audit_p_random`; the printed interval excludes zero all the same, since the percentile bootstrap is too
+# narrow at thirty questions. For 1K-diverse, {glue:text}`audit_apart_diverse` questions apart (p = {glue:text}`audit_p_diverse`), both agree.
 #
 # ## Table 3 from the appendix
 #
-# Control (Eq. 1), Scaling (Eq. 2) and Performance (Eq. 3) are functions of points that the paper prints in Tables
-# 12 to 14 and draws in Figures 1 and 6. As printed, Eq. 2 divides by thinking tokens. What the table holds comes
-# out when it divides by *doublings* of thinking tokens.
+# Control (Eq. 1), Scaling (Eq. 2) and Performance (Eq. 3) are functions of points that the paper prints in Tables 12
+# to 14 and draws in Figures 1 and 6. As printed, Eq. 2 divides by thinking tokens. What the table holds comes out
+# when it divides by *doublings* of thinking tokens.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(rows(audit.table3()))
 
 # %% [markdown]
-# {glue:text}`audit_slopes_agree` of {glue:text}`audit_slopes` Scaling values come out to the printed digit per doubling; per token they
-# are of another order altogether. Rejection sampling does not come out: its points give another slope, and those
-# that give the printed slope have another Performance.
+# {glue:text}`audit_slopes_agree` of {glue:text}`audit_slopes` Scaling values come out to the printed digit per doubling; per token they are
+# of another order altogether. Rejection sampling does not come out: its points give another slope, and those that
+# give the printed slope have another Performance.
 #
 # ## Figures, sums and cost; one model, one method, several texts
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(rows(audit.figure2() + audit.figure4()))
 chapter.table(rows(audit.totals() + audit.table8() + audit.cost()))
 chapter.table(rows(audit.same_model() + audit.reproductions()))
@@ -171,8 +166,8 @@ chapter.table(rows(audit.selection() + audit.code()))
 
 # %% [markdown]
 # The three extrapolation points of Figure 4 are three of nine. Read in order from zero to eight Waits, the released
-# logs rise and fall within less than one standard deviation of a single run. The axis of Figure 2 counts the
-# examples that a model was trained on; the 1,000 were chosen from 59,029 that a teacher had answered.
+# logs rise and fall within less than one standard deviation of a single run. The axis of Figure 2 counts the examples
+# that a model was trained on; the 1,000 were chosen from 59,029 that a teacher had answered.
 #
 # **What to keep.** What the paper computes from its own numbers is right, but for one row. What differs is told in
 # two places that were not compared.
@@ -182,13 +177,11 @@ chapter.table(rows(audit.selection() + audit.code()))
 # A grader is part of a number. Four released logs of other projects, with a verdict stored for each response, were
 # graded again offline. A response that was cut off while thinking is *truncated*, neither right nor wrong.
 
-# %%
+# %% tags=["hide-input"]
 logs = known_logs()["files"]
 different = [row for log in logs for row in log["disagreements"]]
 names = {"question": "id", "stored": "stored", "here": "ours", "why": "why"}
 chapter.table({name: row[k] for name, k in names.items()} for row in different)
-
-# %% tags=["remove-input"]
 math500 = next(log for log in logs if log["n"] == 500)
 moved = len(math500["disagreements"]) / math500["n"]
 right = sum(row["right"] == "ours" for row in different)
@@ -200,23 +193,23 @@ needed = next(k for k in range(30) if mcnemar_p_value(k, 0) < 0.05)
 chapter.numbers(must=needed)
 
 # %% [markdown]
-# {glue:text}`audit_disagreements` of {glue:text}`audit_regraded` verdicts differ, these, and in {glue:text}`audit_ours` of them the stored one
-# is wrong: matrices, thousands separators, sets. On MATH500 that moves the accuracy by {glue:text}`audit_moved` points,
-# as much as several of the paper's differences.
+# {glue:text}`audit_disagreements` of {glue:text}`audit_regraded` verdicts differ, these, and in {glue:text}`audit_ours` of them the stored one is
+# wrong: matrices, thousands separators, sets. On MATH500 that moves the accuracy by {glue:text}`audit_moved` points, as much
+# as several of the paper's differences.
 #
 # :::{admonition} What to keep
 # :class: agrees
-# Fine-tuning on a thousand examples lifts MATH500 beyond doubt. s1K is better than 1,000 merely diverse examples,
-# and no worse than 59K on MATH500 by more than five points. That "Wait" raises accuracy, that it beats other
-# strings, and that it scales beyond one run, thirty questions cannot show; the [introduction](00_introduction) asks
-# again, of a small model, with seeds and intervals.
+# Fine-tuning on a thousand examples lifts MATH500 beyond doubt. s1K is better than 1,000 merely diverse examples, and
+# no worse than 59K on MATH500 by more than five points. That "Wait" raises accuracy, that it beats other strings, and
+# that it scales beyond one run, thirty questions cannot show; the [introduction](00_introduction) asks again, of a
+# small model, with seeds and intervals.
 # :::
 #
 # :::{admonition} Exercise
 # :class: exercise
-# s1 without forcing answers 15 of AIME24's 30 questions. Grant that forcing loses none of them. How many more must
-# it answer before the most favourable test reaches p < 0.05? `mcnemar_p_value` of `s1lab.evaluation.statistics`
-# checks your guess.
+# s1 without forcing answers 15 of AIME24's 30 questions. Grant that forcing loses none of them. How many more must it
+# answer before the most favourable test reaches p < 0.05? `mcnemar_p_value` of `s1lab.evaluation.statistics` checks
+# your guess.
 # :::
 #
 # :::{admonition} Answer

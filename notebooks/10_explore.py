@@ -1,14 +1,13 @@
 # %% [markdown]
 # # Explore the data
 #
-# *What people asked of s1K when it came out, asked again with SQL. You need [data
-# curation](01_data_curation), and a little SQL to go on.*
+# *What people asked of s1K when it came out, asked again with SQL. You need [data curation](01_data_curation), and a
+# little SQL to go on.*
 #
-# A data set of a thousand rows is small enough to read and large enough to be surprised by. When s1K
-# appeared, readers wanted to know where its questions come from, which subjects they cover, how long
-# the traces are, how many are even correct, and why there are crossword clues among them. This page
-# asks such questions of the pocket pool and of the selection from it, and puts next to them what is
-# known of the published s1K.
+# A data set of a thousand rows is small enough to read and large enough to be surprised by. When s1K appeared,
+# readers wanted to know where its questions come from, which subjects they cover, how long the traces are, how many
+# are even correct, and why there are crossword clues among them. This page asks such questions of the pocket pool and
+# of the selection from it, and puts next to them what is known of the published s1K.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -36,8 +35,8 @@ def ask(query):
 # %% [markdown]
 # ## From records to tables
 #
-# One row per question: its key, text, source and domain, the trace, and what the graders said.
-# `s1lab.data.export` writes any pool or selection to SQLite, Parquet or CSV.
+# One row per question: its key, text, source and domain, the trace, and what the graders said. `s1lab.data.export`
+# writes any pool or selection to SQLite, Parquet or CSV.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -67,9 +66,9 @@ GROUP BY source ORDER BY pool DESC, source
 )
 
 # %% [markdown]
-# In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool: every
-# AIME question with a correct trace was taken before anything was drawn. The sources below are
-# recorded for the questions that the released s1K shares with the authors' selection notebook.
+# In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool: every AIME question
+# with a correct trace was taken before anything was drawn. The sources below are recorded for the questions that the
+# released s1K shares with the authors' selection notebook.
 
 # %%
 sizes = {name: n for name, (n, _) in paper["table7"]["rows"].items()}
@@ -101,8 +100,8 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources
-# and subjects first.
+# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources and subjects
+# first.
 #
 # ## Longer thoughts, harder questions?
 #
@@ -110,9 +109,8 @@ chapter.table(
 #
 # :::{admonition} Predict before you look
 # :class: exercise
-# If length is a sign of difficulty, what should the share of questions that a model solves do from the
-# quarter with the shortest traces to the quarter with the longest? And what if traces are long because
-# their teacher got lost?
+# If length is a sign of difficulty, what should the share of questions that a model solves do from the quarter with
+# the shortest traces to the quarter with the longest? And what if traces are long because their teacher got lost?
 # :::
 
 # %%
@@ -134,9 +132,9 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # %% [markdown]
 # :::{admonition} What it does
 # :class: dropdown
-# It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves
-# {glue:text}`explore_shortest` of the shortest and {glue:text}`explore_longest` of the longest. Here
-# length *is* a sign of difficulty, because the teacher tries until it believes that it has a hit.
+# It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves {glue:text}`explore_shortest` of the shortest and
+# {glue:text}`explore_longest` of the longest. Here length *is* a sign of difficulty, because the teacher tries until it believes
+# that it has a hit.
 # :::
 #
 # ## Are the traces right?
@@ -164,17 +162,16 @@ chapter.number("crosswords", audit["published"]["crosswords"])
 chapter.number("drawn", audit["notebook"]["crosswords"])
 
 # %% [markdown]
-# The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of
-# s1K right{glue:text}`explore_first_half`, and {glue:text}`explore_second` of
-# {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what
-# taught s1 to think ends in a wrong answer.
+# The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of s1K right{glue:text}`explore_first_half`, and
+# {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what taught s1 to think ends in a
+# wrong answer.
 #
 # ## The odd ones
 #
-# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are
-# one of the 16 sources, and a uniform draw over subjects keeps a few: {glue:text}`explore_crosswords`
-# in the published s1K, {glue:text}`explore_drawn` in the run of the selection notebook. In the pocket
-# pool, the odd ones are those with debris and those whose teacher did not answer.
+# s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are one of the 16
+# sources, and a uniform draw over subjects keeps a few: {glue:text}`explore_crosswords` in the published s1K, {glue:text}`explore_drawn` in
+# the run of the selection notebook. In the pocket pool, the odd ones are those with debris and those whose teacher
+# did not answer.
 
 # %%
 chapter.table(

@@ -1,14 +1,13 @@
 # %% [markdown]
 # # Your own model
 #
-# *Budget forcing on a model that you have: with transformers, vLLM, or any server that completes
-# text. You need [budget forcing](03_budget_forcing) and a little Python.*
+# *Budget forcing on a model that you have: with transformers, vLLM, or any server that completes text. You need
+# [budget forcing](03_budget_forcing) and a little Python.*
 #
-# Budget forcing needs three things of a model: a prompt that ends where thinking begins, a way to
-# see that it wants to stop thinking, and an engine that goes on from tokens that the model did not
-# choose. The first two are a *template*, the third a *backend*. What runs on this page runs for
-# real, on the pocket model that ships with the package; what needs a download or a GPU is shown as
-# a command.
+# Budget forcing needs three things of a model: a prompt that ends where thinking begins, a way to see that it wants
+# to stop thinking, and an engine that goes on from tokens that the model did not choose. The first two are a
+# *template*, the third a *backend*. What runs on this page runs for real, on the pocket model that ships with the
+# package; what needs a download or a GPU is shown as a command.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -19,7 +18,6 @@ from functools import partial
 from statistics import mean
 
 from IPython.display import HTML
-from s1core import templates
 from s1core.checkpoints import locate
 from s1core.grading import grade
 from s1lab import pocket
@@ -32,8 +30,8 @@ chapter = open_chapter("own", PROFILE, SEED)
 # %% [markdown]
 # ## Five lines
 #
-# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned
-# pocket model; put your own in its place.
+# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned pocket model; put your
+# own in its place.
 
 # %%
 from s1core.backends.hf import HFBackend
@@ -46,9 +44,8 @@ made = list(answer(Budget(400, num_ignore=1, max_answer=24), temperature=1.0))
 print(problems[0].question, "->", made[0].answer)
 
 # %% [markdown]
-# Every token of a generation is marked as sampled or forced, so nothing has to be counted twice or
-# guessed from text. Here is the shortest of them that was told to wait; what the decoder wrote is
-# boxed:
+# Every token of a generation is marked as sampled or forced, so nothing has to be counted twice or guessed from text.
+# Here is the shortest of them that was told to wait; what the decoder wrote is boxed:
 
 # %%
 pairs = [pair for pair in zip(problems, made) if pair[1].waits_used]
@@ -57,13 +54,13 @@ verdict = grade(problem, done, "countdown")
 HTML(trace_html(done, backend.tokenizer, problem, verdict, separator="\n"))
 
 # %% [markdown]
-# `num_ignore` is how often the end of thinking is replaced (`ignore_str`, by default "Wait");
-# `max_thinking` is where the decoder ends it. The same questions under four budgets:
+# `num_ignore` is how often the end of thinking is replaced (`ignore_str`, by default "Wait"); `max_thinking` is where
+# the decoder ends it. The same questions under four budgets:
 #
 # :::{admonition} Predict before you look
 # :class: exercise
-# Which of the four budgets leaves no trace uncut, and under which does the decoder write the most
-# tokens in the model's place?
+# Which of the four budgets leaves no trace uncut, and under which does the decoder write the most tokens in the
+# model's place?
 # :::
 
 # %%
@@ -75,13 +72,11 @@ budgets = {
 }
 found = {n: list(answer(b, temperature=1.0)) for n, b in budgets.items()}
 
-# %%
+# %% tags=["hide-input"]
 right = {
     name: sum(grade(*p, "countdown").correct for p in zip(problems, made))
     for name, made in found.items()
 }
-
-# %%
 chapter.table(
     {"budget": name, "n": len(made), "correct (%)": wilson(right[name], 24)}
     | {"thinking (tokens)": mean(g.thinking_tokens for g in made)}
@@ -93,31 +88,21 @@ chapter.table(
 # %% [markdown]
 # :::{admonition} What to look for
 # :class: dropdown
-# Under a budget of nothing every trace is cut before it begins. What the decoder writes are the
-# Waits and the delimiters of cut traces; the last two columns count both.
+# Under a budget of nothing every trace is cut before it begins. What the decoder writes are the Waits and the
+# delimiters of cut traces; the last two columns count both.
 # :::
 #
-# Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether
-# everything is connected.
+# Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether everything is connected.
 #
-# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a
-# generation is the model's own.
+# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a generation is the
+# model's own.
 #
 # ## Which template?
 #
-# A template says how the question is asked and which tokens open and close the thinking. These
-# ship:
-
-# %%
-chapter.table(
-    {"template": name, "opens with": t.think_start, "closes with": t.think_end}
-    for name, t in templates.TEMPLATES.items()
-)
-
-# %% [markdown]
-# A model with `<think>` tags (DeepSeek-R1 and its distillations, Qwen3, and most that came after)
-# takes `deepseek-r1` or `qwen3`. It does not have to know "Wait" from training; whether the word
-# helps it is what you are about to measure.
+# A template says how the question is asked and which tokens open and close the thinking; {doc}`../engines` lists
+# those that ship. A model with `<think>` tags (DeepSeek-R1 and its distillations, Qwen3, and most that came after)
+# takes `deepseek-r1` or `qwen3`. It does not have to know "Wait" from training; whether the word helps it is what you
+# are about to measure.
 #
 # ```bash
 # s1core generate --model Qwen/Qwen3-0.6B --template qwen3 --benchmark AIME24 \
@@ -127,24 +112,19 @@ chapter.table(
 #
 # ## Which engine?
 #
-# | engine | when | forcing |
-# |---|---|---|
-# | transformers | a laptop, one GPU, a look inside | in one pass, inside its own decoding loop |
-# | vLLM | many questions on GPUs | stepped in its own loop by a logits processor |
-# | a completions server | the model runs elsewhere: vLLM, llama.cpp, SGLang | by requests that go on from a prefix |
-#
-# All of them step the same state machine, and {doc}`../engines` says what was measured of each,
-# with the commands for vLLM, for servers and for GGUF files. Any server will do that *completes*,
-# since what was forced is part of the prefix. A chat endpoint will not: it cannot be told how the
-# model's own turn begins.
+# Use transformers on a laptop or for a look inside, vLLM for many questions on GPUs, and a completions server (vLLM,
+# llama.cpp, SGLang) where the model runs elsewhere. All of them step the same state machine, and {doc}`../engines`
+# says what was measured of each, with the commands. Any server will do that *completes*, since what was forced is
+# part of the prefix. A chat endpoint will not: it cannot be told how the model's own turn begins.
 #
 # ## Your own questions
 #
-# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without
-# an answer they cannot be graded.
+# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without an answer they
+# cannot be graded.
 #
 # ```bash
-# s1core generate --model my-model --input questions.jsonl --budget 2048 --waits 1 --output out.jsonl
+# s1core generate --model my-model --input questions.jsonl \
+#                 --budget 2048 --waits 1 --output out.jsonl
 # ```
 #
 # **What to keep.**

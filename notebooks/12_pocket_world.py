@@ -1,18 +1,15 @@
 # %% [markdown]
 # # The pocket world
 #
-# *What the laptop profile is made of, and what did not work on the way. You need nothing but this
-# page.*
+# *What the laptop profile is made of, and what did not work on the way. You need nothing but this page.*
 #
-# A 32B model cannot be trained on a laptop. But the paper's argument does not mention size: select
-# examples, fine-tune on them, force budgets, measure. So the laptop profile runs that argument, with
-# the package's own code and none of it special-cased, in a world small enough to finish in minutes:
-# one task, one teacher, three small models. They are Qwen2 models with a chat template and the
-# delimiters of s1, loaded by the same function as Qwen2.5-32B.
+# A 32B model cannot be trained on a laptop. But the paper's argument does not mention size: select examples,
+# fine-tune on them, force budgets, measure. So the laptop profile runs that argument, with the package's own code and
+# none of it special-cased, in a world small enough to finish in minutes: one task, one teacher, three small models.
+# They are Qwen2 models with a chat template and the delimiters of s1, loaded by the same function as Qwen2.5-32B.
 #
-# What such a world can show is whether a *mechanism* does what is said of it, with hundreds of
-# questions and narrow intervals. What it cannot show is how large an effect is on competition
-# mathematics.
+# What such a world can show is whether a *mechanism* does what is said of it, with hundreds of questions and narrow
+# intervals. What it cannot show is how large an effect is on competition mathematics.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -37,8 +34,8 @@ chapter = open_chapter("pocket", PROFILE, SEED)
 # %% [markdown]
 # ## The task
 #
-# *Countdown* {cite}`gandhi2024stream`: use each number once, with `+ - * /`, to make a target. An
-# answer is checked exactly, by arithmetic on fractions; there is no judge to argue with.
+# *Countdown* {cite}`gandhi2024stream`: use each number once, with `+ - * /`, to make a target. An answer is checked
+# exactly, by arithmetic on fractions; there is no judge to argue with.
 
 # %%
 puzzle = world.evaluation_puzzles()[0]
@@ -56,18 +53,16 @@ chapter.numbers(cap=world.CAP, held_out=world.EVAL_SIZE)
 chapter.number("leaked", pool.SHARES["leaked"], "%", 0)
 
 # %% [markdown]
-# There are {glue:text}`pocket_pairs` solvable puzzles with two numbers and {glue:text}`pocket_triples`
-# with three, between {glue:text}`pocket_smallest` and {glue:text}`pocket_largest` each, with results
-# up to {glue:text}`pocket_cap`. {glue:text}`pocket_held_out` of the three-number puzzles are held out:
-# no model and no pool ever sees them, in any order of the numbers (a test asserts it), but for the
-# {glue:text}`pocket_leaked` of the pool that leak on purpose, so that decontamination has something to
-# find.
+# There are {glue:text}`pocket_pairs` solvable puzzles with two numbers and {glue:text}`pocket_triples` with three, between
+# {glue:text}`pocket_smallest` and {glue:text}`pocket_largest` each, with results up to {glue:text}`pocket_cap`. {glue:text}`pocket_held_out` of the
+# three-number puzzles are held out: no model and no pool ever sees them, in any order of the numbers (a test asserts
+# it), but for the {glue:text}`pocket_leaked` of the pool that leak on purpose, so that decontamination has something to find.
 #
 # ## The teacher
 #
-# The paper's traces come from Gemini. Here a program tries chains in random order, judges each, and
-# stops at the first that it believes. It slips like any teacher, and repairs most slips after a
-# "Wait", which is where a model can learn what the word is for. One of its shorter traces with a slip:
+# The paper's traces come from Gemini. Here a program tries chains in random order, judges each, and stops at the
+# first that it believes. It slips like any teacher, and repairs most slips after a "Wait", which is where a model can
+# learn what the word is for. One of its shorter traces with a slip:
 
 # %%
 rng = np.random.default_rng(SEED)
@@ -86,43 +81,40 @@ chapter.numbers("%", repair=habits.repair, double_check=habits.double_check)
 chapter.number("sample", len(sample))
 
 # %% [markdown]
-# It calls a wrong try right with probability {glue:text}`pocket_slip`, notices
-# {glue:text}`pocket_repair` of those slips, and checks {glue:text}`pocket_double_check` of its right
-# tries a second time. Of {glue:text}`pocket_sample` traces {glue:text}`pocket_waits` contain a Wait
-# and {glue:text}`pocket_right` are right.
+# It calls a wrong try right with probability {glue:text}`pocket_slip`, notices {glue:text}`pocket_repair` of those slips, and checks
+# {glue:text}`pocket_double_check` of its right tries a second time. Of {glue:text}`pocket_sample` traces {glue:text}`pocket_waits` contain a Wait and
+# {glue:text}`pocket_right` are right.
 #
 # :::{admonition} Predict before you go on
 # :class: exercise
-# A try costs thirteen tokens. What happens to the share of right answers when the thinking is cut
-# after 64 tokens, and why can it not be close to zero?
+# A try costs thirteen tokens. What happens to the share of right answers when the thinking is cut after 64 tokens,
+# and why can it not be close to zero?
 # :::
 #
 # :::{admonition} An answer
 # :class: dropdown
-# Five tries fit. The model has seen answers to puzzles in its pretraining, so it can guess, and some
-# puzzles are hit early. The [introduction](00_introduction) has the measured point, and the [model in
-# the page](03_budget_forcing) lets you set the cap yourself.
+# Five tries fit. The model has seen answers to puzzles in its pretraining, so it can guess, and some puzzles are hit
+# early. The [introduction](00_introduction) has the measured point, and the [model in the page](03_budget_forcing)
+# lets you set the cap yourself.
 # :::
 #
-# **What to keep.** Tokens are tries here. Whatever a longer budget buys is more tries, or a second
-# look at one.
+# **What to keep.** Tokens are tries here. Whatever a longer budget buys is more tries, or a second look at one.
 #
 # ## The models
 #
-# Two base models are the graders of the difficulty stage, and the larger of them is what is
-# fine-tuned. Their pretraining shows them arithmetic, searches and chat, but never a think delimiter
-# and never a "Wait": those come with the thousand examples.
+# Two base models are the graders of the difficulty stage, and the larger of them is what is fine-tuned. Their
+# pretraining shows them arithmetic, searches and chat, but never a think delimiter and never a "Wait": those come
+# with the thousand examples.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(pocket.described())
 
 # %% [markdown]
-# The skills were measured on the held-out puzzles when the models were made: *arithmetic* is steps
-# that the model writes and that are right, *numbers* lines that use each number once, *verdict* right
-# judgements of given lines, and *direct* puzzles answered at once, without thinking. `pocket-s1` is
-# `pocket-large` fine-tuned by this profile.
+# The skills were measured on the held-out puzzles when the models were made: *arithmetic* is steps that the model
+# writes and that are right, *numbers* lines that use each number once, *verdict* right judgements of given lines, and
+# *direct* puzzles answered at once, without thinking. `pocket-s1` is `pocket-large` fine-tuned by this profile.
 
-# %%
+# %% tags=["hide-input"]
 recipe = pretrain.RECIPES["large"]
 log = pd.read_json(Path(locate("pocket-large"), "log.jsonl"), lines=True)
 log["lr"] = [recipe.lr * pretrain.schedule(recipe, step) for step in log.step]
@@ -137,21 +129,21 @@ chapter.figure(
 # %% [markdown]
 # ## What was tried, and did not work
 #
-# A world that works looks as if it had to. It did not: each of the following was a plan first. The
-# numbers are notes from single runs.
+# A world that works looks as if it had to. It did not: each of the following was a plan first. The numbers are notes
+# from single runs.
 
 # %% tags=["remove-input"]
 tried = files("s1lab.pocket").joinpath("TRIED.md").read_text(encoding="utf-8")
 Markdown(tried.split("\n\n", 2)[2])
 
 # %% [markdown]
-# **What to keep.** "Wait" helps a model that has learned to look at a line twice. Where copying a line
-# was never learned, every Wait hurt.
+# **What to keep.** "Wait" helps a model that has learned to look at a line twice. Where copying a line was never
+# learned, every Wait hurt.
 #
 # ## What is kinder here than in the paper, and what is not
 #
-# - **The word was taught.** The teacher writes "Wait" before every repair. A large model knows the
-#   word from its pretraining; ours knows it from a thousand examples that use it well.
-# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries.
-#   Proofs are not like that.
+# - **The word was taught.** The teacher writes "Wait" before every repair. A large model knows the word from its
+#   pretraining; ours knows it from a thousand examples that use it well.
+# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries. Proofs are not
+#   like that.
 # - **Guessing does not pay.** There are no four options to choose from, and no common answers.

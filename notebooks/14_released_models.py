@@ -1,31 +1,29 @@
 # %% [markdown]
 # # What the released models did
 #
-# *s1.1 under caps and Waits, Qwen3 and R1 distillations with Waits, and eleven checkpoints of one run:
-# generations that others made and published, read and graded again. You need [budget
-# forcing](03_budget_forcing).*
+# *s1.1 under caps and Waits, Qwen3 and R1 distillations with Waits, and eleven checkpoints of one run: generations
+# that others made and published, read and graded again. You need [budget forcing](03_budget_forcing).*
 #
-# The paper's models are too large for this book to run. But other people ran them, under caps and with
-# forced Waits, and published what they said. This page counts it again: some 28,000 generations, each
-# graded by the rules of this package, thinking counted in tokens of the model's own tokenizer, with
-# the intervals that nobody has drawn.
+# The paper's models are too large for this book to run. But other people ran them, under caps and with forced Waits,
+# and published what they said. This page counts it again: some 28,000 generations, each graded by the rules of this
+# package, thinking counted in tokens of the model's own tokenizer, with the intervals that nobody has drawn.
 #
 # :::{admonition} The claim
 # :class: claim
-# More thinking at test time gives better answers, and "Wait" makes the model "double-check its answer,
-# often fixing incorrect reasoning steps" (abstract).
+# More thinking at test time gives better answers, and "Wait" makes the model "double-check its answer, often fixing
+# incorrect reasoning steps" (abstract).
 # :::
 #
 # :::{admonition} What comes out here
 # :class: differs
-# On questions of general knowledge s1.1-32B is no better with 8,000 thinking tokens than with 500, and
-# on questions about culture it is worse with more. One forced Wait mends about as many answers as it
-# breaks, and changes hardly any. In mathematics the authors' own logs, as others counted them, agree
-# with the paper up to 8,000 tokens; beyond, Waits only add tokens.
+# On questions of general knowledge s1.1-32B is no better with 8,000 thinking tokens than with 500, and on questions
+# about culture it is worse with more. One forced Wait mends about as many answers as it breaks, and changes hardly
+# any. In mathematics the authors' own logs, as others counted them, agree with the paper up to 8,000 tokens; beyond,
+# Waits only add tokens.
 # :::
 #
-# No text of these generations is kept here, since several of the sources state no licence, but one row
-# for each: right or wrong, tokens, cut or not, Waits. `s1lab generations` recomputes them.
+# No text of these generations is kept here, since several of the sources state no licence, but one row for each:
+# right or wrong, tokens, cut or not, Waits. `s1lab generations` recomputes them.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -52,17 +50,14 @@ chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 # %% [markdown]
 # ## More thinking, on questions that are not mathematics
 #
-# Yong and colleagues ran s1.1-32B, with the paper's own fork of the evaluation harness, on 400 English
-# questions of Global-MMLU and on 184 of FORK, which asks about culture, under five caps
-# {cite}`yong2025crosslingual`. The stored scores are unusable (0.0 throughout), so every answer is
-# read again; where the harness forced its cue, thinking was cut. Beside it stands
-# Qwen2.5-32B-Instruct, from which s1.1 was fine-tuned, which answers at once.
+# Yong and colleagues ran s1.1-32B, with the paper's own fork of the evaluation harness, on 400 English questions of
+# Global-MMLU and on 184 of FORK, which asks about culture, under five caps {cite}`yong2025crosslingual`. The stored
+# scores are unusable (0.0 throughout), so every answer is read again; where the harness forced its cue, thinking was
+# cut. Beside it stands Qwen2.5-32B-Instruct, from which s1.1 was fine-tuned, which answers at once.
 
-# %%
+# %% tags=["hide-input"]
 for name in tables.NAMES:
     chapter.table(tables.rows(tables.caps(name, folder)))
-
-# %%
 chapter.figure(
     method_panels(tables.cap_curves(folder)),
     "caps",
@@ -73,89 +68,80 @@ chapter.figure(
 )
 
 # %% [markdown]
-# Per doubling of thinking tokens accuracy changes by {glue:text}`released_global_mmlu-slope` on
-# Global-MMLU and by {glue:text}`released_fork-slope` on FORK: nothing in the one, and a loss in the
-# other. The same over questions, pair by pair:
+# Per doubling of thinking tokens accuracy changes by {glue:text}`released_global_mmlu-slope` on Global-MMLU and by {glue:text}`released_fork-slope` on FORK:
+# nothing in the one, and a loss in the other. The same over questions, pair by pair:
 
-# %%
+# %% tags=["hide-input"]
 for name in tables.NAMES:
     gaps = tables.cap_differences(name, folder)
     chapter.table(tables.rows(gaps, "difference", "points"))
 
 # %% [markdown]
-# Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens it
-# gains {glue:text}`released_fork-gain` over the model it came from on FORK, and on Global-MMLU it
-# loses nothing that one could see, {glue:text}`released_global_mmlu-gain`.
+# Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens it gains
+# {glue:text}`released_fork-gain` over the model it came from on FORK, and on Global-MMLU it loses nothing that one could see,
+# {glue:text}`released_global_mmlu-gain`.
 #
-# **What to keep.** Knowing is not thinking: where the answer is known or not, a longer thought only
-# adds occasions to talk oneself out of it.
+# **What to keep.** Knowing is not thinking: where the answer is known or not, a longer thought only adds occasions to
+# talk oneself out of it.
 #
 # :::{admonition} Predict before you go on
 # :class: exercise
-# One "Wait" after the answer was found, on grade-school problems: of a thousand answers, how many does
-# it mend, and how many does it break?
+# One "Wait" after the answer was found, on grade-school problems: of a thousand answers, how many does it mend, and
+# how many does it break?
 # :::
 #
 # ## One forced Wait
 #
-# The same authors gave MGSM (250 grade-school problems in eleven languages) to s1.1 at four sizes,
-# with exactly one Wait, translated, in the way of the official README. The Wait stands on a line of
-# its own after a single line break, where the model's own "Wait" opens a paragraph; so its place can
-# be found in {glue:text}`released_found` of {glue:text}`released_traces` traces. An answer counts as
-# readable where the last box, or the only number of the last paragraph, states one.
+# The same authors gave MGSM (250 grade-school problems in eleven languages) to s1.1 at four sizes, with exactly one
+# Wait, translated, in the way of the official README. The Wait stands on a line of its own after a single line break,
+# where the model's own "Wait" opens a paragraph; so its place can be found in {glue:text}`released_found` of {glue:text}`released_traces`
+# traces. An answer counts as readable where the last box, or the only number of the last paragraph, states one.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 
 # %% [markdown]
-# Of {glue:text}`released_readable` answers that can be read before and after the Wait,
-# {glue:text}`released_mended` turned from wrong to right and {glue:text}`released_broken` from right
-# to wrong. A Wait on problems that a model already solves {glue:text}`released_solved` of the time has
-# little to mend, and it mends nothing beyond what it breaks: the interval of the net gain holds zero
-# at every size{glue:text}`released_zero`.
+# A Wait on problems that a model already solves {glue:text}`released_solved` of the time has little to mend, and it mends
+# nothing beyond what it breaks: the interval of the net gain holds zero at every size{glue:text}`released_zero`.
 #
 # :::{admonition} How far off was your guess?
 # :class: dropdown
-# {glue:text}`released_mended` mended and {glue:text}`released_broken` broken, of
-# {glue:text}`released_readable`: the rest stayed what they were. The [explorer](00_introduction) shows
-# the same for ours, question by question.
+# {glue:text}`released_mended` mended and {glue:text}`released_broken` broken, of {glue:text}`released_readable`: the rest stayed what they were. The
+# [explorer](00_introduction) shows the same for ours, question by question.
 # :::
 #
 # ## Many Waits, on questions of fact
 #
-# A public repository holds 800 questions of SimpleQA as answered by Qwen3 and R1 distillations with
-# no, two and four forced Waits {cite}`ttsknowledge`. The files carry another model's verdict: right,
-# wrong, or not attempted. Differences are paired with no Wait on the same questions. One file, R1
-# Distill Llama 8B without Waits, holds 824 other questions and is not paired.
+# A public repository holds 800 questions of SimpleQA as answered by Qwen3 and R1 distillations with no, two and four
+# forced Waits {cite}`ttsknowledge`. The files carry another model's verdict: right, wrong, or not attempted.
+# Differences are paired with no Wait on the same questions. One file, R1 Distill Llama 8B without Waits, holds 824
+# other questions and is not paired.
 
-# %%
+# %% tags=["hide-input"]
 more = tables.more_waits(folder)
 chapter.table(
     tables.rows(more[more.columns.drop(list(more.filter(like="pair")))])
 )
-
-# %%
 chapter.table(
     tables.rows(tables.wait_gains(folder), "difference", "points"), digits=2
 )
 
 # %% [markdown]
-# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand
-# in the response? Hardly ever where the judge says wrong or not attempted (there the response names
-# the gold on its way to another answer). Of those judged right many say it in other words, without a
-# hyphen, a title or a state, and the judge was right to take them:
+# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand in the response?
+# Hardly ever where the judge says wrong or not attempted (there the response names the gold on its way to another
+# answer). Of those judged right many say it in other words, without a hyphen, a title or a state, and the judge was
+# right to take them:
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(tables.judged(folder).to_dict("records"))
 
 # %% [markdown]
 # ## Mathematics: the authors' own logs, recounted
 #
-# The paper's authors released their logs on the Hub, which could not be reached from here. Somebody
-# else counted them {cite}`governor`: MATH500 under seven caps, and with one to eight Waits; GPQA
-# Diamond with one to eight.
+# The paper's authors released their logs on the Hub, which could not be reached from here. Somebody else counted them
+# {cite}`governor`: MATH500 under seven caps, and with one to eight Waits; GPQA Diamond with one to eight.
 
-# %%
+# %% tags=["hide-input"]
 chapter.figure(
     method_panels(tables.recount_curves(folder)),
     "recount",
@@ -163,42 +149,37 @@ chapter.figure(
     caption="s1-32B, from the authors' logs as counted by SYT20/Governor at d1f13344; intervals (95%) "
     "from the number of questions.",
 )
-
-# %%
 chapter.table(tables.rows(tables.recounted(folder)))
 
 # %% [markdown]
-# Caps raise MATH500 from {glue:text}`released_math-first` to {glue:text}`released_math-last` percent
-# by 8,000 tokens, as the paper has it; twice and four times the cap add nothing. From one Wait to
-# eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its length and accuracy
-# goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
+# Caps raise MATH500 from {glue:text}`released_math-first` to {glue:text}`released_math-last` percent by 8,000 tokens, as the paper has it; twice and
+# four times the cap add nothing. From one Wait to eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its
+# length and accuracy goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
 #
-# With a network, `s1lab fetch generations --hub` brings the authors' logs themselves, and the next
-# table has their rows.
+# With a network, `s1lab fetch generations --hub` brings the authors' logs themselves, and the next table has their
+# rows.
 
-# %%
+# %% tags=["hide-input"]
 chapter.table(tables.authors(folder))
 
 # %% [markdown]
 # ## Eleven checkpoints of one run
 #
-# How much of a difference on thirty questions is noise? NovaSky's repository holds AIME24 as answered
-# by eleven checkpoints of one fine-tuning run of a 32B model {cite}`skythought`.
+# How much of a difference on thirty questions is noise? NovaSky's repository holds AIME24 as answered by eleven
+# checkpoints of one fine-tuning run of a 32B model {cite}`skythought`.
 
-# %%
+# %% tags=["hide-input"]
 checkpoints, p_value = tables.checkpoints(folder)
 chapter.table(tables.rows(checkpoints))
 chapter.says("noise", p_value > 0.05)
 
 # %% [markdown]
-# From {glue:text}`released_lowest` to {glue:text}`released_highest` percent, without a trend. Over the
-# same thirty questions the eleven do not differ by more than chance (Cochran's Q, p =
-# {glue:text}`released_cochran`{glue:text}`released_noise`). The paper's headline, 50.0 against 56.7,
-# is half of this range.
+# From {glue:text}`released_lowest` to {glue:text}`released_highest` percent, without a trend. Over the same thirty questions the eleven do not
+# differ by more than chance (Cochran's Q, p = {glue:text}`released_cochran`{glue:text}`released_noise`). The paper's headline, 50.0 against
+# 56.7, is half of this range.
 #
 # :::{admonition} What to keep
 # :class: tip
-# Where a model already knows, more thinking does not help, and it may hurt. One "Wait" is a coin that
-# lands on its edge: nearly every answer stays what it was. And thirty questions cannot tell eleven
-# checkpoints of one run apart.
+# Where a model already knows, more thinking does not help, and it may hurt. One "Wait" is a coin that lands on its
+# edge: nearly every answer stays what it was. And thirty questions cannot tell eleven checkpoints of one run apart.
 # :::

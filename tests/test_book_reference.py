@@ -52,3 +52,9 @@ def test_a_colon_in_a_first_line_makes_no_type(what):
     text = str(napoleon.GoogleDocstring(lines, what=what, name="x"))
     assert ":type:" not in text and "Type" not in text
     assert "One rule: never more than ``n`` tokens." in text
+
+
+def test_a_signature_shows_types_and_no_place_in_memory():
+    beside = "<typer.models.OptionInfo object at 0x7f549f53e6d0>"
+    raw = f"(out: ~types.Annotated[list[~pathlib.Path] | None, {beside}] = None, n: int = 1)"
+    assert EXTENSION["types_alone"](raw) == "(out: list[~pathlib.Path] | None = None, n: int = 1)"

@@ -1,5 +1,6 @@
 """Docstrings are written for people: backticks are code, a bar is a bar, an indented block is code.
 
+A command's parameter is shown with its type; what the command line makes of it has no name to show.
 Sphinx reads them as reStructuredText, where these are a reference, a substitution and a quotation.
 This puts the difference right before Napoleon reads the sections.
 """
@@ -9,8 +10,12 @@ import re
 # ``code``, `code` (not the `text` of a role), or a plain bar.
 TOKEN = re.compile(r"``.+?``|(?<![\w:`])`([^`]+)`(?!`)|\|", re.DOTALL)
 
+# A type with an object beside it that prints as its place in memory: typer's options.
+ANNOTATED = re.compile(r"~?[\w.]*Annotated\[(.*?), <[^>]* object at 0x[0-9a-f]+>\]")
+
 
 def setup(app):
+    app.connect("autodoc-process-signature", _types_alone)
     app.connect("autodoc-process-docstring", _restate, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -21,6 +26,15 @@ def _restate(app, what, name, thing, options, lines):
     if what in {"attribute", "data", "property"}:
         # Napoleon takes the first line of these up to a colon for a type: it gets an empty one.
         lines.insert(0, "\\ ")
+
+
+def _types_alone(app, what, name, thing, options, signature, returned):
+    return signature and types_alone(signature), returned
+
+
+def types_alone(signature):
+    """A signature without the objects that stand beside types in `Annotated`."""
+    return ANNOTATED.sub(r"\1", signature)
 
 
 def prose(text):

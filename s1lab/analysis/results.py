@@ -234,11 +234,10 @@ def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
     known = {pipeline.locate_run(c).id: c for c in curve}
     rows = []
     for name, values in pipeline.profile.efforts.items():
-        budget = ", ".join(f"{key} {value}" for key, value in values.items())
         wanted = experiments.condition(pipeline.profile, name, name, benchmark=benchmark, **values)
-        row: Row = {"effort": name, "budget": budget, "is": None}
+        row: Row = {"effort": name, "setting": None}
         if found := known.get(pipeline.locate_run(wanted).id):
-            row |= {"is": found.label, **line(pipeline, found)}
+            row |= {"setting": found.label, **line(pipeline, found)}
             del row["condition"]
         rows.append(row)
     return rows

@@ -17,8 +17,7 @@ from s1core.sft.config import SFTConfig
 from s1lab.analysis.subsets import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
-from s1lab.data.baselines import BASELINES
-from s1lab.data.sources import POOL, table7_name
+from s1lab.data.sources import POOL
 from s1lab.planning.sft_plan import paper_arithmetic
 
 if TYPE_CHECKING:
@@ -107,26 +106,6 @@ class Curation:
         drawn = [{c.key for c in self.draw(seed)} for seed in range(draws)]
         return [selection.jaccard(a, b) for i, a in enumerate(drawn) for b in drawn[:i]]
 
-    def choices(self) -> list[Row]:
-        """What each way to choose takes (Table 2)."""
-        rng, target = [self.pipeline.profile.seed, 1000], self.config.diversity.target
-        others = {
-            name: pick(self.checked, target, np.random.default_rng(rng))
-            for name, pick in BASELINES.items()
-        }
-        unsolved = {c.key for c in self.hard}
-        return [
-            {
-                "choice": name,
-                "questions": len(group),
-                "subjects": len({c.domain for c in group}),
-                "mean thinking tokens": float(np.mean([c.thinking_tokens for c in group])),
-                "solved by neither (%)": float(np.mean([c.key in unsolved for c in group])),
-                "traces that are correct (%)": float(np.mean([c.trace_correct for c in group])),
-            }
-            for name, group in {"s1": self.chosen, **others}.items()
-        ]
-
 
 def tokens(group: Sequence[Candidate], percentiles: Sequence[int] = (10, 50, 90)) -> list[int]:
     """Percentiles of thinking tokens."""
@@ -177,13 +156,6 @@ def versions() -> list[Row]:
         ("seed", "not stated", "none"),
     ]
     return [dict(zip(("what", "the paper", "official notebook"), row, strict=True)) for row in rows]
-
-
-def by_source(examples: Sequence[Example]) -> list[Row]:
-    """What is trained on, by source, beside the size of that source in the paper's pool."""
-    rows = {s.name: s.rows for s in POOL}
-    found = sorted(Counter(table7_name(e.problem.source) for e in examples).items())
-    return [{"source": n, "in the paper's pool": rows.get(n), "trained on": k} for n, k in found]
 
 
 def recipe(pipeline: Pipeline) -> list[Row]:

@@ -148,7 +148,10 @@ def _title(notebook: Path) -> str:
     return notebook.stem
 
 
-TITLES = {"forcing": "Budget forcing", "sft": "Fine-tuning"}
+TITLES = {
+    "forcing": "Budget forcing", "inside_vllm": "Inside vLLM",
+    "page_model": "The model in the page", "sft": "Fine-tuning",
+}  # fmt: skip
 
 
 def performance_page(folder: Path) -> str:
@@ -172,10 +175,13 @@ def _as_tables(printed: Iterable[str]) -> Iterator[str]:
         if not columns:
             yield from ((_plain(line.lstrip("# ")) + "\n") for line in lines)
             continue
-        rows = [re.split(r"\s{2,}", line.strip(), maxsplit=3) for line in lines]
+        titles = re.split(r"\s{2,}", lines[0].strip())
+        named = not any(re.match(r"[\d\[]", title) for title in titles)
+        most = len(titles) if named else 3  # without titles, what follows the third column is text
+        rows = [re.split(r"\s{2,}", line.strip(), maxsplit=most) for line in lines]
         spread = rows[0][-1].startswith("[")
         head = ["side", "median", "lowest to highest"] if spread else [""]
-        head = head if re.search(r"\d", lines[0]) else rows.pop(0)
+        head = rows.pop(0) if named else head
         most = max(map(len, [head, *rows]))
         head = [*[""] * (most - len(head)), *head][:most]
         padded = ([*map(_plain, row), *[""] * (most - len(row))] for row in rows)

@@ -38,12 +38,14 @@ def scaling_curve(
 ) -> Figure:
     """Accuracy against tokens on a log2 axis (Figures 1 and 4 of the paper).
 
-    Both are curve tables with `x` in tokens; `across` says which tokens are counted.
+    Both are curve tables with `x` in tokens; `across` says which tokens are counted. Many curves
+    get the whole width, and the paper's panel stands below.
     """
     tables = [curve_table(points)]
     if paper_points is not None:
         tables.append(curve_table(paper_points, **PAPER))
-    return _side_by_side(tables, (title, paper_title), across)
+    row = 1 if tables[0]["name"].nunique() > 3 else 2
+    return _side_by_side(tables, (title, paper_title), across, row=row)
 
 
 @styled
@@ -61,7 +63,7 @@ def headline(ours: Mapping[str, Sequence[Point]]) -> Figure:
     tables = [curve_table(_capped_and_waiting(points)) for points in ours.values()]
     tables.append(curve_table(paper, **PAPER))
     titles = (*ours, "The paper: s1-32B")
-    return _side_by_side(tables, titles, "average thinking tokens")
+    return _side_by_side(tables, titles, "average thinking tokens", widths=(1.75, 1))
 
 
 def _capped_and_waiting(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -210,12 +212,13 @@ def _side_by_side(
     log: bool = True,
     widths: Sequence[float] = (1.55, 1),
     shared: pd.DataFrame | None = None,
+    row: int = 2,
 ) -> Figure:
-    """A panel for each complete curve table, two in a row or stacked on a phone, curves named.
+    """A panel for each complete curve table, `row` in a row or stacked on a phone, curves named.
 
     `shared` has the rows of all panels, where they share their axes.
     """
-    same, row = shared is not None, 1 if on_phone() else min(len(tables), 2)
+    same, row = shared is not None, 1 if on_phone() else min(len(tables), row)
     down = math.ceil(len(tables) / row)
     high = (2.9 if same or row == 1 else 3.8) * down
     fig, axes = plt.subplots(

@@ -139,9 +139,9 @@ def draw_marks(
 
 
 def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
-    """Labels beside points: above the first, left of one from which the line rises, else right."""
+    """Labels beside points: above the first and a peak, left where the line rises, else right."""
     rows = rows.sort_values("x")
-    follows = [*rows["accuracy"].iloc[1:], -math.inf]
+    follows, before = [*rows["accuracy"].iloc[1:], -math.inf], math.inf
     for x, y, label, after in zip(rows["x"], rows["accuracy"], rows["label"], follows, strict=True):
         if label:
             beside = {"xytext": (6, 5)}
@@ -149,7 +149,10 @@ def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
                 beside = {"xytext": (-7, 3), "ha": "right"}
             elif x == rows["x"].iloc[0]:
                 beside = {"ha": "center"}
+            elif before < y and after > -math.inf:
+                beside = {"ha": "center", "xytext": (-1, 9)}
             note(panel, str(label), (x, y), color=colour, **beside)
+        before = y
 
 
 def note(panel: Axes, text: str, place: tuple[float, float], **options: Any) -> None:
