@@ -150,7 +150,9 @@ def test_what_a_keeper_runs_ends_with_whoever_asked_even_by_kill_9(tmp_path):
     wait_until(lambda: mark.exists() and mark.read_text())
     asking.kill()
     asking.wait()
-    wait_until(lambda: not processes(int(mark.read_text())))
+    kept = int(mark.read_text())
+    wait_until(lambda: not processes(kept))
+    assert not processes(kept)
 
 
 def test_the_status_of_what_is_kept_is_passed_on(tmp_path):
