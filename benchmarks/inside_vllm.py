@@ -54,7 +54,7 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     backend, plain = args.engines
     backend.tokenizer.declared_ends = (
         *backend.tokenizer.declared_ends,
-        *backend.tokenizer.encode("\n\n")[:1],
+        *(backend.tokenizer.encode(f"{mark}\n\n")[-1] for mark in ("", ".", ":", ")", "]")),
     )
     asked = args.asked[: args.rows]
     budget = Budget(args.tokens, num_ignore=4, max_answer=16)
