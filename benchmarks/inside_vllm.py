@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=192, help="most thinking tokens")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.0, 1.0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--vocabulary", type=int, default=151_936)
@@ -159,7 +160,7 @@ def main() -> None:
     step_cost(args, load_tokenizer(args.model))
     ratios = {}
     if importlib.util.find_spec("vllm"):
-        for temperature in (0.0, 1.0):
+        for temperature in args.temperatures:
             speed = arms(args, temperature)
             for other in ("plain", "multi-call"):
                 name = f"vllm_native_vs_{other.replace('-', '')}_t{temperature:g}"
