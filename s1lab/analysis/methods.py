@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from s1core.errors import InputError
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
 from s1lab.evaluation.measure import Samples
+from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 from s1lab.evaluation.voting import Same, majority
 
@@ -99,18 +100,13 @@ class Rejected:
         asked = self.answered == 1
         return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """A line of a table; tries and tokens are means by question."""
-        return {
-            "limit (tokens)": round(self.run.limit),
-            "answered (%)": float(self.answered.mean()),
-            "tries": float(self.tries.mean()),
-            "thinking": self.run.thinking_tokens,
-            "spent": self.run.cost,
-            "accuracy (%)": self.run.accuracy,
-            "short less any (points)": self.gain,
-            "n": self.tries.size,
-        }
+        run, (answered, tries) = self.run, map(np.mean, (self.answered, self.tries))
+        cells = (round(run.limit), answered, tries, run.thinking_tokens, run.cost, run.accuracy)
+        head = "limit (tokens) | answered (%) | tries | thinking | spent | accuracy (%)"
+        rest = (self.gain, self.tries.size)
+        return lines(f"{head} | short less any (points) | n", [(*cells, *rest)])[0]
 
 
 def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
@@ -122,14 +118,12 @@ def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
 
 
 def rejection(samples: Samples, limit: int) -> Rejected:
-    """Rejection sampling from samples that were drawn without the limit (Section 5.2).
+    """Rejection sampling from samples that were drawn without the limit, a positive one
+    (Section 5.2).
 
     Averaged over all orders of a question's samples: every fitting sample is equally likely to be
     the first, and with m of n fitting the first comes after (n + 1) / (m + 1) tries. A rejected
     sample costs its tokens up to the limit.
-
-    Raises:
-        InputError: the limit is not positive.
     """
     if not limit > 0:
         raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
@@ -148,8 +142,7 @@ def rejection(samples: Samples, limit: int) -> Rejected:
     return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A setting against another method's curve, interpolated over log2(tokens), at its cost."""
 
     ours: MethodRun
@@ -187,15 +180,15 @@ class Measures:
     """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
 
     `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
-    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
-    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
-    whose interval chooses the best anew in every resample: a maximum errs upwards.
+    runs whose average does; `scaling` the mean slope over all pairs of runs (Eq. 2); None where
+    there is none. `performance` is the accuracy of the best run (Eq. 3); its interval chooses the
+    best anew in every resample: a maximum errs upwards.
     """
 
     method: str
     runs: int
     control: Interval | None
-    control_of_runs: float
+    control_of_runs: float | None
     scaling: Interval | None
     performance: Interval
 
@@ -208,11 +201,7 @@ class Measures:
 
 
 def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
-    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
-
-    Raises:
-        InputError: there are no runs.
-    """
+    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method, at least one."""
     if not runs:
         raise InputError("a method without runs has no measures; give at least one")
     n = runs[0].correct.size
@@ -228,7 +217,7 @@ def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measur
         runs[0].method,
         len(runs),
         clustered_bootstrap(known) if limited else None,
-        float(np.mean(within)) if limited else math.nan,
+        float(np.mean(within)) if limited else None,
         scaling and replace(scaling, about=f"scaling: {about}"),
         replace(best, about=f"performance: {about}"),
     )

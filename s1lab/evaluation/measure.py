@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,12 +20,7 @@ from s1core.errors import BackendError, RunError
 from s1core.forcing import Budget, Failure, controls, generate
 from s1core.grading import grade
 from s1core.records import Generation, Problem
-from s1lab.evaluation import (
-    Interval,
-    clustered_bootstrap,
-    crossed_interval,
-    paired_bootstrap,
-)
+from s1lab.evaluation import Interval, clustered_bootstrap, crossed_interval, paired_bootstrap
 from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
@@ -58,16 +53,12 @@ def resume(
     from tqdm import tqdm
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
-    apart, size, total = (
-        getattr(backend, "apart", False),
-        backend.batch_size,
-        len(problems) * samples,
-    )
+    apart, size = getattr(backend, "apart", False), backend.batch_size
     failures: list[Failure] = []
     options["on_failure"] = failures.append
     silent = None if progress else True  # None: where nobody looks
-    bar = tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent)
-    writing = threading.Lock()
+    shown = {"total": len(problems) * samples, "initial": len(done), "unit": "answer"}
+    bar, writing = tqdm(**shown, leave=False, disable=silent), threading.Lock()
 
     def make(place: tuple[int, int]) -> int:
         sample, first = place
@@ -154,16 +145,20 @@ def read_samples(run: Run) -> Samples:
     counts = Counter(row["problem_key"] for row in rows)
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    numbers = [
-        [status == "correct" for status in columns["status"]],
-        [outcome == "ended" for outcome in columns["outcome"]],
-        *(columns[name] for name in ("thinking_tokens", "answer_tokens", "waits_used")),
-    ]
-    texts = [row["extracted"] * (row["status"] != "truncated") for row in rows]
-    shape = len(counts), -1
-    arrays = (np.array(values, float).reshape(shape) for values in numbers)
-    return Samples(tuple(counts), *arrays, np.array(texts, str).reshape(shape))
+
+    def array(values: Iterable[Any], kind: type = float) -> NDArray[Any]:
+        return np.array([*values], kind).reshape(len(counts), -1)
+
+    return Samples(
+        tuple(counts),
+        array(row["status"] == "correct" for row in rows),
+        array(row["outcome"] == "ended" for row in rows),
+        *(
+            array(row[n] for row in rows)
+            for n in ("thinking_tokens", "answer_tokens", "waits_used")
+        ),
+        array((row["extracted"] * (row["status"] != "truncated") for row in rows), str),
+    )
 
 
 def scores(run: Run) -> Array:
@@ -243,8 +238,6 @@ class Point:
 
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
-    samples = read_samples(run)
-    tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
-    accuracy, cut_short = mean(run), float(np.mean(samples.ended == 0))
-    allowed = (budget.max_thinking, budget.num_ignore)
-    return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)
+    of, allowed = read_samples(run), (budget.max_thinking, budget.num_ignore)
+    tokens, cut, used = (float(part.mean()) for part in (of.thinking, of.ended == 0, of.waits))
+    return Point(label, kind, *allowed, tokens, mean(run), cut, used, run.id)

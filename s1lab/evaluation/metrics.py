@@ -26,8 +26,7 @@ def control(
     """
     used = _known("thinking tokens", thinking_tokens)
     most, least = (np.asarray(limit, float) for limit in (at_most, at_least))
-    shapes = {most.shape, least.shape} <= {(), used.shape}
-    if not (shapes and (most >= 0).all() and (least >= 0).all()):
+    if not all(x.shape in ((), used.shape) and (x >= 0).all() for x in (most, least)):
         raise InputError(f"limits of {used.size} runs: give one for all or one each, none negative")
     return float(100 * np.mean((least <= used) & (used <= most)))
 

@@ -22,6 +22,8 @@ from s1lab.evaluation.metrics import control
 from s1lab.evaluation.statistics import Interval, clustered_bootstrap, wilson
 
 Format = Literal["markdown", "csv", "html"]
+Row = dict[str, Any]
+"""A line of a table: cells by heading, whose unit stands at the end, as in "accuracy (%)"."""
 
 NOT_MEASURED = "not measured here"
 _SYMBOLS = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x", "not_compared": "?"}
@@ -37,12 +39,13 @@ class GradedRun:
     at_most: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Columns and rows of text, ready to be written in any format."""
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Columns and rows of text, ready to be written in any format."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+
+def lines(head: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
+    """The lines of a table under a head such as `"Waits | gain (points)"`."""
+    return [dict(zip(head.split(" | "), row, strict=True)) for row in rows]
 
 
 def written(value: Any, unit: str = "", digits: int = 1) -> str:
@@ -79,39 +82,39 @@ def summarise(run: GradedRun) -> dict[str, str]:
     """A run's line of the report, by column. Shares are of generations, tokens are means.
 
     Accuracy is pass@1: Wilson's interval for one sample per question, else the clustered bootstrap.
-    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off.
-
-    Raises:
-        InputError: no generations, or generations and grades that do not belong together.
+    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off. InputError
+    for no generations, or generations and grades that do not belong together.
     """
     import pandas as pd
 
-    graded = {(g.problem_key, g.sample) for g in run.grades}
+    graded = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
-    if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != graded:
+    if not wanted or len({*wanted}) != len(wanted) or {*wanted} != {*graded}:
         raise InputError(
             f"run {run.name!r} has {len(wanted)} generations and {len(graded)} grades that do not "
             "pair one to one; grade the run again"
         )
-    scores = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in run.grades])
-    table = scores.pivot(index=0, columns=1, values=2).reindex(scores[0].unique()).to_numpy()
-    n, samples = table.shape
-    accuracy = wilson(table.sum(), n) if samples == 1 else clustered_bootstrap(table)
-    made, thinking = run.generations, [g.thinking_tokens for g in run.generations]
-    status = [g.status for g in run.grades]
-    numbers = {
-        "n": n,
-        "samples": samples,
+    of = pd.DataFrame([(*key, float(g.correct)) for key, g in graded.items()])
+    scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
+    accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
+    thinking = [g.thinking_tokens for g in run.generations]
+
+    def mean(form: str, values: Iterable[float], times: int = 1) -> str:
+        return format(times * np.mean([*values]), form)
+
+    return {
+        "run": run.name,
+        "n": str(len(scores)),
+        "samples": str(scores.shape[1]),
         "accuracy % [95%]": accuracy.percent(),
-        "thinking tokens": f"{np.mean(thinking):.0f}",
-        "answer tokens": f"{np.mean([g.answer_tokens for g in made]):.0f}",
-        "waits": f"{np.mean([g.waits_used for g in made]):.2f}",
+        "thinking tokens": mean(".0f", thinking),
+        "answer tokens": mean(".0f", (g.answer_tokens for g in run.generations)),
+        "waits": mean(".2f", (g.waits_used for g in run.generations)),
         "control %": "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}",
-        "thinking cut %": f"{100 * np.mean([g.outcome != 'ended' for g in made]):.1f}",
-        "truncated %": f"{100 * status.count('truncated') / len(status):.1f}",
-        "no answer %": f"{100 * status.count('no_answer') / len(status):.1f}",
+        "thinking cut %": mean(".1f", (g.outcome != "ended" for g in run.generations), 100),
+        "truncated %": mean(".1f", (g.status == "truncated" for g in run.grades), 100),
+        "no answer %": mean(".1f", (g.status == "no_answer" for g in run.grades), 100),
     }
-    return {"run": run.name, **{name: str(value) for name, value in numbers.items()}}
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
@@ -125,18 +128,18 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
         for grade in sorted(run.grades, key=lambda grade: grade.sample):
             cells = marks.setdefault(grade.problem_key, [""] * len(runs))
             cells[place] += _SYMBOLS[grade.status]
-    lines = []
-    for key in [key for key in texts if key in marks] or marks:
-        problem = texts.get(key, Problem("", ""))
-        lines.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
-    return Table(("key", "question", "gold", *(run.name for run in runs)), tuple(lines))
+    shown = {
+        key: texts.get(key, Problem("", "")) for key in [k for k in texts if k in marks] or marks
+    }
+    rows = [(key, _one_line(p.question)[:60], p.answer, *marks[key]) for key, p in shown.items()]
+    return ("key", "question", "gold", *(run.name for run in runs)), rows
 
 
 def write_table(table: Table, form: Format = "markdown") -> str:
     """The table as text, everything in it escaped for the format; InputError for an unknown one."""
     import pandas as pd
 
-    head, *rows = ([_one_line(cell) for cell in row] for row in (table.columns, *table.rows))
+    head, *rows = ([_one_line(cell) for cell in row] for row in (table[0], *table[1]))
     frame = pd.DataFrame(rows, columns=head, dtype=str)
     if form == "csv":
         return frame.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")
@@ -165,7 +168,7 @@ def report(
     if matrix:
         return write_table(question_table(runs, problems), form)
     lines = [summarise(run) for run in runs]
-    return write_table(Table(tuple(lines[0]), tuple(tuple(x.values()) for x in lines)), form)
+    return write_table((list(lines[0]), [list(line.values()) for line in lines]), form)
 
 
 def _one_line(text: str) -> str:

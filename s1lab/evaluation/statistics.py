@@ -101,9 +101,8 @@ def clustered_bootstrap(
         raise InputError("a score lies outside [0, 1]; give the share of an answer that is correct")
     estimate, n = float(means.mean()), means.size
     if np.ptp(means) == 0 or np.isin(means, (0, 1)).all():
-        method = "Wilson over questions"
         ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
-        return replace(ends, estimate=estimate, method=method)
+        return replace(ends, estimate=estimate, method="Wilson over questions")
     low, high = _bootstrap_ends(means, seed, resamples)
     method = f"question-clustered bootstrap, {resamples} resamples"
     return Interval(estimate, low, high, n, method).within(0.0, 1.0)
@@ -169,8 +168,7 @@ def questions_needed(
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
 
     `discordant` is the share of questions on which the two differ (None: of independent runs),
-    `power` the chance to see it at the two-sided 5% level. `questions_needed(0.567, 0.5)` is the
-    paper's headline: 872 questions; AIME24 has 30.
+    `power` the chance to see it at the two-sided 5% level.
     """
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
@@ -189,17 +187,14 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
     """Smallest gain over `p` that `n` questions of independent runs show; NaN if there is none."""
     if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
         raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
+    from scipy.optimize import bisect
 
-    def seen(gap: float) -> bool:
-        return questions_needed(min(p + gap, 1.0), p, power=power) <= n
+    def lacking(gap: float) -> float:
+        return questions_needed(min(p + gap, 1.0), p, power=power) - n - 0.5
 
-    low, high = 1e-6, 1 - p
-    if high <= low or not seen(high):
+    if p == 1 or lacking(1 - p) > 0:
         return math.nan
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (low, middle) if seen(middle) else (middle, high)
-    return high
+    return float(bisect(lacking, 1e-6, 1 - p, xtol=1e-7)) + 1e-7
 
 
 def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:
