@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any, Literal
 
 from s1lab.audit.comparisons import Comparison, implied_discordance
@@ -23,11 +23,14 @@ from s1lab.audit.published import (
     printed_accuracy,
     published,
     runs,
-)
+)  # fmt: skip
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
-from s1lab.evaluation.report import minus
+from s1lab.evaluation.report import Row, lines, minus
 from s1lab.evaluation.statistics import mcnemar_p_value
+
+_FILE = files("s1lab.audit").joinpath("findings.json")
+WORDS: Mapping[str, Mapping[str, str]] = json.loads(_FILE.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +48,17 @@ class AuditFinding:
     verdict: Literal["agrees", "differs", "open"]
 
 
-@cache
-def _words() -> dict[str, dict[str, str]]:
-    return json.loads(files("s1lab.audit").joinpath("findings.json").read_text(encoding="utf-8"))
-
-
 def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
     """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
-    words = {name: minus(text.format(**values)) for name, text in _words()[kind].items()}
+    words = {name: minus(text.format(**values)) for name, text in WORDS[kind].items()}
     verdict = "open" if same is None else "agrees" if same else "differs"
     return AuditFinding(**words, verdict=verdict)
 
 
-def finding_rows(findings: Iterable[AuditFinding]) -> list[dict[str, str]]:
+def finding_rows(findings: Iterable[AuditFinding]) -> list[Row]:
     """Findings as lines of a table: what is printed, what comes out, how, and the verdict."""
-    heads = {"topic": "what", "recomputed": "comes out"}
-    names = ("topic", "printed", "recomputed", "how", "verdict")
-    return [{heads.get(name, name): getattr(f, name) for name in names} for f in findings]
+    cells = attrgetter("topic", "printed", "recomputed", "how", "verdict")
+    return lines("what | printed | comes out | how | verdict", map(cells, findings))
 
 
 def audit() -> list[AuditFinding]:
@@ -104,14 +101,13 @@ def selection() -> list[AuditFinding]:
 def figure2() -> list[AuditFinding]:
     """Figure 2, right: MATH500 against the number of training examples."""
     points, examples = published()["figure2"]["points"], published()["figure2"]["examples"]
-    n, ours = published()["questions"]["MATH500"], points["s1"]
-    findings = []
+    n, ours, findings = published()["questions"]["MATH500"], points["s1"], []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
-        theirs = points[other]
+        theirs, count = points[other], examples[other]
         bounds = printed_accuracy("MATH500", theirs)
         values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
-        values |= {"factor": examples[other] / examples["s1"], "gap": (theirs - ours) * n / 100}
-        values |= {"thousands": examples[other] // 1000, "bounds": bounds.percent()}
+        values |= {"factor": count / examples["s1"], "gap": (theirs - ours) * n / 100}
+        values |= {"thousands": count // 1000, "bounds": bounds.percent()}
         values["holds"] = "holds" if ours / 100 in bounds else "excludes"
         findings.append(_finding("figure 2", ours / 100 >= bounds.low, **values))
     return findings
@@ -126,10 +122,10 @@ def figure4() -> list[AuditFinding]:
     values |= {"spread": max(correct) - min(correct), "noise": math.sqrt(n * mean * (1 - mean))}
     shown = ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:])
     tokens = published()["figure4b"]["majority_Qwen2.5-32B-Instruct"]["tokens"]
-    first, second = tokens[1] / tokens[0], tokens[2] / tokens[1]
+    ratios = {"first": tokens[1] / tokens[0], "second": tokens[2] / tokens[1]}
     return [
         _finding("figure 4a", None, shown=shown, **values),
-        _finding("figure 4b", False, first=first, second=second),
+        _finding("figure 4b", False, **ratios),
     ]
 
 
@@ -141,12 +137,13 @@ def table2() -> list[AuditFinding]:
             implied, least = implied_discordance(row, benchmark)
             pair = [accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
             best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
-            values = {"row": row, "benchmark": benchmark, "low": low, "high": high}
-            values |= {"implied": implied, "least": least, "zero": "it holds 0"}
             excludes = high < 0 or low > 0
-            if excludes:
-                values["zero"] = f"it excludes 0, McNemar at best has p = {best:.3f}"
-            findings.append(_finding("table 2", not excludes or best < 0.05, **values))
+            zero = (
+                f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"
+            )
+            values = {"row": row, "benchmark": benchmark, "low": low, "high": high, "zero": zero}
+            same = not excludes or best < 0.05
+            findings.append(_finding("table 2", same, implied=implied, least=least, **values))
     return findings
 
 

@@ -25,16 +25,15 @@ NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
 
 
 def _estimate(right: float, n: int) -> dict[str, float]:
-    found = wilson(right, n)
-    return {"n": n, "accuracy": found.estimate, "low": found.low, "high": found.high}
+    return {"n": n} | wilson(right, n).row("accuracy")
 
 
 def _by(of: pd.DataFrame, names: list[str], **measures: tuple[str, str]) -> pd.DataFrame:
     """A row a group: its names, n, accuracy with its interval, and measures as for pandas' agg."""
     groups = of.assign(right=of.status == "correct").groupby(names)
     found = groups.agg(right=("right", "sum"), n=("right", "size"), **measures).reset_index()
-    ends = [_estimate(right, n) for right, n in zip(found.right, found.n, strict=True)]
-    return found[names].join(pd.DataFrame(ends)).join(found[list(measures)])
+    ends = pd.DataFrame(map(_estimate, found.right, found.n))
+    return found[names].join(ends).join(found[list(measures)])
 
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
@@ -58,10 +57,8 @@ def _right(of: pd.DataFrame, model: str, condition: object = "") -> pd.Series:
 def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
     """Accuracy of `a` minus that of `b` over the questions that both have, if any."""
     both = a.index.intersection(b.index)
-    if not len(both):
-        return {"n": 0}
-    gap = paired_bootstrap(a[both].to_numpy(), b[both].to_numpy(), seed=0)
-    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
+    gap = len(both) and paired_bootstrap(a[both].to_numpy(), b[both].to_numpy())
+    return {"n": len(both)} | (gap.row("difference") if gap else {})
 
 
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
@@ -103,18 +100,15 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
     right), broken (right, then wrong), unchanged, and the net gain among the readable with its
     interval over traces.
     """
-    of = table("mgsm", folder)
     rows = []
-    for value, part in of.groupby(by):
+    for value, part in table("mgsm", folder).groupby(by):
         seen = part[(part.before != "") & (part.status != "no_answer")]
         before, after = ((seen[name] == "correct").to_numpy() for name in ("before", "status"))
-        gap = paired_bootstrap(after, before, seed=0)
+        turned = {"right_before": before, "mended": after & ~before, "broken": before & ~after}
+        turned["unchanged"] = after == before
         counts = {"traces": len(part), "found": int((part.waits > 0).sum()), "readable": len(seen)}
-        counts |= {"right_before": int(before.sum()), "mended": int((after & ~before).sum())}
-        counts |= {"broken": int((before & ~after).sum())}
-        counts |= {"unchanged": int((after == before).sum())}
-        ends = {"gain": gap.estimate, "low": gap.low, "high": gap.high}
-        rows.append({by: value} | counts | ends)
+        counts |= {name: int(some.sum()) for name, some in turned.items()}
+        rows.append({by: value} | counts | paired_bootstrap(after, before).row("gain"))
     return pd.DataFrame(rows)
 
 
@@ -170,19 +164,8 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
     of["stored"] = of.method.str.endswith("stored correct")
     found = _by(of, ["step"], unfinished=("cut", "sum"), stored=("stored", "mean"))
-    matrix = of.pivot(index="question", columns="condition", values="right")
-    return found, cochran_q(matrix.to_numpy(float))
-
-
-def cochran_q(right: np.ndarray) -> float:
-    """p-value of Cochran's Q: do k runs over the same questions, shape (questions, k), differ?"""
-    k = right.shape[1]
-    runs, questions = right.sum(axis=0), right.sum(axis=1)
-    spread = k * (questions.sum()) - (questions**2).sum()
-    if spread == 0:
-        return 1.0
-    q = (k - 1) * (k * (runs**2).sum() - runs.sum() ** 2) / spread
-    return float(stats.chi2.sf(q, k - 1))
+    runs = of.pivot(index="condition", columns="question", values="right").to_numpy(float)
+    return found, float(stats.friedmanchisquare(*runs).pvalue)  # of 0 and 1, Cochran's Q
 
 
 def wait_gains(folder: Path) -> pd.DataFrame:
