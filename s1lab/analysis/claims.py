@@ -129,10 +129,8 @@ def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Mea
 def difference(
     pipeline: Pipeline, better: Place, worse: Place, measure: str = "accuracy", sign: int = 1
 ) -> Measured:
-    """A measure (of `MEASURES`) under one condition above that under another, same questions.
-
-    Sign -1 claims no gain, by as much as one question of AIME24.
-    """
+    """A measure (of `MEASURES`) under one condition above that under another, same questions. Sign
+    -1 claims no gain, by as much as one question of AIME24."""
     a, b = _wanted(pipeline, *better), _wanted(pipeline, *worse)
     if a == b:
         raise RunError("the profile asks for one of the two conditions only")

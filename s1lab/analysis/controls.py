@@ -154,9 +154,7 @@ def table_3(rows: Mapping[str, Measures]) -> tuple[list[Row], list[Row]]:
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:
     """Table 4: what stands in for the end of thinking, each string against none and against Wait.
-
-    The keys are the strings; "natural" is no extrapolation. InputError: the profile names none.
-    """
+    The keys are the strings; "natural" is no extrapolation. InputError: the profile names none."""
     if not (asked := {c.kind: c for c in experiments.extrapolation(pipeline.profile)}):
         raise InputError("the profile names no ignore_strs, so nothing stands in for the end")
     found = {kind: pipeline.run(condition) for kind, condition in asked.items()}
@@ -241,9 +239,7 @@ def paper_points() -> Points:
 
 def panel_table(found: Points, **paper: Any) -> pd.DataFrame:
     """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others.
-
-    `paper` is `figures.panels.PAPER` where the points are.
-    """
+    `paper` is `figures.panels.PAPER` where the points are."""
     drawn = []
     for place, (heading, methods) in enumerate(WORDS["panels"].items()):
         if any(found.get(method) for method in methods):

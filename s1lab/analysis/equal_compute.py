@@ -24,10 +24,8 @@ from s1lab.pipeline import Pipeline
 @dataclass(frozen=True, eq=False)
 class EqualCompute:
     """Sequential scaling and majority votes of one profile, by all tokens of a question (Figure 4).
-
     `settings` are caps, the natural end and Waits; `votes` has maj@k of each model that is voted
-    over, by its label.
-    """
+    over, by its label."""
 
     pipeline: Pipeline
     benchmark: str

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Length:
     """A sequence length (in `tokens`) on one benchmark: the generations of all its seeds.
-
-    `training` is the fine-tuning of the first seed.
-    """
+    `training` is the fine-tuning of the first seed."""
 
     tokens: int
     benchmark: str

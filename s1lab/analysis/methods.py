@@ -83,11 +83,9 @@ def votes(
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
-    """Rejection sampling under one limit (Figure 6), question by question.
-
-    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
-    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
-    """
+    """Rejection sampling under one limit (Figure 6), question by question. `run.correct` counts a
+    question that no sample fits as wrong; `answered` is 1 where one fits, `tries` are samples
+    drawn, and `unlimited` is the accuracy of any sample, fitting or not."""
 
     run: MethodRun
     answered: Array
@@ -110,10 +108,8 @@ class Rejected:
 
 
 def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
-    """Which samples `controls.rejection_sample` with this limit would accept.
-
-    A sample that reaches the limit is cut there before it can end, so it must end below it.
-    """
+    """Which samples `controls.rejection_sample` with this limit would accept. A sample that reaches
+    the limit is cut there before it can end, so it must end below it."""
     return (samples.ended == 1) & (samples.thinking < limit)
 
 
@@ -151,11 +147,9 @@ class Match(NamedTuple):
 
 
 def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]:
-    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
-
-    Both must be over the same questions in one order. Settings outside the range of the other
-    curve are left out: nothing was measured there.
-    """
+    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2). Both must be over
+    the same questions in one order. Settings outside the range of the other curve are left out:
+    nothing was measured there."""
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
     within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
     return [_against(run, curve) for run in within]

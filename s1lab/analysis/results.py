@@ -39,11 +39,9 @@ def each_of(samples: Samples) -> str:
 
 
 def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) -> Row:
-    """A line of a table of results: what a condition gives, and what it costs.
-
-    Tokens are means per answer; `minutes` is what the whole run took on the machine that made it.
-    `left_out` names columns to leave out.
-    """
+    """A line of a table of results: what a condition gives, and what it costs. Tokens are means per
+    answer; `minutes` is what the whole run took on the machine that made it. `left_out` names
+    columns to leave out."""
     ((_, run, samples),) = made(pipeline, [condition])
     row = {
         "condition": condition.label,
@@ -140,9 +138,7 @@ def control_of_caps(pipeline: Pipeline, benchmark: str | None = None) -> list[Ro
 
 def arms(pipeline: Pipeline) -> dict[str, Condition]:
     """Two by two: base and fine-tuned, without Waits and with; before them the base, asked at once.
-
-    Empty where the profile forces nothing or draws no votes.
-    """
+    Empty where the profile forces nothing or draws no votes."""
     found, drawn = experiments.arms(pipeline.profile), experiments.voting(pipeline.profile)
     return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
 

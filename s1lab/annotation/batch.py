@@ -111,11 +111,8 @@ def annotate(
     valid: Valid | None = None,
 ) -> Answers:
     """Ask all questions that have no answer in the file at `path` yet, or none that is `valid`.
-
-    Raises:
-        BackendError: the endpoint refuses all, `max_cost` was reached, or the file is in use.
-        InputError: the file cannot be read; move it away to start over.
-    """
+    Raises BackendError: the endpoint refuses all, `max_cost` was reached, or the file is in use.
+    InputError: the file cannot be read; move it away to start over."""
     import filelock
 
     path, chat = Path(path), ChatClient(config)

@@ -87,11 +87,9 @@ class ChatClient:
         self._lock, self._stopped = threading.Lock(), threading.Event()
 
     def ask(self, messages: Sequence[Message], seed: int = 0) -> ChatReply:
-        """The endpoint's answer to a conversation; another `seed` can give another answer.
-
-        Raises RequestFailed where this question got no usable answer, or spells out a control
-        token, and another BackendError where no question would (401 to 404, a redirect).
-        """
+        """The endpoint's answer to a conversation; another `seed` can give another answer. Raises
+        RequestFailed where this question got no usable answer, or spells out a control token, and
+        another BackendError where no question would (401 to 404, a redirect)."""
         if spelled := _CONTROL.search(" ".join(content for _, content in messages)):
             raise RequestFailed(
                 f"the question spells out {spelled[0]}, which a chat server may take for the "

@@ -45,10 +45,8 @@ def _shown(task: str, key: str, *parts: str) -> Question:
 
 
 def distill(problems: Sequence[Problem], model: str) -> Task:
-    """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples.
-
-    The teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it.
-    """
+    """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples. The
+    teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it."""
     asked = {p.key: p for p in problems}
 
     def valid(value: Any) -> bool:
@@ -86,10 +84,8 @@ class Subject(NamedTuple):
 
 
 def read_taxonomy(path: str | Path) -> dict[str, Subject]:
-    """Subjects by code from a JSONL file; InputError names the row that is none.
-
-    The official one is `s1k/msc_domains.jsonl` of a data mirror (`data/msc.json` of s1).
-    """
+    """Subjects by code from a JSONL file; InputError names the row that is none. The official one
+    is `s1k/msc_domains.jsonl` of a data mirror (`data/msc.json` of s1)."""
     subjects: dict[str, Subject] = {}
     for number, row in enumerate(read_rows(path), start=1):
         code, title, topics = row.get("code"), row.get("title"), row.get("descriptions")
@@ -129,11 +125,9 @@ def parse_code(reply: ChatReply, taxonomy: Mapping[str, Subject]) -> str:
 
 
 def judge(problems: Sequence[Problem], attempts: Mapping[str, str]) -> Task:
-    """Have one attempt per problem, by its key, compared with the reference (Section 2.2,
-    Appendix C.3); values are booleans, `errors` says where a reference or attempt is missing.
-
-    Where a question can be graded exactly, `s1core.grading` does it offline.
-    """
+    """Have one attempt per problem, by its key, compared with the reference (Section 2.2, Appendix
+    C.3); values are booleans, `errors` says where a reference or attempt is missing. Where a
+    question can be graded exactly, `s1core.grading` does it offline."""
     questions, lacks = {}, {}
     for p in problems:
         if p.key not in attempts:

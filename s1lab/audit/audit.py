@@ -35,10 +35,8 @@ WORDS: Mapping[str, Mapping[str, str]] = json.loads(_FILE.read_text(encoding="ut
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One audited number or statement, as printed and as recomputed.
-
-    `verdict`: the recomputation *agrees* with print, *differs*, or leaves the matter *open*.
-    """
+    """One audited number or statement, as printed and as recomputed. `verdict`: the recomputation
+    *agrees* with print, *differs*, or leaves the matter *open*."""
 
     topic: str
     printed: str

@@ -35,10 +35,8 @@ _TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One logged response, and what the log says about it; None where it is silent.
-
-    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones.
-    """
+    """One logged response, and what the log says about it; None where it is silent. `cut_off`: it
+    hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
 
     problem: Problem
     text: str
@@ -76,14 +74,9 @@ class LogFile:
 
 
 def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
-    """Read a file of logged generations.
-
-    `verdict` names the column with the stored verdict; None takes the first known one.
-
-    Raises:
-        InputError: a line other than the last is damaged (`path:line`), no row can be used, or
-            none has the column that `verdict` names.
-    """
+    """Read a file of logged generations. `verdict` names the column with the stored verdict; None
+    takes the first known one. Raises InputError: a line other than the last is damaged
+    (`path:line`), no row can be used, or none has the column that `verdict` names."""
     rows, torn = read_recoverable(path)
     responses, left_out, layouts = [], [], set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]

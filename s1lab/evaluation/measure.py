@@ -45,10 +45,8 @@ def resume(
 
     `options` are those of `forcing.generate`. Blocks are the same on every attempt: one that was
     killed is computed again as a whole, so that resuming gives the very same tokens. A server,
-    whose rows are `apart`, is asked for nothing twice, and for many samples side by side.
-
-    Raises:
-        BackendError: the engine failed on some rows; all others are on disk.
+    whose rows are `apart`, is asked for nothing twice, and for many samples side by side. Raises
+    BackendError: the engine failed on some rows; all others are on disk.
     """
     from tqdm import tqdm
 
@@ -135,11 +133,8 @@ class Samples:
 
 
 def read_samples(run: Run) -> Samples:
-    """The graded generations of a finished run, from its public table.
-
-    Raises:
-        RunError: the table is empty, or some question has fewer samples than another.
-    """
+    """The graded generations of a finished run, from its public table. Raises RunError: the table
+    is empty, or some question has fewer samples than another."""
     rows = run.read_table("grades.csv")
     rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
     counts = Counter(row["problem_key"] for row in rows)
@@ -176,10 +171,8 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 
 
 def mean(runs: Run | Sequence[Run], measure: str = "accuracy") -> Interval:
-    """A measure of a run with its interval, by bootstrap over questions.
-
-    Several runs are seeds of one training: the interval is over questions and seeds.
-    """
+    """A measure of a run with its interval, by bootstrap over questions. Several runs are seeds of
+    one training: the interval is over questions and seeds."""
     runs, share = _listed(runs), measure in ("accuracy", "cut_short")
     tables = [MEASURES[measure](read_samples(run)) for run in runs]
     table = np.array([part.mean(axis=1) for part in tables]).T
@@ -196,10 +189,8 @@ def difference(
     a: Run | Sequence[Run], b: Run | Sequence[Run], measure: str = "accuracy"
 ) -> Interval:
     """A measure of `a` minus that of `b` on the same questions, by paired bootstrap over questions.
-
     Where both are as many seeds of a training, seeds are paired too, and the interval is over both
-    (`crossed_interval`).
-    """
+    (`crossed_interval`)."""
     (a, b), of = (_listed(a), _listed(b)), MEASURES[measure]
     sides = [[of(read_samples(run)).mean(axis=1) for run in side] for side in (a, b)]
     ours, theirs = (np.array(side).T for side in sides)

@@ -49,11 +49,9 @@ def lines(head: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
 
 
 def written(value: Any, unit: str = "", digits: int = 1) -> str:
-    """A value as every page writes it: `−13.8 points [−15.9, −11.6]`, `66.0% [61.4, 70.6]`.
-
-    An interval is in percent unless it has another unit. In "%" and "points" a value is a share of
-    one, in other units what it is. Points have signs, and a unit with a plus: "+tokens".
-    """
+    """A value as every page writes it: `−13.8 points [−15.9, −11.6]`, `66.0% [61.4, 70.6]`. An
+    interval is in percent unless it has another unit. In "%" and "points" a value is a share of
+    one, in other units what it is. Points have signs, and a unit with a plus: "+tokens"."""
     middle, ends = in_parts(value, unit, digits)
     unit = unit.lstrip("+") or "%" * isinstance(value, Interval)
     return middle if value is None else f"{middle}{' ' * (unit not in ('%', ''))}{unit}{ends}"
@@ -118,10 +116,8 @@ def summarise(run: GradedRun) -> dict[str, str]:
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
-    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample.
-
-    Rows are in the order of `problems`, or of first appearance.
-    """
+    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Rows
+    are in the order of `problems`, or of first appearance."""
     texts = {problem.key: problem for problem in problems}
     marks: dict[str, list[str]] = {}
     for place, run in enumerate(runs):

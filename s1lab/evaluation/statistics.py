@@ -29,9 +29,7 @@ _Z = NormalDist().inv_cdf(0.975)
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`.
-
-    `about` names what was measured, so that two pages that show it can be compared.
-    """
+    `about` names what was measured, so that two pages that show it can be compared."""
 
     estimate: float
     low: float
@@ -111,12 +109,9 @@ def clustered_bootstrap(
 def paired_bootstrap(
     a: ArrayLike, b: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
 ) -> Interval:
-    """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper).
-
-    `a` and `b` are scores or tokens, (questions,) or (questions, seeds), rows in the same order of
-    questions; NaN where a sample is missing. Percentiles are widened for few questions; the paper's
-    are plain.
-    """
+    """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper). `a` and `b` are
+    scores or tokens, (questions,) or (questions, seeds), rows in the same order of questions; NaN
+    where a sample is missing. Percentiles are widened for few questions; the paper's are plain."""
     ours, theirs = _question_means(a), _question_means(b)
     if ours.size != theirs.size:
         raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
@@ -166,10 +161,8 @@ def questions_needed(
     p_a: float, p_b: float, *, discordant: float | None = None, power: float = 0.8
 ) -> int:
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
-
     `discordant` is the share of questions on which the two differ (None: of independent runs),
-    `power` the chance to see it at the two-sided 5% level.
-    """
+    `power` the chance to see it at the two-sided 5% level."""
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
     shares = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1

@@ -48,11 +48,8 @@ def located(folder: str | Path, entry: Entry) -> Path:
 
 
 def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
-    """Bring every file that is not there yet; returns how many were brought.
-
-    Raises:
-        InputError: a file cannot be had or has another digest; what was brought is kept.
-    """
+    """Bring every file that is not there yet; returns how many were brought. Raises InputError: a
+    file cannot be had or has another digest; what was brought is kept."""
     brought = 0
     for entry in entries():
         path = Path(folder) / entry.file
@@ -73,11 +70,8 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
 
 
 def fetch_authors(folder: str | Path) -> Path:
-    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0).
-
-    Raises:
-        InputError: the Hub cannot be reached.
-    """
+    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0). Raises
+    InputError: the Hub cannot be reached."""
     from huggingface_hub import snapshot_download
 
     target, wanted = Path(folder) / "simplescaling_results", "*forcing*/**/samples_*.jsonl"
@@ -88,11 +82,8 @@ def fetch_authors(folder: str | Path) -> Path:
 
 
 def counter(tokenizer: str | Path) -> Count:
-    """Counts tokens with a `tokenizer.json` (a file, or a folder with one).
-
-    Raises:
-        InputError: there is none, or it is not Qwen's.
-    """
+    """Counts tokens with a `tokenizer.json` (a file, or a folder with one). Raises InputError:
+    there is none, or it is not Qwen's."""
     from tokenizers import Tokenizer
 
     path = Path(tokenizer)
@@ -112,10 +103,7 @@ def recompute(
     folder: str | Path, tokenizer: str | Path, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, str]:
     """Every file of `folder` read again: file name to content, as `results/generations` has it.
-
-    Raises:
-        InputError: a file is missing, has another digest, or is not what it should be.
-    """
+    Raises InputError: a file is missing, has another digest, or is not what it should be."""
     count, listed = counter(tokenizer), entries()
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
     authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
@@ -156,11 +144,8 @@ def differences(made: dict[str, str], folder: str | Path) -> list[str]:
 
 
 def table(name: str, folder: str | Path) -> pd.DataFrame:
-    """The outcomes of one set, checked against the manifest's digest.
-
-    Raises:
-        InputError: the file is missing or was changed.
-    """
+    """The outcomes of one set, checked against the manifest's digest. Raises InputError: the file
+    is missing or was changed."""
     folder = Path(folder)
     try:
         digest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][f"{name}.csv"]

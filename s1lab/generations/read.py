@@ -54,10 +54,7 @@ Draft = dict[str, Any]
 
 def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
     """The outcomes of one file; `name` is its path inside the collection, which says the rest.
-
-    Raises:
-        InputError: the file is damaged, or its columns are not those of its layout.
-    """
+    Raises InputError: the file is damaged, or its columns are not those of its layout."""
     kind, *parts = name.split("/")
     read = {
         "crosslingual": _one_wait if parts[0] == "mgsm_one_wait" else _harness,
@@ -85,11 +82,9 @@ def _graded(problem: Problem, answer: str, kind: str, **options: bool) -> Draft:
 
 
 def split(text: str) -> tuple[str, str, bool]:
-    """A response of the official harness: thinking, answer, and whether thinking was cut.
-
-    The harness forces the cue after the delimiter exactly where it cut. A response without a
-    delimiter is all answer where it never thought, and all thinking where it did.
-    """
+    """A response of the official harness: thinking, answer, and whether thinking was cut. The
+    harness forces the cue after the delimiter exactly where it cut. A response without a delimiter
+    is all answer where it never thought, and all thinking where it did."""
     thought, closed, answer = text.partition(ANSWER)
     if not thought.startswith(THINK):
         return "", text, False
@@ -159,11 +154,8 @@ def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
 
 
 def _cued(text: str) -> tuple[str, str, bool]:
-    """Thinking, answer, and whether thinking was cut.
-
-    The loop put its cue on a line of its own where thinking had ended, and right behind the last
-    token where the cap had cut it.
-    """
+    """Thinking, answer, and whether thinking was cut. The loop put its cue on a line of its own
+    where thinking had ended, and right behind the last token where the cap had cut it."""
     ended = [m.start() for m in re.finditer(rf"(?<!\n)\n{CUE}", text)]
     at = ended[-1] + 1 if ended else text.rfind(CUE)
     if at < 0:

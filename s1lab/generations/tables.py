@@ -38,10 +38,8 @@ def _by(of: pd.DataFrame, names: list[str], **measures: tuple[str, str]) -> pd.D
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
     """Accuracy against thinking tokens: s1.1-32B under each cap, and the model it came from.
-
     Columns: model, cap (0 for the model that does not think), n, accuracy, low, high,
-    thinking_tokens (mean), cut (how many the decoder stopped), no_answer (how many state none).
-    """
+    thinking_tokens (mean), cut (how many the decoder stopped), no_answer (how many state none)."""
     of = table(name, folder)
     of["cap"] = of.condition.replace("", "0").astype(int)
     of["none"] = of.status.isin(["no_answer", "truncated"])
@@ -62,10 +60,8 @@ def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
 
 
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
-    """Each cap against the largest and against the model that does not think, paired.
-
-    Columns: cap, against, n, difference, low, high.
-    """
+    """Each cap against the largest and against the model that does not think, paired. Columns: cap,
+    against, n, difference, low, high."""
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
     ours = {cap: _right(of, "s1.1-32B", cap) for cap in CAPS}
@@ -113,10 +109,8 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
 
 
 def more_waits(folder: Path) -> pd.DataFrame:
-    """SimpleQA with forced Waits: right, not attempted, tokens; paired against no Wait.
-
-    A file without the questions of the others is left out of the pairs (its `n` is 0 there).
-    """
+    """SimpleQA with forced Waits: right, not attempted, tokens; paired against no Wait. A file
+    without the questions of the others is left out of the pairs (its `n` is 0 there)."""
     of = table("simpleqa", folder)
     of = of.assign(waits=of.condition.astype(int), none=of.status == "no_answer")
     measures = {"not_attempted": ("none", "mean"), "thinking_tokens": MEASURES["thinking_tokens"]}
@@ -138,9 +132,7 @@ def judged(folder: Path) -> pd.DataFrame:
 
 def recounted(folder: Path) -> pd.DataFrame:
     """The authors' own logs as somebody else counted them: MATH500 under caps, and both with Waits.
-
-    Columns: benchmark, kind ("cap" or "Waits"), amount, n, accuracy, low, high, tokens (mean).
-    """
+    Columns: benchmark, kind ("cap" or "Waits"), amount, n, accuracy, low, high, tokens (mean)."""
     made, rows = json.loads((folder / AGGREGATES).read_text(encoding="utf-8")), []
     for stem, benchmark, kind, key, name, n in (
         ("E0013-s1-external", "MATH500", "cap", "curve", "budget", 500),
@@ -156,10 +148,8 @@ def recounted(folder: Path) -> pd.DataFrame:
 
 def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     """Eleven checkpoints of one run on AIME24, and the p-value of Cochran's Q between them.
-
     Columns: step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right
-    by the log's own verdict).
-    """
+    by the log's own verdict)."""
     of = table("aime24", folder)
     of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
     of["stored"] = of.method.str.endswith("stored correct")

@@ -42,11 +42,9 @@ class TraceStep:
 
 
 def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
-    """The steps of a generation's thinking, in order; together they hold every thinking token.
-
-    A step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
-    always opens a new one. White space alone is not a step; it stays with the one before.
-    """
+    """The steps of a generation's thinking, in order; together they hold every thinking token. A
+    step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
+    always opens a new one. White space alone is not a step; it stays with the one before."""
     tokens = _marked(generation, "thinking")
     texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
@@ -92,9 +90,7 @@ def answers_at_steps(
     Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
     trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
     it gives the same answer. One generation per cut: no thinking, then up to the end of each step.
-
-    Raises:
-        BackendError: the generation is another problem's, a cut does not fit, the engine failed.
+    Raises BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
     if generation.problem_key != problem.key:
         raise BackendError(
@@ -130,10 +126,8 @@ def trace_row(
     answers: Sequence[dict[str, Any]] = (),
     separator: str = "\n\n",
 ) -> dict[str, Any]:
-    """One generation as the trace viewer reads it: its text in steps, no token ids.
-
-    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
-    """
+    """One generation as the trace viewer reads it: its text in steps, no token ids. `answers` are
+    rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut."""
     names = ("outcome", "finish_reason", "waits_used", "thinking_tokens")
     return {
         "problem_key": generation.problem_key,
@@ -158,12 +152,8 @@ def read_traces(
     **options: Any,
 ) -> list[dict[str, Any]]:
     """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
-
-    Answers are those of `answers_at_steps`, with its options, graded as `kind` says.
-
-    Raises:
-        BackendError: a cut does not fit into the context, or the engine failed.
-    """
+    Answers are those of `answers_at_steps`, with its options, graded as `kind` says. Raises
+    BackendError: a cut does not fit into the context, or the engine failed."""
     by_key = {problem.key: problem for problem in problems}
     options["separator"], rows = separator, []
     for generation in generations:

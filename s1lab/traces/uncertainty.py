@@ -167,11 +167,9 @@ def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Ro
 
 
 def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
-    """Forced Waits against ordinary step starts: before, at and after, with the difference.
-
-    Returns rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
-    `low` and `high` (95%; the same resampled questions for both); empty without either kind.
-    """
+    """Forced Waits against ordinary step starts: before, at and after, with the difference. Returns
+    rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`, `low` and
+    `high` (95%; the same resampled questions for both); empty without either kind."""
     spans = {"before": (-window, -1), "at": (0, 0), "after": (1, window)}
     names = ("forced", "plain", "difference", "low", "high")
     table = []
