@@ -101,30 +101,25 @@ def figure2() -> list[AuditFinding]:
     points, examples = published()["figure2"]["points"], published()["figure2"]["examples"]
     n, ours, findings = published()["questions"]["MATH500"], points["s1"], []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
-        theirs, count = points[other], examples[other]
-        bounds = printed_accuracy("MATH500", theirs)
-        values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
-        values |= {"factor": count / examples["s1"], "gap": (theirs - ours) * n / 100}
-        values |= {"thousands": count // 1000, "bounds": bounds.percent()}
-        values["holds"] = "holds" if ours / 100 in bounds else "excludes"
-        findings.append(_finding("figure 2", ours / 100 >= bounds.low, **values))
+        theirs, factor = points[other], examples[other] / examples["s1"]
+        gap, thousands = (theirs - ours) * n / 100, examples[other] // 1000
+        interval = printed_accuracy("MATH500", theirs)
+        bounds, holds = interval.percent(), "holds" if ours / 100 in interval else "excludes"
+        findings.append(_finding("figure 2", ours / 100 >= interval.low, **locals()))
     return findings
 
 
 def figure4() -> list[AuditFinding]:
     """Figure 4: the extrapolation points, against the released logs and against chance."""
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
-    correct = [answered("AIME24", value)[0] for value in logs["accuracy"]]
+    where, correct = logs["where"], [answered("AIME24", value)[0] for value in logs["accuracy"]]
+    counts, spread = ", ".join(map(str, correct)), max(correct) - min(correct)
     mean = sum(correct) / len(correct) / n
-    values = {"n": n, "where": logs["where"], "counts": ", ".join(map(str, correct))}
-    values |= {"spread": max(correct) - min(correct), "noise": math.sqrt(n * mean * (1 - mean))}
+    noise = math.sqrt(n * mean * (1 - mean))
     shown = ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:])
     tokens = published()["figure4b"]["majority_Qwen2.5-32B-Instruct"]["tokens"]
-    ratios = {"first": tokens[1] / tokens[0], "second": tokens[2] / tokens[1]}
-    return [
-        _finding("figure 4a", None, shown=shown, **values),
-        _finding("figure 4b", False, **ratios),
-    ]
+    first, second = tokens[1] / tokens[0], tokens[2] / tokens[1]
+    return [_finding("figure 4a", None, **locals()), _finding("figure 4b", False, **locals())]
 
 
 def table2() -> list[AuditFinding]:
@@ -139,9 +134,7 @@ def table2() -> list[AuditFinding]:
             zero = (
                 f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"
             )
-            values = {"row": row, "benchmark": benchmark, "low": low, "high": high, "zero": zero}
-            same = not excludes or best < 0.05
-            findings.append(_finding("table 2", same, implied=implied, least=least, **values))
+            findings.append(_finding("table 2", not excludes or best < 0.05, **locals()))
     return findings
 
 
@@ -150,22 +143,20 @@ def table3() -> list[AuditFinding]:
     findings = []
     for method, row in published()["table3"]["rows"].items():
         points = runs(method)
-        tokens, exact = points.thinking_tokens, points.exact_accuracy
-        doubling, per_token = scaling_per_doubling(tokens, exact), scaling_per_token(tokens, exact)
-        found = {"scaling": round(doubling), "performance": performance(points.accuracy)}
-        values = {"method": method, "where": points.where, "runs": len(tokens)}
-        values |= {"doubling": doubling, "thousand": 1000 * per_token, "best": found["performance"]}
+        where, tokens, exact = points.where, points.thinking_tokens, points.exact_accuracy
+        doubling = scaling_per_doubling(tokens, exact)
+        thousand = 1000 * scaling_per_token(tokens, exact)
+        best, count, share = performance(points.accuracy), len(tokens), None
         if method == "CCC":
             of = published()["class_conditional"]["rows"]
             share = class_control(*(of[name]["AIME24"][1] for name in ("default", "short", "long")))
-        else:
-            share = control(tokens, points.limits) if points.limits else None
-        if share is not None:
-            found["control"], values["share"] = round(share), share
-        findings += [
-            _finding(f"table 3, {name}", value == row[name], printed=row[name], **values)
-            for name, value in found.items()
-        ]
+        elif points.limits:
+            share = control(tokens, points.limits)
+        found = {"scaling": round(doubling), "performance": best}
+        found |= {} if share is None else {"control": round(share)}
+        for name, value in found.items():
+            printed = row[name]
+            findings.append(_finding(f"table 3, {name}", value == printed, **locals()))
     rejection = runs("RS")
     tokens, exact = rejection.thinking_tokens[1:], rejection.exact_accuracy[1:]
     values = {"scaling": scaling_per_doubling(tokens, exact), "best": performance(exact)}
@@ -176,11 +167,10 @@ def table8() -> list[AuditFinding]:
     """Table 8: shorter training sequences make longer thoughts."""
     findings = []
     for benchmark, (cut, whole) in published()["table8"]["rows"].items():
-        n = published()["questions"][benchmark]
+        n, times = published()["questions"][benchmark], cut[1] / whole[1]
         gap = round((whole[0] - cut[0]) * n / 100)
         p = mcnemar_p_value(max(gap, 0), 0)
-        values = {"cut": cut, "whole": whole, "times": cut[1] / whole[1], "gap": gap, "n": n}
-        findings.append(_finding("table 8", p < 0.05 or None, benchmark=benchmark, p=p, **values))
+        findings.append(_finding("table 8", p < 0.05 or None, **locals()))
     return findings
 
 

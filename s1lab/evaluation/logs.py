@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
 from s1core.grading.grades import Kind, TextGrade, grade_text
 from s1core.records import Problem, read_recoverable
+from s1lab.evaluation.report import lines
 
 _QUESTION = ("question", "problem", "prompt", "Question", "Problem")
 _GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
@@ -35,8 +36,8 @@ _TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One logged response, and what the log says about it; None where it is silent. `cut_off`: it
-    hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
+    """One logged response, what the log says about it (None where it is silent), and our grade.
+    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
 
     problem: Problem
     text: str
@@ -46,21 +47,14 @@ class Logged:
     cut_off: bool | None = None
     budget: int | None = None
     waits: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Regraded:
-    """A logged response with our grade beside the stored verdict."""
-
-    logged: Logged
-    grade: TextGrade
+    grade: TextGrade | None = None
 
     @property
     def agrees(self) -> bool | None:
         """Whether both verdicts are the same; None when the log has none, or we could not tell."""
-        if self.logged.stored is None or self.grade.status == "not_compared":
+        if self.stored is None or self.grade is None or self.grade.status == "not_compared":
             return None
-        return self.logged.stored == (self.grade.status == "correct")
+        return self.stored == (self.grade.status == "correct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +94,9 @@ def _of_harness(row: dict[str, Any]) -> bool:
     return "resps" in row and "doc" in row
 
 
-def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
-    """Grade every response of a log, without its thinking, which counts as cut off where it never
-    ended, unless the log itself says how it ended."""
+def regrade(log: LogFile, kind: Kind = "math") -> list[Logged]:
+    """The responses of a log, each graded without its thinking, which counts as cut off where it
+    never ended, unless the log itself says how it ended."""
     results = []
     for logged in log.responses:
         thinking, answer = split_thinking(logged.text)
@@ -110,7 +104,7 @@ def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
             answer = thinking.rpartition(_CUE)[2]
         cut_off = answer is None if logged.cut_off is None else logged.cut_off
         graded = grade_text(logged.problem, answer or "", kind, cut_off=cut_off)
-        results.append(Regraded(logged, graded))
+        results.append(replace(logged, grade=graded))
     return results
 
 
@@ -120,21 +114,22 @@ def known_logs() -> dict[str, Any]:
     return json.loads(text)
 
 
-def summary(results: Sequence[Regraded]) -> dict[str, Any]:
+def summary(results: Sequence[Logged]) -> dict[str, Any]:
     """A regrading as plain data: counts, and each disagreement with both verdicts."""
     names = {None: "no verdict", True: "correct", False: "wrong"}
-    confusion = Counter(f"{names[r.logged.stored]} -> {r.grade.status}" for r in results)
+    confusion = Counter(f"{names[r.stored]} -> {r.grade.status}" for r in results)
     judged = [result.agrees for result in results if result.agrees is not None]
-    disagreements = []
-    for logged, grade in ((r.logged, r.grade) for r in results if r.agrees is False):
-        row = {"id": logged.identity, "sample": logged.sample, "gold": logged.problem.answer}
-        row |= {"extracted": grade.extracted, "stored": names[logged.stored]}
-        disagreements.append(row | {"ours": grade.status, "method": grade.method})
+    head = "id | sample | gold | extracted | stored | ours | method"
+    apart = (
+        (r.identity, r.sample, r.problem.answer, r.grade.extracted, names[r.stored], *r.grade[::2])
+        for r in results
+        if r.agrees is False
+    )
     return {
         "n": len(results),
         "agreement": round(sum(judged) / len(judged), 4) if judged else None,
         "confusion": dict(sorted(confusion.items())),
-        "disagreements": disagreements,
+        "disagreements": lines(head, apart),
     }
 
 

@@ -28,21 +28,19 @@ WAITS = json.loads(files("s1lab.generations").joinpath("waits.json").read_text(e
 """How the forced Wait begins in each language of the one-Wait files."""
 
 COLUMNS = (
-    "set",  # which collection: "global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"
-    "model",  # as the collection names it
-    "condition",  # a cap ("500"), a number of Waits, a way of asking, or a checkpoint
-    "group",  # category or language; "" for none
-    "question",  # `question_key` of the question
-    "status",  # of the final answer: correct, wrong, no_answer or truncated
-    "method",  # how the answer was found and compared; "" where the set has one rule for all
-    "thinking_tokens",  # by the model's own tokenizer, forced tokens included
-    "cut",  # 1 where the decoder ended the thinking
-    "waits",  # forced Waits
-    "before",  # status of what was stated before the Wait; "" where nothing was, or none was forced
-    "place",  # how the Wait was found: "line" (its word opens a line after a single break),
-    # "repeated" (several do; the last is taken), "noted" (the file says), "" for none
-)
-"""An outcome: one logged generation without its text."""
+    "set", "model", "condition", "group", "question", "status", "method", "thinking_tokens", "cut",
+    "waits", "before", "place",
+)  # fmt: skip
+"""An outcome: one logged generation without its text.
+
+`set` is the collection ("global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"), `model`
+as it names it, `condition` a cap ("500"), a number of Waits, a way of asking or a checkpoint,
+`group` a category or language, `question` its `question_key`. `status` is that of the final answer,
+`method` how it was found ("": the set has one rule). `thinking_tokens` are the model's own, forced
+ones included; `cut`: 1 where the decoder ended the thinking; `waits`: forced ones. `before` is the
+status of what was stated before the Wait, `place` how that was found: "line" (its word opens a line
+after a single break), "repeated" (several do; the last is taken), "noted" (the file says).
+"""
 
 Count = Callable[[Sequence[str]], list[int]]
 """Texts to their numbers of tokens."""

@@ -8,27 +8,23 @@ from itertools import pairwise
 from typing import Any
 
 from s1lab.evaluation import Interval
+from s1lab.evaluation.report import Row, lines
 
 Rows = Sequence[Mapping[str, Any]]
 """Traces as `s1lab.traces.steps.read_traces` writes them, or rows of `contrasts.csv`."""
 
 
-def arrivals(traces: Rows) -> list[dict[str, Any]]:
+def arrivals(traces: Rows) -> list[Row]:
     """When an answer, asked for at every step, is first right, and how often a step loses it."""
     rows = []
     for trace in traces:
         right = [answer["status"] == "correct" for answer in trace["answers"]]
         places = [a["thinking_tokens"] for a, ok in zip(trace["answers"], right, strict=True) if ok]
-        rows.append(
-            {
-                "question": trace["question"],
-                "thinking tokens": trace["thinking_tokens"],
-                "first right at": places[0] if places else "never",
-                "lost again": sum(a and not b for a, b in pairwise(right)),
-                "in the end": "right" if trace["status"] == "correct" else "wrong",
-            }
-        )
-    return rows
+        lost = sum(a and not b for a, b in pairwise(right))
+        end = "right" if trace["status"] == "correct" else "wrong"
+        first = places[0] if places else "never"
+        rows.append((trace["question"], trace["thinking_tokens"], first, lost, end))
+    return lines("question | thinking tokens | first right at | lost again | in the end", rows)
 
 
 def spared(rows: Rows) -> list[int]:
@@ -55,15 +51,11 @@ def cue_costs(traces: Rows) -> tuple[int, int]:
     return len(by_itself), sum(t["answers"][-1]["status"] != "correct" for t in by_itself)
 
 
-def contrasts(rows: Rows, n: int) -> list[dict[str, Any]]:
+def contrasts(rows: Rows, n: int) -> list[Row]:
     """Steps after a forced Wait beside all others, in bits, over `n` traces."""
-    return [
-        {
-            "measure": row["measure"],
-            "where": row["where"],
-            "forced Wait": float(row["forced"]),
-            "other steps": float(row["plain"]),
-            "difference": Interval(*(float(row[c]) for c in ("difference", "low", "high")), n),
-        }
-        for row in rows
-    ]
+    ends, cells = ("difference", "low", "high"), []
+    for row in rows:
+        gap = Interval(*(float(row[name]) for name in ends), n)
+        means = (float(row[name]) for name in ("forced", "plain"))
+        cells.append((row["measure"], row["where"], *means, gap))
+    return lines("measure | where | forced Wait | other steps | difference", cells)
