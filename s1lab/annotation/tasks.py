@@ -47,17 +47,13 @@ def _shown(task: str, key: str, *parts: str) -> Question:
 def distill(problems: Sequence[Problem], model: str) -> Task:
     """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples. The
     teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it."""
-    asked = {p.key: p for p in problems}
-
-    def valid(value: Any) -> bool:
-        kinds = {"thinking": str, "attempt": str}
-        return isinstance(value, dict) and {n: type(part) for n, part in value.items()} == kinds
-
-    def example(key: str, kept: dict[str, str]) -> Example:
-        return Example(asked[key], Trace(**kept, model=model))
-
-    questions = [Question(p.key, (("user", p.question),)) for p in problems]
-    return Task(questions, parse_trace, valid, example)
+    asked, kinds = {p.key: p for p in problems}, {"thinking": str, "attempt": str}
+    return Task(
+        [Question(p.key, (("user", p.question),)) for p in problems],
+        parse_trace,
+        lambda v: isinstance(v, dict) and {name: type(part) for name, part in v.items()} == kinds,
+        lambda key, kept: Example(asked[key], Trace(**kept, model=model)),
+    )
 
 
 def parse_trace(reply: ChatReply) -> dict[str, str]:
@@ -106,10 +102,8 @@ def classify(problems: Sequence[Problem], taxonomy: Mapping[str, Subject]) -> Ta
         f"### {subject.title}\n* Code: {code}\n* Description: {'; '.join(subject.topics)}"
         for code, subject in taxonomy.items()
     )
-    questions = [_shown("classify", p.key, p.question, rubrics) for p in problems]
-
     return Task(
-        questions,
+        [_shown("classify", p.key, p.question, rubrics) for p in problems],
         lambda reply: parse_code(reply, taxonomy),
         list(taxonomy).__contains__,
         lambda _, code: taxonomy[code].title,
