@@ -15,7 +15,6 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s1core.errors import InputError
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
@@ -31,7 +30,7 @@ class MethodRun:
 
     `correct` is the expected accuracy, `thinking` the mean thinking tokens of what is counted as
     the answer (NaN where nothing is), `tokens` all that were spent, and `keeps` the share of
-    generations within `limit` thinking tokens (Control, Eq. 1); both are NaN without a limit.
+    generations within `limit` thinking tokens, if there is one (Control, Eq. 1).
     """
 
     method: str
@@ -39,7 +38,7 @@ class MethodRun:
     correct: Array
     thinking: Array
     tokens: Array
-    keeps: Array
+    keeps: Array | None = None
     limit: float = math.nan
 
     @cached_property
@@ -60,8 +59,7 @@ class MethodRun:
 
 def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
     """One generation per question, averaged over those that were drawn (pass@1)."""
-    keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
-    parts = (samples.correct, samples.thinking, samples.tokens, keeps)
+    parts = (samples.correct, samples.thinking, samples.tokens, samples.thinking <= limit)
     return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
 
 
@@ -74,9 +72,8 @@ def votes(
     pairs = zip(samples.extracted, samples.correct == 1, strict=True)
     won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
     thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
-    keeps = np.full(len(samples.keys), math.nan)
     return [
-        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens, keeps)
+        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens)
         for k, correct in zip(at, np.array(won).T, strict=True)
     ]
 
@@ -107,10 +104,10 @@ class Rejected:
         return lines(f"{head} | short less any (points) | n", [(*cells, *rest)])[0]
 
 
-def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
-    """Which samples `controls.rejection_sample` with this limit would accept. A sample that reaches
-    the limit is cut there before it can end, so it must end below it."""
-    return (samples.ended == 1) & (samples.thinking < limit)
+def fits(samples: Samples, limit: int) -> Array:
+    """Which samples `controls.rejection_sample` with this limit would accept, 0 or 1: those that
+    end below it, since one that reaches it is cut there before it can end."""
+    return samples.ended * (samples.thinking < limit)
 
 
 def rejection(samples: Samples, limit: int) -> Rejected:
@@ -123,7 +120,7 @@ def rejection(samples: Samples, limit: int) -> Rejected:
     """
     if not limit > 0:
         raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
-    accepted = fits(samples, limit).astype(float)
+    accepted = fits(samples, limit)
     n, m = accepted.shape[1], accepted.sum(axis=1)
     some = m > 0
     mean = np.divide(accepted, m[:, None], out=np.zeros_like(accepted), where=some[:, None])

@@ -62,22 +62,14 @@ def turned(after: Run, before: Run) -> tuple[float, float]:
     return float((gained == 1).mean()), float((gained == -1).mean())
 
 
-def by_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def by_waits(pipeline: Pipeline) -> list[Row]:
     """Each number of Waits against none, on the same questions (Figure 4a)."""
-    none = pipeline.run(experiments.natural(pipeline.profile, benchmark))
-    waits = made(pipeline, experiments.waits(pipeline.profile, benchmark))
-    return lines(
-        "Waits | against none (points) | accuracy is | mended (%) | broken (%) | Waits used",
-        (
-            (
-                c.budget.num_ignore,
-                *_changed(run, none),
-                *turned(run, none),
-                float(samples.waits.mean()),
-            )
-            for c, run, samples in waits
-        ),
-    )
+    none, rows = pipeline.run(experiments.natural(pipeline.profile)), []
+    for c, run, samples in made(pipeline, experiments.waits(pipeline.profile)):
+        changed = (*_changed(run, none), *turned(run, none))
+        rows.append((c.budget.num_ignore, *changed, float(samples.waits.mean())))
+    head = "Waits | against none (points) | accuracy is | mended (%) | broken (%) | Waits used"
+    return lines(head, rows)
 
 
 def _changed(after: Run, before: Run) -> tuple[Interval, str]:
@@ -85,9 +77,9 @@ def _changed(after: Run, before: Run) -> tuple[Interval, str]:
     return gap, gap.says("higher", "lower")
 
 
-def last_step(pipeline: Pipeline, benchmark: str | None = None) -> Interval | None:
+def last_step(pipeline: Pipeline) -> Interval | None:
     """The most Waits less the next fewer: whether the curve goes on, flattens or comes down."""
-    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile, benchmark)]
+    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile)]
     return difference(runs[-1], runs[-2]) if len(runs) > 1 else None
 
 
@@ -104,36 +96,28 @@ def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
     """Kept generations without a Wait and with the fewest, as a row each, and the waiting one."""
     waiting = experiments.waits(pipeline.profile)[0]
     before = {p.key: (g, v) for p, g, v in kept(pipeline, experiments.natural(pipeline.profile))}
+    head = f"question | without a Wait | tokens | with {waiting.label} | its tokens | mended"
     found = []
     for asked, waited, verdict in kept(pipeline, waiting):
         if asked.key in before:
             plain, without = before[asked.key]
-            row = {
-                "question": asked.question,
-                "without a Wait": without.status.replace("_", " "),
-                "tokens": plain.thinking_tokens,
-                f"with {waiting.label}": verdict.status.replace("_", " "),
-                "its tokens": waited.thinking_tokens,
-                "mended": verdict.correct and not without.correct,
-            }
+            said = [v.status.replace("_", " ") for v in (without, verdict)]
+            cells = (said[0], plain.thinking_tokens, said[1], waited.thinking_tokens)
+            mended = verdict.correct and not without.correct
+            (row,) = lines(head, [(asked.question, *cells, mended)])
             found.append((row, (asked, waited, verdict)))
     return found
 
 
-def control_of_caps(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def control_of_caps(pipeline: Pipeline) -> list[Row]:
     """Control (Equation 1) of every cap, generation by generation."""
-    capped = (c for c in experiments.curve(pipeline.profile, benchmark) if c.kind == "budget")
-    return [
-        {
-            "budget": (cap := c.budget.max_thinking),
-            "generations": samples.thinking.size,
-            "most thinking tokens": int(samples.thinking.max()),
-            "within the budget (%)": control(samples.thinking.ravel(), cap) / 100,
-            "cut short (%)": float(1 - samples.ended.mean()),
-            "minutes": run.minutes,
-        }
-        for c, run, samples in made(pipeline, capped)
-    ]
+    capped, rows = (c for c in experiments.curve(pipeline.profile) if c.kind == "budget"), []
+    for c, run, samples in made(pipeline, capped):
+        cap, used = c.budget.max_thinking, samples.thinking.ravel()
+        ends = (control(used, cap) / 100, float(1 - samples.ended.mean()), run.minutes)
+        rows.append((cap, used.size, int(used.max()), *ends))
+    head = "budget | generations | most thinking tokens | within the budget (%) | cut short (%)"
+    return lines(f"{head} | minutes", rows)
 
 
 def arms(pipeline: Pipeline) -> dict[str, Condition]:
@@ -143,15 +127,14 @@ def arms(pipeline: Pipeline) -> dict[str, Condition]:
     return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
 
 
+def _drawn(run: Run, **fields: Any) -> Row:
+    return fields | {"run": run.id} | mean(run).row("accuracy")
+
+
 def bars(pipeline: Pipeline) -> list[Row]:
     """The arms as `figures.forests.comparison` draws them."""
-    inks = ("base", "base", "base", "ours", "wait")
-    named = zip(arms(pipeline).items(), inks, strict=False)
-    return [{"name": n, "series": ink, **_accuracy(pipeline.run(c))} for (n, c), ink in named]
-
-
-def _accuracy(run: Run) -> dict[str, float]:
-    return mean(run).row("accuracy")
+    named = zip(arms(pipeline).items(), ("base", "base", "base", "ours", "wait"), strict=False)
+    return [_drawn(pipeline.run(c), name=name, series=ink) for (name, c), ink in named]
 
 
 def effects(pipeline: Pipeline) -> list[Row]:
@@ -171,17 +154,16 @@ def effects(pipeline: Pipeline) -> list[Row]:
     return lines(head, ((name, *_changed(after, before)) for name, after, before in steps))
 
 
-def efficiency(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def efficiency(pipeline: Pipeline) -> list[Row]:
     """Accuracy by training examples (Figure 2, right): base, s1 and, where trained on, the pool."""
     asked = dict(zip(["base"], arms(pipeline).values()))
-    asked["s1"] = experiments.natural(pipeline.profile, benchmark)
-    listed = experiments.subsets(pipeline.profile, benchmark)
+    asked["s1"] = experiments.natural(pipeline.profile)
+    listed = experiments.subsets(pipeline.profile)
     asked |= {c.label: c for c in listed if c.label in ("s1", "full")}
     rows = []
-    for name, condition in asked.items():
-        run, training = pipeline.run(condition), condition.training
-        examples = training and pipeline.checkpoint(training).summary()["examples"]
-        rows.append({"name": name, "x": examples or 0, **_accuracy(run), "run": run.id})
+    for name, c in asked.items():
+        examples = c.training and pipeline.checkpoint(c.training).summary()["examples"]
+        rows.append(_drawn(pipeline.run(c), name=name, x=examples or 0))
     return rows
 
 
@@ -194,12 +176,10 @@ def paper_efficiency() -> list[Row]:
     ]
 
 
-def curve_of_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def curve_of_waits(pipeline: Pipeline) -> list[Row]:
     """Accuracy by Waits allowed, none included."""
-    natural = experiments.natural(pipeline.profile, benchmark)
-    asked = (natural, *experiments.waits(pipeline.profile, benchmark))
-    runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
-    return [{"x": n, "run": run.id, **_accuracy(run)} for n, run in runs.items()]
+    asked = (experiments.natural(pipeline.profile), *experiments.waits(pipeline.profile))
+    return [_drawn(pipeline.run(c), x=c.budget.num_ignore) for c in asked]
 
 
 def released_waits() -> list[Row]:
@@ -230,13 +210,12 @@ def questions_apart(table: str, **pairs: tuple[str, str]) -> list[Row]:
     return rows
 
 
-def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def efforts(pipeline: Pipeline) -> list[Row]:
     """The budgets that a profile names, and the setting of the curve that each is."""
-    curve = experiments.curve(pipeline.profile, benchmark)
-    known = {pipeline.locate_run(c).id: c for c in curve}
+    known = {pipeline.locate_run(c).id: c for c in experiments.curve(pipeline.profile)}
     rows = []
     for name, values in pipeline.profile.efforts.items():
-        wanted = experiments.condition(pipeline.profile, name, name, benchmark=benchmark, **values)
+        wanted = experiments.condition(pipeline.profile, name, name, **values)
         found = known.get(pipeline.locate_run(wanted).id)
         row: Row = {"effort": name, "setting": found and found.label}
         rows.append(row | (line(pipeline, found, "condition") if found else {}))
