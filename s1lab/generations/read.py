@@ -66,10 +66,7 @@ def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
         raise InputError(f"{path}: a row lacks {error}; it is not the file it should be") from error
     counted = count([draft.pop("text") for draft in drafts])
     usual = {"group": "", "method": "", "cut": False, "waits": 0, "before": "", "place": ""}
-    rows = [
-        usual | {"thinking_tokens": tokens} | draft
-        for draft, tokens in zip(drafts, counted, strict=True)
-    ]
+    rows = (usual | {"thinking_tokens": n} | draft for draft, n in zip(drafts, counted))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"cut": int})
 
 
@@ -99,14 +96,10 @@ def _harness(row: Row, collection: str, model: str, file: str) -> Draft:
     options = {k[-1].upper(): v for k, v in doc.items() if re.fullmatch("option_[a-dA-D]", k)}
     listed = "\n".join(f"{letter}. {words}" for letter, words in sorted(options.items()))
     problem = Problem(f"{doc['question'].strip()}\n{listed}", row["target"])
-    return _graded(problem, answer, "multiple_choice", after_cue=cut) | {
-        "set": "fork" if collection == "fork" else "global_mmlu",
-        "model": "s1.1-32B" if limit else model,
-        "condition": str(limit or ""),
-        "group": doc.get("subject_category", ""),
-        "cut": cut,
-        "text": thinking,
-    }
+    draft = _graded(problem, answer, "multiple_choice", after_cue=cut)
+    draft |= {"model": "s1.1-32B" if limit else model, "condition": str(limit or "")}
+    draft |= {"group": doc.get("subject_category", ""), "cut": cut, "text": thinking}
+    return draft | {"set": "fork" if collection == "fork" else "global_mmlu"}
 
 
 def _authors(row: Row, run: str, *rest: str) -> Draft:
@@ -117,15 +110,9 @@ def _authors(row: Row, run: str, *rest: str) -> Draft:
     asked, settings = (row["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1"))
     question = asked.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
     thinking, answer, cut = split(row["resps"][0][0])
-    return _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut) | {
-        "set": "authors",
-        "model": "s1-32B",
-        "condition": run,
-        "group": task,
-        "cut": cut,
-        "waits": int(settings.get("thinking_n_ignore") or 0),
-        "text": thinking,
-    }
+    draft = _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut)
+    draft |= {"set": "authors", "model": "s1-32B", "condition": run, "group": task, "cut": cut}
+    return draft | {"waits": int(settings.get("thinking_n_ignore") or 0), "text": thinking}
 
 
 def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
@@ -136,19 +123,11 @@ def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
     gold, final = float(row["gold_answer"]), stated_number(answer, language)
     earlier = stated_number(first, language, guess=False) if place else None
     verdicts = {None: "", gold: "correct"}
-    return {
-        "set": "mgsm",
-        "model": f"s1.1-{size}",
-        "condition": way,
-        "group": language,
-        "question": question_key(str(row["prompt"])),
-        "status": "no_answer" if final is None else verdicts.get(final, "wrong"),
-        "cut": cut,
-        "waits": int(bool(place)),
-        "before": verdicts.get(earlier, "wrong"),
-        "place": place,
-        "text": thinking,
-    }
+    status = "no_answer" if final is None else verdicts.get(final, "wrong")
+    draft = {"set": "mgsm", "model": f"s1.1-{size}", "condition": way, "group": language}
+    draft |= {"question": question_key(str(row["prompt"])), "status": status, "cut": cut}
+    draft |= {"waits": int(bool(place)), "before": verdicts.get(earlier, "wrong")}
+    return draft | {"place": place, "text": thinking}
 
 
 def _cued(text: str) -> tuple[str, str, bool]:
@@ -156,9 +135,7 @@ def _cued(text: str) -> tuple[str, str, bool]:
     where thinking had ended, and right behind the last token where the cap had cut it."""
     ended = [m.start() for m in re.finditer(rf"(?<!\n)\n{CUE}", text)]
     at = ended[-1] + 1 if ended else text.rfind(CUE)
-    if at < 0:
-        return text, "", True
-    return text[:at], text[at + len(CUE) :], not ended
+    return (text[:at], text[at + len(CUE) :], not ended) if at >= 0 else (text, "", True)
 
 
 def _before_wait(thinking: str, word: str) -> tuple[str, str]:
@@ -203,19 +180,12 @@ def _noted_waits(row: Row, _: str, file: str) -> Draft:
     model, _, waits = Path(file).stem.split("_")
     verdicts = {"A": "correct", "B": "wrong", "C": "no_answer"}
     gold, said = (" ".join(str(row[n]).casefold().split()) for n in ("answer", "response"))
-    return {
-        "set": "simpleqa",
-        "method": "gold in the answer" if gold in said else "gold not in the answer",
-        "model": model,
-        "condition": waits.removeprefix("exd"),
-        "question": question_key(row["problem"]),
-        "status": verdicts[row["grading"]],
-        "thinking_tokens": int(row["thinking_tokens"]),
-        "cut": not row["response"],
-        "waits": len(row.get("append_wait_place") or ()),
-        "place": "noted" if row.get("append_wait_place") else "",
-        "text": "",
-    }
+    forced = row.get("append_wait_place") or ()
+    draft = {"set": "simpleqa", "model": model, "condition": waits.removeprefix("exd"), "text": ""}
+    draft |= {"question": question_key(row["problem"]), "status": verdicts[row["grading"]]}
+    draft |= {"thinking_tokens": int(row["thinking_tokens"]), "cut": not row["response"]}
+    draft |= {"waits": len(forced), "place": "noted" if forced else ""}
+    return draft | {"method": f"gold {'' if gold in said else 'not '}in the answer"}
 
 
 def _scores(row: Row, file: str) -> Draft:
@@ -224,11 +194,6 @@ def _scores(row: Row, file: str) -> Draft:
     thinking, closed, answer = row["code"][0].partition("<|end_of_thought|>")
     graded = _graded(problem, answer, "aime", cut_off=not closed)
     stored = "stored correct" if row["score"][0] is True else "stored wrong"
-    return graded | {
-        "set": "aime24",
-        "model": "Sky-T1 32B run",
-        "condition": Path(file).stem.removeprefix("checkpoint-"),
-        "method": f"{graded['method']}; {stored}",
-        "cut": not closed,
-        "text": thinking,
-    }
+    step, method = Path(file).stem.removeprefix("checkpoint-"), f"{graded['method']}; {stored}"
+    graded |= {"set": "aime24", "model": "Sky-T1 32B run", "condition": step, "method": method}
+    return graded | {"cut": not closed, "text": thinking}

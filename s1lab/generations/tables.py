@@ -48,8 +48,8 @@ def caps(name: str, folder: Path) -> pd.DataFrame:
 
 def _right(of: pd.DataFrame, model: str, condition: object = "") -> pd.Series:
     """1 for each question answered right, by question."""
-    chosen = of[(of.model == model) & (of.condition == str(condition))]
-    return (chosen.set_index("question").status == "correct").astype(float).sort_index()
+    chosen = of[(of.model == model) & (of.condition == str(condition))].set_index("question")
+    return (chosen.status == "correct").astype(float).sort_index()
 
 
 def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
@@ -109,17 +109,19 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
 
 
 def more_waits(folder: Path) -> pd.DataFrame:
-    """SimpleQA with forced Waits: right, not attempted, tokens; paired against no Wait. A file
-    without the questions of the others is left out of the pairs (its `n` is 0 there)."""
+    """SimpleQA with forced Waits: right, not attempted (shares), thinking tokens, empty answers."""
     of = table("simpleqa", folder)
     of = of.assign(waits=of.condition.astype(int), none=of.status == "no_answer")
     measures = {"not_attempted": ("none", "mean"), "thinking_tokens": MEASURES["thinking_tokens"]}
-    found = _by(of, ["model", "waits"], **measures, empty=("cut", "sum"))
-    pairs = [
-        _gap(_right(of, row.model, row.waits), _right(of, row.model, 0)) if row.waits else {"n": 0}
-        for row in found.itertuples()
-    ]
-    return found.join(pd.DataFrame(pairs).add_prefix("pair_"))
+    return _by(of, ["model", "waits"], **measures, empty=("cut", "sum"))
+
+
+def wait_gains(folder: Path) -> pd.DataFrame:
+    """SimpleQA with Waits less without, over the same questions. A file without the questions of
+    the others is left out."""
+    of, pairs = table("simpleqa", folder), more_waits(folder).query("waits > 0")[["model", "waits"]]
+    gaps = [_gap(_right(of, model, n), _right(of, model, 0)) for model, n in pairs.to_numpy()]
+    return pairs.reset_index(drop=True).join(pd.DataFrame(gaps)).query("n > 0")
 
 
 def judged(folder: Path) -> pd.DataFrame:
@@ -158,13 +160,6 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     return found, float(stats.friedmanchisquare(*runs).pvalue)  # of 0 and 1, Cochran's Q
 
 
-def wait_gains(folder: Path) -> pd.DataFrame:
-    """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
-    of = more_waits(folder).query("pair_n > 0").set_index(["model", "waits"])
-    pairs = of.filter(like="pair_").rename(columns=lambda name: name.removeprefix("pair_"))
-    return pairs.reset_index()
-
-
 def authors(folder: Path) -> list[dict[str, Any]]:
     """The authors' own logs, run by run; empty where the Hub was not reached."""
     try:
@@ -200,23 +195,15 @@ def numbers(folder: Path) -> dict[str, str | Interval]:
     """What the chapter's sentences name, by name; intervals are shares, gained or lost."""
     waits, (steps, chance) = one_wait(folder), checkpoints(folder)
     math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
-    percent = (100 * math.accuracy).map("{:.1f}".format)
-    said = {
-        "found": f"{len(table('mgsm', folder).query('waits > 0')):,}",
-        "traces": f"{waits.traces.sum():,}",
-        "readable": f"{waits.readable.sum():,}",
-        "mended": str(waits.mended.sum()),
-        "broken": str(waits.broken.sum()),
-        "solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}",
-        "math-first": percent["cap", 500],
-        "math-last": percent["cap", 8000],
-        "math-one": percent["Waits", 1],
-        "math-eight": percent["Waits", 8],
-        "math-growth": f"{math.tokens['Waits', 8] / math.tokens['Waits', 1]:.1f}",
-        "lowest": f"{100 * steps.accuracy.min():.1f}",
-        "highest": f"{100 * steps.accuracy.max():.1f}",
-        "cochran": f"{chance:.2f}",
-    }
+    percent, tokens = (100 * math.accuracy).map("{:.1f}".format), math.tokens["Waits"]
+    found, least, most = waits.found.sum(), steps.accuracy.min(), steps.accuracy.max()
+    said = {"found": f"{found:,}"} | {n: f"{waits[n].sum():,}" for n in ("traces", "readable")}
+    said |= {name: str(waits[name].sum()) for name in ("mended", "broken")}
+    said |= {"solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}"}
+    said |= {"math-first": percent["cap", 500], "math-last": percent["cap", 8000]}
+    said |= {"math-one": percent["Waits", 1], "math-eight": percent["Waits", 8]}
+    said |= {"math-growth": f"{tokens[8] / tokens[1]:.1f}", "lowest": f"{100 * least:.1f}"}
+    said |= {"highest": f"{100 * most:.1f}", "cochran": f"{chance:.2f}"}
     for name in NAMES:
         said[f"{name}-slope"] = per_doubling(name, folder)
         gains = cap_differences(name, folder).query("cap == 500")
