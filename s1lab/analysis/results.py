@@ -33,26 +33,16 @@ def made(
         yield condition, run, read_samples(run)
 
 
-def each_of(samples: Samples) -> str:
-    """How many were drawn: questions × samples."""
-    return "{}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{}".format(*samples.correct.shape)
-
-
 def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) -> Row:
     """A line of a table of results: what a condition gives, and what it costs. Tokens are means per
     answer; `minutes` is what the whole run took on the machine that made it. `left_out` names
     columns to leave out."""
     ((_, run, samples),) = made(pipeline, [condition])
-    row = {
-        "condition": condition.label,
-        "accuracy (%)": mean(run),
-        "thinking tokens": float(samples.thinking.mean()),
-        "all tokens": float(samples.tokens.mean()),
-        "cut short (%)": float(1 - samples.ended.mean()),
-        **more,
-        "n": each_of(samples),
-        "minutes": run.minutes,
-    }
+    head = "condition | accuracy (%) | thinking tokens | all tokens | cut short (%)"
+    means = (samples.thinking.mean(), samples.tokens.mean(), 1 - samples.ended.mean())
+    (row,) = lines(head, [(condition.label, mean(run), *map(float, means))])
+    n = "{}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{}".format(*samples.correct.shape)
+    row |= more | {"n": n, "minutes": run.minutes}
     return {name: value for name, value in row.items() if name not in left_out}
 
 
