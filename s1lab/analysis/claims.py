@@ -40,7 +40,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 
 Place = tuple[str, str | None, int]
-"""Of conditions: the experiment, their kind, and which of that kind (see `_chosen`)."""
+"""Of conditions: the experiment, their kind, and which of that kind (see `_wanted`)."""
 
 Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
 

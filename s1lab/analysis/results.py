@@ -15,7 +15,7 @@ from s1lab import experiments
 from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import Interval, control
-from s1lab.evaluation.measure import Samples, difference, mean, read_samples, scores
+from s1lab.evaluation.measure import Samples, difference, mean, read_samples
 from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
@@ -48,7 +48,7 @@ def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) 
 
 def turned(after: Run, before: Run) -> tuple[float, float]:
     """Shares of generations, sample by sample, that `after` mends and that it breaks."""
-    gained = scores(after) - scores(before)
+    gained = read_samples(after).correct - read_samples(before).correct
     return float((gained == 1).mean()), float((gained == -1).mean())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
@@ -141,24 +141,14 @@ def read_samples(run: Run) -> Samples:
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
 
-    def array(values: Iterable[Any], kind: type = float) -> NDArray[Any]:
-        return np.array([*values], kind).reshape(len(counts), -1)
+    def array(name: str, value: str = "") -> NDArray[Any]:
+        found = np.array([row[name] for row in rows]).reshape(len(counts), -1)
+        return (found == value if value else found).astype(float)
 
-    return Samples(
-        tuple(counts),
-        array(row["status"] == "correct" for row in rows),
-        array(row["outcome"] == "ended" for row in rows),
-        *(
-            array(row[n] for row in rows)
-            for n in ("thinking_tokens", "answer_tokens", "waits_used")
-        ),
-        array((row["extracted"] * (row["status"] != "truncated") for row in rows), str),
-    )
-
-
-def scores(run: Run) -> Array:
-    """0/1 for each generation of a run, shape (questions, samples), rows sorted by key."""
-    return read_samples(run).correct
+    numbers = (array(name) for name in ("thinking_tokens", "answer_tokens", "waits_used"))
+    texts = np.array([row["extracted"] * (row["status"] != "truncated") for row in rows], str)
+    shares = (array("status", "correct"), array("outcome", "ended"))
+    return Samples(tuple(counts), *shares, *numbers, texts.reshape(len(counts), -1))
 
 
 MEASURES: dict[str, Callable[[Samples], Array]] = {
@@ -173,16 +163,14 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 def mean(runs: Run | Sequence[Run], measure: str = "accuracy") -> Interval:
     """A measure of a run with its interval, by bootstrap over questions. Several runs are seeds of
     one training: the interval is over questions and seeds."""
-    runs, share = _listed(runs), measure in ("accuracy", "cut_short")
-    tables = [MEASURES[measure](read_samples(run)) for run in runs]
-    table = np.array([part.mean(axis=1) for part in tables]).T
-    if share and (len(runs) == 1 or np.ptp(table) == 0):
+    (table, about), share = _by_question(runs, measure), measure in ("accuracy", "cut_short")
+    if share and (table.shape[1] == 1 or np.ptp(table) == 0):
         found = clustered_bootstrap(table)
-    elif len(runs) == 1:
+    elif table.shape[1] == 1:
         found = paired_bootstrap(table, np.zeros(len(table)))
     else:
         found = crossed_interval(table).within(0.0, 1.0 if share else np.inf)
-    return replace(found, about=f"{measure}: {_named(runs)}")
+    return replace(found, about=f"{measure}: {about}")
 
 
 def difference(
@@ -191,20 +179,17 @@ def difference(
     """A measure of `a` minus that of `b` on the same questions, by paired bootstrap over questions.
     Where both are as many seeds of a training, seeds are paired too, and the interval is over both
     (`crossed_interval`)."""
-    (a, b), of = (_listed(a), _listed(b)), MEASURES[measure]
-    sides = [[of(read_samples(run)).mean(axis=1) for run in side] for side in (a, b)]
-    ours, theirs = (np.array(side).T for side in sides)
-    paired = len(a) == len(b) > 1
+    (ours, first), (theirs, second) = (_by_question(side, measure) for side in (a, b))
+    paired = ours.shape[1] == theirs.shape[1] > 1
     found = crossed_interval(ours - theirs) if paired else paired_bootstrap(ours, theirs)
-    return replace(found, about=f"{measure}: {_named(a)} − {_named(b)}")
+    return replace(found, about=f"{measure}: {first} − {second}")
 
 
-def _listed(runs: Run | Sequence[Run]) -> list[Run]:
-    return [runs] if isinstance(runs, Run) else list(runs)
-
-
-def _named(runs: Sequence[Run]) -> str:
-    return " ".join(run.id for run in runs)
+def _by_question(runs: Run | Sequence[Run], measure: str) -> tuple[Array, str]:
+    """Means over samples, (questions, runs), and what the runs are called."""
+    listed = [runs] if isinstance(runs, Run) else list(runs)
+    found = [MEASURES[measure](read_samples(run)).mean(axis=1) for run in listed]
+    return np.array(found).T, " ".join(run.id for run in listed)
 
 
 @dataclass(frozen=True, slots=True)
