@@ -64,7 +64,7 @@ def test_what_is_no_run_is_refused():
         ([run("a", ["correct"])], "latex", "markdown, csv, html"),
     ]:
         with pytest.raises(InputError, match=said):
-            report(runs, form=form)
+            report(runs, (), form)
 
 
 def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems():

@@ -96,38 +96,29 @@ def summarise(run: GradedRun) -> dict[str, str]:
     scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
     accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
     thinking = [g.thinking_tokens for g in run.generations]
-
-    def mean(form: str, values: Iterable[float], times: int = 1) -> str:
-        return format(times * np.mean([*values]), form)
-
-    return {
-        "run": run.name,
-        "n": str(len(scores)),
-        "samples": str(scores.shape[1]),
-        "accuracy % [95%]": accuracy.percent(),
-        "thinking tokens": mean(".0f", thinking),
-        "answer tokens": mean(".0f", (g.answer_tokens for g in run.generations)),
-        "waits": mean(".2f", (g.waits_used for g in run.generations)),
-        "control %": "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}",
-        "thinking cut %": mean(".1f", (g.outcome != "ended" for g in run.generations), 100),
-        "truncated %": mean(".1f", (g.status == "truncated" for g in run.grades), 100),
-        "no answer %": mean(".1f", (g.status == "no_answer" for g in run.grades), 100),
-    }
+    kept = "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}"
+    answers, waits = zip(*((g.answer_tokens, g.waits_used) for g in run.generations))
+    row = {"run": run.name, "n": str(len(scores)), "samples": str(scores.shape[1])}
+    row |= {"accuracy % [95%]": accuracy.percent(), "thinking tokens": f"{np.mean(thinking):.0f}"}
+    row |= {"answer tokens": f"{np.mean(answers):.0f}", "waits": f"{np.mean(waits):.2f}"}
+    shares = {"thinking cut %": [g.outcome != "ended" for g in run.generations]}
+    shares |= {"truncated %": [g.status == "truncated" for g in run.grades]}
+    shares |= {"no answer %": [g.status == "no_answer" for g in run.grades]}
+    return row | {"control %": kept} | {n: f"{100 * np.mean(v):.1f}" for n, v in shares.items()}
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
     """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Rows
     are in the order of `problems`, or of first appearance."""
-    texts = {problem.key: problem for problem in problems}
-    marks: dict[str, list[str]] = {}
+    texts, marks = {problem.key: problem for problem in problems}, {}
     for place, run in enumerate(runs):
         for grade in sorted(run.grades, key=lambda grade: grade.sample):
             cells = marks.setdefault(grade.problem_key, [""] * len(runs))
             cells[place] += _SYMBOLS[grade.status]
-    shown = {
-        key: texts.get(key, Problem("", "")) for key in [k for k in texts if k in marks] or marks
-    }
-    rows = [(key, _one_line(p.question)[:60], p.answer, *marks[key]) for key, p in shown.items()]
+    rows = []
+    for key in [key for key in texts if key in marks] or marks:
+        problem = texts.get(key, Problem("", ""))
+        rows.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
     return ("key", "question", "gold", *(run.name for run in runs)), rows
 
 
@@ -144,18 +135,14 @@ def write_table(table: Table, form: Format = "markdown") -> str:
             text = frame.to_html(index=False, border=0, justify="left")
         return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
     if form == "markdown":
-        rule = ["---", *("---:" for _ in table.columns[1:])]  # numbers to the right
+        rule = ["---", *("---:" for _ in head[1:])]  # numbers to the right
         first, *others = [[_no_markup(cell) for cell in row] for row in (head, *rows)]
         return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
     raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
 
 
 def report(
-    runs: Sequence[GradedRun],
-    problems: Iterable[Problem] = (),
-    form: Format = "markdown",
-    *,
-    matrix: bool = False,
+    runs: Sequence[GradedRun], problems: Iterable[Problem], form: Format, *, matrix: bool = False
 ) -> str:
     """The summary of several runs as text, or their matrix question by question; InputError for no
     runs, an unknown format, or as `summarise` says."""
@@ -163,8 +150,8 @@ def report(
         raise InputError("a report of no runs; give at least one")
     if matrix:
         return write_table(question_table(runs, problems), form)
-    lines = [summarise(run) for run in runs]
-    return write_table((list(lines[0]), [list(line.values()) for line in lines]), form)
+    rows = [summarise(run) for run in runs]
+    return write_table(([*rows[0]], [[*row.values()] for row in rows]), form)
 
 
 def _one_line(text: str) -> str:
