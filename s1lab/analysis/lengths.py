@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.sft.encode import Encoded, encode
 from s1lab.audit.published import answered, printed_accuracy, published
@@ -18,10 +19,8 @@ from s1lab.evaluation.measure import MEASURES, Samples, difference, mean, read_s
 from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import Array, newcombe
 from s1lab.experiments import sequence_lengths
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
-    from s1lab.runs import Run
+from s1lab.pipeline import Pipeline
+from s1lab.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +150,6 @@ def by_seed(pipeline: Pipeline, benchmark: str) -> list[float]:
 
 def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
     """The training examples of "s1", cut at a sequence length as training cut them."""
-    from s1core.checkpoints import load_tokenizer
-
     tokenizer = load_tokenizer(pipeline.profile.model)
     return encode(pipeline.examples(), tokenizer, pipeline.profile.template, tokens)
 

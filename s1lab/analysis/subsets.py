@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
+from s1core.sft.config import SFTConfig
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point, difference
 from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Training
+from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_arithmetic
 from s1lab.planning.shapes import shape_of
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
 
 PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
 PAPER_NAMES["full"] = "59K-full"
@@ -53,8 +52,6 @@ class TrainingSet:
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
     """What a training took, at least: every example at the mean length, which a finished training
     states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
-    from s1core.sft import SFTConfig
-
     run = pipeline.checkpoint(training).summary()
     passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = shape_of(pipeline.profile.model)
@@ -63,8 +60,6 @@ def training_flops(pipeline: Pipeline, training: Training | None = None) -> floa
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import load_tokenizer
-
     run = pipeline.checkpoint(Training(name))
     if pipeline.profile.curates:
         made = pipeline.selection(name).read_json("summary.json")

@@ -7,23 +7,24 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from s1core import selection
+from s1core.checkpoints import locate
 from s1core.records import Example
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
+from s1core.sft.encode import encode
 from s1lab.analysis.subsets import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.sources import POOL
 from s1lab.evaluation.report import Row, lines
+from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_arithmetic
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
+from s1lab.planning.shapes import SHAPES, ModelShape
 
 _SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
 
@@ -164,8 +165,6 @@ def _said(value: Any) -> str:
 
 def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78) -> str:
     """An example token by token, those that are supervised in brackets."""
-    from s1core.sft.encode import encode
-
     (encoded,) = encode([example], tokenizer, config.template, config.max_seq_len).examples
     pieces = []
     for token, label in zip(encoded.token_ids, encoded.labels, strict=True):
@@ -181,20 +180,15 @@ def paper_flops() -> float:
 
 def cost(pipeline: Pipeline) -> list[Row]:
     """What training took, the paper's and ours; FLOPs of both by one formula."""
-    from s1core.checkpoints import locate
-    from s1lab.planning.shapes import SHAPES, ModelShape
-
     run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
     made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
+    both = paper_flops(), training_flops(pipeline)
     rows = (
         ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
         ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
         ("tokens", "–", f"{made['tokens']:,}"),
         ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
-        (
-            "TFLOP, at least",
-            *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
-        ),
+        ("TFLOP, at least", *(f"{flops / 1e12:,.1f}" for flops in both)),
         ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
         ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
         ("on", "16 H100", pipeline.profile.hardware),
