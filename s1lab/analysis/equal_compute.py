@@ -119,7 +119,7 @@ def of_the_paper() -> list[Row]:
         ("sequential_s1", {"name": "forcing", "marker": "o", "dashed": 0}),
     )
     return [
-        {"x": tokens / n, **look, **printed_accuracy("GPQA Diamond", percent).row("accuracy")}
+        printed_accuracy("GPQA Diamond", percent).row("accuracy", x=tokens / n, **look)
         for key, look in looks
         for tokens, percent in zip(figure[key]["tokens"], figure[key]["acc"], strict=True)
     ]
@@ -130,5 +130,5 @@ def _short(label: str) -> str:
 
 
 def _curve(name: str, series: str, runs: Iterable[MethodRun], **look: Any) -> list[Row]:
-    fixed = {"name": name, "series": series, **look}
-    return [{"x": run.cost, **run.accuracy.row("accuracy"), **fixed} for run in runs]
+    look |= {"name": name, "series": series}
+    return [run.accuracy.row("accuracy", x=run.cost, **look) for run in runs]

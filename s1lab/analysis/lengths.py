@@ -182,10 +182,12 @@ def rows(found: Iterable[Length]) -> list[Row]:
     """Our points, as `figures.ablations.tokens_and_accuracy` draws them."""
     drawn = []
     for length in found:
-        tokens = length.interval("thinking_tokens")
-        row = {"benchmark": length.benchmark, "name": f"{length.tokens:,}"}
-        row |= {"thinking_tokens": tokens.estimate, "most": tokens.high}
-        row |= {"fewest": max(tokens.low, 1.0), **length.interval("accuracy").row("accuracy")}
+        tokens, row = (
+            length.interval("thinking_tokens"),
+            length.interval("accuracy").row("accuracy"),
+        )
+        row |= {"benchmark": length.benchmark, "name": f"{length.tokens:,}", "most": tokens.high}
+        row |= {"thinking_tokens": tokens.estimate, "fewest": max(tokens.low, 1.0)}
         row["seeds"] = [*zip(length.by_seed("thinking_tokens"), length.by_seed("accuracy"))]
         drawn.append(row)
     return drawn
@@ -202,9 +204,8 @@ def _printed() -> Iterator[tuple[str, int, Interval, int]]:
 def paper_rows() -> list[Row]:
     """Table 8 as printed, for the figure."""
     return [
-        {"benchmark": benchmark, "name": f"{tokens:,}", "thinking_tokens": thinking}
-        | accuracy.row("accuracy")
-        for benchmark, tokens, accuracy, thinking in _printed()
+        accuracy.row("accuracy", benchmark=benchmark, name=f"{n:,}", thinking_tokens=thinking)
+        for benchmark, n, accuracy, thinking in _printed()
     ]
 
 

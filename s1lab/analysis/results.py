@@ -117,14 +117,11 @@ def arms(pipeline: Pipeline) -> dict[str, Condition]:
     return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
 
 
-def _drawn(run: Run, **fields: Any) -> Row:
-    return fields | {"run": run.id} | mean(run).row("accuracy")
-
-
 def bars(pipeline: Pipeline) -> list[Row]:
     """The arms as `figures.forests.comparison` draws them."""
     named = zip(arms(pipeline).items(), ("base", "base", "base", "ours", "wait"), strict=False)
-    return [_drawn(pipeline.run(c), name=name, series=ink) for (name, c), ink in named]
+    pairs = ((pipeline.run(c), {"name": name, "series": ink}) for (name, c), ink in named)
+    return [mean(run).row("accuracy", **look) for run, look in pairs]
 
 
 def effects(pipeline: Pipeline) -> list[Row]:
@@ -153,30 +150,30 @@ def efficiency(pipeline: Pipeline) -> list[Row]:
     rows = []
     for name, c in asked.items():
         examples = c.training and pipeline.checkpoint(c.training).summary()["examples"]
-        rows.append(_drawn(pipeline.run(c), name=name, x=examples or 0))
+        run = pipeline.run(c)
+        rows.append(mean(run).row("accuracy", name=name, x=examples or 0, run=run.id))
     return rows
 
 
 def paper_efficiency() -> list[Row]:
     """Figure 2 of the paper, with intervals from its number of questions."""
     examples, points = (published()["figure2"][name] for name in ("examples", "points"))
-    return [
-        {"name": name, "x": examples[name]} | printed_accuracy("MATH500", value).row("accuracy")
-        for name, value in points.items()
-    ]
+    found = {name: printed_accuracy("MATH500", value) for name, value in points.items()}
+    return [one.row("accuracy", name=name, x=examples[name]) for name, one in found.items()]
 
 
 def curve_of_waits(pipeline: Pipeline) -> list[Row]:
     """Accuracy by Waits allowed, none included."""
     asked = (experiments.natural(pipeline.profile), *experiments.waits(pipeline.profile))
-    return [_drawn(pipeline.run(c), x=c.budget.num_ignore) for c in asked]
+    runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
+    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs.items()]
 
 
 def released_waits() -> list[Row]:
     """All nine numbers of Waits in the released logs, of which Figure 4a shows three."""
     logs = published()["figure4a_logs"]
     drawn = zip(logs["waits"], logs["accuracy"], strict=True)
-    return [{"x": n} | printed_accuracy("AIME24", value).row("accuracy") for n, value in drawn]
+    return [printed_accuracy("AIME24", value).row("accuracy", x=n) for n, value in drawn]
 
 
 def paper_table(table: str, only: str = "") -> list[Row]:

@@ -150,8 +150,11 @@ def paper_hours() -> dict[str, float]:
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
-    tested = [one for one in compared if one.difference is not None]
-    return [_row(one.benchmark, one.name, one.difference.row("difference", 100)) for one in tested]
+    return [
+        one.difference.row("difference", 100, benchmark=one.benchmark, name=one.name)
+        for one in compared
+        if one.difference is not None
+    ]
 
 
 def paper_difference_rows() -> list[Row]:
@@ -160,27 +163,26 @@ def paper_difference_rows() -> list[Row]:
     for name, benchmark in product(list(PAPER_NAMES)[1:], PAPER_BENCHMARKS):
         printed = PAPER_NAMES[name]
         ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in (printed, "s1K"))
-        low, high = published()["table2_intervals"]["rows"][printed][benchmark]
-        rows.append(_row(benchmark, name, {"difference": ours - s1, "low": low, "high": high}))
+        gap = Interval(ours - s1, *published()["table2_intervals"]["rows"][printed][benchmark], 0)
+        rows.append(gap.row("difference", benchmark=benchmark, name=name))
     return rows
 
 
 def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
     """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
     cost = {made.name: made.flops / sets[0].flops for made in sets}
-    rows = [_row(c.benchmark, c.name, c.point.accuracy.row("accuracy")) for c in compared]
-    return sorted((r | {"cost": cost[r["name"]]} for r in rows), key=lambda row: row["cost"])
+    ordered = sorted(compared, key=lambda one: cost[one.name])
+    return [
+        c.point.accuracy.row("accuracy", benchmark=c.benchmark, name=c.name, cost=cost[c.name])
+        for c in ordered
+    ]
 
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
     hours, rows = paper_hours(), []
     for benchmark, (name, cost) in product(PAPER_BENCHMARKS, hours.items()):
-        printed = accuracy_of("Table 2", PAPER_NAMES[name], benchmark)
-        row = printed.interval.row("accuracy") | {"cost": cost / hours["s1"]}
-        rows.append(_row(benchmark, PAPER_NAMES[name], row))
+        found = accuracy_of("Table 2", PAPER_NAMES[name], benchmark).interval
+        look = {"benchmark": benchmark, "name": PAPER_NAMES[name], "cost": cost / hours["s1"]}
+        rows.append(found.row("accuracy", **look))
     return rows
-
-
-def _row(benchmark: str, name: str, values: dict[str, float]) -> Row:
-    return {"benchmark": benchmark, "name": name, **values}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,9 +54,10 @@ class Interval:
         """The same estimate with its ends cut to where the measure can lie."""
         return replace(self, low=max(self.low, low), high=min(self.high, high))
 
-    def row(self, name: str, scale: float = 1) -> dict[str, float]:
+    def row(self, value: str, scale: float = 1, /, **more: Any) -> dict[str, Any]:
         """As figures draw it: the estimate under its name, `low` and `high`, all times `scale`."""
-        return {name: scale * self.estimate, "low": scale * self.low, "high": scale * self.high}
+        ends = {"low": scale * self.low, "high": scale * self.high}
+        return {**more, value: scale * self.estimate, **ends}
 
     def percent(self, digits: int = 1) -> str:
         """`"56.7 [39.2, 72.6]"`: estimate and interval in percent."""
