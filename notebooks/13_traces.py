@@ -29,12 +29,11 @@ from IPython.display import HTML
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.runs import around_waits
 from s1lab.figures.trace import viewer_html
-from s1lab.traces import counts as analysis
-from s1lab.traces import reading
+from s1lab.traces import reading as analysis
 
 chapter = open_chapter("traces", PROFILE, SEED)
-run = reading.step(chapter.pipeline).make()
-condition = reading.condition(chapter.pipeline)
+run = analysis.step(chapter.pipeline).make()
+condition = analysis.condition(chapter.pipeline)
 traces = run.read_records("traces.jsonl")
 
 # %% [markdown]

@@ -14,6 +14,7 @@ from s1lab import experiments, profiles
 from s1lab.analysis import lengths as by_length
 from s1lab.analysis import subsets
 from s1lab.evaluation import crossed_interval
+from s1lab.evaluation.measure import difference
 from s1lab.experiments import Training
 from s1lab.kinds import curation, sft
 from s1lab.pipeline import Pipeline
@@ -134,7 +135,7 @@ def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeli
     assert whole.training.id == sft.step(pipeline, Training()).run.id
     cut, uncut = [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]]
     assert whole.by_seed("thinking_tokens") == [40, 37.5]
-    gap, expected = short.minus(whole, "accuracy"), crossed_interval(np.subtract(cut, uncut))
+    gap, expected = difference(short.runs, whole.runs), crossed_interval(np.subtract(cut, uncut))
     assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
     assert (gap.low, gap.high) == (expected.low, expected.high)
 
@@ -146,7 +147,7 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
         assert 0 <= share.low <= share.estimate <= share.high <= 1
     assert short.generations == 16
     # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
-    assert short.stops(96) == by_length.Stops(8, 0, 2, 8, 8, 1)
+    assert short.stops(96) == [(8, 0, 2), (8, 8, 1)]
     goes_on = short.goes_on(30)  # 60, 100, 100; of these 100 and 100 double it
     assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
     assert short.goes_on(100) is None

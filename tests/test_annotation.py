@@ -117,7 +117,7 @@ def test_a_question_that_spells_out_a_control_token_is_not_sent_as_text(server, 
     "setting, values",
     {
         "max_tokens": (0, -1, 1.5, True), "concurrency": (0, 10**6), "max_attempts": (0, "3"),
-        "temperature": (-1, float("nan"), 1e300), "requests_per_minute": (0, float("inf")),
+        "temperature": (-1, float("nan"), 1e300),
         "prompt_price": (-0.1, float("nan")), "completion_price": (float("inf"), "1"),
         "max_cost": (-1, float("nan")), "model": ("", "a\nb"),
     }.items(),
@@ -126,13 +126,6 @@ def test_numbers_out_of_range_are_refused_before_anything_is_asked(setting, valu
     for value in values:
         with pytest.raises(InputError, match=setting):
             ChatConfig("http://127.0.0.1:9/v1", **{"model": "m", setting: value})
-
-
-def test_requests_are_spaced_by_the_rate_limit(server, tmp_path):
-    config = server.config(requests_per_minute=600, concurrency=4)
-    annotate(ask(server, *"abcdef"), config, tmp_path / "out.jsonl", content)
-    times = sorted(r["at"] for r in server.requests())
-    assert times[-1] - times[0] >= 5 * 0.1 - 0.05
 
 
 # ---------------------------------------------------------------------------- many questions

@@ -51,7 +51,7 @@ def commands() -> list[tuple[str, str, Any]]:
 
 NOT_ZERO = (
     "--samples --limit --batch-size --max-answer --context-length --size --ngram --epochs --lr "
-    "--rpm --max-seq-len --top-p --concurrency --max-tokens --jobs"
+    "--max-seq-len --top-p --concurrency --max-tokens --jobs"
 ).split()
 TOO_MUCH = {"--lr": "1.1", "--top-p": "1.1", "--temperature": "1e30", "--epochs": "10001"}
 

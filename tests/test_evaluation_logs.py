@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
 from pathlib import Path
 
 import pytest
@@ -148,19 +146,6 @@ def test_nothing_to_grade_is_refused(tmp_path):
     with pytest.raises(InputError, match="unknown kind of grading"):
         regrade(read_log(log), "physics")  # type: ignore[arg-type]
     assert summary(regrade(read_log(write(log, {**GENERIC, "correct": None}))))["agreement"] is None
-
-
-@pytest.mark.parametrize(("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path):
-    path = tmp_path / f"log.jsonl{suffix}"
-    path.write_bytes(pack(json.dumps(GENERIC).encode() + b"\n"))
-    assert len(read_log(path).responses) == 1
-    path.write_bytes(pack(b'{"question": \n{}\n'))
-    with pytest.raises(InputError, match=rf"log\.jsonl{suffix}: ?.*damaged line"):
-        read_log(path)
-    path.write_bytes(path.read_bytes()[:30])
-    with pytest.raises(InputError, match=rf"log\.jsonl{suffix}: "):
-        read_log(path)
 
 
 @pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])

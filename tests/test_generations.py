@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from s1core.errors import InputError
@@ -179,11 +178,6 @@ def test_one_wait_counts_every_trace_once_and_nets_what_it_mended():
     assert (of.readable <= of.traces).all()
     net = (of.mended - of.broken) / of.readable
     assert net.tolist() == pytest.approx(of.gain.tolist())
-
-
-def test_runs_that_are_the_same_do_not_differ():
-    assert tables.cochran_q(np.tile([[1.0], [0.0], [1.0]], (1, 4))) == 1.0
-    assert tables.cochran_q(np.array([[1, 0]] * 12, float)) < 0.01
 
 
 @pytest.mark.slow

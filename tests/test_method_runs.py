@@ -220,7 +220,7 @@ def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
 
 def test_the_papers_runs_are_drawn_beside_ours():
     table = methods.panel_table(methods.paper_points(), **PAPER)
-    assert set(table["panel"]) == {heading for heading, _ in methods._PANELS}
+    assert set(table["panel"]) == set(methods.WORDS["panels"])
     assert set(table["series"]) == {"paper"} and table["hollow"].all()
     waits = table[(table["panel"] == "Budget forcing") & (table["name"] == "Wait")]
     assert list(waits["x"]) == sorted(waits["x"]) and len(waits) == 3
@@ -245,7 +245,7 @@ def test_small_benchmarks_scatter_as_their_size_says():
 
 def test_what_is_not_defined_is_none():
     one = measures([setting("CCC", [9.0] * 8, [1, 0] * 4)])
-    assert one.scaling is None and one.control is None and math.isnan(one.control_of_runs)
+    assert one.scaling is None and one.control is None and one.control_of_runs is None
     with pytest.raises(InputError, match="at least one"):
         measures([])
     for limit in (0, -1, math.nan):

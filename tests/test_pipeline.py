@@ -16,7 +16,7 @@ import pytest
 from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.compare import compare_results
-from s1lab.evaluation.measure import difference, scores
+from s1lab.evaluation.measure import difference, read_samples
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 from s1lab.steps import wanted
@@ -97,8 +97,8 @@ def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
         assert max(g.waits_used for g in generations) <= budget.num_ignore
         table = run.read_table("grades.csv")
         assert len(table) == expected
-        assert scores(run).shape == (len(problems), step.condition.samples)
-        assert not np.isnan(scores(run)).any()
+        assert read_samples(run).correct.shape == (len(problems), step.condition.samples)
+        assert not np.isnan(read_samples(run).correct).any()
 
 
 def test_a_larger_budget_begins_with_the_same_thinking(finished):

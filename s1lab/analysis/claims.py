@@ -25,19 +25,22 @@ import numpy as np
 
 from s1core.errors import InputError, RunError
 from s1lab import experiments
-from s1lab.analysis.methods import MethodRun, measures, rejection, sequential, votes
+from s1lab.analysis.controls import rejected
+from s1lab.analysis.methods import MethodRun, measures, sequential, votes
+from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks
 from s1lab.evaluation import Interval, class_control, paired_bootstrap, scaling_per_doubling
-from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.measure import Samples
 from s1lab.evaluation.measure import difference as measure_difference
 from s1lab.evaluation.report import written
 from s1lab.evaluation.voting import same_answer
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
+from s1lab.runs import Run
 
 Place = tuple[str, str | None, int]
-"""Of conditions: the experiment, their kind, and which of that kind (see `_chosen`)."""
+"""Of conditions: the experiment, their kind, and which of that kind (see `_wanted`)."""
 
 Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
 
@@ -49,9 +52,9 @@ ONE_QUESTION = 1 / 30
 class Measured:
     """Our side of a claim: the value with its interval in words, n, and the verdict."""
 
-    ours: str
-    n: str
-    verdict: Verdict
+    ours: str = ""
+    n: str = ""
+    verdict: Verdict = "not tested"
     interval: Interval | None = None
     unit: str = ""
 
@@ -79,18 +82,15 @@ class Claim:
 
 
 def measured(claim: Claim, pipeline: Pipeline) -> Measured:
-    """Our side of `claim`, from finished runs; "not tested" where the profile lacks them.
-
-    Raises:
-        InputError: the store is not read-only, so that asking could start a run.
-    """
+    """Our side of `claim`, from finished runs; "not tested" where the profile lacks them, and
+    InputError where the store is not read-only, so that asking could start a run."""
     if not pipeline.store.read_only:
         raise InputError("claims are read from finished runs: open the store with read_only=True")
     name, *arguments = claim.test
     try:
         return _TESTS[name](pipeline, *arguments)
     except RunError:
-        return Measured("", "", "not tested")
+        return Measured()
 
 
 def verdict(gap: Interval, sign: int = 1, border: float = 0.0) -> Verdict:
@@ -103,25 +103,22 @@ def verdict(gap: Interval, sign: int = 1, border: float = 0.0) -> Verdict:
     return gap.says(*words[::sign], "inside uncertainty", border)
 
 
-def _wanted(pipeline: Pipeline, experiment: str, kind: str | None = None) -> list[Condition]:
-    """The conditions of an experiment (of one kind), at least one."""
+def _wanted(
+    pipeline: Pipeline, experiment: str, kind: str | None = None, place: int | None = None
+) -> list[Condition]:
+    """The conditions of an experiment (of one kind), at least one, or the one at a place among
+    them; at a place of no kind, all seeds of the one that is there."""
     listed = getattr(experiments, experiment)(pipeline.profile)
     found = [condition for condition in listed if kind in (None, condition.kind)]
-    if not found:
-        raise RunError(f"the profile asks for no condition of {experiment}, {kind}")
-    return found
-
-
-def _chosen(pipeline: Pipeline, experiment: str, kind: str | None, place: int) -> list[Condition]:
-    """The condition at a place of a kind; without a kind, all seeds of the one at that place."""
-    found = _wanted(pipeline, experiment, kind)
-    if not -len(found) <= place < len(found):
+    if not -len(found) <= (place or 0) < len(found):
         raise RunError(f"the profile asks for {len(found)} conditions of {experiment}, {kind}")
-    return [found[place]] if kind else [c for c in found if c.kind == found[place].kind]
+    if place is None or kind is None:
+        return found if place is None else [c for c in found if c.kind == found[place].kind]
+    return [found[place]]
 
 
-def _samples(pipeline: Pipeline, condition: Condition) -> Samples:
-    return read_samples(pipeline.run(condition))
+def _made(pipeline: Pipeline, *wanted: Any) -> list[tuple[Condition, Run, Samples]]:
+    return list(made(pipeline, _wanted(pipeline, *wanted)))
 
 
 def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Measured:
@@ -132,11 +129,9 @@ def _measured(gap: Interval, unit: str, sign: int = 1, border: float = 0) -> Mea
 def difference(
     pipeline: Pipeline, better: Place, worse: Place, measure: str = "accuracy", sign: int = 1
 ) -> Measured:
-    """A measure (of `MEASURES`) under one condition above that under another, same questions.
-
-    Sign -1 claims no gain, by as much as one question of AIME24.
-    """
-    a, b = _chosen(pipeline, *better), _chosen(pipeline, *worse)
+    """A measure (of `MEASURES`) under one condition above that under another, same questions. Sign
+    -1 claims no gain, by as much as one question of AIME24."""
+    a, b = _wanted(pipeline, *better), _wanted(pipeline, *worse)
     if a == b:
         raise RunError("the profile asks for one of the two conditions only")
     sides = ([pipeline.run(c) for c in side] for side in (a, b))
@@ -153,16 +148,14 @@ def two_waits(pipeline: Pipeline) -> Measured:
 
 def slope(pipeline: Pipeline) -> Measured:
     """Scaling (Equation 2) over the points of Figure 1: every cap, and the natural end."""
-    asked = [c for kind in ("budget", "natural") for c in _wanted(pipeline, "curve", kind)]
-    return _scaling([sequential(_samples(pipeline, c), "BF", c.label) for c in asked], 1)
+    found = [one for kind in ("budget", "natural") for one in _made(pipeline, "curve", kind)]
+    return _scaling([sequential(samples, "BF", c.label) for c, _, samples in found], 1)
 
 
 def rejection_slope(pipeline: Pipeline) -> Measured:
     """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
-    samples = _samples(pipeline, *_chosen(pipeline, "voting", "natural", 0))
-    asked = pipeline.profile.evaluation
-    kept = [rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking)]
-    return _scaling([r.run for r in kept if r.answered.any()], -1)
+    _wanted(pipeline, "voting", "natural")
+    return _scaling([one.run for one in rejected(pipeline)], -1)
 
 
 def _scaling(settings: Sequence[MethodRun], sign: int) -> Measured:
@@ -174,46 +167,48 @@ def _scaling(settings: Sequence[MethodRun], sign: int) -> Measured:
 
 def budgets_kept(pipeline: Pipeline) -> Measured:
     """Control (Equation 1) of forced budgets, generation by generation, under every cap."""
-    capped = _wanted(pipeline, "curve", "budget")
-    kept = [_samples(pipeline, c).thinking.ravel() <= c.budget.max_thinking for c in capped]
-    within = np.concatenate(kept)
+    capped = _made(pipeline, "curve", "budget")
+    within = np.array([samples.thinking <= c.budget.max_thinking for c, _, samples in capped])
     said: Verdict = "agrees" if within.all() else "does not agree"
     return Measured(f"{100 * within.mean():.2f}%", f"{within.size:,} generations", said)
 
 
 def token_limits_kept(pipeline: Pipeline) -> Measured:
     """Control of limits that are only named in the prompt, by mean thinking tokens (Table 12)."""
-    asked = _wanted(pipeline, "token_conditional", "TCC")
-    thinking = [_samples(pipeline, c).thinking for c in asked]
-    kept = [used.mean() <= c.instruct[1] for used, c in zip(thinking, asked, strict=True)]
+    asked = _made(pipeline, "token_conditional", "TCC")
+    kept = [samples.thinking.mean() <= c.instruct[1] for c, _, samples in asked]
     text = f"{100 * np.mean(kept):.0f}% ({sum(kept)} of {len(kept)} limits)"
     said: Verdict = "does not agree" if all(kept) else "agrees"
-    return Measured(text, f"{len(thinking[0])} questions each", said)
+    return Measured(text, f"{len(asked[0][2].keys)} questions each", said)
 
 
 def class_prompts(pipeline: Pipeline) -> Measured:
     """Control of "a short" and "a long amount of thinking" (Table 14)."""
-    listed = _wanted(pipeline, "class_conditional")
-    kinds = {c.instruct[1] if c.instruct else "default": c for c in listed}
-    if set(kinds) != {"short", "long", "default"}:
+    asked = _made(pipeline, "class_conditional")
+    means = {c.instruct[1] if c.instruct else "default": s.thinking.mean() for c, _, s in asked}
+    if set(means) != {"short", "long", "default"}:
         raise RunError("the profile does not ask for both classes")
-    thinking = {name: _samples(pipeline, c).thinking for name, c in kinds.items()}
-    means = {name: used.mean() for name, used in thinking.items()}
     share = class_control(**means)
     listed = ", ".join(f"{name} {means[name]:.0f}" for name in ("short", "default", "long"))
     said: Verdict = "does not agree" if share == 100 else "agrees"
-    n = f"{len(thinking['default'])} questions each"
+    n = f"{len(asked[0][2].keys)} questions each"
     return Measured(f"{share:.0f}% ({listed} tokens)", n, said)
 
 
 def votes_of_the_base(pipeline: Pipeline) -> Measured:
     """Single answers of the fine-tuned model against a vote over all samples of the base model."""
-    base = pipeline.run(*_chosen(pipeline, "voting", "majority, base", 0))
-    ours = _samples(pipeline, *_chosen(pipeline, "curve", "natural", 0)).correct
-    kind = benchmarks.benchmark(base.settings["benchmark"]).kind
-    samples = read_samples(base)
-    (voted,) = votes(samples, same_answer(kind), at=[samples.correct.shape[1]])
-    return _measured(paired_bootstrap(ours, voted.correct), "points")
+    ((base, _, drawn),) = _made(pipeline, "voting", "majority, base", 0)
+    ((_, _, ours),) = _made(pipeline, "curve", "natural", 0)
+    same = same_answer(benchmarks.benchmark(base.benchmark).kind)
+    (voted,) = votes(drawn, same, at=[drawn.correct.shape[1]])
+    return _measured(paired_bootstrap(ours.correct, voted.correct), "points")
+
+
+_ASKED = (
+    difference, two_waits, slope, rejection_slope, budgets_kept, token_limits_kept,
+    class_prompts, votes_of_the_base,
+)  # fmt: skip
+_TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 
 
 def _gap(first: float, second: float) -> str:
@@ -224,43 +219,24 @@ def _rows(table: str, a: str, b: str) -> str:
     return _gap(*(accuracy_of(table, row, "AIME24").percent for row in (a, b)))
 
 
-def _figure_1() -> str:
-    points = published()["figure1"]["points"]["AIME24"]
-    (start, low), (end, high) = points[0], points[-3]  # the last two are Waits
-    return f"{high - low:+.1f} points from {start:,.0f} to {end:,.0f} tokens (AIME24)"
+def _of(place: str) -> str:
+    """What a figure or a table says of a claim."""
+    known, curve = published(), published()["figure1"]["points"]["AIME24"]
+    (start, low), (end, high) = curve[0], curve[-3]  # the last two are Waits
+    *_, (_, fourth), (_, sixth) = known["figure4a"]["points"]
+    votes, forced = (known["figure4b"][name]["acc"] for name in _FIGURE_4B)
+    slope = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
+    return {
+        "figure 1": f"{high - low:+.1f} points from {start:,.0f} to {end:,.0f} tokens (AIME24)",
+        "figure 4a": f"{sixth - fourth:+.1f} points from Wait 4x to 6x (AIME24)",
+        "figure 4b": f"{min(forced[1:])} against {max(votes)} at best (GPQA Diamond)",
+        "table 8": _gap(*(row[0] for row in known["table8"]["rows"]["AIME24"][::-1])),
+        "scaling of BF": f"{slope:+.1f} points per doubling (AIME24)",
+    }[place]
 
 
-def _figure_4a() -> str:
-    points = published()["figure4a"]["points"]
-    return f"{points[-1][1] - points[-2][1]:+.1f} points from Wait 4x to 6x (AIME24)"
-
-
-def _figure_4b() -> str:
-    figure = published()["figure4b"]
-    best = max(figure["majority_Qwen2.5-32B-Instruct"]["acc"])
-    return f"{min(figure['sequential_s1']['acc'][1:])} against {best} at best (GPQA Diamond)"
-
-
-def _scaling_of_bf() -> str:
-    value = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
-    return f"{value:+.1f} points per doubling (AIME24)"
-
-
-_ASKED = (
-    difference, two_waits, slope, rejection_slope, budgets_kept, token_limits_kept,
-    class_prompts, votes_of_the_base,
-)  # fmt: skip
-_TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
-
-_PAPER: dict[str, Callable[..., str]] = {
-    "said": lambda text: text.format(**published()),
-    "rows": _rows,
-    "figure 1": _figure_1,
-    "figure 4a": _figure_4a,
-    "figure 4b": _figure_4b,
-    "table 8": lambda: _gap(*(row[0] for row in published()["table8"]["rows"]["AIME24"][::-1])),
-    "scaling of BF": _scaling_of_bf,
-}
+_FIGURE_4B = ("majority_Qwen2.5-32B-Instruct", "sequential_s1")
+_PAPER = {"said": lambda text: text.format(**published()), "rows": _rows, "of": _of}
 
 _FILE = files("s1lab.analysis").joinpath("claims.json")
 CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))

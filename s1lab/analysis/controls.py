@@ -10,10 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
@@ -22,43 +24,19 @@ from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments
 from s1lab.analysis.methods import Measures, MethodRun, Rejected, measures, rejection, sequential
-from s1lab.analysis.results import Row, line
+from s1lab.analysis.results import line
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
 from s1lab.evaluation import Interval, class_control
 from s1lab.evaluation.measure import difference, read_samples
+from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Condition
 from s1lab.figures.panels import curve
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 
-NAMES = {
-    "BF": "budget forcing", "capping": "capping alone", "wait": "natural end, Waits",
-    "TCC": "tokens asked", "TCC+BF": "tokens, forced", "SCC": "steps asked",
-    "SCC+BF": "steps, forced", "CCC": "short, long asked", "RS": "rejection",
-}  # fmt: skip
+WORDS = yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
 Points = Mapping[str, Sequence[tuple[float, Interval]]]
 """Of each method: thinking tokens and accuracy of its settings."""
-
-# Heading, then (method, what it is called there, ink, look). Hollow is a prompt alone.
-_ASKED: dict[str, Any] = {"hollow": True, "dashed": 1, "marker": "s"}
-_PANELS: tuple[tuple[str, tuple[tuple[str, str, str, dict[str, Any]], ...]], ...] = (
-    ("Budget forcing", (("capping", "capping", "capping", {}), ("wait", "Wait", "wait", {}))),
-    (
-        "Budget in tokens in the prompt",
-        (("TCC", "prompt", "token", _ASKED), ("TCC+BF", "prompt + forcing", "token", {})),
-    ),
-    (
-        "Budget in steps in the prompt",
-        (("SCC", "prompt", "step", _ASKED), ("SCC+BF", "prompt + forcing", "step", {})),
-    ),
-    (
-        "Rejection; short and long",
-        (
-            ("RS", "rejection", "rejection", {}),
-            ("CCC", "short, long", "class", {"marker": "s", "hollow": True}),
-        ),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -72,9 +50,9 @@ class Setting:
     @property
     def kept_steps(self) -> float:
         """Share of the traces kept for reading that keep the number of steps asked for."""
-        kept = self.run.read_records("traces.jsonl")
-        counts = [controls.count_steps(from_dict(Generation, row).thinking) for row in kept]
-        return float(np.mean([count <= self.condition.instruct[1] for count in counts]))
+        kept = (from_dict(Generation, row) for row in self.run.read_records("traces.jsonl"))
+        most = self.condition.instruct[1]
+        return float(np.mean([controls.count_steps(g.thinking) <= most for g in kept]))
 
 
 Families = defaultdict[str, list[Setting]]
@@ -85,22 +63,17 @@ def families(pipeline: Pipeline) -> Families:
     profile, found = pipeline.profile, defaultdict(list)
     per_step = step_tokens(pipeline) if profile.methods.step_limits else 0
     halves = {"budget": ["capping"], "natural": ["capping", "wait"], "wait": ["wait"]}
-
-    def add(methods: Sequence[str], condition: Condition, limit: float) -> None:
+    asked = [
+        *((["BF", *halves[c.kind]], c, c.budget.max_thinking) for c in experiments.curve(profile)),
+        *(([c.kind], c, c.instruct[1]) for c in experiments.token_conditional(profile)),
+        *(([c.kind], c, c.instruct[1] * per_step) for c in experiments.step_conditional(profile)),
+        *((["CCC"], c, math.nan) for c in experiments.class_conditional(profile) if c.instruct),
+    ]
+    for methods, condition, limit in asked:
         run = pipeline.run(condition)
         result = sequential(read_samples(run), methods[0], condition.label, limit)
         for method in methods:
             found[method].append(Setting(condition, run, result))
-
-    for c in experiments.curve(profile):
-        add(["BF", *halves[c.kind]], c, c.budget.max_thinking)
-    for c in experiments.token_conditional(profile):
-        add([c.kind], c, c.instruct[1])
-    for c in experiments.step_conditional(profile):
-        add([c.kind], c, c.instruct[1] * per_step)
-    for c in experiments.class_conditional(profile):
-        if c.instruct:
-            add(["CCC"], c, math.nan)
     return found
 
 
@@ -109,8 +82,7 @@ def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
     table = []
     for setting in (s for method in methods for s in found[method]):
         how, _ = setting.condition.instruct
-        row = line(pipeline, setting.condition)
-        del row["all tokens"], row["cut short (%)"]
+        row = line(pipeline, setting.condition, "all tokens", "cut short (%)")
         if how == "class":
             plain = pipeline.run(experiments.natural(pipeline.profile))
             row["longer by (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
@@ -132,11 +104,8 @@ def step_tokens(pipeline: Pipeline) -> int:
 
 
 def rejected(pipeline: Pipeline) -> list[Rejected]:
-    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers.
-
-    Raises:
-        InputError: the profile draws no samples to accept or reject.
-    """
+    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers;
+    InputError where the profile draws no samples to accept or reject."""
     if not (drawn := experiments.voting(pipeline.profile)):
         raise InputError("the profile draws no votes, so there is nothing to reject: see methods")
     samples, asked = read_samples(pipeline.run(drawn[-1])), pipeline.profile.evaluation
@@ -145,10 +114,8 @@ def rejected(pipeline: Pipeline) -> list[Rejected]:
 
 
 def obeyed(family: Sequence[Setting]) -> float | None:
-    """By what factor thinking grows when the budget in the prompt doubles; 1 ignores it, 2 obeys.
-
-    None for fewer than two budgets.
-    """
+    """By what factor thinking grows when the budget in the prompt doubles; 1 ignores it, 2 obeys,
+    None is for fewer than two budgets."""
     asked = np.log2([setting.condition.instruct[1] for setting in family])
     used = np.log2([setting.result.thinking_tokens for setting in family])
     return 2 ** float(np.polyfit(asked, used, 1)[0]) if len(family) > 1 else None
@@ -170,65 +137,50 @@ def measured(
 
 def table_3(rows: Mapping[str, Measures]) -> tuple[list[Row], list[Row]]:
     """Table 3 with intervals, the paper's numbers beside ours: Control; Scaling and Performance."""
-    printed, control, rest = published()["table3"]["rows"], [], []
+    control, rest = [], []
     for method, row in rows.items():
-        paper = {name: value / 100 for name, value in printed.get(method, {}).items()}
-        averages, head = row.control_of_runs, {"method": NAMES[method]}
-        control.append(
-            head
-            | {
-                "settings": row.runs,
-                "Control (%)": row.control,
-                "of averages (%)": None if math.isnan(averages) else averages,
-                "paper (%)": paper.get("control"),
-            }
-        )
-        rest.append(
-            head
-            | {
-                "Scaling (points)": row.slope,
-                "paper (points)": paper.get("scaling"),
-                "Performance (%)": row.performance,
-                "paper (%)": paper.get("performance"),
-            }
-        )
-    return control, rest
+        printed = published()["table3"]["rows"].get(method, {})
+        paper = {name: value / 100 for name, value in printed.items()}
+        name, shares = WORDS["names"][method], (row.control, row.control_of_runs)
+        control.append((name, row.runs, *shares, paper.get("control")))
+        scaling, best = paper.get("scaling"), paper.get("performance")
+        rest.append((name, row.slope, scaling, row.performance, best))
+    heads = (
+        "method | settings | Control (%) | of averages (%) | paper (%)",
+        "method | Scaling (points) | paper (points) | Performance (%) | paper (%)",
+    )
+    return lines(heads[0], control), lines(heads[1], rest)
 
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:
     """Table 4: what stands in for the end of thinking, each string against none and against Wait.
-
-    The keys are the strings; "natural" is no extrapolation.
-
-    Raises:
-        InputError: the profile names no strings.
-    """
+    The keys are the strings; "natural" is no extrapolation. InputError: the profile names none."""
     if not (asked := {c.kind: c for c in experiments.extrapolation(pipeline.profile)}):
         raise InputError("the profile names no ignore_strs, so nothing stands in for the end")
-    rows, none, wait = {}, pipeline.run(asked["natural"]), asked.get("Wait")
+    found = {kind: pipeline.run(condition) for kind, condition in asked.items()}
+
+    def less(kind: str, other: str) -> Interval | None:
+        return difference(found[kind], found[other]) if kind != other in found else None
+
+    rows = {}
     for kind, condition in asked.items():
-        run = pipeline.run(condition)
-        gaps = {
-            "to none (points)": None if kind == "natural" else difference(run, none),
-            "to Wait (points)": wait and kind != "Wait" and difference(run, pipeline.run(wait)),
-        }
-        rows[kind] = line(pipeline, condition, **{name: gap or None for name, gap in gaps.items()})
-        del rows[kind]["all tokens"], rows[kind]["cut short (%)"]
+        gaps = {"to none (points)": less(kind, "natural"), "to Wait (points)": less(kind, "Wait")}
+        rows[kind] = line(pipeline, condition, "all tokens", "cut short (%)", **gaps)
     return rows
 
 
 def strings_rows(found: Mapping[str, Row]) -> list[Row]:
     """What each string adds to the natural end, for `figures.forests.comparison`."""
-    names = {"natural": "No extrapolation", "without string": "2x without string"}
-    printed = {
-        kind: accuracy_of("Table 4", names.get(kind, f'2x "{kind}"'), "AIME24").percent
-        for kind in found
-    }
+
+    def printed(kind: str) -> float:
+        names = {"natural": "No extrapolation", "without string": "2x without string"}
+        return accuracy_of("Table 4", names.get(kind, f'2x "{kind}"'), "AIME24").percent
+
     return [
         {
             "name": row["condition"],
             "series": "wait" if kind == "Wait" else "ours",
-            "paper": (printed[kind] - printed["natural"]) / 100,
+            "paper": (printed(kind) - printed("natural")) / 100,
             **row["to none (points)"].row("accuracy"),
         }
         for kind, row in found.items()
@@ -240,34 +192,25 @@ def paper_rows(*methods: str) -> list[Row]:
     """The paper's runs with a budget in the prompt (Tables 12 and 13), on AIME24."""
     rows = []
     for method in methods:
-        run = runs(method)
+        run, forced = runs(method), ", forced" * ("BF" in method)
         unit, scale = ("tokens", 1) if method.startswith("TCC") else ("steps", 100)
         for limit, used, accuracy in zip(run.limits, run.thinking_tokens, run.accuracy):
-            rows.append(
-                {
-                    "condition": f"{limit // scale:,} {unit}{', forced' * ('BF' in method)}",
-                    "AIME24 (%)": printed_accuracy("AIME24", accuracy),
-                    "thinking tokens": round(used),
-                    "kept on average": used <= limit,
-                }
-            )
-    return rows
+            name, found = f"{limit // scale:,} {unit}{forced}", printed_accuracy("AIME24", accuracy)
+            rows.append((name, found, round(used), used <= limit))
+    return lines("condition | AIME24 (%) | thinking tokens | kept on average", rows)
 
 
 def paper_class_rows() -> list[Row]:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
-    return [
-        {
-            "prompt": "no instruction" if name == "default" else name,
-            "benchmark": benchmark,
-            "accuracy (%)": found,
-            "thinking tokens": tokens,
-            "n": found.n,
-        }
-        for name, row in published()["class_conditional"]["rows"].items()
-        for benchmark, (accuracy, tokens) in row.items()
-        for found in [printed_accuracy(benchmark, accuracy)]
-    ]
+    names, rows = {"default": "no instruction"}, published()["class_conditional"]["rows"]
+    return lines(
+        "prompt | benchmark | accuracy (%) | thinking tokens",
+        (
+            (names.get(name, name), benchmark, printed_accuracy(benchmark, accuracy), tokens)
+            for name, row in rows.items()
+            for benchmark, (accuracy, tokens) in row.items()
+        ),
+    )
 
 
 def _settings(found: Families, rejecting: Sequence[Rejected]) -> dict[str, list[MethodRun]]:
@@ -286,7 +229,7 @@ def points(found: Families, rejecting: Sequence[Rejected] = ()) -> Points:
 def paper_points() -> Points:
     """The paper's, as Tables 12 to 14 and Figures 1 and 6 have them, on AIME24."""
     found = {}
-    for method in ("BF", "TCC", "TCC+BF", "SCC", "SCC+BF", "RS", "CCC"):
+    for method in published()["runs_aime24"]:
         printed = runs(method)
         pairs = zip(printed.thinking_tokens, printed.accuracy, strict=True)
         found[method] = [(tokens, printed_accuracy("AIME24", value)) for tokens, value in pairs]
@@ -296,17 +239,14 @@ def paper_points() -> Points:
 
 def panel_table(found: Points, **paper: Any) -> pd.DataFrame:
     """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others.
-
-    `paper` is `figures.panels.PAPER` where the points are.
-    """
+    `paper` is `figures.panels.PAPER` where the points are."""
     drawn = []
-    for heading, methods in _PANELS:
-        if not any(found.get(method) for method, *_ in methods):
-            continue
-        faint = [] if heading == _PANELS[0][0] else [("BF", "", "capping", {"faint": True})]
-        for method, name, series, look in (*faint, *methods):
-            if found.get(method):
-                tokens, accuracies = zip(*found[method], strict=True)
-                table = curve(name, series, tokens, accuracies, panel=heading, **look)
-                drawn.append(table.assign(**paper))
+    for place, (heading, methods) in enumerate(WORDS["panels"].items()):
+        if any(found.get(method) for method in methods):
+            faint = {"BF": ("", "capping", {"faint": True})} if place else {}
+            for method, (name, series, look) in (faint | methods).items():
+                if found.get(method):
+                    tokens, accuracies = zip(*found[method], strict=True)
+                    table = curve(name, series, tokens, accuracies, panel=heading, **look)
+                    drawn.append(table.assign(**paper))
     return pd.concat(drawn)

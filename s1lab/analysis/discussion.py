@@ -8,9 +8,10 @@ import numpy as np
 
 from s1core.errors import InputError
 from s1lab import experiments
-from s1lab.analysis.results import Row, line
+from s1lab.analysis.results import line
 from s1lab.evaluation import Interval, paired_bootstrap
 from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.report import Row
 from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Conditions
 from s1lab.pipeline import Pipeline
@@ -24,21 +25,16 @@ def natural_and_waits(pipeline: Pipeline) -> Conditions:
 
 
 def loops(pipeline: Pipeline) -> tuple[Run, list[Row], list[Row]]:
-    """The run that counted repeated steps, its lines by condition, and by place under most Waits.
-
-    Raises:
-        InputError: the profile asks for no Waits.
-    """
+    """The run that counted repeated steps, its lines by condition, and by place under most Waits;
+    InputError where the profile asks for no Waits."""
     if not pipeline.profile.evaluation.waits:
         raise InputError("the profile asks for no Waits, so nothing was counted")
     run = repetition.step(pipeline).make()
-    traces = [_numbers(row) for row in run.read_table("traces.csv")]
-    waits = [_numbers(row) for row in run.read_table("waits.csv")]
+    traces, waits = (
+        [{n: v if n == "label" else float(v) for n, v in row.items()} for row in run.read_table(of)]
+        for of in ("traces.csv", "waits.csv")
+    )
     return run, traces, [row for row in waits if row["label"] == traces[-1]["label"]]
-
-
-def _numbers(row: dict[str, str]) -> Row:
-    return {name: value if name == "label" else float(value) for name, value in row.items()}
 
 
 def _share(row: Row, name: str, questions: int) -> Interval:
@@ -50,12 +46,10 @@ def _share(row: Row, name: str, questions: int) -> Interval:
 def loop_rows(pipeline: Pipeline) -> list[Row]:
     """A line of a table for each number of Waits: what it gives, and how much of it is repeated."""
     _, traces, _ = loops(pipeline)
-    rows = []
-    for condition, row in zip(natural_and_waits(pipeline), traces, strict=True):
-        found = line(pipeline, condition)
-        repeated = _share(row, "repeated", found["accuracy (%)"].n)
-        del found["all tokens"]
-        rows.append(found | {"steps": row["steps"], "repeated (%)": repeated})
+    rows = [line(pipeline, condition, "all tokens") for condition in natural_and_waits(pipeline)]
+    for row, found in zip(rows, traces, strict=True):
+        repeated = _share(found, "repeated", row["accuracy (%)"].n)
+        row |= {"steps": found["steps"], "repeated (%)": repeated}
     return rows
 
 
@@ -65,8 +59,7 @@ def loop_ends(pipeline: Pipeline) -> dict[str, Interval]:
     _, traces, waits = loops(pipeline)
     n = len(pipeline.problems(pipeline.profile.evaluation.benchmarks[0]))
     ends = {"none": traces[0], "most": traces[-1], "first": waits[0], "latest": waits[-1]}
-    measure = {"none": "repeated", "most": "repeated"}
-    return {name: _share(row, measure.get(name, "new"), n) for name, row in ends.items()}
+    return {k: _share(row, "new" if "new" in row else "repeated", n) for k, row in ends.items()}
 
 
 def window_rows(pipeline: Pipeline) -> list[Row]:
@@ -74,13 +67,13 @@ def window_rows(pipeline: Pipeline) -> list[Row]:
     rows = []
     for condition in natural_and_waits(pipeline):
         graded = pipeline.run(condition).read_table("grades.csv")
-        how = np.array([row["outcome"] for row in graded])
-        right = np.array([row["status"] == "correct" for row in graded])
+        how, status = (np.array([row[name] for row in graded]) for name in ("outcome", "status"))
         row: Row = {"condition": condition.label, "generations": len(graded)}
         for name, outcome in (("ended", "ended"), ("cut", "truncated"), ("context", "context")):
             row[f"{name} (%)"] = float((how == outcome).mean())
         for name, some in (("ended", how == "ended"), ("cut", how != "ended")):
-            row[f"right when {name} (%)"] = float(right[some].mean()) if some.any() else None
+            right = status[some] == "correct"
+            row[f"right when {name} (%)"] = float(right.mean()) if right.size else None
         rows.append(row)
     return rows
 
@@ -93,14 +86,11 @@ def many_samples(pipeline: Pipeline) -> Samples:
 
 def right_and_wrong(samples: Samples) -> dict[str, Any]:
     """Thinking tokens of right and of wrong answers to the same questions, those that have both."""
-    share = samples.correct.mean(axis=1)
-    both = (share > 0) & (share < 1)
-    found: dict[str, Any] = {"both": int(both.sum()), "questions": len(share)}
+    both = np.ptp(samples.correct, axis=1) > 0
+    found: dict[str, Any] = {"both": int(both.sum()), "questions": len(both)}
     if both.any():
-        thinking, correct = samples.thinking[both], samples.correct[both]
-        right, wrong = (
-            np.nanmean(np.where(correct == v, thinking, np.nan), axis=1) for v in (1, 0)
-        )
+        parts = (np.where(samples.correct == v, samples.thinking, np.nan)[both] for v in (1, 0))
+        right, wrong = (np.nanmean(part, axis=1) for part in parts)
         found |= {"right": right.mean(), "wrong": wrong.mean()}
         found["gap"] = paired_bootstrap(right, wrong)
     return found

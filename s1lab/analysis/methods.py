@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s1core.errors import InputError
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
 from s1lab.evaluation.measure import Samples
+from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 from s1lab.evaluation.voting import Same, majority
 
@@ -30,7 +30,7 @@ class MethodRun:
 
     `correct` is the expected accuracy, `thinking` the mean thinking tokens of what is counted as
     the answer (NaN where nothing is), `tokens` all that were spent, and `keeps` the share of
-    generations within `limit` thinking tokens (Control, Eq. 1); both are NaN without a limit.
+    generations within `limit` thinking tokens, if there is one (Control, Eq. 1).
     """
 
     method: str
@@ -38,7 +38,7 @@ class MethodRun:
     correct: Array
     thinking: Array
     tokens: Array
-    keeps: Array
+    keeps: Array | None = None
     limit: float = math.nan
 
     @cached_property
@@ -59,8 +59,7 @@ class MethodRun:
 
 def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
     """One generation per question, averaged over those that were drawn (pass@1)."""
-    keeps = np.where(math.isnan(limit), math.nan, samples.thinking <= limit)
-    parts = (samples.correct, samples.thinking, samples.tokens, keeps)
+    parts = (samples.correct, samples.thinking, samples.tokens, samples.thinking <= limit)
     return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
 
 
@@ -73,20 +72,17 @@ def votes(
     pairs = zip(samples.extracted, samples.correct == 1, strict=True)
     won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
     thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
-    keeps = np.full(len(samples.keys), math.nan)
     return [
-        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens, keeps)
+        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens)
         for k, correct in zip(at, np.array(won).T, strict=True)
     ]
 
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
-    """Rejection sampling under one limit (Figure 6), question by question.
-
-    `run.correct` counts a question that no sample fits as wrong; `answered` is 1 where one fits,
-    `tries` are samples drawn, and `unlimited` is the accuracy of any sample, fitting or not.
-    """
+    """Rejection sampling under one limit (Figure 6), question by question. `run.correct` counts a
+    question that no sample fits as wrong; `answered` is 1 where one fits, `tries` are samples
+    drawn, and `unlimited` is the accuracy of any sample, fitting or not."""
 
     run: MethodRun
     answered: Array
@@ -99,41 +95,32 @@ class Rejected:
         asked = self.answered == 1
         return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """A line of a table; tries and tokens are means by question."""
-        return {
-            "limit (tokens)": round(self.run.limit),
-            "answered (%)": float(self.answered.mean()),
-            "tries": float(self.tries.mean()),
-            "thinking": self.run.thinking_tokens,
-            "spent": self.run.cost,
-            "accuracy (%)": self.run.accuracy,
-            "short less any (points)": self.gain,
-            "n": self.tries.size,
-        }
+        run, (answered, tries) = self.run, map(np.mean, (self.answered, self.tries))
+        cells = (round(run.limit), answered, tries, run.thinking_tokens, run.cost, run.accuracy)
+        head = "limit (tokens) | answered (%) | tries | thinking | spent | accuracy (%)"
+        rest = (self.gain, self.tries.size)
+        return lines(f"{head} | short less any (points) | n", [(*cells, *rest)])[0]
 
 
-def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
-    """Which samples `controls.rejection_sample` with this limit would accept.
-
-    A sample that reaches the limit is cut there before it can end, so it must end below it.
-    """
-    return (samples.ended == 1) & (samples.thinking < limit)
+def fits(samples: Samples, limit: int) -> Array:
+    """Which samples `controls.rejection_sample` with this limit would accept, 0 or 1: those that
+    end below it, since one that reaches it is cut there before it can end."""
+    return samples.ended * (samples.thinking < limit)
 
 
 def rejection(samples: Samples, limit: int) -> Rejected:
-    """Rejection sampling from samples that were drawn without the limit (Section 5.2).
+    """Rejection sampling from samples that were drawn without the limit, a positive one
+    (Section 5.2).
 
     Averaged over all orders of a question's samples: every fitting sample is equally likely to be
     the first, and with m of n fitting the first comes after (n + 1) / (m + 1) tries. A rejected
     sample costs its tokens up to the limit.
-
-    Raises:
-        InputError: the limit is not positive.
     """
     if not limit > 0:
         raise InputError(f"a limit of {limit} thinking tokens accepts nothing; give 1 or more")
-    accepted = fits(samples, limit).astype(float)
+    accepted = fits(samples, limit)
     n, m = accepted.shape[1], accepted.sum(axis=1)
     some = m > 0
     mean = np.divide(accepted, m[:, None], out=np.zeros_like(accepted), where=some[:, None])
@@ -148,8 +135,7 @@ def rejection(samples: Samples, limit: int) -> Rejected:
     return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A setting against another method's curve, interpolated over log2(tokens), at its cost."""
 
     ours: MethodRun
@@ -158,11 +144,9 @@ class Match:
 
 
 def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]:
-    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2).
-
-    Both must be over the same questions in one order. Settings outside the range of the other
-    curve are left out: nothing was measured there.
-    """
+    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2). Both must be over
+    the same questions in one order. Settings outside the range of the other curve are left out:
+    nothing was measured there."""
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
     within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
     return [_against(run, curve) for run in within]
@@ -187,15 +171,15 @@ class Measures:
     """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
 
     `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
-    runs whose average does (None and NaN without a limit); `scaling` the mean slope over all pairs
-    of runs (Eq. 2), None where there is none; `performance` the accuracy of the best run (Eq. 3),
-    whose interval chooses the best anew in every resample: a maximum errs upwards.
+    runs whose average does; `scaling` the mean slope over all pairs of runs (Eq. 2); None where
+    there is none. `performance` is the accuracy of the best run (Eq. 3); its interval chooses the
+    best anew in every resample: a maximum errs upwards.
     """
 
     method: str
     runs: int
     control: Interval | None
-    control_of_runs: float
+    control_of_runs: float | None
     scaling: Interval | None
     performance: Interval
 
@@ -208,11 +192,7 @@ class Measures:
 
 
 def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
-    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method.
-
-    Raises:
-        InputError: there are no runs.
-    """
+    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method, at least one."""
     if not runs:
         raise InputError("a method without runs has no measures; give at least one")
     n = runs[0].correct.size
@@ -228,7 +208,7 @@ def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measur
         runs[0].method,
         len(runs),
         clustered_bootstrap(known) if limited else None,
-        float(np.mean(within)) if limited else math.nan,
+        float(np.mean(within)) if limited else None,
         scaling and replace(scaling, about=f"scaling: {about}"),
         replace(best, about=f"performance: {about}"),
     )

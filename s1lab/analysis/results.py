@@ -6,6 +6,7 @@ round: counted over pairs of generations of one question and sample, wherever th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from s1core.grading import grade
@@ -14,128 +15,113 @@ from s1lab import experiments
 from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import Interval, control
-from s1lab.evaluation.measure import difference, mean, read_samples, scores
+from s1lab.evaluation.measure import Samples, difference, mean, read_samples
+from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 
-Row = dict[str, Any]
 DIRECT = "base, asked directly"
 
 
-def line(pipeline: Pipeline, condition: Condition, **more: Any) -> Row:
-    """A line of a table of results: what a condition gives, and what it costs.
+def made(
+    pipeline: Pipeline, conditions: Iterable[Condition]
+) -> Iterator[tuple[Condition, Run, Samples]]:
+    """Each condition with its finished run and the graded generations of it."""
+    for condition in conditions:
+        run = pipeline.run(condition)
+        yield condition, run, read_samples(run)
 
-    Tokens are means per answer; `minutes` is what the whole run took on the machine that made it.
-    """
-    run = pipeline.run(condition)
-    samples = read_samples(run)
-    questions, drawn = samples.correct.shape
-    return {
-        "condition": condition.label,
-        "accuracy (%)": mean(run),
-        "thinking tokens": float(samples.thinking.mean()),
-        "all tokens": float(samples.tokens.mean()),
-        "cut short (%)": float(1 - samples.ended.mean()),
-        **more,
-        "n": f"{questions}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{drawn}",
-        "minutes": run.minutes,
-    }
+
+def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) -> Row:
+    """A line of a table of results: what a condition gives, and what it costs. Tokens are means per
+    answer; `minutes` is what the whole run took on the machine that made it. `left_out` names
+    columns to leave out."""
+    ((_, run, samples),) = made(pipeline, [condition])
+    head = "condition | accuracy (%) | thinking tokens | all tokens | cut short (%)"
+    means = (samples.thinking.mean(), samples.tokens.mean(), 1 - samples.ended.mean())
+    (row,) = lines(head, [(condition.label, mean(run), *map(float, means))])
+    n = "{}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{}".format(*samples.correct.shape)
+    row |= more | {"n": n, "minutes": run.minutes}
+    return {name: value for name, value in row.items() if name not in left_out}
 
 
 def turned(after: Run, before: Run) -> tuple[float, float]:
     """Shares of generations, sample by sample, that `after` mends and that it breaks."""
-    now, then = scores(after), scores(before)
-    return float(((then == 0) & (now == 1)).mean()), float(((then == 1) & (now == 0)).mean())
+    gained = read_samples(after).correct - read_samples(before).correct
+    return float((gained == 1).mean()), float((gained == -1).mean())
 
 
-def by_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def by_waits(pipeline: Pipeline) -> list[Row]:
     """Each number of Waits against none, on the same questions (Figure 4a)."""
-    none = pipeline.run(experiments.natural(pipeline.profile, benchmark))
-    rows = []
-    for condition in experiments.waits(pipeline.profile, benchmark):
-        run = pipeline.run(condition)
-        gap, (mended, broken) = difference(run, none), turned(run, none)
-        rows.append(
-            {
-                "Waits": condition.budget.num_ignore,
-                "against none (points)": gap,
-                "accuracy is": gap.says("higher", "lower"),
-                "mended (%)": mended,
-                "broken (%)": broken,
-                "Waits used": float(read_samples(run).waits.mean()),
-            }
-        )
-    return rows
+    none, rows = pipeline.run(experiments.natural(pipeline.profile)), []
+    for c, run, samples in made(pipeline, experiments.waits(pipeline.profile)):
+        changed = (*_changed(run, none), *turned(run, none))
+        rows.append((c.budget.num_ignore, *changed, float(samples.waits.mean())))
+    head = "Waits | against none (points) | accuracy is | mended (%) | broken (%) | Waits used"
+    return lines(head, rows)
 
 
-def last_step(pipeline: Pipeline, benchmark: str | None = None) -> Interval | None:
+def _changed(after: Run, before: Run) -> tuple[Interval, str]:
+    gap = difference(after, before)
+    return gap, gap.says("higher", "lower")
+
+
+def last_step(pipeline: Pipeline) -> Interval | None:
     """The most Waits less the next fewer: whether the curve goes on, flattens or comes down."""
-    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile, benchmark)]
+    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile)]
     return difference(runs[-1], runs[-2]) if len(runs) > 1 else None
 
 
 def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Generation, Grade]]:
     """The generations of a condition that are kept whole for reading, graded."""
-    run = pipeline.run(condition)
+    rows = pipeline.run(condition).read_records("traces.jsonl")
     asked = {p.key: p for p in pipeline.problems(condition.benchmark)}
     kind = find_benchmark(condition.benchmark).kind
-    found = [from_dict(Generation, row) for row in run.read_records("traces.jsonl")]
-    return [(asked[g.problem_key], g, grade(asked[g.problem_key], g, kind)) for g in found]
+    pairs = ((asked[row["problem_key"]], from_dict(Generation, row)) for row in rows)
+    return [(problem, found, grade(problem, found, kind)) for problem, found in pairs]
 
 
 def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
     """Kept generations without a Wait and with the fewest, as a row each, and the waiting one."""
     waiting = experiments.waits(pipeline.profile)[0]
     before = {p.key: (g, v) for p, g, v in kept(pipeline, experiments.natural(pipeline.profile))}
+    head = f"question | without a Wait | tokens | with {waiting.label} | its tokens | mended"
     found = []
-    for asked, made, verdict in kept(pipeline, waiting):
+    for asked, waited, verdict in kept(pipeline, waiting):
         if asked.key in before:
             plain, without = before[asked.key]
-            row = {
-                "question": asked.question,
-                "without a Wait": without.status.replace("_", " "),
-                "tokens": plain.thinking_tokens,
-                f"with {waiting.label}": verdict.status.replace("_", " "),
-                "its tokens": made.thinking_tokens,
-                "mended": without.status != "correct" and verdict.status == "correct",
-            }
-            found.append((row, (asked, made, verdict)))
+            said = [v.status.replace("_", " ") for v in (without, verdict)]
+            cells = (said[0], plain.thinking_tokens, said[1], waited.thinking_tokens)
+            mended = verdict.correct and not without.correct
+            (row,) = lines(head, [(asked.question, *cells, mended)])
+            found.append((row, (asked, waited, verdict)))
     return found
 
 
-def control_of_caps(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def control_of_caps(pipeline: Pipeline) -> list[Row]:
     """Control (Equation 1) of every cap, generation by generation."""
-    rows = []
-    for condition in experiments.curve(pipeline.profile, benchmark):
-        if condition.kind == "budget":
-            cap, samples = condition.budget.max_thinking, read_samples(pipeline.run(condition))
-            row = {
-                "budget": cap,
-                "generations": samples.thinking.size,
-                "most thinking tokens": int(samples.thinking.max()),
-                "within the budget (%)": control(samples.thinking.ravel(), cap) / 100,
-                "cut short (%)": float(1 - samples.ended.mean()),
-            }
-            rows.append(row | {"minutes": pipeline.run(condition).minutes})
-    return rows
+    capped, rows = (c for c in experiments.curve(pipeline.profile) if c.kind == "budget"), []
+    for c, run, samples in made(pipeline, capped):
+        cap, used = c.budget.max_thinking, samples.thinking.ravel()
+        ends = (control(used, cap) / 100, float(1 - samples.ended.mean()), run.minutes)
+        rows.append((cap, used.size, int(used.max()), *ends))
+    head = "budget | generations | most thinking tokens | within the budget (%) | cut short (%)"
+    return lines(f"{head} | minutes", rows)
 
 
 def arms(pipeline: Pipeline) -> dict[str, Condition]:
     """Two by two: base and fine-tuned, without Waits and with; before them the base, asked at once.
-
-    Empty where the profile forces nothing or draws no votes.
-    """
+    Empty where the profile forces nothing or draws no votes."""
     found, drawn = experiments.arms(pipeline.profile), experiments.voting(pipeline.profile)
     return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
 
 
 def bars(pipeline: Pipeline) -> list[Row]:
     """The arms as `figures.forests.comparison` draws them."""
-    inks = ("base", "base", "base", "ours", "wait")
-    measured = {name: mean(pipeline.run(c)).row("accuracy") for name, c in arms(pipeline).items()}
-    pairs = zip(measured.items(), inks, strict=False)
-    return [{"name": name, "series": ink, **row} for (name, row), ink in pairs]
+    named = zip(arms(pipeline).items(), ("base", "base", "base", "ours", "wait"), strict=False)
+    pairs = ((pipeline.run(c), {"name": name, "series": ink}) for (name, c), ink in named)
+    return [mean(run).row("accuracy", **look) for run, look in pairs]
 
 
 def effects(pipeline: Pipeline) -> list[Row]:
@@ -151,54 +137,43 @@ def effects(pipeline: Pipeline) -> list[Row]:
         ("Waits, base model", base_wait, base),
         ("the think delimiter, base model", base, direct),
     )
-    gaps = [(name, difference(after, before)) for name, after, before in steps]
-    return [
-        {"effect of": name, "change (points)": gap, "accuracy is": gap.says("higher", "lower")}
-        for name, gap in gaps
-    ]
+    head = "effect of | change (points) | accuracy is"
+    return lines(head, ((name, *_changed(after, before)) for name, after, before in steps))
 
 
-def efficiency(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def efficiency(pipeline: Pipeline) -> list[Row]:
     """Accuracy by training examples (Figure 2, right): base, s1 and, where trained on, the pool."""
-    rows = [
-        {"name": "base", "x": 0, **mean(pipeline.run(c)).row("accuracy"), "run": pipeline.run(c).id}
-        for c in list(arms(pipeline).values())[:1]
-    ]
-    tuned = {c.label: c for c in experiments.subsets(pipeline.profile, benchmark)}
-    tuned = {"s1": experiments.natural(pipeline.profile, benchmark)} | tuned
-    for name in ("s1", "full"):
-        if condition := tuned.get(name):
-            run = pipeline.run(condition)
-            examples = pipeline.checkpoint(condition.training).summary()["examples"]
-            rows.append({"name": name, "x": examples, **mean(run).row("accuracy"), "run": run.id})
+    asked = dict(zip(["base"], arms(pipeline).values()))
+    asked["s1"] = experiments.natural(pipeline.profile)
+    listed = experiments.subsets(pipeline.profile)
+    asked |= {c.label: c for c in listed if c.label in ("s1", "full")}
+    rows = []
+    for name, c in asked.items():
+        examples = c.training and pipeline.checkpoint(c.training).summary()["examples"]
+        run = pipeline.run(c)
+        rows.append(mean(run).row("accuracy", name=name, x=examples or 0, run=run.id))
     return rows
 
 
 def paper_efficiency() -> list[Row]:
     """Figure 2 of the paper, with intervals from its number of questions."""
-    figure = published()["figure2"]
-    return [
-        {"name": name, "x": figure["examples"][name]}
-        | printed_accuracy("MATH500", percent).row("accuracy")
-        for name, percent in figure["points"].items()
-    ]
+    examples, points = (published()["figure2"][name] for name in ("examples", "points"))
+    found = {name: printed_accuracy("MATH500", value) for name, value in points.items()}
+    return [one.row("accuracy", name=name, x=examples[name]) for name, one in found.items()]
 
 
-def curve_of_waits(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def curve_of_waits(pipeline: Pipeline) -> list[Row]:
     """Accuracy by Waits allowed, none included."""
-    natural = experiments.natural(pipeline.profile, benchmark)
-    asked = (natural, *experiments.waits(pipeline.profile, benchmark))
+    asked = (experiments.natural(pipeline.profile), *experiments.waits(pipeline.profile))
     runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
-    return [{"x": n, "run": run.id, **mean(run).row("accuracy")} for n, run in runs.items()]
+    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs.items()]
 
 
 def released_waits() -> list[Row]:
     """All nine numbers of Waits in the released logs, of which Figure 4a shows three."""
     logs = published()["figure4a_logs"]
-    return [
-        {"x": waits} | printed_accuracy("AIME24", percent).row("accuracy")
-        for waits, percent in zip(logs["waits"], logs["accuracy"], strict=True)
-    ]
+    drawn = zip(logs["waits"], logs["accuracy"], strict=True)
+    return [printed_accuracy("AIME24", value).row("accuracy", x=n) for n, value in drawn]
 
 
 def paper_table(table: str, only: str = "") -> list[Row]:
@@ -213,31 +188,22 @@ def paper_table(table: str, only: str = "") -> list[Row]:
 
 def questions_apart(table: str, **pairs: tuple[str, str]) -> list[Row]:
     """How many questions lie between printed rows (after, before), by benchmark and name."""
-    names = dict.fromkeys(f"{found.benchmark}, of {found.n}" for found in accuracies(table))
-    return [
-        {"questions gained by": what.replace("_", " ")}
-        | {
-            name: "{:+d}".format(
-                accuracy_of(table, after, benchmark).correct
-                - accuracy_of(table, before, benchmark).correct
-            )
-            for name in names
-            for benchmark in [name.partition(",")[0]]
-        }
-        for what, (after, before) in pairs.items()
-    ]
+    rows = []
+    for what, named in pairs.items():
+        rows.append({"questions gained by": what.replace("_", " ")})
+        for benchmark, n in {a.benchmark: a.n for a in accuracies(table)}.items():
+            after, before = (accuracy_of(table, row, benchmark).correct for row in named)
+            rows[-1][f"{benchmark}, of {n}"] = f"{after - before:+d}"
+    return rows
 
 
-def efforts(pipeline: Pipeline, benchmark: str | None = None) -> list[Row]:
+def efforts(pipeline: Pipeline) -> list[Row]:
     """The budgets that a profile names, and the setting of the curve that each is."""
-    curve = experiments.curve(pipeline.profile, benchmark)
-    known = {pipeline.locate_run(c).id: c for c in curve}
+    known = {pipeline.locate_run(c).id: c for c in experiments.curve(pipeline.profile)}
     rows = []
     for name, values in pipeline.profile.efforts.items():
-        wanted = experiments.condition(pipeline.profile, name, name, benchmark=benchmark, **values)
-        row: Row = {"effort": name, "setting": None}
-        if found := known.get(pipeline.locate_run(wanted).id):
-            row |= {"setting": found.label, **line(pipeline, found)}
-            del row["condition"]
-        rows.append(row)
+        wanted = experiments.condition(pipeline.profile, name, name, **values)
+        found = known.get(pipeline.locate_run(wanted).id)
+        row: Row = {"effort": name, "setting": found and found.label}
+        rows.append(row | (line(pipeline, found, "condition") if found else {}))
     return rows

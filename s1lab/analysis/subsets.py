@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
+from s1core.sft.config import SFTConfig
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point, difference
+from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Training
+from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_arithmetic
 from s1lab.planning.shapes import shape_of
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
-
-Row = dict[str, Any]
 
 PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
 PAPER_NAMES["full"] = "59K-full"
@@ -54,8 +52,6 @@ class TrainingSet:
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
     """What a training took, at least: every example at the mean length, which a finished training
     states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
-    from s1core.sft import SFTConfig
-
     run = pipeline.checkpoint(training).summary()
     passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = shape_of(pipeline.profile.model)
@@ -64,8 +60,6 @@ def training_flops(pipeline: Pipeline, training: Training | None = None) -> floa
 
 def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
     """Training set `name`, from the runs that selected it and that trained on it."""
-    from s1core.checkpoints import load_tokenizer
-
     run = pipeline.checkpoint(Training(name))
     if pipeline.profile.curates:
         made = pipeline.selection(name).read_json("summary.json")
@@ -92,16 +86,11 @@ class Compared:
 
     def row(self, made: TrainingSet) -> Row:
         """A line of a table: what the model gives, and what its training took."""
-        return {
-            "trained on": self.name,
-            "benchmark": self.benchmark,
-            "accuracy (%)": self.point.accuracy,
-            "to s1 (points)": self.difference,
-            "thinking tokens": self.point.thinking_tokens,
-            "cut short (%)": self.point.cut_short,
-            "n": self.point.accuracy.n,
-            "training (min)": made.minutes,
-        }
+        point = self.point
+        found = (point.accuracy, self.difference, point.thinking_tokens, point.cut_short)
+        cells = (self.name, self.benchmark, *found, point.accuracy.n, made.minutes)
+        head = "trained on | benchmark | accuracy (%) | to s1 (points) | thinking tokens"
+        return lines(f"{head} | cut short (%) | n | training (min)", [cells])[0]
 
     @property
     def verdict(self) -> str:
@@ -110,11 +99,7 @@ class Compared:
 
 
 def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
-    """Every training set of the profile on one benchmark, s1 first.
-
-    Raises:
-        InputError: the profile trains on s1 alone.
-    """
+    """Every training set of the profile on one benchmark, s1 first; InputError for s1 alone."""
     conditions = experiments.subsets(pipeline.profile, benchmark)
     if not conditions:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
@@ -138,36 +123,23 @@ def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
 
 def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
     """A line of a table for each set: what it is made of, and what training on it took."""
-    hours, first = paper_hours(), sets[0]
-    return [
-        {
-            "trained on": made.name,
-            "examples": made.examples,
-            "subjects": made.domains or None,
-            "a trace (tokens)": made.thinking_tokens,
-            "right (%)": made.correct,
-            "TFLOP": made.flops / 1e12,
-            "times s1": made.flops / first.flops,
-            "minutes": made.minutes,
-            "paper, H100 h": hours.get(made.name),
-        }
-        for made in sets
-    ]
+    hours, rows = paper_hours(), []
+    for made in sets:
+        cost = (made.flops / 1e12, made.flops / sets[0].flops, made.minutes, hours.get(made.name))
+        traces = (made.domains or None, made.thinking_tokens, made.correct)
+        rows.append((made.name, made.examples, *traces, *cost))
+    head = "trained on | examples | subjects | a trace (tokens) | right (%)"
+    return lines(f"{head} | TFLOP | times s1 | minutes | paper, H100 h", rows)
 
 
 def money_rows() -> list[Row]:
     """What was said that training on s1K cost, and what the whole pool costs at that price."""
     hours = paper_hours()
-    return [
-        {
-            "said by": row.source.split(";")[0],
-            "s1K ($)": round(row.value * hours["s1"]),
-            "an H100-hour ($)": row.value,
-            "59K-full ($)": round(row.value * hours["full"]),
-        }
-        for row in paper_arithmetic()
-        if row.unit == "$"
-    ]
+    said = [(row.source.split(";")[0], row.value) for row in paper_arithmetic() if row.unit == "$"]
+    head = "said by | s1K ($) | an H100-hour ($) | 59K-full ($)"
+    return lines(
+        head, ((by, round(p * hours["s1"]), p, round(p * hours["full"])) for by, p in said)
+    )
 
 
 def paper_hours() -> dict[str, float]:
@@ -178,37 +150,39 @@ def paper_hours() -> dict[str, float]:
 
 def difference_rows(compared: Iterable[Compared]) -> list[Row]:
     """Our differences to s1, as `figures.ablations.differences` draws them."""
-    tested = [one for one in compared if one.difference is not None]
-    return [_row(one.benchmark, one.name, one.difference.row("difference", 100)) for one in tested]
+    return [
+        one.difference.row("difference", 100, benchmark=one.benchmark, name=one.name)
+        for one in compared
+        if one.difference is not None
+    ]
 
 
 def paper_difference_rows() -> list[Row]:
     """The paper's differences to s1K with the intervals that Table 2 prints."""
     rows = []
     for name, benchmark in product(list(PAPER_NAMES)[1:], PAPER_BENCHMARKS):
-        printed = (PAPER_NAMES[name], "s1K")
-        ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in printed)
-        low, high = published()["table2_intervals"]["rows"][printed[0]][benchmark]
-        rows.append(_row(benchmark, name, {"difference": ours - s1, "low": low, "high": high}))
+        printed = PAPER_NAMES[name]
+        ours, s1 = (accuracy_of("Table 2", row, benchmark).percent for row in (printed, "s1K"))
+        gap = Interval(ours - s1, *published()["table2_intervals"]["rows"][printed][benchmark], 0)
+        rows.append(gap.row("difference", benchmark=benchmark, name=name))
     return rows
 
 
 def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
     """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
     cost = {made.name: made.flops / sets[0].flops for made in sets}
-    rows = [_row(c.benchmark, c.name, c.point.accuracy.row("accuracy")) for c in compared]
-    return sorted((r | {"cost": cost[r["name"]]} for r in rows), key=lambda row: row["cost"])
+    ordered = sorted(compared, key=lambda one: cost[one.name])
+    return [
+        c.point.accuracy.row("accuracy", benchmark=c.benchmark, name=c.name, cost=cost[c.name])
+        for c in ordered
+    ]
 
 
 def paper_cost_rows() -> list[Row]:
     """s1K and 59K-full: printed accuracy with Wilson's interval, and H100-hours (Section 5.1)."""
     hours, rows = paper_hours(), []
     for benchmark, (name, cost) in product(PAPER_BENCHMARKS, hours.items()):
-        printed = accuracy_of("Table 2", PAPER_NAMES[name], benchmark)
-        row = printed.interval.row("accuracy") | {"cost": cost / hours["s1"]}
-        rows.append(_row(benchmark, PAPER_NAMES[name], row))
+        found = accuracy_of("Table 2", PAPER_NAMES[name], benchmark).interval
+        look = {"benchmark": benchmark, "name": PAPER_NAMES[name], "cost": cost / hours["s1"]}
+        rows.append(found.row("accuracy", **look))
     return rows
-
-
-def _row(benchmark: str, name: str, values: dict[str, float]) -> Row:
-    return {"benchmark": benchmark, "name": name, **values}

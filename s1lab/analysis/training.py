@@ -6,24 +6,25 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
 from s1core import selection
+from s1core.checkpoints import locate
 from s1core.records import Example
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
+from s1core.sft.encode import encode
 from s1lab.analysis.subsets import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.sources import POOL
+from s1lab.evaluation.report import Row, lines
+from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_arithmetic
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
-
-Row = dict[str, Any]
+from s1lab.planning.shapes import SHAPES, ModelShape
 
 _SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
 
@@ -35,10 +36,7 @@ class Curation:
         self.pipeline = pipeline.curated
         self.candidates, self.evaluation, self.config = self.pipeline.curation()
         self.run = self.pipeline.selection()
-
-    @cached_property
-    def funnel(self) -> selection.Funnel:
-        return selection.Funnel.from_json(self.run.read_json("funnel.json"))
+        self.funnel = selection.Funnel.from_json(self.run.read_json("funnel.json"))
 
     def stages(self) -> list[Row]:
         """What each stage leaves, beside the paper's counts, as `forests.funnel` draws it."""
@@ -47,17 +45,15 @@ class Curation:
 
     def reasons(self) -> list[Row]:
         """Why questions were dropped."""
-        return [
-            {"stage": stage.name, "reason": reason, "questions": count}
-            for stage in self.funnel.stages
-            for reason, count in stage.reasons.items()
-        ]
+        dropped = ((s.name, *pair) for s in self.funnel.stages for pair in s.reasons.items())
+        return lines("stage | reason | questions", dropped)
 
     @cached_property
     def copies(self) -> list[Row]:
         """Questions that are copies of evaluation questions."""
         _, dropped = selection.decontaminate(self.candidates, self.evaluation)
-        return [{"in the pool": c.candidate.question, "as compared": c.detail} for c in dropped]
+        found = map(attrgetter("candidate.question", "detail"), dropped)
+        return lines("in the pool | as compared", found)
 
     @cached_property
     def checked(self) -> list[Candidate]:
@@ -81,25 +77,20 @@ class Curation:
     def solved(self) -> list[Row]:
         """Questions by which of the two base models solves them."""
         count = Counter((c.small_correct, c.large_correct) for c in self.checked)
-        heads = ("not by the large model", "by the large model")
-        return [
-            {"solved": f"{word} the small model"}
-            | {head: count[small, large] for head, large in zip(heads, (False, True), strict=True)}
-            for word, small in (("not by", False), ("by", True))
-        ]
+        return lines(
+            "solved | not by the large model | by the large model",
+            (
+                (f"{word} the small model", count[small, False], count[small, True])
+                for small, word in enumerate(("not by", "by"))
+            ),
+        )
 
     def subjects(self) -> list[Row]:
         """Questions of each subject before and after Algorithm 1, the largest subject first."""
         before, after = (Counter(c.domain for c in group) for group in (self.hard, self.chosen))
-        return [
-            {
-                "subject": name,
-                "hard": count,
-                "selected": after[name],
-                "share taken (%)": after[name] / count,
-            }
-            for name, count in sorted(before.items(), key=lambda pair: (-pair[1], pair[0]))
-        ]
+        listed = sorted(before.items(), key=lambda pair: (-pair[1], pair[0]))
+        cells = ((name, count, after[name], after[name] / count) for name, count in listed)
+        return lines("subject | hard | selected | share taken (%)", cells)
 
     def overlaps(self, draws: int = 6) -> list[float]:
         """Jaccard overlaps between draws of Algorithm 1 with different seeds."""
@@ -114,69 +105,54 @@ def tokens(group: Sequence[Candidate], percentiles: Sequence[int] = (10, 50, 90)
 
 def sources() -> list[Row]:
     """Table 7, with what one needs in order to fetch each source again."""
-    return [
-        {
-            "source": s.name,
-            "questions": s.rows,
-            "repository": s.hub_id,
-            "commit": s.revision[:10] or "not verified",
-            "licence": s.licence or "none stated",
-        }
-        for s in POOL
-    ]
+    known = ((s.name, s.rows, s.hub_id, s.revision[:10], s.licence) for s in POOL)
+    return lines(
+        "source | questions | repository | commit | licence",
+        ((*cells, at or "not verified", terms or "none stated") for *cells, at, terms in known),
+    )
 
 
 def shared_8_grams() -> list[Row]:
     """What eight shared words find in the published s1K, by benchmark."""
-    return [
-        {
-            "benchmark": name,
-            "questions sharing 8 words": found["questions"],
-            "of these from AIME 1983–2021": found["by_source"]["AIME 1983-2021"],
-            "the most common eight": found["most_common"][0][0],
-        }
-        for name, found in load_audit()["published"]["shared_8_grams"].items()
-    ]
+    head = "benchmark | questions sharing 8 words | of these from AIME 1983–2021"
+    return lines(
+        f"{head} | the most common eight",
+        (
+            (name, of["questions"], of["by_source"]["AIME 1983-2021"], of["most_common"][0][0])
+            for name, of in load_audit()["published"]["shared_8_grams"].items()
+        ),
+    )
 
 
 def versions() -> list[Row]:
     """Section 2.2 and Algorithm 1 beside the notebook that made the data."""
-    known = published()["selection"]
-    lines = {
+    paper, notebook = (published()["selection"][side] for side in ("paper", "notebook"))
+    names = {
         "after the formatting stage": "after_format_filters",
         "after the difficulty stage": "after_difficulty",
         "pre-selected (see below)": "pre_selected",
     }
-    rows = [
-        (what, *(known[side][key] for side in ("paper", "notebook"))) for what, key in lines.items()
-    ]
+    rows = [(what, paper[key], notebook[key]) for what, key in names.items()]
     rows += [
         ("domains", "drawn uniformly to the end", "weighted from 700 questions on"),
         ("subjects", "50 in the text, 51 in Table 6", "51"),
         ("seed", "not stated", "none"),
     ]
-    return [dict(zip(("what", "the paper", "official notebook"), row, strict=True)) for row in rows]
+    return lines("what | the paper | official notebook", rows)
 
 
 def recipe(pipeline: Pipeline) -> list[Row]:
     """The paper's settings beside the profile's (Appendix D)."""
     known, run = published()["training"], pipeline.checkpoint().summary()
-    ours = SFTConfig(**pipeline.profile.sft)
+    theirs, ours = SFTConfig(), SFTConfig(**pipeline.profile.sft)
     pairs = {
         "base model": (known["base"], pipeline.profile.model),
         "examples": (1000, run["examples"]),
         "optimizer steps": (known["steps"], run["steps"]),
-        **{n.replace("_", " "): (getattr(SFTConfig(), n), getattr(ours, n)) for n in _SETTINGS},
+        **{n.replace("_", " "): (getattr(theirs, n), getattr(ours, n)) for n in _SETTINGS},
     }
-    return [
-        {
-            "setting": name,
-            "paper": _said(a),
-            "here": _said(b),
-            "the same": "yes" if a == b else "no",
-        }
-        for name, (a, b) in pairs.items()
-    ]
+    said = ((n, _said(a), _said(b), "yes" if a == b else "no") for n, (a, b) in pairs.items())
+    return lines("setting | paper | here | the same", said)
 
 
 def _said(value: Any) -> str:
@@ -189,8 +165,6 @@ def _said(value: Any) -> str:
 
 def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78) -> str:
     """An example token by token, those that are supervised in brackets."""
-    from s1core.sft.encode import encode
-
     (encoded,) = encode([example], tokenizer, config.template, config.max_seq_len).examples
     pieces = []
     for token, label in zip(encoded.token_ids, encoded.labels, strict=True):
@@ -206,22 +180,17 @@ def paper_flops() -> float:
 
 def cost(pipeline: Pipeline) -> list[Row]:
     """What training took, the paper's and ours; FLOPs of both by one formula."""
-    from s1core.checkpoints import locate
-    from s1lab.planning.shapes import SHAPES, ModelShape
-
     run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
     made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
-    lines = (
+    both = paper_flops(), training_flops(pipeline)
+    rows = (
         ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
         ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
         ("tokens", "–", f"{made['tokens']:,}"),
         ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
-        (
-            "TFLOP, at least",
-            *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
-        ),
+        ("TFLOP, at least", *(f"{flops / 1e12:,.1f}" for flops in both)),
         ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
         ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
         ("on", "16 H100", pipeline.profile.hardware),
     )
-    return [dict(zip(("training", "the paper", "here"), line, strict=True)) for line in lines]
+    return lines("training | the paper | here", rows)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,6 @@ class Answers:
     usage: Usage
 
 
-def request_hash(config: ChatConfig, question: Question) -> str:
-    """Hash of all that determines the question; not of speed, price or retries."""
-    identity = [config.model, config.temperature, config.max_tokens, question.messages]
-    return hashlib.sha256(json.dumps(identity).encode("utf-8")).hexdigest()[:32]
-
-
 def _plan(
     questions: Iterable[Question], config: ChatConfig, path: Path, valid: Valid | None = None
 ) -> tuple[list[tuple[str, str]], dict[str, Any], dict[str, Question]]:
@@ -87,9 +82,14 @@ def _plan(
     notes = [note for _, note in read_recoverable(path, Annotation)[0]] if path.exists() else []
     kept = (n for n in notes if not n.error and (valid is None or valid(n.value)))
     known = {note.request: note.value for note in kept}
-    asked = [(request_hash(config, question), question) for question in questions]
-    missing = {request: question for request, question in asked if request not in known}
-    return [(question.key, request) for request, question in asked], known, missing
+    order, missing = [], {}
+    for question in questions:
+        identity = [config.model, config.temperature, config.max_tokens, question.messages]
+        request = hashlib.sha256(json.dumps(identity).encode("utf-8")).hexdigest()[:32]
+        order.append((question.key, request))
+        if request not in known:
+            missing[request] = question
+    return order, known, missing
 
 
 def estimate(
@@ -111,11 +111,8 @@ def annotate(
     valid: Valid | None = None,
 ) -> Answers:
     """Ask all questions that have no answer in the file at `path` yet, or none that is `valid`.
-
-    Raises:
-        BackendError: the endpoint refuses all, `max_cost` was reached, or the file is in use.
-        InputError: the file cannot be read; move it away to start over.
-    """
+    Raises BackendError: the endpoint refuses all, `max_cost` was reached, or the file is in use.
+    InputError: the file cannot be read; move it away to start over."""
     import filelock
 
     path, chat = Path(path), ChatClient(config)
@@ -130,54 +127,39 @@ def annotate(
             journal.mend()
         order, values, missing = _plan(questions, config, path, valid)
         errors: dict[str, str] = {}
-        prompt = completion = 0
+        spent, refused, writing = [0, 0], [], threading.Lock()
 
-        def affordable() -> bool:
-            return config.max_cost is None or config.cost(prompt, completion) < config.max_cost
+        def ask(item: tuple[str, Question]) -> None:
+            """Ask, unless it must stop; what is under way by then is kept."""
+            if refused or config.max_cost is not None and config.cost(*spent) >= config.max_cost:
+                return
+            try:
+                note = _ask(chat, *item, parse)
+            except BackendError as error:
+                refused.append(error)
+                return
+            with writing:
+                journal.append([note])
+                (errors if note.error else values)[note.request] = note.error or note.value
+                spent[0] += note.prompt_tokens
+                spent[1] += note.completion_tokens
 
-        for note in _ask_all(chat, missing, parse, affordable):
-            journal.append([note])
-            (errors if note.error else values)[note.request] = note.error or note.value
-            prompt, completion = prompt + note.prompt_tokens, completion + note.completion_tokens
-        cost, cached = config.cost(prompt, completion), len(order) - len(missing)
-        if left := sum(request not in values and request not in errors for request in missing):
+        with ThreadPoolExecutor(config.concurrency) as pool:
+            try:
+                list(pool.map(ask, missing.items()))
+            finally:
+                chat.stop()
+        if refused:
+            raise refused[0]
+        cost = config.cost(*spent)
+        if left := len(missing.keys() - values.keys() - errors.keys()):
             raise BackendError(
                 f"{cost:.2f} was spent and the limit is {config.max_cost:.2f}: {left} questions "
                 f"are left; what was answered is in {path}, raise max_cost to go on"
             )
-        found = {key: values[request] for key, request in order if request in values}
-        failed = {key: errors[request] for key, request in order if request in errors}
-        took = (chat.requests, prompt, completion, cost)
-        return Answers(found, failed, Usage(len(order), cached, len(errors), *took))
-
-
-def _ask_all(
-    chat: ChatClient, missing: dict[str, Question], parse: Parse, go_on: Callable[[], bool]
-) -> Iterator[Annotation]:
-    """Annotations as they come in; what is under way when it must stop still comes out."""
-    waiting = iter(missing.items())
-    running: set[Future[Annotation]] = set()
-    refused: BackendError | None = None
-    executor = ThreadPoolExecutor(chat.config.concurrency, thread_name_prefix="chat")
-    try:
-        while True:
-            room = chat.config.concurrency - len(running)
-            while room and not refused and go_on() and (item := next(waiting, None)):
-                running.add(executor.submit(_ask, chat, *item, parse))
-                room -= 1
-            if not running:
-                break
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                try:
-                    yield future.result()
-                except BackendError as error:
-                    refused = error
-        if refused:
-            raise refused
-    finally:
-        chat.stop()
-        executor.shutdown(wait=False, cancel_futures=True)
+        found, failed = ({k: of[r] for k, r in order if r in of} for of in (values, errors))
+        known = (len(order), len(order) - len(missing), len(errors))
+        return Answers(found, failed, Usage(*known, chat.requests, *spent, cost))
 
 
 def _ask(chat: ChatClient, request: str, question: Question, parse: Parse) -> Annotation:

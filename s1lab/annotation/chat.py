@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,6 @@ class ChatConfig:
     temperature: float = 0.0
     max_tokens: int = 4096
     concurrency: int = 8
-    requests_per_minute: float | None = None
     retry: Retry = Retry(attempts=6, wait=1.0, longest_wait=300.0)
     max_attempts: int = 3
     prompt_price: float = 0.0
@@ -53,8 +51,8 @@ class ChatConfig:
             raise InputError(f"model must be a name, not {self.model[:40]!r}")
         for name, least, most in (
             ("max_tokens", 1, 2**31), ("concurrency", 1, 1024), ("max_attempts", 1, 1000),
-            ("temperature", 0, 100.0), ("requests_per_minute", 1e-3, 1e9),
-            ("prompt_price", 0, 1e9), ("completion_price", 0, 1e9), ("max_cost", 0, 1e12),
+            ("temperature", 0, 100.0), ("prompt_price", 0, 1e9), ("completion_price", 0, 1e9),
+            ("max_cost", 0, 1e12),
         ):  # fmt: skip
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, least, most, whole=isinstance(most, int))
@@ -82,16 +80,12 @@ class ChatClient:
         self.config = config
         self._client = Client(config.base_url, key_variable=config.key_variable, retry=config.retry)
         self.scrub = self._client.scrub
-        self._gap = 60.0 / config.requests_per_minute if config.requests_per_minute else 0.0
-        self._next, self.requests = 0.0, 0
-        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self.stop, self.requests, self._lock = self._client.stop, 0, threading.Lock()
 
     def ask(self, messages: Sequence[Message], seed: int = 0) -> ChatReply:
-        """The endpoint's answer to a conversation; another `seed` can give another answer.
-
-        Raises RequestFailed where this question got no usable answer, or spells out a control
-        token, and another BackendError where no question would (401 to 404, a redirect).
-        """
+        """The endpoint's answer to a conversation; another `seed` can give another answer. Raises
+        RequestFailed where this question got no usable answer, or spells out a control token, and
+        another BackendError where no question would (401 to 404, a redirect)."""
         if spelled := _CONTROL.search(" ".join(content for _, content in messages)):
             raise RequestFailed(
                 f"the question spells out {spelled[0]}, which a chat server may take for the "
@@ -103,7 +97,7 @@ class ChatClient:
         asked = sum(len(content) for _, content in messages)
         try:
             return self._client.call(
-                "/chat/completions", body, read=lambda r: self._read(r, asked), before=self._pace
+                "/chat/completions", body, read=lambda r: self._read(r, asked), before=self._count
             )
         except RequestFailed as failed:
             if failed.status in (401, 403):
@@ -114,18 +108,9 @@ class ChatClient:
                 raise
             raise BackendError(f"{self.config.base_url} {why} ({failed})") from None
 
-    def _pace(self) -> None:
-        """Wait for this request's turn; requests are spaced evenly, over all threads together."""
+    def _count(self) -> None:
         with self._lock:
-            start = max(time.monotonic(), self._next)
-            self._next = start + self._gap
             self.requests += 1
-        self._stopped.wait(max(0.0, start - time.monotonic()))
-
-    def stop(self) -> None:
-        """End what is under way; ask no more."""
-        self._stopped.set()
-        self._client.stop()
 
     def _read(self, answer: Any, asked: int) -> ChatReply:
         """The reply in a chat completion; raises ValueError and its like for what is none."""

@@ -45,21 +45,15 @@ def _shown(task: str, key: str, *parts: str) -> Question:
 
 
 def distill(problems: Sequence[Problem], model: str) -> Task:
-    """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples.
-
-    The teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it.
-    """
-    asked = {p.key: p for p in problems}
-
-    def valid(value: Any) -> bool:
-        kinds = {"thinking": str, "attempt": str}
-        return isinstance(value, dict) and {n: type(part) for n, part in value.items()} == kinds
-
-    def example(key: str, kept: dict[str, str]) -> Example:
-        return Example(asked[key], Trace(**kept, model=model))
-
-    questions = [Question(p.key, (("user", p.question),)) for p in problems]
-    return Task(questions, parse_trace, valid, example)
+    """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples. The
+    teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it."""
+    asked, kinds = {p.key: p for p in problems}, {"thinking": str, "attempt": str}
+    return Task(
+        [Question(p.key, (("user", p.question),)) for p in problems],
+        parse_trace,
+        lambda v: isinstance(v, dict) and {name: type(part) for name, part in v.items()} == kinds,
+        lambda key, kept: Example(asked[key], Trace(**kept, model=model)),
+    )
 
 
 def parse_trace(reply: ChatReply) -> dict[str, str]:
@@ -86,10 +80,8 @@ class Subject(NamedTuple):
 
 
 def read_taxonomy(path: str | Path) -> dict[str, Subject]:
-    """Subjects by code from a JSONL file; InputError names the row that is none.
-
-    The official one is `s1k/msc_domains.jsonl` of a data mirror (`data/msc.json` of s1).
-    """
+    """Subjects by code from a JSONL file; InputError names the row that is none. The official one
+    is `s1k/msc_domains.jsonl` of a data mirror (`data/msc.json` of s1)."""
     subjects: dict[str, Subject] = {}
     for number, row in enumerate(read_rows(path), start=1):
         code, title, topics = row.get("code"), row.get("title"), row.get("descriptions")
@@ -110,10 +102,8 @@ def classify(problems: Sequence[Problem], taxonomy: Mapping[str, Subject]) -> Ta
         f"### {subject.title}\n* Code: {code}\n* Description: {'; '.join(subject.topics)}"
         for code, subject in taxonomy.items()
     )
-    questions = [_shown("classify", p.key, p.question, rubrics) for p in problems]
-
     return Task(
-        questions,
+        [_shown("classify", p.key, p.question, rubrics) for p in problems],
         lambda reply: parse_code(reply, taxonomy),
         list(taxonomy).__contains__,
         lambda _, code: taxonomy[code].title,
@@ -129,11 +119,9 @@ def parse_code(reply: ChatReply, taxonomy: Mapping[str, Subject]) -> str:
 
 
 def judge(problems: Sequence[Problem], attempts: Mapping[str, str]) -> Task:
-    """Have one attempt per problem, by its key, compared with the reference (Section 2.2,
-    Appendix C.3); values are booleans, `errors` says where a reference or attempt is missing.
-
-    Where a question can be graded exactly, `s1core.grading` does it offline.
-    """
+    """Have one attempt per problem, by its key, compared with the reference (Section 2.2, Appendix
+    C.3); values are booleans, `errors` says where a reference or attempt is missing. Where a
+    question can be graded exactly, `s1core.grading` does it offline."""
     questions, lacks = {}, {}
     for p in problems:
         if p.key not in attempts:

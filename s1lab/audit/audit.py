@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any, Literal
 
 from s1lab.audit.comparisons import Comparison, implied_discordance
@@ -23,19 +23,20 @@ from s1lab.audit.published import (
     printed_accuracy,
     published,
     runs,
-)
+)  # fmt: skip
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
-from s1lab.evaluation.report import minus
+from s1lab.evaluation.report import Row, lines, minus
 from s1lab.evaluation.statistics import mcnemar_p_value
+
+_FILE = files("s1lab.audit").joinpath("findings.json")
+WORDS: Mapping[str, Mapping[str, str]] = json.loads(_FILE.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One audited number or statement, as printed and as recomputed.
-
-    `verdict`: the recomputation *agrees* with print, *differs*, or leaves the matter *open*.
-    """
+    """One audited number or statement, as printed and as recomputed. `verdict`: the recomputation
+    *agrees* with print, *differs*, or leaves the matter *open*."""
 
     topic: str
     printed: str
@@ -45,23 +46,17 @@ class AuditFinding:
     verdict: Literal["agrees", "differs", "open"]
 
 
-@cache
-def _words() -> dict[str, dict[str, str]]:
-    return json.loads(files("s1lab.audit").joinpath("findings.json").read_text(encoding="utf-8"))
-
-
 def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
     """A finding of `findings.json` with its numbers; `same` is None where the matter is open."""
-    words = {name: minus(text.format(**values)) for name, text in _words()[kind].items()}
+    words = {name: minus(text.format(**values)) for name, text in WORDS[kind].items()}
     verdict = "open" if same is None else "agrees" if same else "differs"
     return AuditFinding(**words, verdict=verdict)
 
 
-def finding_rows(findings: Iterable[AuditFinding]) -> list[dict[str, str]]:
+def finding_rows(findings: Iterable[AuditFinding]) -> list[Row]:
     """Findings as lines of a table: what is printed, what comes out, how, and the verdict."""
-    heads = {"topic": "what", "recomputed": "comes out"}
-    names = ("topic", "printed", "recomputed", "how", "verdict")
-    return [{heads.get(name, name): getattr(f, name) for name in names} for f in findings]
+    cells = attrgetter("topic", "printed", "recomputed", "how", "verdict")
+    return lines("what | printed | comes out | how | verdict", map(cells, findings))
 
 
 def audit() -> list[AuditFinding]:
@@ -104,33 +99,27 @@ def selection() -> list[AuditFinding]:
 def figure2() -> list[AuditFinding]:
     """Figure 2, right: MATH500 against the number of training examples."""
     points, examples = published()["figure2"]["points"], published()["figure2"]["examples"]
-    n, ours = published()["questions"]["MATH500"], points["s1"]
-    findings = []
+    n, ours, findings = published()["questions"]["MATH500"], points["s1"], []
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
-        theirs = points[other]
-        bounds = printed_accuracy("MATH500", theirs)
-        values = {"other": other, "ours": ours, "theirs": theirs, "n": n}
-        values |= {"factor": examples[other] / examples["s1"], "gap": (theirs - ours) * n / 100}
-        values |= {"thousands": examples[other] // 1000, "bounds": bounds.percent()}
-        values["holds"] = "holds" if ours / 100 in bounds else "excludes"
-        findings.append(_finding("figure 2", ours / 100 >= bounds.low, **values))
+        theirs, factor = points[other], examples[other] / examples["s1"]
+        gap, thousands = (theirs - ours) * n / 100, examples[other] // 1000
+        interval = printed_accuracy("MATH500", theirs)
+        bounds, holds = interval.percent(), "holds" if ours / 100 in interval else "excludes"
+        findings.append(_finding("figure 2", ours / 100 >= interval.low, **locals()))
     return findings
 
 
 def figure4() -> list[AuditFinding]:
     """Figure 4: the extrapolation points, against the released logs and against chance."""
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
-    correct = [answered("AIME24", value)[0] for value in logs["accuracy"]]
+    where, correct = logs["where"], [answered("AIME24", value)[0] for value in logs["accuracy"]]
+    counts, spread = ", ".join(map(str, correct)), max(correct) - min(correct)
     mean = sum(correct) / len(correct) / n
-    values = {"n": n, "where": logs["where"], "counts": ", ".join(map(str, correct))}
-    values |= {"spread": max(correct) - min(correct), "noise": math.sqrt(n * mean * (1 - mean))}
+    noise = math.sqrt(n * mean * (1 - mean))
     shown = ", ".join(str(value) for _, value in published()["figure4a"]["points"][-3:])
     tokens = published()["figure4b"]["majority_Qwen2.5-32B-Instruct"]["tokens"]
     first, second = tokens[1] / tokens[0], tokens[2] / tokens[1]
-    return [
-        _finding("figure 4a", None, shown=shown, **values),
-        _finding("figure 4b", False, first=first, second=second),
-    ]
+    return [_finding("figure 4a", None, **locals()), _finding("figure 4b", False, **locals())]
 
 
 def table2() -> list[AuditFinding]:
@@ -141,12 +130,11 @@ def table2() -> list[AuditFinding]:
             implied, least = implied_discordance(row, benchmark)
             pair = [accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
             best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
-            values = {"row": row, "benchmark": benchmark, "low": low, "high": high}
-            values |= {"implied": implied, "least": least, "zero": "it holds 0"}
             excludes = high < 0 or low > 0
-            if excludes:
-                values["zero"] = f"it excludes 0, McNemar at best has p = {best:.3f}"
-            findings.append(_finding("table 2", not excludes or best < 0.05, **values))
+            zero = (
+                f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"
+            )
+            findings.append(_finding("table 2", not excludes or best < 0.05, **locals()))
     return findings
 
 
@@ -155,22 +143,20 @@ def table3() -> list[AuditFinding]:
     findings = []
     for method, row in published()["table3"]["rows"].items():
         points = runs(method)
-        tokens, exact = points.thinking_tokens, points.exact_accuracy
-        doubling, per_token = scaling_per_doubling(tokens, exact), scaling_per_token(tokens, exact)
-        found = {"scaling": round(doubling), "performance": performance(points.accuracy)}
-        values = {"method": method, "where": points.where, "runs": len(tokens)}
-        values |= {"doubling": doubling, "thousand": 1000 * per_token, "best": found["performance"]}
+        where, tokens, exact = points.where, points.thinking_tokens, points.exact_accuracy
+        doubling = scaling_per_doubling(tokens, exact)
+        thousand = 1000 * scaling_per_token(tokens, exact)
+        best, count, share = performance(points.accuracy), len(tokens), None
         if method == "CCC":
             of = published()["class_conditional"]["rows"]
             share = class_control(*(of[name]["AIME24"][1] for name in ("default", "short", "long")))
-        else:
-            share = control(tokens, points.limits) if points.limits else None
-        if share is not None:
-            found["control"], values["share"] = round(share), share
-        findings += [
-            _finding(f"table 3, {name}", value == row[name], printed=row[name], **values)
-            for name, value in found.items()
-        ]
+        elif points.limits:
+            share = control(tokens, points.limits)
+        found = {"scaling": round(doubling), "performance": best}
+        found |= {} if share is None else {"control": round(share)}
+        for name, value in found.items():
+            printed = row[name]
+            findings.append(_finding(f"table 3, {name}", value == printed, **locals()))
     rejection = runs("RS")
     tokens, exact = rejection.thinking_tokens[1:], rejection.exact_accuracy[1:]
     values = {"scaling": scaling_per_doubling(tokens, exact), "best": performance(exact)}
@@ -181,11 +167,10 @@ def table8() -> list[AuditFinding]:
     """Table 8: shorter training sequences make longer thoughts."""
     findings = []
     for benchmark, (cut, whole) in published()["table8"]["rows"].items():
-        n = published()["questions"][benchmark]
+        n, times = published()["questions"][benchmark], cut[1] / whole[1]
         gap = round((whole[0] - cut[0]) * n / 100)
         p = mcnemar_p_value(max(gap, 0), 0)
-        values = {"cut": cut, "whole": whole, "times": cut[1] / whole[1], "gap": gap, "n": n}
-        findings.append(_finding("table 8", p < 0.05 or None, benchmark=benchmark, p=p, **values))
+        findings.append(_finding("table 8", p < 0.05 or None, **locals()))
     return findings
 
 

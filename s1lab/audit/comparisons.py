@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Literal
 
 from s1lab.audit.published import PublishedAccuracy, accuracy_of, published
+from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import Interval, mcnemar_p_value, newcombe, questions_needed
 
 Outcome = Literal["survives", "undecided", "cannot survive"]
@@ -91,35 +92,25 @@ def comparisons() -> list[Comparison]:
     return found
 
 
-def comparison_rows(rows: Iterable[Comparison]) -> list[dict[str, Any]]:
+def comparison_rows(rows: Iterable[Comparison]) -> list[Row]:
     """Comparisons as lines of a table; `needed` are questions, where a difference is claimed."""
-    return [
-        {
-            "claim": row.claim,
-            "benchmark": row.benchmark,
-            "n": row.a.n,
-            "printed (%)": f"{row.a.percent} and {row.b.percent}",
-            "difference (points)": row.difference,
-            "best p": f"{row.best_p:.3f}" if row.best_p >= 0.001 else "< 0.001",
-            "needed": row.needed if row.claims_difference else None,
-            "outcome": row.outcome,
-        }
-        for row in rows
-    ]
+    found = []
+    for c in rows:
+        printed, needed = (
+            f"{c.a.percent} and {c.b.percent}",
+            c.needed if c.claims_difference else None,
+        )
+        best = f"{c.best_p:.3f}" if c.best_p >= 0.001 else "< 0.001"
+        found.append((c.claim, c.benchmark, c.a.n, printed, c.difference, best, needed, c.outcome))
+    head = "claim | benchmark | n | printed (%) | difference (points) | best p | needed | outcome"
+    return lines(head, found)
 
 
-def accuracy_rows(rows: Iterable[PublishedAccuracy]) -> list[dict[str, Any]]:
+def accuracy_rows(rows: Iterable[PublishedAccuracy]) -> list[Row]:
     """Printed accuracies as lines of a table, and whether whole questions print them."""
-    return [
-        {
-            "model": f"{row.row} ({row.table})",
-            "benchmark": row.benchmark,
-            "n": row.n,
-            "accuracy (%)": row.interval,
-            "whole questions": row.exact,
-        }
-        for row in rows
-    ]
+    head = "model | benchmark | n | accuracy (%) | whole questions"
+    cells = ((f"{a.row} ({a.table})", a.benchmark, a.n, a.interval, a.exact) for a in rows)
+    return lines(head, cells)
 
 
 def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:

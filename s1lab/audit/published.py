@@ -69,20 +69,16 @@ def published() -> dict[str, Any]:
 
 
 def answered(benchmark: str, percent: float) -> tuple[int, int]:
-    """The number of questions nearest to a printed accuracy, and of how many.
-
-    `answered("AIME24", 56.7) -> (17, 30)`.
-    """
+    """The number of questions nearest to a printed accuracy, and of how many. `answered("AIME24",
+    56.7) -> (17, 30)`."""
     n = published()["questions"][benchmark]
     return round(percent * n / 100), n
 
 
 def printed_accuracy(benchmark: str, percent: float) -> Interval:
-    """A printed accuracy with Wilson's interval, by the one rule of every page.
-
-    It is a number of questions where one prints it (56.7 of AIME24 are 17 of 30), else the average
-    of several runs, which removes only part of the noise over questions.
-    """
+    """A printed accuracy with Wilson's interval, by the one rule of every page. It is a number of
+    questions where one prints it (56.7 of AIME24 are 17 of 30), else the average of several runs,
+    which removes only part of the noise over questions."""
     correct, n = answered(benchmark, percent)
     found = wilson(correct if _prints(correct, n, percent) else percent * n / 100, n)
     return replace(found, about=f"printed of {benchmark}: {percent:g}")
@@ -103,11 +99,8 @@ def accuracies(table: str | None = None, benchmark: str | None = None) -> list[P
 
 
 def accuracy_of(table: str, row: str, benchmark: str) -> PublishedAccuracy:
-    """One printed accuracy: `accuracy_of("Table 1", "s1-32B", "AIME24").percent -> 56.7`.
-
-    Raises:
-        InputError: the paper prints no such number; the message lists the table's rows.
-    """
+    """One printed accuracy: `accuracy_of("Table 1", "s1-32B", "AIME24").percent -> 56.7`. Raises
+    InputError: the paper prints no such number; the message lists the table's rows."""
     found = [a for a in accuracies(table, benchmark) if a.row == row]
     if not found:
         rows = ", ".join(dict.fromkeys(a.row for a in accuracies(table)))
@@ -116,11 +109,8 @@ def accuracy_of(table: str, row: str, benchmark: str) -> PublishedAccuracy:
 
 
 def runs(method: str) -> PublishedRuns:
-    """The AIME24 runs of a method of Table 3: BF, TCC, TCC+BF, SCC, SCC+BF, CCC or RS.
-
-    Raises:
-        InputError: nothing is published for such a method.
-    """
+    """The AIME24 runs of a method of Table 3: BF, TCC, TCC+BF, SCC, SCC+BF, CCC or RS. Raises
+    InputError: nothing is published for such a method."""
     known = published()["runs_aime24"]
     if method not in known:
         raise InputError(f"no runs are published for {method!r}; pick one of {', '.join(known)}")

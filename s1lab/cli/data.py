@@ -37,7 +37,6 @@ def annotate(
     completion_price: Annotated[float, number("... and completion tokens.", 0, 1e9)] = 0.0,
     max_cost: Annotated[float | None, number("Stop once this much is spent.", 0, 1e12)] = None,
     concurrency: Annotated[int, number("Questions under way at once.", 1, 1024)] = 8,
-    rpm: Annotated[float | None, number("Most requests per minute.", 0.001, 1e9)] = None,
     max_tokens: Annotated[int, number("Most tokens per answer.", 1)] = 4096,
     yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
 ) -> None:
@@ -51,7 +50,7 @@ def annotate(
 
     limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost}
     limits |= {"prompt_price": prompt_price, "completion_price": completion_price}
-    limits |= {"concurrency": concurrency, "requests_per_minute": rpm}
+    limits["concurrency"] = concurrency
     config = ChatConfig(base_url, model, **limits)
     if task not in ANSWERS:
         raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(ANSWERS)}")

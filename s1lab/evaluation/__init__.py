@@ -5,8 +5,8 @@ tools generated, `report` lays runs side by side, `measure` makes a point of a f
 `voting` counts equivalent answers as one vote.
 """
 
-from s1lab.evaluation.metrics import class_control, control, scaling_per_doubling
-from s1lab.evaluation.statistics import (
+from s1lab.evaluation.metrics import class_control, control, scaling_per_doubling  # noqa: F401
+from s1lab.evaluation.statistics import (  # noqa: F401
     Interval,
     clustered_bootstrap,
     crossed_interval,
@@ -14,17 +14,4 @@ from s1lab.evaluation.statistics import (
     paired_bootstrap,
     questions_needed,
     wilson,
-)
-
-__all__ = [
-    "Interval",
-    "class_control",
-    "clustered_bootstrap",
-    "control",
-    "crossed_interval",
-    "detectable_difference",
-    "paired_bootstrap",
-    "questions_needed",
-    "scaling_per_doubling",
-    "wilson",
-]
+)  # fmt: skip

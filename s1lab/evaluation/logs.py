@@ -8,21 +8,19 @@ last line, left by a crash. A line that is no JSON is an error with its number.
 from __future__ import annotations
 
 import json
-import lzma
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
 from s1core.grading.grades import Kind, TextGrade, grade_text
 from s1core.records import Problem, read_recoverable
+from s1lab.evaluation.report import lines
 
 _QUESTION = ("question", "problem", "prompt", "Question", "Problem")
 _GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
@@ -32,18 +30,14 @@ _VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading
 _IDENTITY = ("id", "unique_id", "idx", "doc_id")
 _HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
 _CUE = "\nFinal Answer:"
-_TRUTH = {
-    **dict.fromkeys(("true", "correct", "right", "yes", "1", "1.0", "a", "pass"), True),
-    **dict.fromkeys(("false", "incorrect", "wrong", "no", "0", "0.0", "b", "c", "fail"), False),
-}
+_TRUTH = dict.fromkeys("true correct right yes 1 1.0 a pass".split(), True)
+_TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False)
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One logged response, and what the log says about it; None where it is silent.
-
-    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones.
-    """
+    """One logged response, what the log says about it (None where it is silent), and our grade.
+    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
 
     problem: Problem
     text: str
@@ -53,21 +47,14 @@ class Logged:
     cut_off: bool | None = None
     budget: int | None = None
     waits: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Regraded:
-    """A logged response with our grade beside the stored verdict."""
-
-    logged: Logged
-    grade: TextGrade
+    grade: TextGrade | None = None
 
     @property
     def agrees(self) -> bool | None:
         """Whether both verdicts are the same; None when the log has none, or we could not tell."""
-        if self.logged.stored is None or self.grade.status == "not_compared":
+        if self.stored is None or self.grade is None or self.grade.status == "not_compared":
             return None
-        return self.logged.stored == (self.grade.status == "correct")
+        return self.stored == (self.grade.status == "correct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +68,11 @@ class LogFile:
 
 
 def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
-    """Read a file of logged generations, also as .gz, .xz or .zst.
-
-    `verdict` names the column with the stored verdict; None takes the first known one.
-
-    Raises:
-        InputError: a line other than the last is damaged (`path:line`), no row can be used, or
-            none has the column that `verdict` names.
-        FileNotFoundError: there is no such file.
-    """
-    path = Path(path)
-    rows, torn = _rows(path)
-    responses: list[Logged] = []
-    left_out: list[str] = []
-    layouts = set()
+    """Read a file of logged generations. `verdict` names the column with the stored verdict; None
+    takes the first known one. Raises InputError: a line other than the last is damaged
+    (`path:line`), no row can be used, or none has the column that `verdict` names."""
+    rows, torn = read_recoverable(path)
+    responses, left_out, layouts = [], [], set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
     for number, row in rows:
         harness = _of_harness(row)
@@ -109,43 +87,24 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
         raise InputError(left_out[0] if left_out else f"{path} holds no responses to grade")
     if verdict and not any(verdict in row for _, row in rows):
         raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
-    layout = " and ".join(sorted(layouts))
-    return LogFile(layout, tuple(responses), torn, tuple(left_out))
+    return LogFile(" and ".join(sorted(layouts)), tuple(responses), torn, tuple(left_out))
 
 
 def _of_harness(row: dict[str, Any]) -> bool:
     return "resps" in row and "doc" in row
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], int | None]:
-    if path.suffix not in (".gz", ".xz", ".zst"):
-        return read_recoverable(path)
-    import pyarrow  # it reads all of them but one
-
-    with NamedTemporaryFile() as plain:
-        try:
-            packed: Any = path.suffix == ".xz" and lzma.open(path)
-            with packed or pyarrow.input_stream(str(path)) as packed:
-                shutil.copyfileobj(packed, plain, 1 << 20)
-            plain.flush()
-            return read_recoverable(plain.name)
-        except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
-            raise InputError(f"{path}: {error}".replace(f" {plain.name}:", "")) from error
-
-
-def regrade(log: LogFile, kind: Kind = "math") -> list[Regraded]:
-    """Grade every response of a log, without its thinking.
-
-    Thinking that never ended counts as cut off, unless the log itself says how it ended.
-    """
+def regrade(log: LogFile, kind: Kind = "math") -> list[Logged]:
+    """The responses of a log, each graded without its thinking, which counts as cut off where it
+    never ended, unless the log itself says how it ended."""
     results = []
     for logged in log.responses:
         thinking, answer = split_thinking(logged.text)
         if answer is None and _CUE in thinking:  # forced without the delimiter
             answer = thinking.rpartition(_CUE)[2]
         cut_off = answer is None if logged.cut_off is None else logged.cut_off
-        verdict = grade_text(logged.problem, answer or "", kind, cut_off=cut_off)
-        results.append(Regraded(logged, verdict))
+        graded = grade_text(logged.problem, answer or "", kind, cut_off=cut_off)
+        results.append(replace(logged, grade=graded))
     return results
 
 
@@ -155,21 +114,22 @@ def known_logs() -> dict[str, Any]:
     return json.loads(text)
 
 
-def summary(results: Sequence[Regraded]) -> dict[str, Any]:
+def summary(results: Sequence[Logged]) -> dict[str, Any]:
     """A regrading as plain data: counts, and each disagreement with both verdicts."""
     names = {None: "no verdict", True: "correct", False: "wrong"}
-    confusion = Counter(f"{names[r.logged.stored]} -> {r.grade.status}" for r in results)
+    confusion = Counter(f"{names[r.stored]} -> {r.grade.status}" for r in results)
     judged = [result.agrees for result in results if result.agrees is not None]
-    disagreements = []
-    for logged, grade in ((r.logged, r.grade) for r in results if r.agrees is False):
-        row = {"id": logged.identity, "sample": logged.sample, "gold": logged.problem.answer}
-        row |= {"extracted": grade.extracted, "stored": names[logged.stored]}
-        disagreements.append(row | {"ours": grade.status, "method": grade.method})
+    head = "id | sample | gold | extracted | stored | ours | method"
+    apart = (
+        (r.identity, r.sample, r.problem.answer, r.grade.extracted, names[r.stored], *r.grade[::2])
+        for r in results
+        if r.agrees is False
+    )
     return {
         "n": len(results),
         "agreement": round(sum(judged) / len(judged), 4) if judged else None,
         "confusion": dict(sorted(confusion.items())),
-        "disagreements": disagreements,
+        "disagreements": lines(head, apart),
     }
 
 

@@ -20,12 +20,7 @@ from s1core.errors import BackendError, RunError
 from s1core.forcing import Budget, Failure, controls, generate
 from s1core.grading import grade
 from s1core.records import Generation, Problem
-from s1lab.evaluation import (
-    Interval,
-    clustered_bootstrap,
-    crossed_interval,
-    paired_bootstrap,
-)
+from s1lab.evaluation import Interval, clustered_bootstrap, crossed_interval, paired_bootstrap
 from s1lab.evaluation.statistics import Array
 from s1lab.experiments import Condition
 from s1lab.runs import Journal, Run
@@ -50,24 +45,18 @@ def resume(
 
     `options` are those of `forcing.generate`. Blocks are the same on every attempt: one that was
     killed is computed again as a whole, so that resuming gives the very same tokens. A server,
-    whose rows are `apart`, is asked for nothing twice, and for many samples side by side.
-
-    Raises:
-        BackendError: the engine failed on some rows; all others are on disk.
+    whose rows are `apart`, is asked for nothing twice, and for many samples side by side. Raises
+    BackendError: the engine failed on some rows; all others are on disk.
     """
     from tqdm import tqdm
 
     done = {(row["problem_key"], row["sample"]) for row in journal.records()}
-    apart, size, total = (
-        getattr(backend, "apart", False),
-        backend.batch_size,
-        len(problems) * samples,
-    )
+    apart, size = getattr(backend, "apart", False), backend.batch_size
     failures: list[Failure] = []
     options["on_failure"] = failures.append
     silent = None if progress else True  # None: where nobody looks
-    bar = tqdm(total=total, initial=len(done), unit="answer", leave=False, disable=silent)
-    writing = threading.Lock()
+    shown = {"total": len(problems) * samples, "initial": len(done), "unit": "answer"}
+    bar, writing = tqdm(**shown, leave=False, disable=silent), threading.Lock()
 
     def make(place: tuple[int, int]) -> int:
         sample, first = place
@@ -144,31 +133,22 @@ class Samples:
 
 
 def read_samples(run: Run) -> Samples:
-    """The graded generations of a finished run, from its public table.
-
-    Raises:
-        RunError: the table is empty, or some question has fewer samples than another.
-    """
+    """The graded generations of a finished run, from its public table. Raises RunError: the table
+    is empty, or some question has fewer samples than another."""
     rows = run.read_table("grades.csv")
     rows.sort(key=lambda row: (row["problem_key"], int(row["sample"])))
     counts = Counter(row["problem_key"] for row in rows)
     if len(set(counts.values())) != 1:
         raise RunError(f"run {run.id} has not equally many samples of every question")
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    numbers = [
-        [status == "correct" for status in columns["status"]],
-        [outcome == "ended" for outcome in columns["outcome"]],
-        *(columns[name] for name in ("thinking_tokens", "answer_tokens", "waits_used")),
-    ]
-    texts = [row["extracted"] * (row["status"] != "truncated") for row in rows]
-    shape = len(counts), -1
-    arrays = (np.array(values, float).reshape(shape) for values in numbers)
-    return Samples(tuple(counts), *arrays, np.array(texts, str).reshape(shape))
 
+    def array(name: str, value: str = "") -> NDArray[Any]:
+        found = np.array([row[name] for row in rows]).reshape(len(counts), -1)
+        return (found == value if value else found).astype(float)
 
-def scores(run: Run) -> Array:
-    """0/1 for each generation of a run, shape (questions, samples), rows sorted by key."""
-    return read_samples(run).correct
+    numbers = (array(name) for name in ("thinking_tokens", "answer_tokens", "waits_used"))
+    texts = np.array([row["extracted"] * (row["status"] != "truncated") for row in rows], str)
+    shares = (array("status", "correct"), array("outcome", "ended"))
+    return Samples(tuple(counts), *shares, *numbers, texts.reshape(len(counts), -1))
 
 
 MEASURES: dict[str, Callable[[Samples], Array]] = {
@@ -181,44 +161,35 @@ MEASURES: dict[str, Callable[[Samples], Array]] = {
 
 
 def mean(runs: Run | Sequence[Run], measure: str = "accuracy") -> Interval:
-    """A measure of a run with its interval, by bootstrap over questions.
-
-    Several runs are seeds of one training: the interval is over questions and seeds.
-    """
-    runs, share = _listed(runs), measure in ("accuracy", "cut_short")
-    tables = [MEASURES[measure](read_samples(run)) for run in runs]
-    table = np.array([part.mean(axis=1) for part in tables]).T
-    if share and (len(runs) == 1 or np.ptp(table) == 0):
+    """A measure of a run with its interval, by bootstrap over questions. Several runs are seeds of
+    one training: the interval is over questions and seeds."""
+    (table, about), share = _by_question(runs, measure), measure in ("accuracy", "cut_short")
+    if share and (table.shape[1] == 1 or np.ptp(table) == 0):
         found = clustered_bootstrap(table)
-    elif len(runs) == 1:
+    elif table.shape[1] == 1:
         found = paired_bootstrap(table, np.zeros(len(table)))
     else:
         found = crossed_interval(table).within(0.0, 1.0 if share else np.inf)
-    return replace(found, about=f"{measure}: {_named(runs)}")
+    return replace(found, about=f"{measure}: {about}")
 
 
 def difference(
     a: Run | Sequence[Run], b: Run | Sequence[Run], measure: str = "accuracy"
 ) -> Interval:
     """A measure of `a` minus that of `b` on the same questions, by paired bootstrap over questions.
-
     Where both are as many seeds of a training, seeds are paired too, and the interval is over both
-    (`crossed_interval`).
-    """
-    (a, b), of = (_listed(a), _listed(b)), MEASURES[measure]
-    sides = [[of(read_samples(run)).mean(axis=1) for run in side] for side in (a, b)]
-    ours, theirs = (np.array(side).T for side in sides)
-    paired = len(a) == len(b) > 1
+    (`crossed_interval`)."""
+    (ours, first), (theirs, second) = (_by_question(side, measure) for side in (a, b))
+    paired = ours.shape[1] == theirs.shape[1] > 1
     found = crossed_interval(ours - theirs) if paired else paired_bootstrap(ours, theirs)
-    return replace(found, about=f"{measure}: {_named(a)} − {_named(b)}")
+    return replace(found, about=f"{measure}: {first} − {second}")
 
 
-def _listed(runs: Run | Sequence[Run]) -> list[Run]:
-    return [runs] if isinstance(runs, Run) else list(runs)
-
-
-def _named(runs: Sequence[Run]) -> str:
-    return " ".join(run.id for run in runs)
+def _by_question(runs: Run | Sequence[Run], measure: str) -> tuple[Array, str]:
+    """Means over samples, (questions, runs), and what the runs are called."""
+    listed = [runs] if isinstance(runs, Run) else list(runs)
+    found = [MEASURES[measure](read_samples(run)).mean(axis=1) for run in listed]
+    return np.array(found).T, " ".join(run.id for run in listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +214,6 @@ class Point:
 
 def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
-    samples = read_samples(run)
-    tokens, used = float(samples.thinking.mean()), float(samples.waits.mean())
-    accuracy, cut_short = mean(run), float(np.mean(samples.ended == 0))
-    allowed = (budget.max_thinking, budget.num_ignore)
-    return Point(label, kind, *allowed, tokens, accuracy, cut_short, used, run.id)
+    of, allowed = read_samples(run), (budget.max_thinking, budget.num_ignore)
+    tokens, cut, used = (float(part.mean()) for part in (of.thinking, of.ended == 0, of.waits))
+    return Point(label, kind, *allowed, tokens, mean(run), cut, used, run.id)

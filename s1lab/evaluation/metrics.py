@@ -21,40 +21,31 @@ def control(
     at_least: float | Sequence[float] = 0,
 ) -> float:
     """Control (Eq. 1), in percent: the share of runs whose thinking tokens keep their limits.
-
-    `control([7939, 7158, 8263, 7108, 7500], [1024, 2048, 4096, 8192, 16384]) -> 40.0` (Table 12).
-    """
+    `control([7939, 7158, 8263, 7108, 7500], [1024, 2048, 4096, 8192, 16384]) -> 40.0` (Table
+    12)."""
     used = _known("thinking tokens", thinking_tokens)
     most, least = (np.asarray(limit, float) for limit in (at_most, at_least))
-    shapes = {most.shape, least.shape} <= {(), used.shape}
-    if not (shapes and (most >= 0).all() and (least >= 0).all()):
+    if not all(x.shape in ((), used.shape) and (x >= 0).all() for x in (most, least)):
         raise InputError(f"limits of {used.size} runs: give one for all or one each, none negative")
     return float(100 * np.mean((least <= used) & (used <= most)))
 
 
 def class_control(default: float, short: float, long: float) -> float:
-    """Control of class-conditional prompting (Appendix E.1), in percent.
-
-    "Short" should think less than the default prompt and "long" more: 8033, 9651 and 6109 tokens
-    give 50.0 (Table 14).
-    """
+    """Control of class-conditional prompting (Appendix E.1), in percent. "Short" should think less
+    than the default prompt and "long" more: 8033, 9651 and 6109 tokens give 50.0 (Table 14)."""
     default, short, long = _known("thinking tokens", (default, short, long))
     return 50.0 * (int(short < default) + int(long > default))
 
 
 def scaling_per_token(thinking_tokens: Sequence[float], accuracies: Sequence[float]) -> float:
-    """Scaling (Eq. 2) as printed: mean slope over all pairs of runs, in points per token.
-
-    Pairs with equal compute have no slope and are left out; NaN when no pair is left.
-    """
+    """Scaling (Eq. 2) as printed: mean slope over all pairs of runs, in points per token. Pairs
+    with equal compute have no slope and are left out; NaN when no pair is left."""
     return _mean_slope(_known("thinking tokens", thinking_tokens), accuracies)
 
 
 def scaling_per_doubling(thinking_tokens: Sequence[float], accuracies: Sequence[float]) -> float:
-    """Scaling (Eq. 2) as computed for Table 3: points per doubling of thinking tokens.
-
-    The same mean over all pairs, with log2(tokens) for the tokens.
-    """
+    """Scaling (Eq. 2) as computed for Table 3: points per doubling of thinking tokens. The same
+    mean over all pairs, with log2(tokens) for the tokens."""
     tokens = _known("thinking tokens", thinking_tokens)
     if (tokens <= 0).any():
         raise InputError("a run without thinking tokens has no doubling; leave it out of A")

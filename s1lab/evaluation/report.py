@@ -22,6 +22,8 @@ from s1lab.evaluation.metrics import control
 from s1lab.evaluation.statistics import Interval, clustered_bootstrap, wilson
 
 Format = Literal["markdown", "csv", "html"]
+Row = dict[str, Any]
+"""A line of a table: cells by heading, whose unit stands at the end, as in "accuracy (%)"."""
 
 NOT_MEASURED = "not measured here"
 _SYMBOLS = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x", "not_compared": "?"}
@@ -37,20 +39,19 @@ class GradedRun:
     at_most: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Columns and rows of text, ready to be written in any format."""
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Columns and rows of text, ready to be written in any format."""
 
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+
+def lines(head: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
+    """The lines of a table under a head such as `"Waits | gain (points)"`."""
+    return [dict(zip(head.split(" | "), row, strict=True)) for row in rows]
 
 
 def written(value: Any, unit: str = "", digits: int = 1) -> str:
-    """A value as every page writes it: `−13.8 points [−15.9, −11.6]`, `66.0% [61.4, 70.6]`.
-
-    An interval is in percent unless it has another unit. In "%" and "points" a value is a share of
-    one, in other units what it is. Points have signs, and a unit with a plus: "+tokens".
-    """
+    """A value as every page writes it: `−13.8 points [−15.9, −11.6]`, `66.0% [61.4, 70.6]`. An
+    interval is in percent unless it has another unit. In "%" and "points" a value is a share of
+    one, in other units what it is. Points have signs, and a unit with a plus: "+tokens"."""
     middle, ends = in_parts(value, unit, digits)
     unit = unit.lstrip("+") or "%" * isinstance(value, Interval)
     return middle if value is None else f"{middle}{' ' * (unit not in ('%', ''))}{unit}{ends}"
@@ -79,64 +80,53 @@ def summarise(run: GradedRun) -> dict[str, str]:
     """A run's line of the report, by column. Shares are of generations, tokens are means.
 
     Accuracy is pass@1: Wilson's interval for one sample per question, else the clustered bootstrap.
-    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off.
-
-    Raises:
-        InputError: no generations, or generations and grades that do not belong together.
+    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off. InputError
+    for no generations, or generations and grades that do not belong together.
     """
     import pandas as pd
 
-    graded = {(g.problem_key, g.sample) for g in run.grades}
+    graded = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
-    if not wanted or len(set(wanted)) != len(wanted) or set(wanted) != graded:
+    if not wanted or len({*wanted}) != len(wanted) or {*wanted} != {*graded}:
         raise InputError(
             f"run {run.name!r} has {len(wanted)} generations and {len(graded)} grades that do not "
             "pair one to one; grade the run again"
         )
-    scores = pd.DataFrame([(g.problem_key, g.sample, float(g.correct)) for g in run.grades])
-    table = scores.pivot(index=0, columns=1, values=2).reindex(scores[0].unique()).to_numpy()
-    n, samples = table.shape
-    accuracy = wilson(table.sum(), n) if samples == 1 else clustered_bootstrap(table)
-    made, thinking = run.generations, [g.thinking_tokens for g in run.generations]
-    status = [g.status for g in run.grades]
-    numbers = {
-        "n": n,
-        "samples": samples,
-        "accuracy % [95%]": accuracy.percent(),
-        "thinking tokens": f"{np.mean(thinking):.0f}",
-        "answer tokens": f"{np.mean([g.answer_tokens for g in made]):.0f}",
-        "waits": f"{np.mean([g.waits_used for g in made]):.2f}",
-        "control %": "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}",
-        "thinking cut %": f"{100 * np.mean([g.outcome != 'ended' for g in made]):.1f}",
-        "truncated %": f"{100 * status.count('truncated') / len(status):.1f}",
-        "no answer %": f"{100 * status.count('no_answer') / len(status):.1f}",
-    }
-    return {"run": run.name, **{name: str(value) for name, value in numbers.items()}}
+    of = pd.DataFrame([(*key, float(g.correct)) for key, g in graded.items()])
+    scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
+    accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
+    thinking = [g.thinking_tokens for g in run.generations]
+    kept = "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}"
+    answers, waits = zip(*((g.answer_tokens, g.waits_used) for g in run.generations))
+    row = {"run": run.name, "n": str(len(scores)), "samples": str(scores.shape[1])}
+    row |= {"accuracy % [95%]": accuracy.percent(), "thinking tokens": f"{np.mean(thinking):.0f}"}
+    row |= {"answer tokens": f"{np.mean(answers):.0f}", "waits": f"{np.mean(waits):.2f}"}
+    shares = {"thinking cut %": [g.outcome != "ended" for g in run.generations]}
+    shares |= {"truncated %": [g.status == "truncated" for g in run.grades]}
+    shares |= {"no answer %": [g.status == "no_answer" for g in run.grades]}
+    return row | {"control %": kept} | {n: f"{100 * np.mean(v):.1f}" for n, v in shares.items()}
 
 
 def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
-    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample.
-
-    Rows are in the order of `problems`, or of first appearance.
-    """
-    texts = {problem.key: problem for problem in problems}
-    marks: dict[str, list[str]] = {}
+    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Rows
+    are in the order of `problems`, or of first appearance."""
+    texts, marks = {problem.key: problem for problem in problems}, {}
     for place, run in enumerate(runs):
         for grade in sorted(run.grades, key=lambda grade: grade.sample):
             cells = marks.setdefault(grade.problem_key, [""] * len(runs))
             cells[place] += _SYMBOLS[grade.status]
-    lines = []
+    rows = []
     for key in [key for key in texts if key in marks] or marks:
         problem = texts.get(key, Problem("", ""))
-        lines.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
-    return Table(("key", "question", "gold", *(run.name for run in runs)), tuple(lines))
+        rows.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
+    return ("key", "question", "gold", *(run.name for run in runs)), rows
 
 
 def write_table(table: Table, form: Format = "markdown") -> str:
     """The table as text, everything in it escaped for the format; InputError for an unknown one."""
     import pandas as pd
 
-    head, *rows = ([_one_line(cell) for cell in row] for row in (table.columns, *table.rows))
+    head, *rows = ([_one_line(cell) for cell in row] for row in (table[0], *table[1]))
     frame = pd.DataFrame(rows, columns=head, dtype=str)
     if form == "csv":
         return frame.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")
@@ -145,18 +135,14 @@ def write_table(table: Table, form: Format = "markdown") -> str:
             text = frame.to_html(index=False, border=0, justify="left")
         return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
     if form == "markdown":
-        rule = ["---", *("---:" for _ in table.columns[1:])]  # numbers to the right
+        rule = ["---", *("---:" for _ in head[1:])]  # numbers to the right
         first, *others = [[_no_markup(cell) for cell in row] for row in (head, *rows)]
         return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
     raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
 
 
 def report(
-    runs: Sequence[GradedRun],
-    problems: Iterable[Problem] = (),
-    form: Format = "markdown",
-    *,
-    matrix: bool = False,
+    runs: Sequence[GradedRun], problems: Iterable[Problem], form: Format, *, matrix: bool = False
 ) -> str:
     """The summary of several runs as text, or their matrix question by question; InputError for no
     runs, an unknown format, or as `summarise` says."""
@@ -164,8 +150,8 @@ def report(
         raise InputError("a report of no runs; give at least one")
     if matrix:
         return write_table(question_table(runs, problems), form)
-    lines = [summarise(run) for run in runs]
-    return write_table(Table(tuple(lines[0]), tuple(tuple(x.values()) for x in lines)), form)
+    rows = [summarise(run) for run in runs]
+    return write_table(([*rows[0]], [[*row.values()] for row in rows]), form)
 
 
 def _one_line(text: str) -> str:

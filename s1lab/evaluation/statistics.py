@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,9 +30,7 @@ _Z = NormalDist().inv_cdf(0.975)
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate with its 95% interval, as fractions, from `n` questions by the named `method`.
-
-    `about` names what was measured, so that two pages that show it can be compared.
-    """
+    `about` names what was measured, so that two pages that show it can be compared."""
 
     estimate: float
     low: float
@@ -55,9 +54,10 @@ class Interval:
         """The same estimate with its ends cut to where the measure can lie."""
         return replace(self, low=max(self.low, low), high=min(self.high, high))
 
-    def row(self, name: str, scale: float = 1) -> dict[str, float]:
+    def row(self, value: str, scale: float = 1, /, **more: Any) -> dict[str, Any]:
         """As figures draw it: the estimate under its name, `low` and `high`, all times `scale`."""
-        return {name: scale * self.estimate, "low": scale * self.low, "high": scale * self.high}
+        ends = {"low": scale * self.low, "high": scale * self.high}
+        return {**more, value: scale * self.estimate, **ends}
 
     def percent(self, digits: int = 1) -> str:
         """`"56.7 [39.2, 72.6]"`: estimate and interval in percent."""
@@ -101,9 +101,8 @@ def clustered_bootstrap(
         raise InputError("a score lies outside [0, 1]; give the share of an answer that is correct")
     estimate, n = float(means.mean()), means.size
     if np.ptp(means) == 0 or np.isin(means, (0, 1)).all():
-        method = "Wilson over questions"
         ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
-        return replace(ends, estimate=estimate, method=method)
+        return replace(ends, estimate=estimate, method="Wilson over questions")
     low, high = _bootstrap_ends(means, seed, resamples)
     method = f"question-clustered bootstrap, {resamples} resamples"
     return Interval(estimate, low, high, n, method).within(0.0, 1.0)
@@ -112,12 +111,9 @@ def clustered_bootstrap(
 def paired_bootstrap(
     a: ArrayLike, b: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
 ) -> Interval:
-    """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper).
-
-    `a` and `b` are scores or tokens, (questions,) or (questions, seeds), rows in the same order of
-    questions; NaN where a sample is missing. Percentiles are widened for few questions; the paper's
-    are plain.
-    """
+    """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper). `a` and `b` are
+    scores or tokens, (questions,) or (questions, seeds), rows in the same order of questions; NaN
+    where a sample is missing. Percentiles are widened for few questions; the paper's are plain."""
     ours, theirs = _question_means(a), _question_means(b)
     if ours.size != theirs.size:
         raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
@@ -167,11 +163,8 @@ def questions_needed(
     p_a: float, p_b: float, *, discordant: float | None = None, power: float = 0.8
 ) -> int:
     """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
-
     `discordant` is the share of questions on which the two differ (None: of independent runs),
-    `power` the chance to see it at the two-sided 5% level. `questions_needed(0.567, 0.5)` is the
-    paper's headline: 872 questions; AIME24 has 30.
-    """
+    `power` the chance to see it at the two-sided 5% level."""
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
     shares = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1
@@ -189,17 +182,14 @@ def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
     """Smallest gain over `p` that `n` questions of independent runs show; NaN if there is none."""
     if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
         raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
+    from scipy.optimize import bisect
 
-    def seen(gap: float) -> bool:
-        return questions_needed(min(p + gap, 1.0), p, power=power) <= n
+    def lacking(gap: float) -> float:
+        return questions_needed(min(p + gap, 1.0), p, power=power) - n - 0.5
 
-    low, high = 1e-6, 1 - p
-    if high <= low or not seen(high):
+    if p == 1 or lacking(1 - p) > 0:
         return math.nan
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (low, middle) if seen(middle) else (middle, high)
-    return high
+    return float(bisect(lacking, 1e-6, 1 - p, xtol=1e-7)) + 1e-7
 
 
 def widened_ends(drawn: ArrayLike, n: int) -> tuple[float, float]:

@@ -22,10 +22,8 @@ Same = Callable[[str, str], bool]
 
 def same_answer(kind: str) -> Same:
     """Equivalence of two extracted answers of a kind of grading (`Benchmark.kind`).
-
     `same_answer("countdown")("3 + 7", "7 + 3") -> True`, and likewise for "aime", "math" and
-    "multiple_choice".
-    """
+    "multiple_choice"."""
     return {
         "countdown": _same_value,
         "multiple_choice": lambda a, b: normalise(a).upper() == normalise(b).upper(),
@@ -34,9 +32,7 @@ def same_answer(kind: str) -> Same:
 
 def ballots(answers: Sequence[str], same: Same = str.__eq__) -> list[int | None]:
     """The vote of each answer: equal numbers for equivalent answers, None for an empty one.
-
-    `ballots(["7", "", "8", "7.0"], same_answer("math")) -> [0, None, 1, 0]`.
-    """
+    `ballots(["7", "", "8", "7.0"], same_answer("math")) -> [0, None, 1, 0]`."""
     leaders: list[str] = []
     votes: list[int | None] = []
     for answer in answers:
@@ -72,10 +68,8 @@ def _same_value(a: str, b: str) -> bool:
 
 
 def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int) -> float:
-    """Chance that `answer` leads the vote of k of all samples, sharing ties.
-
-    `ways[s, t]` counts the choices of s samples among the others, none above m votes, t with m.
-    """
+    """Chance that `answer` leads the vote of k of all samples, sharing ties. `ways[s, t]` counts
+    the choices of s samples among the others, none above m votes, t with m."""
     others = [count for other, count in counts.items() if other != answer]
     total = 0.0
     for m in range(1, min(counts[answer], k) + 1):

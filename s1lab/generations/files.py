@@ -6,10 +6,11 @@ import hashlib
 import io
 import json
 import urllib.request
+from collections import namedtuple
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,24 +24,14 @@ HOST = "https://raw.githubusercontent.com"
 MANIFEST, AGGREGATES = "manifest.json", "aggregates.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file: its path here, where it is from, how large it is, and under which terms."""
-
-    file: str
-    repository: str
-    commit: str
-    path: str
-    bytes: int
-    rows: int
-    sha256: str
-    licence: str
+# Of one file: its path here, where it is from, how large it is, and under which terms.
+Entry = namedtuple("Entry", "file repository commit path bytes rows sha256 licence")
 
 
 def entries() -> list[Entry]:
     """Every file, in a fixed order."""
     text = files("s1lab.generations").joinpath("files.json").read_text(encoding="utf-8")
-    return sorted((Entry(**row) for row in json.loads(text)), key=lambda entry: entry.file)
+    return sorted(Entry(**row) for row in json.loads(text))
 
 
 def located(folder: str | Path, entry: Entry) -> Path:
@@ -57,11 +48,8 @@ def located(folder: str | Path, entry: Entry) -> Path:
 
 
 def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
-    """Bring every file that is not there yet; returns how many were brought.
-
-    Raises:
-        InputError: a file cannot be had or has another digest; what was brought is kept.
-    """
+    """Bring every file that is not there yet; returns how many were brought. Raises InputError: a
+    file cannot be had or has another digest; what was brought is kept."""
     brought = 0
     for entry in entries():
         path = Path(folder) / entry.file
@@ -82,30 +70,20 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
 
 
 def fetch_authors(folder: str | Path) -> Path:
-    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0).
-
-    Raises:
-        InputError: the Hub cannot be reached.
-    """
+    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0). Raises
+    InputError: the Hub cannot be reached."""
     from huggingface_hub import snapshot_download
 
-    target = Path(folder) / "simplescaling_results"
+    target, wanted = Path(folder) / "simplescaling_results", "*forcing*/**/samples_*.jsonl"
+    options = {"repo_type": "dataset", "allow_patterns": [wanted], "local_dir": target}
     with explained("the authors' logs cannot be had from the Hub"):
-        snapshot_download(
-            "simplescaling/results",
-            repo_type="dataset",
-            allow_patterns=["*forcing*/**/samples_*.jsonl"],
-            local_dir=target,
-        )
+        snapshot_download("simplescaling/results", **options)
     return target
 
 
 def counter(tokenizer: str | Path) -> Count:
-    """Counts tokens with a `tokenizer.json` (a file, or a folder with one).
-
-    Raises:
-        InputError: there is none, or it is not Qwen's.
-    """
+    """Counts tokens with a `tokenizer.json` (a file, or a folder with one). Raises InputError:
+    there is none, or it is not Qwen's."""
     from tokenizers import Tokenizer
 
     path = Path(tokenizer)
@@ -125,10 +103,7 @@ def recompute(
     folder: str | Path, tokenizer: str | Path, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, str]:
     """Every file of `folder` read again: file name to content, as `results/generations` has it.
-
-    Raises:
-        InputError: a file is missing, has another digest, or is not what it should be.
-    """
+    Raises InputError: a file is missing, has another digest, or is not what it should be."""
     count, listed = counter(tokenizer), entries()
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
     authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
@@ -144,14 +119,15 @@ def recompute(
         f"{name}.csv": of.drop(columns="set").to_csv(index=False, lineterminator="\n")
         for name, of in pd.concat(tables).groupby("set", sort=False)
     }
-    made[AGGREGATES] = json.dumps(aggregates, indent=1, sort_keys=True) + "\n"
-    manifest = {
-        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()},
-        "sources": {f"{e.repository}@{e.commit}": e.licence for e in listed},
-        "rows": sum(e.rows for e in listed),
-    }
-    made[MANIFEST] = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    return made
+    made[AGGREGATES] = _json(aggregates)
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()}
+    sources = {f"{e.repository}@{e.commit}": e.licence for e in listed}
+    manifest = {"files": digests, "sources": sources, "rows": sum(e.rows for e in listed)}
+    return made | {MANIFEST: _json(manifest)}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
 def write(made: dict[str, str], folder: str | Path) -> None:
@@ -162,19 +138,14 @@ def write(made: dict[str, str], folder: str | Path) -> None:
 
 def differences(made: dict[str, str], folder: str | Path) -> list[str]:
     """Names of files in `folder` that are missing or not, byte for byte, what was made."""
-    return [
-        name
-        for name, text in made.items()
-        if not (path := Path(folder) / name).is_file() or path.read_bytes() != text.encode()
-    ]
+    paths = {name: Path(folder) / name for name in made}
+    kept = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    return [name for name, text in made.items() if kept.get(name) != text.encode()]
 
 
 def table(name: str, folder: str | Path) -> pd.DataFrame:
-    """The outcomes of one set, checked against the manifest's digest.
-
-    Raises:
-        InputError: the file is missing or was changed.
-    """
+    """The outcomes of one set, checked against the manifest's digest. Raises InputError: the file
+    is missing or was changed."""
     folder = Path(folder)
     try:
         digest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][f"{name}.csv"]

@@ -28,21 +28,19 @@ WAITS = json.loads(files("s1lab.generations").joinpath("waits.json").read_text(e
 """How the forced Wait begins in each language of the one-Wait files."""
 
 COLUMNS = (
-    "set",  # which collection: "global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"
-    "model",  # as the collection names it
-    "condition",  # a cap ("500"), a number of Waits, a way of asking, or a checkpoint
-    "group",  # category or language; "" for none
-    "question",  # `question_key` of the question
-    "status",  # of the final answer: correct, wrong, no_answer or truncated
-    "method",  # how the answer was found and compared; "" where the set has one rule for all
-    "thinking_tokens",  # by the model's own tokenizer, forced tokens included
-    "cut",  # 1 where the decoder ended the thinking
-    "waits",  # forced Waits
-    "before",  # status of what was stated before the Wait; "" where nothing was, or none was forced
-    "place",  # how the Wait was found: "line" (its word opens a line after a single break),
-    # "repeated" (several do; the last is taken), "noted" (the file says), "" for none
-)
-"""An outcome: one logged generation without its text."""
+    "set", "model", "condition", "group", "question", "status", "method", "thinking_tokens", "cut",
+    "waits", "before", "place",
+)  # fmt: skip
+"""An outcome: one logged generation without its text.
+
+`set` is the collection ("global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"), `model`
+as it names it, `condition` a cap ("500"), a number of Waits, a way of asking or a checkpoint,
+`group` a category or language, `question` its `question_key`. `status` is that of the final answer,
+`method` how it was found ("": the set has one rule). `thinking_tokens` are the model's own, forced
+ones included; `cut`: 1 where the decoder ended the thinking; `waits`: forced ones. `before` is the
+status of what was stated before the Wait, `place` how that was found: "line" (its word opens a line
+after a single break), "repeated" (several do; the last is taken), "noted" (the file says).
+"""
 
 Count = Callable[[Sequence[str]], list[int]]
 """Texts to their numbers of tokens."""
@@ -54,10 +52,7 @@ Draft = dict[str, Any]
 
 def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
     """The outcomes of one file; `name` is its path inside the collection, which says the rest.
-
-    Raises:
-        InputError: the file is damaged, or its columns are not those of its layout.
-    """
+    Raises InputError: the file is damaged, or its columns are not those of its layout."""
     kind, *parts = name.split("/")
     read = {
         "crosslingual": _one_wait if parts[0] == "mgsm_one_wait" else _harness,
@@ -71,10 +66,7 @@ def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
         raise InputError(f"{path}: a row lacks {error}; it is not the file it should be") from error
     counted = count([draft.pop("text") for draft in drafts])
     usual = {"group": "", "method": "", "cut": False, "waits": 0, "before": "", "place": ""}
-    rows = [
-        usual | {"thinking_tokens": tokens} | draft
-        for draft, tokens in zip(drafts, counted, strict=True)
-    ]
+    rows = (usual | {"thinking_tokens": n} | draft for draft, n in zip(drafts, counted))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"cut": int})
 
 
@@ -85,11 +77,9 @@ def _graded(problem: Problem, answer: str, kind: str, **options: bool) -> Draft:
 
 
 def split(text: str) -> tuple[str, str, bool]:
-    """A response of the official harness: thinking, answer, and whether thinking was cut.
-
-    The harness forces the cue after the delimiter exactly where it cut. A response without a
-    delimiter is all answer where it never thought, and all thinking where it did.
-    """
+    """A response of the official harness: thinking, answer, and whether thinking was cut. The
+    harness forces the cue after the delimiter exactly where it cut. A response without a delimiter
+    is all answer where it never thought, and all thinking where it did."""
     thought, closed, answer = text.partition(ANSWER)
     if not thought.startswith(THINK):
         return "", text, False
@@ -106,14 +96,10 @@ def _harness(row: Row, collection: str, model: str, file: str) -> Draft:
     options = {k[-1].upper(): v for k, v in doc.items() if re.fullmatch("option_[a-dA-D]", k)}
     listed = "\n".join(f"{letter}. {words}" for letter, words in sorted(options.items()))
     problem = Problem(f"{doc['question'].strip()}\n{listed}", row["target"])
-    return _graded(problem, answer, "multiple_choice", after_cue=cut) | {
-        "set": "fork" if collection == "fork" else "global_mmlu",
-        "model": "s1.1-32B" if limit else model,
-        "condition": str(limit or ""),
-        "group": doc.get("subject_category", ""),
-        "cut": cut,
-        "text": thinking,
-    }
+    draft = _graded(problem, answer, "multiple_choice", after_cue=cut)
+    draft |= {"model": "s1.1-32B" if limit else model, "condition": str(limit or "")}
+    draft |= {"group": doc.get("subject_category", ""), "cut": cut, "text": thinking}
+    return draft | {"set": "fork" if collection == "fork" else "global_mmlu"}
 
 
 def _authors(row: Row, run: str, *rest: str) -> Draft:
@@ -124,15 +110,9 @@ def _authors(row: Row, run: str, *rest: str) -> Draft:
     asked, settings = (row["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1"))
     question = asked.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
     thinking, answer, cut = split(row["resps"][0][0])
-    return _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut) | {
-        "set": "authors",
-        "model": "s1-32B",
-        "condition": run,
-        "group": task,
-        "cut": cut,
-        "waits": int(settings.get("thinking_n_ignore") or 0),
-        "text": thinking,
-    }
+    draft = _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut)
+    draft |= {"set": "authors", "model": "s1-32B", "condition": run, "group": task, "cut": cut}
+    return draft | {"waits": int(settings.get("thinking_n_ignore") or 0), "text": thinking}
 
 
 def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
@@ -143,32 +123,19 @@ def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:
     gold, final = float(row["gold_answer"]), stated_number(answer, language)
     earlier = stated_number(first, language, guess=False) if place else None
     verdicts = {None: "", gold: "correct"}
-    return {
-        "set": "mgsm",
-        "model": f"s1.1-{size}",
-        "condition": way,
-        "group": language,
-        "question": question_key(str(row["prompt"])),
-        "status": "no_answer" if final is None else verdicts.get(final, "wrong"),
-        "cut": cut,
-        "waits": int(bool(place)),
-        "before": verdicts.get(earlier, "wrong"),
-        "place": place,
-        "text": thinking,
-    }
+    status = "no_answer" if final is None else verdicts.get(final, "wrong")
+    draft = {"set": "mgsm", "model": f"s1.1-{size}", "condition": way, "group": language}
+    draft |= {"question": question_key(str(row["prompt"])), "status": status, "cut": cut}
+    draft |= {"waits": int(bool(place)), "before": verdicts.get(earlier, "wrong")}
+    return draft | {"place": place, "text": thinking}
 
 
 def _cued(text: str) -> tuple[str, str, bool]:
-    """Thinking, answer, and whether thinking was cut.
-
-    The loop put its cue on a line of its own where thinking had ended, and right behind the last
-    token where the cap had cut it.
-    """
+    """Thinking, answer, and whether thinking was cut. The loop put its cue on a line of its own
+    where thinking had ended, and right behind the last token where the cap had cut it."""
     ended = [m.start() for m in re.finditer(rf"(?<!\n)\n{CUE}", text)]
     at = ended[-1] + 1 if ended else text.rfind(CUE)
-    if at < 0:
-        return text, "", True
-    return text[:at], text[at + len(CUE) :], not ended
+    return (text[:at], text[at + len(CUE) :], not ended) if at >= 0 else (text, "", True)
 
 
 def _before_wait(thinking: str, word: str) -> tuple[str, str]:
@@ -213,19 +180,12 @@ def _noted_waits(row: Row, _: str, file: str) -> Draft:
     model, _, waits = Path(file).stem.split("_")
     verdicts = {"A": "correct", "B": "wrong", "C": "no_answer"}
     gold, said = (" ".join(str(row[n]).casefold().split()) for n in ("answer", "response"))
-    return {
-        "set": "simpleqa",
-        "method": "gold in the answer" if gold in said else "gold not in the answer",
-        "model": model,
-        "condition": waits.removeprefix("exd"),
-        "question": question_key(row["problem"]),
-        "status": verdicts[row["grading"]],
-        "thinking_tokens": int(row["thinking_tokens"]),
-        "cut": not row["response"],
-        "waits": len(row.get("append_wait_place") or ()),
-        "place": "noted" if row.get("append_wait_place") else "",
-        "text": "",
-    }
+    forced = row.get("append_wait_place") or ()
+    draft = {"set": "simpleqa", "model": model, "condition": waits.removeprefix("exd"), "text": ""}
+    draft |= {"question": question_key(row["problem"]), "status": verdicts[row["grading"]]}
+    draft |= {"thinking_tokens": int(row["thinking_tokens"]), "cut": not row["response"]}
+    draft |= {"waits": len(forced), "place": "noted" if forced else ""}
+    return draft | {"method": f"gold {'' if gold in said else 'not '}in the answer"}
 
 
 def _scores(row: Row, file: str) -> Draft:
@@ -234,11 +194,6 @@ def _scores(row: Row, file: str) -> Draft:
     thinking, closed, answer = row["code"][0].partition("<|end_of_thought|>")
     graded = _graded(problem, answer, "aime", cut_off=not closed)
     stored = "stored correct" if row["score"][0] is True else "stored wrong"
-    return graded | {
-        "set": "aime24",
-        "model": "Sky-T1 32B run",
-        "condition": Path(file).stem.removeprefix("checkpoint-"),
-        "method": f"{graded['method']}; {stored}",
-        "cut": not closed,
-        "text": thinking,
-    }
+    step, method = Path(file).stem.removeprefix("checkpoint-"), f"{graded['method']}; {stored}"
+    graded |= {"set": "aime24", "model": "Sky-T1 32B run", "condition": step, "method": method}
+    return graded | {"cut": not closed, "text": thinking}

@@ -25,24 +25,21 @@ NAMES = {"global_mmlu": "Global-MMLU, English", "fork": "FORK"}
 
 
 def _estimate(right: float, n: int) -> dict[str, float]:
-    found = wilson(right, n)
-    return {"n": n, "accuracy": found.estimate, "low": found.low, "high": found.high}
+    return {"n": n} | wilson(right, n).row("accuracy")
 
 
 def _by(of: pd.DataFrame, names: list[str], **measures: tuple[str, str]) -> pd.DataFrame:
     """A row a group: its names, n, accuracy with its interval, and measures as for pandas' agg."""
     groups = of.assign(right=of.status == "correct").groupby(names)
     found = groups.agg(right=("right", "sum"), n=("right", "size"), **measures).reset_index()
-    ends = [_estimate(right, n) for right, n in zip(found.right, found.n, strict=True)]
-    return found[names].join(pd.DataFrame(ends)).join(found[list(measures)])
+    ends = pd.DataFrame(map(_estimate, found.right, found.n))
+    return found[names].join(ends).join(found[list(measures)])
 
 
 def caps(name: str, folder: Path) -> pd.DataFrame:
     """Accuracy against thinking tokens: s1.1-32B under each cap, and the model it came from.
-
     Columns: model, cap (0 for the model that does not think), n, accuracy, low, high,
-    thinking_tokens (mean), cut (how many the decoder stopped), no_answer (how many state none).
-    """
+    thinking_tokens (mean), cut (how many the decoder stopped), no_answer (how many state none)."""
     of = table(name, folder)
     of["cap"] = of.condition.replace("", "0").astype(int)
     of["none"] = of.status.isin(["no_answer", "truncated"])
@@ -51,24 +48,20 @@ def caps(name: str, folder: Path) -> pd.DataFrame:
 
 def _right(of: pd.DataFrame, model: str, condition: object = "") -> pd.Series:
     """1 for each question answered right, by question."""
-    chosen = of[(of.model == model) & (of.condition == str(condition))]
-    return (chosen.set_index("question").status == "correct").astype(float).sort_index()
+    chosen = of[(of.model == model) & (of.condition == str(condition))].set_index("question")
+    return (chosen.status == "correct").astype(float).sort_index()
 
 
 def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
     """Accuracy of `a` minus that of `b` over the questions that both have, if any."""
     both = a.index.intersection(b.index)
-    if not len(both):
-        return {"n": 0}
-    gap = paired_bootstrap(a[both].to_numpy(), b[both].to_numpy(), seed=0)
-    return {"n": gap.n, "difference": gap.estimate, "low": gap.low, "high": gap.high}
+    gap = len(both) and paired_bootstrap(a[both].to_numpy(), b[both].to_numpy())
+    return {"n": len(both)} | (gap.row("difference") if gap else {})
 
 
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
-    """Each cap against the largest and against the model that does not think, paired.
-
-    Columns: cap, against, n, difference, low, high.
-    """
+    """Each cap against the largest and against the model that does not think, paired. Columns: cap,
+    against, n, difference, low, high."""
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
     ours = {cap: _right(of, "s1.1-32B", cap) for cap in CAPS}
@@ -103,35 +96,32 @@ def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
     right), broken (right, then wrong), unchanged, and the net gain among the readable with its
     interval over traces.
     """
-    of = table("mgsm", folder)
     rows = []
-    for value, part in of.groupby(by):
+    for value, part in table("mgsm", folder).groupby(by):
         seen = part[(part.before != "") & (part.status != "no_answer")]
         before, after = ((seen[name] == "correct").to_numpy() for name in ("before", "status"))
-        gap = paired_bootstrap(after, before, seed=0)
+        turned = {"right_before": before, "mended": after & ~before, "broken": before & ~after}
+        turned["unchanged"] = after == before
         counts = {"traces": len(part), "found": int((part.waits > 0).sum()), "readable": len(seen)}
-        counts |= {"right_before": int(before.sum()), "mended": int((after & ~before).sum())}
-        counts |= {"broken": int((before & ~after).sum())}
-        counts |= {"unchanged": int((after == before).sum())}
-        ends = {"gain": gap.estimate, "low": gap.low, "high": gap.high}
-        rows.append({by: value} | counts | ends)
+        counts |= {name: int(some.sum()) for name, some in turned.items()}
+        rows.append({by: value} | counts | paired_bootstrap(after, before).row("gain"))
     return pd.DataFrame(rows)
 
 
 def more_waits(folder: Path) -> pd.DataFrame:
-    """SimpleQA with forced Waits: right, not attempted, tokens; paired against no Wait.
-
-    A file without the questions of the others is left out of the pairs (its `n` is 0 there).
-    """
+    """SimpleQA with forced Waits: right, not attempted (shares), thinking tokens, empty answers."""
     of = table("simpleqa", folder)
     of = of.assign(waits=of.condition.astype(int), none=of.status == "no_answer")
     measures = {"not_attempted": ("none", "mean"), "thinking_tokens": MEASURES["thinking_tokens"]}
-    found = _by(of, ["model", "waits"], **measures, empty=("cut", "sum"))
-    pairs = [
-        _gap(_right(of, row.model, row.waits), _right(of, row.model, 0)) if row.waits else {"n": 0}
-        for row in found.itertuples()
-    ]
-    return found.join(pd.DataFrame(pairs).add_prefix("pair_"))
+    return _by(of, ["model", "waits"], **measures, empty=("cut", "sum"))
+
+
+def wait_gains(folder: Path) -> pd.DataFrame:
+    """SimpleQA with Waits less without, over the same questions. A file without the questions of
+    the others is left out."""
+    of, pairs = table("simpleqa", folder), more_waits(folder).query("waits > 0")[["model", "waits"]]
+    gaps = [_gap(_right(of, model, n), _right(of, model, 0)) for model, n in pairs.to_numpy()]
+    return pairs.reset_index(drop=True).join(pd.DataFrame(gaps)).query("n > 0")
 
 
 def judged(folder: Path) -> pd.DataFrame:
@@ -144,9 +134,7 @@ def judged(folder: Path) -> pd.DataFrame:
 
 def recounted(folder: Path) -> pd.DataFrame:
     """The authors' own logs as somebody else counted them: MATH500 under caps, and both with Waits.
-
-    Columns: benchmark, kind ("cap" or "Waits"), amount, n, accuracy, low, high, tokens (mean).
-    """
+    Columns: benchmark, kind ("cap" or "Waits"), amount, n, accuracy, low, high, tokens (mean)."""
     made, rows = json.loads((folder / AGGREGATES).read_text(encoding="utf-8")), []
     for stem, benchmark, kind, key, name, n in (
         ("E0013-s1-external", "MATH500", "cap", "curve", "budget", 500),
@@ -162,34 +150,14 @@ def recounted(folder: Path) -> pd.DataFrame:
 
 def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     """Eleven checkpoints of one run on AIME24, and the p-value of Cochran's Q between them.
-
     Columns: step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right
-    by the log's own verdict).
-    """
+    by the log's own verdict)."""
     of = table("aime24", folder)
     of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
     of["stored"] = of.method.str.endswith("stored correct")
     found = _by(of, ["step"], unfinished=("cut", "sum"), stored=("stored", "mean"))
-    matrix = of.pivot(index="question", columns="condition", values="right")
-    return found, cochran_q(matrix.to_numpy(float))
-
-
-def cochran_q(right: np.ndarray) -> float:
-    """p-value of Cochran's Q: do k runs over the same questions, shape (questions, k), differ?"""
-    k = right.shape[1]
-    runs, questions = right.sum(axis=0), right.sum(axis=1)
-    spread = k * (questions.sum()) - (questions**2).sum()
-    if spread == 0:
-        return 1.0
-    q = (k - 1) * (k * (runs**2).sum() - runs.sum() ** 2) / spread
-    return float(stats.chi2.sf(q, k - 1))
-
-
-def wait_gains(folder: Path) -> pd.DataFrame:
-    """SimpleQA with Waits less without, over the same questions (see `more_waits`)."""
-    of = more_waits(folder).query("pair_n > 0").set_index(["model", "waits"])
-    pairs = of.filter(like="pair_").rename(columns=lambda name: name.removeprefix("pair_"))
-    return pairs.reset_index()
+    runs = of.pivot(index="condition", columns="question", values="right").to_numpy(float)
+    return found, float(stats.friedmanchisquare(*runs).pvalue)  # of 0 and 1, Cochran's Q
 
 
 def authors(folder: Path) -> list[dict[str, Any]]:
@@ -227,23 +195,15 @@ def numbers(folder: Path) -> dict[str, str | Interval]:
     """What the chapter's sentences name, by name; intervals are shares, gained or lost."""
     waits, (steps, chance) = one_wait(folder), checkpoints(folder)
     math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
-    percent = (100 * math.accuracy).map("{:.1f}".format)
-    said = {
-        "found": f"{len(table('mgsm', folder).query('waits > 0')):,}",
-        "traces": f"{waits.traces.sum():,}",
-        "readable": f"{waits.readable.sum():,}",
-        "mended": str(waits.mended.sum()),
-        "broken": str(waits.broken.sum()),
-        "solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}",
-        "math-first": percent["cap", 500],
-        "math-last": percent["cap", 8000],
-        "math-one": percent["Waits", 1],
-        "math-eight": percent["Waits", 8],
-        "math-growth": f"{math.tokens['Waits', 8] / math.tokens['Waits', 1]:.1f}",
-        "lowest": f"{100 * steps.accuracy.min():.1f}",
-        "highest": f"{100 * steps.accuracy.max():.1f}",
-        "cochran": f"{chance:.2f}",
-    }
+    percent, tokens = (100 * math.accuracy).map("{:.1f}".format), math.tokens["Waits"]
+    found, least, most = waits.found.sum(), steps.accuracy.min(), steps.accuracy.max()
+    said = {"found": f"{found:,}"} | {n: f"{waits[n].sum():,}" for n in ("traces", "readable")}
+    said |= {name: str(waits[name].sum()) for name in ("mended", "broken")}
+    said |= {"solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}"}
+    said |= {"math-first": percent["cap", 500], "math-last": percent["cap", 8000]}
+    said |= {"math-one": percent["Waits", 1], "math-eight": percent["Waits", 8]}
+    said |= {"math-growth": f"{tokens[8] / tokens[1]:.1f}", "lowest": f"{100 * least:.1f}"}
+    said |= {"highest": f"{100 * most:.1f}", "cochran": f"{chance:.2f}"}
     for name in NAMES:
         said[f"{name}-slope"] = per_doubling(name, folder)
         gains = cap_differences(name, folder).query("cap == 500")

@@ -1,4 +1,5 @@
-"""The run behind the chapter on reading traces: one Wait run looked at from inside.
+"""The run behind the chapter on reading traces, and what the chapter counts in it: one Wait run
+looked at from inside.
 
 - `traces.jsonl`: the kept generations in steps, with the answer at each step;
 - `uncertainty.jsonl`: entropy, varentropy and surprisal of every thinking token of the same;
@@ -7,12 +8,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from s1core.records import Generation
 from s1lab import experiments
 from s1lab.data import benchmarks
+from s1lab.evaluation import Interval
+from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Condition
 from s1lab.kinds import generate, sft
 from s1lab.lab import Lab
@@ -20,6 +25,8 @@ from s1lab.runs import Run
 from s1lab.steps import Step
 from s1lab.traces import steps, uncertainty
 
+Rows = Sequence[Mapping[str, Any]]
+"""Traces as `steps.read_traces` writes them, or rows of `contrasts.csv`."""
 NAME = "reading traces"
 """What `--only` calls it."""
 KEPT, MEASURED = 12, 500
@@ -77,3 +84,50 @@ def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:
     run.write_table("around_waits.csv", uncertainty.around_waits(measured, WINDOW))
     run.write_table("contrasts.csv", uncertainty.contrasts(measured, WINDOW))
     return {"traces": len(measured)}
+
+
+def arrivals(traces: Rows) -> list[Row]:
+    """When an answer, asked for at every step, is first right, and how often a step loses it."""
+    rows = []
+    for trace in traces:
+        right = [answer["status"] == "correct" for answer in trace["answers"]]
+        places = [a["thinking_tokens"] for a, ok in zip(trace["answers"], right, strict=True) if ok]
+        lost = sum(a and not b for a, b in pairwise(right))
+        end = "right" if trace["status"] == "correct" else "wrong"
+        first = places[0] if places else "never"
+        rows.append((trace["question"], trace["thinking_tokens"], first, lost, end))
+    return lines("question | thinking tokens | first right at | lost again | in the end", rows)
+
+
+def spared(rows: Rows) -> list[int]:
+    """Tokens thought after the first right answer, where the end is right, fewest first."""
+    ended = (
+        row for row in rows if row["in the end"] == "right" and row["first right at"] != "never"
+    )
+    return sorted(row["thinking tokens"] - row["first right at"] for row in ended)
+
+
+def turns(traces: Rows) -> Counter[tuple[bool, bool]]:
+    """Steps that a forced Wait opens: was the answer right before the step, is it after?"""
+    seen: Counter[tuple[bool, bool]] = Counter()
+    for trace in traces:
+        right = {a["thinking_tokens"]: a["status"] == "correct" for a in trace["answers"]}
+        forced = [s for s in trace["steps"] if s["pieces"][0]["origin"] == "forced"]
+        seen.update((right[step["start"]], right[step["end"]]) for step in forced)
+    return seen
+
+
+def cue_costs(traces: Rows) -> tuple[int, int]:
+    """Traces that end right by themselves, and those of them that are wrong when asked there."""
+    by_itself = [t for t in traces if t["status"] == "correct" and t["outcome"] == "ended"]
+    return len(by_itself), sum(t["answers"][-1]["status"] != "correct" for t in by_itself)
+
+
+def contrasts(rows: Rows, n: int) -> list[Row]:
+    """Steps after a forced Wait beside all others, in bits, over `n` traces."""
+    ends, cells = ("difference", "low", "high"), []
+    for row in rows:
+        gap = Interval(*(float(row[name]) for name in ends), n)
+        means = (float(row[name]) for name in ("forced", "plain"))
+        cells.append((row["measure"], row["where"], *means, gap))
+    return lines("measure | where | forced Wait | other steps | difference", cells)

@@ -42,11 +42,9 @@ class TraceStep:
 
 
 def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
-    """The steps of a generation's thinking, in order; together they hold every thinking token.
-
-    A step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
-    always opens a new one. White space alone is not a step; it stays with the one before.
-    """
+    """The steps of a generation's thinking, in order; together they hold every thinking token. A
+    step ends with `separator` ("\\n" where a line is a step), and before a forced Wait, which
+    always opens a new one. White space alone is not a step; it stays with the one before."""
     tokens = _marked(generation, "thinking")
     texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
@@ -92,9 +90,7 @@ def answers_at_steps(
     Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
     trace was sampled with: where a greedy run with `max_thinking` as large has the same thinking,
     it gives the same answer. One generation per cut: no thinking, then up to the end of each step.
-
-    Raises:
-        BackendError: the generation is another problem's, a cut does not fit, the engine failed.
+    Raises BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
     if generation.problem_key != problem.key:
         raise BackendError(
@@ -130,22 +126,15 @@ def trace_row(
     answers: Sequence[dict[str, Any]] = (),
     separator: str = "\n\n",
 ) -> dict[str, Any]:
-    """One generation as the trace viewer reads it: its text in steps, no token ids.
-
-    `answers` are rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut.
-    """
+    """One generation as the trace viewer reads it: its text in steps, no token ids. `answers` are
+    rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut."""
     names = ("outcome", "finish_reason", "waits_used", "thinking_tokens")
-    return {
-        "problem_key": generation.problem_key,
-        "sample": generation.sample,
-        "question": problem.question,
-        "status": verdict.status if verdict else "",
-        "extracted": verdict.extracted if verdict else "",
-        **{name: getattr(generation, name) for name in names},
-        "steps": [asdict(step) for step in split(generation, tokenizer, separator)],
-        "answer": [asdict(piece) for piece in answer_pieces(generation, tokenizer)],
-        "answers": list(answers),
-    }
+    row = {"problem_key": problem.key, "sample": generation.sample, "question": problem.question}
+    row |= {name: getattr(verdict, name, "") for name in ("status", "extracted")}
+    row |= {name: getattr(generation, name) for name in names}
+    row |= {"steps": [asdict(step) for step in split(generation, tokenizer, separator)]}
+    answer = answer_pieces(generation, tokenizer)
+    return row | {"answer": [asdict(piece) for piece in answer], "answers": list(answers)}
 
 
 def read_traces(
@@ -153,19 +142,13 @@ def read_traces(
     problems: Sequence[Problem],
     generations: Sequence[Generation],
     kind: str,
-    *,
-    separator: str = "\n\n",
     **options: Any,
 ) -> list[dict[str, Any]]:
     """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
-
-    Answers are those of `answers_at_steps`, with its options, graded as `kind` says.
-
-    Raises:
-        BackendError: a cut does not fit into the context, or the engine failed.
-    """
-    by_key = {problem.key: problem for problem in problems}
-    options["separator"], rows = separator, []
+    Answers are those of `answers_at_steps`, with its options, graded as `kind` says. Raises
+    BackendError: a cut does not fit into the context, or the engine failed."""
+    by_key, rows = {problem.key: problem for problem in problems}, []
+    separator = options.setdefault("separator", "\n\n")
     for generation in generations:
         problem = by_key[generation.problem_key]
         verdict, answers = grade(problem, generation, kind), []
@@ -179,12 +162,8 @@ def read_traces(
 
 def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
     """The tokens of a phase, each with who wrote it."""
-    return [
-        (token, segment.origin)
-        for segment in generation.segments
-        if segment.phase == phase
-        for token in segment.token_ids
-    ]
+    of = (segment for segment in generation.segments if segment.phase == phase)
+    return [(token, segment.origin) for segment in of for token in segment.token_ids]
 
 
 def _pieces(tokens: Sequence[tuple[int, Origin]], tokenizer: Any) -> tuple[Piece, ...]:
@@ -192,15 +171,11 @@ def _pieces(tokens: Sequence[tuple[int, Origin]], tokenizer: Any) -> tuple[Piece
     ids, origins = [token for token, _ in tokens], [origin for _, origin in tokens]
     whole = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     pieces, begun, shown = [], 0, 0
-    for border in range(1, len(tokens) + 1):
-        if border == len(tokens):
-            upto = len(whole)
-        elif origins[border] != origins[border - 1]:
-            before = tokenizer.decode(ids[:border], clean_up_tokenization_spaces=False)
-            # A character may be split between two runs; it is shown with the second.
-            upto = len(before.rstrip("\N{REPLACEMENT CHARACTER}"))
-        else:
-            continue
+    borders = [end for end in range(1, len(ids)) if origins[end] != origins[end - 1]]
+    for border in (*borders, len(ids)) if ids else ():
+        before = tokenizer.decode(ids[:border], clean_up_tokenization_spaces=False)
+        # A character may be split between two runs; it is shown with the second.
+        upto = len(before.rstrip("\N{REPLACEMENT CHARACTER}") if border < len(ids) else whole)
         pieces.append(Piece(whole[shown:upto], origins[begun], border - begun))
         begun, shown = border, max(upto, shown)
     return tuple(pieces)

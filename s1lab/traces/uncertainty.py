@@ -117,14 +117,13 @@ def uncertainty_rows(
     *,
     separator: str = "\n\n",
     template: str | Template = "s1",
-    ignore_str: str = "Wait",
 ) -> list[Row]:
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
     `model` is the transformers model that wrote the traces. One row per generation: each of
     `MEASURES` with one value per thinking token, and for each of `GROUPS` the places of its first
-    tokens. A step that the model opens with `ignore_str` counts as its own Wait; the first step is
-    left out: nothing comes before it.
+    tokens. A step that the model opens with "Wait" counts as its own; the first step is left out:
+    nothing comes before it.
     """
     asked = {p.key: templates.prompt_ids(template, tokenizer, p.question) for p in problems}
     prompts = [asked[generation.problem_key] for generation in generations]
@@ -138,9 +137,8 @@ def uncertainty_rows(
             row[measure] = [round(float(value), 3) for value in line]
         row |= {group: [] for group in GROUPS}
         for step in split(generation, tokenizer, separator)[1:]:
-            own = bool(ignore_str) and step.text.lstrip().startswith(ignore_str)
-            forced = step.pieces[0].origin == "forced"
-            row["forced" if forced else "own" if own else "plain"].append(step.start)
+            own = "own" if step.text.lstrip().startswith("Wait") else "plain"
+            row["forced" if step.pieces[0].origin == "forced" else own].append(step.start)
         rows.append(row)
     return rows
 
@@ -167,11 +165,9 @@ def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Ro
 
 
 def contrasts(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Row]:
-    """Forced Waits against ordinary step starts: before, at and after, with the difference.
-
-    Returns rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`,
-    `low` and `high` (95%; the same resampled questions for both); empty without either kind.
-    """
+    """Forced Waits against ordinary step starts: before, at and after, with the difference. Returns
+    rows of `measure`, `where` ("before", "at", "after"), `forced`, `plain`, `difference`, `low` and
+    `high` (95%; the same resampled questions for both); empty without either kind."""
     spans = {"before": (-window, -1), "at": (0, 0), "after": (1, window)}
     names = ("forced", "plain", "difference", "low", "high")
     table = []
