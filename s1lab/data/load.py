@@ -45,9 +45,7 @@ def benchmark_questions(
 
 
 def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem | Example]:
-    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
-    origin = _mirror_rows(entry, data_dir) if data_dir else hub_rows(entry)
-    for number, row in enumerate(origin, start=1):
+    for number, row in enumerate(raw_rows(entry, data_dir), start=1):
         try:
             item = entry.convert(row)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -57,7 +55,12 @@ def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem |
             yield item
 
 
-def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
+def raw_rows(entry: Source, data_dir: str | Path | None) -> Iterator[Row]:
+    """The rows of a data set as its maker has them; from where, and raises, as `problems`."""
+    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
+    if data_dir is None:
+        yield from hub_rows(entry)
+        return
     mirror = Mirror.open(data_dir)
     if fetched := mirror.files_of(entry.name):
         for name in fetched:

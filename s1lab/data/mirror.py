@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s1core.errors import InputError
-from s1core.records import read_jsonl
+from s1core.records import read_jsonl, write_atomically
 
 MANIFEST = "MANIFEST.json"
 CHECKSUMS = "SHA256SUMS"
@@ -59,6 +59,36 @@ def read_manifest(root: str | Path) -> dict[str, dict[str, Any]]:
             raise InputError(f"{path}, entry {number}: {name} is listed twice")
         entries[name] = row
     return entries
+
+
+def add(root: str | Path, source: str, rows: Iterable[Mapping[str, Any]], **about: Any) -> int:
+    """Write a data set into a mirror, in the place of what it had for it; returns its rows."""
+    count, path = 0, listed(root, source)[0]
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for count, row in enumerate(rows, start=1):  # noqa: B007 - counted
+            yield json.dumps(row, ensure_ascii=False, default=str) + "\n"
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lines())
+    row = {"dir": path.parent.name, "file": path.name, "source": source, "rows": count, **about}
+    row |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    manifest = Path(root) / MANIFEST
+    others = read_manifest(root).values() if manifest.exists() else ()
+    kept = [other for other in others if other.get("source") != source]
+    text = json.dumps([*kept, row], indent=1, ensure_ascii=False) + "\n"
+    write_atomically(manifest, [text])
+    return count
+
+
+def listed(root: str | Path, source: str) -> tuple[Path, str]:
+    """Where a mirror has what `add` writes, and the digest that it notes ("" where none is)."""
+    manifest = Path(root) / MANIFEST
+    found = (read_manifest(root) if manifest.exists() else {}).values()
+    digests = (row["sha256"] for row in found if row.get("source") == source)
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", source)
+    return Path(root) / "datasets" / f"{name}.jsonl", next(digests, "")
 
 
 def read_checksums(folder: str | Path) -> dict[str, str]:

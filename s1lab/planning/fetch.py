@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, hub_revision, hub_rows, problems
-from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
+from s1lab.data.mirror import CHECKSUMS, add, inside, listed, read_checksums, sha256
 from s1lab.data.sources import SUBSETS, source
 from s1lab.desk import weights
 from s1lab.profiles import Profile
@@ -150,39 +149,13 @@ def fetch(
 
 def _dataset(name: str, root: Path) -> str:
     """Write one data set as JSONL and list it in the manifest; returns what was done."""
-    entry, path = source(name), root / MANIFEST
-    if not path.exists():
-        write_atomically(path, ["[]\n"])
-    manifest = list(read_manifest(root).values())
-    listed = next((row["sha256"] for row in manifest if row.get("source") == name), "")
-    path = root / "datasets" / (re.sub(r"[^A-Za-z0-9.]+", "-", name) + ".jsonl")
-    if path.is_file() and sha256(path) == listed:
+    entry, (path, digest) = source(name), listed(root, name)
+    if path.is_file() and sha256(path) == digest:
         return "there already"
-    revision, rows = hub_revision(entry), 0
-
-    def lines() -> Iterator[str]:
-        nonlocal rows
-        for rows, row in enumerate(hub_rows(entry, revision), start=1):  # noqa: B007 - counted
-            yield json.dumps(row, ensure_ascii=False, default=str) + "\n"
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lines())
-    row = {
-        "dir": "datasets",
-        "file": path.name,
-        "source": name,
-        "hub_id": entry.hub_id,
-        "revision": revision,
-        "rows": rows,
-        "bytes": path.stat().st_size,
-        "sha256": sha256(path),
-        "licence": entry.licence,
-        "note": "gated: do not pass on" if entry.gated else "",
-    }
-    others = [other for other in manifest if other.get("source") != name]
-    text = json.dumps([*others, row], indent=1, ensure_ascii=False) + "\n"
-    write_atomically(root / MANIFEST, [text])
-    return f"{rows:,} rows at {revision[:12]}"
+    revision = hub_revision(entry)
+    about = {"hub_id": entry.hub_id, "revision": revision, "licence": entry.licence}
+    about["note"] = "gated: do not pass on" if entry.gated else ""
+    return f"{add(root, name, hub_rows(entry, revision), **about):,} rows at {revision[:12]}"
 
 
 def _model(name: str, root: Path) -> str:
