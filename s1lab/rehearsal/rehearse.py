@@ -45,12 +45,16 @@ STAMP = "rehearsal"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A prepared folder, the profile at rehearsal sizes, and the variables of every stage."""
+    """A prepared folder, the profile at rehearsal sizes, and the variables of every stage. All run
+    in `work`; paths in the profile are relative to it."""
 
     folder: Path
     profile: Profile
     environment: dict[str, str]
-    work: Path  # the folder in which every stage runs; paths in the profile are relative to it
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "notebooks"
 
 
 def prepare(
@@ -62,13 +66,9 @@ def prepare(
     python: str,
     say: Say,
 ) -> Rehearsal:
-    """Make the folder of a rehearsal: profile, mirror and model.
-
-    Args:
-        folder: default: `rehearsal/NAME` in the checkout.
-        model: a small checkpoint; default: SmolLM2 (`standin`).
-        data_dir: a mirror with the real files; default: `S1CORE_DATA_DIR`, or else the Hub.
-        python: interpreter that computes the runs (another one may hold vLLM).
+    """Make the folder of a rehearsal (by default `rehearsal/NAME` in the checkout): profile, model
+    (by default SmolLM2, see `standin`) and mirror. `data_dir` has the real files, by default
+    `S1CORE_DATA_DIR` or the Hub; `python` computes the runs (another one may hold vLLM).
 
     Raises:
         RunError, InputError: the model or the data are not at hand.
@@ -77,13 +77,14 @@ def prepare(
     if full.pool == "pocket":
         raise RunError(f"{full.name} needs no rehearsal: `s1lab reproduce {full.name}`")
     folder = Path(folder or project_root() / "rehearsal" / full.name).resolve()
-    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    work, site = folder / "notebooks", folder / "site"
+    work.mkdir(parents=True, exist_ok=True)
     released = Path(model) if model else stand_in(folder / "stand-in")
     trained = released if model else tireless(released, folder / "tireless")
     for link, target in ((folder / "model", trained), (folder / "released", released)):
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
-    engine, site = full.engine, folder / "site"
+    engine = full.engine
     if engine == "vllm" and not find_vllm(python, site):
         engine = "hf"
         say(f"no vLLM for {python}: the transformers engine takes its place, unlike in the run")
@@ -92,8 +93,9 @@ def prepare(
     write_atomically(folder / "profile.yaml", [yaml.safe_dump(plain, sort_keys=False)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
-    work, srun = folder / "notebooks", site / "srun"
-    write_atomically(srun, [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")])
+    write_atomically(
+        srun := site / "srun", [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")]
+    )
     srun.chmod(0o755)
     (work / "launch").unlink(missing_ok=True)
     (work / "launch").symlink_to(project_root(Path(__file__)) / "launch")
@@ -113,15 +115,12 @@ def prepare(
         "SLURMD_NODENAME": "localhost",
         "SLURM_SUBMIT_DIR": str(work),
     }
-    return Rehearsal(folder, profile, environment, work)
+    return Rehearsal(folder, profile, environment)
 
 
 def compute(rehearsal: Rehearsal) -> None:
-    """Check and make every run, by the launch script that the full profile is started with.
-
-    Raises:
-        RunError: the script failed; what it said is on the terminal.
-    """
+    """Check and make every run, by the launch script that the full profile is started with;
+    RunError where that fails: what it said is on the terminal."""
     name = "box.sh" if rehearsal.environment["SLURM_NNODES"] == "1" else "slurm.sbatch"
     script, variables = rehearsal.work / "launch" / name, os.environ | rehearsal.environment
     if code := subprocess.call(["bash", str(script)], cwd=rehearsal.work, env=variables):
@@ -129,10 +128,8 @@ def compute(rehearsal: Rehearsal) -> None:
 
 
 def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
-    """Tokens that the plan said before, and that the finished runs really took, by what they are.
-
-    Without the released checkpoints' stand-in: it stops when it likes, below every budget.
-    """
+    """Tokens that the plan said before, and that the finished runs really took, by what they are;
+    without those of the released checkpoints' stand-in, which stops when it likes."""
     from s1lab.pipeline import Pipeline
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
@@ -142,11 +139,11 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter = Counter(pipeline)
         for step in pipeline.steps():
-            if step.training is not None and step.training.released:
+            if step.training and step.training.released:
                 continue
-            if step.condition is not None:
+            if step.condition:
                 made.append((counter.planned(step.condition), generated(step)))
-            elif step.training is not None:
+            elif step.training:
                 trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
     pairs = {"trained on": trained, "generated": made}
     return {what: tuple(map(sum, zip(*counts, strict=True))) for what, counts in pairs.items()}
@@ -167,10 +164,7 @@ def _inside(rehearsal: Rehearsal) -> Iterator[None]:
 
 def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say) -> int:
     """Execute every notebook on the rehearsal's store and build the book; returns its pages.
-
-    Raises:
-        RunError: a notebook failed; each one is tried, and all failures are named.
-    """
+    RunError: notebooks failed; each one is tried, and all failures are named."""
     from s1lab.book.notebooks import execute
     from s1lab.book.site import build
 
