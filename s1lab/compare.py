@@ -16,10 +16,7 @@ from s1lab.runs import RunStore
 
 def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
     """How many finished runs are as in a folder of committed results; if not all, each condition.
-
-    Runs are matched by name (their settings) and compared by the digests of their files; the
-    conditions of another seed are matched with those of the committed one.
-    """
+    Runs are matched by name, conditions of another seed by what they are called."""
     store = RunStore(committed, read_only=True)
     theirs = {run.id: run for run in store.runs()}
     if not theirs:

@@ -34,12 +34,9 @@ if TYPE_CHECKING:
 class S1Core(LM):
     """A reasoning model under a thinking budget (Section 3.1), for any `generate_until` task.
 
-    Model arguments:
-        pretrained: checkpoint folder or Hub id.
-        max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
-        template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
-        seed: of sampled decoding.
-        batch_size, dtype, device: passed to the transformers backend.
+    Model arguments: `pretrained` (checkpoint folder or Hub id), the fields of a `Budget`, the
+    `template` of thinking, the `seed` of sampled decoding, and `batch_size`, `dtype` and `device`
+    of the transformers backend.
     """
 
     def __init__(
@@ -92,11 +89,7 @@ class S1Core(LM):
         return texts
 
     def loglikelihood(self, requests: list[Instance]) -> list[Any]:
-        """Refused: a thought stands between the question and the answer.
-
-        Raises:
-            InputError: always; no task of this kind can be run.
-        """
+        """InputError: a thought stands between question and answer; no such task can be run."""
         raise InputError(
             "s1core answers after thinking, so it scores no continuations; "
             "choose a task with output_type generate_until"

@@ -31,9 +31,7 @@ Say = Callable[[str], None]
 
 class Lab:
     """A profile, without what its store knows to be missing, and the store its results live in.
-
-    `progress` shows progress bars; `say` is called with one line when a run is started.
-    """
+    `say` is called with one line when a run is started."""
 
     def __init__(
         self, profile: Profile, store: RunStore, *, progress: bool = False, say: Say | None = None
@@ -74,11 +72,11 @@ class Lab:
         return benchmarks.load(benchmark, limit=self.profile.evaluation.questions_of(benchmark))
 
     def backend(self, model: str | Path) -> Backend:
-        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
+        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`; raises as
+        `s1core.backends.open_engine` does.
 
         The last one is kept: runs of one checkpoint share it, from several threads where it is a
-        server, and one that died is started again. Released checkpoints have engine options of
-        their own. Raises as `s1core.backends.open_engine` does.
+        server, and one that died is started again.
         """
         with self._opening:
             if self.closed:

@@ -21,25 +21,15 @@ from s1lab.runs import Compute, Run
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run, of whatever kind, before it is made.
+    """One run, of whatever kind, before it is made."""
 
-    Attributes:
-        label: what it is, for people.
-        run: where it will be (or is): its kind and its settings name it.
-        compute: makes or continues it in its folder; may return facts for its summary.
-        needs: what must be finished before.
-        experiments: names of the tables and figures that are made from it.
-        training: of a fine-tuning or generation: how its checkpoint comes about.
-        condition: of a generation: what is measured.
-    """
-
-    label: str
-    run: Run
-    compute: Compute
-    needs: tuple[Step, ...] = ()
-    experiments: tuple[str, ...] = ()
-    training: Training | None = None
-    condition: Condition | None = None
+    label: str  # for people
+    run: Run  # where it will be (or is): its kind and its settings name it
+    compute: Compute  # makes or continues it in its folder
+    needs: tuple[Step, ...] = ()  # what must be finished before
+    experiments: tuple[str, ...] = ()  # names of the tables and figures that are made from it
+    training: Training | None = None  # of a fine-tuning or generation: whence its checkpoint
+    condition: Condition | None = None  # of a generation: what is measured
 
     def make(self, held: bool = False) -> Run:
         """The finished run: taken from the store, continued, or computed now (`Run.ensure`)."""
@@ -57,14 +47,11 @@ def add(found: dict[str, Step], step: Step, experiment: str) -> None:
 
 
 def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
-    """The steps of some experiments alone, with what they need; InputError where none has such a
-    name."""
+    """The steps of some experiments alone, with what they need; InputError names unknown ones."""
     known = list(dict.fromkeys(name for step in steps for name in step.experiments))
     if unknown := sorted(set(names) - set(known)):
-        raise InputError(
-            f"no experiment {', '.join(map(repr, unknown))} in this profile; it has "
-            f"{', '.join(map(repr, known))}"
-        )
+        wrong, right = (", ".join(map(repr, listed)) for listed in (unknown, known))
+        raise InputError(f"no experiment {wrong} in this profile; it has {right}")
     return [step for step in steps if set(names) & set(step.experiments)]
 
 
@@ -78,9 +65,9 @@ def work(
 ) -> None:
     """Make every run that is not finished, each after those it needs, in this order.
 
-    `submit` starts one; `at_once` are under way together: any of them where each has an engine of
-    its own (`apart`), else generations of one checkpoint alone. `begin(number, step)` comes before
-    each. RunError where a process that makes one is killed.
+    `submit` starts one, after `begin(number, step)`; `at_once` are under way together: any of them
+    where each has an engine of its own (`apart`), else generations of one checkpoint alone.
+    RunError where a process that makes one is killed.
     """
     waiting = [step for step in steps if not step.run.is_finished]
     left = {step.run.id for step in waiting}
@@ -88,8 +75,11 @@ def work(
     while waiting or running:
         for step in list(waiting):
             ready = left.isdisjoint(need.run.id for need in step.needs)
-            beside = apart or all(_share(step, other) for other in running.values())
-            if ready and beside and len(running) < at_once:
+            same = (
+                one.condition and step.condition and one.training == step.training
+                for one in running.values()
+            )
+            if ready and (apart or all(same)) and len(running) < at_once:
                 begin(steps.index(step) + 1, step)
                 waiting.remove(step)
                 running[submit(step)] = step
@@ -101,11 +91,6 @@ def work(
                 told = f"a process was killed while it made {step.label}"
                 raise RunError(f"{told}; run the same command again to go on") from error
             left.discard(step.run.id)
-
-
-def _share(one: Step, other: Step) -> bool:
-    """Whether two steps ask one engine: generations of one checkpoint do."""
-    return bool(one.condition and other.condition and one.training == other.training)
 
 
 def end_with_parent() -> None:

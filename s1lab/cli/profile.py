@@ -27,7 +27,6 @@ PRICE = 2.5  # money per GPU-hour where none is given
 Name = Annotated[str, typer.Argument(help="smoke, laptop, desk, h100, box, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
 Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
-MirrorDir = Annotated[Path | None, typer.Option(help="Mirror with the real files.")]
 
 
 def note(line: str) -> None:
@@ -131,7 +130,7 @@ def fetch(
 def rehearse(
     profile: Name = "h100",
     folder: Annotated[Path | None, typer.Option(help="Default: rehearsal/PROFILE.")] = None,
-    data_dir: MirrorDir = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Mirror with the real files.")] = None,
     model: Annotated[Path | None, typer.Option(help="A small checkpoint; default SmolLM2.")] = None,
     python: Annotated[str, typer.Option(help="Interpreter that has vLLM.")] = sys.executable,
     runs_only: Annotated[

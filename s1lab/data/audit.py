@@ -44,11 +44,9 @@ def load_audit() -> dict[str, Any]:
 
 
 def audit(data_dir: str | Path) -> dict[str, Any]:
-    """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions.
-
-    "published" is s1K as released, "notebook" the run printed in the official selection notebook.
-    The text of GPQA questions is withheld in the mirror, so overlaps are counted over the rest.
-    """
+    """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions:
+    s1K as "published", and the run printed in the official selection "notebook". The text of GPQA
+    questions is withheld in the mirror, so overlaps are counted over the rest."""
     mirror = Mirror.open(data_dir)
     selections = {
         name: (problems(known, data_dir), list(mirror.rows(source(known).mirror[0])))
@@ -101,10 +99,8 @@ class NearDuplicate:
 
 
 def shingles(question: str) -> frozenset[str]:
-    """Runs of three words (letters and digits, lower case); all words when there are fewer.
-
-    `"Find x, y and z!" -> {"find x y", "x y and", "y and z"}`
-    """
+    """Runs of three words (letters and digits, lower case), or all: `"Find x, y and z!"` gives
+    `{"find x y", "x y and", "y and z"}`."""
     words = re.findall(r"[^\W_]+", question.lower())
     runs = (" ".join(words[i : i + 3]) for i in range(max(len(words) - 2, 1)))
     return frozenset(run for run in runs if run)
@@ -113,11 +109,8 @@ def shingles(question: str) -> frozenset[str]:
 def near_duplicates(
     problems: Iterable[Problem], benchmarks: Mapping[str, Iterable[str]], threshold: float = 0.5
 ) -> list[NearDuplicate]:
-    """Pool questions at least `threshold` similar to a benchmark question, most similar first.
-
-    `threshold` is a Jaccard similarity of shingles in (0, 1]: 1 is the same words in the same order
-    up to punctuation. Of equally similar benchmark questions the first is named.
-    """
+    """Pool questions whose shingles have a Jaccard similarity of at least `threshold`, in (0, 1],
+    with a benchmark question's (the first of the most similar ones), most similar first."""
     listed = [(name, question_key(q), shingles(q)) for name, of in benchmarks.items() for q in of]
     near: list[NearDuplicate] = []
     for problem in problems:

@@ -60,12 +60,9 @@ def by_columns(
 ) -> Converter:
     r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
 
-    Args:
-        question, answer, solution: the column, `a|b` for one of them, `a?` if it may be missing.
-            No answer: what the solution has in `\boxed{}`; no solution: the answer.
-        source: what s1 records; `{subject}` stands for the column of that name.
-        only: rows with other values in these columns are left out.
-        strip: whether blanks around the question are cut off.
+    Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing. No
+    answer: what the solution has in `\boxed{}`; no solution: the answer. In `source`, which s1
+    records, `{subject}` stands for that column. Rows with other values than `only` are left out.
     """
 
     def value(row: Row, name: str) -> str:

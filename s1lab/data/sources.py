@@ -18,34 +18,23 @@ from s1lab.data import rows
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set, where it comes from and how its rows become problems.
+    """A data set, where it comes from and how its rows become problems. Where it is `gated`, the
+    Hub asks for an account that accepted terms, and the text must not be spread."""
 
-    Attributes:
-        name, hub_id: the name in the paper (Table 7 for the pool), and on the Hub.
-        convert: row -> `Problem`, `Example` (releases), or None for a row that is left out.
-        kind: "pool", "benchmark", "release" (with traces) or "questions" (a release without).
-        rows: after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more.
-        revision, main_seen: full commit to read; short one that `main` had when it was last seen.
-        configs, splits: all are read, in this order; () for the default configuration.
-        files: files to read from the repository instead of these.
-        mirror: files of a local mirror that hold it; several: one for each of `configs`.
-        source_types: prefixes of `source_type` that s1 recorded for it.
-        gated: the Hub asks for an account that accepted terms, and the text must not be spread.
-    """
-
-    name: str
+    name: str  # in the paper (Table 7 for the pool)
     hub_id: str
-    convert: rows.Converter
-    kind: Literal["pool", "benchmark", "release", "questions"]
-    rows: int
-    revision: str = ""
-    main_seen: str = ""
+    convert: rows.Converter  # row -> `Problem`, `Example` (releases), or None: it is left out
+    kind: Literal["pool", "benchmark", "release", "questions"]  # the last: without traces
+    rows: int  # after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more
+    grading: str = ""  # of a benchmark: math, aime, multiple_choice
+    revision: str = ""  # full commit to read
+    main_seen: str = ""  # short one that `main` had when it was last seen
     licence: str = ""
-    configs: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()  # all are read, in this order; () for the default one
     splits: tuple[str, ...] = ("train",)
-    files: tuple[str, ...] = ()
-    mirror: tuple[str, ...] = ()
-    source_types: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # of the repository, to read instead of these
+    mirror: tuple[str, ...] = ()  # files of a mirror; several: one for each of `configs`
+    source_types: tuple[str, ...] = ()  # prefixes of what s1 recorded for it
     gated: bool = False
     note: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,8 @@ def step(lab: Lab, training: Training) -> Step:
 def _before(lab: Lab, training: Training) -> Training | None:
     """The training that ends before this one begins, where memory holds one at a time."""
     every = dict.fromkeys(c.training for _, c in experiments.conditions(lab.profile))
-    earlier: Training | None = None
-    for one in every:
-        if one == training:
-            break
-        earlier = one if one and not one.released else earlier
-    return earlier
+    earlier = [*takewhile(lambda one: one != training, every)]
+    return next((one for one in reversed(earlier) if one and not one.released), None)
 
 
 def model(lab: Lab, training: Training | None) -> str | Path:
