@@ -18,7 +18,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +52,8 @@ class Needs:
 
 
 def needs(profile: Profile) -> Needs:
-    """List what a profile needs from the Hub or a mirror; nothing is loaded.
-
-    What ships with the package (the pocket pool, its models and its questions) is left out.
-    """
+    """What a profile needs from the Hub or a mirror, without what ships with the package (the
+    pocket pool, its models and its questions); nothing is loaded."""
     subsets = [SUBSETS[name] for name in profile.ablations.subsets]
     training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
     training = training[:1] if profile.curates else training
@@ -73,12 +70,8 @@ def needs(profile: Profile) -> Needs:
 
 def find_missing(profile: Profile) -> dict[str, str]:
     """What a run of the profile will go without, and why: benchmarks, subsets, released models.
-
     Data sets are read as the run will read them; of a model only its being there is checked.
-
-    Raises:
-        InputError: the training set itself cannot be had: nothing can run.
-    """
+    InputError: the training set itself cannot be had: nothing can run."""
     wanted, missing = needs(profile), {}
     readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, rows_of)
     readers |= dict.fromkeys(wanted.benchmarks, benchmarks.load)
@@ -121,19 +114,16 @@ def model_info(model: str, **options: Any) -> Any:
 def fetch(
     profile: Profile, root: str | Path, say: Callable[[str], None], given: str | Path = ""
 ) -> tuple[list[str], dict[str, str]]:
-    """Fetch every data set and model of a profile that the Hub gives out.
-
-    `given` is a folder that has the weights of the `desk` profile (see `s1lab.desk.weights`).
-
-    Returns:
-        What is there, checked; and what could not be had (gated, gone), with the reason, as
-        `missing.json` has it.
-    """
+    """Fetch every data set and model of a profile that the Hub gives out; `given` is a folder with
+    the weights of the `desk` profile (see `s1lab.desk.weights`). Returns what is there, checked,
+    and what could not be had (gated, gone), with the reason, as `missing.json` has it."""
     root, wanted = Path(root), needs(profile)
-    readers = dict.fromkeys(wanted.datasets, _dataset)
+    readers: dict[str, Callable[[str, Path], str]] = dict.fromkeys(wanted.datasets, _dataset)
     readers |= {name: _model for name in wanted.models if not Path(name).exists()}
     if weights.MODEL in readers:
-        readers[weights.MODEL] = partial(_gguf, given, say)
+        readers[weights.MODEL] = lambda name, _: weights.make(
+            inside(root / "models", name), given, say
+        )
     there: list[str] = []
     missing: dict[str, str] = {}
     for name, bring in readers.items():
@@ -175,11 +165,6 @@ def _model(name: str, root: Path) -> str:
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
     write_atomically(folder / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])
     return f"{sum(p.stat().st_size for p in files) / 1e9:.1f} GB"
-
-
-def _gguf(given: str | Path, say: Callable[[str], None], name: str, root: Path) -> str:
-    """Make the checkpoint of the `desk` profile; returns what was done."""
-    return weights.make(inside(root / "models", name), given, say)
 
 
 def damaged(folder: Path) -> list[Path]:

@@ -47,14 +47,9 @@ def preflight(
     misfits: Sequence[str] = (),
     go_on: bool = False,
 ) -> Iterator[Finding]:
-    """Check everything; findings come as they are made.
-
-    Args:
-        store: folder of the run store.
-        disk: bytes that the runs and downloads will take there.
-        misfits: what will not fit into a GPU's memory, one sentence each.
-        go_on: what a run can do without (a benchmark, a baseline, a released model) is a warning.
-    """
+    """Check everything; findings come as they are made. `disk` is what the runs and downloads will
+    take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`
+    what a run can do without (a benchmark, a baseline, a released model) is a warning."""
     change = "change the profile, or take a larger GPU"
     memory = [Finding("memory", misfit, change) for misfit in misfits]
     checks = itertools.chain(
@@ -73,10 +68,8 @@ def preflight(
 
 
 def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
-    """The processor's interface by import, and the engine itself over a model of two layers.
-
-    `blocked`: what the engine needs is missing, and it is not started.
-    """
+    """The processor's interface by import, and the engine itself over a model of two layers, unless
+    it is `blocked`: what it needs is missing."""
     if profile.engine != "vllm":
         return
     with suppress(ImportError):

@@ -22,12 +22,9 @@ COLUMNS = ("run", "label", "trains", "state", "done", "total", "seconds")
 
 
 def status(pipeline: Pipeline) -> pd.DataFrame:
-    """Look at every step of a pipeline; holds the store for no longer than a glance.
-
-    Returns:
-        A row a step: its run, label, whether it trains, state ("done", "running", "stopped" or
-        "to do"), tokens so far (`done`) and in all (`total`, expected), and seconds so far.
-    """
+    """A row for every step of a pipeline: its run, label, whether it trains, state ("done",
+    "running", "stopped" or "to do"), tokens so far (`done`) and in all (`total`, expected), and
+    seconds so far. Holds the store for no longer than a glance."""
     counter = Counter(pipeline)
     with pipeline.store.free() as free:
         begun = "stopped" if free else "running"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,22 +37,19 @@ class Tokens(NamedTuple):
     generated: int = 0
 
 
-@dataclass
 class Counter:
-    """Counts tokens for the steps of one pipeline; keeps what it has encoded.
+    """Counts tokens for the steps of one pipeline; keeps what it has encoded. Without `encodes`
+    training tokens are assumed, at once, even where they could be counted."""
 
-    With `encodes=False` training tokens are assumed, at once, even where they could be counted.
-    """
-
-    pipeline: Pipeline
-    encodes: bool = True
-    _lengths: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    def __init__(self, pipeline: Pipeline, encodes: bool = True) -> None:
+        self.pipeline, self.encodes = pipeline, encodes
+        self._lengths: dict[tuple[str, str], list[int]] = {}
 
     def tokens(self, step: Step) -> Tokens:
         """Tokens of a step; what it really used when it is finished."""
         if step.condition is not None:
-            finished = step.run.is_finished
-            return Tokens(0, generated(step) if finished else self.planned(step.condition))
+            done = step.run.is_finished
+            return Tokens(0, generated(step) if done else self.planned(step.condition))
         if step.training is None:
             return Tokens()
         return Tokens(self.config(step.training).epochs * sum(self.lengths(step.training)))
@@ -70,10 +66,8 @@ class Counter:
         return min(rows, self.pipeline.profile.evaluation.questions or rows) * condition.samples
 
     def thinking(self, condition: Condition) -> float:
-        """Thinking tokens of one generation, on average.
-
-        The stand-in of a rehearsal never stops by itself; of others Table 8 has the mean.
-        """
+        """Thinking tokens of one generation, on average: Table 8 has that of a natural end; the
+        stand-in of a rehearsal never stops by itself."""
         profile, cap = self.pipeline.profile, float(condition.budget.max_thinking)
         if not condition.thinking:
             return 0.0
@@ -110,10 +104,8 @@ class Counter:
         return [min(n, most) for n in full if n <= most or config.on_too_long != "drop"]
 
     def _count(self, training: Training) -> list[int]:
-        """Tokens of each example, encoded; or, where they cannot be had, the mean of s1K (Table 6).
-
-        What is assumed is thinking and an answer, and one example that fills a row.
-        """
+        """Tokens of each example, encoded; or, where they cannot be had, the mean of s1K (Table 6)
+        and an answer, and one example that fills a row."""
         profile = self.pipeline.profile
         if self.counts:
             tokenizer = load_tokenizer(profile.model)
