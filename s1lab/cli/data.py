@@ -185,9 +185,8 @@ def pretrain(
 ) -> None:
     """Train a base model from scratch (about an hour on one core) and measure what it can do;
     resumes when run again."""
-    from s1lab.pocket.pretrain import RECIPES
+    from s1lab.pocket.pretrain import RECIPES, measure
     from s1lab.pocket.pretrain import pretrain as train
-    from s1lab.pocket.skills import measure
 
     if size not in RECIPES:
         raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")

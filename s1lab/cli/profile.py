@@ -156,11 +156,11 @@ def rehearse(
 @app.command(epilog="Example: s1lab status h100 --price 3.2")
 def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
     """How far a profile is: what runs, tokens per second, time and money spent and left."""
-    from s1lab.planning import status as progress
+    from s1lab.planning import tokens
 
     pipeline = open_pipeline(profile, seed)
-    found = progress.status(pipeline)
-    echo("\n".join(progress.lines(found, pipeline.profile.gpus, price)))
+    found = tokens.status(pipeline)
+    echo("\n".join(tokens.lines(found, pipeline.profile.gpus, price)))
 
 
 @app.command(

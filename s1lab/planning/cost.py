@@ -4,30 +4,78 @@ Training time follows from FLOPs and a share of the chip's peak, memory from `sf
 Sampling is bound by memory traffic: every step reads the weights and the context of each sequence
 in the batch, and the batch is as large as the memory that the weights leave. The conditions of a
 checkpoint share its server; at its end the longest one is alone. What is assumed stands in
-`speeds.ASSUMED`, and `make calibrate` measures it.
+`ASSUMED`, and `make calibrate` measures it.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 
 from s1core.errors import InputError, RunError
+from s1core.records import write_atomically
 from s1lab.data.sources import source
 from s1lab.desk import plan as desk
 from s1lab.experiments import Condition, Training
 from s1lab.pipeline import Pipeline
-from s1lab.planning import speeds
 from s1lab.planning.fetch import find_missing, needs
 from s1lab.planning.sft_plan import BANDWIDTH, H100
 from s1lab.planning.sft_plan import plan as plan_training
 from s1lab.planning.shapes import shape_of
-from s1lab.planning.status import clock
-from s1lab.planning.tokens import Counter, Tokens
+from s1lab.planning.tokens import Counter, Tokens, clock
 from s1lab.profiles import Profile
+from s1lab.provenance import json_text, recorded
 from s1lab.steps import Step, wanted
+
+FILE = "measured.json"  # in the run store; `benchmarks/calibrate.py` has it written
+MARGIN = 1.25  # by how much a longer run may go faster or slower than what was measured
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """At best and at worst: shares of an H100's data sheet, and seconds."""
+
+    training: tuple[float, float] = (0.45, 0.2)  # of its bf16 FLOPs: our goal, the paper's own run
+    sampling: tuple[float, float] = (0.6, 0.25)  # of the bandwidth of its memory
+    start: tuple[float, float] = (60.0, 180.0)  # s until a checkpoint is loaded, a training begun
+    source: str = ""
+
+
+ASSUMED = Speeds()
+
+
+def read_speeds(store: Path) -> Speeds:
+    """The speeds that a plan is made with: of what `store` has no measurement, those assumed."""
+    found, speeds = recorded(store / FILE), ASSUMED
+    known = [name for name in ("training", "sampling", "start") if name in found]
+    for name in known:
+        low, high = found[name] / MARGIN, found[name] * MARGIN
+        speeds = replace(speeds, **{name: (low, high) if name == "start" else (high, low)})
+    (fast, slow), (quick, late) = speeds.training, speeds.sampling
+    text = (
+        f"training at {slow:.0%} to {fast:.0%} of the peak FLOPs, sampling at {late:.0%} to "
+        f"{quick:.0%} of the memory's bandwidth, {speeds.start[0]:.0f} to {speeds.start[1]:.0f} s "
+        "to start an engine"
+    )
+    where = f"{', '.join(known)} measured on {found.get('device')}, {found.get('date')}"
+    rest = "assumed until `make calibrate` measures them"
+    return replace(speeds, source=f"{text}; {where if known else rest}")
+
+
+def note_speeds(store: Path, **values: float) -> None:
+    """Add what was measured (`training`, `sampling`, `start`) to what the plan is made from."""
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if on_gpu else platform.machine()
+    about = {"device": device, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    write_atomically(store / FILE, [json_text({**recorded(store / FILE), **about, **values})])
+
 
 PROMPT = 200  # tokens of a question with its chat template
 PREFILL = 0.4  # share of peak FLOPs at which prompts are read
@@ -67,7 +115,7 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
         InputError: a model whose shape is not known and whose files are not at hand.
     """
     profile, counter = pipeline.profile, Counter(pipeline, encodes)
-    every, rows, known = pipeline.steps(), [], speeds.read(pipeline.store.root)
+    every, rows, known = pipeline.steps(), [], read_speeds(pipeline.store.root)
     chosen = wanted(every, only) if only else every
     servers: dict[Training | None, _Server] = {}
     for step in chosen if profile.gpus else ():
@@ -93,7 +141,7 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
     return Cost(table, *storage, profile.gpus, counter.counts, known.source, wall)
 
 
-def _training(counter: Counter, training: Training, known: speeds.Speeds) -> Left:
+def _training(counter: Counter, training: Training, known: Speeds) -> Left:
     profile = counter.pipeline.profile
     lengths, config = counter.lengths(training), counter.config(training)
     made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
@@ -136,7 +184,7 @@ class _Server:
             self.rows += counter.generations(step.condition)
             self.longest = max(self.longest, _most_tokens(self.profile, step.condition))
 
-    def left(self, counter: Counter, step: Step, tokens: int, known: speeds.Speeds) -> Left:
+    def left(self, counter: Counter, step: Step, tokens: int, known: Speeds) -> Left:
         """What is left of a step that generates so many tokens; the first one waits for the start
         of the server."""
         assert step.condition is not None

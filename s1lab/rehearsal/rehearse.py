@@ -32,7 +32,7 @@ from s1core.errors import RunError
 from s1core.records import write_atomically
 from s1lab import profiles
 from s1lab.planning.fetch import needs
-from s1lab.planning.machine import PER_NODE
+from s1lab.planning.preflight import PER_NODE
 from s1lab.profiles import Profile
 from s1lab.rehearsal.cut import EXAMPLES, cut
 from s1lab.rehearsal.data import rehearsal_mirror
