@@ -15,8 +15,8 @@ import typer
 from s1core.cli.options import echo, number
 
 if TYPE_CHECKING:
+    from s1lab.lab import Step
     from s1lab.pipeline import Pipeline
-    from s1lab.steps import Step
 
 app = typer.Typer()
 
@@ -182,9 +182,9 @@ def reproduce(
 
     One process at a time works on a store: a second one waits, and then finds what is done.
     """
+    from s1lab.lab import wanted
     from s1lab.planning.cost import begin_with
     from s1lab.runs import lock
-    from s1lab.steps import wanted
 
     def ask(question: str) -> bool:
         return sys.stdin.isatty() and typer.confirm(question)
@@ -204,7 +204,7 @@ def reproduce(
 
 def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: int | None) -> None:
     """Make runs while the store is held: here, in processes, or over a server in threads."""
-    from s1lab.steps import Step, work
+    from s1lab.lab import Step, work
 
     def begin(number: int, step: Step) -> None:
         note(f"[{number}/{len(steps)}] {step.label}")
@@ -238,7 +238,7 @@ _steps: dict[str, Step] = {}  # of a process of the pool, by the names of their 
 
 def _join(profile: str, seed: int | None) -> None:
     """What such a process does first; it ends with the one that started it, even by kill -9."""
-    from s1lab.steps import end_with_parent
+    from s1lab.lab import end_with_parent
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one answers for all
     end_with_parent()
@@ -257,7 +257,7 @@ def compare(
     results: Annotated[Path, typer.Option(help="Committed results.")] = Path("results"),
 ) -> None:
     """Compare what was computed here with the committed results: identical, inside, or moved."""
-    from s1lab.compare import compare_results
+    from s1lab.pipeline import compare_results
 
     pipeline = open_pipeline(profile, seed)
     echo(compare_results(pipeline, results / pipeline.profile.name))

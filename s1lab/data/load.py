@@ -16,8 +16,7 @@ from typing import Any
 from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1lab.data.mirror import Mirror, read_rows
-from s1lab.data.rows import Row
-from s1lab.data.sources import Source, source
+from s1lab.data.sources import Row, Source, source
 
 
 def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:

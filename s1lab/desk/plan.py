@@ -19,9 +19,9 @@ from s1lab.desk import weights
 from s1lab.kinds.attempts import GREEDY
 
 if TYPE_CHECKING:
+    from s1lab.lab import Step
     from s1lab.pipeline import Pipeline
     from s1lab.profiles import Profile
-    from s1lab.steps import Step
 
 WAIT = 0.5
 """Of a natural thought: what one Wait adds, as long as the limit leaves room."""

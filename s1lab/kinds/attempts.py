@@ -15,9 +15,8 @@ from s1core.forcing import Budget
 from s1core.records import Generation, Problem
 from s1lab.data.load import problems
 from s1lab.evaluation.measure import resume, tabulate
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 GREEDY = "greedy"
 

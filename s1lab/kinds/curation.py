@@ -14,9 +14,8 @@ from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
 from s1lab.kinds import attempts
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 if TYPE_CHECKING:
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig

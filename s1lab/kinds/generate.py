@@ -14,9 +14,8 @@ from s1lab.data import benchmarks
 from s1lab.evaluation.measure import UNLIMITED, asked, resume, tabulate
 from s1lab.experiments import Condition
 from s1lab.kinds import sft
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 STARTS = 4
 """How often a server is started for one run, should it die; what was finished is kept."""

@@ -14,9 +14,8 @@ from s1lab.data.mirror import sha256
 from s1lab.data.sources import SUBSETS
 from s1lab.experiments import Training
 from s1lab.kinds import curation
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 
 def step(lab: Lab, training: Training) -> Step:

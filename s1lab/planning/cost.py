@@ -22,6 +22,7 @@ from s1core.records import write_atomically
 from s1lab.data.sources import source
 from s1lab.desk import plan as desk
 from s1lab.experiments import Condition, Training
+from s1lab.lab import Step, wanted
 from s1lab.pipeline import Pipeline
 from s1lab.planning.fetch import find_missing, needs
 from s1lab.planning.sft_plan import BANDWIDTH, H100
@@ -30,7 +31,6 @@ from s1lab.planning.shapes import shape_of
 from s1lab.planning.tokens import Counter, Tokens, clock
 from s1lab.profiles import Profile
 from s1lab.provenance import json_text, recorded
-from s1lab.steps import Step, wanted
 
 FILE = "measured.json"  # in the run store; `benchmarks/calibrate.py` has it written
 MARGIN = 1.25  # by how much a longer run may go faster or slower than what was measured

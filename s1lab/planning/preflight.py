@@ -40,6 +40,11 @@ from s1lab.rehearsal import contract
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
 MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
 ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}
+LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
+HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
+GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
+MIRROR_FIX = "fetch again: s1lab fetch PROFILE --to $S1CORE_DATA_DIR"
+NETWORK_FIX = "check the network, or use a mirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +66,62 @@ class Finding:
         return f"{self.level:7}  {self.about}: {self.text}"
 
 
+def preflight(
+    profile: Profile,
+    store: Path,
+    *,
+    disk: float = 0.0,
+    misfits: Sequence[str] = (),
+    go_on: bool = False,
+) -> Iterator[Finding]:
+    """Check everything; findings come as they are made. `disk` is what the runs and downloads will
+    take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`
+    what a run can do without (a benchmark, a baseline, a released model) is a warning."""
+    change = "change the profile, or take a larger GPU"
+    memory = [Finding("memory", misfit, change) for misfit in misfits]
+    checks = itertools.chain(
+        gpus(profile),
+        versions(profile),
+        memory or [Finding("memory", "everything planned fits")],
+        check_disk(store, disk),
+        check_needs(profile),
+    )
+    blocked, vital = False, ("GPU", "driver", "nodes", "versions", "Hub", profile.model)
+    for finding in checks:
+        blocked |= finding.level == "PROBLEM" and finding.about in vital
+        yield replace(finding, mild=True) if finding.optional and go_on else finding
+    yield from check_engine(profile, store, blocked)
+
+
 def gpus(profile: Profile) -> Iterator[Finding]:
-    """NVIDIA GPUs of this node: how many, how large, and whether torch can use them."""
+    """NVIDIA GPUs of this node: how many, how large, whether torch can use them; and the nodes."""
     if not profile.gpus:
         yield Finding("GPU", "none needed")
         return
-    wanted = min(profile.gpus, PER_NODE)
+    wanted, machines = min(profile.gpus, PER_NODE), -(-profile.gpus // PER_NODE)
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
     asked = _run([*query, "--format=csv,noheader,nounits"])
     found = [line.split(", ") for line in asked.strip().splitlines()]
     if not found:
         text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
         yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
-        return
-    name, memory, driver = min(found, key=lambda row: float(row[1]))
-    if len(found) < wanted:
-        yield Finding("GPU", f"{len(found)} found, {wanted} needed on this node", "take more GPUs")
     else:
-        yield Finding("GPU", f"{len(found)} x {name}, driver {driver}")
-    if (size := float(memory) / 1024) < profile.gpu_memory:
-        fix = "take GPUs with more memory, or a profile with a smaller model"
-        yield Finding(
-            "GPU memory", f"{name} has {size:.0f} GiB, {profile.gpu_memory:g} needed", fix
-        )
-    code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
-    cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
-    if usable != "True":
-        text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
-        yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
+        name, memory, driver = min(found, key=lambda row: float(row[1]))
+        few = len(found) < wanted
+        rest = f"found, {wanted} needed on this node" if few else f"x {name}, driver {driver}"
+        yield Finding("GPU", f"{len(found)} {rest}", "take more GPUs" if few else "")
+        if (size := float(memory) / 1024) < profile.gpu_memory:
+            text = f"{name} has {size:.0f} GiB, {profile.gpu_memory:g} needed"
+            fix = "take GPUs with more memory, or a profile with a smaller model"
+            yield Finding("GPU memory", text, fix)
+        code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
+        cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
+        if usable != "True":
+            text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
+            yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
+    if machines > 1 and (nodes() < machines or shutil.which("srun") is None):
+        text = f"{profile.gpus} GPUs are {machines} nodes, and this is no Slurm job of so many"
+        yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
 
 
 def _run(command: list[str]) -> str:
@@ -114,18 +147,9 @@ def versions(profile: Profile) -> Iterator[Finding]:
     yield Finding("versions", ", ".join(there))
 
 
-def slurm(profile: Profile) -> Iterator[Finding]:
-    """How processes are started on several nodes."""
-    wanted = -(-profile.gpus // PER_NODE)
-    if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
-        text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
-        yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
-
-
-def disk(folder: Path, needed: float) -> Iterator[Finding]:
+def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
     """Room for the run store at `folder` (bytes), whether it can be written, and its clock."""
-    while not folder.exists():
-        folder = folder.parent
+    folder = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.0f} GB free at {folder}, {needed / 1e9:.0f} needed"
     if free < needed:
@@ -142,45 +166,9 @@ def disk(folder: Path, needed: float) -> Iterator[Finding]:
     yield Finding("disk", text)
     # The file system's clock may be another machine's; the package cannot be of tomorrow.
     off = max(abs(skew), Path(__file__).stat().st_mtime - time.time())
-    if off > MOST_SKEW:
-        yield Finding("clock", f"off by {off:.0f} s", "set it (timedatectl, chrony)")
-    else:
-        yield Finding("clock", "agrees with the file system's")
-
-
-LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
-HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
-GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
-MIRROR_FIX = "fetch again: s1lab fetch PROFILE --to $S1CORE_DATA_DIR"
-NETWORK_FIX = "check the network, or use a mirror"
-
-
-def preflight(
-    profile: Profile,
-    store: Path,
-    *,
-    disk: float = 0.0,
-    misfits: Sequence[str] = (),
-    go_on: bool = False,
-) -> Iterator[Finding]:
-    """Check everything; findings come as they are made. `disk` is what the runs and downloads will
-    take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`
-    what a run can do without (a benchmark, a baseline, a released model) is a warning."""
-    change = "change the profile, or take a larger GPU"
-    memory = [Finding("memory", misfit, change) for misfit in misfits]
-    checks = itertools.chain(
-        gpus(profile),
-        slurm(profile),
-        versions(profile),
-        memory or [Finding("memory", "everything planned fits")],
-        disk(store, disk),
-        check_needs(profile),
-    )
-    blocked, vital = False, ("GPU", "driver", "nodes", "versions", "Hub", profile.model)
-    for finding in checks:
-        blocked |= finding.level == "PROBLEM" and finding.about in vital
-        yield replace(finding, mild=True) if finding.optional and go_on else finding
-    yield from check_engine(profile, store, blocked)
+    wrong = off > MOST_SKEW
+    text = f"off by {off:.0f} s" if wrong else "agrees with the file system's"
+    yield Finding("clock", text, "set it (timedatectl, chrony)" if wrong else "")
 
 
 def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
@@ -221,11 +209,10 @@ def check_needs(profile: Profile) -> Iterator[Finding]:
 
 def _answers(hub: Any) -> bool:
     """Whether the Hub does; asked once, with little patience."""
-    if hub.HF_HUB_OFFLINE:
-        return False
     try:
-        with urllib.request.urlopen(hub.ENDPOINT, timeout=10):
-            return True
+        if not hub.HF_HUB_OFFLINE:
+            urllib.request.urlopen(hub.ENDPOINT, timeout=10).close()
+        return not hub.HF_HUB_OFFLINE
     except (OSError, ValueError) as error:
         return isinstance(error, urllib.error.HTTPError)
 
@@ -277,9 +264,7 @@ def broken_shards(folder: Path) -> list[str]:
             shards = [folder / Path(name).name for name in sorted(set(listed))]
         except (ValueError, KeyError, TypeError, AttributeError):
             return [f"{index.name} is damaged"]
-    if not shards:
-        return [f"{folder} has no safetensors weights"]
-    wrong = []
+    wrong = [] if shards else [f"{folder} has no safetensors weights"]
     for path in shards:
         try:
             with safe_open(path, "np"):
@@ -288,10 +273,10 @@ def broken_shards(folder: Path) -> list[str]:
             wrong.append(f"{path.name} is not whole: {error}")
     if wrong or not (folder / CHECKSUMS).is_file():
         return wrong
-    if sum(path.stat().st_size for path in shards) > HASHED:
-        return []
     try:
-        return [f"{path.name} has another sha256 than noted" for path in damaged(folder)]
+        large = sum(path.stat().st_size for path in shards) > HASHED
+        differ = () if large else damaged(folder)
+        return [f"{path.name} has another sha256 than noted" for path in differ]
     except InputError as error:
         return [str(error)]
 

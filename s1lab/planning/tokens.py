@@ -29,7 +29,7 @@ from s1lab.data import benchmarks
 from s1lab.data.sources import SUBSETS, source
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, sft
-from s1lab.steps import Step
+from s1lab.lab import Step
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline

@@ -3,8 +3,8 @@
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
     rehearsal/box/
-        profile.yaml   the profile with its sizes cut (`cut`)
-        mirror/        data (`rehearsal_data`)
+        profile.yaml   the profile with its sizes cut (`cut.yaml`): the list of runs keeps its shape
+        mirror/        real questions, and a handful of training examples
         model/         what is fine-tuned (`standin`)
         released/      what stands for the released checkpoints
         site/          vLLM's CPU build under vLLM's own name, and a stand-in for Slurm's srun
@@ -17,27 +17,108 @@ Nothing is written anywhere else, and nothing of it is ever accepted as a result
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from s1core.errors import RunError
-from s1core.records import write_atomically
+from s1core.errors import InputError, RunError
+from s1core.records import Example, Trace, from_dict, write_atomically
 from s1lab import profiles
-from s1lab.planning.fetch import needs
+from s1lab.data.load import examples, problems, raw_rows
+from s1lab.data.mirror import MANIFEST, add
+from s1lab.data.sources import source
+from s1lab.planning.fetch import Needs, needs
 from s1lab.planning.preflight import PER_NODE
 from s1lab.profiles import Profile
-from s1lab.rehearsal.cut import EXAMPLES, cut
-from s1lab.rehearsal.data import rehearsal_mirror
 from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
+
+CUT = yaml.safe_load(Path(__file__).with_name("cut.yaml").read_text(encoding="utf-8"))
+VLLM_ON_CPU = CUT.pop("vllm")
+EXAMPLES = CUT["selected"]
+
+
+def cut(profile: Profile, model: str, released: str = "", *, engine: str = "hf") -> Profile:
+    """The profile at rehearsal sizes, with `model` in the place of the one it fine-tunes, and
+    `released` (default: `model`) in that of the released ones; `engine` is "vllm" (its CPU build)
+    or "hf"."""
+    row, caps = _merged(asdict(profile), CUT), CUT["evaluation"]["budgets"]
+    row |= {"name": f"{profile.name}-rehearsal", "title": f"Rehearsal of {profile.name}"}
+    row |= {"model": model, "engine": engine, "curation": "smoke" if profile.curation else ""}
+    row["engine_options"] = VLLM_ON_CPU if engine == "vllm" else {}
+    for effort, cap in zip(row["efforts"].values(), caps):
+        effort["max_thinking"] = cap
+    for arm in row["released"].values():
+        arm |= {"model": released or model, "engine_options": {}}
+        arm["budgets"] = caps[: len(arm.get("budgets", ()))]
+    return from_dict(Profile, row)
+
+
+def _merged(value: Any, smaller: Any) -> Any:
+    """A value of the profile beside that of `cut.yaml`."""
+    if isinstance(smaller, dict):
+        return {**value, **{name: _merged(value.get(name), new) for name, new in smaller.items()}}
+    if isinstance(smaller, list):
+        return smaller[: len(value)]
+    return min(value, smaller) if type(value) is type(smaller) is int else smaller
+
+
+LONGEST = 150  # characters of a question, so that a short sequence leaves room for its trace
+
+
+def rehearsal_mirror(
+    root: str | Path, data_dir: str | Path | None, wanted: Needs, count: int
+) -> None:
+    """Make the mirror of a rehearsal in `root`, its training sets of `count` examples; what it
+    cannot have is not in it. `data_dir` is a mirror with the real files, None the Hub.
+
+    Raises:
+        InputError: not even s1K's questions can be had.
+    """
+    (Path(root) / MANIFEST).unlink(missing_ok=True)
+    pool = _pool(wanted.training[0], data_dir)
+    for name in wanted.training:
+        if rows := list(itertools.islice(pool, count)):
+            add(root, name, rows)
+    for name in wanted.benchmarks:
+        with suppress(InputError):
+            add(root, name, list(raw_rows(source(name), data_dir)))
+
+
+def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of the training set, as the releases have them, where the question is short."""
+    for example in _examples(name, data_dir):
+        if len(example.problem.question) <= LONGEST:
+            yield {
+                "question": example.problem.question,
+                "solution": example.problem.solution,
+                "source_type": example.problem.source,
+                "thinking_trajectories": [example.trace.thinking],
+                "attempt": example.trace.attempt,
+            }
+
+
+def _examples(name: str, data_dir: str | Path | None) -> Iterator[Example]:
+    """Of the training set; without its traces, of its questions and solutions."""
+    try:
+        yield from examples(name, data_dir)
+        return
+    except InputError:
+        if data_dir is None:
+            raise
+    for problem in problems("s1K questions", data_dir):
+        if problem.solution:
+            yield Example(problem, Trace(problem.solution, problem.answer or "Proved.", "solution"))
+
 
 Say = Callable[[str], None]
 STAMP = "rehearsal"

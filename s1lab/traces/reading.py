@@ -15,9 +15,8 @@ from s1lab import experiments
 from s1lab.data import benchmarks
 from s1lab.experiments import Condition
 from s1lab.kinds import generate, sft
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 from s1lab.traces import steps, uncertainty
 
 NAME = "reading traces"
