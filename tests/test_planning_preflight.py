@@ -22,9 +22,10 @@ from s1core.errors import RunError
 from s1core.forcing import generate
 from s1core.records import Problem
 from s1lab import profiles
+from s1lab.data.mirror import CHECKSUMS
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import begin_with, cost
-from s1lab.planning.fetch import CHECKSUMS, needs
+from s1lab.planning.fetch import needs
 from s1lab.planning.preflight import Finding, broken_shards, check_datasets, preflight
 from s1lab.planning.preflight import gpus as find_gpus
 from s1lab.rehearsal import contract

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, hub_revision, hub_rows, problems
-from s1lab.data.mirror import CHECKSUMS, add, inside, listed, read_checksums, sha256
+from s1lab.data.mirror import CHECKSUMS, Mirror, damaged, inside, note_checksums, sha256
 from s1lab.data.sources import SUBSETS, source
 from s1lab.desk import weights
 from s1lab.profiles import Profile
@@ -139,13 +140,14 @@ def fetch(
 
 def _dataset(name: str, root: Path) -> str:
     """Write one data set as JSONL and list it in the manifest; returns what was done."""
-    entry, (path, digest) = source(name), listed(root, name)
-    if path.is_file() and sha256(path) == digest:
-        return "there already"
+    entry, mirror = source(name), Mirror.open(root, new=True)
+    with suppress(InputError):  # what is damaged is brought again
+        if [mirror.path(file) for file in mirror.files_of(name)]:
+            return "there already"
     revision = hub_revision(entry)
     about = {"hub_id": entry.hub_id, "revision": revision, "licence": entry.licence}
     about["note"] = "gated: do not pass on" if entry.gated else ""
-    return f"{add(root, name, hub_rows(entry, revision), **about):,} rows at {revision[:12]}"
+    return f"{mirror.add(name, hub_rows(entry, revision), **about):,} rows at {revision[:12]}"
 
 
 def _model(name: str, root: Path) -> str:
@@ -162,12 +164,5 @@ def _model(name: str, root: Path) -> str:
         path = folder / file.rfilename  # the Hub has digests of the files that it stores apart
         if file.lfs is not None and path.is_file() and sha256(path) != file.lfs.sha256:
             raise InputError(f"{name}: {path.name} has another sha256 than on the Hub; fetch again")
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
-    write_atomically(folder / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])
-    return f"{sum(p.stat().st_size for p in files) / 1e9:.1f} GB"
-
-
-def damaged(folder: Path) -> list[Path]:
-    """The files of a mirrored model that are missing or differ from its `SHA256SUMS`."""
-    paths = [(digest, inside(folder, name)) for name, digest in read_checksums(folder).items()]
-    return [path for digest, path in paths if not path.is_file() or sha256(path) != digest]
+    note_checksums(folder)
+    return f"{sum(p.stat().st_size for p in folder.iterdir() if p.is_file()) / 1e9:.1f} GB"

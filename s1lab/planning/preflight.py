@@ -31,9 +31,10 @@ from s1core.checkpoints import in_mirror, split_revision
 from s1core.errors import InputError, S1Error
 from s1lab.data import benchmarks
 from s1lab.data.load import hub_revision
+from s1lab.data.mirror import CHECKSUMS, damaged
 from s1lab.data.sources import source
 from s1lab.kinds.keeper import nodes
-from s1lab.planning.fetch import CHECKSUMS, Needs, damaged, model_info, needs, rows_of
+from s1lab.planning.fetch import Needs, model_info, needs, rows_of
 from s1lab.profiles import Profile
 from s1lab.rehearsal import contract
 
@@ -81,6 +82,7 @@ def preflight(
     memory = [Finding("memory", misfit, change) for misfit in misfits]
     checks = itertools.chain(
         gpus(profile),
+        slurm(profile),
         versions(profile),
         memory or [Finding("memory", "everything planned fits")],
         check_disk(store, disk),
@@ -94,33 +96,38 @@ def preflight(
 
 
 def gpus(profile: Profile) -> Iterator[Finding]:
-    """NVIDIA GPUs of this node: how many, how large, whether torch can use them; and the nodes."""
+    """NVIDIA GPUs of this node: how many, how large, and whether torch can use them."""
     if not profile.gpus:
         yield Finding("GPU", "none needed")
         return
-    wanted, machines = min(profile.gpus, PER_NODE), -(-profile.gpus // PER_NODE)
+    wanted = min(profile.gpus, PER_NODE)
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
     asked = _run([*query, "--format=csv,noheader,nounits"])
     found = [line.split(", ") for line in asked.strip().splitlines()]
     if not found:
         text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
         yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
-    else:
-        name, memory, driver = min(found, key=lambda row: float(row[1]))
-        few = len(found) < wanted
-        rest = f"found, {wanted} needed on this node" if few else f"x {name}, driver {driver}"
-        yield Finding("GPU", f"{len(found)} {rest}", "take more GPUs" if few else "")
-        if (size := float(memory) / 1024) < profile.gpu_memory:
-            text = f"{name} has {size:.0f} GiB, {profile.gpu_memory:g} needed"
-            fix = "take GPUs with more memory, or a profile with a smaller model"
-            yield Finding("GPU memory", text, fix)
-        code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
-        cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
-        if usable != "True":
-            text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
-            yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
-    if machines > 1 and (nodes() < machines or shutil.which("srun") is None):
-        text = f"{profile.gpus} GPUs are {machines} nodes, and this is no Slurm job of so many"
+        return
+    name, memory, driver = min(found, key=lambda row: float(row[1]))
+    few = len(found) < wanted
+    rest = f"found, {wanted} needed on this node" if few else f"x {name}, driver {driver}"
+    yield Finding("GPU", f"{len(found)} {rest}", "take more GPUs" if few else "")
+    if (size := float(memory) / 1024) < profile.gpu_memory:
+        text = f"{name} has {size:.0f} GiB, {profile.gpu_memory:g} needed"
+        fix = "take GPUs with more memory, or a profile with a smaller model"
+        yield Finding("GPU memory", text, fix)
+    code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
+    cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
+    if usable != "True":
+        text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
+        yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
+
+
+def slurm(profile: Profile) -> Iterator[Finding]:
+    """How processes are started on several nodes."""
+    wanted = -(-profile.gpus // PER_NODE)
+    if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
+        text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
         yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
 
 

@@ -34,7 +34,7 @@ from s1core.errors import InputError, RunError
 from s1core.records import Example, Trace, from_dict, write_atomically
 from s1lab import profiles
 from s1lab.data.load import examples, problems, raw_rows
-from s1lab.data.mirror import MANIFEST, add
+from s1lab.data.mirror import MANIFEST, Mirror
 from s1lab.data.sources import source
 from s1lab.planning.fetch import Needs, needs
 from s1lab.planning.preflight import PER_NODE
@@ -85,13 +85,14 @@ def rehearsal_mirror(
         InputError: not even s1K's questions can be had.
     """
     (Path(root) / MANIFEST).unlink(missing_ok=True)
+    mirror = Mirror.open(root, new=True)
     pool = _pool(wanted.training[0], data_dir)
     for name in wanted.training:
         if rows := list(itertools.islice(pool, count)):
-            add(root, name, rows)
+            mirror.add(name, rows)
     for name in wanted.benchmarks:
         with suppress(InputError):
-            add(root, name, list(raw_rows(source(name), data_dir)))
+            mirror.add(name, list(raw_rows(source(name), data_dir)))
 
 
 def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
