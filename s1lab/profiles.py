@@ -256,9 +256,6 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    for name in ("efforts", "released", "engine_options"):
-        if not isinstance(getattr(profile, name), Mapping):
-            raise InputError(f"{name} should hold settings by name")
     settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
     settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
     settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}

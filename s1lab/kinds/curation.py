@@ -82,7 +82,6 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     def compute(run: Run) -> None:
         from s1core import selection
         from s1lab.data.baselines import BASELINES
-        from s1lab.desk.traces import TURN
 
         candidates, index, config = material(lab)
         rng = np.random.default_rng([seed, 1000])
@@ -106,7 +105,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
         }
         if lab.profile.attempts.reasoning:
-            facts["mended_traces"] = sum(TURN in example.trace.thinking for example in kept)
+            facts["mended_traces"] = sum(attempts.TURN in one.trace.thinking for one in kept)
         run.write_json("summary.json", facts)
 
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
@@ -115,13 +114,12 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
     from s1lab.data import benchmark_questions, problems
-    from s1lab.desk import traces
     from s1lab.pocket import pool
 
     profile, solved = lab.profile, difficulty(lab).make().read_table("solved.csv")
     if not profile.attempts.reasoning:
         return pool.material(_pool(lab), solved, profile.selected)
-    return traces.material(
+    return attempts.material(
         problems(profile.pool),
         attempts.solutions(lab),
         {row["problem_key"]: row for row in solved},

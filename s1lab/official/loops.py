@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from s1core.backends.base import Backend, SamplingParams
 from s1core.backends.sampling import row_seed
@@ -71,11 +74,8 @@ class LoopEngine:
         self.requests: list[LoopRequest] = []
 
     def generate(self, requests: Sequence[LoopRequest]) -> list[Output]:
-        """Text prompts are tokenized here, as vLLM does; an empty batch raises, as it did.
-
-        As in vLLM a request ends with the context, however many tokens it may have, and one whose
-        prompt fills the context is refused.
-        """
+        """As in vLLM text prompts are tokenized here, a request ends with the context, however many
+        tokens it may have, and one whose prompt fills it is refused, like an empty batch."""
         if not requests:
             raise LoopCrash("the loop submits an empty batch, which the engine refuses")
         self.requests += requests
@@ -195,11 +195,8 @@ def harness(
 
     Without Waits one round, which ends at stop strings; with n of them n + 1 rounds by stop ids,
     and whoever hits the cap leaves early. The answer follows the delimiter, with the cue where the
-    last round stopped by length.
-
-    Raises:
-        LoopCrash: every sequence ran to its cap before the last round, so that the next batch is
-            empty.
+    last round stopped by length. LoopCrash: every sequence ran to its cap before the last round, so
+    that the next batch is empty.
     """
     start, end, end_cue, newline, ignore = (
         encode(engine.tokenizer, text)
@@ -254,16 +251,11 @@ def run(
     settings: HarnessSettings,
     seed: int = 0,
 ) -> Iterator[Generation]:
-    """Answer problems with an official loop, as generations that can be graded.
-
-    All problems are one batch, which the harness looks at as a whole; `seed` and the first problem
-    choose its random numbers.
+    """Answer problems with an official loop, as one batch, whose random numbers `seed` and the first
+    problem choose; LoopCrash where the original would have crashed.
 
     The string loops count in re-tokenized text and mark no origins, so all that they keep as
     thinking is marked "sampled"; take counts that matter from `forcing.generate` instead.
-
-    Raises:
-        LoopCrash: where the original would have crashed.
     """
     tokenizer = backend.tokenizer
     asked = (problem.question for problem in problems)
@@ -300,19 +292,7 @@ def run(
         )
 
 
-DEPARTURES = (
-    ("readme", "Wait is not subtracted from what is left", "ignore strings count"),
-    ("readme", "the dropped stop token is subtracted", "a dropped token does not count"),
-    ("readme", "no end delimiter is forced", "exactly one follows thinking"),
-    ("readme", "no cue when thinking was cut", "the cue follows the delimiter then"),
-    ("readme", "text is tokenized again in every round", "token ids are kept"),
-    ("generate_script", "every round has all the tokens", "rounds share one budget"),
-    ("generate_script", "Wait also follows a cut round", "only an end is replaced"),
-    ("harness", "every round has the whole cap", "rounds share one budget"),
-    ("harness", "ids beyond the cap are cut, their text is not", "text is the ids' text"),
-    ("harness", "a cut trace whose last round stopped gets no cue", "a cut one gets it"),
-    ("harness", "an empty batch is submitted, and crashes", "an empty batch is empty"),
-    ("harness", "the delimiter has no line break without a cue", "the template's own"),
-)
+_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
+DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
 """Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
 specified."""

@@ -90,9 +90,8 @@ class Counter:
 
     def config(self, training: Training) -> SFTConfig:
         """The settings of a training."""
-        profile = self.pipeline.profile
-        settings = {**profile.sft, "seed": profile.seed, **dict(training.changes)}
-        return SFTConfig(**settings, template=profile.template)
+        template = self.pipeline.profile.template
+        return SFTConfig(**sft.recipe(self.pipeline, training), template=template)
 
     @property
     def counts(self) -> bool:
