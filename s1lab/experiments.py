@@ -167,10 +167,8 @@ def _named(
 
 
 def voting(profile: Profile) -> Conditions:
-    """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one.
-
-    Rejection sampling (Figure 6) draws from those of the fine-tuned model that stops by itself.
-    """
+    """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one;
+    rejection sampling (Figure 6) draws from those that stop by themselves."""
     methods = profile.methods
     if methods.votes < 2:
         return ()

@@ -14,7 +14,6 @@ thought.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import LM
@@ -22,7 +21,7 @@ from lm_eval.api.registry import register_model
 
 from s1core.errors import InputError, S1Error
 from s1core.forcing import Budget, generate
-from s1core.records import Generation, Problem
+from s1core.records import Problem
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -84,7 +83,10 @@ class S1Core(LM):
             sampling = {"temperature": temperature, "top_p": top_p, "first_sample": sample}
             generations = generate(self.backend, problems, self.budget, **common, **sampling)
             for index, generation in zip(members, generations):
-                texts[index] = self._visible(generation, until)
+                cue = self.budget.answer_cue if generation.outcome != "ended" else ""
+                answer = cue + generation.answer
+                ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
+                texts[index] = answer[: min(ends, default=len(answer))]
                 self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
         return texts
 
@@ -111,12 +113,6 @@ class S1Core(LM):
     ) -> str:
         """One user turn for the whole history; the model's own template is applied afterwards."""
         return "\n\n".join(message["content"] for message in chat_history)
-
-    def _visible(self, generation: Generation, until: Sequence[str]) -> str:
-        cue = self.budget.answer_cue if generation.outcome != "ended" else ""
-        answer = cue + generation.answer
-        ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
-        return answer[: min(ends, default=len(answer))]
 
 
 def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:

@@ -44,10 +44,8 @@ class Pipeline(Lab):
         return curation.examples(self, subset)
 
     def checkpoint(self, training: Training | None = None) -> Run:
-        """Fine-tune the base model (Section 4.1), by default as the paper's recipe has it.
-
-        The model is in `run.path / "sft" / "final"`; the log is the public file `log.jsonl`.
-        """
+        """Fine-tune the base model (Section 4.1), by default as the paper's recipe has it, to
+        `run.path / "sft" / "final"`; the log is the public file `log.jsonl`."""
         return sft.step(self, training or Training()).make()
 
     def run(self, condition: Condition) -> Run:

@@ -188,11 +188,8 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Profile:
-    """Load a shipped profile by name, or any profile by the path of its YAML file.
-
-    Raises InputError where there is none, or a setting is unknown, missing, of another type or out
-    of its range.
-    """
+    """Load a shipped profile by name, or any by the path of its YAML file; InputError where there
+    is none, or a setting is unknown, missing, of another type or out of its range."""
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name}.yaml"

@@ -11,9 +11,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from s1core.records import Problem, question_key
 from s1core.selection import BenchmarkIndex, Funnel, jaccard
@@ -64,7 +63,7 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
             "shared_8_grams": {
                 b: _overlaps(questions, b, listed) for b, listed in benchmarks.items()
             },
-            "near_duplicates": [asdict(n) for n in near_duplicates(questions, benchmarks)],
+            "near_duplicates": [n._asdict() for n in near_duplicates(questions, benchmarks)],
         }
     keys = [{row["question_hash"] for row in rows} for _, rows in selections.values()]
     result["shared_by_both"] = len(keys[0] & keys[1])
@@ -88,8 +87,7 @@ def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class NearDuplicate:
+class NearDuplicate(NamedTuple):
     """A pool question and the benchmark question most like it, by key, and how alike they are."""
 
     key: str

@@ -55,11 +55,8 @@ def export(
     items: Iterable[Item], path: str | Path, table: str = "pool", gated_text: bool = False
 ) -> int:
     """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many. In a CSV
-    file a text that a spreadsheet would run as a formula has a `'` before it.
-
-    Raises:
-        InputError: another suffix, no rows, what the format cannot hold, or no place to write to.
-    """
+    file a text that a spreadsheet would run as a formula has a `'` before it. InputError: another
+    suffix, no rows, what the format cannot hold, or no place to write to."""
     check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:

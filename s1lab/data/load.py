@@ -20,11 +20,9 @@ from s1lab.data.sources import Row, Source, source
 
 
 def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
-    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`).
-
-    `data_dir` is a local mirror; None for the one that `S1CORE_DATA_DIR` names, or else the Hub.
-    Raises InputError where a data set is unknown, out of reach, gated, or has a row unlike its own.
-    """
+    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`), from a
+    local mirror: `data_dir`, or what `S1CORE_DATA_DIR` names; else from the Hub. InputError where
+    it is unknown, out of reach, gated, or has a row unlike its own."""
     return [i.problem if isinstance(i, Example) else i for i in _converted(source(name), data_dir)]
 
 

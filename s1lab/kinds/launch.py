@@ -113,10 +113,8 @@ class ServedBackend(CompletionsBackend):
 
     It may use `gpus` over all nodes, has `batch_size` requests in flight, whoever asks, and adds
     what it says to `log`. Rows that were under way when it died are errors; what is asked of a dead
-    one afterwards raises BackendError at once, so that whoever asked can start another.
-
-    Raises:
-        BackendError: it does not start; the sentence has vLLM's own reason.
+    one afterwards raises BackendError at once, so that whoever asked can start another; so does one
+    that does not start, with vLLM's own reason.
     """
 
     def __init__(

@@ -163,13 +163,10 @@ def _strings(
 
 @dataclass(frozen=True, slots=True)
 class HarnessSettings:
-    """The harness's generation settings, by its own names where it has them.
+    """The harness's generation settings, by its own names where it has them: `stop` has the task's
+    stop strings, `max_gen_toks` is the answer's limit."""
 
-    `max_tokens_thinking` may be "auto": what the longest prompt of the batch leaves, less 100.
-    `stop` is the task's own stop strings, `max_gen_toks` the answer's limit.
-    """
-
-    max_tokens_thinking: int | Literal["auto"] = "auto"
+    max_tokens_thinking: int | Literal["auto"] = "auto"  # what the longest prompt leaves, less 100
     thinking_n_ignore: int = 0
     thinking_n_ignore_str: str = ""
     until_thinking: tuple[str, ...] = (MARK,)
@@ -251,8 +248,8 @@ def run(
     settings: HarnessSettings,
     seed: int = 0,
 ) -> Iterator[Generation]:
-    """Answer problems with an official loop, as one batch, whose random numbers `seed` and the first
-    problem choose; LoopCrash where the original would have crashed.
+    """Answer problems with an official loop, as one batch (`seed` and the first problem choose its
+    random numbers); LoopCrash where the original would have crashed.
 
     The string loops count in re-tokenized text and mark no origins, so all that they keep as
     thinking is marked "sampled"; take counts that matter from `forcing.generate` instead.

@@ -110,10 +110,7 @@ class Cost:
 def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> Cost:
     """What the unfinished steps of some experiments (empty: of all) take on H100s; nothing is
     downloaded. `encodes=False` assumes training tokens, at once, even where the data are at hand.
-
-    Raises:
-        InputError: a model whose shape is not known and whose files are not at hand.
-    """
+    InputError: a model whose shape is not known and whose files are not at hand."""
     profile, counter = pipeline.profile, Counter(pipeline, encodes)
     every, rows, known = pipeline.steps(), [], read_speeds(pipeline.store.root)
     chosen = wanted(every, only) if only else every
@@ -284,11 +281,8 @@ def begin_with(
 ) -> Pipeline:
     """The pipeline to run: without what cannot be had, and with its cost agreed to by `ask`, which
     puts a question (None agrees to anything). Only profiles that need GPUs are asked about.
-
-    Raises:
-        RunError: more than an hour of work was not agreed to, or something of it does not fit.
-        InputError: the training set cannot be had.
-    """
+    RunError: more than an hour of work was not agreed to, or something of it does not fit;
+    InputError: the training set cannot be had."""
     profile = pipeline.profile
     if profile.rates:
         desk.refuse(pipeline, cost(pipeline, only, encodes=False).disk)

@@ -186,15 +186,9 @@ def schedule(recipe: Recipe, step: int) -> float:
 def pretrain(
     recipe: Recipe, out_dir: str | Path, *, progress: bool = True, checkpoint_every: int = 200
 ) -> Path:
-    """Train a base model; resumes from the last checkpoint in `out_dir` when there is one.
-
-    Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
-    Returns the folder with the finished model.
-
-    Raises:
-        RunError: `out_dir` holds a run of another recipe.
-        InputError: it holds a damaged checkpoint.
-    """
+    """Train a base model, hidden matrices with Muon, embeddings and norms with AdamW, in bf16
+    autocast; resumes from the last checkpoint in `out_dir`. Returns the folder of the model.
+    RunError: `out_dir` holds a run of another recipe; InputError: a damaged checkpoint."""
     import torch
     from tqdm import tqdm
 

@@ -79,11 +79,8 @@ def rehearsal_mirror(
     root: str | Path, data_dir: str | Path | None, wanted: Needs, count: int
 ) -> None:
     """Make the mirror of a rehearsal in `root`, its training sets of `count` examples; what it
-    cannot have is not in it. `data_dir` is a mirror with the real files, None the Hub.
-
-    Raises:
-        InputError: not even s1K's questions can be had.
-    """
+    cannot have is not in it. `data_dir` is a mirror with the real files, None the Hub. InputError:
+    not even s1K's questions can be had."""
     (Path(root) / MANIFEST).unlink(missing_ok=True)
     mirror = Mirror.open(root, new=True)
     pool = _pool(wanted.training[0], data_dir)
@@ -150,11 +147,8 @@ def prepare(
 ) -> Rehearsal:
     """Make the folder of a rehearsal (by default `rehearsal/NAME` in the checkout): profile, model
     (by default SmolLM2, see `standin`) and mirror. `data_dir` has the real files, by default
-    `S1CORE_DATA_DIR` or the Hub; `python` computes the runs (another one may hold vLLM).
-
-    Raises:
-        RunError, InputError: the model or the data are not at hand.
-    """
+    `S1CORE_DATA_DIR` or the Hub; `python` computes the runs (another one may hold vLLM). RunError,
+    InputError: the model or the data are not at hand."""
     full = profiles.load(name)
     if full.pool == "pocket":
         raise RunError(f"{full.name} needs no rehearsal: `s1lab reproduce {full.name}`")
