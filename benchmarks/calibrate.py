@@ -17,7 +17,7 @@ from s1core.backends.base import SamplingParams
 from s1core.errors import BackendError
 from s1lab import profiles
 from s1lab.kinds.launch import ServedBackend, run
-from s1lab.planning import speeds
+from s1lab.planning import cost as planned
 from s1lab.planning.cost import PROMPT
 from s1lab.planning.sft_plan import BANDWIDTH
 from s1lab.planning.shapes import shape_of
@@ -70,12 +70,12 @@ def main() -> None:
     store.mkdir(parents=True, exist_ok=True)
     script = str(Path(__file__).with_name("sft_gpu.py").resolve())
     program = [script, "--profile", options.profile, "--record", str(store)]
-    run(profile.processes, program, store / speeds.FILE)
+    run(profile.processes, program, store / planned.FILE)
     if profile.engine == "vllm":
         start, share, speed = sample_a_while(profile, store / "server.log")
-        speeds.note(store, sampling=share, start=start)
+        planned.note_speeds(store, sampling=share, start=start)
         print(f"sampling: {speed:,.0f} tokens/s of all, {share:.1%} of an H100's bandwidth each")
-    print(f"plans are made with {speeds.read(store).source}")
+    print(f"plans are made with {planned.read_speeds(store).source}")
 
 
 if __name__ == "__main__":

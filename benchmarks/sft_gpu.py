@@ -34,7 +34,7 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample
 from s1core.sft.engine import Engine
 from s1core.sft.processes import Group, join
-from s1lab.planning import speeds
+from s1lab.planning import cost as planned
 from s1lab.planning.sft_plan import H100, Hardware, memory, plan
 from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
 
@@ -92,7 +92,7 @@ def main() -> None:
     else:
         print("\na rehearsal on the CPU: no share of peak, no memory, no projection\n")
     if options.record and group.rank == 0:
-        speeds.note(options.record, training=best)
+        planned.note_speeds(options.record, training=best)
     print(json.dumps({"models": readings, "projected_h100_hours": hours, "device": where}))
 
 

@@ -57,7 +57,7 @@ points = pipeline.curve(benchmark)
 
 # %%
 kept = results.kept(pipeline, natural)
-puzzle, trace, verdict = sorted(kept, key=lambda k: k[1].thinking_tokens)[3]
+puzzle, trace, verdict = sorted(kept, key=lambda k: k[1].thinking_tokens)[:4][-1]
 print(puzzle.question, "", trace.thinking[:1000].strip(), "", sep="\n")
 print(trace.answer[:200], "->", verdict.status)
 

@@ -19,19 +19,13 @@ Instruction = tuple[Literal["tokens", "steps", "class"], Any]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a checkpoint comes about.
+    """How a checkpoint comes about; `control` is what training questions name the budget of their
+    trace in, if at all (Appendix E.1)."""
 
-    Attributes:
-        subset: the examples: "s1", or a baseline of Table 2 (random, diverse, longest, full).
-        changes: (name, value) pairs of `SFTConfig` settings that replace the profile's.
-        control: what training questions name their trace's budget in, if at all (Appendix E.1).
-        released: one of the profile's `released` checkpoints, taken as it is; the rest is unused.
-    """
-
-    subset: str = "s1"
-    changes: tuple[tuple[str, Any], ...] = ()
+    subset: str = "s1"  # or a baseline of Table 2: random, diverse, longest, full
+    changes: tuple[tuple[str, Any], ...] = ()  # settings of `SFTConfig`, instead of the profile's
     control: Literal["", "tokens", "steps"] = ""
-    released: str = ""
+    released: str = ""  # a checkpoint of the profile's `released`, as it is; the rest is unused
 
     @property
     def label(self) -> str:
@@ -45,30 +39,18 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One point of a figure or cell of a table, before it is measured.
+    """One point of a figure or cell of a table, before it is measured."""
 
-    Attributes:
-        label: what it is called on the page.
-        kind: the series it belongs to: "budget", "natural", "wait", a subset's name, ...
-        benchmark: whose questions.
-        budget: what the decoder enforces (Section 3.1).
-        samples, temperature: generations per question; 0 is greedy.
-        training: the checkpoint; None is the base model, not fine-tuned.
-        instruct: a budget named in the prompt (Appendix E.1), such as ("class", "short").
-        steps: most steps the decoder allows; None does not count them.
-        thinking: False asks for the answer at once, without a thinking phase.
-    """
-
-    label: str
-    kind: str
+    label: str  # on the page
+    kind: str  # the series it belongs to: "budget", "natural", "wait", a subset's name, ...
     benchmark: str
-    budget: Budget
-    samples: int
-    temperature: float
-    training: Training | None = field(default_factory=Training)
-    instruct: Instruction | None = None
-    steps: int | None = None
-    thinking: bool = True
+    budget: Budget  # what the decoder enforces (Section 3.1)
+    samples: int  # per question
+    temperature: float  # 0 is greedy
+    training: Training | None = field(default_factory=Training)  # None: the base model
+    instruct: Instruction | None = None  # a budget in the prompt (Appendix E.1): ("class", "short")
+    steps: int | None = None  # most that the decoder allows; None does not count them
+    thinking: bool = True  # False asks for the answer at once
 
     @property
     def counts_steps(self) -> bool:
@@ -185,10 +167,8 @@ def _named(
 
 
 def voting(profile: Profile) -> Conditions:
-    """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one.
-
-    Rejection sampling (Figure 6) draws from those of the fine-tuned model that stops by itself.
-    """
+    """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one;
+    rejection sampling (Figure 6) draws from those that stop by themselves."""
     methods = profile.methods
     if methods.votes < 2:
         return ()

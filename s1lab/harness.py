@@ -14,7 +14,6 @@ thought.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_eval.api.model import LM
@@ -22,7 +21,7 @@ from lm_eval.api.registry import register_model
 
 from s1core.errors import InputError, S1Error
 from s1core.forcing import Budget, generate
-from s1core.records import Generation, Problem
+from s1core.records import Problem
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -34,12 +33,9 @@ if TYPE_CHECKING:
 class S1Core(LM):
     """A reasoning model under a thinking budget (Section 3.1), for any `generate_until` task.
 
-    Model arguments:
-        pretrained: checkpoint folder or Hub id.
-        max_thinking, num_ignore, min_thinking, ignore_str, answer_cue, max_answer: the `Budget`.
-        template: thinking delimiters: s1, deepseek-r1, qwen3 or sky-t1.
-        seed: of sampled decoding.
-        batch_size, dtype, device: passed to the transformers backend.
+    Model arguments: `pretrained` (checkpoint folder or Hub id), the fields of a `Budget`, the
+    `template` of thinking, the `seed` of sampled decoding, and `batch_size`, `dtype` and `device`
+    of the transformers backend.
     """
 
     def __init__(
@@ -87,16 +83,15 @@ class S1Core(LM):
             sampling = {"temperature": temperature, "top_p": top_p, "first_sample": sample}
             generations = generate(self.backend, problems, self.budget, **common, **sampling)
             for index, generation in zip(members, generations):
-                texts[index] = self._visible(generation, until)
+                cue = self.budget.answer_cue if generation.outcome != "ended" else ""
+                answer = cue + generation.answer
+                ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
+                texts[index] = answer[: min(ends, default=len(answer))]
                 self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
         return texts
 
     def loglikelihood(self, requests: list[Instance]) -> list[Any]:
-        """Refused: a thought stands between the question and the answer.
-
-        Raises:
-            InputError: always; no task of this kind can be run.
-        """
+        """InputError: a thought stands between question and answer; no such task can be run."""
         raise InputError(
             "s1core answers after thinking, so it scores no continuations; "
             "choose a task with output_type generate_until"
@@ -118,12 +113,6 @@ class S1Core(LM):
     ) -> str:
         """One user turn for the whole history; the model's own template is applied afterwards."""
         return "\n\n".join(message["content"] for message in chat_history)
-
-    def _visible(self, generation: Generation, until: Sequence[str]) -> str:
-        cue = self.budget.answer_cue if generation.outcome != "ended" else ""
-        answer = cue + generation.answer
-        ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
-        return answer[: min(ends, default=len(answer))]
 
 
 def _settings(asked: dict[str, Any]) -> tuple[float, float, tuple[str, ...]]:

@@ -3,25 +3,115 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from s1core.backends import open_engine
 from s1core.checkpoints import identify
-from s1core.errors import BackendError
+from s1core.errors import BackendError, InputError, RunError
 from s1core.records import Problem
 from s1lab import profiles
 from s1lab.data import benchmarks
+from s1lab.experiments import Condition, Training
 from s1lab.profiles import Profile
-from s1lab.runs import Compute, RunStore
-from s1lab.steps import Step
+from s1lab.runs import Compute, Run, RunStore
 
 if TYPE_CHECKING:
     from s1core.backends.base import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run, of whatever kind, before it is made."""
+
+    label: str  # for people
+    run: Run  # where it will be (or is): its kind and its settings name it
+    compute: Compute  # makes or continues it in its folder
+    needs: tuple[Step, ...] = ()  # what must be finished before
+    experiments: tuple[str, ...] = ()  # names of the tables and figures that are made from it
+    training: Training | None = None  # of a fine-tuning or generation: whence its checkpoint
+    condition: Condition | None = None  # of a generation: what is measured
+
+    def make(self, held: bool = False) -> Run:
+        """The finished run: taken from the store, continued, or computed now (`Run.ensure`)."""
+        return self.run.ensure(self.compute, held)
+
+
+def add(found: dict[str, Step], step: Step, experiment: str) -> None:
+    """Add a step, after those it needs, to steps by the names of their runs in the order of making;
+    or note one more experiment that wants it."""
+    for need in step.needs:
+        add(found, need, experiment)
+    known = found.get(step.run.id, step)
+    names = dict.fromkeys((*known.experiments, experiment))
+    found[step.run.id] = replace(known, experiments=tuple(names))
+
+
+def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """The steps of some experiments alone, with what they need; InputError names unknown ones."""
+    known = list(dict.fromkeys(name for step in steps for name in step.experiments))
+    if unknown := sorted(set(names) - set(known)):
+        wrong, right = (", ".join(map(repr, listed)) for listed in (unknown, known))
+        raise InputError(f"no experiment {wrong} in this profile; it has {right}")
+    return [step for step in steps if set(names) & set(step.experiments)]
+
+
+def work(
+    steps: Sequence[Step],
+    submit: Callable[[Step], Future[object]],
+    *,
+    at_once: int = 1,
+    apart: bool = True,
+    begin: Callable[[int, Step], None] = lambda number, step: None,
+) -> None:
+    """Make every run that is not finished, each after those it needs, in this order.
+
+    `submit` starts one, after `begin(number, step)`; `at_once` are under way together: any of them
+    where each has an engine of its own (`apart`), else generations of one checkpoint alone.
+    RunError where a process that makes one is killed.
+    """
+    waiting = [step for step in steps if not step.run.is_finished]
+    left = {step.run.id for step in waiting}
+    running: dict[Future[object], Step] = {}
+    while waiting or running:
+        for step in list(waiting):
+            ready = left.isdisjoint(need.run.id for need in step.needs)
+            same = (
+                one.condition and step.condition and one.training == step.training
+                for one in running.values()
+            )
+            if ready and (apart or all(same)) and len(running) < at_once:
+                begin(steps.index(step) + 1, step)
+                waiting.remove(step)
+                running[submit(step)] = step
+        for done in wait(running, return_when=FIRST_COMPLETED).done:
+            step = running.pop(done)
+            try:
+                done.result()
+            except BrokenProcessPool as error:
+                told = f"a process was killed while it made {step.label}"
+                raise RunError(f"{told}; run the same command again to go on") from error
+            left.discard(step.run.id)
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, even by kill -9."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()  # type: ignore[union-attr] - only processes of a pool call this
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
 
 STAMP_VARIABLE = "S1CORE_STAMP"
 """Names a word that is written across every figure (see `s1lab.figures.display`)."""
@@ -31,9 +121,7 @@ Say = Callable[[str], None]
 
 class Lab:
     """A profile, without what its store knows to be missing, and the store its results live in.
-
-    `progress` shows progress bars; `say` is called with one line when a run is started.
-    """
+    `say` is called with one line when a run is started."""
 
     def __init__(
         self, profile: Profile, store: RunStore, *, progress: bool = False, say: Say | None = None
@@ -74,11 +162,11 @@ class Lab:
         return benchmarks.load(benchmark, limit=self.profile.evaluation.questions_of(benchmark))
 
     def backend(self, model: str | Path) -> Backend:
-        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`.
+        """The engine of the profile over a model: a folder, a Hub id, or `pocket-large`; raises as
+        `s1core.backends.open_engine` does.
 
         The last one is kept: runs of one checkpoint share it, from several threads where it is a
-        server, and one that died is started again. Released checkpoints have engine options of
-        their own. Raises as `s1core.backends.open_engine` does.
+        server, and one that died is started again.
         """
         with self._opening:
             if self.closed:

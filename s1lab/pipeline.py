@@ -7,6 +7,8 @@ is measured is described in `s1lab.experiments`, how a run is made in `s1lab.kin
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s1core.records import Example
@@ -14,13 +16,13 @@ from s1lab import experiments
 from s1lab.evaluation.measure import Point, point
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, generate, sft
-from s1lab.lab import Lab
-from s1lab.runs import Run
-from s1lab.steps import Step, add
+from s1lab.lab import Lab, Step, add
+from s1lab.runs import Run, RunStore
 from s1lab.traces import reading, repetition
 
 if TYPE_CHECKING:
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
+
 
 KINDS = (curation, generate, reading, repetition)
 """What the book is made of, in this order; the headline figure's runs come first."""
@@ -42,10 +44,8 @@ class Pipeline(Lab):
         return curation.examples(self, subset)
 
     def checkpoint(self, training: Training | None = None) -> Run:
-        """Fine-tune the base model (Section 4.1), by default as the paper's recipe has it.
-
-        The model is in `run.path / "sft" / "final"`; the log is the public file `log.jsonl`.
-        """
+        """Fine-tune the base model (Section 4.1), by default as the paper's recipe has it, to
+        `run.path / "sft" / "final"`; the log is the public file `log.jsonl`."""
         return sft.step(self, training or Training()).make()
 
     def run(self, condition: Condition) -> Run:
@@ -75,3 +75,41 @@ class Pipeline(Lab):
             last = {step.run.id for step in late}
             return sorted(found.values(), key=lambda step: step.run.id in last)
         return list(found.values())
+
+
+def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
+    """How many finished runs are as in a folder of committed results; if not all, each condition.
+    Runs are matched by name, conditions of another seed by what they are called."""
+    store = RunStore(committed, read_only=True)
+    theirs = {run.id: run for run in store.runs()}
+    if not theirs:
+        return f"no committed results in {committed} to compare with yet"
+    runs = [step.run for step in pipeline.steps()]
+    known = [run for run in runs if run.id in theirs and run.is_finished]
+    same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)
+    lines = [f"{same} of {len(runs)} runs are identical to the committed ones"]
+    if same == len(runs):
+        return lines[0]
+    seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
+    before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
+    both = [(n[0], p, before[n]) for n, p in _points(pipeline).items() if n in before]
+    lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
+    for label, ours, their in both:
+        verdict = "inside the intervals" if ours.accuracy.overlaps(their.accuracy) else "MOVED"
+        if replace(ours, run="") == replace(their, run=""):
+            verdict = "identical"
+        lines.append(
+            f"{label:28} {ours.accuracy.percent():>20} {their.accuracy.percent():>20}   "
+            f"{ours.thinking_tokens:.1f} / {their.thinking_tokens:.1f}  {verdict}"
+        )
+    moved = sum(line.endswith("MOVED") for line in lines)
+    return "\n".join([*lines, f"{moved} of {len(both)} conditions moved"])
+
+
+def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:
+    """The points of the finished conditions, by what they are called and their series."""
+    return {
+        (step.label, condition.kind): pipeline.point(condition)
+        for step in pipeline.steps()
+        if (condition := step.condition) and step.run.is_finished
+    }

@@ -59,26 +59,17 @@ def _limits(hint: Any) -> tuple[float, float, bool] | None:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(_Ranged):
-    """What is measured (Section 4.2).
-
-    Attributes:
-        questions: how many of each benchmark's; None takes all.
-        limits: how many of single benchmarks instead, by name.
-        samples, temperature: generations per question; 0 is greedy, as in the paper.
-        max_thinking, max_answer: tokens where no budget is imposed.
-        budgets: values of `max_thinking` for the scaling curve (Figure 1).
-        waits: values of `num_ignore` for its extrapolation (Figure 4a).
-    """
+    """What is measured (Section 4.2)."""
 
     benchmarks: tuple[str, ...]
-    questions: Count | None
-    samples: Count
-    temperature: Temperature
-    max_thinking: Tokens
+    questions: Count | None  # of each benchmark; None takes all
+    samples: Count  # generations per question
+    temperature: Temperature  # 0 is greedy, as in the paper
+    max_thinking: Tokens  # where no budget is imposed, as the next
     max_answer: Count
-    budgets: tuple[Tokens, ...]
-    waits: tuple[Waits, ...]
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    budgets: tuple[Tokens, ...]  # values of `max_thinking` for the scaling curve (Figure 1)
+    waits: tuple[Waits, ...]  # values of `num_ignore` for its extrapolation (Figure 4a)
+    limits: Mapping[str, Any] = field(default_factory=dict)  # `questions` of single benchmarks
 
     def questions_of(self, name: str) -> int | None:
         """How many questions of a benchmark are asked; None: all."""
@@ -87,121 +78,81 @@ class Evaluation(_Ranged):
 
 @dataclass(frozen=True, slots=True)
 class Ablations(_Ranged):
-    """What is trained beside the recipe itself.
+    """What is trained beside the recipe itself."""
 
-    Attributes:
-        benchmarks: where ablations are measured; empty takes all of `evaluation`.
-        subsets: baselines of Table 2: random, diverse, longest, full.
-        seq_lens: sequence lengths below the recipe's, at which examples are cut (Table 8).
-        seeds: trainings per sequence length.
-    """
-
-    benchmarks: tuple[str, ...] = ()
-    subsets: tuple[str, ...] = ()
-    seq_lens: tuple[Count, ...] = ()
-    seeds: Processes = 1
+    benchmarks: tuple[str, ...] = ()  # where it is measured; empty takes all of `evaluation`
+    subsets: tuple[str, ...] = ()  # baselines of Table 2: random, diverse, longest, full
+    seq_lens: tuple[Count, ...] = ()  # below the recipe's; examples are cut there (Table 8)
+    seeds: Processes = 1  # trainings per sequence length
 
 
 @dataclass(frozen=True, slots=True)
 class Methods(_Ranged):
-    """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E).
+    """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E)."""
 
-    Attributes:
-        ignore_strs, num_ignore: what replaces the end of thinking (Table 4), and how often; "" only
-            suppresses it.
-        token_limits, step_limits: budgets named in the prompt: powers of two (Tables 12 and 13).
-        step_separator: what stands between two steps of a trace.
-        classes: "short" and "long" (Table 14).
-        samples: per question under such prompts; None takes `evaluation`'s.
-        votes: samples per question for majority voting (Figures 4b, 7) and rejection (Figure 6).
-        vote_budgets: thinking caps at which votes are drawn, beside natural ends.
-    """
-
-    ignore_strs: tuple[str, ...] = ()
-    num_ignore: Waits = 2
-    token_limits: tuple[Count, ...] = ()
-    step_limits: tuple[Count, ...] = ()
-    step_separator: str = "\n\n"
-    classes: tuple[str, ...] = ()
-    samples: Count | None = None
-    votes: Tokens = 0
-    vote_budgets: tuple[Tokens, ...] = ()
+    ignore_strs: tuple[str, ...] = ()  # in the place of the end of thinking (Table 4); "" for none
+    num_ignore: Waits = 2  # and how often
+    token_limits: tuple[Count, ...] = ()  # budgets named in the prompt: powers of two (Table 12)
+    step_limits: tuple[Count, ...] = ()  # the same in steps (Table 13)
+    step_separator: str = "\n\n"  # between two steps of a trace
+    classes: tuple[str, ...] = ()  # "short" and "long" (Table 14)
+    samples: Count | None = None  # per question under such prompts; None takes `evaluation`'s
+    votes: Tokens = 0  # samples for majority voting (Figures 4b, 7) and rejection (Figure 6)
+    vote_budgets: tuple[Tokens, ...] = ()  # thinking caps of the votes, beside natural ends
     vote_temperature: Temperature = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts(_Ranged):
-    """How the model to be trained is asked the questions of the pool: it is grader and teacher.
+    """How the model to be trained is asked the questions of the pool: it is grader and teacher."""
 
-    Attributes:
-        reasoning: the system prompt; also how a base model is asked in its own words.
-        max_tokens: longest solution.
-        rounds: further solutions at most, sampled at `temperature`, of what has none right yet;
-            none more once `enough` questions that were hard have one.
-        parts: pieces of the pool, each a run of its own, that processes share.
-    """
-
-    reasoning: str = ""
-    max_tokens: Count = 320
-    rounds: Waits = 4
-    enough: Count = 1300
+    reasoning: str = ""  # the system prompt; also how a base model is asked in its own words
+    max_tokens: Count = 320  # of a solution
+    rounds: Waits = 4  # further solutions at most, sampled, of what has none right yet
+    enough: Count = 1300  # none more once so many questions that were hard have one
     temperature: Temperature = 0.8
-    parts: Processes = 8
+    parts: Processes = 8  # of the pool, each a run of its own, that processes share
 
 
 @dataclass(frozen=True, slots=True)
 class Profile(_Ranged):
     """One scale of the reproduction.
 
-    Attributes:
-        model: what is fine-tuned: `pocket-large`, or a Hub id or folder.
-        graders: the two models of the difficulty stage (Section 2.2), smaller first.
-        pool, pool_size: where selection starts: that many `pocket` questions, or a published set.
-        curation: where the pool comes selected, the profile whose pool shows how one selects.
-        selected: how many examples are selected (1,000 in the paper).
-        sft: settings of `s1core.sft.SFTConfig`.
-        efforts: named budgets, as commercial APIs offer them: {"low": {"max_thinking": 64}}.
-        engine, engine_options: what generates, `hf` or `vllm`, and further arguments of it.
-        threads: CPU threads; results are identical to the bit only for equal numbers.
-        jobs, processes: processes that `reproduce` starts; that fine-tune together.
-        one_training: memory holds one fine-tuning at a time, in a process of its own.
-        rates: measured tokens per second of one process, and expected tokens (`s1lab.desk.plan`).
-        gpus, gpu_memory: NVIDIA GPUs that the profile is for, and GiB that each must have.
-        released: checkpoints that are sampled from as they were released, by name: their `model`,
-            `budgets`, `waits`, and `engine_options` of their own.
-        rehearsal: cut-down sizes and a stand-in model: figures are stamped, results never kept.
-        seed: of the pool, the selection, the order of training and the sampling.
+    `graders` are the two models of the difficulty stage (Section 2.2), the smaller first. `efforts`
+    are budgets by name, as commercial APIs offer them: {"low": {"max_thinking": 64}}. `released`
+    checkpoints are sampled from as they are: each has a `model`, and may have `budgets`, `waits`
+    and `engine_options` of its own.
     """
 
     name: str
     title: str
     hardware: str
     template: str
-    model: str
+    model: str  # what is fine-tuned: `pocket-large`, or a Hub id or folder
     graders: tuple[str, ...]
-    pool: str
+    pool: str  # where selection starts: `pocket`, or a published set
     pool_size: Count
-    selected: Count
+    selected: Count  # examples (1,000 in the paper)
     evaluation: Evaluation
-    sft: Mapping[str, Any] = field(default_factory=dict)
+    sft: Mapping[str, Any] = field(default_factory=dict)  # settings of `s1core.sft.SFTConfig`
     ablations: Ablations = field(default_factory=Ablations)
     methods: Methods = field(default_factory=Methods)
     attempts: Attempts = field(default_factory=Attempts)
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    curation: str = ""
-    engine: str = "hf"
+    curation: str = ""  # where the pool comes selected: the profile that shows how one selects
+    engine: str = "hf"  # or vllm
     batch_size: Count = 256
-    threads: Processes | None = None
-    jobs: Processes = 1
-    one_training: bool = False
-    rates: Mapping[str, Any] = field(default_factory=dict)
-    gpus: Waits = 0
-    gpu_memory: Annotated[float, 0, 100_000] = 80
-    processes: Processes = 1
+    threads: Processes | None = None  # of the CPU; results are the same bits for equal numbers only
+    jobs: Processes = 1  # processes that `reproduce` starts
+    one_training: bool = False  # memory holds one fine-tuning, in a process of its own
+    rates: Mapping[str, Any] = field(default_factory=dict)  # what was measured (`s1lab.desk.plan`)
+    gpus: Waits = 0  # NVIDIA's, that the profile is for
+    gpu_memory: Annotated[float, 0, 100_000] = 80  # GiB of each
+    processes: Processes = 1  # that fine-tune together
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    rehearsal: bool = False
-    seed: Seed = 0
+    rehearsal: bool = False  # cut sizes, a stand-in model: figures are stamped, results not kept
+    seed: Seed = 0  # of the pool, the selection, the order of training and the sampling
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
@@ -218,10 +169,9 @@ class Profile(_Ranged):
         """The same profile without what cannot be had: data sets and models, by name."""
         if not missing:
             return self
-        asked, beside = (
-            replace(part, benchmarks=tuple(b for b in part.benchmarks if b not in missing))
-            for part in (self.evaluation, self.ablations)
-        )
+        parts = (self.evaluation, self.ablations)
+        left = (tuple(b for b in part.benchmarks if b not in missing) for part in parts)
+        asked, beside = (replace(part, benchmarks=b) for part, b in zip(parts, left))
         subsets = tuple(s for s in beside.subsets if SUBSETS.get(s) not in missing)
         kept = {k: arm for k, arm in self.released.items() if arm["model"] not in missing}
         beside = replace(beside, subsets=subsets)
@@ -238,11 +188,8 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Profile:
-    """Load a shipped profile by name, or any profile by the path of its YAML file.
-
-    Raises InputError where there is none, or a setting is unknown, missing, of another type or out
-    of its range.
-    """
+    """Load a shipped profile by name, or any by the path of its YAML file; InputError where there
+    is none, or a setting is unknown, missing, of another type or out of its range."""
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = FOLDER / f"{name}.yaml"
@@ -306,9 +253,6 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    for name in ("efforts", "released", "engine_options"):
-        if not isinstance(getattr(profile, name), Mapping):
-            raise InputError(f"{name} should hold settings by name")
     settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
     settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
     settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}

@@ -23,7 +23,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
+from s1lab.data.mirror import sha256
 from s1lab.provenance import json_text, note, read_object, recorded, seconds_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Run:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a public JSON file."""
-        write_atomically(self.path / "public" / name, [json_text(value, ensure_ascii=False)])
+        self._write(name, [json_text(value, ensure_ascii=False)])
 
     def write_table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a public CSV table; the columns are those of the first row."""
@@ -116,23 +117,44 @@ class Run:
         writer = csv.DictWriter(out, [*rows[0]] if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_atomically(self.path / "public" / name, [out.getvalue()])
+        self._write(name, [out.getvalue()])
 
     def write_records(self, name: str, records: Iterable[Any]) -> None:
         """Write a public JSONL file."""
-        write_atomically(self.path / "public" / name, (to_json(r) + "\n" for r in records))
+        self._write(name, (to_json(record) + "\n" for record in records))
+
+    def _write(self, name: str, lines: Iterable[str]) -> None:
+        write_atomically(self.path / "public" / name, lines)
 
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
-        return self._rows(name, [self._public(name)])[0]
+        return self._parsed(name, [self._read(name)])[0]
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """A public CSV table, values as text, checked against its digest."""
-        return list(csv.DictReader(io.StringIO(self._public(name))))
+        return list(csv.DictReader(io.StringIO(self._read(name))))
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
         """A public JSONL file, checked against its digest; only "\\n" ends a record."""
-        return self._rows(name, filter(None, self._public(name).split("\n")))
+        return self._parsed(name, filter(None, self._read(name).split("\n")))
+
+    def _read(self, name: str) -> str:
+        path, digest = self.path / "public" / name, self.summary()["files"].get(name)
+        if digest is None or not path.is_file():
+            raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
+        if sha256(path) != digest:
+            raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
+        return path.read_bytes().decode("utf-8", errors="replace")
+
+    def _parsed(self, name: str, lines: Iterable[str]) -> list[Any]:
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
+
+    @property
+    def _advice(self) -> str:
+        return f"restore it, or remove the run with `s1lab runs gc --run {self.id}` and run again"
 
     def summary(self) -> dict[str, Any]:
         """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
@@ -153,46 +175,25 @@ class Run:
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems, public = [], self.path / "public"
+        problems = []
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
         try:
             marked = (self.path / "finished.json").exists()
             for name, digest in self.summary()["files"].items() if marked else ():
-                if not (public / name).is_file():
+                path = self.path / "public" / name
+                if not path.is_file():
                     problems.append(f"{self.id}: public/{name} is missing")
-                elif _sha256(public / name) != digest:
+                elif sha256(path) != digest:
                     problems.append(f"{self.id}: public/{name} was changed after it was written")
         except RunError as error:
             problems.append(str(error))
         return problems
 
-    @property
-    def _advice(self) -> str:
-        return f"restore it, or remove the run with `s1lab runs gc --run {self.id}` and run again"
-
-    def _public(self, name: str) -> str:
-        path = self.path / "public" / name
-        digest = self.summary()["files"].get(name)
-        if digest is None or not path.is_file():
-            raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
-        if _sha256(path) != digest:
-            raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
-        return path.read_bytes().decode("utf-8", errors="replace")
-
-    def _rows(self, name: str, lines: Iterable[str]) -> list[Any]:
-        try:
-            return [json.loads(line) for line in lines]
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
-
     def ensure(self, compute: Compute, held: bool = False) -> Run:
         """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
-
-        One process at a time makes runs in a store, so others wait here; `held`: whoever asks has
-        the store already. Raises RunError where the store is read-only and does not hold the run,
-        or cannot be written.
-        """
+        One process at a time makes runs in a store: others wait here, unless they hold it already.
+        RunError where the store does not hold the run and is read-only, or cannot be written."""
         if self.is_finished:
             return self
         if self.read_only:
@@ -201,18 +202,11 @@ class Run:
             told = f"compute it with `make reproduce`, or unset {STORE_VARIABLE}"
             where = f"{self.path.parent} holds no finished run {self.id}"
             raise RunError(f"{where}. It has committed results only: {told}.")
-        manifest = json_text({"layout": LAYOUT, "kind": self.kind, "settings": self.settings})
-        path = self.path / "manifest.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with nullcontext() if held else lock(self.path.parent):
                 if not self.is_finished:
-                    if not path.exists() or path.read_bytes() != manifest.encode():
-                        write_atomically(path, [manifest])  # also what a full disk left behind
-                    began = time.perf_counter()
-                    extra = compute(self) or {}
-                    note(self.path / "provenance.json", time.perf_counter() - began)
-                    self.finish(**extra)
+                    self._make(compute)
         except OSError as error:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
@@ -223,13 +217,23 @@ class Run:
             ) from error
         return self
 
-    def finish(self, **extra: Any) -> None:
-        """Mark the run finished: digests of its public files, and `extra` facts about it."""
+    def _make(self, compute: Compute) -> None:
+        manifest = json_text({"layout": LAYOUT, "kind": self.kind, "settings": self.settings})
+        path = self.path / "manifest.json"
+        if not path.exists() or path.read_bytes() != manifest.encode():
+            write_atomically(path, [manifest])  # also what a full disk left behind
+        began = time.perf_counter()
+        facts = compute(self) or {}
+        note(self.path / "provenance.json", time.perf_counter() - began)
+        self.finish(**facts)
+
+    def finish(self, **facts: Any) -> None:
+        """Mark the run finished: digests of its public files, and facts about it."""
         public = self.path / "public"
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
-        files = {path.name: _sha256(path) for path in sorted(public.glob("[!.]*"))}
-        write_atomically(self.path / "finished.json", [json_text({"files": files, **extra})])
+        files = {path.name: sha256(path) for path in sorted(public.glob("[!.]*"))}
+        write_atomically(self.path / "finished.json", [json_text({"files": files, **facts})])
 
 
 class RunStore:
@@ -314,7 +318,7 @@ class RunStore:
             (run.path / "finished.json").unlink(missing_ok=True)
             shutil.rmtree(run.path)
 
-    def export(self, runs: Iterable[Run], folder: str | Path) -> int:
+    def export(self, runs: Sequence[Run], folder: str | Path) -> int:
         """Copy finished runs, without their bulky parts, to `folder`; returns how many. It is
         replaced as a whole; RunError if it holds something else than runs."""
         folder = Path(folder)
@@ -328,15 +332,10 @@ class RunStore:
         def bulky(_: str, names: list[str]) -> set[str]:  # nothing of what is inside `COPIED`
             return set(names) - COPIED if "manifest.json" in names else set()
 
-        paths = [run.path for run in runs]
-        for path in paths:
-            shutil.copytree(path, fresh / path.name, ignore=bulky)
+        for run in runs:
+            shutil.copytree(run.path, fresh / run.id, ignore=bulky)
         if (self.root / MISSING).exists():
             shutil.copy(self.root / MISSING, fresh / MISSING)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
-        return len(paths)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+        return len(runs)

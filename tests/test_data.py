@@ -14,9 +14,8 @@ from s1core.errors import InputError
 from s1core.records import Example, Problem, question_key, read_jsonl, write_jsonl
 from s1lab.data.audit import audit, load_audit, near_duplicates, shingles
 from s1lab.data.load import benchmark_questions, examples, problems
-from s1lab.data.mirror import Mirror, read_rows, sha256
+from s1lab.data.mirror import Mirror, damaged, read_rows, sha256
 from s1lab.data.sources import POOL, SOURCES, source, table7_name
-from s1lab.planning.fetch import damaged
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from s1core.records import Problem, question_key
 from s1lab import profiles
 from s1lab.cli.profile import open_pipeline
 from s1lab.data.mirror import sha256
-from s1lab.desk import plan, traces, weights
+from s1lab.desk import plan, weights
 from s1lab.experiments import direct
 from s1lab.kinds import attempts
 from s1lab.pipeline import Pipeline
@@ -65,21 +65,21 @@ def test_without_a_network_one_sentence_says_what_to_bring(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("said", "thinking"),
     [
-        ([("correct", "a "), ("wrong", "b")], "b" + traces.TURN + "a"),
+        ([("correct", "a "), ("wrong", "b")], "b" + attempts.TURN + "a"),
         ([("correct", "a ")], "a"),
-        ([("wrong", " b"), ("truncated", "c"), ("correct", "a")], "b" + traces.TURN + "a"),
+        ([("wrong", " b"), ("truncated", "c"), ("correct", "a")], "b" + attempts.TURN + "a"),
         ([("truncated", "c"), ("correct", "a")], "a"),
     ],
 )
 def test_a_trace_ends_right_and_shows_the_first_error(said, thinking):
-    made = traces.trace(PROBLEM, said, "model")
+    made = attempts.trace(PROBLEM, said, "model")
     assert made.thinking == thinking and made.attempt == "Final Answer: \\boxed{12}"
 
 
 def test_a_question_never_answered_has_no_trace_and_its_kind_is_that_of_its_solution():
-    assert traces.trace(PROBLEM, [("wrong", "b"), ("truncated", "c")], "model") is None
-    assert traces.domain(PROBLEM) == "division"
-    assert traces.domain(replace(PROBLEM, solution="<<2+3*4=14>>")) == "addition, multiplication"
+    assert attempts.trace(PROBLEM, [("wrong", "b"), ("truncated", "c")], "model") is None
+    assert attempts.domain(PROBLEM) == "division"
+    assert attempts.domain(replace(PROBLEM, solution="<<2+3*4=14>>")) == "addition, multiplication"
 
 
 def test_packed_matrices_give_the_same_tokens(tmp_path):

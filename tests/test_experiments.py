@@ -9,9 +9,9 @@ import pytest
 from s1core.errors import InputError
 from s1lab import experiments, profiles
 from s1lab.experiments import Training
+from s1lab.lab import wanted
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
-from s1lab.steps import wanted
 
 LAPTOP = profiles.load("laptop")
 

@@ -24,8 +24,7 @@ from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch
 from s1lab.pipeline import Pipeline
-from s1lab.rehearsal.cut import VLLM_ON_CPU
-from s1lab.rehearsal.rehearse import find_vllm
+from s1lab.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 

@@ -15,11 +15,10 @@ import pytest
 
 from s1core.records import Generation
 from s1lab import experiments, profiles
-from s1lab.compare import compare_results
 from s1lab.evaluation.measure import difference, read_samples
-from s1lab.pipeline import Pipeline
+from s1lab.lab import wanted
+from s1lab.pipeline import Pipeline, compare_results
 from s1lab.runs import RunStore
-from s1lab.steps import wanted
 
 SMOKE = profiles.load("smoke")
 

@@ -13,8 +13,16 @@ import pytest
 from s1core.errors import InputError, RunError
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning import speeds
-from s1lab.planning.cost import ASK_BEYOND, begin_with, cost, lines
+from s1lab.planning.cost import (
+    ASK_BEYOND,
+    ASSUMED,
+    MARGIN,
+    begin_with,
+    cost,
+    lines,
+    note_speeds,
+    read_speeds,
+)
 from s1lab.planning.fetch import needs
 from s1lab.planning.sft_plan import BANDWIDTH, H100
 from s1lab.planning.shapes import shape_of
@@ -92,9 +100,9 @@ def test_more_replicas_are_faster_and_what_was_measured_replaces_what_was_assume
     sampled = whole.generated > 0
     ratio = half.best[sampled].sum() / whole.best[sampled].sum()
     assert 1.5 < ratio <= 2
-    speeds.note(tmp_path / "store", training=0.3, sampling=0.4, start=100.0)
+    note_speeds(tmp_path / "store", training=0.3, sampling=0.4, start=100.0)
     found = cost(pipeline("box", tmp_path))
-    assert (found.steps.worst <= speeds.MARGIN**2 * found.steps.best * 1.001).all()
+    assert (found.steps.worst <= MARGIN**2 * found.steps.best * 1.001).all()
     assert whole.best.sum() < found.steps.best.sum() < whole.worst.sum()
     assert "training, sampling, start measured on" in found.speeds and "40%" not in found.speeds
 
@@ -108,9 +116,9 @@ def test_a_minute_of_training_is_measured_and_noted(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(script.parents[1]))
     ask = [sys.executable, str(script), str(path)]
     assert "training measured on" in subprocess.check_output(ask, text=True)
-    known = speeds.read(tmp_path / "store")
+    known = read_speeds(tmp_path / "store")
     assert 0 < known.training[1] < known.training[0] < 1e-3
-    assert known.sampling == speeds.ASSUMED.sampling
+    assert known.sampling == ASSUMED.sampling
 
 
 def test_32b_fits_one_gpu_in_fp8_only(tmp_path):

@@ -15,8 +15,8 @@ import pytest
 
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, problems
+from s1lab.data.mirror import damaged
 from s1lab.data.sources import source
-from s1lab.planning.fetch import damaged
 from tests.hub_server import COMMIT, TOKEN, Hub
 from tests.planning_fixtures import aime, jsonl, released, save_model, write_profile
 

@@ -22,12 +22,12 @@ from s1core.errors import RunError
 from s1core.forcing import generate
 from s1core.records import Problem
 from s1lab import profiles
+from s1lab.data.mirror import CHECKSUMS
 from s1lab.pipeline import Pipeline
-from s1lab.planning import machine
 from s1lab.planning.cost import begin_with, cost
-from s1lab.planning.fetch import CHECKSUMS, needs
-from s1lab.planning.machine import Finding
-from s1lab.planning.preflight import broken_shards, check_datasets, preflight
+from s1lab.planning.fetch import needs
+from s1lab.planning.preflight import Finding, broken_shards, check_datasets, preflight
+from s1lab.planning.preflight import gpus as find_gpus
 from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
 from tests.hub_server import COMMIT, Hub
@@ -90,7 +90,7 @@ def test_gpus_are_counted_and_measured_by_what_the_driver_says(
     tool.write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    found = machine.gpus(replace(profile, gpus=gpus, gpu_memory=79))
+    found = find_gpus(replace(profile, gpus=gpus, gpu_memory=79))
     problems = {finding.about: finding for finding in found if finding.level == "PROBLEM"}
     driver = problems.pop("driver", None)
     assert {about: finding.text for about, finding in problems.items()} == said

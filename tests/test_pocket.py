@@ -124,10 +124,10 @@ def test_the_tokenizer_has_the_shape_of_qwens():
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_a_base_model_does_what_its_card_says(size):
     """A sample of the skills on the card, within the noise of a smaller sample."""
-    from s1lab.pocket.ship import measure
+    from s1lab.pocket.pretrain import measure
 
     claimed = json.loads((checkpoints.MODELS / size / "skills.json").read_text())
-    assert measure(size, count=50) == pytest.approx(claimed, abs=0.15)
+    assert measure(checkpoints.MODELS / size, count=50) == pytest.approx(claimed, abs=0.15)
 
 
 def test_pretraining_resumes_to_the_same_weights(tmp_path):

@@ -23,8 +23,8 @@ import pytest
 from s1lab import profiles
 from s1lab.cli.profile import accept
 from s1lab.pipeline import Pipeline
-from s1lab.planning.status import lines, rate, seconds_left, status
-from s1lab.rehearsal.cut import cut
+from s1lab.planning.tokens import lines, rate, seconds_left, status
+from s1lab.rehearsal.rehearse import cut
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 

@@ -55,8 +55,14 @@ def loop_rows(pipeline: Pipeline) -> list[Row]:
 
 def loop_ends(pipeline: Pipeline) -> dict[str, Interval]:
     """Steps repeated without a Wait (`none`) and under the `most`; first and last Waits (`first`,
-    `latest`) that bring a new step."""
+    `latest`) that bring a new step.
+
+    Raises:
+        InputError: thinking never ended before the limit, so no Wait was used.
+    """
     _, traces, waits = loops(pipeline)
+    if not waits:
+        raise InputError("no Wait was used: thinking never ended before the limit")
     n = len(pipeline.problems(pipeline.profile.evaluation.benchmarks[0]))
     ends = {"none": traces[0], "most": traces[-1], "first": waits[0], "latest": waits[-1]}
     return {k: _share(row, "new" if "new" in row else "repeated", n) for k, row in ends.items()}

@@ -85,9 +85,10 @@ class Length:
         ends = counts[0][0] / self.generations, *shares, self.generations
         return self._line(f"{head} | others stop (%) | others right (%) | n", *ends)
 
-    def mean_of_ended(self) -> float:
-        """Mean thinking tokens of the generations that ended by themselves."""
-        return float(self.thinking_tokens[self._all("ended") == 1].mean())
+    def mean_of_ended(self) -> int | None:
+        """Mean thinking tokens of the generations that ended by themselves; None if none did."""
+        ended = self.thinking_tokens[self._all("ended") == 1]
+        return round(float(ended.mean())) if len(ended) else None
 
     def goes_on(self, tokens: float) -> Interval | None:
         """Of those that think longer than `tokens`, the share that doubles them: the mean of the
@@ -138,7 +139,7 @@ def cut_against_whole(short: Length, full: Length) -> dict[str, Interval | float
     found |= {"cut": cut, "half": cut // 2, "double": 2 * cut, "folds": thinking[0] / thinking[1]}
     for name, one in {"cut": short, "whole": full}.items():
         found |= {f"before_{name}": one.goes_on(cut / 2), f"behind_{name}": one.goes_on(cut)}
-        found |= {f"ended_{name}": round(one.mean_of_ended())}
+        found |= {f"ended_{name}": one.mean_of_ended()}
         found |= {f"minutes_{name}": one.training.minutes}
     return found
 

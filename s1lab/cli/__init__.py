@@ -5,19 +5,17 @@ from __future__ import annotations
 import typer
 
 from s1core.cli import SETTINGS, run
-from s1lab.cli import data, official, planning, pocket, profile, store
+from s1lab.cli import data, official, profile, store
 
 app = typer.Typer(
     name="s1lab",
     help="Reproduce the paper: plan it, run it, compare it, and read what others generated.",
     **SETTINGS,
 )
-for part in (planning, official):
-    part.register(app)
-app.add_typer(profile.app)
-app.add_typer(data.app)
+for part in (profile, official, data):
+    app.add_typer(part.app)
 app.add_typer(store.app, name="runs")
-app.add_typer(pocket.app, name="pocket")
+app.add_typer(data.pocket, name="pocket")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,8 +1,10 @@
-"""Commands about data: `annotate`, `export`, `report`, and `regrade` for what others made."""
+"""Commands about data: `annotate`, `export`, `report`, `regrade` for what others made, and
+`pocket pretrain`, the models that ship."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ from s1core.cli.options import DataDir, check_output, echo, number
 from s1core.errors import BackendError, InputError
 
 app = typer.Typer()
+pocket = typer.Typer(help="The pocket world: pretrain its models.", no_args_is_help=True)
 
 ANSWERS = {"distill": "", "classify": "domain", "judge": "correct"}
 """What a chat model can be asked for, and what the answer is called; of `distill`, an example."""
@@ -172,3 +175,20 @@ def regrade(
             echo(f"  {count:6} {pair}")
         for row in found["disagreements"] if disagreements else ():
             echo(f"  {json.dumps(row, ensure_ascii=False)}")
+
+
+@pocket.command(epilog="Example: s1lab pocket pretrain large --output store/pretrain-large")
+def pretrain(
+    size: Annotated[str, typer.Argument(help="small or large.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
+) -> None:
+    """Train a base model from scratch (about an hour on one core) and measure what it can do;
+    resumes when run again."""
+    from s1lab.pocket.pretrain import RECIPES, measure
+    from s1lab.pocket.pretrain import pretrain as train
+
+    if size not in RECIPES:
+        raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")
+    folder = train(RECIPES[size], output, progress=sys.stderr.isatty())
+    (folder / "skills.json").write_text(json.dumps(measure(folder), indent=1) + "\n")
+    echo(f"model: {folder}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from s1core.backends.base import Backend
     from s1core.records import Generation, Problem
 
+app = typer.Typer()
+
 LOOPS = {
     "harness": ("--budget", "--waits", "--ignore-str", "--max-answer", "--temperature"),
     "readme": ("--budget", "--waits", "--ignore-str"),
@@ -25,14 +27,6 @@ LOOPS = {
 """The official loops, and what can be chosen in each; the rest is fixed in them."""
 
 OUTCOMES = Path("results/generations")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    example = "Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
-    app.command(epilog=example + "--waits 1 --output out.jsonl")(loop)
-    example = "Example: s1lab generations generations --tokenizer Qwen2.5/ --check"
-    app.command(epilog=example)(generations)
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,10 @@ class OfficialJob(Job):
         return super().exact(engine) and self.loop == "harness"
 
 
+@app.command(
+    epilog="Example: s1lab loop harness --model my-s1/final --benchmark AIME24 --budget 4000 "
+    "--waits 1 --output out.jsonl"
+)
 def loop(
     name: Annotated[str, typer.Argument(help="harness, readme or generate.")],
     model: options.Model,
@@ -129,6 +127,7 @@ def loop(
     run_job(job, output, url, context_length)
 
 
+@app.command(epilog="Example: s1lab generations generations --tokenizer Qwen2.5/ --check")
 def generations(
     folder: Annotated[Path, typer.Argument(help="Folder with the files (see `s1lab fetch`).")],
     tokenizer: Annotated[Path, typer.Option(help="Qwen2.5's tokenizer.json, or its folder.")],

@@ -1,4 +1,4 @@
-"""Commands about a whole profile: `reproduce`, `compare`, `accept`."""
+"""Commands about a whole profile: planned, prepared, computed, watched, compared, accepted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ import typer
 from s1core.cli.options import echo, number
 
 if TYPE_CHECKING:
+    from s1lab.lab import Step
     from s1lab.pipeline import Pipeline
-    from s1lab.steps import Step
 
 app = typer.Typer()
 
 CONDITIONS = 128
 """Conditions of one checkpoint that a server is asked at one time."""
+PRICE = 2.5  # money per GPU-hour where none is given
 
 Name = Annotated[str, typer.Argument(help="smoke, laptop, desk, h100, box, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
+Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
 
 
 def note(line: str) -> None:
@@ -41,6 +43,124 @@ def open_pipeline(name: str, seed: int | None = None, progress: bool = True) -> 
     profile = profiles.load(name).with_seed(seed)
     shown = progress and sys.stderr.isatty()
     return Pipeline(profile, RunStore.default(profile.name), progress=shown, say=note)
+
+
+@app.command(epilog="Examples: s1lab plan laptop; s1lab plan h100 --price 3.2")
+def plan(
+    profile: Name = "laptop",
+    seed: Seed = None,
+    price: Price = PRICE,
+    runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
+) -> None:
+    """Show what a profile computes and takes: tokens, GPU-hours, memory, disk, money."""
+    from s1lab.planning.cost import cost, lines
+
+    pipeline = open_pipeline(profile, seed)
+    chosen, found = pipeline.profile, cost(pipeline)
+    echo(f"{chosen.name}: {chosen.title} ({chosen.hardware}), seed {chosen.seed}")
+    echo(f"store: {pipeline.store.root}")
+    for step, done in zip(found.steps.step, found.steps.done, strict=True) if runs else ():
+        echo(f"  {'done' if done else 'to do':5}  {step.run.id:24} {step.label}")
+    echo("\n".join(lines(found, price)))
+    if pipeline.missing:
+        echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
+
+
+@app.command(epilog="Example: s1lab preflight h100")
+def preflight(
+    profile: Name = "h100",
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="What a run can do without is only a warning.")
+    ] = False,
+) -> None:
+    """Check in two minutes what would fail later; ends with what to fix, and status 1."""
+    from s1lab.planning.cost import cost
+    from s1lab.planning.preflight import preflight as check
+
+    pipeline = open_pipeline(profile)
+    chosen, found, problems = pipeline.profile, cost(pipeline, encodes=False), []
+    site = {"disk": found.disk, "misfits": found.misfits, "go_on": go_on or chosen.rehearsal}
+    for finding in check(chosen, pipeline.store.root, **site):
+        echo(str(finding))
+        problems += [finding] if finding.level == "PROBLEM" else []
+    if problems:
+        echo(f"\n{len(problems)} to fix before {chosen.name} can run:")
+        for place, finding in enumerate(problems, start=1):
+            echo(f"  {place}. {finding.about}: {finding.fix}")
+        raise typer.Exit(1)
+    echo(f"nothing stands in the way of {chosen.name}")
+
+
+@app.command(epilog="Example: s1lab fetch h100 --to /data/mirror")
+def fetch(
+    profile: Name = "h100",
+    to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
+    given: Annotated[
+        Path | None, typer.Option("--from", help="desk: a folder that has its weights or parts.")
+    ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
+) -> None:
+    """Bring data sets and models at their revisions into one folder with checksums; resumes.
+
+    `s1lab fetch generations` brings what released models said (see `s1lab generations`).
+    """
+    from s1lab import profiles
+    from s1lab.planning.fetch import fetch as bring
+    from s1lab.planning.fetch import needs
+
+    if profile == "generations":
+        from s1lab.generations import files
+
+        echo(f"{to}: {files.fetch(to, note)} files brought")
+        if hub:
+            echo(f"{files.fetch_authors(to)}: the authors' own logs")
+        return
+    chosen = profiles.load(profile)
+    there, missing = bring(chosen, to, note, given or "")
+    for name, reason in sorted(missing.items()):
+        echo(f"missing  {name}: {reason}")
+    echo(f"{to}: {len(there)} there, {len(missing)} missing")
+    if lost := [name for name in needs(chosen).essential if name in missing]:
+        note(f"nothing can run without {', '.join(lost)}")
+        raise typer.Exit(1)
+    echo(f"use it with S1CORE_DATA_DIR={to}")
+
+
+@app.command(epilog="Example: s1lab rehearse h100 --data-dir /data/mirror")
+def rehearse(
+    profile: Name = "h100",
+    folder: Annotated[Path | None, typer.Option(help="Default: rehearsal/PROFILE.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Mirror with the real files.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A small checkpoint; default SmolLM2.")] = None,
+    python: Annotated[str, typer.Option(help="Interpreter that has vLLM.")] = sys.executable,
+    runs_only: Annotated[
+        bool, typer.Option("--runs-only", help="Without the notebooks and the book.")
+    ] = False,
+) -> None:
+    """Run a large profile at rehearsal sizes: same scripts, notebooks and book, stamped figures."""
+    from s1lab.rehearsal import rehearse as rehearsing
+    from s1lab.runs import project_root
+
+    given = {"model": model, "data_dir": data_dir, "python": python, "say": note}
+    prepared = rehearsing.prepare(profile, folder, **given)
+    rehearsing.compute(prepared)
+    for what, (planned, used) in rehearsing.compare(prepared).items():
+        echo(f"tokens {what}: {planned:,} planned, {used:,} used")
+    if not runs_only:
+        root = project_root()
+        pages = rehearsing.show(prepared, root / "notebooks", root / "book", note)
+        echo(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
+    echo(f"the rehearsal of {profile} went through: {prepared.folder}")
+
+
+@app.command(epilog="Example: s1lab status h100 --price 3.2")
+def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
+    """How far a profile is: what runs, tokens per second, time and money spent and left."""
+    from s1lab.planning import tokens
+
+    pipeline = open_pipeline(profile, seed)
+    found = tokens.status(pipeline)
+    echo("\n".join(tokens.lines(found, pipeline.profile.gpus, price)))
 
 
 @app.command(
@@ -62,9 +182,9 @@ def reproduce(
 
     One process at a time works on a store: a second one waits, and then finds what is done.
     """
+    from s1lab.lab import wanted
     from s1lab.planning.cost import begin_with
     from s1lab.runs import lock
-    from s1lab.steps import wanted
 
     def ask(question: str) -> bool:
         return sys.stdin.isatty() and typer.confirm(question)
@@ -84,7 +204,7 @@ def reproduce(
 
 def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: int | None) -> None:
     """Make runs while the store is held: here, in processes, or over a server in threads."""
-    from s1lab.steps import Step, work
+    from s1lab.lab import Step, work
 
     def begin(number: int, step: Step) -> None:
         note(f"[{number}/{len(steps)}] {step.label}")
@@ -118,7 +238,7 @@ _steps: dict[str, Step] = {}  # of a process of the pool, by the names of their 
 
 def _join(profile: str, seed: int | None) -> None:
     """What such a process does first; it ends with the one that started it, even by kill -9."""
-    from s1lab.steps import end_with_parent
+    from s1lab.lab import end_with_parent
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first one answers for all
     end_with_parent()
@@ -137,7 +257,7 @@ def compare(
     results: Annotated[Path, typer.Option(help="Committed results.")] = Path("results"),
 ) -> None:
     """Compare what was computed here with the committed results: identical, inside, or moved."""
-    from s1lab.compare import compare_results
+    from s1lab.pipeline import compare_results
 
     pipeline = open_pipeline(profile, seed)
     echo(compare_results(pipeline, results / pipeline.profile.name))

@@ -11,9 +11,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from s1core.records import Problem, question_key
 from s1core.selection import BenchmarkIndex, Funnel, jaccard
@@ -44,11 +43,9 @@ def load_audit() -> dict[str, Any]:
 
 
 def audit(data_dir: str | Path) -> dict[str, Any]:
-    """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions.
-
-    "published" is s1K as released, "notebook" the run printed in the official selection notebook.
-    The text of GPQA questions is withheld in the mirror, so overlaps are counted over the rest.
-    """
+    """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions:
+    s1K as "published", and the run printed in the official selection "notebook". The text of GPQA
+    questions is withheld in the mirror, so overlaps are counted over the rest."""
     mirror = Mirror.open(data_dir)
     selections = {
         name: (problems(known, data_dir), list(mirror.rows(source(known).mirror[0])))
@@ -66,7 +63,7 @@ def audit(data_dir: str | Path) -> dict[str, Any]:
             "shared_8_grams": {
                 b: _overlaps(questions, b, listed) for b, listed in benchmarks.items()
             },
-            "near_duplicates": [asdict(n) for n in near_duplicates(questions, benchmarks)],
+            "near_duplicates": [n._asdict() for n in near_duplicates(questions, benchmarks)],
         }
     keys = [{row["question_hash"] for row in rows} for _, rows in selections.values()]
     result["shared_by_both"] = len(keys[0] & keys[1])
@@ -90,8 +87,7 @@ def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class NearDuplicate:
+class NearDuplicate(NamedTuple):
     """A pool question and the benchmark question most like it, by key, and how alike they are."""
 
     key: str
@@ -101,10 +97,8 @@ class NearDuplicate:
 
 
 def shingles(question: str) -> frozenset[str]:
-    """Runs of three words (letters and digits, lower case); all words when there are fewer.
-
-    `"Find x, y and z!" -> {"find x y", "x y and", "y and z"}`
-    """
+    """Runs of three words (letters and digits, lower case), or all: `"Find x, y and z!"` gives
+    `{"find x y", "x y and", "y and z"}`."""
     words = re.findall(r"[^\W_]+", question.lower())
     runs = (" ".join(words[i : i + 3]) for i in range(max(len(words) - 2, 1)))
     return frozenset(run for run in runs if run)
@@ -113,11 +107,8 @@ def shingles(question: str) -> frozenset[str]:
 def near_duplicates(
     problems: Iterable[Problem], benchmarks: Mapping[str, Iterable[str]], threshold: float = 0.5
 ) -> list[NearDuplicate]:
-    """Pool questions at least `threshold` similar to a benchmark question, most similar first.
-
-    `threshold` is a Jaccard similarity of shingles in (0, 1]: 1 is the same words in the same order
-    up to punctuation. Of equally similar benchmark questions the first is named.
-    """
+    """Pool questions whose shingles have a Jaccard similarity of at least `threshold`, in (0, 1],
+    with a benchmark question's (the first of the most similar ones), most similar first."""
     listed = [(name, question_key(q), shingles(q)) for name, of in benchmarks.items() for q in of]
     near: list[NearDuplicate] = []
     for problem in problems:

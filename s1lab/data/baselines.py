@@ -28,10 +28,8 @@ def random(candidates: Iterable[Candidate], target: int, rng: Generator) -> list
 
 
 def diverse(candidates: Iterable[Candidate], target: int, rng: Generator) -> list[Candidate]:
-    """1K-diverse, "only diversity": a domain uniformly, then a question of it uniformly.
-
-    Domains that run out are no longer drawn. No notion of difficulty enters.
-    """
+    """1K-diverse, "only diversity": a domain that is left uniformly, then a question of it
+    uniformly. No notion of difficulty enters."""
     domains: dict[str, list[Candidate]] = {}
     for candidate in _by_key(candidates, target):
         domains.setdefault(candidate.domain, []).append(candidate)

@@ -54,14 +54,9 @@ def _fields(record: Any) -> Iterator[tuple[str, Any]]:
 def export(
     items: Iterable[Item], path: str | Path, table: str = "pool", gated_text: bool = False
 ) -> int:
-    """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many.
-
-    In a CSV file a text that a spreadsheet would run as a formula has a `'` before it. `gated_text`
-    is for your own machine only.
-
-    Raises:
-        InputError: another suffix, no rows, what the format cannot hold, or no place to write to.
-    """
+    """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many. In a CSV
+    file a text that a spreadsheet would run as a formula has a `'` before it. InputError: another
+    suffix, no rows, what the format cannot hold, or no place to write to."""
     check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:

@@ -16,16 +16,13 @@ from typing import Any
 from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1lab.data.mirror import Mirror, read_rows
-from s1lab.data.rows import Row
-from s1lab.data.sources import Source, source
+from s1lab.data.sources import Row, Source, source
 
 
 def problems(name: str, data_dir: str | Path | None = None) -> list[Problem]:
-    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`).
-
-    `data_dir` is a local mirror; None for the one that `S1CORE_DATA_DIR` names, or else the Hub.
-    Raises InputError where a data set is unknown, out of reach, gated, or has a row unlike its own.
-    """
+    """The problems of a pool source, a benchmark or a release (a key of `sources.SOURCES`), from a
+    local mirror: `data_dir`, or what `S1CORE_DATA_DIR` names; else from the Hub. InputError where
+    it is unknown, out of reach, gated, or has a row unlike its own."""
     return [i.problem if isinstance(i, Example) else i for i in _converted(source(name), data_dir)]
 
 
@@ -45,9 +42,7 @@ def benchmark_questions(
 
 
 def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem | Example]:
-    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
-    origin = _mirror_rows(entry, data_dir) if data_dir else hub_rows(entry)
-    for number, row in enumerate(origin, start=1):
+    for number, row in enumerate(raw_rows(entry, data_dir), start=1):
         try:
             item = entry.convert(row)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -57,7 +52,12 @@ def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem |
             yield item
 
 
-def _mirror_rows(entry: Source, data_dir: str | Path) -> Iterator[Row]:
+def raw_rows(entry: Source, data_dir: str | Path | None) -> Iterator[Row]:
+    """The rows of a data set as its maker has them; from where, and raises, as `problems`."""
+    data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
+    if data_dir is None:
+        yield from hub_rows(entry)
+        return
     mirror = Mirror.open(data_dir)
     if fetched := mirror.files_of(entry.name):
         for name in fetched:

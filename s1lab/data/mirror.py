@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s1core.errors import InputError
-from s1core.records import read_jsonl
+from s1core.records import read_jsonl, write_atomically
 
 MANIFEST = "MANIFEST.json"
 CHECKSUMS = "SHA256SUMS"
@@ -35,44 +35,26 @@ def inside(root: str | Path, name: str) -> Path:
     return path
 
 
-def read_manifest(root: str | Path) -> dict[str, dict[str, Any]]:
-    """The rows of a mirror's manifest by path; InputError where one has no file, rows or sha256."""
-    path = Path(root) / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{root} is not a data mirror: it has no {MANIFEST}")
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}): fetch or copy it again") from error
-    if not isinstance(rows, list):
-        raise InputError(f"{path} is not a manifest, a list of dir, file, rows, sha256")
-    entries: dict[str, dict[str, Any]] = {}
-    for number, row in enumerate(rows, start=1):
-        row = row if isinstance(row, dict) else {}
-        count, file, folder = row.get("rows"), row.get("file"), row.get("dir") or ""
-        named = isinstance(file, str) and isinstance(folder, str)
-        if not named or type(count) is not int or count < 0 or not _is_sha256(row.get("sha256")):
-            raise InputError(f"{path}, entry {number} is not one of dir, file, rows, sha256")
-        name = f"{folder}/{file}" if folder else file
-        inside(root, name)
-        if name in entries:
-            raise InputError(f"{path}, entry {number}: {name} is listed twice")
-        entries[name] = row
-    return entries
+def note_checksums(folder: Path) -> None:
+    """Write `SHA256SUMS` of the files of a folder."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
+    write_atomically(folder / CHECKSUMS, [f"{sha256(path)}  {path.name}\n" for path in files])
 
 
-def read_checksums(folder: str | Path) -> dict[str, str]:
-    """File names and their sha256, from the `SHA256SUMS` of a folder; InputError if it is torn."""
-    path = Path(folder) / CHECKSUMS
+def damaged(folder: Path) -> list[Path]:
+    """The files of a folder that are missing or differ from its `SHA256SUMS`; InputError if that is
+    torn."""
+    path = folder / CHECKSUMS
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if not listed:
+        raise InputError(f"{path} lists no file: remove it and fetch again")
     for name, digest in listed.items():
         if not _is_sha256(digest):
             raise InputError(f"{path} is torn at {name[:40]!r}: remove it and fetch again")
         inside(folder, name)
-    if not listed:
-        raise InputError(f"{path} lists no file: remove it and fetch again")
-    return listed
+    files = {folder / name: digest for name, digest in listed.items()}
+    return [file for file, digest in files.items() if not file.is_file() or sha256(file) != digest]
 
 
 def _is_sha256(value: Any) -> bool:
@@ -87,9 +69,33 @@ class Mirror:
     entries: dict[str, dict[str, Any]]
 
     @classmethod
-    def open(cls, root: str | Path) -> Mirror:
-        """Read the manifest of a mirror; raises as `read_manifest` does."""
-        return cls(Path(root), read_manifest(root))
+    def open(cls, root: str | Path, new: bool = False) -> Mirror:
+        """Read the manifest of a mirror, which a `new` one may lack; InputError where it is torn,
+        or a row has no file, rows or sha256."""
+        path = Path(root) / MANIFEST
+        if new and not path.exists():
+            return cls(Path(root), {})
+        if not path.is_file():
+            raise InputError(f"{root} is not a data mirror: it has no {MANIFEST}")
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} is not JSON ({error}): fetch or copy it again") from error
+        if not isinstance(rows, list):
+            raise InputError(f"{path} is not a manifest, a list of dir, file, rows, sha256")
+        entries: dict[str, dict[str, Any]] = {}
+        for number, row in enumerate(rows, start=1):
+            row = row if isinstance(row, dict) else {}
+            count, file, folder = row.get("rows"), row.get("file"), row.get("dir") or ""
+            named = isinstance(file, str) and isinstance(folder, str) and type(count) is int
+            if not named or count < 0 or not _is_sha256(row.get("sha256")):
+                raise InputError(f"{path}, entry {number} is not one of dir, file, rows, sha256")
+            name = f"{folder}/{file}" if folder else file
+            inside(root, name)
+            if name in entries:
+                raise InputError(f"{path}, entry {number}: {name} is listed twice")
+            entries[name] = row
+        return cls(Path(root), entries)
 
     def files_of(self, source: str) -> tuple[str, ...]:
         """The files that were fetched for a data set; empty when there are none."""
@@ -114,6 +120,23 @@ class Mirror:
             yield row
         if count != listed:
             raise InputError(f"{self.root / name} has {count} rows, the manifest says {listed}")
+
+    def add(self, source: str, rows: Iterable[Mapping[str, Any]], **about: Any) -> int:
+        """Write a data set, in the place of what was fetched for it; returns its rows."""
+        path = self.root / "datasets" / f"{re.sub(r'[^A-Za-z0-9.]+', '-', source)}.jsonl"
+        lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lines)
+        with open(path, "rb") as file:
+            count = sum(1 for _ in file)
+        row = {"dir": path.parent.name, "file": path.name, "source": source, "rows": count, **about}
+        row |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for name in self.files_of(source):
+            del self.entries[name]
+        self.entries[f"{path.parent.name}/{path.name}"] = row
+        text = json.dumps([*self.entries.values()], indent=1, ensure_ascii=False) + "\n"
+        write_atomically(self.root / MANIFEST, [text])
+        return count
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:

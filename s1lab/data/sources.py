@@ -1,4 +1,5 @@
-"""The data sets of the paper: 16 pool sources (Table 7), benchmarks, and what was released.
+"""The data sets of the paper: 16 pool sources (Table 7), benchmarks, and what was released; and
+how a row of each becomes a `Problem` or an `Example`, as the official collection script has it.
 
 `sources.yaml` lists them. A revision is a full commit that was seen on a public page; where none
 could be seen, `note` says so: `main` is read, and the commit found there reported.
@@ -6,6 +7,10 @@ could be seen, `note` says so: `main` is read, and the commit found there report
 
 from __future__ import annotations
 
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,39 +18,193 @@ from typing import Any, Literal
 import yaml
 
 from s1core.errors import InputError
-from s1lab.data import rows
+from s1core.grading.extraction import last_boxes
+from s1core.records import Example, Problem, Trace
+
+Row = Mapping[str, Any]
+Converter = Callable[[Row], Problem | Example | None]
+
+
+def column(row: Row, *names: str) -> Any:
+    """The value of the first of these columns that the row has; InputError when it has none."""
+    for name in names:
+        if name in row:
+            return row[name]
+    wanted = " or ".join(map(repr, names))
+    raise InputError(f"no column {wanted}; there are {', '.join(row) or 'none'}")
+
+
+def text(value: Any) -> str:
+    """A field as text: "" for None, the first of a list, `True` for a bool as Python prints it;
+    InputError for an object or what is no finite number."""
+    if isinstance(value, (list, tuple)):
+        return text(value[0]) if value else ""
+    number = isinstance(value, (int, float)) and math.isfinite(value)
+    if not (number or value is None or isinstance(value, str)):
+        raise InputError(f"{str(value)[:40]!r} stands where text belongs")
+    return "" if value is None else str(value)
+
+
+def asked_in(row: Row, *names: str) -> str:
+    """The question, in the first of these columns that the row has; InputError if it is no text."""
+    value = column(row, *names)
+    if not isinstance(value, str):
+        raise InputError(f"the question is {str(value)[:40]!r}, no text")
+    return value
+
+
+def boxed(solution: str) -> str:
+    r"""The final answer in a written solution: the contents of its last `\boxed{}`, or ""."""
+    return (list(last_boxes(solution)) or [""])[-1]
+
+
+def by_columns(
+    question: str,
+    source: str,
+    answer: str = "",
+    solution: str = "",
+    only: Mapping[str, Any] | None = None,
+    strip: bool = False,
+) -> Converter:
+    r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
+
+    Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing. No
+    answer: what the solution has in `\boxed{}`; no solution: the answer. In `source`, which s1
+    records, `{subject}` stands for that column. Rows with other values than `only` are left out.
+    """
+
+    def value(row: Row, name: str) -> str:
+        return text(row.get(name[:-1]) if name.endswith("?") else column(row, *name.split("|")))
+
+    def convert(row: Row) -> Problem | None:
+        if any(column(row, name) != wanted for name, wanted in (only or {}).items()):
+            return None
+        asked = asked_in(row, *question.split("|"))
+        written = value(row, solution) if solution else ""
+        given = value(row, answer) if answer else boxed(written)
+        recorded = re.sub(r"\{(\w+\??)\}", lambda name: value(row, name[1]), source)
+        stated = written if solution else given
+        return Problem(asked.strip() if strip else asked, given, stated, recorded)
+
+    return convert
+
+
+def agieval(row: Row) -> Problem | None:
+    """Passage, question and options in one text; of its MATH part only level 5. Both layouts are
+    read, the original (`label`, `other`) and the Hub's (`solution`, `level`)."""
+    other = row.get("other") or {}
+    options = row.get("options") or ()
+    level = row.get("level", other.get("level"))
+    if not options and level is not None and int(level) != 5:
+        return None
+    question = (text(row.get("passage")) + "\n\n").strip() + asked_in(row, "question")
+    part = text(row.get("part")) or ("" if options else "math_agieval")
+    if options and part != "aqua_rat":
+        question += "\n" + "\n".join(options)
+    answer = text(row.get("label") or row.get("answer"))
+    solution = text(row.get("solution") or other.get("solution") or answer)
+    return Problem(question, answer, solution, f"baber/agieval/{part}".rstrip("/"))
+
+
+def xword(row: Row) -> Problem:
+    """Cryptic crossword clues, with the number of letters in brackets."""
+    clue = asked_in(row, "input").split("### Clue: ")[-1]
+    task = "Solve the crossword puzzle. You are presented with a clue as input and the number of "
+    answer = text(column(row, "output"))
+    return Problem(f"{task}letters in brackets.\n\n{clue}", answer, answer, "0xharib/xword1")
+
+
+def aime_1983_2021(row: Row) -> Problem | None:
+    """AIME up to 2021 (Table 7); 2022 to 2024 are held out. The official script reads `<= 2022`."""
+    if int(column(row, "Year")) > 2021:
+        return None
+    answer = text(column(row, "Answer"))
+    return Problem(asked_in(row, "Question"), answer, answer, "qq8933/AIME_1983_2024")
+
+
+def theoremqa(row: Row) -> Problem | None:
+    """Questions without a picture; an answer may be a whole list."""
+    if column(row, "Picture") is not None:
+        return None
+    answer = text(str(column(row, "Answer")))
+    kind = text(column(row, "Answer_type"))
+    return Problem(asked_in(row, "Question"), answer, answer, f"TIGER-Lab/TheoremQA/{kind}")
+
+
+def gpqa(row: Row) -> Problem:
+    """A GPQA question with its four choices in an order fixed by the question itself, wherever it
+    stands (the official script shuffles with one global seed). `answer` is the letter."""
+    question = asked_in(row, "Question")
+    right = text(column(row, "Correct Answer")).strip("\n")
+    choices = [text(column(row, f"Incorrect Answer {i}")).strip("\n") for i in (1, 2, 3)] + [right]
+    random.Random(question).shuffle(choices)
+    letter = "ABCD"[choices.index(right)]
+    listed = "\n".join(f"({name}) {choice}" for name, choice in zip("ABCD", choices, strict=True))
+    solution = f"{text(row.get('Explanation'))}\n\nAnswer: {letter}"
+    return Problem(f"{question}\nAnswer Choices:\n{listed}", letter, solution, "Idavidrein/gpqa")
+
+
+def scieval(row: Row) -> Problem | None:
+    """Questions with a known answer; the pool has about 250 of them, spread over its tasks."""
+    if column(row, "answer") is None:
+        return None
+    question = asked_in(row, "question").split("\n\nAnswer:")[0]
+    for thing in ("solvent", "ligand", "reactant"):
+        question = question.replace(f"\nOptimal {thing}:", f"\nWhat is the optimal {thing}?")
+    answer = text(row["answer"])
+    parts = "/".join(text(column(row, name)) for name in ("category", "type", "task_name"))
+    return Problem(question, answer, answer, f"OpenDFM/SciEval/{parts}")
+
+
+def gsm8k(row: Row) -> Problem:
+    """Grade-school word problems; the answer stands after `####`."""
+    solution = text(column(row, "answer"))
+    answer = solution.rpartition("####")[2].strip()
+    return Problem(asked_in(row, "question"), answer, solution, "GSM8K")
+
+
+def released(row: Row) -> Example:
+    """A row of s1K, s1K-1.1 or the 59K pool as published, with its trace; of the two in s1K-1.1
+    that of DeepSeek r1, which it was made for."""
+    solution = text(row.get("solution"))
+    source = text(column(row, "source_type"))
+    problem = Problem(asked_in(row, "question"), boxed(solution), solution, source)
+    if "deepseek_thinking_trajectory" in row:
+        thinking, attempt = row["deepseek_thinking_trajectory"], column(row, "deepseek_attempt")
+        return Example(problem, Trace(text(thinking), text(attempt), "deepseek-r1"))
+    thinking = column(row, "thinking_trajectories", "gemini_thinking_trajectory")
+    attempt = column(row, "attempt", "gemini_attempt")
+    return Example(problem, Trace(text(thinking), text(attempt), "gemini-2.0-flash-thinking-exp"))
+
+
+def published_question(row: Row) -> Problem | None:
+    """A row of the mirror's trace-free s1K; questions withheld there (GPQA) are left out."""
+    if column(row, "question") is None:
+        return None
+    solution = text(row.get("solution"))
+    source = text(row.get("source_type_if_in_notebook") or row.get("source_type"))
+    return Problem(asked_in(row, "question"), boxed(solution), solution, source)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set, where it comes from and how its rows become problems.
+    """A data set, where it comes from and how its rows become problems. Where it is `gated`, the
+    Hub asks for an account that accepted terms, and the text must not be spread."""
 
-    Attributes:
-        name, hub_id: the name in the paper (Table 7 for the pool), and on the Hub.
-        convert: row -> `Problem`, `Example` (releases), or None for a row that is left out.
-        kind: "pool", "benchmark", "release" (with traces) or "questions" (a release without).
-        rows: after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more.
-        revision, main_seen: full commit to read; short one that `main` had when it was last seen.
-        configs, splits: all are read, in this order; () for the default configuration.
-        files: files to read from the repository instead of these.
-        mirror: files of a local mirror that hold it; several: one for each of `configs`.
-        source_types: prefixes of `source_type` that s1 recorded for it.
-        gated: the Hub asks for an account that accepted terms, and the text must not be spread.
-    """
-
-    name: str
+    name: str  # in the paper (Table 7 for the pool)
     hub_id: str
-    convert: rows.Converter
-    kind: Literal["pool", "benchmark", "release", "questions"]
-    rows: int
-    revision: str = ""
-    main_seen: str = ""
+    convert: Converter  # row -> `Problem`, `Example` (releases), or None: it is left out
+    kind: Literal["pool", "benchmark", "release", "questions"]  # the last: without traces
+    rows: int  # after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more
+    grading: str = ""  # of a benchmark: math, aime, multiple_choice
+    revision: str = ""  # full commit to read
+    main_seen: str = ""  # short one that `main` had when it was last seen
     licence: str = ""
-    configs: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()  # all are read, in this order; () for the default one
     splits: tuple[str, ...] = ("train",)
-    files: tuple[str, ...] = ()
-    mirror: tuple[str, ...] = ()
-    source_types: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # of the repository, to read instead of these
+    mirror: tuple[str, ...] = ()  # files of a mirror; several: one for each of `configs`
+    source_types: tuple[str, ...] = ()  # prefixes of what s1 recorded for it
     gated: bool = False
     note: str = ""
 
@@ -53,7 +212,7 @@ class Source:
 def _entry(row: dict[str, Any]) -> Source:
     row = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     how = row["convert"]
-    row["convert"] = getattr(rows, how) if isinstance(how, str) else rows.by_columns(**how)
+    row["convert"] = globals()[how] if isinstance(how, str) else by_columns(**how)
     if row["kind"] == "pool":
         row.setdefault("source_types", (row["hub_id"],))
     if row["hub_id"] and "revision" not in row:
@@ -86,10 +245,8 @@ def source(name: str) -> Source:
 
 
 def table7_name(source_type: str) -> str:
-    """The row of Table 7 that a recorded source belongs to; the source itself when there is none.
-
-    `"qfq/openaimath/Algebra" -> "MATH"`
-    """
+    """The row of Table 7 that a recorded source belongs to (`"qfq/openaimath/Algebra" -> "MATH"`);
+    the source itself when there is none."""
     found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
     return next(found, source_type)
 

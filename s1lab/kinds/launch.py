@@ -67,16 +67,9 @@ def spawn(
     processes: int,
     threads: int | None = None,
 ) -> TrainResult:
-    """As `s1core.sft.train`, in processes of their own, which give back all memory of their GPUs.
-
-    Args:
-        model: folder of a transformers checkpoint.
-        processes: how many, over all nodes.
-        threads: CPU threads of each, where the number matters.
-
-    Raises:
-        RunError: training failed; the same call resumes what was stopped.
-    """
+    """As `s1core.sft.train`, in so many processes over all nodes, which give back all memory of
+    their GPUs; RunError where it fails: the same call resumes what was stopped. `threads` of the
+    CPU for each, where the number matters."""
     out, model = Path(out).resolve(), str(Path(model).resolve())
     data, settings = out / "examples.jsonl", out / "config.yaml"
     write_jsonl(data, examples)
@@ -91,12 +84,8 @@ def spawn(
 
 
 def serve(model: str, port: int, gpus: int, options: Mapping[str, Any]) -> list[list[str]]:
-    """`vllm serve` of each node: as many replicas as teams of GPUs, behind one address.
-
-    Args:
-        gpus: over all nodes; a replica takes `tensor_parallel_size` of them.
-        options: arguments of `vllm serve` with underscores, as of `vllm.LLM`.
-    """
+    """`vllm serve` of each node: as many replicas as teams of `tensor_parallel_size` GPUs, behind
+    one address. `gpus` are those of all nodes, `options` are named as those of `vllm.LLM`."""
     plain = {"load_format": "safetensors", **options}
     count, replicas = nodes(), max(gpus // plain.get("tensor_parallel_size", 1), 1)
     fronts = ["--api-server-count", str(plain.pop("api_server_count", replicas))]
@@ -122,16 +111,10 @@ def serve(model: str, port: int, gpus: int, options: Mapping[str, Any]) -> list[
 class ServedBackend(CompletionsBackend):
     """vLLM's own server over a checkpoint, all its replicas behind one address.
 
-    Rows that were under way when it died are errors; what is asked of a dead one afterwards raises
-    BackendError at once, so that whoever asked can start another.
-
-    Args:
-        gpus: that it may use, over all nodes.
-        batch_size: requests in flight, whoever asks.
-        log: what the server says is added to this file.
-
-    Raises:
-        BackendError: it does not start; the sentence has vLLM's own reason.
+    It may use `gpus` over all nodes, has `batch_size` requests in flight, whoever asks, and adds
+    what it says to `log`. Rows that were under way when it died are errors; what is asked of a dead
+    one afterwards raises BackendError at once, so that whoever asked can start another; so does one
+    that does not start, with vLLM's own reason.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ from s1lab.data.mirror import sha256
 from s1lab.data.sources import SUBSETS
 from s1lab.experiments import Training
 from s1lab.kinds import curation
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 
 
 def step(lab: Lab, training: Training) -> Step:
@@ -27,27 +27,24 @@ def step(lab: Lab, training: Training) -> Step:
         data = needs[0].run.id
     if lab.profile.one_training and (before := _before(lab, training)):
         needs += (step(lab, before),)
-    settings = {
-        "model": lab.model_id,
-        "data": data,
-        "sft": {**lab.profile.sft, "seed": lab.profile.seed, **dict(training.changes)},
-        "template": lab.profile.template,
-    }
+    settings = {"model": lab.model_id, "data": data, "template": lab.profile.template}
+    settings["sft"] = recipe(lab, training)
     if training.control:
         settings["control"] = training.control
-    label, made = f"fine-tuning, {training.label}", partial(_train, lab, training, settings["sft"])
+    label, made = f"fine-tuning, {training.label}", partial(_train, lab, training)
     return lab.step("sft", settings, label, made, needs=needs, training=training)
+
+
+def recipe(lab: Lab, training: Training) -> dict[str, Any]:
+    """The settings of `SFTConfig` for a training."""
+    return {**lab.profile.sft, "seed": lab.profile.seed, **dict(training.changes)}
 
 
 def _before(lab: Lab, training: Training) -> Training | None:
     """The training that ends before this one begins, where memory holds one at a time."""
     every = dict.fromkeys(c.training for _, c in experiments.conditions(lab.profile))
-    earlier: Training | None = None
-    for one in every:
-        if one == training:
-            break
-        earlier = one if one and not one.released else earlier
-    return earlier
+    earlier = [*takewhile(lambda one: one != training, every)]
+    return next((one for one in reversed(earlier) if one and not one.released), None)
 
 
 def model(lab: Lab, training: Training | None) -> str | Path:
@@ -83,7 +80,7 @@ def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
     return examples
 
 
-def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> dict[str, Any]:
+def _train(lab: Lab, training: Training, run: Run) -> dict[str, Any]:
     from s1core.sft import SFTConfig, train
     from s1lab.kinds.launch import spawn
 
@@ -92,7 +89,7 @@ def _train(lab: Lab, training: Training, recipe: dict[str, Any], run: Run) -> di
     base = locate(profile.model)
     tokenizer = load_tokenizer(base)
     examples = instructed(lab, training, tokenizer)
-    config = SFTConfig(**recipe, template=profile.template)
+    config = SFTConfig(**recipe(lab, training), template=profile.template)
     lab.say(f"sft: {len(examples):,} examples ({training.label}), {config.epochs} epochs")
     if profile.gpus or profile.processes > 1 or profile.rehearsal or profile.one_training:
         result = spawn(base, examples, config, out, profile.processes, profile.threads)

@@ -12,24 +12,109 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from s1core.backends.base import Backend
+import yaml
+
+from s1core.backends.base import Backend, SamplingParams
 from s1core.backends.sampling import row_seed
+from s1core.errors import BackendError
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
-from s1lab.official.engine import (
-    CUE,
-    END,
-    MARK,
-    SCRIPT_TOKENS,
-    START,
-    TURN_END,
-    LoopEngine,
-    LoopRequest,
-    LoopResult,
-    Output,
-)
+
+MARK, TURN_END = "<|im_start|>", "<|im_end|>"
+START, END = MARK + "think", MARK + "answer"
+CUE = "\nFinal Answer:"
+SCRIPT_TOKENS = 32_768
+
+
+class LoopCrash(BackendError):
+    """The official loop fails here: it would have raised or gone on for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRequest:
+    """What a loop asks of its engine. String loops send text, the harness sends ids."""
+
+    prompt: str | tuple[int, ...]
+    max_tokens: int
+    min_tokens: int = 0
+    stop_token_ids: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the engine gave: ids with the stop token, text without it."""
+
+    token_ids: tuple[int, ...]
+    text: str
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    """What a loop did for one prompt."""
+
+    requests: tuple[LoopRequest, ...]  # in order, the answer's included
+    final_prompt: str | tuple[int, ...]  # what the answer was generated from
+    thinking_ids: tuple[int, ...]  # what the loop counts as thinking, where it counts
+    thinking: str  # the text that it keeps as thinking
+    answer: str  # the text of the last output
+
+
+class LoopEngine:
+    """vLLM's `LLM.generate` on any backend, as far as the loops use it: one output per request, and
+    every request kept in `requests`."""
+
+    def __init__(self, backend: Backend, seed: int = 0) -> None:
+        self.backend, self.tokenizer, self.seed = backend, backend.tokenizer, seed
+        self.requests: list[LoopRequest] = []
+
+    def generate(self, requests: Sequence[LoopRequest]) -> list[Output]:
+        """As in vLLM text prompts are tokenized here, a request ends with the context, however many
+        tokens it may have, and one whose prompt fills it is refused, like an empty batch."""
+        if not requests:
+            raise LoopCrash("the loop submits an empty batch, which the engine refuses")
+        self.requests += requests
+        prompts = [
+            encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
+            for r in requests
+        ]
+        longest, context = max(map(len, prompts)), self.backend.context_length
+        if longest >= context:
+            raise LoopCrash(
+                f"the loop submits a prompt of {longest} tokens, which an engine with a context "
+                f"of {context} refuses"
+            )
+        params = [
+            SamplingParams(
+                max_tokens=min(r.max_tokens, context - len(prompts[i])),
+                temperature=r.temperature,
+                seed=self.seed + len(self.requests) + i,
+                stop_token_ids=tuple({*r.stop_token_ids, *self._single_ids(r.stop)}),
+                min_tokens=r.min_tokens,
+            )
+            for i, r in enumerate(requests)
+        ]
+        return [self._output(c) for c in self.backend.complete(prompts, params)]
+
+    def _single_ids(self, strings: Sequence[str]) -> list[int]:
+        ids = [encode(self.tokenizer, string) for string in strings]
+        if long := [s for s, i in zip(strings, ids, strict=True) if len(i) != 1]:
+            raise ValueError(f"stop string {long[0]!r} is not one token; only such are supported")
+        return [i[0] for i in ids]
+
+    def _output(self, completion: Any) -> Output:
+        if completion.finish_reason == "error":
+            raise LoopCrash(f"the engine failed: {completion.error}")
+        ids = completion.token_ids
+        stopped = completion.finish_reason == "stop"
+        text = self.tokenizer.decode(ids[:-1] if stopped else ids)
+        return Output(ids, text, "stop" if stopped else "length")
+
 
 README_TOKENS = 32_000
 
@@ -78,13 +163,10 @@ def _strings(
 
 @dataclass(frozen=True, slots=True)
 class HarnessSettings:
-    """The harness's generation settings, by its own names where it has them.
+    """The harness's generation settings, by its own names where it has them: `stop` has the task's
+    stop strings, `max_gen_toks` is the answer's limit."""
 
-    `max_tokens_thinking` may be "auto": what the longest prompt of the batch leaves, less 100.
-    `stop` is the task's own stop strings, `max_gen_toks` the answer's limit.
-    """
-
-    max_tokens_thinking: int | Literal["auto"] = "auto"
+    max_tokens_thinking: int | Literal["auto"] = "auto"  # what the longest prompt leaves, less 100
     thinking_n_ignore: int = 0
     thinking_n_ignore_str: str = ""
     until_thinking: tuple[str, ...] = (MARK,)
@@ -110,11 +192,8 @@ def harness(
 
     Without Waits one round, which ends at stop strings; with n of them n + 1 rounds by stop ids,
     and whoever hits the cap leaves early. The answer follows the delimiter, with the cue where the
-    last round stopped by length.
-
-    Raises:
-        LoopCrash: every sequence ran to its cap before the last round, so that the next batch is
-            empty.
+    last round stopped by length. LoopCrash: every sequence ran to its cap before the last round, so
+    that the next batch is empty.
     """
     start, end, end_cue, newline, ignore = (
         encode(engine.tokenizer, text)
@@ -169,16 +248,11 @@ def run(
     settings: HarnessSettings,
     seed: int = 0,
 ) -> Iterator[Generation]:
-    """Answer problems with an official loop, as generations that can be graded.
-
-    All problems are one batch, which the harness looks at as a whole; `seed` and the first problem
-    choose its random numbers.
+    """Answer problems with an official loop, as one batch (`seed` and the first problem choose its
+    random numbers); LoopCrash where the original would have crashed.
 
     The string loops count in re-tokenized text and mark no origins, so all that they keep as
     thinking is marked "sampled"; take counts that matter from `forcing.generate` instead.
-
-    Raises:
-        LoopCrash: where the original would have crashed.
     """
     tokenizer = backend.tokenizer
     asked = (problem.question for problem in problems)
@@ -215,19 +289,7 @@ def run(
         )
 
 
-DEPARTURES = (
-    ("readme", "Wait is not subtracted from what is left", "ignore strings count"),
-    ("readme", "the dropped stop token is subtracted", "a dropped token does not count"),
-    ("readme", "no end delimiter is forced", "exactly one follows thinking"),
-    ("readme", "no cue when thinking was cut", "the cue follows the delimiter then"),
-    ("readme", "text is tokenized again in every round", "token ids are kept"),
-    ("generate_script", "every round has all the tokens", "rounds share one budget"),
-    ("generate_script", "Wait also follows a cut round", "only an end is replaced"),
-    ("harness", "every round has the whole cap", "rounds share one budget"),
-    ("harness", "ids beyond the cap are cut, their text is not", "text is the ids' text"),
-    ("harness", "a cut trace whose last round stopped gets no cue", "a cut one gets it"),
-    ("harness", "an empty batch is submitted, and crashes", "an empty batch is empty"),
-    ("harness", "the delimiter has no line break without a cue", "the template's own"),
-)
+_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
+DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
 """Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
 specified."""

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data import benchmarks
 from s1lab.data.load import examples, hub_revision, hub_rows, problems
-from s1lab.data.mirror import CHECKSUMS, MANIFEST, inside, read_checksums, read_manifest, sha256
+from s1lab.data.mirror import CHECKSUMS, Mirror, damaged, inside, note_checksums, sha256
 from s1lab.data.sources import SUBSETS, source
 from s1lab.desk import weights
 from s1lab.profiles import Profile
@@ -54,10 +53,8 @@ class Needs:
 
 
 def needs(profile: Profile) -> Needs:
-    """List what a profile needs from the Hub or a mirror; nothing is loaded.
-
-    What ships with the package (the pocket pool, its models and its questions) is left out.
-    """
+    """What a profile needs from the Hub or a mirror, without what ships with the package (the
+    pocket pool, its models and its questions); nothing is loaded."""
     subsets = [SUBSETS[name] for name in profile.ablations.subsets]
     training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
     training = training[:1] if profile.curates else training
@@ -74,12 +71,8 @@ def needs(profile: Profile) -> Needs:
 
 def find_missing(profile: Profile) -> dict[str, str]:
     """What a run of the profile will go without, and why: benchmarks, subsets, released models.
-
     Data sets are read as the run will read them; of a model only its being there is checked.
-
-    Raises:
-        InputError: the training set itself cannot be had: nothing can run.
-    """
+    InputError: the training set itself cannot be had: nothing can run."""
     wanted, missing = needs(profile), {}
     readers: dict[str, Callable[[str], Any]] = dict.fromkeys(wanted.training, rows_of)
     readers |= dict.fromkeys(wanted.benchmarks, benchmarks.load)
@@ -122,19 +115,16 @@ def model_info(model: str, **options: Any) -> Any:
 def fetch(
     profile: Profile, root: str | Path, say: Callable[[str], None], given: str | Path = ""
 ) -> tuple[list[str], dict[str, str]]:
-    """Fetch every data set and model of a profile that the Hub gives out.
-
-    `given` is a folder that has the weights of the `desk` profile (see `s1lab.desk.weights`).
-
-    Returns:
-        What is there, checked; and what could not be had (gated, gone), with the reason, as
-        `missing.json` has it.
-    """
+    """Fetch every data set and model of a profile that the Hub gives out; `given` is a folder with
+    the weights of the `desk` profile (see `s1lab.desk.weights`). Returns what is there, checked,
+    and what could not be had (gated, gone), with the reason, as `missing.json` has it."""
     root, wanted = Path(root), needs(profile)
-    readers = dict.fromkeys(wanted.datasets, _dataset)
+    readers: dict[str, Callable[[str, Path], str]] = dict.fromkeys(wanted.datasets, _dataset)
     readers |= {name: _model for name in wanted.models if not Path(name).exists()}
     if weights.MODEL in readers:
-        readers[weights.MODEL] = partial(_gguf, given, say)
+        readers[weights.MODEL] = lambda name, _: weights.make(
+            inside(root / "models", name), given, say
+        )
     there: list[str] = []
     missing: dict[str, str] = {}
     for name, bring in readers.items():
@@ -150,39 +140,14 @@ def fetch(
 
 def _dataset(name: str, root: Path) -> str:
     """Write one data set as JSONL and list it in the manifest; returns what was done."""
-    entry, path = source(name), root / MANIFEST
-    if not path.exists():
-        write_atomically(path, ["[]\n"])
-    manifest = list(read_manifest(root).values())
-    listed = next((row["sha256"] for row in manifest if row.get("source") == name), "")
-    path = root / "datasets" / (re.sub(r"[^A-Za-z0-9.]+", "-", name) + ".jsonl")
-    if path.is_file() and sha256(path) == listed:
-        return "there already"
-    revision, rows = hub_revision(entry), 0
-
-    def lines() -> Iterator[str]:
-        nonlocal rows
-        for rows, row in enumerate(hub_rows(entry, revision), start=1):  # noqa: B007 - counted
-            yield json.dumps(row, ensure_ascii=False, default=str) + "\n"
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lines())
-    row = {
-        "dir": "datasets",
-        "file": path.name,
-        "source": name,
-        "hub_id": entry.hub_id,
-        "revision": revision,
-        "rows": rows,
-        "bytes": path.stat().st_size,
-        "sha256": sha256(path),
-        "licence": entry.licence,
-        "note": "gated: do not pass on" if entry.gated else "",
-    }
-    others = [other for other in manifest if other.get("source") != name]
-    text = json.dumps([*others, row], indent=1, ensure_ascii=False) + "\n"
-    write_atomically(root / MANIFEST, [text])
-    return f"{rows:,} rows at {revision[:12]}"
+    entry, mirror = source(name), Mirror.open(root, new=True)
+    with suppress(InputError):  # what is damaged is brought again
+        if [mirror.path(file) for file in mirror.files_of(name)]:
+            return "there already"
+    revision = hub_revision(entry)
+    about = {"hub_id": entry.hub_id, "revision": revision, "licence": entry.licence}
+    about["note"] = "gated: do not pass on" if entry.gated else ""
+    return f"{mirror.add(name, hub_rows(entry, revision), **about):,} rows at {revision[:12]}"
 
 
 def _model(name: str, root: Path) -> str:
@@ -199,17 +164,5 @@ def _model(name: str, root: Path) -> str:
         path = folder / file.rfilename  # the Hub has digests of the files that it stores apart
         if file.lfs is not None and path.is_file() and sha256(path) != file.lfs.sha256:
             raise InputError(f"{name}: {path.name} has another sha256 than on the Hub; fetch again")
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
-    write_atomically(folder / CHECKSUMS, [f"{sha256(p)}  {p.name}\n" for p in files])
-    return f"{sum(p.stat().st_size for p in files) / 1e9:.1f} GB"
-
-
-def _gguf(given: str | Path, say: Callable[[str], None], name: str, root: Path) -> str:
-    """Make the checkpoint of the `desk` profile; returns what was done."""
-    return weights.make(inside(root / "models", name), given, say)
-
-
-def damaged(folder: Path) -> list[Path]:
-    """The files of a mirrored model that are missing or differ from its `SHA256SUMS`."""
-    paths = [(digest, inside(folder, name)) for name, digest in read_checksums(folder).items()]
-    return [path for digest, path in paths if not path.is_file() or sha256(path) != digest]
+    note_checksums(folder)
+    return f"{sum(p.stat().st_size for p in folder.iterdir() if p.is_file()) / 1e9:.1f} GB"

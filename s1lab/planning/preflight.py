@@ -10,33 +10,61 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from importlib import import_module
+from dataclasses import dataclass, replace
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from packaging.requirements import Requirement
 from safetensors import SafetensorError, safe_open
 
 from s1core.checkpoints import in_mirror, split_revision
 from s1core.errors import InputError, S1Error
 from s1lab.data import benchmarks
 from s1lab.data.load import hub_revision
+from s1lab.data.mirror import CHECKSUMS, damaged
 from s1lab.data.sources import source
-from s1lab.planning import machine
-from s1lab.planning.fetch import CHECKSUMS, Needs, damaged, model_info, needs, rows_of
-from s1lab.planning.machine import Finding
+from s1lab.kinds.keeper import nodes
+from s1lab.planning.fetch import Needs, model_info, needs, rows_of
 from s1lab.profiles import Profile
 from s1lab.rehearsal import contract
 
+PER_NODE = 8  # GPUs of one node; a profile with more runs on several
+MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
+ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}
 LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
 HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
 GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
 MIRROR_FIX = "fetch again: s1lab fetch PROFILE --to $S1CORE_DATA_DIR"
 NETWORK_FIX = "check the network, or use a mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a preflight: what was looked at, and what was found."""
+
+    about: str
+    text: str
+    fix: str = ""  # what to change; "" where nothing needs to be
+    optional: bool = False  # a run can go on without it
+    mild: bool = False  # it stops no run, and is a warning
+
+    @property
+    def level(self) -> Literal["ok", "warning", "PROBLEM"]:
+        """A problem stops a run sooner or later, a warning does not."""
+        return "ok" if not self.fix else "warning" if self.mild else "PROBLEM"
+
+    def __str__(self) -> str:
+        return f"{self.level:7}  {self.about}: {self.text}"
 
 
 def preflight(
@@ -47,22 +75,17 @@ def preflight(
     misfits: Sequence[str] = (),
     go_on: bool = False,
 ) -> Iterator[Finding]:
-    """Check everything; findings come as they are made.
-
-    Args:
-        store: folder of the run store.
-        disk: bytes that the runs and downloads will take there.
-        misfits: what will not fit into a GPU's memory, one sentence each.
-        go_on: what a run can do without (a benchmark, a baseline, a released model) is a warning.
-    """
+    """Check everything; findings come as they are made. `disk` is what the runs and downloads will
+    take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`
+    what a run can do without (a benchmark, a baseline, a released model) is a warning."""
     change = "change the profile, or take a larger GPU"
     memory = [Finding("memory", misfit, change) for misfit in misfits]
     checks = itertools.chain(
-        machine.gpus(profile),
-        machine.slurm(profile),
-        machine.versions(profile),
+        gpus(profile),
+        slurm(profile),
+        versions(profile),
         memory or [Finding("memory", "everything planned fits")],
-        machine.disk(store, disk),
+        check_disk(store, disk),
         check_needs(profile),
     )
     blocked, vital = False, ("GPU", "driver", "nodes", "versions", "Hub", profile.model)
@@ -72,11 +95,92 @@ def preflight(
     yield from check_engine(profile, store, blocked)
 
 
-def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
-    """The processor's interface by import, and the engine itself over a model of two layers.
+def gpus(profile: Profile) -> Iterator[Finding]:
+    """NVIDIA GPUs of this node: how many, how large, and whether torch can use them."""
+    if not profile.gpus:
+        yield Finding("GPU", "none needed")
+        return
+    wanted = min(profile.gpus, PER_NODE)
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
+    asked = _run([*query, "--format=csv,noheader,nounits"])
+    found = [line.split(", ") for line in asked.strip().splitlines()]
+    if not found:
+        text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
+        yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
+        return
+    name, memory, driver = min(found, key=lambda row: float(row[1]))
+    few = len(found) < wanted
+    rest = f"found, {wanted} needed on this node" if few else f"x {name}, driver {driver}"
+    yield Finding("GPU", f"{len(found)} {rest}", "take more GPUs" if few else "")
+    if (size := float(memory) / 1024) < profile.gpu_memory:
+        text = f"{name} has {size:.0f} GiB, {profile.gpu_memory:g} needed"
+        fix = "take GPUs with more memory, or a profile with a smaller model"
+        yield Finding("GPU memory", text, fix)
+    code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
+    cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
+    if usable != "True":
+        text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
+        yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
 
-    `blocked`: what the engine needs is missing, and it is not started.
-    """
+
+def slurm(profile: Profile) -> Iterator[Finding]:
+    """How processes are started on several nodes."""
+    wanted = -(-profile.gpus // PER_NODE)
+    if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
+        text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
+        yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
+
+
+def _run(command: list[str]) -> str:
+    """What a command prints; "" where it cannot be run or fails."""
+    try:
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=50)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def versions(profile: Profile) -> Iterator[Finding]:
+    """Installed packages against the project's own requirements, its GPU extra's included."""
+    pins = {pin.name: pin for pin in map(Requirement, metadata.requires("s1core") or ())}
+    there = []
+    for name in ENGINES[profile.engine]:
+        needed = pins[name].specifier
+        version = next((one.version for one in metadata.distributions(name=name)), None)
+        have = f"{name} {version}" if version else f"no {name}"
+        there += [have] if version else []
+        if version is None or not needed.contains(version, prereleases=True):
+            text = f"{have} is installed, {needed} is needed"
+            yield Finding("versions", text, f"pip install '{name}{needed}'")
+    yield Finding("versions", ", ".join(there))
+
+
+def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
+    """Room for the run store at `folder` (bytes), whether it can be written, and its clock."""
+    folder = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.0f} GB free at {folder}, {needed / 1e9:.0f} needed"
+    if free < needed:
+        yield Finding("disk", text, "make room, or name another folder in S1CORE_STORE")
+        return
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+            skew = time.time() - Path(file.name).stat().st_mtime
+    except OSError as error:
+        yield Finding("disk", f"{folder} cannot be written: {error.strerror}", "make it writable")
+        return
+    yield Finding("disk", text)
+    # The file system's clock may be another machine's; the package cannot be of tomorrow.
+    off = max(abs(skew), Path(__file__).stat().st_mtime - time.time())
+    wrong = off > MOST_SKEW
+    text = f"off by {off:.0f} s" if wrong else "agrees with the file system's"
+    yield Finding("clock", text, "set it (timedatectl, chrony)" if wrong else "")
+
+
+def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
+    """The processor's interface by import, and the engine itself over a model of two layers, unless
+    it is `blocked`: what it needs is missing."""
     if profile.engine != "vllm":
         return
     with suppress(ImportError):
@@ -112,11 +216,10 @@ def check_needs(profile: Profile) -> Iterator[Finding]:
 
 def _answers(hub: Any) -> bool:
     """Whether the Hub does; asked once, with little patience."""
-    if hub.HF_HUB_OFFLINE:
-        return False
     try:
-        with urllib.request.urlopen(hub.ENDPOINT, timeout=10):
-            return True
+        if not hub.HF_HUB_OFFLINE:
+            urllib.request.urlopen(hub.ENDPOINT, timeout=10).close()
+        return not hub.HF_HUB_OFFLINE
     except (OSError, ValueError) as error:
         return isinstance(error, urllib.error.HTTPError)
 
@@ -168,9 +271,7 @@ def broken_shards(folder: Path) -> list[str]:
             shards = [folder / Path(name).name for name in sorted(set(listed))]
         except (ValueError, KeyError, TypeError, AttributeError):
             return [f"{index.name} is damaged"]
-    if not shards:
-        return [f"{folder} has no safetensors weights"]
-    wrong = []
+    wrong = [] if shards else [f"{folder} has no safetensors weights"]
     for path in shards:
         try:
             with safe_open(path, "np"):
@@ -179,10 +280,10 @@ def broken_shards(folder: Path) -> list[str]:
             wrong.append(f"{path.name} is not whole: {error}")
     if wrong or not (folder / CHECKSUMS).is_file():
         return wrong
-    if sum(path.stat().st_size for path in shards) > HASHED:
-        return []
     try:
-        return [f"{path.name} has another sha256 than noted" for path in damaged(folder)]
+        large = sum(path.stat().st_size for path in shards) > HASHED
+        differ = () if large else damaged(folder)
+        return [f"{path.name} has another sha256 than noted" for path in differ]
     except InputError as error:
         return [str(error)]
 

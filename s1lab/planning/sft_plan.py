@@ -105,11 +105,8 @@ def plan(
     processes: int = 1,
     hardware: Hardware = H100,
 ) -> Plan:
-    """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`).
-
-    Raises:
-        InputError: there are no lengths.
-    """
+    """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`);
+    InputError where there are none."""
     if not lengths:
         raise InputError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]
@@ -138,10 +135,8 @@ class Worked(NamedTuple):
 
 
 def paper_arithmetic() -> tuple[Worked, ...]:
-    """The paper's cost, worked through: every line follows from the ones above it.
-
-    The FLOPs are a lower bound: thinking tokens alone, every example taken at the mean length.
-    """
+    """The paper's cost, worked through: every line follows from the ones above it. The FLOPs are a
+    lower bound: thinking tokens alone, every example taken at the mean length."""
     hours = 16 * 26 / 60
     shape = SHAPES["Qwen2.5-32B"]
     flops = 5 * shape.train_flops([4700] * 1000)  # s1K's 4.7M thinking tokens

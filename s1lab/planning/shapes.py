@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s1core.checkpoints import locate, split_revision
 from s1core.errors import InputError
+
+_NAMES = {
+    "layers": "num_hidden_layers", "hidden": "hidden_size", "intermediate": "intermediate_size",
+    "heads": "num_attention_heads", "kv_heads": "num_key_value_heads", "vocab": "vocab_size",
+    "tied": "tie_word_embeddings",
+}  # fmt: skip
+"""Our names for the sizes, and those of a transformers configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +38,8 @@ class ModelShape:
 
     @classmethod
     def of(cls, source: Any) -> ModelShape:
-        """From a transformers config, a folder with `config.json`, or a name in `SHAPES`.
-
-        Raises:
-            InputError: none of these, or a config without the sizes of a decoder.
-        """
+        """From a transformers config, a folder with `config.json`, or a name in `SHAPES`;
+        InputError: none of these, or a config without the sizes of a decoder."""
         if known := SHAPES.get(str(source).split("/")[-1].removesuffix("-Instruct")):
             return known
         path = Path(source) / "config.json" if isinstance(source, str | Path) else None
@@ -42,32 +47,21 @@ class ModelShape:
             raise InputError(f"{source} is neither a model folder nor one of {', '.join(SHAPES)}")
         try:
             row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
-            return cls(
-                layers=row["num_hidden_layers"],
-                hidden=row["hidden_size"],
-                intermediate=row["intermediate_size"],
-                heads=row["num_attention_heads"],
-                kv_heads=row.get("num_key_value_heads") or row["num_attention_heads"],
-                vocab=row["vocab_size"],
-                tied=bool(row.get("tie_word_embeddings")),
-                head_size=row.get("head_dim") or 0,
-                attention_bias=bool(row.get("attention_bias", row.get("model_type") == "qwen2")),
-            )
+            usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
+            usual |= {
+                "tie_word_embeddings": False,
+                "attention_bias": row.get("model_type") == "qwen2",
+            }
+            row = usual | {name: value for name, value in row.items() if value is not None}
+            sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
+            return cls(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])
         except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
             sizes = f"{path or source} does not give a decoder's sizes"
             raise InputError(f"{sizes}: {error}") from error
 
     def settings(self) -> dict[str, Any]:
         """The sizes as a Qwen2 configuration of transformers has them."""
-        return {
-            "vocab_size": self.vocab,
-            "hidden_size": self.hidden,
-            "intermediate_size": self.intermediate,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "tie_word_embeddings": self.tied,
-        }
+        return {theirs: getattr(self, ours) for ours, theirs in _NAMES.items()}
 
     @property
     def cache_bytes(self) -> int:
@@ -93,11 +87,9 @@ class ModelShape:
         return self.parameters - (0 if self.tied else self.vocab * self.hidden)
 
     def train_flops(self, lengths: Iterable[int]) -> float:
-        """Model FLOPs to train once on sequences of these lengths.
-
-        6 N per token (forward 2, backward 4), N being `matrix_parameters`, plus causal attention,
-        6 * layers * heads * head size * n^2 per sequence of n tokens. Recomputation is not counted.
-        """
+        """Model FLOPs to train once on sequences of these lengths: 6 N per token (forward 2,
+        backward 4), N being `matrix_parameters`, plus causal attention, 6 * layers * heads * head
+        size * n^2 per sequence of n tokens. Recomputation is not counted."""
         per_pair = 6 * self.layers * self.heads * self.head_size
         return float(sum(6 * self.matrix_parameters * n + per_pair * n * n for n in lengths))
 
@@ -107,12 +99,8 @@ SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text())
 
 
 def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name, or from its files where they are at hand.
-
-    The released s1 checkpoints are fine-tuned from Qwen2.5-32B and have its shape.
-    """
-    from s1core.checkpoints import locate, split_revision
-
+    """The sizes of a model by its name (the released s1 checkpoints have those of Qwen2.5-32B), or
+    from its files where they are at hand."""
     name, _ = split_revision(model)
     try:
         return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)

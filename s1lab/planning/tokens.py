@@ -1,21 +1,27 @@
-"""How many tokens a step trains on and generates, before it is run.
+"""How many tokens a step trains on and generates, before it is run; and how far a profile is.
 
 Training tokens are counted: the examples are encoded as training will encode them, wherever the
 data are at hand. Generated tokens (thinking and answer, as `grades.csv` counts them) are expected:
 where a budget cuts thinking, the budget; where the model stops by itself, the paper's own averages
 (Table 8), longer by what its Waits added (Figure 4a). A finished run counts as what it really used.
+
+`status` reads the store, from any terminal, at any time, and asks nothing of the processes that
+compute. Speed is what steps of this store really reached; where none did yet, no time is given.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
 
 from s1core.checkpoints import in_mirror, load_tokenizer
 from s1core.errors import RunError
+from s1core.records import Generation, read_recoverable
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import encode
 from s1lab.audit.published import published
@@ -23,10 +29,11 @@ from s1lab.data import benchmarks
 from s1lab.data.sources import SUBSETS, source
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, sft
-from s1lab.steps import Step
+from s1lab.lab import Step
 
 if TYPE_CHECKING:
     from s1lab.pipeline import Pipeline
+
 
 ANSWER_TOKENS = 500  # expected where the limit is larger; an assumption
 
@@ -38,22 +45,19 @@ class Tokens(NamedTuple):
     generated: int = 0
 
 
-@dataclass
 class Counter:
-    """Counts tokens for the steps of one pipeline; keeps what it has encoded.
+    """Counts tokens for the steps of one pipeline; keeps what it has encoded. Without `encodes`
+    training tokens are assumed, at once, even where they could be counted."""
 
-    With `encodes=False` training tokens are assumed, at once, even where they could be counted.
-    """
-
-    pipeline: Pipeline
-    encodes: bool = True
-    _lengths: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    def __init__(self, pipeline: Pipeline, encodes: bool = True) -> None:
+        self.pipeline, self.encodes = pipeline, encodes
+        self._lengths: dict[tuple[str, str], list[int]] = {}
 
     def tokens(self, step: Step) -> Tokens:
         """Tokens of a step; what it really used when it is finished."""
         if step.condition is not None:
-            finished = step.run.is_finished
-            return Tokens(0, generated(step) if finished else self.planned(step.condition))
+            done = step.run.is_finished
+            return Tokens(0, generated(step) if done else self.planned(step.condition))
         if step.training is None:
             return Tokens()
         return Tokens(self.config(step.training).epochs * sum(self.lengths(step.training)))
@@ -70,10 +74,8 @@ class Counter:
         return min(rows, self.pipeline.profile.evaluation.questions or rows) * condition.samples
 
     def thinking(self, condition: Condition) -> float:
-        """Thinking tokens of one generation, on average.
-
-        The stand-in of a rehearsal never stops by itself; of others Table 8 has the mean.
-        """
+        """Thinking tokens of one generation, on average: Table 8 has that of a natural end; the
+        stand-in of a rehearsal never stops by itself."""
         profile, cap = self.pipeline.profile, float(condition.budget.max_thinking)
         if not condition.thinking:
             return 0.0
@@ -88,9 +90,8 @@ class Counter:
 
     def config(self, training: Training) -> SFTConfig:
         """The settings of a training."""
-        profile = self.pipeline.profile
-        settings = {**profile.sft, "seed": profile.seed, **dict(training.changes)}
-        return SFTConfig(**settings, template=profile.template)
+        template = self.pipeline.profile.template
+        return SFTConfig(**sft.recipe(self.pipeline, training), template=template)
 
     @property
     def counts(self) -> bool:
@@ -110,10 +111,8 @@ class Counter:
         return [min(n, most) for n in full if n <= most or config.on_too_long != "drop"]
 
     def _count(self, training: Training) -> list[int]:
-        """Tokens of each example, encoded; or, where they cannot be had, the mean of s1K (Table 6).
-
-        What is assumed is thinking and an answer, and one example that fills a row.
-        """
+        """Tokens of each example, encoded; or, where they cannot be had, the mean of s1K (Table 6)
+        and an answer, and one example that fills a row."""
         profile = self.pipeline.profile
         if self.counts:
             tokenizer = load_tokenizer(profile.model)
@@ -140,3 +139,88 @@ def generated(step: Step) -> int:
     """Thinking and answer tokens that a finished generation really took."""
     rows = step.run.read_table("grades.csv")
     return sum(int(row["thinking_tokens"]) + int(row["answer_tokens"]) for row in rows)
+
+
+COLUMNS = ("run", "label", "trains", "state", "done", "total", "seconds")
+
+
+def status(pipeline: Pipeline) -> pd.DataFrame:
+    """A row for every step of a pipeline: its run, label, whether it trains, state ("done",
+    "running", "stopped" or "to do"), tokens so far (`done`) and in all (`total`, expected), and
+    seconds so far. Holds the store for no longer than a glance."""
+    counter = Counter(pipeline)
+    with pipeline.store.free() as free:
+        begun = "stopped" if free else "running"
+    rows: list[tuple[Any, ...]] = []
+    for step in pipeline.steps():
+        tokens, trains = counter.tokens(step), step.condition is None
+        total = tokens.trained if trains else tokens.generated
+        state, done, seconds = "to do", 0.0, 0.0
+        if step.run.is_finished:
+            seconds = float(step.run.provenance().get("wall_seconds", 0.0))
+            state, done = "done", total
+        elif step.run.path.exists():
+            done, seconds = _so_far(step)
+            state, total = begun, max(total, done)
+        rows.append((step.run.id, step.label, trains, state, done, total, seconds))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _so_far(step: Step) -> tuple[float, float]:
+    """Tokens of a step that is under way, and seconds from its start to the last it wrote."""
+    trains = step.condition is None
+    began = step.run.path / "manifest.json"
+    newest = step.run.path / ("sft/log.jsonl" if trains else "results.jsonl")
+    if not (began.exists() and newest.exists()):
+        return 0.0, 0.0
+    # Another process may be writing the last line.
+    rows: Any = (row for _, row in read_recoverable(newest, None if trains else Generation)[0])
+    if trains:
+        done = sum(row["tokens"] for row in rows if isinstance(row.get("tokens"), int))
+    else:
+        done = sum(row.thinking_tokens + row.answer_tokens for row in rows)
+    return done, max(0.0, newest.stat().st_mtime - began.stat().st_mtime)
+
+
+def rate(found: pd.DataFrame, trains: bool) -> float:
+    """Tokens per second so far, of training or of sampling; 0 where none is measured."""
+    measured = found[(found.trains == trains) & (found.done > 0) & (found.seconds > 0)]
+    return measured.done.sum() / measured.seconds.sum() if len(measured) else 0.0
+
+
+def seconds_left(found: pd.DataFrame) -> float | None:
+    """At the speeds so far; None while one that is needed is not measured."""
+    total = 0.0
+    for trains, part in found.groupby("trains"):
+        left, speed = (part.total - part.done).clip(lower=0).sum(), rate(found, bool(trains))
+        if left and not speed:
+            return None
+        total += left / speed if left else 0.0
+    return total
+
+
+def lines(found: pd.DataFrame, gpus: int, price: float) -> list[str]:
+    """A status as text: what runs, then the totals, at a price per hour of each GPU."""
+    text = [f"{(found.state == 'done').sum()} of {len(found)} runs are finished"]
+    for row in found[found.state.isin(["running", "stopped"])].itertuples():
+        share = row.done / row.total if row.total else 0.0
+        text.append(
+            f"  {row.state:8} {row.label}: {row.done:,.0f} of about {row.total:,.0f} tokens "
+            f"({share:.0%}), {row.seconds:,.0f} s"
+        )
+    for trains, name in ((True, "training"), (False, "sampling")):
+        if speed := rate(found, trains):
+            text.append(f"{name}: {speed:,.0f} tokens/s so far")
+    per_second = max(gpus, 1) * price / 3600
+    spent, left = found.seconds.sum(), seconds_left(found)
+    text.append(f"spent: {clock(spent)}, {spent * per_second:,.2f} at {price:g} per hour")
+    if left is None:
+        return [*text, "left: not known before something was measured"]
+    ready = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + left))
+    return [*text, f"left: {clock(left)}, {left * per_second:,.2f}; ready {ready}"]
+
+
+def clock(seconds: float) -> str:
+    """`3725 -> "1 h 02 min"`."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{seconds:.0f} s"

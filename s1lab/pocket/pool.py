@@ -44,11 +44,8 @@ class PoolRow(NamedTuple):
 
 
 def build_pool(seed: int = 0, size: int = POOL_SIZE, habits: Habits | None = None) -> list[PoolRow]:
-    """Draw the pool: `size` questions, no two alike, shuffled.
-
-    Raises:
-        InputError: there are not enough puzzles for a pool of this size.
-    """
+    """Draw the pool: `size` questions, no two alike, shuffled; InputError: there are not so many
+    puzzles."""
     rng = np.random.default_rng([seed, 59])
     habits = habits or Habits()
     counts = {kind: round(share * size) for kind, share in SHARES.items()}
@@ -99,10 +96,8 @@ def trace_correct(row: Example) -> bool:
 
 
 def normal_form(question: str) -> str:
-    """A question with its numbers sorted: puzzles that differ only in order are the same.
-
-    Text that is no Countdown question is its own normal form.
-    """
+    """A question with its numbers sorted, so that puzzles that differ only in order are the same;
+    other text as it is."""
     try:
         numbers, target = read_question(question)
     except ValueError:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from s1core.backends.base import Backend, SamplingParams
 from s1core.checkpoints import explained
 from s1core.errors import RunError
+from s1core.grading.countdown import check
 from s1core.records import write_atomically, write_jsonl
 from s1lab.pocket import load_tokenizer, world
-from s1lab.pocket.teacher import ANSWER_PREFIX
-from s1lab.pocket.world import Puzzle
+from s1lab.pocket.teacher import ANSWER_PREFIX, problem
+from s1lab.pocket.world import Puzzle, apply, evaluation_puzzles
 
 CONTEXT = 1024
 VOCABULARY = 288  # rows of the embedding: more than the tokenizer has, as Qwen pads its own
@@ -182,15 +186,9 @@ def schedule(recipe: Recipe, step: int) -> float:
 def pretrain(
     recipe: Recipe, out_dir: str | Path, *, progress: bool = True, checkpoint_every: int = 200
 ) -> Path:
-    """Train a base model; resumes from the last checkpoint in `out_dir` when there is one.
-
-    Hidden matrices are trained with Muon, embeddings and norms with AdamW, in bf16 autocast.
-    Returns the folder with the finished model.
-
-    Raises:
-        RunError: `out_dir` holds a run of another recipe.
-        InputError: it holds a damaged checkpoint.
-    """
+    """Train a base model, hidden matrices with Muon, embeddings and norms with AdamW, in bf16
+    autocast; resumes from the last checkpoint in `out_dir`. Returns the folder of the model.
+    RunError: `out_dir` holds a run of another recipe; InputError: a damaged checkpoint."""
     import torch
     from tqdm import tqdm
 
@@ -247,3 +245,66 @@ def pretrain(
     model.save_pretrained(out / "model")
     save_tokenizer(load_tokenizer(), out / "model")
     return out / "model"
+
+
+# A chain's steps overlap: the result of one is the left number of the next.
+_STEP = re.compile(r"(?=\b(\d+) ([-+*/]) (\d+) = (\d+)\b)")
+
+
+def measure(folder: str | Path, count: int = 500, seed: int = 0) -> dict[str, float]:
+    """The skills of a checkpoint on `count` held-out puzzles, as shares.
+
+    arithmetic: steps that it writes and that are right; numbers: lines that use each number once;
+    verdict_no, verdict_yes: right judgements of given lines; direct: puzzles answered at once.
+    """
+    from s1core.backends.hf import HFBackend
+    from s1core.forcing import Budget, generate
+
+    backend, rng = HFBackend.from_pretrained(folder), np.random.default_rng(seed)
+    puzzles = evaluation_puzzles()[:count]
+    chained = _searches(backend, puzzles, seed)
+    steps = [step for _, line in chained for step in line]
+    numbers = [(p, [int(n) for n in (line[0][0], *(s[2] for s in line))]) for p, line in chained]
+    yes, no = (_judged(backend, puzzles, word, rng) for word in ("yes", "no"))
+    problems = [problem(puzzle) for puzzle in puzzles]
+    made = generate(backend, problems, Budget(0, max_answer=24), thinking=False)
+    answers = [one.answer.split(":", 1)[-1] for one in made]
+    right = [check(p.question, answer) for p, answer in zip(problems, answers, strict=True)]
+    return {
+        "arithmetic": _share(apply(int(a), op, int(b)) == int(c) for a, op, b, c in steps),
+        "numbers": _share(list(puzzle.key[0]) == sorted(used) for puzzle, used in numbers),
+        "verdict_no": _share(no),
+        "verdict_yes": _share(yes),
+        "direct": _share(right),
+    }
+
+
+def _share(flags: Iterable[bool]) -> float:
+    return round(float(np.mean(list(flags))), 4)
+
+
+def _searches(
+    backend: Backend, puzzles: Sequence[Puzzle], seed: int
+) -> list[tuple[Puzzle, list[Any]]]:
+    """Two sampled lines of search per puzzle, in the plain format of pretraining, as steps."""
+    tokenizer, found = backend.tokenizer, []
+    prompts = [tokenizer(f"{puzzle.question}\n").input_ids for puzzle in puzzles]
+    seeds = range(seed * 100_003, seed * 100_003 + len(prompts))
+    params = [SamplingParams(max_tokens=24, temperature=1.0, seed=number) for number in seeds]
+    for puzzle, done in zip(puzzles, backend.complete(prompts, params), strict=True):
+        lines = tokenizer.decode(done.token_ids, skip_special_tokens=True).split("\n")[:-1]
+        found += [(puzzle, steps) for line in lines[:2] if (steps := _STEP.findall(line))]
+    return found
+
+
+def _judged(
+    backend: Backend, puzzles: Sequence[Puzzle], word: str, rng: np.random.Generator
+) -> list[bool]:
+    """Whether the model judges a line of each puzzle, right for "yes", correctly."""
+    tokenizer, prompts = backend.tokenizer, []
+    for puzzle in puzzles:
+        lines = [c for c in puzzle.tries if (c.value == puzzle.target) == (word == "yes")]
+        line = lines[rng.integers(len(lines))].line
+        prompts.append(tokenizer(f"{puzzle.question}\n{line} want {puzzle.target}").input_ids)
+    done = backend.complete(prompts, [SamplingParams(max_tokens=1)] * len(prompts))
+    return [completion.token_ids[0] == tokenizer.get_vocab()[word] for completion in done]

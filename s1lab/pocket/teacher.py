@@ -54,9 +54,7 @@ def example(puzzle: Puzzle, rng: np.random.Generator, habits: Habits = Habits())
 
 
 def problem(puzzle: Puzzle) -> Problem:
-    """The puzzle as a `Problem`, with its first solution for a reference answer.
-
-    The source tells how many numbers it has, the domain which operations the solution takes.
-    """
+    """The puzzle as a `Problem`, with its first solution for a reference answer; the source tells
+    how many numbers it has, the domain which operations the solution takes."""
     first, source = solutions(puzzle)[0], f"countdown-{len(puzzle.numbers)}"
     return Problem(puzzle.question, first.expression, first.line, source, first.domain)

@@ -40,10 +40,7 @@ CASES = (
 
 def decisive(model: str, template: str, asked: Sequence[str], folder: str | Path) -> Path:
     """Save the small model and its tokenizer in `folder`; `asked` are the questions it will get.
-
-    Raises:
-        InputError: the model's configuration or tokenizer cannot be had.
-    """
+    InputError: the model's configuration or tokenizer cannot be had."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -85,11 +82,7 @@ def decisive(model: str, template: str, asked: Sequence[str], folder: str | Path
 
 def check(profile: Profile, store: Path) -> str:
     """Start the profile's engine and pass the first cases of the contract; says what was seen.
-
-    Raises:
-        BackendError: it does not start, or its tokens are not those of transformers.
-        InputError: the model's configuration or tokenizer cannot be had.
-    """
+    BackendError: it does not start, or its tokens are not those of transformers."""
     problems = [Problem(f"What is {i} + {i}?", "") for i in range(4 * len(CASES))]
     budgets = CASES * 4
     options: dict[str, Any] = {**profile.engine_options, "max_model_len": ROOM}

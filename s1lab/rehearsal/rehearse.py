@@ -3,8 +3,8 @@
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
     rehearsal/box/
-        profile.yaml   the profile with its sizes cut (`cut`)
-        mirror/        data (`rehearsal_data`)
+        profile.yaml   the profile with its sizes cut (`cut.yaml`): the list of runs keeps its shape
+        mirror/        real questions, and a handful of training examples
         model/         what is fine-tuned (`standin`)
         released/      what stands for the released checkpoints
         site/          vLLM's CPU build under vLLM's own name, and a stand-in for Slurm's srun
@@ -17,27 +17,106 @@ Nothing is written anywhere else, and nothing of it is ever accepted as a result
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from s1core.errors import RunError
-from s1core.records import write_atomically
+from s1core.errors import InputError, RunError
+from s1core.records import Example, Trace, from_dict, write_atomically
 from s1lab import profiles
-from s1lab.planning.fetch import needs
-from s1lab.planning.machine import PER_NODE
+from s1lab.data.load import examples, problems, raw_rows
+from s1lab.data.mirror import MANIFEST, Mirror
+from s1lab.data.sources import source
+from s1lab.planning.fetch import Needs, needs
+from s1lab.planning.preflight import PER_NODE
 from s1lab.profiles import Profile
-from s1lab.rehearsal.cut import EXAMPLES, cut
-from s1lab.rehearsal.data import rehearsal_mirror
 from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
+
+CUT = yaml.safe_load(Path(__file__).with_name("cut.yaml").read_text(encoding="utf-8"))
+VLLM_ON_CPU = CUT.pop("vllm")
+EXAMPLES = CUT["selected"]
+
+
+def cut(profile: Profile, model: str, released: str = "", *, engine: str = "hf") -> Profile:
+    """The profile at rehearsal sizes, with `model` in the place of the one it fine-tunes, and
+    `released` (default: `model`) in that of the released ones; `engine` is "vllm" (its CPU build)
+    or "hf"."""
+    row, caps = _merged(asdict(profile), CUT), CUT["evaluation"]["budgets"]
+    row |= {"name": f"{profile.name}-rehearsal", "title": f"Rehearsal of {profile.name}"}
+    row |= {"model": model, "engine": engine, "curation": "smoke" if profile.curation else ""}
+    row["engine_options"] = VLLM_ON_CPU if engine == "vllm" else {}
+    for effort, cap in zip(row["efforts"].values(), caps):
+        effort["max_thinking"] = cap
+    for arm in row["released"].values():
+        arm |= {"model": released or model, "engine_options": {}}
+        arm["budgets"] = caps[: len(arm.get("budgets", ()))]
+    return from_dict(Profile, row)
+
+
+def _merged(value: Any, smaller: Any) -> Any:
+    """A value of the profile beside that of `cut.yaml`."""
+    if isinstance(smaller, dict):
+        return {**value, **{name: _merged(value.get(name), new) for name, new in smaller.items()}}
+    if isinstance(smaller, list):
+        return smaller[: len(value)]
+    return min(value, smaller) if type(value) is type(smaller) is int else smaller
+
+
+LONGEST = 150  # characters of a question, so that a short sequence leaves room for its trace
+
+
+def rehearsal_mirror(
+    root: str | Path, data_dir: str | Path | None, wanted: Needs, count: int
+) -> None:
+    """Make the mirror of a rehearsal in `root`, its training sets of `count` examples; what it
+    cannot have is not in it. `data_dir` is a mirror with the real files, None the Hub. InputError:
+    not even s1K's questions can be had."""
+    (Path(root) / MANIFEST).unlink(missing_ok=True)
+    mirror = Mirror.open(root, new=True)
+    pool = _pool(wanted.training[0], data_dir)
+    for name in wanted.training:
+        if rows := list(itertools.islice(pool, count)):
+            mirror.add(name, rows)
+    for name in wanted.benchmarks:
+        with suppress(InputError):
+            mirror.add(name, list(raw_rows(source(name), data_dir)))
+
+
+def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of the training set, as the releases have them, where the question is short."""
+    for example in _examples(name, data_dir):
+        if len(example.problem.question) <= LONGEST:
+            yield {
+                "question": example.problem.question,
+                "solution": example.problem.solution,
+                "source_type": example.problem.source,
+                "thinking_trajectories": [example.trace.thinking],
+                "attempt": example.trace.attempt,
+            }
+
+
+def _examples(name: str, data_dir: str | Path | None) -> Iterator[Example]:
+    """Of the training set; without its traces, of its questions and solutions."""
+    try:
+        yield from examples(name, data_dir)
+        return
+    except InputError:
+        if data_dir is None:
+            raise
+    for problem in problems("s1K questions", data_dir):
+        if problem.solution:
+            yield Example(problem, Trace(problem.solution, problem.answer or "Proved.", "solution"))
+
 
 Say = Callable[[str], None]
 STAMP = "rehearsal"
@@ -45,12 +124,16 @@ STAMP = "rehearsal"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A prepared folder, the profile at rehearsal sizes, and the variables of every stage."""
+    """A prepared folder, the profile at rehearsal sizes, and the variables of every stage. All run
+    in `work`; paths in the profile are relative to it."""
 
     folder: Path
     profile: Profile
     environment: dict[str, str]
-    work: Path  # the folder in which every stage runs; paths in the profile are relative to it
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "notebooks"
 
 
 def prepare(
@@ -62,28 +145,22 @@ def prepare(
     python: str,
     say: Say,
 ) -> Rehearsal:
-    """Make the folder of a rehearsal: profile, mirror and model.
-
-    Args:
-        folder: default: `rehearsal/NAME` in the checkout.
-        model: a small checkpoint; default: SmolLM2 (`standin`).
-        data_dir: a mirror with the real files; default: `S1CORE_DATA_DIR`, or else the Hub.
-        python: interpreter that computes the runs (another one may hold vLLM).
-
-    Raises:
-        RunError, InputError: the model or the data are not at hand.
-    """
+    """Make the folder of a rehearsal (by default `rehearsal/NAME` in the checkout): profile, model
+    (by default SmolLM2, see `standin`) and mirror. `data_dir` has the real files, by default
+    `S1CORE_DATA_DIR` or the Hub; `python` computes the runs (another one may hold vLLM). RunError,
+    InputError: the model or the data are not at hand."""
     full = profiles.load(name)
     if full.pool == "pocket":
         raise RunError(f"{full.name} needs no rehearsal: `s1lab reproduce {full.name}`")
     folder = Path(folder or project_root() / "rehearsal" / full.name).resolve()
-    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    work, site = folder / "notebooks", folder / "site"
+    work.mkdir(parents=True, exist_ok=True)
     released = Path(model) if model else stand_in(folder / "stand-in")
     trained = released if model else tireless(released, folder / "tireless")
     for link, target in ((folder / "model", trained), (folder / "released", released)):
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
-    engine, site = full.engine, folder / "site"
+    engine = full.engine
     if engine == "vllm" and not find_vllm(python, site):
         engine = "hf"
         say(f"no vLLM for {python}: the transformers engine takes its place, unlike in the run")
@@ -92,11 +169,13 @@ def prepare(
     write_atomically(folder / "profile.yaml", [yaml.safe_dump(plain, sort_keys=False)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
-    work, srun = folder / "notebooks", site / "srun"
-    write_atomically(srun, [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")])
+    write_atomically(
+        srun := site / "srun", [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")]
+    )
     srun.chmod(0o755)
-    (work / "launch").unlink(missing_ok=True)
-    (work / "launch").symlink_to(project_root(Path(__file__)) / "launch")
+    for name in ("launch", "results"):  # `results`: what other people's generations came to
+        (work / name).unlink(missing_ok=True)
+        (work / name).symlink_to(project_root(Path(__file__)) / name)
     paths = [str(site), str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {
         "S1CORE_STORE": str(folder / "store"),
@@ -113,15 +192,12 @@ def prepare(
         "SLURMD_NODENAME": "localhost",
         "SLURM_SUBMIT_DIR": str(work),
     }
-    return Rehearsal(folder, profile, environment, work)
+    return Rehearsal(folder, profile, environment)
 
 
 def compute(rehearsal: Rehearsal) -> None:
-    """Check and make every run, by the launch script that the full profile is started with.
-
-    Raises:
-        RunError: the script failed; what it said is on the terminal.
-    """
+    """Check and make every run, by the launch script that the full profile is started with;
+    RunError where that fails: what it said is on the terminal."""
     name = "box.sh" if rehearsal.environment["SLURM_NNODES"] == "1" else "slurm.sbatch"
     script, variables = rehearsal.work / "launch" / name, os.environ | rehearsal.environment
     if code := subprocess.call(["bash", str(script)], cwd=rehearsal.work, env=variables):
@@ -129,10 +205,8 @@ def compute(rehearsal: Rehearsal) -> None:
 
 
 def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
-    """Tokens that the plan said before, and that the finished runs really took, by what they are.
-
-    Without the released checkpoints' stand-in: it stops when it likes, below every budget.
-    """
+    """Tokens that the plan said before, and that the finished runs really took, by what they are;
+    without those of the released checkpoints' stand-in, which stops when it likes."""
     from s1lab.pipeline import Pipeline
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
@@ -142,11 +216,11 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter = Counter(pipeline)
         for step in pipeline.steps():
-            if step.training is not None and step.training.released:
+            if step.training and step.training.released:
                 continue
-            if step.condition is not None:
+            if step.condition:
                 made.append((counter.planned(step.condition), generated(step)))
-            elif step.training is not None:
+            elif step.training:
                 trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
     pairs = {"trained on": trained, "generated": made}
     return {what: tuple(map(sum, zip(*counts, strict=True))) for what, counts in pairs.items()}
@@ -167,10 +241,7 @@ def _inside(rehearsal: Rehearsal) -> Iterator[None]:
 
 def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say) -> int:
     """Execute every notebook on the rehearsal's store and build the book; returns its pages.
-
-    Raises:
-        RunError: a notebook failed; each one is tried, and all failures are named.
-    """
+    RunError: notebooks failed; each one is tried, and all failures are named."""
     from s1lab.book.notebooks import execute
     from s1lab.book.site import build
 

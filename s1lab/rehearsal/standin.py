@@ -24,13 +24,8 @@ VARIABLE = "S1CORE_SMOLLM2"
 
 
 def stand_in(folder: str | Path) -> Path:
-    """The folder of the stand-in as a plain checkpoint; made in `folder` when it is not there.
-
-    `S1CORE_SMOLLM2` may name one that exists.
-
-    Raises:
-        RunError: neither the variable nor the package is there.
-    """
+    """The folder of the stand-in as a plain checkpoint: that of `S1CORE_SMOLLM2`, or `folder`, in
+    which it is made; RunError where neither the variable nor the package is there."""
     if named := os.environ.get(VARIABLE):
         return Path(named)
     if (Path(folder) / "tokenizer_config.json").exists():  # written last
@@ -47,10 +42,8 @@ def stand_in(folder: str | Path) -> Path:
 
 
 def tireless(plain: str | Path, out: str | Path) -> Path:
-    """A copy of a model whose output has nothing for special tokens, so that it never stops.
-
-    Only the output matrix is changed: what the model reads, it reads as before.
-    """
+    """A copy of a model whose output has nothing for special tokens, so that it never stops; what
+    it reads, it reads as before."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     plain, out = Path(plain), Path(out)

@@ -20,9 +20,8 @@ from s1lab.evaluation import Interval
 from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Condition
 from s1lab.kinds import generate, sft
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 from s1lab.traces import steps, uncertainty
 
 Rows = Sequence[Mapping[str, Any]]

@@ -18,9 +18,8 @@ from s1core.records import Generation
 from s1lab import experiments
 from s1lab.evaluation import clustered_bootstrap
 from s1lab.kinds import generate
-from s1lab.lab import Lab
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-from s1lab.steps import Step
 from s1lab.traces.steps import split
 
 NAME = "repetition"
