@@ -1,7 +1,7 @@
 """JSONL and small JSON files: one line to one typed record, and files that survive a crash.
 
-The one reader of what other programs and earlier runs wrote. It takes nothing on trust: a line is a
-JSON object in UTF-8 whose fields are what their dataclass declares, or it is named and refused.
+Nothing is taken on trust: a line is a JSON object in UTF-8 whose fields are what their dataclass
+declares, or it is named and refused.
 """
 
 from __future__ import annotations
@@ -26,12 +26,8 @@ def to_json(record: Any) -> str:
 
 
 def parse_json(line: bytes | str) -> dict[str, Any]:
-    """The JSON object that a line, or a small file, holds.
-
-    Raises:
-        InputError: not UTF-8, not JSON, not an object, a field given twice, half a character (a
-            lone surrogate), or nested too deeply.
-    """
+    """The JSON object that a line, or a small file, holds. InputError: not UTF-8, not JSON, not an
+    object, a field given twice, half a character (a lone surrogate), or nested too deeply."""
     try:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
         row = json.loads(text, object_pairs_hook=_fields)
@@ -54,10 +50,7 @@ def parse_json(line: bytes | str) -> dict[str, Any]:
 
 def from_dict(kind: type, row: dict[str, Any]) -> Any:
     """Build a record of type `kind` from a parsed JSON object, every field as it is declared.
-
-    Raises:
-        InputError: a field is missing, unknown or of another type; the message names it.
-    """
+    InputError: a field is missing, unknown or of another type; the message names it."""
     if not isinstance(row, dict):
         raise InputError(f"not a {kind.__name__} but {_named(row)}")
     declared, required = _schema(kind)
@@ -95,6 +88,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number from 0", lambda value: _whole([value])),
     float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
+    Mapping: ("an object", lambda value: isinstance(value, dict)),
     tuple: ("a list", lambda value: isinstance(value, (list, tuple))),
     tuple[int, ...]: (
         "a list of whole numbers from 0",
@@ -115,23 +109,17 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where}: {error}") from error
     if declared is Any:
         return value
-    if declared in _PLAIN:
-        wanted, fits = _PLAIN[declared]
-    elif origin is Literal:
+    if origin is Literal:
         wanted, fits = f"one of {', '.join(inner)}", lambda value: value in inner
-    elif origin is tuple:
-        wanted, fits = "a list", lambda value: isinstance(value, (list, tuple))
-    elif origin is Mapping:
-        wanted, fits = "an object", lambda value: isinstance(value, dict)
+    elif known := _PLAIN.get(declared, _PLAIN.get(origin)):
+        wanted, fits = known
     else:
         raise TypeError(f"{where} is declared as {declared}, which is never checked")
     if not fits(value):
         raise InputError(f"{where} must be {wanted}, not {_named(value)}")
-    if origin is not tuple:
-        return value
-    if declared not in _PLAIN:
+    if origin is tuple and declared not in _PLAIN:
         value = (_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
-    return tuple(value)
+    return tuple(value) if origin is tuple else value
 
 
 def _named(value: Any) -> str:
@@ -149,21 +137,17 @@ def read_jsonl(
     """Yield the records of a JSONL file, as dicts or as `kind`.
 
     Where rows are independent of each other, `left_out` takes what is wrong with those that cannot
-    be read, instead of the first one's ending the whole.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a line is not a JSON object or not a `kind`; the message starts with
-            `path:line`. Or the file is a folder, a device or a pipe.
+    be read, instead of the first one's ending the whole. FileNotFoundError: there is no such file.
+    InputError: a line is not a JSON object or not a `kind`; the message starts with `path:line`. Or
+    the file is a folder, a device or a pipe.
     """
     for number, record, fault, _ in _lines(path, kind):
         if not fault:
             yield record
-            continue
-        error = InputError(f"{path}:{number}: {fault}")
-        if left_out is None:
-            raise error
-        left_out.append(error)
+        elif left_out is None:
+            raise InputError(f"{path}:{number}: {fault}")
+        else:
+            left_out.append(InputError(f"{path}:{number}: {fault}"))
 
 
 def read_recoverable(
@@ -236,10 +220,7 @@ def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
 
 def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:
     """Write text to `path` through a temporary file in the same folder and an atomic rename.
-
-    Raises:
-        InputError: the path has no name, or is a folder or a device; nothing is replaced.
-    """
+    InputError: the path has no name, or is a folder or a device; nothing is replaced."""
     path = Path(path)
     if not path.name or (path.exists() and not path.is_file()):
         raise InputError(f"{str(path)!r} is not a regular file; name one to write")

@@ -1,8 +1,6 @@
 """The records that travel along the pipeline; `s1core.jsonl` reads and writes them.
 
-`Problem` and `Trace` make an `Example` (selection, fine-tuning); a model answers a `Problem` with a
-`Generation` (budget forcing); a `Grade` judges it. What a field holds is declared here, once, and
-checked whenever a record is read from a file.
+What a field holds is declared here, once, and checked whenever a record is read from a file.
 """
 
 from __future__ import annotations
@@ -68,10 +66,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of token ids with one phase, written by the model ("sampled") or forced.
-
-    Counts are always taken from these marks, never by re-tokenizing text.
-    """
+    """A run of token ids with one phase, written by the model ("sampled") or forced: counts are
+    taken from these marks, never by re-tokenizing text."""
 
     token_ids: tuple[int, ...]
     origin: Origin

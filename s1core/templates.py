@@ -87,10 +87,7 @@ def get(template: str | Template) -> Template:
 
 def fitting(tokenizer: Any) -> str:
     """The template whose markers a tokenizer has: any ChatML model has those of s1, the last one.
-
-    Raises:
-        InputError: it has those of none.
-    """
+    InputError: it has those of none."""
     for name in ("qwen3", "deepseek-r1", "sky-t1", "s1"):
         if not _missing(TEMPLATES[name], tokenizer):
             return name

@@ -43,9 +43,8 @@ class CompletionsBackend:
         batch_size: requests in flight, whoever asks.
         outputs: ids that the model can give, if more than the tokenizer has: the rest is forbidden.
 
-    Raises:
-        BackendError: the address or the key cannot be used, or the context length is not told.
-        InputError: a number outside its range.
+    BackendError: the address or the key cannot be used, or the context length is not told.
+    InputError: a number outside its range.
     """
 
     apart = True  # a row does not depend on what is asked beside it

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import Cache
 
 from s1core.architectures import check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
-from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
-from s1core.backends.packed import pack
+from s1core.backends.kv import GrowingLayer, attention_mask, decoding, pack, windows
 from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
@@ -75,7 +75,7 @@ class HFBackend:
                 chunk = slice(first, first + self.batch_size)
                 _Batch(self, prompts[chunk], machines[chunk], params[chunk]).run()
 
-    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
+    def logits(self, real: Tensor | None, **inputs: Any) -> Tensor:
         """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
 
         `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
@@ -103,10 +103,10 @@ class _Twin(HFBackend):
     """A tiny model decoded as the large one will be; keeps the logits of every step."""
 
     def __init__(self, model: Any) -> None:
-        self.model, self.batch_size, self.steps = model, 8, list[torch.Tensor]()
+        self.model, self.batch_size, self.steps = model, 8, list[Tensor]()
         self._unknown, self._windows = None, windows(model.config)
 
-    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
+    def logits(self, real: Tensor | None, **inputs: Any) -> Tensor:
         self.steps.append(super().logits(real, **inputs))
         return self.steps[-1]
 
@@ -170,7 +170,7 @@ class _Batch:
                 self._leave()
             logits = self._forward(step)
 
-    def _prefill(self) -> torch.Tensor:
+    def _prefill(self) -> Tensor:
         """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary].
 
         Many long prompts are read in groups of about one length, which saves padding and memory.
@@ -196,7 +196,7 @@ class _Batch:
         self.mask = None if bool(real.all()) else real[rows]
         return logits[rows]
 
-    def _read(self, ids: torch.Tensor) -> tuple[Cache, torch.Tensor]:
+    def _read(self, ids: Tensor) -> tuple[Cache, Tensor]:
         """The cache and the logits after prompts, left-padded with -1 to one width or more."""
         ids = ids[:, int((ids < 0).sum(-1).min()) :]
         real, mask = ids >= 0, None
@@ -215,7 +215,7 @@ class _Batch:
         )
         return cache, logits
 
-    def _decide(self, logits: torch.Tensor, step: int) -> None:
+    def _decide(self, logits: Tensor, step: int) -> None:
         """Complete the tape's column of this step with sampled tokens."""
         self._lengthen_tape(step + 1)
         self.tape[self.done, step] = 0
@@ -231,7 +231,7 @@ class _Batch:
             # A row whose stop was dropped with nothing in its place samples this step again.
             free = free[(self.tape[free, step] < 0) & ~self.done[free]]
 
-    def _sample(self, logits: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+    def _sample(self, logits: Tensor, rows: np.ndarray) -> np.ndarray:
         if self.suppress[rows].any():
             banned = self.stop_table[self.stop_set[rows]] & self.suppress[rows, None]
             logits = logits.masked_fill(torch.from_numpy(banned).to(self.device), -torch.inf)
@@ -281,7 +281,7 @@ class _Batch:
                 array[targets] = array[sources]
                 setattr(self, name, array[:rows])
 
-    def _forward(self, step: int) -> torch.Tensor:
+    def _forward(self, step: int) -> Tensor:
         """Feed the tape's column; returns the logits that follow it."""
         mask, length = self.mask, self.width + step + 1
         if mask is not None:

@@ -22,8 +22,7 @@ from vllm import SamplingParams as EngineParams
 from s1core.backends.base import Completion, Params, Prompts, SamplingParams
 from s1core.backends.sampling import row_seed
 from s1core.checkpoints import load_tokenizer, locate
-from s1core.engine_start import reasoned
-from s1core.errors import BackendError, InputError, check_number
+from s1core.errors import BackendError, InputError, check_number, reasoned
 from s1core.forcing.budget import Machine
 from s1core.serving.processor import KEY
 from s1core.serving.slots import replay

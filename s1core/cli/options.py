@@ -18,7 +18,6 @@ from s1core.errors import InputError
 from s1core.records import Problem, printable, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
-    from s1core.backends.base import Backend
     from s1core.records import Generation, Grade
 
 LARGE = 2**31 - 1
@@ -180,11 +179,3 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
         has = ", ".join(sorted(allowed))
         raise typer.BadParameter(f"the {engine} backend has no option {unknown}; it has {has}")
     return parsed
-
-
-def open_engine(engine: str, model: str, batch_size: int, **more: Any) -> Backend:
-    """`backends.open_engine`; whatever keeps the engine from starting is one sentence."""
-    from s1core import backends, checkpoints
-
-    with checkpoints.explained(f"{model} cannot be loaded"):
-        return backends.open_engine(engine, model, batch_size=batch_size, **more)

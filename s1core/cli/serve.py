@@ -38,7 +38,7 @@ def serve(
     """
     from s1core import templates
     from s1core.checkpoints import load_tokenizer, locate
-    from s1core.engine_start import reasoned
+    from s1core.errors import reasoned
 
     if "--logits-processors" in context.args:
         raise InputError("serve loads a logits processor of its own; leave --logits-processors out")

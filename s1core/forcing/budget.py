@@ -16,14 +16,17 @@ header (s1: `<|im_start|>answer`), another header (`<|im_start|>user`) means tha
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError, check_number
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
+
+EFFORTS = Path(__file__).with_name("efforts.yaml")
+"""Budgets by name, as commercial APIs offer them."""
 
 _COUNTS = ("max_thinking", "num_ignore", "min_thinking", "max_answer")
 
@@ -72,6 +75,23 @@ class Budget:
         return (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
 
 
+def read_effort(name: Any, path: Path = EFFORTS) -> dict[str, Any]:
+    """The settings of the `Budget` that a YAML file names, at its top or under `efforts`.
+    InputError: the file names no budgets, or none of that name."""
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
+    named = read.get("efforts", read) if isinstance(read, dict) else None
+    if not named or not all(isinstance(k, str) and isinstance(v, dict) for k, v in named.items()):
+        raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
+    if not isinstance(name, str) or name not in named:
+        raise InputError(f"there is no effort {name!r:.40}; pick one of {', '.join(named)}")
+    return named[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
@@ -100,11 +120,8 @@ class Rules:
 
 
 def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
-    """Encode a budget's strings with a tokenizer.
-
-    Raises:
-        InputError: an ignore string or the cue itself holds an end-of-thinking token.
-    """
+    """Encode a budget's strings with a tokenizer. InputError: an ignore string or the cue itself
+    holds an end-of-thinking token."""
     encoded = []
     for text in (*budget.ignore_strings, budget.answer_cue):
         encoded.append(tuple(encode(tokenizer, text)))
@@ -140,11 +157,8 @@ class Machine:
     """
 
     def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
-        """Prepare for `prompt`, whose context holds `context_length` tokens in all.
-
-        Raises:
-            InputError: the prompt and the closing of thinking leave no room for an answer.
-        """
+        """Prepare for `prompt`, whose context holds `context_length` tokens in all. InputError: the
+        prompt and the closing of thinking leave no room for an answer."""
         spare = context_length - len(prompt) - rules.longest_closing
         if spare < 1:
             raise InputError(
@@ -190,12 +204,6 @@ class Machine:
     def segments(self) -> tuple[Segment, ...]:
         """Everything after the prompt, marked by origin and phase."""
         return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs if ids)
-
-    def clone(self) -> Machine:
-        """A machine in the same state that goes its own way, for engines that try tokens out."""
-        twin = copy.copy(self)
-        twin._runs = [(list(ids), origin, phase) for ids, origin, phase in self._runs]
-        return twin
 
     def skip_thinking(self) -> None:
         """Answer at once, with no delimiter in between; called before `start()`."""

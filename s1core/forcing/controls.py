@@ -1,13 +1,11 @@
 """The paper's other ways to control test-time compute (Sections 3.1 and 5.2, Appendix E).
 
 Conditional control tells the model its budget in the prompt, in tokens, in steps or as a class;
-with forcing, the decoder enforces it too. Rejection sampling draws until a trace happens to fit.
-Each method is one call::
+with forcing, the decoder enforces it too. Each method is one call::
 
     generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
     generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
              machine=step_machine(backend.tokenizer, 64))
-    rejection_sample(backend, problems, 2048, rounds=32)
 
 With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
 """
@@ -15,15 +13,13 @@ With `Budget(2048)` the first is enforced as well as asked for, as steps are her
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-from s1core.backends.base import Backend
 from s1core.errors import InputError
-from s1core.forcing.budget import Budget, Machine, Rules
-from s1core.forcing.drive import generate
-from s1core.records import Example, Generation, Problem
+from s1core.forcing.budget import Machine, Rules
+from s1core.records import Example
 from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
 CLASS_INSTRUCTIONS = {  # Appendix E.1, word for word as in the official prompts.
@@ -127,11 +123,8 @@ class StepMachine(Machine):
 
 
 def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], int], Machine]:
-    """What `generate(machine=...)` takes to force a budget of so many steps.
-
-    Raises:
-        InputError: fewer than one step, a tokenizer without a step mark, or (when used) Waits.
-    """
+    """What `generate(machine=...)` takes to force a budget of so many steps. InputError: fewer than
+    one step, a tokenizer without a step mark, or (when used) Waits."""
     mark = encode(tokenizer, STEP_MARK)
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
@@ -144,48 +137,3 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
         return StepMachine(rules, prompt, context_length, steps=steps, mark=mark[0])
 
     return machine
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """What rejection sampling found for one problem (Section 5.2, Figure 6).
-
-    `generation` is the first sample whose thinking ended within the limit; None if none did.
-    `thinking_tokens` are those of all `attempts`: the compute that was really spent.
-    """
-
-    problem_key: str
-    generation: Generation | None
-    attempts: int
-    thinking_tokens: int
-
-
-def rejection_sample(
-    backend: Backend,
-    problems: Sequence[Problem],
-    limit: int,
-    *,
-    rounds: int = 32,
-    copies: int = 1,
-    max_answer: int = 512,
-    temperature: float = 1.0,
-    **options: Any,
-) -> Iterator[Rejection]:
-    """Sample until thinking ends by itself within `limit` tokens, for at most `rounds` rounds.
-
-    Each round draws `copies` samples of every problem still missing. One that never fits is
-    yielded without a generation; it counts as unanswered.
-    """
-    budget = Budget(max_thinking=limit, max_answer=max_answer)
-    drawn: dict[str, list[Generation]] = {problem.key: [] for problem in problems}
-
-    def fitting(key: str) -> Generation | None:
-        return next((made for made in drawn[key] if made.outcome == "ended"), None)
-
-    for number in range(rounds):
-        missing = [problem for problem in problems if fitting(problem.key) is None]
-        options |= {"samples": copies, "first_sample": number * copies}
-        for made in generate(backend, missing, budget, temperature=temperature, **options):
-            drawn[made.problem_key].append(made)
-    for key, every in drawn.items():
-        yield Rejection(key, fitting(key), len(every), sum(g.thinking_tokens for g in every))

@@ -67,10 +67,9 @@ def generate(
         Generations by problem, then by sample. Every random number is a function of (seed,
         problem, sample, draw), so a row does not depend on what else is in its batch.
 
-    Raises:
-        InputError: a setting is out of range, the template does not fit the model, or a prompt
-            leaves no room in the context.
-        BackendError: the engine failed on some rows, and there is no `on_failure`.
+    InputError: a setting is out of range, the template does not fit the model, or a prompt leaves
+    no room in the context. BackendError: the engine failed on some rows, and there is no
+    `on_failure`.
     """
     from tqdm.auto import tqdm
 

@@ -14,11 +14,8 @@ _QUESTION = re.compile(r"Use ((?:\d+ )+)to make (\d+)")
 
 
 def read_question(question: str) -> tuple[tuple[int, ...], int]:
-    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`; a control prompt may follow it.
-
-    Raises:
-        InputError: the text holds no Countdown question.
-    """
+    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`; a control prompt may follow it. InputError: the
+    text holds no Countdown question."""
     match = _QUESTION.search(question)
     if match is None:
         raise InputError(f"not a Countdown question like 'Use 3 7 8 to make 29': {question[:80]!r}")
@@ -34,10 +31,8 @@ def check(question: str, expression: str) -> bool:
     """Whether `expression` uses each number of the question once and makes its target.
 
     Any arithmetic over + - * / and parentheses is understood, fractions on the way included. Text
-    after a newline or an equals sign is not part of it. What is no expression is wrong.
-
-    Raises:
-        InputError: the question is not a Countdown question.
+    after a newline or an equals sign is not part of it. What is no expression is wrong. InputError:
+    the question is not a Countdown question.
     """
     numbers, target = read_question(question)
     return worked_out(expression) == (target, tuple(sorted(numbers)))

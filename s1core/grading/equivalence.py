@@ -12,15 +12,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from s1core.grading import verifier
-from s1core.grading.spelling import (
-    bounds,
-    closing,
-    measure,
-    normalise,
-    pattern,
-    rewritten,
-    value,
-)
+from s1core.grading.spelling import bounds, closing, measure, normalise, pattern, rewritten, value
 from s1core.grading.verifier import Verdict
 
 MAX_COMPARED = 400

@@ -47,8 +47,7 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
         kind: "math" (LaTeX answers), "aime" (integers 0-999), "multiple_choice" (a letter) or
             "countdown" (an expression, checked exactly against its question).
 
-    Raises:
-        InputError: the kind is unknown, or the generation answers another problem.
+    InputError: the kind is unknown, or the generation answers another problem.
     """
     if (key := generation.problem_key) != problem.key:
         told = f"generation of problem {key} graded against {problem.key}"
@@ -117,11 +116,8 @@ def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
 def grade_all(
     problems: Iterable[Problem], generations: Iterable[Generation], kind: Kind = "math"
 ) -> list[Grade]:
-    """Grade generations in any order against their problems, matched by key.
-
-    Raises:
-        InputError: a generation answers none of the problems.
-    """
+    """Grade generations in any order against their problems, matched by key. InputError: a
+    generation answers none of the problems."""
     by_key, made = {problem.key: problem for problem in problems}, list(generations)
     if unknown := [g.problem_key for g in made if g.problem_key not in by_key]:
         advice = "grade with the questions that the generations were made from"
@@ -132,10 +128,9 @@ def grade_all(
 def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
     """Generations of a JSONL file, and the number of a last line that a crash tore.
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a line other than a torn last one is damaged or no generation, or two lines
-            are the same sample of the same problem; the message starts with `path:line`.
+    FileNotFoundError: there is no such file. InputError: a line other than a torn last one is
+    damaged or no generation, or two lines are the same sample of the same problem; the message
+    starts with `path:line`.
     """
     rows, torn = read_recoverable(path, Generation)
     seen: set[tuple[str, int]] = set()

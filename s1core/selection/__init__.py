@@ -140,10 +140,8 @@ def select(
     """Run the whole funnel of Section 2.2 and return the selection and the funnel's counts.
 
     The same candidates (in any order), benchmarks, config and state of `rng` (by default
-    `numpy.random.default_rng(0)`) give the same selection in the same order.
-
-    Raises:
-        InputError: an empty pool or benchmark, fewer candidates left than the target.
+    `numpy.random.default_rng(0)`) give the same selection in the same order. InputError: an empty
+    pool or benchmark, fewer candidates left than the target.
     """
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng

@@ -37,8 +37,7 @@ class BenchmarkIndex:
         normalize: brings questions that say the same to one text before words are compared, e.g.
             by sorting the numbers of a puzzle. The paper uses none.
 
-    Raises:
-        InputError: n is smaller than 1, or a benchmark has no question.
+    InputError: n is smaller than 1, or a benchmark has no question.
     """
 
     def __init__(

@@ -15,12 +15,11 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
+from torch import Tensor
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 from vllm.v1.sample.logits_processor import LogitsProcessor as FirstInterface
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
@@ -29,7 +28,7 @@ from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as Second
 from s1core.backends.sampling import unknown_ids
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
-from s1core.forcing.budget import Budget, rules
+from s1core.forcing.budget import Budget, read_effort, rules
 from s1core.serving.slots import Slots
 from s1core.serving.table import UNKNOWN, program
 from s1core.templates import Delimiters, fitting, resolve
@@ -41,7 +40,6 @@ SERVED = "S1CORE_SERVED"
 """The environment's name for the model and template that `s1core serve` checks requests against."""
 
 EXTRAS = ("max_thinking", "waits", "min_thinking", "ignore_str", "answer_cue", "max_answer")
-EFFORTS = Path(__file__).parents[1] / "cli" / "efforts.yaml"
 _LIVE: weakref.WeakSet[Slots] = weakref.WeakSet()
 
 
@@ -50,9 +48,7 @@ def asked(extra: Mapping[str, Any] | None) -> Budget | None:
 
     They are those of `EXTRAS` and `effort` (low, medium, high), which names a budget that the
     others change. Without `max_thinking`, thinking is bounded by `max_tokens` and the context.
-
-    Raises:
-        InputError: a value is out of its range, or a name is nearly one of these.
+    InputError: a value is out of its range, or a name is nearly one of these.
     """
     extra = dict(extra or {})
     known = {*EXTRAS, "effort"}
@@ -64,10 +60,7 @@ def asked(extra: Mapping[str, Any] | None) -> Budget | None:
         return None
     settings = {"max_thinking": 2**31 - 1}
     if effort := given.pop("effort", None):
-        named = yaml.safe_load(EFFORTS.read_text(encoding="utf-8"))
-        if not isinstance(effort, str) or effort not in named:
-            raise InputError(f"there is no effort {effort!r:.40}; pick one of {', '.join(named)}")
-        settings = named[effort]
+        settings = read_effort(effort)
     if "waits" in given:
         given["num_ignore"] = given.pop("waits")
     try:
@@ -159,14 +152,14 @@ class _OnFirst(_Forcing, FirstInterface):
             elif other:
                 self.free.append(other[0])
 
-    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+    def apply(self, logits: Tensor) -> Tensor:
         """Decide the next token of every row that is ours; logits are [rows, vocabulary]."""
         for slot, (params, prompt, output, ids) in self.new.items():
             told = self.told(params, len(prompt)) if ids else None
             self.slots.put(slot, told, len(prompt), len(prompt) + len(output), params)
         new, self.new = self.new, {}
 
-        def tokens(slots: list[int], at: torch.Tensor, width: int) -> torch.Tensor:
+        def tokens(slots: list[int], at: Tensor, width: int) -> Tensor:
             said = ([*new[slot][1], *new[slot][2]] for slot in slots)
             rows = [[*ids[:width], *[0] * (width - len(ids))] for ids in said]
             return torch.tensor(rows, device=logits.device)
@@ -200,7 +193,7 @@ class _OnSecond(_Forcing, SecondInterface):
         ids = self.states.all_token_ids.gpu
         self.slots.flush(lambda slots, at, width: ids[:, :width][at])
 
-    def apply(self, logits: torch.Tensor, ctx: LogitsContext) -> torch.Tensor:
+    def apply(self, logits: Tensor, ctx: LogitsContext) -> Tensor:
         """Decide the next token of every row that is ours; logits are [rows, vocabulary]."""
         at, length, last = ctx.expanded_idx_mapping.long(), ctx.pos.long() + 1, ctx.input_ids.long()
         bound = ctx.seq_lens_upper_bound_np

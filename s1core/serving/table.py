@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from s1core.forcing.budget import Rules
 
@@ -86,8 +87,8 @@ class SlotTable:
         self,
         slots: int,
         longest: int,
-        ends_line: torch.Tensor,
-        unknown: torch.Tensor | None = None,
+        ends_line: Tensor,
+        unknown: Tensor | None = None,
         kept: int = 4096,
     ) -> None:
         self.device, self.slots, self.kept = ends_line.device, slots, kept
@@ -133,7 +134,7 @@ class SlotTable:
         self._staged[slot] = (told, prompt, total, how)
         return told is not None
 
-    def flush(self, tokens: Callable[[list[int], torch.Tensor, int], torch.Tensor]) -> None:
+    def flush(self, tokens: Callable[[list[int], Tensor, int], Tensor]) -> None:
         """Write what was staged; `tokens(slots, at, width)` are their first ids, [slots, width].
 
         `slots` and `at` are the same, on the host and on the device.
@@ -189,7 +190,7 @@ class SlotTable:
         bits = np.unpackbits(rows.view(np.uint8), axis=1, bitorder="little")
         return {key: np.flatnonzero(b).tolist() for key, b in zip(found, bits, strict=True)}
 
-    def settle(self, c: SimpleNamespace, last: torch.Tensor) -> None:
+    def settle(self, c: SimpleNamespace, last: Tensor) -> None:
         """Rules 2 and 3: where the budget or the context is used up, thinking is cut."""
         cut = (c.phase == THINKING) & (c.at >= c.until) & (c.left <= 0)
         c.at = c.at.where(~cut, c.end.where(self.ends_line[last], c.newline))
@@ -197,12 +198,12 @@ class SlotTable:
         c.phase = c.phase.masked_fill(cut, ANSWER)
 
     def _open(
-        self, c: SimpleNamespace, at: torch.Tensor, said: torch.Tensor, marks: list[list[list[int]]]
+        self, c: SimpleNamespace, at: Tensor, said: Tensor, marks: list[list[list[int]]]
     ) -> None:
         """Where a prompt leaves its row: thinking, answering, or yet to open its thinking."""
         place = torch.arange(said.shape[1], device=self.device)
 
-        def latest(hit: torch.Tensor, size: Any = 1) -> torch.Tensor:
+        def latest(hit: Tensor, size: Any = 1) -> Tensor:
             inside = place + size <= c.prompt[:, None]
             return torch.where(hit & inside, place, -1).amax(1)
 
@@ -223,13 +224,13 @@ class SlotTable:
         c.left = c.cap.where(answers, c.left)
         c.phase = c.phase.masked_fill(ask, THINKING).masked_fill(answers, ANSWER)
 
-    def _hash(self, said: torch.Tensor, count: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    def _hash(self, said: Tensor, count: Tensor, start: Tensor) -> Tensor:
         """A polynomial of each row's first `count` ids, [rows]: it grows by one id at a time."""
         rest = count[:, None] - 1 - torch.arange(said.shape[1], device=self.device)
         terms = ((said + 1) * self.powers[rest.clamp(min=0)]).masked_fill(rest < 0, 0)
         return terms.sum(1) + start * self.powers[count]
 
-    def _fill(self, name: str, at: torch.Tensor, rows: list[list[Any]], pad: Any) -> None:
+    def _fill(self, name: str, at: Tensor, rows: list[list[Any]], pad: Any) -> None:
         """Write ragged rows into a table that widens as needed; short ones repeat their first."""
         table = self.tables[name]
         width = max(table.shape[1], *map(len, rows))
@@ -240,7 +241,7 @@ class SlotTable:
             table = self.tables[name] = wider
         table[at] = self.there([[*row, *[row[0] if row else pad] * width][:width] for row in rows])
 
-    def there(self, values: Any, dtype: torch.dtype = torch.long) -> torch.Tensor:
+    def there(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """A tensor on the device; where that is a GPU, without waiting for it."""
         made = torch.tensor(values, dtype=dtype)
         if self.device.type == "cpu":
@@ -248,11 +249,11 @@ class SlotTable:
         return made.pin_memory().to(self.device, non_blocking=True)
 
 
-def columns(table: torch.Tensor) -> SimpleNamespace:
+def columns(table: Tensor) -> SimpleNamespace:
     """Rows of a table by the names of `COLUMNS`."""
     return SimpleNamespace(**dict(zip(COLUMNS, table.unbind(1), strict=True)))
 
 
-def rows_of(columns: SimpleNamespace) -> torch.Tensor:
+def rows_of(columns: SimpleNamespace) -> Tensor:
     """`columns` undone."""
     return torch.stack([getattr(columns, name) for name in COLUMNS], 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.nn.functional import all_to_all_single
 from transformers import AttentionInterface
 
@@ -19,10 +19,10 @@ NAME = "s1core_packed"
 
 def packed_attention(
     module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
     *,
@@ -31,7 +31,7 @@ def packed_attention(
     team: Any = None,
     sliding_window: int | None = None,
     **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
+) -> tuple[Tensor, None]:
     """Causal attention within each packed example; returns [1, T, heads, head size] and None.
 
     Args:
@@ -67,7 +67,7 @@ def packed_attention(
     return out if team is None else _exchange(out, team), None
 
 
-def _exchange(x: torch.Tensor, team: Any) -> torch.Tensor:
+def _exchange(x: Tensor, team: Any) -> Tensor:
     """Tokens for heads, or back: [1, a, b, d] -> [1, a / team size, b * team size, d]."""
     size = team.size()
     _, a, b, width = x.shape

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
-from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from s1core.sft.engine import Group
 
-def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
+
+def save(root: Path, tensors: dict[str, Tensor], state: dict[str, Any], group: Group) -> None:
     """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
     and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
@@ -82,7 +84,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
-def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
+def read_tensors(folder: Path, tensors: dict[str, Tensor], alone: bool, advice: str) -> None:
     """Fill tensors, sharded or not, by name from the safetensors files of a folder; InputError with
     the advice where a file is damaged, or none has a tensor of that name and shape."""
     from safetensors import SafetensorError, safe_open

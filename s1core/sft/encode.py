@@ -96,10 +96,8 @@ def encode(
 
     An example without a question, a thought or an answer is left out, and the report says so. One
     longer than `max_seq_len` tokens (Table 8 compares 4,096 with 32,768) loses its end, as in the
-    paper's ablation, is left out under "drop", and refused under "error".
-
-    Raises:
-        InputError: an example is too long under "error" or is no text, or nothing is left.
+    paper's ablation, is left out under "drop", and refused under "error". InputError: an example is
+    too long under "error" or is no text, or nothing is left.
     """
     if not examples:
         raise InputError("the dataset is empty: fine-tuning needs at least one example")

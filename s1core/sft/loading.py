@@ -17,14 +17,13 @@ import torch
 from transformers import PreTrainedModel
 
 from s1core.architectures import check_twin
-from s1core.checkpoints import explained, load_model
-from s1core.errors import InputError
+from s1core.checkpoints import load_model
+from s1core.errors import InputError, explained
 from s1core.sft import attention
 from s1core.sft.checkpoint import read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
-from s1core.sft.engine import Engine, PackedLM
-from s1core.sft.processes import Group
+from s1core.sft.engine import Engine, Group, PackedLM
 
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
 
@@ -33,10 +32,7 @@ def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
     """The weights' identity, the final model's precision, and what loads and builds all of it.
-
-    Raises:
-        InputError: no safetensors checkpoint, or of no model that can learn these examples.
-    """
+    InputError: no safetensors checkpoint, or of no model that can learn these examples."""
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
     check(model, encoded, config.packing)
@@ -113,9 +109,8 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     """Whether packed rows of these examples lose on this model what transformers says they lose.
 
-    Raises:
-        InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
-            recurrence); or the examples exceed the model's positions or its embedding.
+    InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
+    recurrence); or the examples exceed the model's positions or its embedding.
     """
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)

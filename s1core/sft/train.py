@@ -28,8 +28,7 @@ from s1core.sft.encode import Encoded, encode
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from s1core.sft.engine import Engine
-    from s1core.sft.processes import Group
+    from s1core.sft.engine import Engine, Group
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -81,14 +80,13 @@ def train(
         progress: a bar, in terminals only; `on_log` is called with each row of the log.
         device: where to compute; default: a GPU when there is one.
 
-    Raises:
-        InputError: nothing to train on, a model that cannot be, or a loss that is not finite.
-        RunError: `out_dir` belongs to another run or another process or is damaged, or a
-            checkpoint could not be saved. Whatever checkpoint was complete before stays.
+    InputError: nothing to train on, a model that cannot be, or a loss that is not finite. RunError:
+    `out_dir` belongs to another run or another process or is damaged, or a checkpoint could not be
+    saved. Whatever checkpoint was complete before stays.
     """
     from filelock import FileLock, Timeout
 
-    from s1core.sft.processes import join
+    from s1core.sft.engine import join
 
     if not isinstance(examples, Encoded):
         how = config.template, config.max_seq_len, config.on_too_long

@@ -114,7 +114,7 @@ class Rejected:
 
 
 def fits(samples: Samples, limit: int) -> NDArray[np.bool_]:
-    """Which samples `controls.rejection_sample` with this limit would accept.
+    """Which samples rejection sampling with this limit would accept.
 
     A sample that reaches the limit is cut there before it can end, so it must end below it.
     """
