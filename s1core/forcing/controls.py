@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from s1core.errors import InputError
@@ -63,17 +64,13 @@ def token_conditional(example: Example, tokenizer: Any) -> Example:
 
 
 def step_conditional(example: Example, separator: str = "\n\n") -> Example:
-    """A training example that counts its steps down, and a question that names their number.
-
-    Steps are paragraphs, or lines with `separator="\\n"`. Their count is a power of two, as
-    instructed at test time, so it may stop above 0.
-    """
+    """A training example that counts its steps (paragraphs, or what `separator` parts) down, and a
+    question that names their number: a power of two, so the count may stop above 0."""
     parts = (part.strip("\n") for part in example.trace.thinking.split(separator))
     steps = [part for part in parts if part]
     allowed = bucket(len(steps))
     headed = (STEP_HEADER.format(left=allowed - i) + step for i, step in enumerate(steps))
-    question = step_prompt(example.problem.question, allowed)
-    problem = replace(example.problem, question=question)
+    problem = replace(example.problem, question=step_prompt(example.problem.question, allowed))
     return Example(problem, replace(example.trace, thinking=separator.join(headed)))
 
 
@@ -85,18 +82,17 @@ def count_steps(thinking: str) -> int:
 class StepMachine(Machine):
     """Forcing a budget of steps: thinking ends where one step too many would begin (Appendix E.1).
 
-    The model writes its own countdown and may end before. A step and the answer may open with the
-    same mark ("<|im_start|>"), so a mark is kept, and it becomes the end delimiter's first id if
-    the delimiter's second follows. `max_thinking` and the end of turn hold as ever; `steps` are
-    those begun so far.
+    A step and the answer may open with the same mark ("<|im_start|>"), so a mark is kept, and it
+    becomes the end delimiter's first id if its second follows. `steps` are those begun so far.
     """
 
     def __init__(
         self, rules: Rules, prompt: Sequence[int], context_length: int, *, steps: int, mark: int
     ) -> None:
+        if rules.num_ignore or rules.min_thinking:
+            raise InputError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
         super().__init__(rules, prompt, context_length)
-        self.steps = 0
-        self._allowed, self._mark = steps, mark
+        self.steps, self._allowed, self._mark = 0, steps, mark
         self._answer = rules.end_ids[1] if rules.end_ids[0] == mark else -1
         self.stops = rules.stops | {mark, self._answer}
 
@@ -130,10 +126,4 @@ def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], 
         raise InputError(f"steps must be at least 1, not {steps}")
     if len(mark) != 1:
         raise InputError(f"this tokenizer splits {STEP_MARK!r}, so steps cannot be told apart")
-
-    def machine(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
-        if rules.num_ignore or rules.min_thinking:
-            raise InputError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
-        return StepMachine(rules, prompt, context_length, steps=steps, mark=mark[0])
-
-    return machine
+    return partial(StepMachine, steps=steps, mark=mark[0])

@@ -1,10 +1,8 @@
-r"""From a generation to a grade: offline, without a key, and never a bare boolean.
+"""From a generation to a grade: offline, without a key, and never a bare boolean.
 
 A grade is *correct*, *wrong*, *no_answer* (the model finished without one), *truncated* (it was cut
 off before it gave one, so nothing is known) or *not_compared* (the grader itself failed: no gold
-answer, or a comparison beyond its limits; never counted as wrong in silence). Only what comes after
-the thinking is graded: a number inside a thought that was cut off is not an answer. The grade
-records what was extracted and by which rule it was found and compared; a guess says so.
+answer, or a comparison beyond its limits). Only what comes after the thinking is graded.
 """
 
 from __future__ import annotations
@@ -65,10 +63,8 @@ def grade_text(
     cut_off: bool = False,
     after_cue: bool = False,
 ) -> TextGrade:
-    """Grade an answer text (what follows the thinking).
-
-    `cut_off` at a length limit, its last words may be incomplete; `after_cue`: see `extraction`.
-    """
+    """Grade an answer text (what follows the thinking). `cut_off` at a length limit, its last words
+    may be incomplete; `after_cue`: see `extraction`."""
     if kind not in KINDS:
         raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     gold, question = str(problem.answer).strip(), problem.question
@@ -126,18 +122,14 @@ def grade_all(
 
 
 def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
-    """Generations of a JSONL file, and the number of a last line that a crash tore.
-
-    FileNotFoundError: there is no such file. InputError: a line other than a torn last one is
-    damaged or no generation, or two lines are the same sample of the same problem; the message
-    starts with `path:line`.
-    """
+    """Generations of a JSONL file, and the number of a last line that a crash tore. InputError: any
+    other line is damaged or no generation, or one sample of one problem is there twice."""
     rows, torn = read_recoverable(path, Generation)
     seen: set[tuple[str, int]] = set()
     for number, made in rows:
         if (key := (made.problem_key, made.sample)) in seen:
-            twice = "problem {} has sample {} twice".format(*key)
-            raise InputError(f"{path}:{number}: {twice}; a file holds one run, so remove one")
+            twice = "problem {} has sample {} twice; a file holds one run".format(*key)
+            raise InputError(f"{path}:{number}: {twice}, so remove one")
         seen.add(key)
     return [made for _, made in rows], torn
 

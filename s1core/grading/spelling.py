@@ -1,8 +1,7 @@
 r"""One spelling for what answers spell in many, without touching what separates their parts.
 
-What math-verify reads by itself (fractions, powers, functions, sets) is left to it; rewritten is
-only what it misreads: short arguments (`\frac12`), Unicode, blanks, thousands, units and words.
-What is recognised is in `patterns.yaml`, read once, when the first answer is graded.
+Rewritten is only what math-verify misreads. What is recognised is in `patterns.yaml`, read when the
+first answer is graded.
 """
 
 from __future__ import annotations
@@ -12,19 +11,20 @@ import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
 @cache
-def table(name: str | None = None) -> Any:
-    """A table of `patterns.yaml`; all of them without a name."""
-    if name is not None:
-        return table()[name]
+def _tables() -> dict[str, Any]:
     import yaml
 
-    text = files("s1core.grading").joinpath("patterns.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return yaml.safe_load(Path(__file__).with_name("patterns.yaml").read_text(encoding="utf-8"))
+
+
+def table(name: str) -> Any:
+    """A table of `patterns.yaml`."""
+    return _tables()[name]
 
 
 @cache

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.records import from_dict
 from s1core.selection.criteria import (
     ANNOTATIONS,
     PAPER_PATTERNS,
@@ -29,21 +28,9 @@ from s1core.selection.criteria import (
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 
-__all__ = [
-    "BenchmarkIndex",
-    "Candidate",
-    "DiversityConfig",
-    "Funnel",
-    "SelectionConfig",
-    "Stage",
-    "StringPattern",
-    "curate",
-    "decontaminate",
-    "difficulty",
-    "diversify",
-    "jaccard",
-    "select",
-]
+__all__ = ["ANNOTATIONS", "BenchmarkIndex", "Candidate", "DiversityConfig", "Funnel", "Stage"]
+__all__ += ["SelectionConfig", "StringPattern", "curate", "decontaminate", "difficulty"]
+__all__ += ["diversify", "jaccard", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +69,11 @@ class Funnel:
         taken = {"stage": "pre-selected", "kept": self.preselected, "dropped": None, "reasons": {}}
         return [*rows[:-1], taken, *rows[-1:]]
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Funnel:
-        """The funnel that was written as JSON."""
-        return from_dict(cls, value)
-
 
 @dataclass(frozen=True, slots=True)
 class SelectionConfig:
-    """Settings of the whole selection; the defaults are the paper's.
-
-    `ngram` is as in `BenchmarkIndex`; a candidate without a `required` annotation is dropped.
-    """
+    """Settings of the whole selection; the defaults are the paper's. `ngram` is as in
+    `BenchmarkIndex`; a candidate without a `required` annotation is dropped."""
 
     ngram: int | None = 8
     patterns: tuple[StringPattern, ...] = PAPER_PATTERNS
@@ -108,9 +88,8 @@ def curate(
 ) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
     """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
 
-    `benchmarks` are questions by benchmark name (an empty mapping finds nothing), or an index with
-    settings of its own. Returned are the candidates that are left, the stages so far (the first is
-    the pool), and all that was dropped. InputError: the pool, or a benchmark, is empty.
+    `benchmarks` are questions by benchmark name, or an index. Returned are the candidates that are
+    left, the stages so far, and all that was dropped. InputError: the pool or a benchmark is empty.
     """
     config, pool = config or SelectionConfig(), list(candidates)
     if not pool:

@@ -1,10 +1,7 @@
 """Budget forcing as a logits processor of vLLM, in `vllm.LLM` and in its server (`s1core serve`).
 
-vLLM has two model runners, each with an interface of its own for such processors: which one runs is
-vLLM's to say. `Processor` satisfies both, and turns into the adapter of the one that calls it.
-
-A request says what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Rows that ask
-for nothing are vLLM's own, untouched.
+vLLM has two model runners, each with an interface of its own for such processors. A request says
+what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched.
 """
 
 from __future__ import annotations
@@ -44,23 +41,18 @@ _LIVE: weakref.WeakSet[Slots] = weakref.WeakSet()
 
 
 def asked(extra: Mapping[str, Any] | None) -> Budget | None:
-    """The budget that a request's extras ask for; None where they ask for none.
-
-    They are those of `EXTRAS` and `effort` (low, medium, high), which names a budget that the
-    others change. Without `max_thinking`, thinking is bounded by `max_tokens` and the context.
-    InputError: a value is out of its range, or a name is nearly one of these.
-    """
-    extra = dict(extra or {})
-    known = {*EXTRAS, "effort"}
+    """The budget that a request's extras (`EXTRAS`) ask for; None where they ask for none. The
+    others change that of an `effort`. InputError: a value is out of its range, or a name is nearly
+    one of these."""
+    extra, known = dict(extra or {}), {*EXTRAS, "effort"}
     for name in extra.keys() - known:
         if near := difflib.get_close_matches(name, known, 1, 0.75):
             raise InputError(f"there is no extra {name!r}; did you mean {near[0]!r}?")
     given = {name: extra[name] for name in known & extra.keys()}
     if not given:
         return None
-    settings = {"max_thinking": 2**31 - 1}
-    if effort := given.pop("effort", None):
-        settings = read_effort(effort)
+    effort = given.pop("effort", None)
+    settings = read_effort(effort) if effort else {"max_thinking": 2**31 - 1}
     if "waits" in given:
         given["num_ignore"] = given.pop("waits")
     try:
@@ -83,8 +75,8 @@ class _Forcing:
         if config.speculative_config:
             raise ValueError("budget forcing and speculative decoding exclude each other")
         model, settings = config.model_config, (config.additional_config or {}).get(KEY, {})
-        self.longest = model.max_model_len
-        self.template, self.model = settings.get("template", ""), str(model.tokenizer)
+        self.longest, self.model = model.max_model_len, str(model.tokenizer)
+        self.template = settings.get("template", "")
         tokenizer, size = load_tokenizer(self.model), model.get_vocab_size()
         texts = tokenizer.batch_decode([[token] for token in range(size)])
         lines = torch.tensor([text.endswith("\n") for text in texts], device=device)
@@ -182,11 +174,10 @@ class _OnSecond(_Forcing, SecondInterface):
 
     def add_request(self, req_idx: int, sampling_params: Any) -> bool:
         """A request enters a slot, for the first time or again; whether it is ours."""
-        prompt, total = (
-            getattr(self.states, f"{of}_len").np[req_idx] for of in ("prompt", "prefill")
-        )
-        told = self.told(sampling_params, int(prompt))
-        return self.slots.put(req_idx, told, int(prompt), int(total), sampling_params)
+        prompt = int(self.states.prompt_len.np[req_idx])
+        total = int(self.states.prefill_len.np[req_idx])
+        told = self.told(sampling_params, prompt)
+        return self.slots.put(req_idx, told, prompt, total, sampling_params)
 
     def apply_staged_writes(self) -> None:
         """Write the states of the requests that came in."""
@@ -201,11 +192,8 @@ class _OnSecond(_Forcing, SecondInterface):
 
 
 class Processor(FirstInterface, SecondInterface):
-    """Budget forcing on whichever of vLLM's runners calls it.
-
-    The first runner calls it with a device and whether memory is pinned, the second with the states
-    of its requests; either gets the adapter of its own interface.
-    """
+    """Budget forcing on whichever of vLLM's runners calls it: the first with a device and whether
+    memory is pinned, the second with the states of its requests."""
 
     def __new__(cls, vllm_config: Any, *told: Any, **named: Any) -> Any:
         adapter = _OnFirst if len(told) + len(named) == 2 else _OnSecond

@@ -41,12 +41,9 @@ class Slots(SlotTable):
     ) -> Tensor:
         """Decide the next token of every row, in place.
 
-        Args:
-            logits: [rows, vocabulary], 32-bit floats, temperature not applied.
-            slots, at: the slot of each row, [rows], on the host and on the device.
-            length: tokens of each row that its next one follows, [rows].
-            last: the last of these tokens, [rows].
-            lengths: `length` on the host, or more than it.
+        `logits` [rows, vocabulary] are 32-bit floats, temperature not applied; all else is [rows]:
+        `slots`, `at` the slot of each row, on the host and on the device; `length` tokens that the
+        next one follows, `last` the last of them; `lengths` is `length` on the host, or more.
         """
         kind = self.kind[slots]
         if not kind.any():

@@ -43,14 +43,10 @@ def program(
 ) -> dict[str, Any]:
     """What a slot is told of its request, as plain lists and numbers, which travel anywhere.
 
-    Args:
-        left: thinking tokens that the budget and the context allow (`left` and `cap` are the
-            tokens of the answer where `phase` is ANSWER).
-        cap: most answer tokens.
-        opening: the think delimiter, forced where the prompt does not hold it (phase UNKNOWN).
-        final: an id at which the engine ends the request; one of the program's `ends` otherwise,
-            ends of turn that are never forced.
-        key: the request's own number, by which its record is asked for.
+    `left` are thinking tokens that the budget and the context allow, `cap` most answer tokens (both
+    the same where `phase` is ANSWER); `opening` the think delimiter, forced where the prompt does
+    not hold it (phase UNKNOWN); at `final` (else one of `ends`, never forced) the engine ends the
+    request; by its `key` its record is asked for.
     """
     plan = [*opening, *rules.newline_ids, *rules.end_ids, *rules.cue_ids]
     end = len(opening) + len(rules.newline_ids)
@@ -73,32 +69,23 @@ def program(
 
 
 class SlotTable:
-    """The states of an engine's requests, and of those that have left.
+    """The states of an engine's requests, at most `slots` together, and of `kept` that have left.
 
-    Args:
-        slots: how many requests the engine steps together at most.
-        longest: most tokens of a request, its prompt included.
-        ends_line: of every id, whether its text ends a line, [vocabulary] of truth values.
-        unknown: ids that the tokenizer lacks, never sampled.
-        kept: rows of past requests that are kept.
+    `longest` are most tokens of a request, prompt included; `ends_line` [vocabulary] says of every
+    id whether its text ends a line; `unknown` are ids that the tokenizer lacks, never sampled.
     """
 
     def __init__(
-        self,
-        slots: int,
-        longest: int,
-        ends_line: Tensor,
-        unknown: Tensor | None = None,
-        kept: int = 4096,
+        self, slots: int, longest: int, ends_line: Tensor, unknown: Any = None, kept: int = 4096
     ) -> None:
         self.device, self.slots, self.kept = ends_line.device, slots, kept
         self.ends_line, self.unknown = ends_line, unknown
-        size, whole = (slots + kept, len(COLUMNS)), {"dtype": torch.long, "device": self.device}
-        self.state = torch.full(size, 0, **whole)
+        rows, whole = slots + kept, {"dtype": torch.long, "device": self.device}
+        self.state = torch.zeros(rows, len(COLUMNS), **whole)
         self.state[:, 0] = PLAIN
         self.next = self.state.clone()
         # One bit per output token: an end of thinking was dropped where it stands.
-        self.drops = torch.zeros(slots + kept, longest // 64 + 1, **whole)
+        self.drops = torch.zeros(rows, longest // 64 + 1, **whole)
         self.powers = torch.full((longest + 2,), PRIME, **whole)
         self.powers[0] = 1
         self.powers = self.powers.cumprod(0)
@@ -115,11 +102,8 @@ class SlotTable:
         self, slot: int, told: dict[str, Any] | None, prompt: int, total: int, sampling: Any = None
     ) -> bool:
         """Stage a request for a slot; None is one of the engine's own. Returns whether it is ours.
-
-        Args:
-            prompt: tokens of its prompt; `total` includes what it has said already.
-            sampling: vLLM's `SamplingParams`, or what has their names.
-        """
+        `prompt` are tokens of its prompt, `total` with what it has said already; `sampling` is
+        vLLM's `SamplingParams`, or what has their names."""
         if told is None and not self.kind[slot] and slot not in self._staged:
             return False
         how = (0.0, 1.0, 0, 0.0)
@@ -135,10 +119,8 @@ class SlotTable:
         return told is not None
 
     def flush(self, tokens: Callable[[list[int], Tensor, int], Tensor]) -> None:
-        """Write what was staged; `tokens(slots, at, width)` are their first ids, [slots, width].
-
-        `slots` and `at` are the same, on the host and on the device.
-        """
+        """Write what was staged; `tokens(slots, at, width)` are their first ids, [slots, width];
+        `slots` and `at` are the same, on the host and on the device."""
         if not self._staged:
             return
         slots, rows = list(self._staged), list(self._staged.values())

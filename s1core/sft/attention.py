@@ -1,8 +1,5 @@
-"""Attention that never crosses from one packed example into another.
-
-A packed row is one sequence of T tokens made of examples with the given lengths, which travel as
-keyword arguments of the model's forward to whatever decoder has transformers' attention interface.
-"""
+"""Attention that never crosses from one packed example into another: their lengths travel as
+keyword arguments of the model's forward to whatever has transformers' attention interface."""
 
 from __future__ import annotations
 
@@ -34,12 +31,10 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """Causal attention within each packed example; returns [1, T, heads, head size] and None.
 
-    Args:
-        query: [1, heads, T, head size]; key and value may have fewer heads (grouped queries).
-        lengths, bounds: tokens of each example, summing to T; and as the GPU kernel wants them.
-        team: the processes that share this row, each with T / team size of its tokens; they
-            exchange tokens for heads here and back afterwards (Ulysses sequence parallelism).
-        sliding_window: tokens that each token sees, itself included; None sees all before it.
+    `query` is [1, heads, T, head size]; key and value may have fewer heads. `lengths` are tokens of
+    each example, summing to T, and `bounds` the same as the GPU kernel wants them. A `team` of
+    processes shares this row, each with T / team size of its tokens: they exchange tokens for heads
+    here and back afterwards (Ulysses). `sliding_window` tokens are seen, itself included.
     """
     if team is not None:
         repeats = max(1, team.size() // key.shape[1])  # every process needs a key/value head

@@ -1,8 +1,7 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
-A checkpoint holds weights, AdamW moments, the log so far and the seconds spent. Each process writes
-the rows it owns, as safetensors, so a run resumes on another number of processes. A folder gets its
-name when every file in it is on disk: one that can be seen is complete.
+Each process writes the rows it owns, as safetensors, so a run resumes on another number of
+processes. A folder gets its name when every file in it is on disk: one that is seen is complete.
 """
 
 from __future__ import annotations
@@ -45,10 +44,9 @@ def save(root: Path, tensors: dict[str, Tensor], state: dict[str, Any], group: G
             write_atomically(partial / "state.json", [json.dumps(state)])
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise RunError(
-            f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is "
-            f"{latest(root)}; free some disk space and start the same run again"
-        ) from None
+        why = f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is"
+        advice = "free some disk space and start the same run again"
+        raise RunError(f"{why} {latest(root)}; {advice}") from None
     group.wait()
     if group.rank == 0:
         publish(partial, final)

@@ -1,7 +1,7 @@
 """One optimizer step, on one process or many: packed forward passes, loss, gradients, update.
 
 The loss of a step is the sum of cross-entropies over the global batch divided by its number of
-supervised tokens, so neither packing nor accumulation nor the number of processes changes it.
+supervised tokens, so neither packing nor the number of processes changes it.
 """
 
 from __future__ import annotations
@@ -158,10 +158,9 @@ class Engine:
         heads = getattr(model.config, "num_attention_heads", size)
         pairs = getattr(model.config, "num_key_value_heads", None) or heads
         if group.size % size or heads % size or (pairs % size and size % pairs):
-            raise InputError(
-                f"sequence_parallel={size} must divide the {group.size} processes and the model's "
-                f"{heads} attention heads, and fit its {pairs} key/value heads"
-            )
+            wanted = f"the {group.size} processes and the model's {heads} attention heads"
+            fit = f"and fit its {pairs} key/value heads"
+            raise InputError(f"sequence_parallel={size} must divide {wanted}, {fit}")
         team = group.team(size)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
         if group.mesh is not None:

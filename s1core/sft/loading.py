@@ -1,7 +1,7 @@
 """How a run gets its model, and whether that model can be trained at all.
 
 In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
-storage, sharded, and each reads the rows it owns. Code of a model's repository is never run.
+storage, sharded, and each reads the rows it owns.
 """
 
 from __future__ import annotations
@@ -117,10 +117,8 @@ def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     config, longest = model.config, max(encoded.lengths)
     most = getattr(config, "max_position_embeddings", None) or longest
     if longest > most:
-        raise InputError(
-            f"the longest example has {longest} tokens and the model attends over {most}: set "
-            f"max_seq_len to at most {most}"
-        )
+        over = f"the longest example has {longest} tokens and the model attends over {most}"
+        raise InputError(f"{over}: set max_seq_len to at most {most}")
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
     if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:

@@ -1,8 +1,7 @@
 """Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model.
 
-A run killed at any time and started again with the same call has the log and the final weights of
-an undisturbed run, to the byte on one machine with the same number of threads: the order of the
-data and all randomness are functions of the seed and the step.
+A run killed at any time and started again has the log and the final weights of an undisturbed run,
+to the byte on one machine with one number of threads: all randomness is by the seed and the step.
 """
 
 from __future__ import annotations
@@ -49,10 +48,8 @@ class TrainResult:
 
 
 def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
-    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller.
-
-    The order of an epoch is a permutation that depends on the seed and the epoch alone.
-    """
+    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller. The
+    order of an epoch is a permutation that depends on the seed and the epoch alone."""
     epoch, place = divmod(step, config.steps_per_epoch(len(examples)))
     order = np.random.default_rng([config.seed, epoch]).permutation(len(examples)).tolist()
     start = place * config.batch_size
@@ -162,12 +159,10 @@ class _Run:
                 stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
                 loss, norm = stats["loss"], stats["grad_norm"]
                 if not math.isfinite(loss + norm):
-                    keys = ", ".join(example.key for example in batch)
-                    raise InputError(
-                        f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1} is not a "
-                        "finite number; the weights were not updated, the last good checkpoint is "
-                        f"{checkpoint.latest(root)}: lower lr, or look at the examples {keys}"
-                    )
+                    found = f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1}"
+                    kept = f"the last good checkpoint is {checkpoint.latest(root)}"
+                    advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
+                    raise InputError(f"{found} is not a finite number; {kept}: {advice}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": stats["loss"], "lr": lr, **stats}
                 self.state["log"].append(row)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from s1core import selection
-from s1core.records import Example
+from s1core.records import Example, from_dict
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
 from s1lab.analysis.subsets import training_flops
@@ -38,7 +38,7 @@ class Curation:
 
     @cached_property
     def funnel(self) -> selection.Funnel:
-        return selection.Funnel.from_json(self.run.read_json("funnel.json"))
+        return from_dict(selection.Funnel, self.run.read_json("funnel.json"))
 
     def stages(self) -> list[Row]:
         """What each stage leaves, beside the paper's counts, as `forests.funnel` draws it."""
