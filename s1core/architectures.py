@@ -1,8 +1,6 @@
 """Whether batched decoding, packed rows or the fused loss change what a model computes: compared
 with plain transformers on a tiny random twin of it, in milliseconds, once per process."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 

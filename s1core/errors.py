@@ -1,8 +1,6 @@
 """The errors whose message is written for the user. Anything else that reaches the command line is
 a fault of this package, and shows its traceback."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

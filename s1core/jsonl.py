@@ -4,8 +4,6 @@ Nothing is taken on trust: a line is a JSON object in UTF-8 whose fields are wha
 declares, or it is named and refused.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

@@ -3,8 +3,6 @@
 What a field holds is declared here, once, and checked whenever a record is read from a file.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Literal

@@ -5,8 +5,6 @@ turn does. Control tokens come from the template alone: those that a question or
 stay text.
 """
 
-from __future__ import annotations
-
 import datetime
 import re
 from dataclasses import dataclass, field

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from s1core.cli import app
 from s1core.errors import InputError, S1Error
-from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
+from s1core.records import Example, Problem, Trace, from_dict, read_jsonl, to_json, write_jsonl
 from s1core.selection import Funnel, SelectionConfig, select
 from s1core.selection.criteria import (
     Candidate,

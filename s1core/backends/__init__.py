@@ -1,7 +1,5 @@
 """Engines that sample tokens: transformers (`hf`), vLLM, any completions server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ A backend samples; it knows nothing about thinking, budgets or text. `complete` 
 forcing needs. An engine that can step a `Steppable` inside its own decoding loop also has `force`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable

@@ -6,8 +6,6 @@ time limit for a whole try, from the look-up of the name to the last byte; repli
 read from the environment for every request, never kept, and taken out of whatever is shown.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import concurrent.futures

@@ -6,8 +6,6 @@ recorded as `exact_tokens=False`. A request that fails after bounded retries, or
 be true, is an error, never an answer.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections import Counter

@@ -5,8 +5,6 @@ once; a row that forces tokens feeds them one per step while the others sample, 
 Per-row work happens only where something happens to a row: all else is array operations.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +51,7 @@ class HFBackend:
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
-    ) -> HFBackend:
+    ) -> "HFBackend":
         """Load a checkpoint (safetensors, no code of its own); InputError for what is not there."""
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")

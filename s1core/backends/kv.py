@@ -4,8 +4,6 @@ transformers' dynamic cache copies itself at every step, and its static cache at
 length from the first token. This one hands out views of buffers that double.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +48,7 @@ class GrowingLayer(DynamicLayer):
         self._buffers = [buffer[:rows] for buffer in self._buffers]
         self.keys, self.values = self.keys[:rows], self.values[:rows]
 
-    def join_rows(self, others: Sequence[GrowingLayer], width: int) -> None:
+    def join_rows(self, others: Sequence["GrowingLayer"], width: int) -> None:
         """Take in the rows of others, each padded on its left to `width` tokens."""
         parts = [(layer.keys, layer.values) for layer in (self, *others)]
         pads = [(0, 0, width - keys.shape[2], 0) for keys, _ in parts]

@@ -9,8 +9,6 @@ tell a "Wait" that was forced from one that the model wrote, so the engine is as
 thinking were dropped, and the caller's machines are stepped again over the same tokens.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +47,7 @@ class VLLMBackend:
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, batch_size: int = 1024, native: bool = False, **engine: Any
-    ) -> VLLMBackend:
+    ) -> "VLLMBackend":
         """Start vLLM on a checkpoint folder or Hub id: safetensors only, no repository code.
 
         `native` steps state machines inside the engine; `engine` goes to `vllm.LLM`. To agree with

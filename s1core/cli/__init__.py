@@ -4,8 +4,6 @@ This package only wires: arguments in, calls to the package, short lines out. Wh
 paper's reproduction is the command `s1lab`.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

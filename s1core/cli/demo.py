@@ -1,7 +1,5 @@
 """`s1core demo`: one budget-forced trace, live, with what the decoder forced highlighted."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial

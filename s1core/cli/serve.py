@@ -1,7 +1,5 @@
 """`s1core serve`: vLLM's OpenAI server, with budgets of thinking that any client can ask for."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -14,8 +14,6 @@ header (s1: `<|im_start|>answer`), another header (`<|im_start|>user`) means tha
     answer   ──end of turn, max_answer or the context─▶ finished
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -10,8 +10,6 @@ with forcing, the decoder enforces it too. Each method is one call::
 With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@ The engine steps one state machine per row: natively where it can (`force`), els
 of `complete`. Both ways use the same random numbers, so they give the same tokens.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Countdown, checked exactly: each number of the question once, and its target (no `eval`)."""
 
-from __future__ import annotations
-
 import ast
 import re
 from fractions import Fraction

@@ -4,8 +4,6 @@ Almost every answer is settled by its spelling or its exact value; what is left 
 in a separate process (`verifier.py`). A verdict that rests on a guess says so in `how`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import product

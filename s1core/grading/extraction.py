@@ -7,8 +7,6 @@ in the text and evaluates nothing; `after_cue` says that the decoder forced "Fin
 before the text (Section 3.1).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ off before it gave one, so nothing is known) or *not_compared* (the grader itsel
 answer, or a comparison beyond its limits). Only what comes after the thinking is graded.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Rewritten is only what math-verify misreads. What is recognised is in `patterns.
 first answer is graded.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ inside C code, and an audit hook that refuses to run text as code, start program
 write files. One that dies is replaced; what it was asked "could not be compared".
 """
 
-from __future__ import annotations
-
 import atexit
 import json
 import os

@@ -5,8 +5,6 @@ Plain expressions are compared by their values, at points when they have variabl
 numbers too, unlike math-verify's own comparison, to which relations and sets are left.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@
 stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +43,7 @@ class Stage:
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> Stage:
+    def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> "Stage":
         """Count a stage's output; sources, domains and reasons in order of name."""
         sources, domains = Counter(c.source for c in kept), Counter(c.domain for c in kept)
         reasons = Counter(d.reason for d in dropped)

@@ -5,8 +5,6 @@ patterns. Difficulty keeps what neither grader model solves. The length of the t
 second measure of difficulty, is no filter: it weighs the draw in `diversity`.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Container, Iterable, Sequence

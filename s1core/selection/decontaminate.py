@@ -9,8 +9,6 @@ s = n // 2, so one lookup per s words rules out nearly every question, and full 
 only around a block that matched.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 

@@ -16,8 +16,6 @@ In both a pre-selected question stays in its domain and can be drawn again, whic
 result does not depend on the order of the rows; ties in length are ranked by key.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ vLLM has two model runners, each with an interface of its own for such processor
 what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import os

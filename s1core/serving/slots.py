@@ -11,8 +11,6 @@ There is no loop over rows, and on a GPU nothing waits for the device. An engine
 twice (a prompt read in pieces), so a decision holds once the row has grown by it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from types import SimpleNamespace
 

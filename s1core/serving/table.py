@@ -5,8 +5,6 @@ and bring it back in another slot, telling nothing but its ids: so the rows that
 for a while, and found again by a polynomial of all that the request has said.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

@@ -1,8 +1,6 @@
 """Attention that never crosses from one packed example into another: their lengths travel as
 keyword arguments of the model's forward to whatever has transformers' attention interface."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

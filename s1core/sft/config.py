@@ -1,7 +1,5 @@
 """Settings of a fine-tuning run. Nothing here imports torch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints

@@ -4,8 +4,6 @@ The loss of a step is the sum of cross-entropies over the global batch divided b
 supervised tokens, so neither packing nor the number of processes changes it.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ In several processes, or on a GPU, no process ever holds a whole model: it is la
 storage, sharded, and each reads the rows it owns.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math
