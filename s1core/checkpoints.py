@@ -23,11 +23,9 @@ MODELS = Path(__file__).parent / "models"
 
 
 def locate(model: str | Path) -> str:
-    """The folder of a model, or its Hub id where nothing pins or mirrors it.
-
-    `org/name@commit` is a folder of the mirror that `S1CORE_DATA_DIR` names or else of the Hub's
-    cache. InputError where it is no checkpoint in safetensors, or cannot be downloaded.
-    """
+    """The folder of a model, or its Hub id where nothing pins or mirrors it. `org/name@commit` is a
+    folder of the mirror that `S1CORE_DATA_DIR` names or else of the Hub's cache. InputError where
+    it is no checkpoint in safetensors, or cannot be downloaded."""
     name = str(model)
     if name.startswith(SHIPPED):
         sizes = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())

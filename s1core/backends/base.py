@@ -13,11 +13,9 @@ from s1core.errors import check_number
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one prompt is continued; names follow vLLM's.
-
-    A generation that is continued over several calls, `first_draw` told, uses the same random
-    numbers as one that runs through. InputError for a number outside its range.
-    """
+    """How one prompt is continued; names follow vLLM's. A generation that is continued over several
+    calls, `first_draw` told, uses the same random numbers as one that runs through. InputError for
+    a number outside its range."""
 
     max_tokens: int  # most to sample, the stop token included
     temperature: float = 0.0  # 0 takes the most likely token
@@ -84,10 +82,8 @@ class ForcingBackend(Protocol):
     """An engine that forces natively: one pass over each row, its cache kept."""
 
     def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
-        """Step every machine until it is finished; returns errors by row, None for none.
-
-        Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
-        """
+        """Step every machine until it is finished; returns errors by row, None for none. Of
+        `params` only temperature, top_p, seed and first_draw count: the machines say the rest."""
 
 
 class Plain:

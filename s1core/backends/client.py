@@ -31,10 +31,8 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class RequestFailed(BackendError):
-    """A request without a usable answer after `requests` tries.
-
-    `again`: another could succeed; `status`: HTTP's, or 0; `retry_after`: as the server said it.
-    """
+    """A request without a usable answer after `requests` tries. `again`: another could succeed;
+    `status`: HTTP's, or 0; `retry_after`: as the server said it."""
 
     again, status, retry_after, requests = False, 0, "", 1
 
@@ -65,10 +63,8 @@ class Retry:
 
 class Client:
     """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`.
-
     Safe to use from several threads. BackendError where the address is none or holds a secret, or
-    the key cannot be sent.
-    """
+    the key cannot be sent."""
 
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None

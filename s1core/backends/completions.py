@@ -105,10 +105,8 @@ class CompletionsBackend:
             raise
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
-        """A request; two where the first tokens must be no stop, since few servers know that.
-
-        What nearly all know is a bias on single tokens, but only for a whole request.
-        """
+        """A request; two where the first tokens must be no stop, since few servers know that. What
+        nearly all know is a bias on single tokens, but only for a whole request."""
         most, first = params.max_tokens, params.min_tokens
         apart = 0 < first < most
         try:
@@ -145,10 +143,8 @@ class CompletionsBackend:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
 
     def _same_controls(self, prompt: Sequence[int]) -> str:
-        """The prompt as text, where a server reads the same control tokens out of it.
-
-        One that a question spells out (ordinary tokens, see `templates`) would become a real one.
-        """
+        """The prompt as text, where a server reads the same control tokens out of it. One that a
+        question spells out (ordinary tokens, see `templates`) would become a real one."""
         text = self._text(prompt)
         meant, read = (
             [token for token in ids if token in self._controls]

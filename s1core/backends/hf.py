@@ -74,10 +74,8 @@ class HFBackend:
                 _Batch(self, prompts[chunk], machines[chunk], params[chunk]).run()
 
     def logits(self, real: Tensor | None, **inputs: Any) -> Tensor:
-        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
-
-        `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
-        """
+        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf. `real`
+        [rows, 1, queries, keys]: what may be attended to, windows apart; None for all."""
         masks: Any = None
         if real is not None:
             eager = self.model.config._attn_implementation == "eager"
@@ -134,11 +132,9 @@ def _usable(device: Any) -> Any:
 
 
 class _Batch:
-    """Rows decoded together.
-
-    The *tape* holds one token per row and step, -1 where nothing is decided yet. Forced tokens
-    are written ahead onto the tape; where a step finds -1, it writes what the model samples.
-    """
+    """Rows decoded together. The *tape* holds one token per row and step, -1 where nothing is
+    decided yet. Forced tokens are written ahead onto the tape; where a step finds -1, it writes
+    what the model samples."""
 
     def __init__(
         self, backend: HFBackend, prompts: Prompts, machines: Machines, params: Params
@@ -169,10 +165,8 @@ class _Batch:
             logits = self._forward(step)
 
     def _prefill(self) -> Tensor:
-        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary].
-
-        Many long prompts are read in groups of about one length, which saves padding and memory.
-        """
+        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]. Many long
+        prompts are read in groups of about one length, which saves padding and memory."""
         distinct = list(dict.fromkeys(map(tuple, self.prompts)))
         self.width = max(map(len, distinct))
         if grouped := len(distinct) * self.width > _AT_ONCE:

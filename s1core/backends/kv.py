@@ -73,11 +73,9 @@ def _decode_attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of one new token per row, [rows, heads, 1, size].
-
-    Query heads that share a key head become its query positions; transformers copies keys and
-    values for each of them instead, which costs more than attending.
-    """
+    """Attention of one new token per row, [rows, heads, 1, size]. Query heads that share a key head
+    become its query positions; transformers copies keys and values for each of them instead, which
+    costs more than attending."""
     rows, heads, length, size = query.shape
     if length != 1:
         return sdpa_attention_forward(

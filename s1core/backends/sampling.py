@@ -45,10 +45,8 @@ def unknown_ids(tokenizer: Any, size: int, device: Any) -> Tensor | None:
 def choose(
     logits: Tensor, temperature: np.ndarray, top_p: np.ndarray, uniform: np.ndarray
 ) -> Tensor:
-    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF.
-
-    `logits` [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64.
-    """
+    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF. `logits`
+    [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64."""
     import torch
 
     hot = temperature > 0

@@ -64,11 +64,9 @@ class VLLMBackend:
         return (NativeVLLMBackend if native else VLLMBackend)(llm, tokenizer, batch_size)
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
-        """Continue each prompt by its own parameters; one completion per prompt, in order.
-
-        Random numbers are vLLM's own, seeded by (seed, first_draw) of the row, whatever else is in
-        the batch. (On vLLM's CPU build the engine's one seed serves all rows.)
-        """
+        """Continue each prompt by its own parameters; one completion per prompt, in order. Random
+        numbers are vLLM's own, seeded by (seed, first_draw) of the row, whatever else is in the
+        batch. (On vLLM's CPU build the engine's one seed serves all rows.)"""
         # vLLM lets a request forbid so many ids.
         bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= 1024 else None
         requests = []

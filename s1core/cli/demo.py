@@ -78,11 +78,9 @@ class WatchedMachine(Machine):
 
 
 class TextStream:
-    """Token ids to text, piece by piece: what `add` returned, joined, is the text of all ids.
-
-    A character of several tokens comes with its last one. Decoding starts anew at each line break,
-    so a long trace costs what a short one does.
-    """
+    """Token ids to text, piece by piece: what `add` returned, joined, is the text of all ids. A
+    character of several tokens comes with its last one. Decoding starts anew at each line break, so
+    a long trace costs what a short one does."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)

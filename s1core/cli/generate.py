@@ -167,10 +167,8 @@ def run_job(job: Job, output: Path, url: str, context_length: int | None) -> Non
 
 class Record:
     """The files of one output: generations, settings beside them, failures of the last run.
-
     RunError: another command made the output, or this one with other settings; while `begin` holds
-    it, a second one is refused.
-    """
+    it, a second one is refused."""
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
         self.settings, self.path, self.journal = settings, output, Journal(output)
@@ -232,11 +230,9 @@ class Record:
 
 
 def _complete(job: Job, engine: Backend, record: Record) -> int:
-    """Make what is missing, block by block, and say how it went; returns how many failed.
-
-    A block that was killed is computed again as a whole, since an engine's last bits depend on
-    what else is in its batch. A server is asked for nothing twice.
-    """
+    """Make what is missing, block by block, and say how it went; returns how many failed. A block
+    that was killed is computed again as a whole, since an engine's last bits depend on what else is
+    in its batch. A server is asked for nothing twice."""
     from tqdm import tqdm
 
     done, new, failures = record.begin(), list[Generation](), list[Any]()

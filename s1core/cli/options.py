@@ -64,10 +64,8 @@ ENGINES: dict[str, set[str] | None] = {
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
-    """Show text that may come from a model or a file: no escape in it reaches the terminal.
-
-    Where nobody reads on (`| head`), the work goes on all the same, in silence.
-    """
+    """Show text that may come from a model or a file: no escape in it reaches the terminal. Where
+    nobody reads on (`| head`), the work goes on all the same, in silence."""
     stream = sys.stderr if err else sys.stdout
     shown = printable(text)
     try:
@@ -163,9 +161,7 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
 
 def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
     """`["dtype=float32", "tensor_parallel_size=2"]` as arguments; values are JSON where they can.
-
-    Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`.
-    """
+    Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`."""
     parsed: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")

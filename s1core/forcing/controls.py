@@ -79,10 +79,8 @@ def count_steps(thinking: str) -> int:
 
 class StepMachine(Machine):
     """Forcing a budget of steps: thinking ends where one step too many would begin (Appendix E.1).
-
     A step and the answer may open with the same mark ("<|im_start|>"), so a mark is kept, and it
-    becomes the end delimiter's first id if its second follows. `steps` are those begun so far.
-    """
+    becomes the end delimiter's first id if its second follows. `steps` are those begun so far."""
 
     def __init__(
         self, rules: Rules, prompt: Sequence[int], context_length: int, *, steps: int, mark: int

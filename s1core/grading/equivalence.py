@@ -20,11 +20,9 @@ _UNORDERED = ("", "{}", "cup")
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
-    r"""Compare two answers: `equivalent("\\frac{1}{2}", "0.5") -> Verdict(True, "value")`.
-
-    Tests, in order: text as it stands, normalised text, words, numerals with a base, lists part by
-    part, exact value, units, math-verify. Readings of doubtful text are tried last, as guesses.
-    """
+    r"""Compare two answers: `equivalent("\\frac{1}{2}", "0.5") -> Verdict(True, "value")`. Tests,
+    in order: text as it stands, normalised text, words, numerals with a base, lists part by part,
+    exact value, units, math-verify. Readings of doubtful text are tried last, as guesses."""
     gold, answer = gold.strip(), answer.strip()
     if gold == answer:
         return Verdict(True, "text")
@@ -79,10 +77,8 @@ def _same(gold: str, answer: str) -> Verdict:
 
 
 def _unnamed(gold: str, answer: str) -> tuple[str, str]:
-    r"""Without what an answer is called: `x=5` and `5`, `f(x)=2x` and `2x`, `x\in[0,1]`.
-
-    Of an answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts.
-    """
+    r"""Without what an answer is called: `x=5` and `5`, `f(x)=2x` and `2x`, `x\in[0,1]`. Of an
+    answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts."""
     texts = [text.split(r"\approx")[0] for text in (gold, answer)]
     named = [pattern("assigned").fullmatch(text) for text in texts]
     equations = [re.search(r"(?<![<>!])=", text) for text in texts]
@@ -150,9 +146,7 @@ def _same_measures(gold: str, answer: str) -> Verdict | None:
 
 def _items(text: str) -> tuple[str, tuple[str, ...]] | None:
     r"""Frame and parts of a list, tuple, interval, set, union or matrix; else None.
-
-    `"(1,\frac{2}{3}]" -> ("(]", ("1", "\frac{2}{3}"))`.
-    """
+    `"(1,\frac{2}{3}]" -> ("(]", ("1", "\frac{2}{3}"))`."""
     if matrix := pattern("matrix").fullmatch(text):
         rows = [row.split("&") for row in matrix[2].removesuffix(r"\\").split(r"\\")]
         shape = "x".join(str(len(row)) for row in rows)

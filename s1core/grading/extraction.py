@@ -59,10 +59,8 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
 
 def last_boxes(text: str) -> list[str]:
     r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
-
-    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the
-    same box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`.
-    """
+    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the same
+    box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`."""
     return _last_boxes(text)[0]
 
 
@@ -165,10 +163,8 @@ def extract_choice(
     text: str, known: Mapping[str, str] = ANY, *, after_cue: bool = False
 ) -> Extraction:
     r"""The letter that a text states: `"**Answer:** (b) 3 m/s" -> B`; a text in its place that
-    names no option comes back as it is. `known` are the options by letter; words may be empty.
-
-    One that may be an article, a pronoun or a numeral ("A heavier nucleus") is no letter.
-    """
+    names no option comes back as it is. `known` are the options by letter; words may be empty. One
+    that may be an article, a pronoun or a numeral ("A heavier nucleus") is no letter."""
     text = text if len(text) < 40_000 else f"{text[:8_000]}\n{text[-32_000:]}"
     boxes = last_boxes(text)
     if boxes and (letter := _opening(boxes[-1], known) or named(boxes[-1], known)):

@@ -133,10 +133,8 @@ def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
 
 
 def accuracy(grades: Sequence[Grade], questions: int) -> str:
-    """`"accuracy 56.8% [52.1, 61.4], n = 500"`, with what is missing or was cut off named.
-
-    Wilson's interval for one sample a question; for several, that of the mean over questions.
-    """
+    """`"accuracy 56.8% [52.1, 61.4], n = 500"`, with what is missing or was cut off named. Wilson's
+    interval for one sample a question; for several, that of the mean over questions."""
     from scipy import stats
 
     by_question: defaultdict[str, list[bool]] = defaultdict(list)

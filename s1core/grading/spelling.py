@@ -42,10 +42,8 @@ def rewritten(text: str, rules: str) -> str:
 
 
 def normalise(text: str, thousands: bool = True) -> str:
-    r"""One spelling: `"$ \dfrac12 $." -> "\frac{1}{2}"`, `"11,\! 111" -> "11111"`.
-
-    Blanks stay where they separate ("3 4"), and commas everywhere but within `10,080`.
-    """
+    r"""One spelling: `"$ \dfrac12 $." -> "\frac{1}{2}"`, `"11,\! 111" -> "11111"`. Blanks stay
+    where they separate ("3 4"), and commas everywhere but within `10,080`."""
     text = _ascii(text) if not text.isascii() else text
     text = _stripped(text if "begin" in text else re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text))
     text = pattern("space").sub(lambda m: m[1] or " ", rewritten(text, "joined"))
@@ -143,9 +141,7 @@ def value(text: str) -> Fraction | None:
 
 def bounds(text: str) -> tuple[Fraction, Fraction] | None:
     """The values that a decimal of six digits or more may stand for, rounded or cut off.
-
-    `"0.333333" -> (0.3333325, 0.333334)`; None for anything else: an integer is exact.
-    """
+    `"0.333333" -> (0.3333325, 0.333334)`; None for anything else: an integer is exact."""
     match = re.match(r"-?(\d*)\.(\d+)", text)
     size = value(text)
     if match is None or not size or len((match[1] + match[2]).lstrip("0")) < 6 or "over" in text:
@@ -159,10 +155,8 @@ def bounds(text: str) -> tuple[Fraction, Fraction] | None:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A quantity: its number as text, the unit as it stands, and what that measures.
-
-    `kind` is e.g. "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs).
-    """
+    """A quantity: its number as text, the unit as it stands, and what that measures. `kind` is e.g.
+    "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs)."""
 
     number: str
     unit: str
@@ -179,10 +173,8 @@ class Measure:
 
 
 def measure(text: str) -> Measure | None:
-    r"""Take a unit off: `"9\pi cm^2"`, `"18 eggs"`, `"50%"`, `"700^\circ C"`; None without one.
-
-    A letter that touches its number is a variable (`4t`), and so is any that is no unit.
-    """
+    r"""Take a unit off: `"9\pi cm^2"`, `"18 eggs"`, `"50%"`, `"700^\circ C"`; None without one. A
+    letter that touches its number is a variable (`4t`), and so is any that is no unit."""
     match = pattern("measure").fullmatch(text)
     if match is None or "=" in text or pattern("function").search(match["number"]):
         return None

@@ -176,10 +176,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
 def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    """Audit hook of the workers: no text is run as code, and nothing leaves the process.
-
-    sympy's polynomials generate loops over a number of variables; those three files may.
-    """
+    """Audit hook of the workers: no text is run as code, and nothing leaves the process. sympy's
+    polynomials generate loops over a number of variables; those three files may."""
     bad = event.startswith(FORBIDDEN) and event not in HARMLESS
     if event == "compile" and not str(arguments[1]).startswith(("<frozen", "/")):
         bad = not sys._getframe(1).f_code.co_filename.endswith(GENERATORS)

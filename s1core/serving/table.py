@@ -68,10 +68,8 @@ def program(
 
 class SlotTable:
     """The states of an engine's requests, at most `slots` together, and of `kept` that have left.
-
     `longest` are most tokens of a request, prompt included; `ends_line` [vocabulary] says of every
-    id whether its text ends a line; `unknown` are ids that the tokenizer lacks, never sampled.
-    """
+    id whether its text ends a line; `unknown` are ids that the tokenizer lacks, never sampled."""
 
     def __init__(
         self, slots: int, longest: int, ends_line: Tensor, unknown: Any = None, kept: int = 4096

@@ -50,10 +50,8 @@ class Group:
 
 
 def join(device: str | None = None) -> Group:
-    """Join the processes that `torchrun` started; alone when it started none.
-
-    On a GPU there is a mesh even for one process, for sharding keeps fp32 and computes in bf16.
-    """
+    """Join the processes that `torchrun` started; alone when it started none. On a GPU there is a
+    mesh even for one process, for sharding keeps fp32 and computes in bf16."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if device is None:
         local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -111,11 +109,9 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
 
 
 def summed_loss(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = 2048) -> Tensor:
-    """Sum of the cross-entropies of the supervised positions, in nats, fp32.
-
-    Of final hidden states [T, H], an output matrix [V, H] and, for each position, the token that
-    it must predict or `IGNORE` [T]; `chunk` supervised tokens have their logits at one time.
-    """
+    """Sum of the cross-entropies of the supervised positions, in nats, fp32. Of final hidden states
+    [T, H], an output matrix [V, H] and, for each position, the token that it must predict or
+    `IGNORE` [T]; `chunk` supervised tokens have their logits at one time."""
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
     if torch.is_autocast_enabled(hidden.device.type):

@@ -106,10 +106,8 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 
 def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     """Whether packed rows of these examples lose on this model what transformers says they lose.
-
     InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
-    recurrence); or the examples exceed the model's positions or its embedding.
-    """
+    recurrence); or the examples exceed the model's positions or its embedding."""
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
     config, longest = model.config, max(encoded.lengths)
