@@ -16,6 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from s1core.errors import InputError
 
+Kind = type | Callable[[dict[str, Any]], Any]
+
 
 def to_json(record: Any) -> str:
     """One line of JSON with a stable key order; dataclasses become objects."""
@@ -130,14 +132,13 @@ def _named(value: Any) -> str:
 
 
 def read_jsonl(
-    path: str | Path, kind: type | None = None, left_out: list[InputError] | None = None
+    path: str | Path, kind: Kind | None = None, left_out: list[InputError] | None = None
 ) -> Iterator[Any]:
-    """Yield the records of a JSONL file, as dicts or as `kind`.
+    """Yield the records of a JSONL file, as dicts or as `kind`, a dataclass or what makes one.
 
-    Where rows are independent of each other, `left_out` takes what is wrong with those that cannot
-    be read, instead of the first one's ending the whole. FileNotFoundError: there is no such file.
-    InputError: a line is not a JSON object or not a `kind`; the message starts with `path:line`. Or
-    the file is a folder, a device or a pipe.
+    `left_out` takes what is wrong with rows that cannot be read, instead of the first one's ending
+    the whole. InputError: a line is not a JSON object or not a `kind`; the message starts with
+    `path:line`. Or the file is a folder, a device or a pipe.
     """
     for number, record, fault, _ in _lines(path, kind):
         if not fault:
@@ -164,7 +165,7 @@ def read_recoverable(
     return records, None
 
 
-def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str, bool]]:
+def _lines(path: str | Path, kind: Kind | None) -> Iterator[tuple[int, Any, str, bool]]:
     """Each line's number, its record, else what is wrong with it, and whether it has an end."""
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path} is not a regular file; name a JSONL file")
@@ -173,11 +174,25 @@ def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str,
             if not line.strip():
                 continue
             try:
-                row = parse_json(line)
-                found = (row if kind is None else from_dict(kind, row)), ""
+                made, fault = parse_json(line), ""
+                if kind is not None:
+                    made = from_dict(kind, made) if isinstance(kind, type) else kind(made)
             except InputError as error:
-                found = None, str(error)
-            yield number, *found, line.endswith(b"\n")
+                made, fault = None, str(error)
+            yield number, made, fault, line.endswith(b"\n")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a small YAML file holds; InputError where it holds none."""
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(read, dict):
+        raise InputError(f"{path} holds no settings by name")
+    return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError, check_number
+from s1core.jsonl import read_yaml
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
@@ -66,14 +67,9 @@ class Budget:
 def read_effort(name: Any, path: Path = EFFORTS) -> dict[str, Any]:
     """The settings of the `Budget` that a YAML file names, at its top or under `efforts`.
     InputError: the file names no budgets, or none of that name."""
-    import yaml
-
-    try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
-    named = read.get("efforts", read) if isinstance(read, dict) else None
-    if not named or not all(isinstance(k, str) and isinstance(v, dict) for k, v in named.items()):
+    named = (read := read_yaml(path)).get("efforts", read)
+    rows = named.items() if isinstance(named, dict) else ()
+    if not rows or not all(isinstance(k, str) and isinstance(v, dict) for k, v in rows):
         raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
     if not isinstance(name, str) or name not in named:
         raise InputError(f"there is no effort {name!r:.40}; pick one of {', '.join(named)}")
