@@ -1,8 +1,7 @@
 """Decoding with transformers: batched, one pass, each row stepped by its own state machine.
 
-Rows share a key/value cache that grows by doubling. A row that is finished leaves the batch at
-once; a row that forces tokens feeds them one per step while the others sample, so nobody waits.
-Per-row work happens only where something happens to a row: all else is array operations.
+A row that is finished leaves the batch at once; one that forces tokens feeds them one per step
+while the others sample. Per-row work happens only where something happens to a row.
 """
 
 import itertools
@@ -25,12 +24,9 @@ from s1core.errors import InputError, check_number
 
 
 class HFBackend:
-    """A transformers causal language model as a backend that forces natively.
-
-    It takes any `model` whose batched rows come out as each does alone; ids that `tokenizer` does
-    not know are never sampled; `batch_size` rows are decoded together; a `device` of None leaves
-    the model where it is. InputError for an architecture or a device that will not do.
-    """
+    """A transformers causal language model as a backend that forces natively: any whose batched
+    rows come out as each does alone. Ids that the tokenizer lacks are never sampled; a `device` of
+    None leaves the model where it is. InputError for an architecture or a device that won't do."""
 
     keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
 
@@ -140,8 +136,7 @@ class _Batch:
         self, backend: HFBackend, prompts: Prompts, machines: Machines, params: Params
     ) -> None:
         self.backend, self.device = backend, backend.model.device
-        self.prompts, self.machines = prompts, list(machines)
-        rows = len(prompts)
+        self.prompts, self.machines, rows = prompts, list(machines), len(prompts)
         self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
         self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
         self.draws = np.array([p.first_draw for p in params], dtype=np.int64)

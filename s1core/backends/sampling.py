@@ -1,8 +1,5 @@
-"""Random numbers and sampling that do not depend on the batch.
-
-Every draw is a pure function of (seed, problem, sample, draw number): a batch gives what its
-members give alone, a resumed run continues exactly, and a larger budget extends a smaller one.
-"""
+"""Random numbers and sampling that do not depend on the batch: every draw is a pure function of
+(seed, problem, sample, draw number), so a larger budget extends a smaller one."""
 
 from __future__ import annotations
 

@@ -1,12 +1,9 @@
 """vLLM as a backend: over several calls by its own sampler, or natively in its decoding loop.
 
-By default nothing of this package runs inside the engine: a row is continued as token ids, its
-cache found again by prefix caching, and sampled by vLLM.
-
-With `native=True` a logits processor (`s1core.serving`) decides what is forced, on either of vLLM's
-model runners, and vLLM samples the rest: one pass, no re-prefill. The ids that come back do not
-tell a "Wait" that was forced from one that the model wrote, so the engine is asked where ends of
-thinking were dropped, and the caller's machines are stepped again over the same tokens.
+With `native=True` a logits processor (`s1core.serving`) decides what is forced, and vLLM samples
+the rest: one pass, no re-prefill. The ids that come back do not tell a "Wait" that was forced from
+one that the model wrote, so the engine is asked where ends of thinking were dropped, and the
+caller's machines are stepped again over the same tokens.
 """
 
 import itertools
@@ -48,11 +45,8 @@ class VLLMBackend:
     def from_pretrained(
         cls, path: str | Path, *, batch_size: int = 1024, native: bool = False, **engine: Any
     ) -> "VLLMBackend":
-        """Start vLLM on a checkpoint folder or Hub id: safetensors only, no repository code.
-
-        `native` steps state machines inside the engine; `engine` goes to `vllm.LLM`. To agree with
-        other engines takes `dtype="float32"`. BackendError, with its reason, if it does not start.
-        """
+        """Start vLLM on a checkpoint folder or Hub id, `engine` being arguments of `vllm.LLM`; to
+        agree with others takes `dtype="float32"`. BackendError, with its reason, if it can't."""
         options = {"load_format": "safetensors", "trust_remote_code": False, **engine}
         tokenizer = load_tokenizer(path)
         if native:
@@ -90,10 +84,8 @@ class VLLMBackend:
         return Completion(ids, "stop" if out.finish_reason == "stop" else "length")
 
     def _generate(self, prompts: Prompts, requests: list[EngineParams]) -> list[Any]:
-        if not prompts:
-            return []
         inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
-        outputs = self.llm.generate(inputs, requests, use_tqdm=False)
+        outputs = self.llm.generate(inputs, requests, use_tqdm=False) if inputs else []
         return [output.outputs[0] for output in outputs]
 
 
