@@ -36,6 +36,7 @@ class Template:
     system: str | None = None  # default system prompt; None leaves it to the chat template
 
 
+Named = str | Template
 _LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
 _ENDS = tuple(_LISTED["ends_of_turn"])
 TEMPLATES = {
@@ -55,7 +56,7 @@ class Delimiters:
     newline_ids: tuple[int, ...]  # put before the end delimiter when thinking is cut mid-line
 
 
-def get(template: str | Template) -> Template:
+def get(template: Named) -> Template:
     """The template of that name (a `Template` stays as it is); an unknown one is an InputError."""
     if isinstance(template, Template):
         return template
@@ -83,7 +84,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
-def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
+def resolve(template: Named, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer; InputError where it lacks one of them."""
     template = get(template)
     if missing := " and no ".join(_missing(template, tokenizer)):
@@ -122,11 +123,7 @@ def written_end(tokenizer: Any) -> int | None:
 
 
 def prompt_ids(
-    template: str | Template,
-    tokenizer: Any,
-    question: str,
-    system: str | None = None,
-    thinking: bool = True,
+    template: Named, tokenizer: Any, question: str, system: str | None = None, thinking: bool = True
 ) -> list[int]:
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1). Without
     `thinking` it ends at the assistant's turn: how a base model is asked. InputError: no chat
@@ -149,7 +146,7 @@ def prompt_ids(
     return ids + encode(tokenizer, template.think_start) if thinking else ids
 
 
-def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> list[int]:
+def assistant_ids(template: Named, tokenizer: Any, trace: Trace) -> list[int]:
     """What the assistant is trained to write for a trace (Appendix D): thinking and attempt, each
     after its delimiter, which is encoded on its own, exactly as inference forces it, and the end of
     turn that the chat template writes. Of control tokens in the trace only step headers are real.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -65,26 +65,17 @@ class GrowingLayer(DynamicLayer):
 
 
 def _decode_attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **kwargs: Any,
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """Attention of one new token per row, [rows, heads, 1, size]. Query heads that share a key head
     become its query positions; transformers copies keys and values for each of them instead, which
     costs more than attending."""
     rows, heads, length, size = query.shape
     if length != 1:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **kwargs
-        )
+        return sdpa_attention_forward(module, query, key, value, mask, **options)
     grouped = query.view(rows, key.shape[1], heads // key.shape[1], size)
-    output = torch.nn.functional.scaled_dot_product_attention(
-        grouped, key, value, attn_mask=attention_mask, scale=scaling
-    )
+    scale = options.get("scaling")
+    output = scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=scale)
     return output.reshape(rows, 1, heads, value.shape[-1]), None
 
 

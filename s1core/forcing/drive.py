@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from s1core import templates
-from s1core.backends.base import Backend, ForcingBackend, SamplingParams
+from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams
 from s1core.backends.sampling import row_seed
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
@@ -110,10 +110,7 @@ def generate(
 
 
 def multi_call(
-    backend: Backend,
-    prompts: Sequence[Sequence[int]],
-    machines: Sequence[Machine],
-    params: Sequence[SamplingParams],
+    backend: Backend, prompts: Prompts, machines: Sequence[Machine], params: Params
 ) -> list[str]:
     """Step machines over calls of `complete`, each of which re-submits what a row has so far, as
     token ids, with what is left of its budget; returns one error per row ("" for none)."""

@@ -54,12 +54,7 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
 
 
 def grade_text(
-    problem: Problem,
-    text: str,
-    kind: Kind = "math",
-    *,
-    cut_off: bool = False,
-    after_cue: bool = False,
+    problem: Problem, text: str, kind: Kind = "math", cut_off: bool = False, after_cue: bool = False
 ) -> TextGrade:
     """Grade an answer text (what follows the thinking). `cut_off` at a length limit, its last words
     may be incomplete; `after_cue`: see `extraction`."""

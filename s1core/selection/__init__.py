@@ -23,12 +23,14 @@ from s1core.selection.criteria import (
     deduplicate,
     difficulty,
 )
-from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
+from s1core.selection.decontaminate import BenchmarkIndex, Questions, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 
 __all__ = ["ANNOTATIONS", "BenchmarkIndex", "Candidate", "DiversityConfig", "Funnel", "Stage"]
 __all__ += ["SelectionConfig", "StringPattern", "curate", "decontaminate", "difficulty"]
 __all__ += ["diversify", "jaccard", "select"]
+
+Benchmarks = BenchmarkIndex | Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,7 @@ class SelectionConfig:
 
 
 def curate(
-    candidates: Iterable[Candidate],
-    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
-    config: SelectionConfig | None = None,
+    candidates: Iterable[Candidate], benchmarks: Benchmarks, config: SelectionConfig | None = None
 ) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
     """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
 
@@ -110,7 +110,7 @@ def curate(
 
 def select(
     candidates: Iterable[Candidate],
-    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
+    benchmarks: Benchmarks,
     config: SelectionConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[list[Candidate], Funnel]:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from s1core.errors import InputError
 from s1core.selection.criteria import Candidate, Partition, partition
 
+Questions = Mapping[str, Iterable[str]]  # by benchmark name
+
 
 class Overlap(NamedTuple):
     """The first n-gram that a question shares with a benchmark, and which benchmark that is."""
@@ -33,10 +35,7 @@ class BenchmarkIndex:
     """
 
     def __init__(
-        self,
-        benchmarks: Mapping[str, Iterable[str]],
-        n: int | None = 8,
-        normalize: Callable[[str], str] | None = None,
+        self, benchmarks: Questions, n: int | None = 8, normalize: Callable[..., str] | None = None
     ) -> None:
         if n is not None and n < 1:
             raise InputError(f"an n-gram has at least one word, not {n}")

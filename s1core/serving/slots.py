@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from numpy import ndarray as Array
 from torch import Tensor
 
 from s1core.errors import BackendError
@@ -29,13 +30,7 @@ class Slots(SlotTable):
     """The machines of an engine's slots, stepped together."""
 
     def step(
-        self,
-        logits: Tensor,
-        slots: np.ndarray,
-        at: Tensor,
-        length: Tensor,
-        last: Tensor,
-        lengths: np.ndarray,
+        self, logits: Tensor, slots: Array, at: Tensor, length: Tensor, last: Tensor, lengths: Array
     ) -> Tensor:
         """Decide the next token of every row, in place.
 
@@ -92,13 +87,7 @@ class Slots(SlotTable):
         return logits.scatter_(1, here, logits.gather(1, here).masked_fill(forced, _FORCED))
 
     def _would_end(
-        self,
-        logits: Tensor,
-        at: Tensor,
-        stops: Tensor,
-        number: Tensor,
-        free: Tensor,
-        kind: np.ndarray,
+        self, logits: Tensor, at: Tensor, stops: Tensor, number: Tensor, free: Tensor, kind: Array
     ) -> Tensor:
         """Which rows would sample a stop next, [rows]."""
         heat = self.sampling[at, 0]
@@ -126,7 +115,7 @@ class Slots(SlotTable):
         ends[rows] = torch.where(hot[rows], likely, best) & free[rows]
         return ends
 
-    def _draw(self, logits: Tensor, slots: np.ndarray, at: Tensor, number: Tensor) -> Tensor:
+    def _draw(self, logits: Tensor, slots: Array, at: Tensor, number: Tensor) -> Tensor:
         """An id per row, [rows], from its truncated distribution (top-k, top-p, min-p)."""
         heat, top_p, top_k, min_p = self.sampling[at][:, :, None].unbind(1)
         most, size = self.top_k[slots], logits.shape[1]

@@ -19,7 +19,7 @@ from s1core.records import write_atomically
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from s1core.sft.engine import Group
 
@@ -112,7 +112,7 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
         model.save_pretrained(folder, state_dict=state)
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Write a tokenizer so that `AutoTokenizer` reads back the same one."""
     tokenizer.save_pretrained(folder)
     # For some model types transformers 5 takes its own class, with another pre-tokenizer. An

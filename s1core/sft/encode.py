@@ -4,22 +4,17 @@ The loss covers the reasoning and the answer only (Section 4.1): the chat prompt
 follows the assistant header is supervised. Nothing is cut silently.
 """
 
-from __future__ import annotations
-
 import bisect
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Example
 from s1core.sft.config import SFTConfig, TooLong
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 IGNORE = -100  # the label of a token that carries no loss, as in torch and transformers
 
@@ -83,7 +78,7 @@ class Encoded:
 
 def encode(
     examples: Sequence[Example],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Any,
     template: str = "s1",
     max_seq_len: int = 32_768,
     on_too_long: TooLong = "truncate",
@@ -133,7 +128,7 @@ def encode(
 
 
 def _encode_one(
-    example: Example, tokenizer: PreTrainedTokenizerBase, template: str
+    example: Example, tokenizer: Any, template: str
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Ids, labels, and where the answer starts, of an example before any cut (Appendix D)."""
     delimiters = templates.resolve(template, tokenizer)

@@ -25,7 +25,7 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
     from s1core.sft.engine import Engine, Group
 
@@ -58,7 +58,7 @@ def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
 
 def train(
     model: PreTrainedModel | str | Path,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Any,
     examples: Sequence[Example] | Encoded,
     config: SFTConfig,
     out_dir: str | Path,
