@@ -74,8 +74,7 @@ def train(model: str) -> dict[str, float]:
     from s1core.records import Example, Problem, Trace
     from s1core.sft import SFTConfig
     from s1core.sft.encode import encode
-    from s1core.sft.engine import Engine
-    from s1core.sft.processes import join
+    from s1core.sft.engine import Engine, join
     from s1lab.planning.shapes import ModelShape
 
     torch.set_num_threads(1)

@@ -32,8 +32,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample
-from s1core.sft.engine import Engine
-from s1core.sft.processes import Group, join
+from s1core.sft.engine import Engine, Group, join
 from s1lab.planning import cost as planned
 from s1lab.planning.sft_plan import H100, Hardware, memory, plan
 from s1lab.planning.shapes import SHAPES, ModelShape, shape_of

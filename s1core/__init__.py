@@ -1,10 +1,7 @@
 """s1core: select 1,000 examples, fine-tune on them, force a thinking budget at test time.
 
 The method of *s1: Simple test-time scaling* (Muennighoff et al., 2025), for a model and data of
-one's own::
-
-    59K pool -> select -> 1K examples -> fine-tune -> checkpoint -> force(budget) -> generations
-             -> grade
+one's own: select, fine-tune, force a budget, grade.
 
 Read `forcing/budget.py` first (the state machine: what budget forcing is), then `forcing/drive.py`
 (how an engine is asked for tokens). After these, each folder stands alone: `selection`, `sft`,

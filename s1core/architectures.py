@@ -1,10 +1,5 @@
-"""Tiny random models of a loaded architecture, to compare a shortcut with plain transformers.
-
-Batched decoding, packed rows and the fused loss pass by parts of the model's own forward. Whether
-that changes anything is computed on a tiny twin of the model, in milliseconds, once per process.
-"""
-
-from __future__ import annotations
+"""Whether batched decoding, packed rows or the fused loss change what a model computes: compared
+with plain transformers on a tiny random twin of it, in milliseconds, once per process."""
 
 import copy
 from collections.abc import Callable
@@ -12,11 +7,11 @@ from collections.abc import Callable
 import torch
 from transformers import PreTrainedModel
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 
 _SMALL = {"vocab_size": 61, "intermediate_size": 64, "ffn_hidden_size": 64}
 _SMALL |= {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
-_SMALL["sliding_window"] = 5  # shorter than the rows compared
+_SMALL |= {"num_attention_heads": 4, "sliding_window": 5}  # shorter than the rows compared
 _UNSET = {"pad_token_id", "bos_token_id", "eos_token_id", "quantization_config"}
 _checked: set[str] = set()
 
@@ -29,21 +24,16 @@ def check_twin(
     key = f"{what} {type(model)} {config._attn_implementation} {config.to_json_string()}"
     if key in _checked:
         return
-    try:
-        reason = "" if same(tiny_twin(model)) else "the numbers differ"
-    except Exception as error:  # whatever an architecture that is made otherwise runs into
-        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.120}"
-    if reason:
-        what = what.format(config.model_type)
-        raise InputError(f"{what} would not be as in transformers ({reason}); {advice}")
+    what = f"{what.format(config.model_type)} would not be as in transformers"
+    with explained(f"{what}; {advice}"):  # whatever an architecture that is made otherwise raises
+        if not same(tiny_twin(model)):
+            raise InputError(f"{what} (the numbers differ); {advice}")
     _checked.add(key)
 
 
 def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A random fp32 model on the CPU: same class, settings, kinds of layers and size of heads.
-
-    It has few layers and four heads. Global random numbers are left as they were.
-    """
+    """A random fp32 model on the CPU: same class, settings, kinds of layers and size of heads, but
+    few layers and four heads. Global random numbers are left as they were."""
     if hasattr(model, "peft_config"):
         model = model.get_base_model()
     config = copy.deepcopy(model.config)
@@ -56,7 +46,7 @@ def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
     experts = max(4, getattr(config, "num_experts_per_tok", None) or 0)
     small = {name: [value[layer] for layer in layers] for name, value in lists.items()} | _SMALL
     small |= {"num_local_experts": experts, "num_experts": experts}
-    small |= {"num_hidden_layers": len(layers), "num_attention_heads": 4, "hidden_size": 4 * size}
+    small |= {"num_hidden_layers": len(layers), "hidden_size": 4 * size}
     for name in ("num_key_value_heads", "num_kv_heads"):
         pairs = getattr(config, name, None)
         small[name] = 4 if pairs == heads else min(pairs or 0, 2)

@@ -1,20 +1,17 @@
 """What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id.
 
-The one place that turns such a name into something transformers loads. Only safetensors are read,
-and never code from a repository. A Hub id may end in `@` and a full commit; a mirror made by
-`s1lab fetch` is preferred to the Hub.
+Only safetensors are read, and never code from a repository. A Hub id may end in `@` and a full
+commit; a mirror made by `s1lab fetch` is preferred to the Hub.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s1core.errors import InputError, S1Error
+from s1core.errors import InputError, explained
 from s1core.jsonl import parse_json
 
 if TYPE_CHECKING:
@@ -26,12 +23,9 @@ MODELS = Path(__file__).parent / "models"
 
 
 def locate(model: str | Path) -> str:
-    """The folder of a model, or its Hub id where nothing pins or mirrors it.
-
-    `pocket-large` is a folder of the package, `org/name@commit` one of the mirror that
-    `S1CORE_DATA_DIR` names or else of the Hub's cache, downloaded when it is not there. InputError
-    where it is no checkpoint in safetensors, or cannot be downloaded.
-    """
+    """The folder of a model, or its Hub id where nothing pins or mirrors it. `org/name@commit` is a
+    folder of the mirror that `S1CORE_DATA_DIR` names or else of the Hub's cache. InputError where
+    it is no checkpoint in safetensors, or cannot be downloaded."""
     name = str(model)
     if name.startswith(SHIPPED):
         sizes = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
@@ -136,16 +130,3 @@ def declared_ends(folder: str) -> tuple[int, ...]:
         return ()
     ids = declared if isinstance(declared, list) else [declared]
     return tuple(token for token in ids if type(token) is int and token >= 0)
-
-
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Whatever a library raises inside is one `InputError`: `what`, then the library's reason."""
-    try:
-        yield
-    except S1Error:
-        raise
-    except Exception as error:  # libraries raise dozens of unrelated types
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join(lines)[:240] or type(error).__name__
-        raise InputError(f"{what}: {type(error).__name__}: {reason}") from error

@@ -1,10 +1,8 @@
 """JSONL and small JSON files: one line to one typed record, and files that survive a crash.
 
-The one reader of what other programs and earlier runs wrote. It takes nothing on trust: a line is a
-JSON object in UTF-8 whose fields are what their dataclass declares, or it is named and refused.
+Nothing is taken on trust: a line is a JSON object in UTF-8 whose fields are what their dataclass
+declares, or it is named and refused.
 """
-
-from __future__ import annotations
 
 import dataclasses
 import json
@@ -18,6 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from s1core.errors import InputError
 
+Kind = type | Callable[[dict[str, Any]], Any]
+
 
 def to_json(record: Any) -> str:
     """One line of JSON with a stable key order; dataclasses become objects."""
@@ -26,12 +26,8 @@ def to_json(record: Any) -> str:
 
 
 def parse_json(line: bytes | str) -> dict[str, Any]:
-    """The JSON object that a line, or a small file, holds.
-
-    Raises:
-        InputError: not UTF-8, not JSON, not an object, a field given twice, half a character (a
-            lone surrogate), or nested too deeply.
-    """
+    """The JSON object that a line, or a small file, holds. InputError: not UTF-8, not JSON, not an
+    object, a field given twice, half a character (a lone surrogate), or nested too deeply."""
     try:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
         row = json.loads(text, object_pairs_hook=_fields)
@@ -54,10 +50,7 @@ def parse_json(line: bytes | str) -> dict[str, Any]:
 
 def from_dict(kind: type, row: dict[str, Any]) -> Any:
     """Build a record of type `kind` from a parsed JSON object, every field as it is declared.
-
-    Raises:
-        InputError: a field is missing, unknown or of another type; the message names it.
-    """
+    InputError: a field is missing, unknown or of another type; the message names it."""
     if not isinstance(row, dict):
         raise InputError(f"not a {kind.__name__} but {_named(row)}")
     declared, required = _schema(kind)
@@ -95,6 +88,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: ("a whole number from 0", lambda value: _whole([value])),
     float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
+    Mapping: ("an object", lambda value: isinstance(value, dict)),
     tuple: ("a list", lambda value: isinstance(value, (list, tuple))),
     tuple[int, ...]: (
         "a list of whole numbers from 0",
@@ -115,23 +109,17 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where}: {error}") from error
     if declared is Any:
         return value
-    if declared in _PLAIN:
-        wanted, fits = _PLAIN[declared]
-    elif origin is Literal:
+    if origin is Literal:
         wanted, fits = f"one of {', '.join(inner)}", lambda value: value in inner
-    elif origin is tuple:
-        wanted, fits = "a list", lambda value: isinstance(value, (list, tuple))
-    elif origin is Mapping:
-        wanted, fits = "an object", lambda value: isinstance(value, dict)
+    elif known := _PLAIN.get(declared, _PLAIN.get(origin)):
+        wanted, fits = known
     else:
         raise TypeError(f"{where} is declared as {declared}, which is never checked")
     if not fits(value):
         raise InputError(f"{where} must be {wanted}, not {_named(value)}")
-    if origin is not tuple:
-        return value
-    if declared not in _PLAIN:
+    if origin is tuple and declared not in _PLAIN:
         value = (_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
-    return tuple(value)
+    return tuple(value) if origin is tuple else value
 
 
 def _named(value: Any) -> str:
@@ -144,26 +132,21 @@ def _named(value: Any) -> str:
 
 
 def read_jsonl(
-    path: str | Path, kind: type | None = None, left_out: list[InputError] | None = None
+    path: str | Path, kind: Kind | None = None, left_out: list[InputError] | None = None
 ) -> Iterator[Any]:
-    """Yield the records of a JSONL file, as dicts or as `kind`.
+    """Yield the records of a JSONL file, as dicts or as `kind`, a dataclass or what makes one.
 
-    Where rows are independent of each other, `left_out` takes what is wrong with those that cannot
-    be read, instead of the first one's ending the whole.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a line is not a JSON object or not a `kind`; the message starts with
-            `path:line`. Or the file is a folder, a device or a pipe.
+    `left_out` takes what is wrong with rows that cannot be read, instead of the first one's ending
+    the whole. InputError: a line is not a JSON object or not a `kind`; the message starts with
+    `path:line`. Or the file is a folder, a device or a pipe.
     """
     for number, record, fault, _ in _lines(path, kind):
         if not fault:
             yield record
-            continue
-        error = InputError(f"{path}:{number}: {fault}")
-        if left_out is None:
-            raise error
-        left_out.append(error)
+        elif left_out is None:
+            raise InputError(f"{path}:{number}: {fault}")
+        else:
+            left_out.append(InputError(f"{path}:{number}: {fault}"))
 
 
 def read_recoverable(
@@ -182,7 +165,7 @@ def read_recoverable(
     return records, None
 
 
-def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str, bool]]:
+def _lines(path: str | Path, kind: Kind | None) -> Iterator[tuple[int, Any, str, bool]]:
     """Each line's number, its record, else what is wrong with it, and whether it has an end."""
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path} is not a regular file; name a JSONL file")
@@ -191,11 +174,25 @@ def _lines(path: str | Path, kind: type | None) -> Iterator[tuple[int, Any, str,
             if not line.strip():
                 continue
             try:
-                row = parse_json(line)
-                found = (row if kind is None else from_dict(kind, row)), ""
+                made, fault = parse_json(line), ""
+                if kind is not None:
+                    made = from_dict(kind, made) if isinstance(kind, type) else kind(made)
             except InputError as error:
-                found = None, str(error)
-            yield number, *found, line.endswith(b"\n")
+                made, fault = None, str(error)
+            yield number, made, fault, line.endswith(b"\n")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a small YAML file holds; InputError where it holds none."""
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(read, dict):
+        raise InputError(f"{path} holds no settings by name")
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +233,7 @@ def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
 
 def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:
     """Write text to `path` through a temporary file in the same folder and an atomic rename.
-
-    Raises:
-        InputError: the path has no name, or is a folder or a device; nothing is replaced.
-    """
+    InputError: the path has no name, or is a folder or a device; nothing is replaced."""
     path = Path(path)
     if not path.name or (path.exists() and not path.is_file()):
         raise InputError(f"{str(path)!r} is not a regular file; name one to write")

@@ -1,11 +1,7 @@
 """The records that travel along the pipeline; `s1core.jsonl` reads and writes them.
 
-`Problem` and `Trace` make an `Example` (selection, fine-tuning); a model answers a `Problem` with a
-`Generation` (budget forcing); a `Grade` judges it. What a field holds is declared here, once, and
-checked whenever a record is read from a file.
+What a field holds is declared here, once, and checked whenever a record is read from a file.
 """
-
-from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
@@ -68,10 +64,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of token ids with one phase, written by the model ("sampled") or forced.
-
-    Counts are always taken from these marks, never by re-tokenizing text.
-    """
+    """A run of token ids with one phase, written by the model ("sampled") or forced: counts are
+    taken from these marks, never by re-tokenizing text."""
 
     token_ids: tuple[int, ...]
     origin: Origin
@@ -80,36 +74,22 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What one budget-forced decoding produced (Section 3.1).
-
-    Attributes:
-        sample: index of the sample for this question (0 when there is one).
-        segments: token ids in order, after the prompt (the prompt holds the think delimiter).
-        outcome: how thinking ended: by itself ("ended"), at `max_thinking` ("truncated"), or
-            because the context had to keep room for the answer ("context").
-        waits_used: how many times the end of thinking was replaced by the ignore string.
-        finish_reason: how the answer ended: "stop" (end of turn) or "length".
-        thinking: the thinking tokens as text, for people and graders.
-        answer: the sampled answer tokens as text (without delimiter, cue and stop token).
-    """
+    """What one budget-forced decoding produced (Section 3.1). Thinking ended by itself ("ended"),
+    at `max_thinking` ("truncated"), or because the context had to keep room for the answer."""
 
     problem_key: str
-    sample: int
-    segments: tuple[Segment, ...]
+    sample: int  # index of the sample for this question
+    segments: tuple[Segment, ...]  # in order, after the prompt, which holds the think delimiter
     outcome: Outcome
-    waits_used: int
-    finish_reason: Literal["stop", "length"] = "stop"
-    thinking: str = ""
-    answer: str = ""
+    waits_used: int  # how many times the end of thinking was replaced by the ignore string
+    finish_reason: Literal["stop", "length"] = "stop"  # of the answer: "stop" is an end of turn
+    thinking: str = ""  # as text, for people and graders
+    answer: str = ""  # its sampled tokens as text, without delimiter, cue and stop token
 
     def token_ids(self, phase: Phase | None = None, origin: Origin | None = None) -> list[int]:
         """Token ids in order, restricted to a phase and/or an origin."""
-        return [
-            token
-            for segment in self.segments
-            if phase in (None, segment.phase) and origin in (None, segment.origin)
-            for token in segment.token_ids
-        ]
+        chosen = [s for s in self.segments if phase in (None, s.phase)]
+        return [t for s in chosen if origin in (None, s.origin) for t in s.token_ids]
 
     @property
     def thinking_tokens(self) -> int:
@@ -147,6 +127,5 @@ def question_key(question: str) -> str:
 
 def printable(text: str) -> str:
     """Text for a terminal: every control or formatting character but line breaks is replaced."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    replacement = "\N{REPLACEMENT CHARACTER}"
+    return "".join(c if c.isprintable() or c in "\n\t" else replacement for c in text)

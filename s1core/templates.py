@@ -1,12 +1,9 @@
 """Chat templates and thinking delimiters, for training and inference alike.
 
 The one place that knows how a reasoning model marks where thinking begins and ends, and where its
-turn does. It turns a question into prompt ids and a trace into assistant ids with one tokenizer;
-it knows nothing about budgets, engines or losses. Control tokens come from the template alone:
-those that a question or a trace spells out stay text.
+turn does. Control tokens come from the template alone: those that a question or a trace spells out
+stay text.
 """
-
-from __future__ import annotations
 
 import datetime
 import re
@@ -29,26 +26,17 @@ _TODAY = datetime.datetime(2025, 1, 31)
 
 @dataclass(frozen=True)
 class Template:
-    """How one family of reasoning models delimits thinking (Section 4.1 and Appendix D).
+    """How one family of reasoning models delimits thinking (Section 4.1 and Appendix D)."""
 
-    Attributes:
-        name: key in `TEMPLATES`, which `templates.yaml` lists.
-        think_start: text that opens thinking, right after the assistant header.
-        think_end: text that closes thinking and opens the answer.
-        markers: strings that the tokenizer must know as single tokens, since an end of thinking
-            is recognised by one token.
-        chat_options: extra arguments of the chat template for a direct answer without thinking.
-        system: default system prompt; None leaves it to the chat template.
-    """
-
-    name: str
-    think_start: str
-    think_end: str
-    markers: tuple[str, ...]
-    chat_options: dict[str, Any] = field(default_factory=dict)
-    system: str | None = None
+    name: str  # key in `TEMPLATES`, which `templates.yaml` lists
+    think_start: str  # text that opens thinking, right after the assistant header
+    think_end: str  # text that closes thinking and opens the answer
+    markers: tuple[str, ...]  # what the tokenizer must know as single tokens
+    chat_options: dict[str, Any] = field(default_factory=dict)  # of a direct answer
+    system: str | None = None  # default system prompt; None leaves it to the chat template
 
 
+Named = str | Template
 _LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
 _ENDS = tuple(_LISTED["ends_of_turn"])
 TEMPLATES = {
@@ -59,24 +47,16 @@ TEMPLATES = {
 
 @dataclass(frozen=True, slots=True)
 class Delimiters:
-    """A template's delimiters as ids of one tokenizer.
-
-    Attributes:
-        think_start_ids, think_end_ids: the delimiters.
-        end_of_thinking_ids: first id of the end delimiter, and every end of turn: what a model
-            samples when it wants to stop thinking.
-        eos_ids: ends of turn alone.
-        newline_ids: a line break, put before the end delimiter when thinking is cut mid-line.
-    """
+    """A template's delimiters as ids of one tokenizer."""
 
     think_start_ids: tuple[int, ...]
     think_end_ids: tuple[int, ...]
-    end_of_thinking_ids: frozenset[int]
-    eos_ids: frozenset[int]
-    newline_ids: tuple[int, ...]
+    end_of_thinking_ids: frozenset[int]  # first id of the end delimiter, and every end of turn
+    eos_ids: frozenset[int]  # ends of turn alone
+    newline_ids: tuple[int, ...]  # put before the end delimiter when thinking is cut mid-line
 
 
-def get(template: str | Template) -> Template:
+def get(template: Named) -> Template:
     """The template of that name (a `Template` stays as it is); an unknown one is an InputError."""
     if isinstance(template, Template):
         return template
@@ -87,10 +67,7 @@ def get(template: str | Template) -> Template:
 
 def fitting(tokenizer: Any) -> str:
     """The template whose markers a tokenizer has: any ChatML model has those of s1, the last one.
-
-    Raises:
-        InputError: it has those of none.
-    """
+    InputError: it has those of none."""
     for name in ("qwen3", "deepseek-r1", "sky-t1", "s1"):
         if not _missing(TEMPLATES[name], tokenizer):
             return name
@@ -107,7 +84,7 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
-def resolve(template: str | Template, tokenizer: Any) -> Delimiters:
+def resolve(template: Named, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer; InputError where it lacks one of them."""
     template = get(template)
     if missing := " and no ".join(_missing(template, tokenizer)):
@@ -146,17 +123,11 @@ def written_end(tokenizer: Any) -> int | None:
 
 
 def prompt_ids(
-    template: str | Template,
-    tokenizer: Any,
-    question: str,
-    system: str | None = None,
-    thinking: bool = True,
+    template: Named, tokenizer: Any, question: str, system: str | None = None, thinking: bool = True
 ) -> list[int]:
-    """Chat prompt, then the think delimiter: where thinking starts (Section 3.1).
-
-    Without `thinking` it ends at the assistant's turn: how a base model is asked. Control tokens
-    that the question spells out stay text. InputError: no chat template takes the conversation.
-    """
+    """Chat prompt, then the think delimiter: where thinking starts (Section 3.1). Without
+    `thinking` it ends at the assistant's turn: how a base model is asked. InputError: no chat
+    template takes the conversation."""
     template = get(template)
     # The chat template is given a hole for each of them, and their ids are put there afterwards.
     parts = _split(template, tokenizer, question)
@@ -175,13 +146,10 @@ def prompt_ids(
     return ids + encode(tokenizer, template.think_start) if thinking else ids
 
 
-def assistant_ids(template: str | Template, tokenizer: Any, trace: Trace) -> list[int]:
-    """What the assistant is trained to write for a trace (Appendix D)::
-
-        <|im_start|>think\\n{thinking}\\n<|im_start|>answer\\n{attempt}<|im_end|>
-
-    Delimiters are encoded on their own, exactly as inference forces them. The turn ends as the
-    chat template ends it. Of control tokens in the trace only step headers are real.
+def assistant_ids(template: Named, tokenizer: Any, trace: Trace) -> list[int]:
+    """What the assistant is trained to write for a trace (Appendix D): thinking and attempt, each
+    after its delimiter, which is encoded on its own, exactly as inference forces it, and the end of
+    turn that the chat template writes. Of control tokens in the trace only step headers are real.
     """
     template = get(template)
     end, thinking = written_end(tokenizer), trace.thinking.strip("\n") + "\n"
@@ -206,9 +174,7 @@ def _missing(template: Template, tokenizer: Any) -> list[str]:
 
 def _split(template: Template, tokenizer: Any, text: str, steps: bool = False) -> list[str]:
     """Text around the control tokens that it spells out: `[before, token, between, token, after]`.
-
-    With `steps`, those of step headers are no such tokens.
-    """
+    With `steps`, those of step headers are no such tokens."""
     names = sorted(_controls(tokenizer) | set(template.markers), key=len, reverse=True)
     header = re.escape(STEP_HEADER).replace(re.escape("{left}"), r"\d+")
     known = "|".join(map(re.escape, names))
@@ -244,6 +210,5 @@ def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> 
     except Exception as error:  # whatever a template raises or does, in jinja or in Python
         message = " and ".join(role for role, _ in turns) + " message"
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"this model's chat template does not take a {message}: {reason}"
-        ) from error
+        said = f"this model's chat template does not take a {message}: {reason}"
+        raise InputError(said) from error

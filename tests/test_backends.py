@@ -12,14 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s1core.backends import (
-    Completion,
-    NativeScriptedBackend,
-    SamplingParams,
-    ScriptedBackend,
-    follow,
-    open_engine,
-)
+from s1core.backends import Completion, SamplingParams, open_engine
 from s1core.backends.client import Retry
 from s1core.backends.hf import HFBackend
 from s1core.backends.sampling import choose, row_seed, uniforms
@@ -28,6 +21,7 @@ from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from tests.helpers import tiny_model, tiny_tokenizer
+from tests.scripted import NativeScriptedBackend, ScriptedBackend, follow
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
 BUDGETS = [

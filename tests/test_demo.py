@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from s1core.backends.hf import HFBackend
 from s1core.cli import main
+from s1core.cli.demo import TextStream, WatchedMachine
 from s1core.forcing import Budget, generate
-from s1core.forcing.watch import TextStream, watched
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer
 
@@ -29,7 +30,8 @@ def test_a_watched_generation_is_the_unwatched_one_and_all_of_it_is_seen(every, 
     seen = []
     options = {"temperature": 1.0, "seed": seed}
     (plain,) = generate(backend, [PROBLEM], budget, **options)
-    machine = watched(lambda ids, origin, phase: seen.append((ids, origin, phase)), every)
+    see = lambda ids, origin, phase: seen.append((ids, origin, phase))  # noqa: E731
+    machine = partial(WatchedMachine, see=see, every=every)
     (shown,) = generate(backend, [PROBLEM], budget, machine=machine, **options)
     assert shown == plain
     assert [t for ids, _, _ in seen for t in ids] == plain.token_ids()
@@ -42,7 +44,8 @@ def test_a_token_is_seen_before_the_model_is_asked_for_the_next():
     backend = HFBackend(tiny_model(), tiny_tokenizer())
     handle = backend.model.register_forward_hook(lambda *_: events.append("model"))
     try:
-        machine = watched(lambda ids, origin, phase: events.append((origin, len(ids))))
+        see = lambda ids, origin, phase: events.append((origin, len(ids)))  # noqa: E731
+        machine = partial(WatchedMachine, see=see)
         list(generate(backend, [PROBLEM], Budget(12, max_answer=4), machine=machine))
     finally:
         handle.remove()

@@ -14,7 +14,7 @@ import torch
 
 from s1core.backends import SamplingParams, hf, open_engine
 from s1core.backends.hf import HFBackend
-from s1core.backends.packed import Packed
+from s1core.backends.kv import Packed
 from s1core.backends.sampling import choose
 from s1core.errors import InputError
 from s1core.grading import grade_text

@@ -6,8 +6,7 @@ import os
 
 import pytest
 
-from s1core.engine_start import reason_in, reasoned
-from s1core.errors import BackendError, InputError
+from s1core.errors import BackendError, InputError, reason_in, reasoned
 
 
 def test_the_reason_is_the_deepest_cause_that_says_something():

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s1core.backends import NativeScriptedBackend, ScriptedBackend
 from s1core.backends.hf import HFBackend
 from s1core.errors import InputError
 from s1core.forcing import Budget, controls, generate
 from s1core.records import Example, Problem, Trace
 from tests.helpers import tiny_model, tiny_tokenizer
+from tests.scripted import NativeScriptedBackend, ScriptedBackend
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
@@ -110,28 +110,3 @@ def test_steps_and_waits_do_not_mix():
         list(generate(backend, PROBLEMS[:1], Budget(9, num_ignore=1), machine=machine))
     with pytest.raises(InputError, match="at least 1"):
         controls.step_machine(tiny_tokenizer(), 0)
-
-
-def test_rejection_sampling_keeps_the_first_that_fits_and_counts_all_it_cost():
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    results = list(
-        controls.rejection_sample(backend, PROBLEMS, 8, rounds=3, copies=2, max_answer=5, seed=3)
-    )
-    assert [r.problem_key for r in results] == [p.key for p in PROBLEMS]
-    found = [r for r in results if r.generation]
-    assert found and len(found) < len(results), "the case shows both outcomes"
-    drawn = list(
-        generate(backend, PROBLEMS, Budget(8, max_answer=5), samples=6, temperature=1.0, seed=3)
-    )
-    for result in results:
-        own = [g for g in drawn if g.problem_key == result.problem_key]
-        ended = [g for g in own if g.outcome == "ended"]
-        assert result.generation == (ended[0] if ended else None)
-        assert result.thinking_tokens == sum(g.thinking_tokens for g in own[: result.attempts])
-        assert result.attempts == (6 if not ended else (ended[0].sample // 2 + 1) * 2)
-
-
-def test_rejection_sampling_is_bounded():
-    never = ScriptedBackend(tiny_tokenizer(), lambda context: 40)
-    (result,) = controls.rejection_sample(never, PROBLEMS[:1], 10, rounds=3, max_answer=2)
-    assert (result.generation, result.attempts, result.thinking_tokens) == (None, 3, 30)

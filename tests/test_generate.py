@@ -120,7 +120,7 @@ def test_an_effort_is_a_budget_by_name_and_a_profile_has_names_of_its_own(work, 
     run(*common, "--effort", "low", "--max-answer", "4")
     assert settings()["budget"]["max_thinking"] == 3 and settings()["budget"]["max_answer"] == 4
     assert max(g.thinking_tokens for g in made()) <= 3
-    assert "there are low, high" in refused(capsys, *common, "--effort", "huge")
+    assert "pick one of low, high" in refused(capsys, *common, "--effort", "huge")
     assert "effort 'high'" in refused(capsys, *common, "--effort", "high")
     assert "max_thinking must be a whole number" in refused(capsys, *common, "--effort", "odd")
     low, medium, high = (choose_budget({}, name, None) for name in ("low", "medium", "high"))

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from s1core.backends.scripted import ScriptedBackend
 from s1core.errors import BackendError
 from s1core.forcing import Budget
 from s1core.records import Generation, Problem
 from s1lab.evaluation.measure import resume
 from s1lab.runs import Journal
 from tests.helpers import tiny_tokenizer
+from tests.scripted import ScriptedBackend
 
 PROBLEMS = [Problem(f"Use {n} to make {n}", str(n)) for n in range(6)]
 BUDGET = Budget(max_thinking=4, max_answer=3)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from s1core.backends import ScriptedBackend
 from s1core.records import Problem
 from s1lab.official import loops as compat
 from s1lab.official.loops import DEPARTURES, HarnessSettings, LoopCrash, LoopEngine, Output
 from tests.helpers import tiny_tokenizer
+from tests.scripted import ScriptedBackend
 
 CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from s1core.cli import app
 from s1core.errors import InputError, S1Error
-from s1core.records import Example, Problem, Trace, read_jsonl, to_json, write_jsonl
+from s1core.records import Example, Problem, Trace, from_dict, read_jsonl, to_json, write_jsonl
 from s1core.selection import Funnel, SelectionConfig, select
 from s1core.selection.criteria import (
     Candidate,
@@ -274,7 +274,7 @@ def test_the_funnel_accounts_for_every_question_at_every_stage_and_survives_json
         assert stage.kept == sum(stage.by_source.values()) == sum(stage.by_domain.values())
     assert funnel.stages[-1].kept == len(selected) == 60
     assert funnel.preselected == len(preselect(selected, config.diversity))
-    assert Funnel.from_json(json.loads(to_json(funnel))) == funnel
+    assert from_dict(Funnel, json.loads(to_json(funnel))) == funnel
     rows = {row["stage"]: row for row in beside_paper(funnel)}
     assert rows["deduplicate"]["paper"] is None
     assert (rows["format"]["paper"], rows["format"]["notebook"]) == (51_581, 51_607)

@@ -43,7 +43,7 @@ def test_bf16_with_checkpointing_follows_fp32(tiny_model, tiny_tokenizer, tmp_pa
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_predicted_memory_is_within_ten_percent_of_the_measured_peak(checkpointing):
     from benchmarks.sft_gpu import train_a_while
-    from s1core.sft.processes import join
+    from s1core.sft.engine import join
     from s1lab.planning.shapes import ModelShape
 
     config = SFTConfig(dtype="bfloat16", max_seq_len=8192, micro_batch_tokens=8192)

@@ -1,16 +1,12 @@
-"""Engines that sample tokens: scripted, transformers (`hf`), vLLM, any completions server."""
-
-from __future__ import annotations
+"""Engines that sample tokens: transformers (`hf`), vLLM, any completions server."""
 
 from pathlib import Path
 from typing import Any
 
 from s1core.backends.base import Backend, Completion, SamplingParams
-from s1core.backends.scripted import NativeScriptedBackend, ScriptedBackend, follow
-from s1core.errors import BackendError, InputError
+from s1core.errors import BackendError, InputError, explained
 
-__all__ = ["Backend", "BackendError", "Completion", "NativeScriptedBackend", "SamplingParams"]
-__all__ += ["ScriptedBackend", "follow", "open_engine"]
+__all__ = ["Backend", "BackendError", "Completion", "SamplingParams", "open_engine"]
 
 
 def open_engine(
@@ -33,31 +29,29 @@ def open_engine(
         options: `dtype` and `device` for hf (a GPU by default, where there is one), arguments of
             `vllm.LLM`, or a server's `timeout`, `attempts`, `key_variable` and `token_ids`.
 
-    Raises:
-        BackendError: it cannot be started or reached.
-        InputError: no such engine or checkpoint, or a value that it does not take.
+    BackendError: it cannot be started or reached. InputError: no such engine or checkpoint, or a
+    value that it does not take.
     """
     options["batch_size"] = batch_size
-    if engine == "completions":
-        from s1core.backends.completions import CompletionsBackend, Retry
+    with explained(f"{model} cannot be loaded"):
+        if engine == "completions":
+            from s1core.backends.completions import CompletionsBackend, Retry
 
-        patience = {name: options.pop(name) for name in ("timeout", "attempts") if name in options}
-        options |= {"context_length": context_length, "retry": Retry(**patience)}
-        return CompletionsBackend(url, str(model), tokenizer, **options)
-    if engine == "hf":
-        import torch
+            patience = {n: options.pop(n) for n in ("timeout", "attempts") if n in options}
+            options |= {"context_length": context_length, "retry": Retry(**patience)}
+            return CompletionsBackend(url, str(model), tokenizer, **options)
+        if engine == "hf":
+            import torch
 
-        from s1core.backends.hf import HFBackend
+            from s1core.backends.hf import HFBackend
 
-        options.setdefault("device", "cuda" if torch.cuda.is_available() else None)
-        return HFBackend.from_pretrained(model, **options)
-    if engine != "vllm":
-        raise InputError(f"no engine {engine!r}; pick one of hf, vllm, completions")
-    try:
-        from s1core.backends.vllm import VLLMBackend
-    except ImportError as error:
-        raise BackendError(
-            f"vLLM cannot be imported ({error}); install it with pip install 's1core[gpu]', or "
-            "use --backend hf"
-        ) from error
-    return VLLMBackend.from_pretrained(model, **options)
+            options.setdefault("device", "cuda" if torch.cuda.is_available() else None)
+            return HFBackend.from_pretrained(model, **options)
+        if engine != "vllm":
+            raise InputError(f"no engine {engine!r}; pick one of hf, vllm, completions")
+        try:
+            from s1core.backends.vllm import VLLMBackend
+        except ImportError as error:
+            said = f"vLLM cannot be imported ({error}); install it with pip install 's1core[gpu]'"
+            raise BackendError(f"{said}, or use --backend hf") from error
+        return VLLMBackend.from_pretrained(model, **options)

@@ -1,10 +1,6 @@
-"""What every engine offers: token ids in, token ids out.
-
-A backend samples; it knows nothing about thinking, budgets or text. `complete` is all that budget
-forcing needs. An engine that can step a `Steppable` inside its own decoding loop also has `force`.
-"""
-
-from __future__ import annotations
+"""What every engine offers: token ids in, token ids out. It knows nothing about thinking or text.
+`complete` is all that budget forcing needs; one that can step a `Steppable` inside its own decoding
+loop also has `force`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +11,9 @@ from s1core.errors import check_number
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one prompt is continued; names follow vLLM's.
-
-    A generation that is continued over several calls, `first_draw` told, uses the same random
-    numbers as one that runs through. InputError for a number outside its range.
-    """
+    """How one prompt is continued; names follow vLLM's. A generation that is continued over several
+    calls, `first_draw` told, uses the same random numbers as one that runs through. InputError for
+    a number outside its range."""
 
     max_tokens: int  # most to sample, the stop token included
     temperature: float = 0.0  # 0 takes the most likely token
@@ -34,8 +28,8 @@ class SamplingParams:
         if self.temperature != 0:  # below, what is divided by it overflows
             check_number("temperature", self.temperature, 1e-4, 1e4, whole=False)
         check_number("top_p", self.top_p, 1e-9, 1, whole=False)
-        for name, most in (("min_tokens", 2**31), ("first_draw", 2**62)):
-            check_number(name, getattr(self, name), 0, most)
+        check_number("min_tokens", self.min_tokens, 0, 2**31)
+        check_number("first_draw", self.first_draw, 0, 2**62)
         check_number("seed", self.seed or 0, 0, 2**64 - 1)
         for stop in self.stop_token_ids:
             check_number("a stop token's id", stop, 0, 2**31)
@@ -86,10 +80,8 @@ class ForcingBackend(Protocol):
     """An engine that forces natively: one pass over each row, its cache kept."""
 
     def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
-        """Step every machine until it is finished; returns errors by row, None for none.
-
-        Of `params` only temperature, top_p, seed and first_draw count: the machines say the rest.
-        """
+        """Step every machine until it is finished; returns errors by row, None for none. Of
+        `params` only temperature, top_p, seed and first_draw count: the machines say the rest."""
 
 
 class Plain:

@@ -1,12 +1,9 @@
 """One server that speaks OpenAI's protocol: requests that end, and a key that goes nowhere else.
 
-The HTTP is the `openai` client's, imported when a `Client` is made. What it leaves open is here: a
-time limit for a whole try, from the look-up of the name to the last byte; replies of at most
-`MOST_BYTES`, uncompressed; no redirect, which would carry the key to another host; a key that is
-read from the environment for every request, never kept, and taken out of whatever is shown.
+What the `openai` client leaves open is here: a time limit for a whole try, from the look-up of the
+name to the last byte; replies of at most `MOST_BYTES`, uncompressed; no redirect, which would carry
+the key to another host; a key that is read for every request and taken out of whatever is shown.
 """
-
-from __future__ import annotations
 
 import asyncio
 import base64
@@ -33,10 +30,8 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class RequestFailed(BackendError):
-    """A request without a usable answer after `requests` tries.
-
-    `again`: another could succeed; `status`: HTTP's, or 0; `retry_after`: as the server said it.
-    """
+    """A request without a usable answer after `requests` tries. `again`: another could succeed;
+    `status`: HTTP's, or 0; `retry_after`: as the server said it."""
 
     again, status, retry_after, requests = False, 0, "", 1
 
@@ -67,10 +62,8 @@ class Retry:
 
 class Client:
     """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`.
-
     Safe to use from several threads. BackendError where the address is none or holds a secret, or
-    the key cannot be sent.
-    """
+    the key cannot be sent."""
 
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
@@ -104,12 +97,9 @@ class Client:
         read: Callable[[Any], Any] = lambda reply: reply,
         before: Callable[[], None] = lambda: None,
     ) -> Any:
-        """Post JSON to a path (get it, without a body), again where that can help.
-
-        `read` makes what is returned of the reply. It may raise anything: `RequestFailed` where
-        another try is in vain. `before` is called ahead of every try, to pace them. RequestFailed
-        where there is no usable answer after as many tries as could help.
-        """
+        """Post JSON to a path (get it, without a body), again where that can help; RequestFailed
+        where it could not. `read` makes what is returned of the reply, and may raise anything:
+        `RequestFailed` where another try is in vain. `before` is called ahead of every try."""
         for attempt in range(self.retry.attempts):
             before()
             try:
@@ -145,24 +135,20 @@ class Client:
     def _key(self) -> str:
         key = os.environ.get(self._variable, "")
         if not re.fullmatch(r"[\x21-\x7e]*", key):
-            raise BackendError(
-                f"the key in the environment variable {self._variable} holds a blank, a line break "
-                "or a letter that no header can carry; set it again"
-            )
+            holds = f"the key in the environment variable {self._variable} holds a blank, a line"
+            raise BackendError(f"{holds} break or a letter that no header can carry; set it again")
         return key
 
     def _checked(self, url: str) -> str:
         """The address without its last slash. Refusals never repeat it: it may hold a secret."""
         with contextlib.suppress(ValueError, TypeError, AttributeError):
-            parts = urllib.parse.urlsplit(url)
-            bare = not ("@" in parts.netloc or parts.query or parts.fragment)
+            parts, clean = urllib.parse.urlsplit(url), re.fullmatch(r"[\x21-\x7e]+", url)
+            bare = clean and not ("@" in parts.netloc or parts.query or parts.fragment)
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and bare:
-                if re.fullmatch(r"[\x21-\x7e]+", url):
-                    return url.rstrip("/")
-        raise BackendError(
-            "the server's address is not an http(s) one such as http://host/v1, with no user, "
-            f"password or query; a key goes into the environment variable {self._variable}"
-        )
+                return url.rstrip("/")
+        wanted = "an http(s) one such as http://host/v1, with no user, password or query"
+        advice = f"a key goes into the environment variable {self._variable}"
+        raise BackendError(f"the server's address is not {wanted}; {advice}")
 
     def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
         request = self._request(path, body, self._key())
@@ -172,8 +158,7 @@ class Client:
             future.cancel()
         try:
             return read(json.loads(future.result()))
-        except Exception as error:
-            # Whatever a server does must be the failure of this request, never the job's end.
+        except Exception as error:  # never the job's end, whatever a server does
             raise self._explained(error) from None
         finally:
             future.cancel()

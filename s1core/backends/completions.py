@@ -1,12 +1,9 @@
 """Any OpenAI-compatible `/v1/completions` server: vLLM's, llama.cpp's, Ollama's, SGLang's.
 
 Prompts go out as token ids where the server takes them, else as text; ids come back where it
-returns them (vLLM, llama.cpp), else its text is tokenized again. Anything but ids both ways is
-recorded as `exact_tokens=False`. A request that fails after bounded retries, or a reply that cannot
-be true, is an error, never an answer.
+returns them (vLLM, llama.cpp), else its text is tokenized again: then `exact_tokens=False`. A
+request that fails, or a reply that cannot be true, is an error, never an answer.
 """
-
-from __future__ import annotations
 
 import functools
 import os
@@ -33,19 +30,11 @@ _TELL_IDS = {"return_token_ids": True, "return_tokens": True, "verbose": True}  
 class CompletionsBackend:
     """A server's model as a backend; forcing goes over several requests per row.
 
-    Safe to use from several threads, which share its requests in flight.
-
-    Args:
-        url, key_variable, retry: see `client.Client`; `model`: the model's name there.
-        tokenizer: the model's own tokenizer, or its folder or Hub id.
-        context_length: in tokens; None asks the server (vLLM and llama.cpp tell, others do not).
-        token_ids: send prompts as ids. None finds out with the first request that is refused.
-        batch_size: requests in flight, whoever asks.
-        outputs: ids that the model can give, if more than the tokenizer has: the rest is forbidden.
-
-    Raises:
-        BackendError: the address or the key cannot be used, or the context length is not told.
-        InputError: a number outside its range.
+    `tokenizer` is the model's own, or its folder or Hub id; a `context_length` (tokens) of None
+    asks the server; `token_ids` of None finds out with the first request that is refused;
+    `batch_size` are requests in flight, from whatever thread; `outputs` ids that the model can
+    give, if more than the tokenizer has. BackendError: the address or the key (see `Client`) cannot
+    be used, or the context length is not told. InputError: a number outside its range.
     """
 
     apart = True  # a row does not depend on what is asked beside it
@@ -108,10 +97,8 @@ class CompletionsBackend:
             raise
 
     def _complete_row(self, prompt: Sequence[int], params: SamplingParams) -> Completion:
-        """A request; two where the first tokens must be no stop, since few servers know that.
-
-        What nearly all know is a bias on single tokens, but only for a whole request.
-        """
+        """A request; two where the first tokens must be no stop, since few servers know that. What
+        nearly all know is a bias on single tokens, but only for a whole request."""
         most, first = params.max_tokens, params.min_tokens
         apart = 0 < first < most
         try:
@@ -148,22 +135,17 @@ class CompletionsBackend:
         return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
 
     def _same_controls(self, prompt: Sequence[int]) -> str:
-        """The prompt as text, where a server reads the same control tokens out of it.
-
-        One that a question spells out (ordinary tokens, see `templates`) would become a real one.
-        """
+        """The prompt as text, where a server reads the same control tokens out of it. One that a
+        question spells out (ordinary tokens, see `templates`) would become a real one."""
         text = self._text(prompt)
-        meant, read = (
-            [token for token in ids if token in self._controls]
-            for ids in (prompt, encode(self.tokenizer, text))
-        )
+        both = prompt, encode(self.tokenizer, text)
+        meant, read = ([token for token in ids if token in self._controls] for ids in both)
         if meant != read:
             odd = sorted((Counter(read) - Counter(meant)) + (Counter(meant) - Counter(read)))
             names = ", ".join(self.tokenizer.convert_ids_to_tokens(odd or sorted({*read})))
-            raise RequestFailed(
-                f"this server takes text only and would read {names} as a control token where the "
-                "question spells it out; ask one that takes token ids (vLLM's, llama.cpp's)"
-            )
+            said = f"this server takes text only and would read {names} as a control token where"
+            advice = "ask one that takes token ids (vLLM's, llama.cpp's)"
+            raise RequestFailed(f"{said} the question spells it out; {advice}")
         return text
 
     def _body(self, prompt: list[int] | str, params: SamplingParams) -> dict[str, Any]:
@@ -176,11 +158,12 @@ class CompletionsBackend:
             body |= {"stop_token_ids": list(params.stop_token_ids), "stop": strings[:4]}
             # llama.cpp leaves special tokens out of the text in which it looks for stops.
             body["preserved_tokens"] = strings
+        barred = self._bias
         if params.min_tokens:
             body["min_tokens"] = params.min_tokens
-        barred = {str(stop): -100 for stop in params.stop_token_ids} if params.min_tokens else {}
-        if barred or self._bias:
-            body["logit_bias"] = barred | self._bias
+            barred = {str(stop): -100 for stop in params.stop_token_ids} | barred
+        if barred:
+            body["logit_bias"] = barred
         return body | (_TELL_IDS if isinstance(prompt, list) else {})
 
     def _read(self, params: SamplingParams, sent_ids: bool, reply: Any) -> Completion:

@@ -1,11 +1,8 @@
 """Decoding with transformers: batched, one pass, each row stepped by its own state machine.
 
-Rows share a key/value cache that grows by doubling. A row that is finished leaves the batch at
-once; a row that forces tokens feeds them one per step while the others sample, so nobody waits.
-Per-row work happens only where something happens to a row: all else is array operations.
+A row that is finished leaves the batch at once; one that forces tokens feeds them one per step
+while the others sample. Per-row work happens only where something happens to a row.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
@@ -14,25 +11,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import Cache
 
 from s1core.architectures import check_twin
 from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
-from s1core.backends.kv import GrowingLayer, attention_mask, decoding, windows
-from s1core.backends.packed import pack
+from s1core.backends.kv import GrowingLayer, attention_mask, decoding, pack, windows
 from s1core.backends.sampling import choose, uniforms, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
 
 
 class HFBackend:
-    """A transformers causal language model as a backend that forces natively.
-
-    It takes any `model` whose batched rows come out as each does alone; ids that `tokenizer` does
-    not know are never sampled; `batch_size` rows are decoded together; a `device` of None leaves
-    the model where it is. InputError for an architecture or a device that will not do.
-    """
+    """A transformers causal language model as a backend that forces natively: any whose batched
+    rows come out as each does alone. Ids that the tokenizer lacks are never sampled; a `device` of
+    None leaves the model where it is. InputError for an architecture or a device that won't do."""
 
     keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
 
@@ -53,7 +47,7 @@ class HFBackend:
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, dtype: str = "auto", device: str | None = None, **kwargs: Any
-    ) -> HFBackend:
+    ) -> "HFBackend":
         """Load a checkpoint (safetensors, no code of its own); InputError for what is not there."""
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"no dtype {dtype!r:.40}; pick auto, float32, bfloat16 or float16")
@@ -75,11 +69,9 @@ class HFBackend:
                 chunk = slice(first, first + self.batch_size)
                 _Batch(self, prompts[chunk], machines[chunk], params[chunk]).run()
 
-    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
-        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf.
-
-        `real` [rows, 1, queries, keys]: what may be attended to, windows apart; None for all.
-        """
+    def logits(self, real: Tensor | None, **inputs: Any) -> Tensor:
+        """Next-token logits, [rows, vocabulary], with ids outside the tokenizer at -inf. `real`
+        [rows, 1, queries, keys]: what may be attended to, windows apart; None for all."""
         masks: Any = None
         if real is not None:
             eager = self.model.config._attn_implementation == "eager"
@@ -103,10 +95,10 @@ class _Twin(HFBackend):
     """A tiny model decoded as the large one will be; keeps the logits of every step."""
 
     def __init__(self, model: Any) -> None:
-        self.model, self.batch_size, self.steps = model, 8, list[torch.Tensor]()
+        self.model, self.batch_size, self.steps = model, 8, list[Tensor]()
         self._unknown, self._windows = None, windows(model.config)
 
-    def logits(self, real: torch.Tensor | None, **inputs: Any) -> torch.Tensor:
+    def logits(self, real: Tensor | None, **inputs: Any) -> Tensor:
         self.steps.append(super().logits(real, **inputs))
         return self.steps[-1]
 
@@ -136,18 +128,15 @@ def _usable(device: Any) -> Any:
 
 
 class _Batch:
-    """Rows decoded together.
-
-    The *tape* holds one token per row and step, -1 where nothing is decided yet. Forced tokens
-    are written ahead onto the tape; where a step finds -1, it writes what the model samples.
-    """
+    """Rows decoded together. The *tape* holds one token per row and step, -1 where nothing is
+    decided yet. Forced tokens are written ahead onto the tape; where a step finds -1, it writes
+    what the model samples."""
 
     def __init__(
         self, backend: HFBackend, prompts: Prompts, machines: Machines, params: Params
     ) -> None:
         self.backend, self.device = backend, backend.model.device
-        self.prompts, self.machines = prompts, list(machines)
-        rows = len(prompts)
+        self.prompts, self.machines, rows = prompts, list(machines), len(prompts)
         self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
         self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
         self.draws = np.array([p.first_draw for p in params], dtype=np.int64)
@@ -170,11 +159,9 @@ class _Batch:
                 self._leave()
             logits = self._forward(step)
 
-    def _prefill(self) -> torch.Tensor:
-        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary].
-
-        Many long prompts are read in groups of about one length, which saves padding and memory.
-        """
+    def _prefill(self) -> Tensor:
+        """Run each distinct prompt once, left-padded; returns logits [rows, vocabulary]. Many long
+        prompts are read in groups of about one length, which saves padding and memory."""
         distinct = list(dict.fromkeys(map(tuple, self.prompts)))
         self.width = max(map(len, distinct))
         if grouped := len(distinct) * self.width > _AT_ONCE:
@@ -196,7 +183,7 @@ class _Batch:
         self.mask = None if bool(real.all()) else real[rows]
         return logits[rows]
 
-    def _read(self, ids: torch.Tensor) -> tuple[Cache, torch.Tensor]:
+    def _read(self, ids: Tensor) -> tuple[Cache, Tensor]:
         """The cache and the logits after prompts, left-padded with -1 to one width or more."""
         ids = ids[:, int((ids < 0).sum(-1).min()) :]
         real, mask = ids >= 0, None
@@ -215,7 +202,7 @@ class _Batch:
         )
         return cache, logits
 
-    def _decide(self, logits: torch.Tensor, step: int) -> None:
+    def _decide(self, logits: Tensor, step: int) -> None:
         """Complete the tape's column of this step with sampled tokens."""
         self._lengthen_tape(step + 1)
         self.tape[self.done, step] = 0
@@ -231,7 +218,7 @@ class _Batch:
             # A row whose stop was dropped with nothing in its place samples this step again.
             free = free[(self.tape[free, step] < 0) & ~self.done[free]]
 
-    def _sample(self, logits: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+    def _sample(self, logits: Tensor, rows: np.ndarray) -> np.ndarray:
         if self.suppress[rows].any():
             banned = self.stop_table[self.stop_set[rows]] & self.suppress[rows, None]
             logits = logits.masked_fill(torch.from_numpy(banned).to(self.device), -torch.inf)
@@ -281,7 +268,7 @@ class _Batch:
                 array[targets] = array[sources]
                 setattr(self, name, array[:rows])
 
-    def _forward(self, step: int) -> torch.Tensor:
+    def _forward(self, step: int) -> Tensor:
         """Feed the tape's column; returns the logits that follow it."""
         mask, length = self.mask, self.width + step + 1
         if mask is not None:

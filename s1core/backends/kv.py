@@ -1,17 +1,16 @@
-"""A key/value cache for ragged decoding, what its rows attend to, and the attention itself.
+"""A key/value cache for ragged decoding, what its rows attend to, the attention, the matrices.
 
-transformers' dynamic cache copies itself at every step, and its static cache attends to its full
-length from the first token. This one hands out views of buffers that double.
+transformers' dynamic cache copies itself at every step, its static one attends to its full length
+from the first token: this one hands out views of buffers that double.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -24,8 +23,8 @@ class GrowingLayer(DynamicLayer):
     """One layer's keys and values, [rows, heads, tokens, head size], as views of larger buffers."""
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Append new keys and values in place; return all of them as views."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -42,14 +41,14 @@ class GrowingLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
         return self.keys, self.values
 
-    def move_rows(self, sources: torch.Tensor, targets: torch.Tensor, rows: int) -> None:
+    def move_rows(self, sources: Tensor, targets: Tensor, rows: int) -> None:
         """Copy rows `sources` over rows `targets`, then keep the first `rows`."""
         for states in (self.keys, self.values) if len(sources) else ():
             states[targets] = states[sources]
         self._buffers = [buffer[:rows] for buffer in self._buffers]
         self.keys, self.values = self.keys[:rows], self.values[:rows]
 
-    def join_rows(self, others: Sequence[GrowingLayer], width: int) -> None:
+    def join_rows(self, others: Sequence["GrowingLayer"], width: int) -> None:
         """Take in the rows of others, each padded on its left to `width` tokens."""
         parts = [(layer.keys, layer.values) for layer in (self, *others)]
         pads = [(0, 0, width - keys.shape[2], 0) for keys, _ in parts]
@@ -60,34 +59,23 @@ class GrowingLayer(DynamicLayer):
         for layer in others:
             layer.keys = layer.values = layer._buffers = None
 
-    def repeat_rows(self, rows: torch.Tensor) -> None:
+    def repeat_rows(self, rows: Tensor) -> None:
         """Row i becomes what row `rows[i]` was: one prefill shared by several samples."""
         self.keys, self.values = self._buffers = [self.keys[rows], self.values[rows]]
 
 
 def _decode_attention(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention of one new token per row, [rows, heads, 1, size].
-
-    Query heads that share a key head become its query positions; transformers copies keys and
-    values for each of them instead, which costs more than attending.
-    """
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Attention of one new token per row, [rows, heads, 1, size]. Query heads that share a key head
+    become its query positions; transformers copies keys and values for each of them instead, which
+    costs more than attending."""
     rows, heads, length, size = query.shape
     if length != 1:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, **kwargs
-        )
+        return sdpa_attention_forward(module, query, key, value, mask, **options)
     grouped = query.view(rows, key.shape[1], heads // key.shape[1], size)
-    output = torch.nn.functional.scaled_dot_product_attention(
-        grouped, key, value, attn_mask=attention_mask, scale=scaling
-    )
+    scale = options.get("scaling")
+    output = scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=scale)
     return output.reshape(rows, 1, heads, value.shape[-1]), None
 
 
@@ -118,10 +106,36 @@ def windows(config: Any) -> dict[str, int | None]:
     return {kind: window if kind == "sliding_attention" else None for kind in kinds}
 
 
-def attention_mask(real: torch.Tensor, window: int | None, eager: bool) -> torch.Tensor:
+def attention_mask(real: Tensor, window: int | None, eager: bool) -> Tensor:
     """`real` within a window, as numbers to add where the attention takes such."""
     queries, keys = real.shape[-2:]
     if window is not None and keys > window:
         last = torch.arange(keys - queries, keys, device=real.device)[:, None]
         real = real & (torch.arange(keys, device=real.device) > last - window)
     return torch.where(real, 0.0, torch.finfo(torch.float32).min) if eager else real
+
+
+class Packed(nn.Module):
+    """A linear layer of a bf16 model on a CPU, for inference alone: its matrix is laid out once for
+    the kernels, which would rearrange it at every product. The numbers are the same."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+        self._bias = None if linear.bias is None else linear.bias.detach()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` [..., in], bf16, times the matrix, plus the bias: [..., out]."""
+        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+
+
+@torch.no_grad()
+def pack(model: nn.Module) -> None:
+    """Pack every bf16 linear layer of a model on a CPU that multiplies in bf16; others stay."""
+    if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            held = getattr(child, "weight", None)
+            if type(child) is nn.Linear and held.dtype == torch.bfloat16 and held.is_cpu:
+                setattr(parent, name, Packed(child))

@@ -1,8 +1,5 @@
-"""Random numbers and sampling that do not depend on the batch.
-
-Every draw is a pure function of (seed, problem, sample, draw number): a batch gives what its
-members give alone, a resumed run continues exactly, and a larger budget extends a smaller one.
-"""
+"""Random numbers and sampling that do not depend on the batch: every draw is a pure function of
+(seed, problem, sample, draw number), so a larger budget extends a smaller one."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 
 def row_seed(seed: int, problem_key: str, sample: int) -> int:
@@ -33,7 +30,7 @@ def uniforms(seeds: Any, draws: Any) -> np.ndarray:
     return (state >> np.uint64(11)) * 2.0**-53
 
 
-def unknown_ids(tokenizer: Any, size: int, device: Any) -> torch.Tensor | None:
+def unknown_ids(tokenizer: Any, size: int, device: Any) -> Tensor | None:
     """Which of `size` ids the tokenizer lacks, [size] of truth values; None where none."""
     import torch
 
@@ -43,12 +40,10 @@ def unknown_ids(tokenizer: Any, size: int, device: Any) -> torch.Tensor | None:
 
 
 def choose(
-    logits: torch.Tensor, temperature: np.ndarray, top_p: np.ndarray, uniform: np.ndarray
-) -> torch.Tensor:
-    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF.
-
-    `logits` [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64.
-    """
+    logits: Tensor, temperature: np.ndarray, top_p: np.ndarray, uniform: np.ndarray
+) -> Tensor:
+    """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF. `logits`
+    [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64."""
     import torch
 
     hot = temperature > 0
@@ -74,7 +69,7 @@ def choose(
     return sampled.where(cdf.new_tensor(hot).bool(), logits.argmax(-1))
 
 
-def _in_blocks(logits: torch.Tensor, temperature: np.ndarray, uniform: np.ndarray) -> torch.Tensor:
+def _in_blocks(logits: Tensor, temperature: np.ndarray, uniform: np.ndarray) -> Tensor:
     """The inverse CDF over a large vocabulary: first the block of ids, then the id in it."""
     import torch
 

@@ -1,15 +1,10 @@
 """vLLM as a backend: over several calls by its own sampler, or natively in its decoding loop.
 
-By default nothing of this package runs inside the engine: a row is continued as token ids, its
-cache found again by prefix caching, and sampled by vLLM.
-
-With `native=True` a logits processor (`s1core.serving`) decides what is forced, on either of vLLM's
-model runners, and vLLM samples the rest: one pass, no re-prefill. The ids that come back do not
-tell a "Wait" that was forced from one that the model wrote, so the engine is asked where ends of
-thinking were dropped, and the caller's machines are stepped again over the same tokens.
+With `native=True` a logits processor (`s1core.serving`) decides what is forced, and vLLM samples
+the rest: one pass, no re-prefill. The ids that come back do not tell a "Wait" that was forced from
+one that the model wrote, so the engine is asked where ends of thinking were dropped, and the
+caller's machines are stepped again over the same tokens.
 """
-
-from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
@@ -22,8 +17,7 @@ from vllm import SamplingParams as EngineParams
 from s1core.backends.base import Completion, Params, Prompts, SamplingParams
 from s1core.backends.sampling import row_seed
 from s1core.checkpoints import load_tokenizer, locate
-from s1core.engine_start import reasoned
-from s1core.errors import BackendError, InputError, check_number
+from s1core.errors import BackendError, InputError, check_number, reasoned
 from s1core.forcing.budget import Machine
 from s1core.serving.processor import KEY
 from s1core.serving.slots import replay
@@ -50,12 +44,9 @@ class VLLMBackend:
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *, batch_size: int = 1024, native: bool = False, **engine: Any
-    ) -> VLLMBackend:
-        """Start vLLM on a checkpoint folder or Hub id: safetensors only, no repository code.
-
-        `native` steps state machines inside the engine; `engine` goes to `vllm.LLM`. To agree with
-        other engines takes `dtype="float32"`. BackendError, with its reason, if it does not start.
-        """
+    ) -> "VLLMBackend":
+        """Start vLLM on a checkpoint folder or Hub id, `engine` being arguments of `vllm.LLM`; to
+        agree with others takes `dtype="float32"`. BackendError, with its reason, if it can't."""
         options = {"load_format": "safetensors", "trust_remote_code": False, **engine}
         tokenizer = load_tokenizer(path)
         if native:
@@ -67,11 +58,9 @@ class VLLMBackend:
         return (NativeVLLMBackend if native else VLLMBackend)(llm, tokenizer, batch_size)
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
-        """Continue each prompt by its own parameters; one completion per prompt, in order.
-
-        Random numbers are vLLM's own, seeded by (seed, first_draw) of the row, whatever else is in
-        the batch. (On vLLM's CPU build the engine's one seed serves all rows.)
-        """
+        """Continue each prompt by its own parameters; one completion per prompt, in order. Random
+        numbers are vLLM's own, seeded by (seed, first_draw) of the row, whatever else is in the
+        batch. (On vLLM's CPU build the engine's one seed serves all rows.)"""
         # vLLM lets a request forbid so many ids.
         bias = dict.fromkeys(self.unknown, -100.0) if len(self.unknown) <= 1024 else None
         requests = []
@@ -95,10 +84,8 @@ class VLLMBackend:
         return Completion(ids, "stop" if out.finish_reason == "stop" else "length")
 
     def _generate(self, prompts: Prompts, requests: list[EngineParams]) -> list[Any]:
-        if not prompts:
-            return []
         inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
-        outputs = self.llm.generate(inputs, requests, use_tqdm=False)
+        outputs = self.llm.generate(inputs, requests, use_tqdm=False) if inputs else []
         return [output.outputs[0] for output in outputs]
 
 

@@ -1,10 +1,5 @@
-"""The command line, `s1core`: the method on a model and data of one's own.
-
-This package only wires: arguments in, calls to the package, short lines out. What concerns the
-paper's reproduction is the command `s1lab`.
-"""
-
-from __future__ import annotations
+"""The command line, `s1core`: the method on a model and data of one's own. This package only wires:
+arguments in, calls to the package, short lines out."""
 
 import os
 import sys
@@ -12,14 +7,12 @@ import sys
 import typer
 
 from s1core.cli import demo, generate, serve, work
+from s1core.errors import S1Error
+from s1core.records import printable
 
-SETTINGS = {
-    "no_args_is_help": True,
-    "add_completion": False,
-    "rich_markup_mode": None,
-    "pretty_exceptions_enable": False,
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-}
+SETTINGS = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
+SETTINGS |= {"pretty_exceptions_enable": False}
+SETTINGS |= {"context_settings": {"help_option_names": ["-h", "--help"]}}
 """How both command lines are set up."""
 
 app = typer.Typer(
@@ -29,9 +22,8 @@ app = typer.Typer(
 )
 for command in (demo.demo, generate.generate, work.select, work.sft, work.grade):
     app.command()(command)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    serve.serve
-)
+passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(context_settings=passed_on)(serve.serve)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,9 +33,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(app: typer.Typer, name: str, arguments: list[str] | None = None) -> None:
     """Run a command line; exits with 0, 1 (refused with one sentence), 2 (usage) or 130."""
-    from s1core.errors import S1Error
-    from s1core.records import printable
-
     # Checkpoints are loaded many times in one run; their progress bars say nothing.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -1,15 +1,16 @@
 """`s1core demo`: one budget-forced trace, live, with what the decoder forced highlighted."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from s1core.cli import options
 from s1core.cli.options import echo
+from s1core.forcing.budget import Budget, Machine
+from s1core.records import Origin, Phase, Problem
 
 
 def demo(
@@ -33,27 +34,19 @@ def demo(
     Examples: s1core demo; s1core demo "How many r in raspberry" --model Qwen/Qwen3-0.6B
     --template qwen3 --budget 2048 --waits 1
     """
-    from s1core.forcing import Budget, generate
-    from s1core.forcing.watch import watched
-    from s1core.records import Problem
+    from s1core.backends import open_engine
+    from s1core.forcing import generate
 
     options.check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
     server = {"url": url, "tokenizer": tokenizer, "context_length": context_length}
-    engine = options.open_engine(backend, model, 1, **server)
+    engine = open_engine(backend, model, batch_size=1, **server)
     echo(question + "\n")
-    screen = Screen(engine.tokenizer)
-    (made,) = generate(
-        engine,
-        [Problem(question, "")],
-        asked,
-        template=template,
-        temperature=temperature,
-        seed=seed,
-        # vLLM steps its own copy of the machine, and a server is asked over the network.
-        machine=watched(screen.see, every=1 if backend == "hf" else 8),
-        native=backend == "hf",
-    )
+    screen, native = Screen(engine.tokenizer), backend == "hf"
+    # vLLM steps its own copy of the machine, and a server is asked over the network.
+    machine = partial(WatchedMachine, see=screen.see, every=1 if native else 8)
+    how = {"template": template, "temperature": temperature, "seed": seed, "native": native}
+    (made,) = generate(engine, [Problem(question, "")], asked, machine=machine, **how)
     screen.see((), "sampled", "answer", last=True)
     echo(
         f"\n{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
@@ -61,14 +54,56 @@ def demo(
     )
 
 
+class WatchedMachine(Machine):
+    """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
+
+    It asks to be asked after `every` sampled tokens. How they are split over calls of `take`
+    changes nothing, so a watched generation has the tokens of an unwatched one. What was dropped is
+    never shown.
+    """
+
+    def __init__(self, *machine: Any, see: Callable[..., None], every: int = 1) -> None:
+        super().__init__(*machine)
+        self._see, self._every = see, every
+
+    @property
+    def room(self) -> int:
+        """Tokens that may be sampled before the machine must be asked again: few."""
+        return min(super().room, self._every)
+
+    def _append(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
+        super()._append(ids, origin, phase)
+        if ids:
+            self._see(ids, origin, phase)
+
+
+class TextStream:
+    """Token ids to text, piece by piece: what `add` returned, joined, is the text of all ids. A
+    character of several tokens comes with its last one. Decoding starts anew at each line break, so
+    a long trace costs what a short one does."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
+        self._ids: list[int] = []
+        self._shown = 0
+
+    def add(self, ids: Sequence[int], last: bool = False) -> str:
+        """The text that `ids` complete; with `last`, what was held back too."""
+        self._ids.extend(ids)
+        text = self._decode(self._ids)
+        if text.endswith("\N{REPLACEMENT CHARACTER}") and not last:  # an unfinished character
+            return ""
+        new, self._shown = text[self._shown :], len(text)
+        if last or text.endswith("\n"):
+            self._ids, self._shown = [], 0
+        return new
+
+
 class Screen:
     """Writes tokens as they come: sampled ones plain, forced ones in reverse video."""
 
     def __init__(self, tokenizer: Any) -> None:
-        from s1core.forcing.watch import TextStream
-
-        self._tokenizer = tokenizer
-        self._stream = TextStream(tokenizer)
+        self._tokenizer, self._stream = tokenizer, TextStream(tokenizer)
 
     def see(self, ids: Sequence[int], origin: str, phase: str, last: bool = False) -> None:
         """Show some ids of one origin and phase; what is held back too, before forced ones."""

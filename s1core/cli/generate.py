@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s1core.cli import options
-from s1core.errors import InputError
+from s1core.cli.options import echo
+from s1core.errors import InputError, RunError
+from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
 
 if TYPE_CHECKING:
-    from s1core.cli.job import Job
-    from s1core.forcing import Budget
-    from s1core.forcing.budget import Rules
-
-EFFORTS = Path(__file__).with_name("efforts.yaml")
+    from s1core.backends.base import Backend
+    from s1core.forcing.budget import Budget, Rules
 
 
 def generate(
@@ -55,8 +59,6 @@ def generate(
     --waits 1 --output out.jsonl; s1core generate --backend completions --url
     http://localhost:8080/v1 --model NAME --tokenizer FOLDER --input p.jsonl --output o.jsonl
     """
-    from s1core.cli.job import Job
-
     given = {
         "max_thinking": budget,
         "num_ignore": waits,
@@ -83,70 +85,203 @@ def generate(
     run_job(job, output, url, context_length)
 
 
-def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
-    """Check a job against its model, output and engine, then make what is missing of it."""
-    from s1core import templates
-    from s1core.checkpoints import load_tokenizer
-    from s1core.cli.job import Record, complete
-    from s1core.forcing import Machine
-
-    record = Record(output, {**job.settings(), "url": url})
-    _rules(job, load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
-    server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
-    engine = options.open_engine(
-        job.backend, job.model, job.batch_size, **server, **job.engine_options
-    )
-    rules, seen = _rules(job, engine.tokenizer), set()
-    for number, problem in enumerate(job.problems, start=1):
-        if problem.key in seen:
-            raise InputError(f"problem {number} ({problem.key}) is there twice; remove one")
-        seen.add(problem.key)
-        try:
-            prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
-            Machine(rules, prompt, engine.context_length)
-        except InputError as error:
-            raise InputError(f"problem {number} ({problem.key}): {error}") from error
-    if complete(job, engine, record):
-        raise typer.Exit(1)
-
-
 def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
     """The budget of the options; --effort supplies what they leave open."""
-    from s1core.forcing import Budget
+    from s1core.forcing.budget import EFFORTS, Budget, read_effort
 
-    fields: dict[str, Any] = {"max_thinking": 4096}
-    if effort:
-        named = read_efforts(efforts or EFFORTS)
-        if effort not in named:
-            raise typer.BadParameter(f"no effort {effort!r}; there are {', '.join(named)}")
-        fields = named[effort]
-    elif efforts:
+    if efforts and not effort:
         raise typer.BadParameter("--efforts names budgets; choose one of them with --effort")
+    fields = read_effort(effort, efforts or EFFORTS) if effort else {"max_thinking": 4096}
     try:
         return Budget(**{**fields, **{k: v for k, v in given.items() if v is not None}})
     except TypeError as error:
         raise InputError(f"effort {effort!r}: {error}") from error
 
 
-def read_efforts(path: Path) -> dict[str, Any]:
-    """Named budgets of a YAML file, at its top or under `efforts`, as profiles have them."""
-    import yaml
+@dataclass(frozen=True)
+class Job:
+    """What was asked for; see the options of `generate`."""
 
-    try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
-    named = read.get("efforts", read) if isinstance(read, dict) else None
-    if not named or not all(
-        isinstance(name, str) and isinstance(fields, dict) for name, fields in named.items()
-    ):
-        raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
-    return named
+    model: str
+    problems: list[Problem]
+    budget: Budget
+    samples: int
+    temperature: float
+    top_p: float
+    seed: int
+    template: str
+    batch_size: int
+    backend: str
+    tokenizer: str
+    engine_options: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """As they are kept beside the output; a file is only continued under the same ones."""
+        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        kept["budget"] = json.loads(json.dumps(asdict(self.budget)))
+        return {**kept, "problems": [problem.key for problem in self.problems]}
+
+    def exact(self, engine: Backend) -> bool | None:
+        """Whether token ids went from call to call unchanged; None where it is not known yet."""
+        return getattr(engine, "exact_tokens", True)
+
+    def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
+        """The generations of one block; `more` says which samples, and who is told of failures."""
+        from s1core.forcing import generate
+
+        names = ("temperature", "top_p", "seed", "template")
+        return generate(engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more)
+
+    def rules(self, tokenizer: Any) -> Rules:
+        """The budget in ids; InputError where it, or the template, does not fit the model."""
+        from s1core import templates
+        from s1core.forcing.budget import rules
+
+        return rules(self.budget, templates.resolve(self.template, tokenizer), tokenizer)
 
 
-def _rules(job: Job, tokenizer: Any) -> Rules:
-    """A job's budget in ids; a template or a budget that does not fit the model is refused."""
-    from s1core import templates
-    from s1core.forcing.budget import rules
+def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
+    """Check a job against its model, output and engine, then make what is missing of it."""
+    from s1core import backends, templates
+    from s1core.checkpoints import load_tokenizer
+    from s1core.forcing import Machine
 
-    return rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)
+    record = Record(output, {**job.settings(), "url": url})
+    job.rules(load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
+    server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
+    server |= {"batch_size": job.batch_size}
+    engine = backends.open_engine(job.backend, job.model, **server, **job.engine_options)
+    rules, seen = job.rules(engine.tokenizer), set()
+    for number, problem in enumerate(job.problems, start=1):
+        try:
+            if problem.key in seen:
+                raise InputError("it is there twice; remove one")
+            seen.add(problem.key)
+            prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
+            Machine(rules, prompt, engine.context_length)
+        except InputError as error:
+            raise InputError(f"problem {number} ({problem.key}): {error}") from error
+    if _complete(job, engine, record):
+        raise typer.Exit(1)
+
+
+class Record:
+    """The files of one output: generations, settings beside them, failures of the last run.
+    RunError: another command made the output, or this one with other settings; while `begin` holds
+    it, a second one is refused."""
+
+    def __init__(self, output: Path, settings: dict[str, Any]) -> None:
+        self.settings, self.path, self.journal = settings, output, Journal(output)
+        self.failures = Journal(output.with_name(f"{output.name}.failures.jsonl"))
+        self.exact: bool | None = None
+        self._check()
+
+    def begin(self) -> set[tuple[str, int]]:
+        """Hold the output, forget old failures; returns (problem key, sample) of what is done."""
+        from filelock import FileLock, Timeout
+
+        from s1core.grading.grades import read_generations
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            busy = f"another command is writing {self.path}"
+            raise RunError(f"{busy}; wait for it or choose another --output") from None
+        self._check()
+        made: list[Generation] = []
+        if self.path.exists():
+            self.journal.mend()
+            made, _ = read_generations(self.path)
+        self._write()
+        self.failures.path.unlink(missing_ok=True)
+        return {(generation.problem_key, generation.sample) for generation in made}
+
+    def note_exact(self, exact: bool | None) -> None:
+        """Keep whether token ids were exact so far; once inexact, a file stays so."""
+        if self.exact is not False and exact not in (None, self.exact):
+            self.exact = exact
+            self._write()
+
+    def _check(self) -> None:
+        if not self.path.exists():
+            return
+        path = settings_path(self.path)
+        if not path.exists():
+            raise RunError(f"{self.path} was not made by this command; choose another --output")
+        try:
+            before = parse_json(path.read_bytes())
+            if type(before.get("budget")) is not dict:
+                raise InputError("budget must be an object")
+        except InputError as error:
+            advice = f"move it and {self.path} away, then run the command again"
+            raise RunError(f"{path} is damaged ({error}); {advice}") from error
+        # A server may have moved, and whether its tokens are exact is found out on the way.
+        free = dict.fromkeys(("url", "exact_tokens"))
+        if {**before, **free} != {**self.settings, **free}:
+            began = f"{self.path} was begun with other settings (see {path})"
+            raise RunError(f"{began}; choose another --output")
+        self.exact = before.get("exact_tokens")
+
+    def _write(self) -> None:
+        text = json.dumps({**self.settings, "exact_tokens": self.exact}, indent=1)
+        write_atomically(settings_path(self.path), [text + "\n"])
+
+
+def _complete(job: Job, engine: Backend, record: Record) -> int:
+    """Make what is missing, block by block, and say how it went; returns how many failed. A block
+    that was killed is computed again as a whole, since an engine's last bits depend on what else is
+    in its batch. A server is asked for nothing twice."""
+    from tqdm import tqdm
+
+    done, new, failures = record.begin(), list[Generation](), list[Any]()
+    began, speed = time.perf_counter(), "0 tokens/s"
+    starts = range(0, len(job.problems), job.batch_size)
+    rows = len(job.problems) * job.samples
+    with tqdm(total=rows, initial=len(done), unit="answer", leave=False, disable=None) as bar:
+        for sample, first in itertools.product(range(job.samples), starts):
+            block = job.problems[first : first + job.batch_size]
+            wanted = {p.key: p for p in block if (p.key, sample) not in done}
+            if not wanted:
+                continue
+            failed: list[Any] = []
+            asked = [*wanted.values()] if job.backend == "completions" else block
+            made = job.make(engine, asked, first_sample=sample, on_failure=failed.append)
+            kept = [g for g in made if g.problem_key in wanted]
+            record.journal.append(kept)
+            if lost := [f for f in failed if f.problem_key in wanted]:
+                record.failures.append(lost)
+            record.note_exact(job.exact(engine))
+            new, failures = new + kept, failures + lost
+            tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
+            speed = f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
+            bar.update(len(wanted))
+            bar.set_postfix_str(f"{speed}, {_cut(new)} cut short")
+    every = list(record.journal.records(Generation))
+    echo(f"{record.path}: {len(every)} generations ({len(new)} new), {speed}")
+    if every:
+        echo(
+            f"thinking tokens {sum(g.thinking_tokens for g in every) / len(every):.1f} on average, "
+            f"cut short {_cut(every)}, Waits {sum(g.waits_used for g in every)}"
+        )
+    if record.exact is False:
+        echo("exact_tokens: false (text was tokenized again on the way)")
+    if failures:
+        echo(
+            f"failed: {len(failures)}, never graded (see {record.failures.path}); the first: "
+            f"{failures[0].error}. Run the same command to try them again.",
+            err=True,
+        )
+    return len(failures)
+
+
+def _cut(made: Sequence[Generation]) -> str:
+    """How often thinking was cut short."""
+    cut = sum(g.outcome != "ended" for g in made)
+    return f"{cut} of {len(made)} ({cut / max(len(made), 1):.1%})"
+
+
+def settings_path(output: Path) -> Path:
+    """Where the settings of a file of generations are kept."""
+    return output.with_name(f"{output.name}.settings.json")

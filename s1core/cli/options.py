@@ -1,7 +1,5 @@
 """What the commands share: options, problems in, text and files out, the engine that samples."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -10,16 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from s1core.errors import InputError
-from s1core.records import Problem, printable, read_jsonl, write_jsonl
-
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
-    from s1core.records import Generation, Grade
+from s1core.records import Generation, Grade, Problem, printable, read_jsonl, write_jsonl
 
 LARGE = 2**31 - 1
 """The most that any whole number on the command line may be."""
@@ -65,10 +59,8 @@ ENGINES: dict[str, set[str] | None] = {
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True, reverse: bool = False) -> None:
-    """Show text that may come from a model or a file: no escape in it reaches the terminal.
-
-    Where nobody reads on (`| head`), the work goes on all the same, in silence.
-    """
+    """Show text that may come from a model or a file: no escape in it reaches the terminal. Where
+    nobody reads on (`| head`), the work goes on all the same, in silence."""
     stream = sys.stderr if err else sys.stdout
     shown = printable(text)
     try:
@@ -95,12 +87,9 @@ def replace_jsonl(output: Path, records: list[Any]) -> None:
 
 
 def find_benchmark(name: str) -> tuple[Any, Any]:
-    """Who offers a benchmark, and what it is there: its `name` and `kind`.
-
-    An installed package offers benchmarks by an entry point of the group `s1core.benchmarks`:
-    something with `benchmark(name)` and `load(name, data_dir, limit=...)`, a list of problems.
-    InputError: nothing that is installed offers it.
-    """
+    """Who offers a benchmark, and what it is there: its `name` and `kind`. A package offers them by
+    an entry point of the group `s1core.benchmarks`, with `benchmark(name)` and `load(name,
+    data_dir, limit=...)`, a list of problems. InputError: nothing that is installed does."""
     refused = InputError(f"no benchmark {name!r}: nothing that is installed offers any")
     for point in entry_points(group="s1core.benchmarks"):
         try:
@@ -152,21 +141,16 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
     """Refuse options that do not belong together, before anything is loaded."""
     if engine not in ENGINES:
         raise typer.BadParameter(f"no backend {engine!r}; pick one of {', '.join(ENGINES)}")
-    if engine == "completions":
-        if not url or not tokenizer:
-            needs = (
-                "--backend completions needs --url and --tokenizer (the model's folder or Hub id)"
-            )
-            raise typer.BadParameter(f"{needs}; --model is its name on the server")
-    elif url or tokenizer or context_length:
+    if engine == "completions" and not (url and tokenizer):
+        needs = "--backend completions needs --url and --tokenizer (the model's folder or Hub id)"
+        raise typer.BadParameter(f"{needs}; --model is its name on the server")
+    if engine != "completions" and (url or tokenizer or context_length):
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
 
 
 def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
     """`["dtype=float32", "tensor_parallel_size=2"]` as arguments; values are JSON where they can.
-
-    Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`.
-    """
+    Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`."""
     parsed: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
@@ -180,11 +164,3 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
         has = ", ".join(sorted(allowed))
         raise typer.BadParameter(f"the {engine} backend has no option {unknown}; it has {has}")
     return parsed
-
-
-def open_engine(engine: str, model: str, batch_size: int, **more: Any) -> Backend:
-    """`backends.open_engine`; whatever keeps the engine from starting is one sentence."""
-    from s1core import backends, checkpoints
-
-    with checkpoints.explained(f"{model} cannot be loaded"):
-        return backends.open_engine(engine, model, batch_size=batch_size, **more)

@@ -1,7 +1,5 @@
 """`s1core serve`: vLLM's OpenAI server, with budgets of thinking that any client can ask for."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
@@ -38,7 +36,7 @@ def serve(
     """
     from s1core import templates
     from s1core.checkpoints import load_tokenizer, locate
-    from s1core.engine_start import reasoned
+    from s1core.errors import reasoned
 
     if "--logits-processors" in context.args:
         raise InputError("serve loads a logits processor of its own; leave --logits-processors out")

@@ -1,50 +1,17 @@
 """Single arrows on any model and data: `select` (Section 2.2), `sft` and `grade`."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from s1core.cli import options
 from s1core.cli.options import Seed, check_output, echo, number, replace_jsonl
 from s1core.errors import InputError
-from s1core.records import Example, Problem, Trace, read_jsonl
-
-if TYPE_CHECKING:
-    from s1core.selection import Candidate
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLine:
-    """A row of a pool: an example, whole or as problem and trace, and what is known about it."""
-
-    example: Example | None = None
-    problem: Problem | None = None
-    trace: Trace | None = None
-    thinking_tokens: int | None = None
-    small_correct: bool | None = None
-    large_correct: bool | None = None
-    trace_correct: bool | None = None
-    error: str = ""
-
-    def __post_init__(self) -> None:
-        whole, parts = self.example is not None, (self.problem is None) + (self.trace is None)
-        if parts != (2 if whole else 0):
-            raise InputError('not a row of a pool, which has "problem" and "trace", or "example"')
-
-    def candidate(self, count: Callable[[str], int]) -> Candidate:
-        """What selection works on; `count` measures a trace whose length the row does not say."""
-        from s1core.selection import Candidate
-
-        example, tokens = self.example or Example(self.problem, self.trace), self.thinking_tokens
-        tokens = count(example.trace.thinking) if tokens is None else tokens
-        grades = (self.small_correct, self.large_correct, self.trace_correct)
-        return Candidate(example, tokens, *grades, self.error)
+from s1core.jsonl import read_yaml
+from s1core.records import Example, from_dict, read_jsonl
 
 
 def select(
@@ -73,15 +40,25 @@ def select(
 
     check_output(output, pool, *(against or []))
     benchmarks = {str(path): list(_questions(path)) for path in against or []}
+    encode = load_tokenizer(tokenizer) if tokenizer else None
+
+    def candidate(row: dict[str, Any]) -> selection.Candidate:
+        """From a row of a pool: an example, whole or as problem and trace, and what is known."""
+        if row.keys() & {"problem", "trace"}:
+            parts = {name: row.pop(name) for name in ("problem", "trace") if name in row}
+            if row.setdefault("example", parts) is not parts:
+                raise InputError('a row of a pool has "problem" and "trace", or "example"')
+        text = from_dict(Example, row.get("example")).trace.thinking
+        if row.get("thinking_tokens") is None:
+            row["thinking_tokens"] = len(encode(text).input_ids if encode else text.split())
+        return from_dict(selection.Candidate, row)
+
     left_out: list[InputError] = []
-    rows = list(read_jsonl(pool, PoolLine, left_out))
+    candidates = list(read_jsonl(pool, candidate, left_out))
     if left_out:
         echo(f"{len(left_out)} rows were left out; the first: {left_out[0]}", err=True)
-    if not rows:
+    if not candidates:
         raise InputError(f"{pool} holds no examples")
-    encode = load_tokenizer(tokenizer) if tokenizer else None
-    count = (lambda text: encode(text).input_ids) if encode else str.split
-    candidates = [row.candidate(lambda text: len(count(text))) for row in rows]
     said = [n for n in selection.ANNOTATIONS if {getattr(c, n) for c in candidates} - {None, ""}]
     if unsaid := ", ".join(name for name in selection.ANNOTATIONS if name not in said):
         echo(f"no row says {unsaid}: selected without", err=True)
@@ -129,8 +106,6 @@ def sft(
     Example: s1core sft --model pocket-large --data s1-pocket.jsonl --output my-s1 --lr 1e-3
     --max-seq-len 1024
     """
-    import yaml
-
     from s1core.checkpoints import download, load_tokenizer, locate
     from s1core.sft import SFTConfig, train
 
@@ -138,13 +113,12 @@ def sft(
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     settings |= {"max_seq_len": max_seq_len, "on_too_long": on_too_long, "template": template}
+    row = read_yaml(config) if config else {}
     try:
-        row = dict(yaml.safe_load(config.read_text(encoding="utf-8")) if config else {})
         row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
         recipe = SFTConfig(**settings | row)
-    except (TypeError, ValueError, yaml.YAMLError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{config or 'the options'}: {reason}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{config or 'the options'}: {error}") from error
     examples = list(read_jsonl(data, Example))[:limit]
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")
@@ -177,8 +151,7 @@ def grade(
     if output is not None:
         check_output(output, input, *generations)
     problems = options.read_problems(input, benchmark, data_dir, None)
-    every: list[Any] = []
-    lines: list[str] = []
+    every, lines = list[Any](), list[str]()
     for path, _, grades in options.read_graded(generations, problems, kind, benchmark):
         lines.append(f"{path}: {accuracy(grades, len(problems))}")
         every += grades

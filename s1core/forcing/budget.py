@@ -14,48 +14,40 @@ header (s1: `<|im_start|>answer`), another header (`<|im_start|>user`) means tha
     answer   ──end of turn, max_answer or the context─▶ finished
 """
 
-from __future__ import annotations
-
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError, check_number
+from s1core.jsonl import read_yaml
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
+
+EFFORTS = Path(__file__).with_name("efforts.yaml")
+"""Budgets by name, as commercial APIs offer them."""
 
 _COUNTS = ("max_thinking", "num_ignore", "min_thinking", "max_answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a model may and must think (Section 3.1).
+    """How much a model may and must think (Section 3.1). An `ignore_str` of "" only suppresses the
+    end of thinking ("without string", Table 4); several are drawn from in turn."""
 
-    Attributes:
-        max_thinking: most thinking tokens; ignore strings count. 0 asks for an immediate answer.
-        num_ignore: how many ends of thinking are replaced by the ignore string ("Wait").
-        min_thinking: ends of thinking are replaced below this many tokens too, Waits left or not.
-        ignore_str: what replaces an end of thinking, or several drawn from in turn; "" only
-            suppresses the end ("without string", Table 4).
-        answer_cue: follows the end delimiter when thinking was cut short, never otherwise.
-        max_answer: most answer tokens, the end of turn included; the context keeps room for them.
-    """
-
-    max_thinking: int
-    num_ignore: int = 0
-    min_thinking: int = 0
+    max_thinking: int  # most thinking tokens, ignore strings included; 0: an immediate answer
+    num_ignore: int = 0  # how many ends of thinking are replaced by the ignore string
+    min_thinking: int = 0  # they are replaced below so many tokens too, Waits left or not
     ignore_str: str | tuple[str, ...] = "Wait"
-    answer_cue: str = "Final Answer:"
-    max_answer: int = 512
+    answer_cue: str = "Final Answer:"  # follows the end delimiter when thinking was cut short
+    max_answer: int = 512  # most answer tokens, end of turn included; the context keeps the room
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
             check_number(name, getattr(self, name), int(name == "max_answer"), 2**31 - 1)
-        if self.min_thinking > self.max_thinking:
-            raise InputError(
-                f"min_thinking ({self.min_thinking}) exceeds max_thinking ({self.max_thinking})"
-            )
+        least, most = self.min_thinking, self.max_thinking
+        if least > most:
+            raise InputError(f"min_thinking ({least}) exceeds max_thinking ({most})")
         if isinstance(self.ignore_str, list):
             object.__setattr__(self, "ignore_str", tuple(self.ignore_str))
         strings = self.ignore_strings
@@ -72,13 +64,21 @@ class Budget:
         return (self.ignore_str,) if isinstance(self.ignore_str, str) else self.ignore_str
 
 
+def read_effort(name: Any, path: Path = EFFORTS) -> dict[str, Any]:
+    """The settings of the `Budget` that a YAML file names, at its top or under `efforts`.
+    InputError: the file names no budgets, or none of that name."""
+    named = (read := read_yaml(path)).get("efforts", read)
+    rows = named.items() if isinstance(named, dict) else ()
+    if not rows or not all(isinstance(k, str) and isinstance(v, dict) for k, v in rows):
+        raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
+    if not isinstance(name, str) or name not in named:
+        raise InputError(f"there is no effort {name!r:.40}; pick one of {', '.join(named)}")
+    return named[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know.
-
-    `stops` end thinking, `eos_ids` the answer. `header` is the id that opens a turn where the end
-    delimiter is one itself, else -1; `ends_line` says whether a token's text ends a line.
-    """
+    """A `Budget` in the token ids of one tokenizer: all that a `Machine` needs to know."""
 
     max_thinking: int
     num_ignore: int
@@ -88,10 +88,10 @@ class Rules:
     end_ids: tuple[int, ...]
     cue_ids: tuple[int, ...]
     newline_ids: tuple[int, ...]
-    stops: frozenset[int]
-    eos_ids: tuple[int, ...]
-    header: int
-    ends_line: Callable[[int], bool] = field(compare=False)
+    stops: frozenset[int]  # these end thinking
+    eos_ids: tuple[int, ...]  # and these the answer
+    header: int  # what opens a turn, where the end delimiter is one itself; else -1
+    ends_line: Callable[[int], bool] = field(compare=False)  # of a token's text
 
     @property
     def longest_closing(self) -> int:
@@ -100,11 +100,8 @@ class Rules:
 
 
 def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
-    """Encode a budget's strings with a tokenizer.
-
-    Raises:
-        InputError: an ignore string or the cue itself holds an end-of-thinking token.
-    """
+    """Encode a budget's strings with a tokenizer. InputError: an ignore string or the cue itself
+    holds an end-of-thinking token."""
     encoded = []
     for text in (*budget.ignore_strings, budget.answer_cue):
         encoded.append(tuple(encode(tokenizer, text)))
@@ -129,22 +126,15 @@ class Machine:
     """The decoding of one prompt: what was sampled, what was forced, and what comes next.
 
     `start()` first, then `take(sampled)` until `finished`; both return the ids to append next.
-    Splitting the sampled tokens differently over calls of `take` changes nothing.
-
-    Attributes:
-        stops: ids that end this phase. The engine must call `take` as soon as it samples one; it is
-            the last of the tokens it passes, and the machine drops it. Each `take` may change them.
-        suppress: the next token must not be one of `stops` (the ignore string is empty, and
-            putting nothing in place of the end would only invite it again).
-        draws: sampled tokens so far, dropped ones included.
+    Splitting the sampled tokens differently over calls of `take` changes nothing. The engine must
+    call it as soon as it samples one of `stops`, which each `take` may change; under `suppress` the
+    next token must be none of them (the ignore string is empty, and nothing in place of the end
+    would only invite it again).
     """
 
     def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
-        """Prepare for `prompt`, whose context holds `context_length` tokens in all.
-
-        Raises:
-            InputError: the prompt and the closing of thinking leave no room for an answer.
-        """
+        """For a context of `context_length` tokens in all; InputError where the prompt and the
+        closing of thinking leave no room for an answer."""
         spare = context_length - len(prompt) - rules.longest_closing
         if spare < 1:
             raise InputError(
@@ -191,12 +181,6 @@ class Machine:
         """Everything after the prompt, marked by origin and phase."""
         return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs if ids)
 
-    def clone(self) -> Machine:
-        """A machine in the same state that goes its own way, for engines that try tokens out."""
-        twin = copy.copy(self)
-        twin._runs = [(list(ids), origin, phase) for ids, origin, phase in self._runs]
-        return twin
-
     def skip_thinking(self) -> None:
         """Answer at once, with no delimiter in between; called before `start()`."""
         self._open_answer()
@@ -206,12 +190,8 @@ class Machine:
         return [] if self._thinking_left or self.phase == "answer" else self._cut_thinking()
 
     def take(self, sampled: Sequence[int]) -> list[int]:
-        """Take newly sampled tokens; return the ids to append after them.
-
-        Args:
-            sampled: at most `room` ids, of which only the last may be one of `stops`; that one
-                is dropped, and what is returned stands in its place.
-        """
+        """Take at most `room` newly sampled tokens; return the ids to append after them. Only the
+        last may be one of `stops`: it is dropped, and what is returned stands in its place."""
         return self._advance(sampled, stopped=bool(sampled) and sampled[-1] in self.stops)
 
     def _advance(self, sampled: Sequence[int], stopped: bool) -> list[int]:

@@ -1,29 +1,24 @@
 """The paper's other ways to control test-time compute (Sections 3.1 and 5.2, Appendix E).
 
 Conditional control tells the model its budget in the prompt, in tokens, in steps or as a class;
-with forcing, the decoder enforces it too. Rejection sampling draws until a trace happens to fit.
-Each method is one call::
+with forcing, the decoder enforces it too. Each method is one call::
 
     generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
     generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
              machine=step_machine(backend.tokenizer, 64))
-    rejection_sample(backend, problems, 2048, rounds=32)
 
 With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
-from s1core.backends.base import Backend
 from s1core.errors import InputError
-from s1core.forcing.budget import Budget, Machine, Rules
-from s1core.forcing.drive import generate
-from s1core.records import Example, Generation, Problem
+from s1core.forcing.budget import Machine, Rules
+from s1core.records import Example
 from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
 CLASS_INSTRUCTIONS = {  # Appendix E.1, word for word as in the official prompts.
@@ -67,17 +62,13 @@ def token_conditional(example: Example, tokenizer: Any) -> Example:
 
 
 def step_conditional(example: Example, separator: str = "\n\n") -> Example:
-    """A training example that counts its steps down, and a question that names their number.
-
-    Steps are paragraphs, or lines with `separator="\\n"`. Their count is a power of two, as
-    instructed at test time, so it may stop above 0.
-    """
+    """A training example that counts its steps (paragraphs, or what `separator` parts) down, and a
+    question that names their number: a power of two, so the count may stop above 0."""
     parts = (part.strip("\n") for part in example.trace.thinking.split(separator))
     steps = [part for part in parts if part]
     allowed = bucket(len(steps))
     headed = (STEP_HEADER.format(left=allowed - i) + step for i, step in enumerate(steps))
-    question = step_prompt(example.problem.question, allowed)
-    problem = replace(example.problem, question=question)
+    problem = replace(example.problem, question=step_prompt(example.problem.question, allowed))
     return Example(problem, replace(example.trace, thinking=separator.join(headed)))
 
 
@@ -88,19 +79,16 @@ def count_steps(thinking: str) -> int:
 
 class StepMachine(Machine):
     """Forcing a budget of steps: thinking ends where one step too many would begin (Appendix E.1).
-
-    The model writes its own countdown and may end before. A step and the answer may open with the
-    same mark ("<|im_start|>"), so a mark is kept, and it becomes the end delimiter's first id if
-    the delimiter's second follows. `max_thinking` and the end of turn hold as ever; `steps` are
-    those begun so far.
-    """
+    A step and the answer may open with the same mark ("<|im_start|>"), so a mark is kept, and it
+    becomes the end delimiter's first id if its second follows. `steps` are those begun so far."""
 
     def __init__(
         self, rules: Rules, prompt: Sequence[int], context_length: int, *, steps: int, mark: int
     ) -> None:
+        if rules.num_ignore or rules.min_thinking:
+            raise InputError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
         super().__init__(rules, prompt, context_length)
-        self.steps = 0
-        self._allowed, self._mark = steps, mark
+        self.steps, self._allowed, self._mark = 0, steps, mark
         self._answer = rules.end_ids[1] if rules.end_ids[0] == mark else -1
         self.stops = rules.stops | {mark, self._answer}
 
@@ -127,65 +115,11 @@ class StepMachine(Machine):
 
 
 def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], int], Machine]:
-    """What `generate(machine=...)` takes to force a budget of so many steps.
-
-    Raises:
-        InputError: fewer than one step, a tokenizer without a step mark, or (when used) Waits.
-    """
+    """What `generate(machine=...)` takes to force a budget of so many steps. InputError: fewer than
+    one step, a tokenizer without a step mark, or (when used) Waits."""
     mark = encode(tokenizer, STEP_MARK)
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
     if len(mark) != 1:
         raise InputError(f"this tokenizer splits {STEP_MARK!r}, so steps cannot be told apart")
-
-    def machine(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
-        if rules.num_ignore or rules.min_thinking:
-            raise InputError("a budget of steps takes no Waits: set num_ignore and min_thinking 0")
-        return StepMachine(rules, prompt, context_length, steps=steps, mark=mark[0])
-
-    return machine
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """What rejection sampling found for one problem (Section 5.2, Figure 6).
-
-    `generation` is the first sample whose thinking ended within the limit; None if none did.
-    `thinking_tokens` are those of all `attempts`: the compute that was really spent.
-    """
-
-    problem_key: str
-    generation: Generation | None
-    attempts: int
-    thinking_tokens: int
-
-
-def rejection_sample(
-    backend: Backend,
-    problems: Sequence[Problem],
-    limit: int,
-    *,
-    rounds: int = 32,
-    copies: int = 1,
-    max_answer: int = 512,
-    temperature: float = 1.0,
-    **options: Any,
-) -> Iterator[Rejection]:
-    """Sample until thinking ends by itself within `limit` tokens, for at most `rounds` rounds.
-
-    Each round draws `copies` samples of every problem still missing. One that never fits is
-    yielded without a generation; it counts as unanswered.
-    """
-    budget = Budget(max_thinking=limit, max_answer=max_answer)
-    drawn: dict[str, list[Generation]] = {problem.key: [] for problem in problems}
-
-    def fitting(key: str) -> Generation | None:
-        return next((made for made in drawn[key] if made.outcome == "ended"), None)
-
-    for number in range(rounds):
-        missing = [problem for problem in problems if fitting(problem.key) is None]
-        options |= {"samples": copies, "first_sample": number * copies}
-        for made in generate(backend, missing, budget, temperature=temperature, **options):
-            drawn[made.problem_key].append(made)
-    for key, every in drawn.items():
-        yield Rejection(key, fitting(key), len(every), sum(g.thinking_tokens for g in every))
+    return partial(StepMachine, steps=steps, mark=mark[0])

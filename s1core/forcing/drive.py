@@ -1,11 +1,8 @@
 """From problems to generations: one driver for every engine.
 
-`generate` prepares prompts and one state machine per row, and lets the engine step them: natively
-where it can (`force`), else over several calls of `complete`, each re-submitting token ids. Both
-ways step the same machine and use the same random numbers, so they give the same tokens.
+The engine steps one state machine per row: natively where it can (`force`), else over several calls
+of `complete`. Both ways use the same random numbers, so they give the same tokens.
 """
-
-from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from s1core import templates
-from s1core.backends.base import Backend, ForcingBackend, SamplingParams
+from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams
 from s1core.backends.sampling import row_seed
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
@@ -50,7 +47,11 @@ def generate(
     progress: bool = False,
     on_failure: Callable[[Failure], None] | None = None,
 ) -> Iterator[Generation]:
-    """Answer problems under thinking budgets (Section 3.1).
+    """Answer problems under thinking budgets (Section 3.1), by problem, then by sample.
+
+    Every random number is a function of (seed, problem, sample, draw), so a row does not depend on
+    what else is in its batch. InputError: a setting is out of range, the template does not fit the
+    model, or a prompt leaves no room in the context. BackendError: see `on_failure`.
 
     Args:
         budgets: one for all problems, or one per problem.
@@ -62,15 +63,6 @@ def generate(
             and of the budget only `max_answer` counts.
         native: step the machine inside the engine's loop; None does so where the engine can.
         on_failure: called with each row that the engine failed on; None raises after the rest.
-
-    Yields:
-        Generations by problem, then by sample. Every random number is a function of (seed,
-        problem, sample, draw), so a row does not depend on what else is in its batch.
-
-    Raises:
-        InputError: a setting is out of range, the template does not fit the model, or a prompt
-            leaves no room in the context.
-        BackendError: the engine failed on some rows, and there is no `on_failure`.
     """
     from tqdm.auto import tqdm
 
@@ -81,37 +73,33 @@ def generate(
     check_number("samples", samples, 1, 2**31 - 1)
     check_number("first_sample", first_sample, 0, 2**31 - 1)
     check_number("seed", seed, 0, 2**63 - 1)
-    check_number("temperature", temperature, 0, 100, whole=False)
-    check_number("top_p", top_p, 1e-9, 1, whole=False)
+    SamplingParams(1, temperature, top_p)  # refuses what is out of range, before any work
     native = isinstance(backend, ForcingBackend) if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
     rows = [
-        _Row(problem, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
+        (problem.key, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
         for problem, budget in zip(problems, budgets, strict=True)
         for question in [ask(problem) if ask else problem.question]
         for prompt in [templates.prompt_ids(template, tokenizer, question, system, thinking)]
         for sample in range(first_sample, first_sample + samples)
     ]
-    if not thinking:
-        for row in rows:
-            row.machine.skip_thinking()
+    for *_, row in rows if not thinking else ():
+        row.skip_thinking()
     step: Any = backend.force if native else partial(multi_call, backend)
     failures: list[Failure] = []
     starts = range(0, len(rows), backend.batch_size)
     for first in tqdm(starts, desc="batches", leave=False, disable=not progress):
-        chunk = rows[first : first + backend.batch_size]
-        params = [
-            SamplingParams(1, temperature, top_p, row_seed(seed, row.problem.key, row.sample))
-            for row in chunk
-        ]
-        errors = step([row.prompt for row in chunk], [row.machine for row in chunk], params)
-        for row, error in zip(chunk, errors or [""] * len(chunk), strict=True):
+        keys, numbers, prompts, machines = zip(*rows[first : first + backend.batch_size])
+        seeds = map(partial(row_seed, seed), keys, numbers)
+        params = [SamplingParams(1, temperature, top_p, own) for own in seeds]
+        errors = step(prompts, machines, params) or [""] * len(keys)
+        for key, sample, done, error in zip(keys, numbers, machines, errors, strict=True):
             if not error:
-                yield row.generation(tokenizer, delimiters.think_end_ids)
+                yield _generation(key, sample, done, tokenizer, delimiters.think_end_ids)
                 continue
-            failures.append(Failure(row.problem.key, row.sample, error))
+            failures.append(Failure(key, sample, error))
             if on_failure:
                 on_failure(failures[-1])
     if failures and not on_failure:
@@ -122,15 +110,10 @@ def generate(
 
 
 def multi_call(
-    backend: Backend,
-    prompts: Sequence[Sequence[int]],
-    machines: Sequence[Machine],
-    params: Sequence[SamplingParams],
+    backend: Backend, prompts: Prompts, machines: Sequence[Machine], params: Params
 ) -> list[str]:
-    """Step machines over calls of `complete`; returns one error per row ("" for none).
-
-    Each round re-submits what a row has so far, as token ids, with what is left of its budget.
-    """
+    """Step machines over calls of `complete`, each of which re-submits what a row has so far, as
+    token ids, with what is left of its budget; returns one error per row ("" for none)."""
     errors = [""] * len(prompts)
     for machine in machines:
         machine.start()
@@ -159,23 +142,15 @@ def _continued(params: SamplingParams, machine: Machine) -> SamplingParams:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One sample of one problem on its way through an engine."""
-
-    problem: Problem
-    sample: int
-    prompt: list[int]
-    machine: Machine
-
-    def generation(self, tokenizer: Any, delimiter: tuple[int, ...]) -> Generation:
-        done = self.machine
-        ended = (done.outcome, done.waits_used, done.finish_reason)
-        made = Generation(self.problem.key, self.sample, done.segments, *ended)
-        answer = made.token_ids("answer", "sampled")
-        # A second close, in whole or in part, is no part of the answer's text.
-        while repeated := len(os.path.commonprefix([tuple(answer), delimiter])):
-            answer = answer[repeated:]
-        decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
-        thinking = decode(made.token_ids("thinking"))
-        return replace(made, thinking=thinking, answer=decode(answer, skip_special_tokens=True))
+def _generation(
+    key: str, sample: int, done: Machine, tokenizer: Any, delimiter: tuple[int, ...]
+) -> Generation:
+    ended = (done.outcome, done.waits_used, done.finish_reason)
+    made = Generation(key, sample, done.segments, *ended)
+    answer = made.token_ids("answer", "sampled")
+    # A second close, in whole or in part, is no part of the answer's text.
+    while repeated := len(os.path.commonprefix([tuple(answer), delimiter])):
+        answer = answer[repeated:]
+    decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
+    thinking = decode(made.token_ids("thinking"))
+    return replace(made, thinking=thinking, answer=decode(answer, skip_special_tokens=True))

@@ -1,8 +1,5 @@
-"""From a generation to a verdict: offline, without a key, and never a bare boolean.
-
-`extraction` finds what a text states as its answer, `equivalence` decides whether two answers are
-the same, `grades` joins them; `verifier` keeps math-verify behind a wall of limits.
-"""
+"""From a generation to a verdict: `extraction` finds what a text states as its answer,
+`equivalence` decides whether two answers are the same, `grades` joins them."""
 
 from s1core.grading.grades import grade, grade_all, grade_text
 

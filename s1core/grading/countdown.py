@@ -1,7 +1,5 @@
 """Countdown, checked exactly: each number of the question once, and its target (no `eval`)."""
 
-from __future__ import annotations
-
 import ast
 import re
 from fractions import Fraction
@@ -14,11 +12,8 @@ _QUESTION = re.compile(r"Use ((?:\d+ )+)to make (\d+)")
 
 
 def read_question(question: str) -> tuple[tuple[int, ...], int]:
-    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`; a control prompt may follow it.
-
-    Raises:
-        InputError: the text holds no Countdown question.
-    """
+    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`; a control prompt may follow it. InputError: the
+    text holds no Countdown question."""
     match = _QUESTION.search(question)
     if match is None:
         raise InputError(f"not a Countdown question like 'Use 3 7 8 to make 29': {question[:80]!r}")
@@ -31,22 +26,16 @@ _DO = dict(zip((ast.Add, ast.Sub, ast.Mult, ast.Div), (add, sub, mul, truediv)))
 
 
 def check(question: str, expression: str) -> bool:
-    """Whether `expression` uses each number of the question once and makes its target.
-
-    Any arithmetic over + - * / and parentheses is understood, fractions on the way included. Text
-    after a newline or an equals sign is not part of it. What is no expression is wrong.
-
-    Raises:
-        InputError: the question is not a Countdown question.
-    """
+    """Whether `expression` (see `worked_out`) uses each number of the question once and makes its
+    target. What is no expression is wrong. InputError: the question is none of Countdown."""
     numbers, target = read_question(question)
     return worked_out(expression) == (target, tuple(sorted(numbers)))
 
 
 @lru_cache(maxsize=4096)
 def worked_out(expression: str) -> tuple[Fraction, tuple[int, ...]] | None:
-    """What an expression comes to and the numbers it uses: `worked_out("( 3 * 7 ) + 8")` is 29
-    with (3, 7, 8). None when it is no arithmetic, or too long to be an answer."""
+    """What an expression over + - * / comes to, exactly, and the numbers it uses, up to a newline
+    or an equals sign: `worked_out("( 3 * 7 ) + 8")` is 29 with (3, 7, 8). None: no arithmetic."""
     expression = expression.split("\n")[0].split("=")[0].strip()
     if not _ARITHMETIC.fullmatch(expression) or _TOO_LONG.search(expression):
         return None

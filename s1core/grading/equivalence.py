@@ -1,26 +1,15 @@
-r"""Whether two answers are the same: cheap sure tests first, then math-verify under guard.
+"""Whether two answers are the same: cheap sure tests first, then math-verify under guard.
 
-Almost every answer is settled by its spelling or its exact value. Lists, matrices and quantities
-are taken apart; what is left goes to math-verify in a separate process (`verifier.py`). A verdict
-that rests on a guess says so in `how`. No text is ever evaluated as code.
+Almost every answer is settled by its spelling or its exact value; what is left goes to math-verify
+in a separate process (`verifier.py`). A verdict that rests on a guess says so in `how`.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from itertools import product
 
 from s1core.grading import verifier
-from s1core.grading.spelling import (
-    bounds,
-    closing,
-    measure,
-    normalise,
-    pattern,
-    rewritten,
-    value,
-)
+from s1core.grading.spelling import bounds, closing, measure, normalise, pattern, rewritten, value
 from s1core.grading.verifier import Verdict
 
 MAX_COMPARED = 400
@@ -31,11 +20,9 @@ _UNORDERED = ("", "{}", "cup")
 
 
 def equivalent(gold: str, answer: str) -> Verdict:
-    r"""Compare two answers: `equivalent("\\frac{1}{2}", "0.5") -> Verdict(True, "value")`.
-
-    Tests, in order: text as it stands, normalised text, words, numerals with a base, lists part by
-    part, exact value, units, math-verify. Readings of doubtful text are tried last, as guesses.
-    """
+    r"""Compare two answers: `equivalent("\\frac{1}{2}", "0.5") -> Verdict(True, "value")`. Tests,
+    in order: text as it stands, normalised text, words, numerals with a base, lists part by part,
+    exact value, units, math-verify. Readings of doubtful text are tried last, as guesses."""
     gold, answer = gold.strip(), answer.strip()
     if gold == answer:
         return Verdict(True, "text")
@@ -74,8 +61,7 @@ def _same(gold: str, answer: str) -> Verdict:
         return _same_lists(*lists)
     gold, answer = _unnamed(gold, answer)
     if (lists[0] or lists[1]) and not pattern("ranges").search(gold + answer):
-        one, other = (_items(text) or ("", (text,)) for text in (gold, answer))
-        return _same_lists(one, other)
+        return _same_lists(*(_items(text) or ("", (text,)) for text in (gold, answer)))
     for test in (_same_numerals, _same_values, _same_measures):
         if verdict := test(gold, answer):
             return verdict
@@ -83,17 +69,16 @@ def _same(gold: str, answer: str) -> Verdict:
         return Verdict(False, "numbers side by side")
     if any(pattern("words").search(text) for text in (gold, answer)):
         return Verdict(False, "words")
-    for one, other in ((gold, answer), (answer, gold)):
-        if near := bounds(other):
-            return verifier.verify(rewritten(one, "readable"), "0", (str(near[0]), str(near[1])))
-    return verifier.verify(rewritten(gold, "readable"), rewritten(answer, "readable"))
+    left, right = rewritten(gold, "readable"), rewritten(answer, "readable")
+    for one, near in ((left, bounds(answer)), (right, bounds(gold))):
+        if near:
+            return verifier.verify(one, "0", (str(near[0]), str(near[1])))
+    return verifier.verify(left, right)
 
 
 def _unnamed(gold: str, answer: str) -> tuple[str, str]:
-    r"""Without what an answer is called: `x=5` and `5`, `f(x)=2x` and `2x`, `x\in[0,1]`.
-
-    Of an answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts.
-    """
+    r"""Without what an answer is called: `x=5` and `5`, `f(x)=2x` and `2x`, `x\in[0,1]`. Of an
+    answer that computes, `34/100=17/50` or `\sqrt2\approx1.41`, the result counts."""
     texts = [text.split(r"\approx")[0] for text in (gold, answer)]
     named = [pattern("assigned").fullmatch(text) for text in texts]
     equations = [re.search(r"(?<![<>!])=", text) for text in texts]
@@ -108,10 +93,8 @@ def _unnamed(gold: str, answer: str) -> tuple[str, str]:
 
 
 def _same_numerals(gold: str, answer: str) -> Verdict | None:
-    """Numerals with a base (`4210_5`), which math-verify compares without it; else None.
-
-    A base that is left out is taken from the other side: the question names it.
-    """
+    """Numerals with a base (`4210_5`), which math-verify compares without it; else None. A base
+    that is left out is taken from the other side: the question names it."""
     left, right = pattern("based").fullmatch(gold), pattern("based").fullmatch(answer)
     if not left or not right or not (left[2] or right[2]):
         return None
@@ -163,9 +146,7 @@ def _same_measures(gold: str, answer: str) -> Verdict | None:
 
 def _items(text: str) -> tuple[str, tuple[str, ...]] | None:
     r"""Frame and parts of a list, tuple, interval, set, union or matrix; else None.
-
-    `"(1,\frac{2}{3}]" -> ("(]", ("1", "\frac{2}{3}"))`.
-    """
+    `"(1,\frac{2}{3}]" -> ("(]", ("1", "\frac{2}{3}"))`."""
     if matrix := pattern("matrix").fullmatch(text):
         rows = [row.split("&") for row in matrix[2].removesuffix(r"\\").split(r"\\")]
         shape = "x".join(str(len(row)) for row in rows)
@@ -224,15 +205,16 @@ def _same_lists(gold: tuple[str, tuple[str, ...]], answer: tuple[str, tuple[str,
     how = "part by part" if ordered else "parts in any order"
     left_over, doubts, sure = list(others), [], True
     for part in parts:
-        tried = []
+        best = Verdict(False, how)
         for other in left_over[:1] if ordered else left_over:
-            tried.append(_same(part, other))
-            if tried[-1].same:
+            found = _same(part, other)
+            if found.same or (found.same is None and best.same is False):
+                best = found
+            if found.same:
                 left_over.remove(other)
                 break
-        best = max(tried, key=lambda verdict: (verdict.same is True, verdict.same is None))
         if best.same is False:
-            return Verdict(False, how)
+            return best
         sure = sure and bool(best.same)
         doubts += [best.how] if not best.same or "guess" in best.how else []
     return Verdict(sure or None, f"{how}: {doubts[0]}" if doubts else how)

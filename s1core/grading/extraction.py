@@ -2,15 +2,10 @@ r"""From an answer text to the answer: what the grader takes for it, and how it 
 
 Order: the last balanced `\boxed{}` unless "Final Answer:" follows it, then "Final Answer:", then
 "Answer:" (the paper's cue and its harness's pattern, Section 3.1), then "####" and "the answer is",
-and, when nothing else is there, the last thing said, flagged as a guess. Letters of options: a box,
-"Final Answer: B", "the correct answer is **B. ...**", a bold letter or line that names one option
-alone, a conclusion ("Thus option B"), an option's own words, and last, as a guess, the last letter
-that stands by itself; one that may be an article, a pronoun or a numeral ("A heavier nucleus") is
-not taken for an option. Every function is linear in the text and evaluates nothing; `after_cue`
-says that the decoder forced "Final Answer:" right before the text (Section 3.1).
+and, when nothing else is there, the last thing said, flagged as a guess. Every function is linear
+in the text and evaluates nothing; `after_cue` says that the decoder forced "Final Answer:" right
+before the text (Section 3.1).
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,11 +18,8 @@ MAX_CHARACTERS = 4_000  # of an answer; anything longer is cut
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """An answer and how it was found; `answer` is None when the text holds none.
-
-    `complete` is False when the answer runs to the very end of the text, so that a generation
-    which was cut off may have lost part of it.
-    """
+    """An answer (None when the text holds none) and how it was found. `complete` is False when it
+    runs to the very end of the text, so that one which was cut off may have lost part of it."""
 
     answer: str | None
     method: str
@@ -42,11 +34,8 @@ _DISPLAYS = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 
 
 def split_thinking(text: str) -> tuple[str, str | None]:
-    """Split raw model text into thinking and answer by the delimiters of the known templates.
-
-    Returns (thinking, answer); answer is None when thinking starts and never ends, and thinking
-    is "" when the text has no delimiter. The last end delimiter counts.
-    """
+    """Split raw model text into thinking ("" without a delimiter) and answer (None when thinking
+    never ends) by the delimiters of the known templates; the last end counts."""
     for start, end in table("thinking"):
         thinking, found, answer = text.rpartition(end)
         if found:
@@ -70,10 +59,8 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
 
 def last_boxes(text: str) -> list[str]:
     r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
-
-    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the
-    same box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`.
-    """
+    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the same
+    box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`."""
     return _last_boxes(text)[0]
 
 
@@ -93,22 +80,20 @@ def _last_boxes(text: str) -> tuple[list[str], int]:
 def _boxes(text: str) -> list[tuple[int, int, int, int]]:
     """(start, content start, content end, end) of every balanced box, in order of their ends."""
     found: list[tuple[int, int, int, int]] = []
-    open_braces: list[tuple[int, int] | None] = []
+    open_braces: list[tuple[int, int]] = []  # of a box; () of another brace
     for match in pattern("braces").finditer(text):
-        if match[0] == "{":
-            open_braces.append(None)
-        elif match[0] == "}":
-            if box := open_braces.pop() if open_braces else None:
+        if match[0] == "}":
+            if box := open_braces and open_braces.pop():
                 found.append((*box, *match.span()))
         elif match["bare"]:
             found.append((match.start(), *match.span("bare"), match.end()))
-        elif match[0].endswith("{") and len(match[0]) > 2:
-            open_braces.append(match.span())
+        elif match[0].endswith("{") and match[0] != "\\{":
+            open_braces.append(match.span() if len(match[0]) > 1 else ())
     return found
 
 
 def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False) -> Extraction:
-    """The line that a cue announces, the strongest cue and its last mention first; without one, if
+    """The line that the strongest cue announces, its last mention first; without one, if
     `first_line`, the first line (a Countdown expression)."""
     for name, cue in table("cues").items():
         for match in reversed(list(re.finditer(cue, text))):
@@ -177,11 +162,9 @@ def options(question: str) -> dict[str, str]:
 def extract_choice(
     text: str, known: Mapping[str, str] = ANY, *, after_cue: bool = False
 ) -> Extraction:
-    r"""The letter that a text states: `"**Answer:** (b) 3 m/s" -> B`.
-
-    A text in an answer's place that names no option comes back as it is. `known` are the question's
-    options by their letters; words may be empty.
-    """
+    r"""The letter that a text states: `"**Answer:** (b) 3 m/s" -> B`; a text in its place that
+    names no option comes back as it is. `known` are the options by letter; words may be empty. One
+    that may be an article, a pronoun or a numeral ("A heavier nucleus") is no letter."""
     text = text if len(text) < 40_000 else f"{text[:8_000]}\n{text[-32_000:]}"
     boxes = last_boxes(text)
     if boxes and (letter := _opening(boxes[-1], known) or named(boxes[-1], known)):
@@ -193,7 +176,7 @@ def extract_choice(
             return Extraction(letter, method, text[place:].rstrip("*_ .)}$\n")[-1:] != letter)
     places = {"bold letter": pattern("bold").findall(text), "line of an option": text.splitlines()}
     for method, pieces in places.items():
-        letters = {letter for piece in pieces if (letter := _opening(piece, known, whole=True))}
+        letters = {_opening(piece, known, whole=True) for piece in pieces} - {None}
         if len(letters) == 1:
             return Extraction(letters.pop(), method)
     sentences = [sentence for sentence in pattern("sentence_end").split(text) if sentence.strip()]

@@ -1,13 +1,9 @@
-r"""From a generation to a grade: offline, without a key, and never a bare boolean.
+"""From a generation to a grade: offline, without a key, and never a bare boolean.
 
 A grade is *correct*, *wrong*, *no_answer* (the model finished without one), *truncated* (it was cut
 off before it gave one, so nothing is known) or *not_compared* (the grader itself failed: no gold
-answer, or a comparison beyond its limits; never counted as wrong in silence). Only what comes after
-the thinking is graded: a number inside a thought that was cut off is not an answer. The grade
-records what was extracted and by which rule it was found and compared; a guess says so.
+answer, or a comparison beyond its limits). Only what comes after the thinking is graded.
 """
-
-from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -47,8 +43,7 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
         kind: "math" (LaTeX answers), "aime" (integers 0-999), "multiple_choice" (a letter) or
             "countdown" (an expression, checked exactly against its question).
 
-    Raises:
-        InputError: the kind is unknown, or the generation answers another problem.
+    InputError: the kind is unknown, or the generation answers another problem.
     """
     if (key := generation.problem_key) != problem.key:
         told = f"generation of problem {key} graded against {problem.key}"
@@ -59,17 +54,10 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
 
 
 def grade_text(
-    problem: Problem,
-    text: str,
-    kind: Kind = "math",
-    *,
-    cut_off: bool = False,
-    after_cue: bool = False,
+    problem: Problem, text: str, kind: Kind = "math", cut_off: bool = False, after_cue: bool = False
 ) -> TextGrade:
-    """Grade an answer text (what follows the thinking).
-
-    `cut_off` at a length limit, its last words may be incomplete; `after_cue`: see `extraction`.
-    """
+    """Grade an answer text (what follows the thinking). `cut_off` at a length limit, its last words
+    may be incomplete; `after_cue`: see `extraction`."""
     if kind not in KINDS:
         raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     gold, question = str(problem.answer).strip(), problem.question
@@ -117,11 +105,8 @@ def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
 def grade_all(
     problems: Iterable[Problem], generations: Iterable[Generation], kind: Kind = "math"
 ) -> list[Grade]:
-    """Grade generations in any order against their problems, matched by key.
-
-    Raises:
-        InputError: a generation answers none of the problems.
-    """
+    """Grade generations in any order against their problems, matched by key. InputError: a
+    generation answers none of the problems."""
     by_key, made = {problem.key: problem for problem in problems}, list(generations)
     if unknown := [g.problem_key for g in made if g.problem_key not in by_key]:
         advice = "grade with the questions that the generations were made from"
@@ -130,28 +115,21 @@ def grade_all(
 
 
 def read_generations(path: str | Path) -> tuple[list[Generation], int | None]:
-    """Generations of a JSONL file, and the number of a last line that a crash tore.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InputError: a line other than a torn last one is damaged or no generation, or two lines
-            are the same sample of the same problem; the message starts with `path:line`.
-    """
+    """Generations of a JSONL file, and the number of a last line that a crash tore. InputError: any
+    other line is damaged or no generation, or one sample of one problem is there twice."""
     rows, torn = read_recoverable(path, Generation)
     seen: set[tuple[str, int]] = set()
     for number, made in rows:
         if (key := (made.problem_key, made.sample)) in seen:
-            twice = "problem {} has sample {} twice".format(*key)
-            raise InputError(f"{path}:{number}: {twice}; a file holds one run, so remove one")
+            twice = "problem {} has sample {} twice; a file holds one run".format(*key)
+            raise InputError(f"{path}:{number}: {twice}, so remove one")
         seen.add(key)
     return [made for _, made in rows], torn
 
 
 def accuracy(grades: Sequence[Grade], questions: int) -> str:
-    """`"accuracy 56.8% [52.1, 61.4], n = 500"`, with what is missing or was cut off named.
-
-    Wilson's interval for one sample a question; for several, that of the mean over questions.
-    """
+    """`"accuracy 56.8% [52.1, 61.4], n = 500"`, with what is missing or was cut off named. Wilson's
+    interval for one sample a question; for several, that of the mean over questions."""
     from scipy import stats
 
     by_question: defaultdict[str, list[bool]] = defaultdict(list)

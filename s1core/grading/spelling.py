@@ -1,30 +1,28 @@
 r"""One spelling for what answers spell in many, without touching what separates their parts.
 
-What math-verify reads by itself (fractions, powers, functions, sets) is left to it; rewritten is
-only what it misreads: short arguments (`\frac12`), Unicode, blanks, thousands, units and words.
-What is recognised is in `patterns.yaml`, read once, when the first answer is graded.
+Rewritten is only what math-verify misreads. What is recognised is in `patterns.yaml`, read when the
+first answer is graded.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
 @cache
-def table(name: str | None = None) -> Any:
-    """A table of `patterns.yaml`; all of them without a name."""
-    if name is not None:
-        return table()[name]
+def _tables() -> dict[str, Any]:
     import yaml
 
-    text = files("s1core.grading").joinpath("patterns.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return yaml.safe_load(Path(__file__).with_name("patterns.yaml").read_text(encoding="utf-8"))
+
+
+def table(name: str) -> Any:
+    """A table of `patterns.yaml`."""
+    return _tables()[name]
 
 
 @cache
@@ -44,10 +42,8 @@ def rewritten(text: str, rules: str) -> str:
 
 
 def normalise(text: str, thousands: bool = True) -> str:
-    r"""One spelling: `"$ \dfrac12 $." -> "\frac{1}{2}"`, `"11,\! 111" -> "11111"`.
-
-    Blanks stay where they separate ("3 4"), and commas everywhere but within `10,080`.
-    """
+    r"""One spelling: `"$ \dfrac12 $." -> "\frac{1}{2}"`, `"11,\! 111" -> "11111"`. Blanks stay
+    where they separate ("3 4"), and commas everywhere but within `10,080`."""
     text = _ascii(text) if not text.isascii() else text
     text = _stripped(text if "begin" in text else re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text))
     text = pattern("space").sub(lambda m: m[1] or " ", rewritten(text, "joined"))
@@ -145,9 +141,7 @@ def value(text: str) -> Fraction | None:
 
 def bounds(text: str) -> tuple[Fraction, Fraction] | None:
     """The values that a decimal of six digits or more may stand for, rounded or cut off.
-
-    `"0.333333" -> (0.3333325, 0.333334)`; None for anything else: an integer is exact.
-    """
+    `"0.333333" -> (0.3333325, 0.333334)`; None for anything else: an integer is exact."""
     match = re.match(r"-?(\d*)\.(\d+)", text)
     size = value(text)
     if match is None or not size or len((match[1] + match[2]).lstrip("0")) < 6 or "over" in text:
@@ -161,10 +155,8 @@ def bounds(text: str) -> tuple[Fraction, Fraction] | None:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A quantity: its number as text, the unit as it stands, and what that measures.
-
-    `kind` is e.g. "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs).
-    """
+    """A quantity: its number as text, the unit as it stands, and what that measures. `kind` is e.g.
+    "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs)."""
 
     number: str
     unit: str
@@ -181,10 +173,8 @@ class Measure:
 
 
 def measure(text: str) -> Measure | None:
-    r"""Take a unit off: `"9\pi cm^2"`, `"18 eggs"`, `"50%"`, `"700^\circ C"`; None without one.
-
-    A letter that touches its number is a variable (`4t`), and so is any that is no unit.
-    """
+    r"""Take a unit off: `"9\pi cm^2"`, `"18 eggs"`, `"50%"`, `"700^\circ C"`; None without one. A
+    letter that touches its number is a variable (`4t`), and so is any that is no unit."""
     match = pattern("measure").fullmatch(text)
     if match is None or "=" in text or pattern("function").search(match["number"]):
         return None

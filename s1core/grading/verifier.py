@@ -1,12 +1,9 @@
-"""math-verify behind a wall: a process that the time limit really stops.
+"""math-verify behind a wall: a process that the time limit really stops (`verifier_server.py`).
 
-A small server process imports math-verify once and keeps a worker forked from itself. The worker
-answers one request at a time under a memory limit, an alarm that the kernel delivers even inside
-C code, and an audit hook that refuses to run text as code, start programs, open sockets or write
-files. A worker that dies is replaced; what it was asked "could not be compared".
+A worker answers one request at a time under a memory limit, an alarm that the kernel delivers even
+inside C code, and an audit hook that refuses to run text as code, start programs, open sockets or
+write files. One that dies is replaced; what it was asked "could not be compared".
 """
-
-from __future__ import annotations
 
 import atexit
 import json
@@ -89,9 +86,7 @@ class Verifier:
             self._owner = os.getpid()
             if not self._process.stdout.readline():
                 self.close()
-                raise BackendError(
-                    "the math-verify process does not start; is math-verify installed with s1core?"
-                )
+                raise BackendError("math-verify does not start; is it installed with s1core?")
         return self._process
 
 

@@ -1,12 +1,9 @@
 """The server side of `verifier.py`, run as a script: one JSON line in, one JSON line out.
 
-It knows math-verify's reader and nothing of s1core. Request: `[gold, answer, bounds]`; reply:
-`[same, how]`, where same is null when the two could not be compared. Plain expressions are compared
-by their values, at points when they have variables: sure, fast, and right for tiny numbers, for
-which math-verify's own comparison (of differences, rounded) is not. Relations and sets are its own.
+Request: `[gold, answer, bounds]`; reply: `[same, how]`, same null when they cannot be compared.
+Plain expressions are compared by their values, at points when they have variables: right for tiny
+numbers too, unlike math-verify's own comparison, to which relations and sets are left.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -35,11 +32,8 @@ refused: list[str] = []
 
 
 def serve(time_limit: float, memory_limit: int) -> None:
-    """Say that it is ready, then answer requests until the input ends.
-
-    A forked worker answers; one that its alarm ended is forked again (about 10 ms). One that died
-    otherwise ends the server, which is started again: nobody knows what it had answered.
-    """
+    """Say that it is ready, then answer requests until the input ends, by a forked worker. One that
+    its alarm ended is forked again (10 ms); one that died otherwise ends the server."""
     for gold, answer in ((r"\frac{x^2-1}{x-1}", "x+1"), (r"\int_0^1 x^2 dx", "1"), ("x=1", "2x=2")):
         compare(gold, answer, None)  # so that workers start warm
     sympy.parsing.sympy_parser.parse_expr = read_atom
@@ -182,10 +176,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
 def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    """Audit hook of the workers: no text is run as code, and nothing leaves the process.
-
-    sympy's polynomials generate loops over a number of variables; those three files may.
-    """
+    """Audit hook of the workers: no text is run as code, and nothing leaves the process. sympy's
+    polynomials generate loops over a number of variables; those three files may."""
     bad = event.startswith(FORBIDDEN) and event not in HARMLESS
     if event == "compile" and not str(arguments[1]).startswith(("<frozen", "/")):
         bad = not sys._getframe(1).f_code.co_filename.endswith(GENERATORS)

@@ -4,8 +4,6 @@
 stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.records import from_dict
 from s1core.selection.criteria import (
     ANNOTATIONS,
     PAPER_PATTERNS,
@@ -26,24 +23,14 @@ from s1core.selection.criteria import (
     deduplicate,
     difficulty,
 )
-from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
+from s1core.selection.decontaminate import BenchmarkIndex, Questions, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 
-__all__ = [
-    "BenchmarkIndex",
-    "Candidate",
-    "DiversityConfig",
-    "Funnel",
-    "SelectionConfig",
-    "Stage",
-    "StringPattern",
-    "curate",
-    "decontaminate",
-    "difficulty",
-    "diversify",
-    "jaccard",
-    "select",
-]
+__all__ = ["ANNOTATIONS", "BenchmarkIndex", "Candidate", "DiversityConfig", "Funnel", "Stage"]
+__all__ += ["SelectionConfig", "StringPattern", "curate", "decontaminate", "difficulty"]
+__all__ += ["diversify", "jaccard", "select"]
+
+Benchmarks = BenchmarkIndex | Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ class Stage:
     reasons: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> Stage:
+    def of(cls, name: str, kept: Sequence[Candidate], dropped: Iterable[Dropped] = ()) -> "Stage":
         """Count a stage's output; sources, domains and reasons in order of name."""
         sources, domains = Counter(c.source for c in kept), Counter(c.domain for c in kept)
         reasons = Counter(d.reason for d in dropped)
@@ -82,18 +69,11 @@ class Funnel:
         taken = {"stage": "pre-selected", "kept": self.preselected, "dropped": None, "reasons": {}}
         return [*rows[:-1], taken, *rows[-1:]]
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Funnel:
-        """The funnel that was written as JSON."""
-        return from_dict(cls, value)
-
 
 @dataclass(frozen=True, slots=True)
 class SelectionConfig:
-    """Settings of the whole selection; the defaults are the paper's.
-
-    `ngram` is as in `BenchmarkIndex`; a candidate without a `required` annotation is dropped.
-    """
+    """Settings of the whole selection; the defaults are the paper's. `ngram` is as in
+    `BenchmarkIndex`; a candidate without a `required` annotation is dropped."""
 
     ngram: int | None = 8
     patterns: tuple[StringPattern, ...] = PAPER_PATTERNS
@@ -102,15 +82,12 @@ class SelectionConfig:
 
 
 def curate(
-    candidates: Iterable[Candidate],
-    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
-    config: SelectionConfig | None = None,
+    candidates: Iterable[Candidate], benchmarks: Benchmarks, config: SelectionConfig | None = None
 ) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
     """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
 
-    `benchmarks` are questions by benchmark name (an empty mapping finds nothing), or an index with
-    settings of its own. Returned are the candidates that are left, the stages so far (the first is
-    the pool), and all that was dropped. InputError: the pool, or a benchmark, is empty.
+    `benchmarks` are questions by benchmark name, or an index. Returned are the candidates that are
+    left, the stages so far, and all that was dropped. InputError: the pool or a benchmark is empty.
     """
     config, pool = config or SelectionConfig(), list(candidates)
     if not pool:
@@ -133,17 +110,15 @@ def curate(
 
 def select(
     candidates: Iterable[Candidate],
-    benchmarks: BenchmarkIndex | Mapping[str, Iterable[str]],
+    benchmarks: Benchmarks,
     config: SelectionConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[list[Candidate], Funnel]:
     """Run the whole funnel of Section 2.2 and return the selection and the funnel's counts.
 
     The same candidates (in any order), benchmarks, config and state of `rng` (by default
-    `numpy.random.default_rng(0)`) give the same selection in the same order.
-
-    Raises:
-        InputError: an empty pool or benchmark, fewer candidates left than the target.
+    `numpy.random.default_rng(0)`) give the same selection in the same order. InputError: an empty
+    pool or benchmark, fewer candidates left than the target.
     """
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng

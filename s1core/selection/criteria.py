@@ -1,13 +1,9 @@
 """What selection works on, and which questions are worth training on (Section 2.2).
 
-A candidate is a pool example with the annotations the paper computed for it; nothing here knows how
-they were made. Quality drops rows with a missing field or an API error, then questions with one of
-four string patterns: ASCII-art diagrams, references to images that do not exist, two kinds of
-leftover numbering. Difficulty keeps what neither grader model solves. The length of the trace, the
-paper's second measure of difficulty, is no filter: it weighs the draw in `diversity`.
+Quality drops rows with a missing field or an API error, then questions with one of four string
+patterns. Difficulty keeps what neither grader model solves. The length of the trace, the paper's
+second measure of difficulty, is no filter: it weighs the draw in `diversity`.
 """
-
-from __future__ import annotations
 
 import itertools
 import re
@@ -22,23 +18,14 @@ Partition = tuple[list["Candidate"], list["Dropped"]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pool example and its annotations (Section 2.2, Appendix C.4).
-
-    Attributes:
-        example: the problem (with `source` and `domain`) and the teacher's trace.
-        thinking_tokens: length of `example.trace.thinking` in tokens of the model to be trained.
-        small_correct, large_correct: whether the small and the large grader model (the paper:
-            Qwen2.5-7B-Instruct and 32B) solve it; None when it was not graded, here and below.
-        trace_correct: whether the teacher's own attempt is correct.
-        error: what went wrong while annotating, e.g. an API error; "" when nothing did.
-    """
+    """A pool example and its annotations (Section 2.2, Appendix C.4); None: was not graded."""
 
     example: Example
-    thinking_tokens: int
-    small_correct: bool | None = None
-    large_correct: bool | None = None
-    trace_correct: bool | None = None
-    error: str = ""
+    thinking_tokens: int  # length of its thinking in tokens of the model to be trained
+    small_correct: bool | None = None  # by the small grader model (the paper: Qwen2.5-7B-Instruct)
+    large_correct: bool | None = None  # by the large one (32B)
+    trace_correct: bool | None = None  # the teacher's own attempt
+    error: str = ""  # what went wrong while annotating, e.g. an API error
 
     @property
     def key(self) -> str:
@@ -77,11 +64,8 @@ def partition(
 
 
 def deduplicate(candidates: Iterable[Candidate]) -> Partition:
-    """Keep one candidate per question key (Section 2.1: "deduplicate the data").
-
-    Of several candidates with one question the smallest in JSON order is kept, so that the
-    result does not depend on the order of the rows. Kept candidates stay in input order.
-    """
+    """Keep one candidate per question key (Section 2.1: "deduplicate the data"): the smallest in
+    JSON order, so that the result does not depend on the order of the rows."""
     pool = list(candidates)
     best: dict[str, int] = {}
     for place, candidate in enumerate(pool):
@@ -103,11 +87,8 @@ ANNOTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class StringPattern:
-    """A sign of bad formatting: a regular expression searched in one field of a candidate.
-
-    A candidate whose source contains `unless_source` is kept when it matches, whatever else it
-    matches (as the official notebook does for `[asy]` and AIME).
-    """
+    """A sign of bad formatting, searched in one field of a candidate. One whose source contains
+    `unless_source` is kept (as the official notebook does for `[asy]` and AIME)."""
 
     name: str
     regex: str

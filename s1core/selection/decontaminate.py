@@ -4,19 +4,18 @@ Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespac
 MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. (The official script
 compares with more, and adds the AIME questions of the pool afterwards, uncompared.)
 
-Only the benchmarks' n-grams are held in memory: the pool streams past once. An n-gram is looked up
-only where it can be: any window of n words contains one of the blocks of n - s + 1 words that start
-at multiples of s = n // 2, so one lookup per s words rules out nearly every question, and full
-n-grams are compared only around a block that matched.
+Any window of n words contains one of the blocks of n - s + 1 words that start at multiples of
+s = n // 2, so one lookup per s words rules out nearly every question, and full n-grams are compared
+only around a block that matched.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from s1core.errors import InputError
 from s1core.selection.criteria import Candidate, Partition, partition
+
+Questions = Mapping[str, Iterable[str]]  # by benchmark name
 
 
 class Overlap(NamedTuple):
@@ -27,25 +26,16 @@ class Overlap(NamedTuple):
 
 
 class BenchmarkIndex:
-    """The n-grams of the benchmark questions, ready to be looked up.
+    """The n-grams of the benchmark questions, by benchmark name, ready to be looked up.
 
-    Args:
-        benchmarks: questions by benchmark name, e.g. `{"MATH500": [...], "AIME24": [...]}`.
-        n: words per n-gram (the paper: 8). None compares whole questions instead, word by word, as
-            is done for a benchmark question of fewer than n words: `find x` matches its copy, not
-            half of mathematics. (The official code lets short ones pass.)
-        normalize: brings questions that say the same to one text before words are compared, e.g.
-            by sorting the numbers of a puzzle. The paper uses none.
-
-    Raises:
-        InputError: n is smaller than 1, or a benchmark has no question.
+    With `n` None whole questions are compared instead, word by word, as is done for a benchmark
+    question of fewer than n words: `find x` matches its copy, not half of mathematics. (The
+    official code lets short ones pass.) `normalize` brings questions that say the same to one text.
+    InputError: n is smaller than 1, or a benchmark has no question.
     """
 
     def __init__(
-        self,
-        benchmarks: Mapping[str, Iterable[str]],
-        n: int | None = 8,
-        normalize: Callable[[str], str] | None = None,
+        self, benchmarks: Questions, n: int | None = 8, normalize: Callable[..., str] | None = None
     ) -> None:
         if n is not None and n < 1:
             raise InputError(f"an n-gram has at least one word, not {n}")

@@ -12,12 +12,9 @@ Two variants, since the paper and the notebook that made the data differ:
   they have among the AIME questions of the pool plus those among its GPQA questions, the latter
   scaled to half the number of AIME questions and rounded down.
 
-In both a pre-selected question stays in its domain and can be drawn again, which adds nothing.
-Questions are ordered by key before anything is drawn, so the result depends on the seed and not on
-the order of the rows; ties in length are ranked by key.
+In both a pre-selected question stays in its domain and can be drawn again, which adds nothing. The
+result does not depend on the order of the rows; ties in length are ranked by key.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,14 +31,9 @@ from s1core.selection.criteria import Candidate, Dropped, Partition
 class DiversityConfig:
     """Settings of Algorithm 1. Sources match when the name given is part of `Candidate.source`.
 
-    Attributes:
-        target: how many questions to select.
-        variant: "paper" or "notebook", see the module's docstring.
-        correct_sources: sources whose questions are pre-selected when the trace is correct.
-        long_sources: sources that also need a trace longer than `long_tokens` tokens.
-        switch_at: number of selected questions from which "notebook" weighs domains.
-        benchmark_sources: the two sources whose domains it then imitates, the second one's
-            scaled to half the size of the first one's.
+    Questions of `correct_sources` are pre-selected when the trace is correct, those of
+    `long_sources` when it also has more than `long_tokens` tokens. From `switch_at` selected
+    questions on, "notebook" imitates the domains of `benchmark_sources` (see the module).
     """
 
     target: int = 1000
@@ -89,10 +81,7 @@ def diversify(
     candidates: Iterable[Candidate], config: DiversityConfig, rng: np.random.Generator
 ) -> Partition:
     """Algorithm 1: `config.target` candidates, pre-selected ones first, then in the order drawn.
-
-    Candidates without a domain share one, `""`; `check_fields` drops them where it is required.
-    InputError: two candidates have one key, or the settings do not fit the pool.
-    """
+    InputError: two candidates have one key, or the settings do not fit the pool."""
     pool = sorted(candidates, key=lambda c: c.key)
     if config.variant not in ("paper", "notebook"):
         raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")

@@ -1,13 +1,8 @@
 """Budget forcing as a logits processor of vLLM, in `vllm.LLM` and in its server (`s1core serve`).
 
-vLLM has two model runners, each with an interface of its own for such processors: which one runs is
-vLLM's to say. `Processor` satisfies both, and turns into the adapter of the one that calls it.
-
-A request says what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Rows that ask
-for nothing are vLLM's own, untouched.
+vLLM has two model runners, each with an interface of its own for such processors. A request says
+what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched.
 """
-
-from __future__ import annotations
 
 import difflib
 import json
@@ -15,12 +10,11 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
+from torch import Tensor
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 from vllm.v1.sample.logits_processor import LogitsProcessor as FirstInterface
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
@@ -29,7 +23,7 @@ from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as Second
 from s1core.backends.sampling import unknown_ids
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
-from s1core.forcing.budget import Budget, rules
+from s1core.forcing.budget import Budget, read_effort, rules
 from s1core.serving.slots import Slots
 from s1core.serving.table import UNKNOWN, program
 from s1core.templates import Delimiters, fitting, resolve
@@ -41,33 +35,22 @@ SERVED = "S1CORE_SERVED"
 """The environment's name for the model and template that `s1core serve` checks requests against."""
 
 EXTRAS = ("max_thinking", "waits", "min_thinking", "ignore_str", "answer_cue", "max_answer")
-EFFORTS = Path(__file__).parents[1] / "cli" / "efforts.yaml"
 _LIVE: weakref.WeakSet[Slots] = weakref.WeakSet()
 
 
 def asked(extra: Mapping[str, Any] | None) -> Budget | None:
-    """The budget that a request's extras ask for; None where they ask for none.
-
-    They are those of `EXTRAS` and `effort` (low, medium, high), which names a budget that the
-    others change. Without `max_thinking`, thinking is bounded by `max_tokens` and the context.
-
-    Raises:
-        InputError: a value is out of its range, or a name is nearly one of these.
-    """
-    extra = dict(extra or {})
-    known = {*EXTRAS, "effort"}
+    """The budget that a request's extras (`EXTRAS`) ask for; None where they ask for none. The
+    others change that of an `effort`. InputError: a value is out of its range, or a name is nearly
+    one of these."""
+    extra, known = dict(extra or {}), {*EXTRAS, "effort"}
     for name in extra.keys() - known:
         if near := difflib.get_close_matches(name, known, 1, 0.75):
             raise InputError(f"there is no extra {name!r}; did you mean {near[0]!r}?")
     given = {name: extra[name] for name in known & extra.keys()}
     if not given:
         return None
-    settings = {"max_thinking": 2**31 - 1}
-    if effort := given.pop("effort", None):
-        named = yaml.safe_load(EFFORTS.read_text(encoding="utf-8"))
-        if not isinstance(effort, str) or effort not in named:
-            raise InputError(f"there is no effort {effort!r:.40}; pick one of {', '.join(named)}")
-        settings = named[effort]
+    effort = given.pop("effort", None)
+    settings = read_effort(effort) if effort else {"max_thinking": 2**31 - 1}
     if "waits" in given:
         given["num_ignore"] = given.pop("waits")
     try:
@@ -90,8 +73,8 @@ class _Forcing:
         if config.speculative_config:
             raise ValueError("budget forcing and speculative decoding exclude each other")
         model, settings = config.model_config, (config.additional_config or {}).get(KEY, {})
-        self.longest = model.max_model_len
-        self.template, self.model = settings.get("template", ""), str(model.tokenizer)
+        self.longest, self.model = model.max_model_len, str(model.tokenizer)
+        self.template = settings.get("template", "")
         tokenizer, size = load_tokenizer(self.model), model.get_vocab_size()
         texts = tokenizer.batch_decode([[token] for token in range(size)])
         lines = torch.tensor([text.endswith("\n") for text in texts], device=device)
@@ -159,14 +142,14 @@ class _OnFirst(_Forcing, FirstInterface):
             elif other:
                 self.free.append(other[0])
 
-    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+    def apply(self, logits: Tensor) -> Tensor:
         """Decide the next token of every row that is ours; logits are [rows, vocabulary]."""
         for slot, (params, prompt, output, ids) in self.new.items():
             told = self.told(params, len(prompt)) if ids else None
             self.slots.put(slot, told, len(prompt), len(prompt) + len(output), params)
         new, self.new = self.new, {}
 
-        def tokens(slots: list[int], at: torch.Tensor, width: int) -> torch.Tensor:
+        def tokens(slots: list[int], at: Tensor, width: int) -> Tensor:
             said = ([*new[slot][1], *new[slot][2]] for slot in slots)
             rows = [[*ids[:width], *[0] * (width - len(ids))] for ids in said]
             return torch.tensor(rows, device=logits.device)
@@ -189,18 +172,17 @@ class _OnSecond(_Forcing, SecondInterface):
 
     def add_request(self, req_idx: int, sampling_params: Any) -> bool:
         """A request enters a slot, for the first time or again; whether it is ours."""
-        prompt, total = (
-            getattr(self.states, f"{of}_len").np[req_idx] for of in ("prompt", "prefill")
-        )
-        told = self.told(sampling_params, int(prompt))
-        return self.slots.put(req_idx, told, int(prompt), int(total), sampling_params)
+        prompt = int(self.states.prompt_len.np[req_idx])
+        total = int(self.states.prefill_len.np[req_idx])
+        told = self.told(sampling_params, prompt)
+        return self.slots.put(req_idx, told, prompt, total, sampling_params)
 
     def apply_staged_writes(self) -> None:
         """Write the states of the requests that came in."""
         ids = self.states.all_token_ids.gpu
         self.slots.flush(lambda slots, at, width: ids[:, :width][at])
 
-    def apply(self, logits: torch.Tensor, ctx: LogitsContext) -> torch.Tensor:
+    def apply(self, logits: Tensor, ctx: LogitsContext) -> Tensor:
         """Decide the next token of every row that is ours; logits are [rows, vocabulary]."""
         at, length, last = ctx.expanded_idx_mapping.long(), ctx.pos.long() + 1, ctx.input_ids.long()
         bound = ctx.seq_lens_upper_bound_np
@@ -208,11 +190,8 @@ class _OnSecond(_Forcing, SecondInterface):
 
 
 class Processor(FirstInterface, SecondInterface):
-    """Budget forcing on whichever of vLLM's runners calls it.
-
-    The first runner calls it with a device and whether memory is pinned, the second with the states
-    of its requests; either gets the adapter of its own interface.
-    """
+    """Budget forcing on whichever of vLLM's runners calls it: the first with a device and whether
+    memory is pinned, the second with the states of its requests."""
 
     def __new__(cls, vllm_config: Any, *told: Any, **named: Any) -> Any:
         adapter = _OnFirst if len(told) + len(named) == 2 else _OnSecond

@@ -11,13 +11,13 @@ There is no loop over rows, and on a GPU nothing waits for the device. An engine
 twice (a prompt read in pieces), so a decision holds once the row has grown by it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from numpy import ndarray as Array
+from torch import Tensor
 
 from s1core.errors import BackendError
 from s1core.forcing.budget import Machine
@@ -30,22 +30,13 @@ class Slots(SlotTable):
     """The machines of an engine's slots, stepped together."""
 
     def step(
-        self,
-        logits: torch.Tensor,
-        slots: np.ndarray,
-        at: torch.Tensor,
-        length: torch.Tensor,
-        last: torch.Tensor,
-        lengths: np.ndarray,
-    ) -> torch.Tensor:
+        self, logits: Tensor, slots: Array, at: Tensor, length: Tensor, last: Tensor, lengths: Array
+    ) -> Tensor:
         """Decide the next token of every row, in place.
 
-        Args:
-            logits: [rows, vocabulary], 32-bit floats, temperature not applied.
-            slots, at: the slot of each row, [rows], on the host and on the device.
-            length: tokens of each row that its next one follows, [rows].
-            last: the last of these tokens, [rows].
-            lengths: `length` on the host, or more than it.
+        `logits` [rows, vocabulary] are 32-bit floats, temperature not applied; all else is [rows]:
+        `slots`, `at` the slot of each row, on the host and on the device; `length` tokens that the
+        next one follows, `last` the last of them; `lengths` is `length` on the host, or more.
         """
         kind = self.kind[slots]
         if not kind.any():
@@ -96,14 +87,8 @@ class Slots(SlotTable):
         return logits.scatter_(1, here, logits.gather(1, here).masked_fill(forced, _FORCED))
 
     def _would_end(
-        self,
-        logits: torch.Tensor,
-        at: torch.Tensor,
-        stops: torch.Tensor,
-        number: torch.Tensor,
-        free: torch.Tensor,
-        kind: np.ndarray,
-    ) -> torch.Tensor:
+        self, logits: Tensor, at: Tensor, stops: Tensor, number: Tensor, free: Tensor, kind: Array
+    ) -> Tensor:
         """Which rows would sample a stop next, [rows]."""
         heat = self.sampling[at, 0]
         hot = heat > 1e-5
@@ -130,9 +115,7 @@ class Slots(SlotTable):
         ends[rows] = torch.where(hot[rows], likely, best) & free[rows]
         return ends
 
-    def _draw(
-        self, logits: torch.Tensor, slots: np.ndarray, at: torch.Tensor, number: torch.Tensor
-    ) -> torch.Tensor:
+    def _draw(self, logits: Tensor, slots: Array, at: Tensor, number: Tensor) -> Tensor:
         """An id per row, [rows], from its truncated distribution (top-k, top-p, min-p)."""
         heat, top_p, top_k, min_p = self.sampling[at][:, :, None].unbind(1)
         most, size = self.top_k[slots], logits.shape[1]
@@ -149,7 +132,7 @@ class Slots(SlotTable):
         last = (share > 0).sum(1, keepdim=True) - 1
         return order.gather(1, place.minimum(last)).squeeze(1)
 
-    def _take(self, c: SimpleNamespace, at: torch.Tensor, last: torch.Tensor) -> None:
+    def _take(self, c: SimpleNamespace, at: Tensor, last: Tensor) -> None:
         """`Machine.take` of one token per row: a forced one moves on, a sampled one counts."""
         drawn = c.at >= c.until
         answer = (c.phase == ANSWER) & drawn
@@ -163,7 +146,7 @@ class Slots(SlotTable):
         c.held = (answer & (last == c.header)).long()
         self.settle(c, last)
 
-    def _end(self, c: SimpleNamespace, at: torch.Tensor, ends: torch.Tensor) -> None:
+    def _end(self, c: SimpleNamespace, at: Tensor, ends: Tensor) -> None:
         """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""
         turn = (c.waits % c.turns.clamp(min=1))[:, None, None].expand(-1, 1, 2)
         first, size = self.tables["ignore"][at].gather(1, turn).squeeze(1).unbind(1)
@@ -177,10 +160,10 @@ class Slots(SlotTable):
         c.phase = c.phase.masked_fill(over, ANSWER)
 
 
-def uniform(seeds: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+def uniform(seeds: Tensor, draws: Tensor) -> Tensor:
     """`sampling.uniforms` on a device: numbers in [0, 1), float64, from int64 seeds and draws."""
 
-    def mixed(state: torch.Tensor, shift: int, factor: int = 1) -> torch.Tensor:
+    def mixed(state: Tensor, shift: int, factor: int = 1) -> Tensor:
         logical = (state >> shift) & ((1 << (64 - shift)) - 1)
         return (state ^ logical) * factor
 
@@ -191,10 +174,7 @@ def uniform(seeds: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
 def replay(machine: Machine, token_ids: Sequence[int], dropped: Sequence[int]) -> None:
     """Step a machine over what the engine did, told where it dropped an end of thinking.
-
-    Raises:
-        BackendError: the ids are not those that the machine forces.
-    """
+    BackendError: the ids are not those that the machine forces."""
     at, sampled, forced = set(dropped), list[int](), list(machine.start())
     for place, token in enumerate(token_ids):
         if not forced and place in at:  # which stop was dropped does not matter to the machine

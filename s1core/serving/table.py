@@ -5,8 +5,6 @@ and bring it back in another slot, telling nothing but its ids: so the rows that
 for a while, and found again by a polynomial of all that the request has said.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from s1core.forcing.budget import Rules
 
@@ -42,14 +41,10 @@ def program(
 ) -> dict[str, Any]:
     """What a slot is told of its request, as plain lists and numbers, which travel anywhere.
 
-    Args:
-        left: thinking tokens that the budget and the context allow (`left` and `cap` are the
-            tokens of the answer where `phase` is ANSWER).
-        cap: most answer tokens.
-        opening: the think delimiter, forced where the prompt does not hold it (phase UNKNOWN).
-        final: an id at which the engine ends the request; one of the program's `ends` otherwise,
-            ends of turn that are never forced.
-        key: the request's own number, by which its record is asked for.
+    `left` are thinking tokens that the budget and the context allow, `cap` most answer tokens (both
+    the same where `phase` is ANSWER); `opening` the think delimiter, forced where the prompt does
+    not hold it (phase UNKNOWN); at `final` (else one of `ends`, never forced) the engine ends the
+    request; by its `key` its record is asked for.
     """
     plan = [*opening, *rules.newline_ids, *rules.end_ids, *rules.cue_ids]
     end = len(opening) + len(rules.newline_ids)
@@ -72,32 +67,21 @@ def program(
 
 
 class SlotTable:
-    """The states of an engine's requests, and of those that have left.
-
-    Args:
-        slots: how many requests the engine steps together at most.
-        longest: most tokens of a request, its prompt included.
-        ends_line: of every id, whether its text ends a line, [vocabulary] of truth values.
-        unknown: ids that the tokenizer lacks, never sampled.
-        kept: rows of past requests that are kept.
-    """
+    """The states of an engine's requests, at most `slots` together, and of `kept` that have left.
+    `longest` are most tokens of a request, prompt included; `ends_line` [vocabulary] says of every
+    id whether its text ends a line; `unknown` are ids that the tokenizer lacks, never sampled."""
 
     def __init__(
-        self,
-        slots: int,
-        longest: int,
-        ends_line: torch.Tensor,
-        unknown: torch.Tensor | None = None,
-        kept: int = 4096,
+        self, slots: int, longest: int, ends_line: Tensor, unknown: Any = None, kept: int = 4096
     ) -> None:
         self.device, self.slots, self.kept = ends_line.device, slots, kept
         self.ends_line, self.unknown = ends_line, unknown
-        size, whole = (slots + kept, len(COLUMNS)), {"dtype": torch.long, "device": self.device}
-        self.state = torch.full(size, 0, **whole)
+        rows, whole = slots + kept, {"dtype": torch.long, "device": self.device}
+        self.state = torch.zeros(rows, len(COLUMNS), **whole)
         self.state[:, 0] = PLAIN
         self.next = self.state.clone()
         # One bit per output token: an end of thinking was dropped where it stands.
-        self.drops = torch.zeros(slots + kept, longest // 64 + 1, **whole)
+        self.drops = torch.zeros(rows, longest // 64 + 1, **whole)
         self.powers = torch.full((longest + 2,), PRIME, **whole)
         self.powers[0] = 1
         self.powers = self.powers.cumprod(0)
@@ -114,11 +98,8 @@ class SlotTable:
         self, slot: int, told: dict[str, Any] | None, prompt: int, total: int, sampling: Any = None
     ) -> bool:
         """Stage a request for a slot; None is one of the engine's own. Returns whether it is ours.
-
-        Args:
-            prompt: tokens of its prompt; `total` includes what it has said already.
-            sampling: vLLM's `SamplingParams`, or what has their names.
-        """
+        `prompt` are tokens of its prompt, `total` with what it has said already; `sampling` is
+        vLLM's `SamplingParams`, or what has their names."""
         if told is None and not self.kind[slot] and slot not in self._staged:
             return False
         how = (0.0, 1.0, 0, 0.0)
@@ -133,11 +114,9 @@ class SlotTable:
         self._staged[slot] = (told, prompt, total, how)
         return told is not None
 
-    def flush(self, tokens: Callable[[list[int], torch.Tensor, int], torch.Tensor]) -> None:
-        """Write what was staged; `tokens(slots, at, width)` are their first ids, [slots, width].
-
-        `slots` and `at` are the same, on the host and on the device.
-        """
+    def flush(self, tokens: Callable[[list[int], Tensor, int], Tensor]) -> None:
+        """Write what was staged; `tokens(slots, at, width)` are their first ids, [slots, width];
+        `slots` and `at` are the same, on the host and on the device."""
         if not self._staged:
             return
         slots, rows = list(self._staged), list(self._staged.values())
@@ -189,7 +168,7 @@ class SlotTable:
         bits = np.unpackbits(rows.view(np.uint8), axis=1, bitorder="little")
         return {key: np.flatnonzero(b).tolist() for key, b in zip(found, bits, strict=True)}
 
-    def settle(self, c: SimpleNamespace, last: torch.Tensor) -> None:
+    def settle(self, c: SimpleNamespace, last: Tensor) -> None:
         """Rules 2 and 3: where the budget or the context is used up, thinking is cut."""
         cut = (c.phase == THINKING) & (c.at >= c.until) & (c.left <= 0)
         c.at = c.at.where(~cut, c.end.where(self.ends_line[last], c.newline))
@@ -197,12 +176,12 @@ class SlotTable:
         c.phase = c.phase.masked_fill(cut, ANSWER)
 
     def _open(
-        self, c: SimpleNamespace, at: torch.Tensor, said: torch.Tensor, marks: list[list[list[int]]]
+        self, c: SimpleNamespace, at: Tensor, said: Tensor, marks: list[list[list[int]]]
     ) -> None:
         """Where a prompt leaves its row: thinking, answering, or yet to open its thinking."""
         place = torch.arange(said.shape[1], device=self.device)
 
-        def latest(hit: torch.Tensor, size: Any = 1) -> torch.Tensor:
+        def latest(hit: Tensor, size: Any = 1) -> Tensor:
             inside = place + size <= c.prompt[:, None]
             return torch.where(hit & inside, place, -1).amax(1)
 
@@ -223,13 +202,13 @@ class SlotTable:
         c.left = c.cap.where(answers, c.left)
         c.phase = c.phase.masked_fill(ask, THINKING).masked_fill(answers, ANSWER)
 
-    def _hash(self, said: torch.Tensor, count: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    def _hash(self, said: Tensor, count: Tensor, start: Tensor) -> Tensor:
         """A polynomial of each row's first `count` ids, [rows]: it grows by one id at a time."""
         rest = count[:, None] - 1 - torch.arange(said.shape[1], device=self.device)
         terms = ((said + 1) * self.powers[rest.clamp(min=0)]).masked_fill(rest < 0, 0)
         return terms.sum(1) + start * self.powers[count]
 
-    def _fill(self, name: str, at: torch.Tensor, rows: list[list[Any]], pad: Any) -> None:
+    def _fill(self, name: str, at: Tensor, rows: list[list[Any]], pad: Any) -> None:
         """Write ragged rows into a table that widens as needed; short ones repeat their first."""
         table = self.tables[name]
         width = max(table.shape[1], *map(len, rows))
@@ -240,7 +219,7 @@ class SlotTable:
             table = self.tables[name] = wider
         table[at] = self.there([[*row, *[row[0] if row else pad] * width][:width] for row in rows])
 
-    def there(self, values: Any, dtype: torch.dtype = torch.long) -> torch.Tensor:
+    def there(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """A tensor on the device; where that is a GPU, without waiting for it."""
         made = torch.tensor(values, dtype=dtype)
         if self.device.type == "cpu":
@@ -248,11 +227,11 @@ class SlotTable:
         return made.pin_memory().to(self.device, non_blocking=True)
 
 
-def columns(table: torch.Tensor) -> SimpleNamespace:
+def columns(table: Tensor) -> SimpleNamespace:
     """Rows of a table by the names of `COLUMNS`."""
     return SimpleNamespace(**dict(zip(COLUMNS, table.unbind(1), strict=True)))
 
 
-def rows_of(columns: SimpleNamespace) -> torch.Tensor:
+def rows_of(columns: SimpleNamespace) -> Tensor:
     """`columns` undone."""
     return torch.stack([getattr(columns, name) for name in COLUMNS], 1)

@@ -1,16 +1,11 @@
-"""Attention that never crosses from one packed example into another.
-
-A packed row is one sequence of T tokens made of examples with the given lengths, which travel as
-keyword arguments of the model's forward to whatever decoder has transformers' attention interface.
-"""
-
-from __future__ import annotations
+"""Attention that never crosses from one packed example into another: their lengths travel as
+keyword arguments of the model's forward to whatever has transformers' attention interface."""
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.nn.functional import all_to_all_single
 from transformers import AttentionInterface
 
@@ -19,10 +14,10 @@ NAME = "s1core_packed"
 
 def packed_attention(
     module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
     *,
@@ -31,15 +26,13 @@ def packed_attention(
     team: Any = None,
     sliding_window: int | None = None,
     **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
+) -> tuple[Tensor, None]:
     """Causal attention within each packed example; returns [1, T, heads, head size] and None.
 
-    Args:
-        query: [1, heads, T, head size]; key and value may have fewer heads (grouped queries).
-        lengths, bounds: tokens of each example, summing to T; and as the GPU kernel wants them.
-        team: the processes that share this row, each with T / team size of its tokens; they
-            exchange tokens for heads here and back afterwards (Ulysses sequence parallelism).
-        sliding_window: tokens that each token sees, itself included; None sees all before it.
+    `query` is [1, heads, T, head size]; key and value may have fewer heads. `lengths` are tokens of
+    each example, summing to T, and `bounds` the same as the GPU kernel wants them. A `team` of
+    processes shares this row, each with T / team size of its tokens: they exchange tokens for heads
+    here and back afterwards (Ulysses). `sliding_window` tokens are seen, itself included.
     """
     if team is not None:
         repeats = max(1, team.size() // key.shape[1])  # every process needs a key/value head
@@ -67,7 +60,7 @@ def packed_attention(
     return out if team is None else _exchange(out, team), None
 
 
-def _exchange(x: torch.Tensor, team: Any) -> torch.Tensor:
+def _exchange(x: Tensor, team: Any) -> Tensor:
     """Tokens for heads, or back: [1, a, b, d] -> [1, a / team size, b * team size, d]."""
     size = team.size()
     _, a, b, width = x.shape

@@ -1,8 +1,7 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
 
-A checkpoint holds weights, AdamW moments, the log so far and the seconds spent. Each process writes
-the rows it owns, as safetensors, so a run resumes on another number of processes. A folder gets its
-name when every file in it is on disk: one that can be seen is complete.
+Each process writes the rows it owns, as safetensors, so a run resumes on another number of
+processes. A folder gets its name when every file in it is on disk: one that is seen is complete.
 """
 
 from __future__ import annotations
@@ -16,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
-from s1core.sft.processes import Group
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from s1core.sft.engine import Group
 
 
-def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], group: Group) -> None:
+def save(root: Path, tensors: dict[str, Tensor], state: dict[str, Any], group: Group) -> None:
     """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
     and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
@@ -43,10 +44,9 @@ def save(root: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any], gr
             write_atomically(partial / "state.json", [json.dumps(state)])
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise RunError(
-            f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is "
-            f"{latest(root)}; free some disk space and start the same run again"
-        ) from None
+        why = f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is"
+        advice = "free some disk space and start the same run again"
+        raise RunError(f"{why} {latest(root)}; {advice}") from None
     group.wait()
     if group.rank == 0:
         publish(partial, final)
@@ -82,7 +82,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
-def read_tensors(folder: Path, tensors: dict[str, torch.Tensor], alone: bool, advice: str) -> None:
+def read_tensors(folder: Path, tensors: dict[str, Tensor], alone: bool, advice: str) -> None:
     """Fill tensors, sharded or not, by name from the safetensors files of a folder; InputError with
     the advice where a file is damaged, or none has a tensor of that name and shape."""
     from safetensors import SafetensorError, safe_open
@@ -112,7 +112,7 @@ def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: 
         model.save_pretrained(folder, state_dict=state)
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Write a tokenizer so that `AutoTokenizer` reads back the same one."""
     tokenizer.save_pretrained(folder)
     # For some model types transformers 5 takes its own class, with another pre-tokenizer. An

@@ -1,7 +1,5 @@
 """Settings of a fine-tuning run. Nothing here imports torch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -20,11 +18,8 @@ HOW_NOT_WHAT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SFTConfig:
-    """How to fine-tune; the defaults are those of s1-32B (Section 4.1, Appendix D).
-
-    Raises:
-        InputError: a setting is of another type, or a number outside the range declared for it.
-    """
+    """How to fine-tune; the defaults are those of s1-32B (Section 4.1, Appendix D). InputError: a
+    setting is of another type, or a number outside the range declared for it."""
 
     epochs: Annotated[int, 1, 10_000] = 5  # passes over the examples
     batch_size: Annotated[int, 1, 10**6] = 16  # examples per optimizer step, over all processes

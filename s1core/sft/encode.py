@@ -1,41 +1,32 @@
 """From examples to packed rows of token ids: what the model reads and what it is taught.
 
-The loss covers the reasoning and the answer only (Section 4.1): the chat prompt up to and
-including the assistant header is masked, everything after it, delimiters and end of turn
-included, is supervised. Nothing is cut silently: Table 8 is about exactly that cut.
+The loss covers the reasoning and the answer only (Section 4.1): the chat prompt is masked, all that
+follows the assistant header is supervised. Nothing is cut silently.
 """
-
-from __future__ import annotations
 
 import bisect
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Example
 from s1core.sft.config import SFTConfig, TooLong
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 IGNORE = -100  # the label of a token that carries no loss, as in torch and transformers
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """One example as token ids and labels of equal length: prompt, then the assistant's turn.
-
-    `labels` has `IGNORE` on the prompt and is not shifted; `full_length` counts before any cut.
-    """
+    """One example as token ids and labels of equal length: prompt, then the assistant's turn."""
 
     key: str
     token_ids: tuple[int, ...]
-    labels: tuple[int, ...]
-    full_length: int
+    labels: tuple[int, ...]  # `IGNORE` on the prompt; not shifted
+    full_length: int  # before any cut
 
     @property
     def supervised(self) -> int:
@@ -87,7 +78,7 @@ class Encoded:
 
 def encode(
     examples: Sequence[Example],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Any,
     template: str = "s1",
     max_seq_len: int = 32_768,
     on_too_long: TooLong = "truncate",
@@ -95,11 +86,8 @@ def encode(
     """Encode examples for fine-tuning (Section 4.1, Appendix D).
 
     An example without a question, a thought or an answer is left out, and the report says so. One
-    longer than `max_seq_len` tokens (Table 8 compares 4,096 with 32,768) loses its end, as in the
-    paper's ablation, is left out under "drop", and refused under "error".
-
-    Raises:
-        InputError: an example is too long under "error" or is no text, or nothing is left.
+    longer than `max_seq_len` tokens (Table 8) loses its end, is left out under "drop", and refused
+    under "error". InputError: that, or an example is no text, or nothing is left.
     """
     if not examples:
         raise InputError("the dataset is empty: fine-tuning needs at least one example")
@@ -140,7 +128,7 @@ def encode(
 
 
 def _encode_one(
-    example: Example, tokenizer: PreTrainedTokenizerBase, template: str
+    example: Example, tokenizer: Any, template: str
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Ids, labels, and where the answer starts, of an example before any cut (Appendix D)."""
     delimiters = templates.resolve(template, tokenizer)
@@ -157,10 +145,8 @@ def _encode_one(
 
 
 def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Best-fit decreasing: rows of indices whose lengths sum to at most `capacity`.
-
-    `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given.
-    """
+    """Best-fit decreasing: rows of indices whose lengths sum to at most `capacity`, such as
+    `pack([6, 5, 4, 3, 2], 10) -> [[0, 2], [1, 3, 4]]`. Ties keep the order given."""
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     rows: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (tokens left, row), ascending: the best fit is a bisection
@@ -179,11 +165,8 @@ def pack(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 def plan_step(
     lengths: Sequence[int], config: SFTConfig, processes: int = 1, on_gpu: bool = False
 ) -> list[list[list[int]]]:
-    """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`.
-
-    Longest first, each goes to the team with the least so far. Every team gets the same number of
-    passes (one may be empty): a sharded model gathers its weights in each.
-    """
+    """The forward passes of one optimizer step: `[team][pass] -> indices into the batch`. All teams
+    get the same number (one may be empty): a sharded model gathers its weights in each."""
     team = config.sequence_parallel
     capacity = max(config.micro_batch_tokens or (8192 if on_gpu else 512) * team, *lengths)
     shares: list[list[int]] = [[] for _ in range(max(1, processes // team))]

@@ -1,23 +1,73 @@
 """One optimizer step, on one process or many: packed forward passes, loss, gradients, update.
 
 The loss of a step is the sum of cross-entropies over the global batch divided by its number of
-supervised tokens, so neither packing nor accumulation nor the number of processes changes it.
+supervised tokens, so neither packing nor the number of processes changes it.
 """
 
-from __future__ import annotations
-
+import atexit
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+import torch.distributed as dist
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from s1core.errors import InputError
 from s1core.sft import attention
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample, plan_step
-from s1core.sft.processes import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """This process, its index among `size` (0 writes the files), and where it computes."""
+
+    rank: int
+    size: int
+    device: torch.device
+    mesh: Any = None  # the one-dimensional device mesh that shards the model, if any
+
+    def total(self, value: float) -> float:
+        """Sum over all processes, in float64: integers up to 2**53 stay exact."""
+        if self.size == 1:
+            return float(value)
+        summed = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(summed)
+        return summed.item()
+
+    def team(self, size: int) -> Any:
+        """The `size` neighbouring processes that share one packed row; `None` for one."""
+        if size == 1:
+            return None
+        return dist.init_device_mesh(self.device.type, (self.size // size, size)).get_group(1)
+
+    def wait(self) -> None:
+        """Until every process is here. One that fails instead is enough to end them all."""
+        self.total(0.0)
+
+
+def join(device: str | None = None) -> Group:
+    """Join the processes that `torchrun` started; alone when it started none. On a GPU there is a
+    mesh even for one process, for sharding keeps fp32 and computes in bf16."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if device is None:
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+    place = torch.device(device)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
+    elif size == 1:
+        return Group(0, 1, place)
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
+        alone: dict[str, Any] = {"store": dist.HashStore(), "rank": 0, "world_size": 1}
+        dist.init_process_group(backend, **({} if "MASTER_ADDR" in os.environ else alone))
+        atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
+    mesh = dist.init_device_mesh(place.type, (dist.get_world_size(),))
+    return Group(dist.get_rank(), dist.get_world_size(), place, mesh)
 
 
 class _ChunkedLinearCrossEntropy(torch.autograd.Function):
@@ -25,9 +75,7 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
     its logits exist: at 32,768 tokens and 152K words all logits are 20 GB in fp32."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, chunk: int
-    ) -> torch.Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int) -> Tensor:
         """hidden [N, H], weight [V, H], targets [N] -> the summed loss, fp32."""
         total = hidden.new_zeros((), dtype=torch.float32)
         grad_hidden = torch.empty_like(hidden)
@@ -54,20 +102,16 @@ class _ChunkedLinearCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         # In place: nobody reads them again.
         slopes = (slope.mul_(grad.to(slope.dtype)) for slope in ctx.saved_tensors)
         return *slopes, None, None
 
 
-def summed_loss(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, chunk: int = 2048
-) -> torch.Tensor:
-    """Sum of the cross-entropies of the supervised positions, in nats, fp32.
-
-    Of final hidden states [T, H], an output matrix [V, H] and, for each position, the token that
-    it must predict or `IGNORE` [T]; `chunk` supervised tokens have their logits at one time.
-    """
+def summed_loss(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = 2048) -> Tensor:
+    """Sum of the cross-entropies of the supervised positions, in nats, fp32. Of final hidden states
+    [T, H], an output matrix [V, H] and, for each position, the token that it must predict or
+    `IGNORE` [T]; `chunk` supervised tokens have their logits at one time."""
     supervised = targets != IGNORE
     hidden, targets = hidden[supervised], targets[supervised]
     if torch.is_autocast_enabled(hidden.device.type):
@@ -86,9 +130,7 @@ class PackedLM(nn.Module):
         factor, divisor = (getattr(lm.config, n, None) for n in ("logit_scale", "logits_scaling"))
         self.scale = (factor or 1.0) / (divisor or 1.0)  # as Cohere and Granite say it
 
-    def forward(
-        self, input_ids: torch.Tensor, targets: torch.Tensor, lengths: tuple[int, ...]
-    ) -> torch.Tensor:
+    def forward(self, input_ids: Tensor, targets: Tensor, lengths: tuple[int, ...]) -> Tensor:
         """Summed loss of a packed row's token ids [T], or this process's share, and targets [T]."""
         extra = attention.layout(lengths, input_ids.device, self.team)
         out = self.lm.get_decoder()(input_ids=input_ids[None], use_cache=False, **extra)
@@ -110,10 +152,9 @@ class Engine:
         heads = getattr(model.config, "num_attention_heads", size)
         pairs = getattr(model.config, "num_key_value_heads", None) or heads
         if group.size % size or heads % size or (pairs % size and size % pairs):
-            raise InputError(
-                f"sequence_parallel={size} must divide the {group.size} processes and the model's "
-                f"{heads} attention heads, and fit its {pairs} key/value heads"
-            )
+            wanted = f"the {group.size} processes and the model's {heads} attention heads"
+            fit = f"and fit its {pairs} key/value heads"
+            raise InputError(f"sequence_parallel={size} must divide {wanted}, {fit}")
         team = group.team(size)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
         if group.mesh is not None:
@@ -161,9 +202,7 @@ class Engine:
         counts = {"tokens": sum(lengths), "supervised_tokens": supervised}
         return {"loss": loss, "grad_norm": norm, **counts}
 
-    def _tensors(
-        self, row: Sequence[EncodedExample]
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...]]:
+    def _tensors(self, row: Sequence[EncodedExample]) -> tuple[Tensor, Tensor, tuple[int, ...]]:
         ids = [token for example in row for token in example.token_ids]
         targets = [label for e in row for label in (*e.labels[1:], IGNORE)]
         lengths = [len(example.token_ids) for example in row]
@@ -179,9 +218,9 @@ class Engine:
         ours = (torch.tensor(values[mine], device=self.group.device) for values in (ids, targets))
         return *ours, tuple(lengths)  # type: ignore[return-value] - two of them
 
-    def state(self, step: int | None = None) -> dict[str, torch.Tensor]:
+    def state(self, step: int | None = None) -> dict[str, Tensor]:
         """Weights and moments by name, as views; `step`: of a checkpoint about to fill them."""
-        tensors: dict[str, torch.Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for name, parameter in self.named:
             own = self.optimizer.state[parameter]
             tensors[f"model/{name}"] = parameter.detach()

@@ -1,10 +1,8 @@
 """How a run gets its model, and whether that model can be trained at all.
 
 In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
-storage, sharded, and each reads the rows it owns. Code of a model's repository is never run.
+storage, sharded, and each reads the rows it owns.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -17,14 +15,13 @@ import torch
 from transformers import PreTrainedModel
 
 from s1core.architectures import check_twin
-from s1core.checkpoints import explained, load_model
-from s1core.errors import InputError
+from s1core.checkpoints import load_model
+from s1core.errors import InputError, explained
 from s1core.sft import attention
 from s1core.sft.checkpoint import read_tensors
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
-from s1core.sft.engine import Engine, PackedLM
-from s1core.sft.processes import Group
+from s1core.sft.engine import Engine, Group, PackedLM
 
 Started = tuple[str, torch.dtype, Callable[[], Engine]]
 
@@ -33,10 +30,7 @@ def prepare(
     model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
 ) -> Started:
     """The weights' identity, the final model's precision, and what loads and builds all of it.
-
-    Raises:
-        InputError: no safetensors checkpoint, or of no model that can learn these examples.
-    """
+    InputError: no safetensors checkpoint, or of no model that can learn these examples."""
     if isinstance(model, str | Path):
         return _from_folder(Path(model), encoded, config, group)
     check(model, encoded, config.packing)
@@ -112,20 +106,15 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
 
 def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     """Whether packed rows of these examples lose on this model what transformers says they lose.
-
-    Raises:
-        InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
-            recurrence); or the examples exceed the model's positions or its embedding.
-    """
+    InputError: not on a tiny twin (soft caps, a bias of the output matrix, attention sinks,
+    recurrence); or the examples exceed the model's positions or its embedding."""
     advice = "fine-tune another model here, or this one with a trainer that does not pack"
     check_twin(model, "The loss of packed {} examples", packs_like_transformers, advice)
     config, longest = model.config, max(encoded.lengths)
     most = getattr(config, "max_position_embeddings", None) or longest
     if longest > most:
-        raise InputError(
-            f"the longest example has {longest} tokens and the model attends over {most}: set "
-            f"max_seq_len to at most {most}"
-        )
+        over = f"the longest example has {longest} tokens and the model attends over {most}"
+        raise InputError(f"{over}: set max_seq_len to at most {most}")
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
     if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:

@@ -1,8 +1,7 @@
 """Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model.
 
-A run killed at any time and started again with the same call has the log and the final weights of
-an undisturbed run, to the byte on one machine with the same number of threads: the order of the
-data and all randomness are functions of the seed and the step.
+A run killed at any time and started again has the log and the final weights of an undisturbed run,
+to the byte on one machine with one number of threads: all randomness is by the seed and the step.
 """
 
 from __future__ import annotations
@@ -26,10 +25,9 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
-    from s1core.sft.engine import Engine
-    from s1core.sft.processes import Group
+    from s1core.sft.engine import Engine, Group
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -50,10 +48,8 @@ class TrainResult:
 
 
 def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
-    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller.
-
-    The order of an epoch is a permutation that depends on the seed and the epoch alone.
-    """
+    """The global batch of optimizer step `step` (from 0); the last of an epoch may be smaller. The
+    order of an epoch is a permutation that depends on the seed and the epoch alone."""
     epoch, place = divmod(step, config.steps_per_epoch(len(examples)))
     order = np.random.default_rng([config.seed, epoch]).permutation(len(examples)).tolist()
     start = place * config.batch_size
@@ -62,7 +58,7 @@ def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
 
 def train(
     model: PreTrainedModel | str | Path,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: Any,
     examples: Sequence[Example] | Encoded,
     config: SFTConfig,
     out_dir: str | Path,
@@ -81,14 +77,13 @@ def train(
         progress: a bar, in terminals only; `on_log` is called with each row of the log.
         device: where to compute; default: a GPU when there is one.
 
-    Raises:
-        InputError: nothing to train on, a model that cannot be, or a loss that is not finite.
-        RunError: `out_dir` belongs to another run or another process or is damaged, or a
-            checkpoint could not be saved. Whatever checkpoint was complete before stays.
+    InputError: nothing to train on, a model that cannot be, or a loss that is not finite. RunError:
+    `out_dir` belongs to another run or another process or is damaged, or a checkpoint could not be
+    saved. Whatever checkpoint was complete before stays.
     """
     from filelock import FileLock, Timeout
 
-    from s1core.sft.processes import join
+    from s1core.sft.engine import join
 
     if not isinstance(examples, Encoded):
         how = config.template, config.max_seq_len, config.on_too_long
@@ -164,12 +159,10 @@ class _Run:
                 stats = engine.step(batch, lr, seed=self.config.seed * 1_000_003 + step)
                 loss, norm = stats["loss"], stats["grad_norm"]
                 if not math.isfinite(loss + norm):
-                    keys = ", ".join(example.key for example in batch)
-                    raise InputError(
-                        f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1} is not a "
-                        "finite number; the weights were not updated, the last good checkpoint is "
-                        f"{checkpoint.latest(root)}: lower lr, or look at the examples {keys}"
-                    )
+                    found = f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1}"
+                    kept = f"the last good checkpoint is {checkpoint.latest(root)}"
+                    advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
+                    raise InputError(f"{found} is not a finite number; {kept}: {advice}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": stats["loss"], "lr": lr, **stats}
                 self.state["log"].append(row)

@@ -105,8 +105,8 @@ class Rejected:
 
 
 def fits(samples: Samples, limit: int) -> Array:
-    """Which samples `controls.rejection_sample` with this limit would accept, 0 or 1: those that
-    end below it, since one that reaches it is cut there before it can end."""
+    """Which samples rejection sampling with this limit would accept, 0 or 1: those that end below
+    it, since one that reaches it is cut there before it can end."""
     return samples.ended * (samples.thinking < limit)
 
 

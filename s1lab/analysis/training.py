@@ -13,7 +13,7 @@ import numpy as np
 
 from s1core import selection
 from s1core.checkpoints import locate
-from s1core.records import Example
+from s1core.records import Example, from_dict
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import encode
@@ -36,7 +36,7 @@ class Curation:
         self.pipeline = pipeline.curated
         self.candidates, self.evaluation, self.config = self.pipeline.curation()
         self.run = self.pipeline.selection()
-        self.funnel = selection.Funnel.from_json(self.run.read_json("funnel.json"))
+        self.funnel = from_dict(selection.Funnel, self.run.read_json("funnel.json"))
 
     def stages(self) -> list[Row]:
         """What each stage leaves, beside the paper's counts, as `forests.funnel` draws it."""

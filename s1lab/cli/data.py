@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from s1core.cli import options
-from s1core.cli.job import settings_path
+from s1core.cli.generate import settings_path
 from s1core.cli.options import DataDir, check_output, echo, number
 from s1core.errors import BackendError, InputError
 

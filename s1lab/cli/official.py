@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s1core.cli import options
-from s1core.cli.job import Job
+from s1core.cli.generate import Job, run_job
 from s1lab.cli.profile import note
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ def loop(
 
     The published numbers were made by `harness`; `s1core generate` follows Section 3.1 instead.
     """
-    from s1core.cli.generate import run_job
     from s1core.forcing import Budget
     from s1lab.official.loops import SCRIPT_TOKENS
 

@@ -11,10 +11,9 @@ Policy = Callable[[Sequence[int]], int]  # the ids so far, prompt included -> th
 
 
 class ScriptedBackend:
-    """A backend whose next token is a function of the tokens so far.
+    """A backend whose next token is a function of the tokens so far; `requests` were its calls.
 
-    `policy` says the same in the same context; `fallback` is sampled where it says a stop that is
-    suppressed. `context_length` is in tokens. What was asked of `complete` is kept in `requests`.
+    `fallback` is sampled where the policy says a stop that is suppressed.
     """
 
     batch_size = 64
