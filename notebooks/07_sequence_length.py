@@ -96,13 +96,12 @@ for name, gap in lengths.paper_differences().items():
 # {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA Diamond: each of the intervals holds zero, so what stands
 # out in its table is the number of tokens.
 #
-# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over seeds.
+# **What to keep.** A shorter sequence saves once, in training, and costs at every answer that is longer for it.
 #
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still show the
-# end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure follows every
-# generation: which share is still thinking after so many tokens?
+# Where examples are cut, only the short ones still show the end of thinking. The figure follows every generation:
+# which share is still thinking after so many tokens?
 
 # %% tags=["hide-input"]
 drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
@@ -116,9 +115,9 @@ chapter.figure(
 )
 
 # %% [markdown]
-# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice as many? If
-# the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest and the highest
-# seed. And what becomes of the generations that think for longer than any example that the shorter training saw?
+# Of the generations that reach some number of tokens, which share goes on to twice as many? If the cut is the cause,
+# the models should agree up to it and part behind it. In brackets the lowest and the highest seed. And what becomes
+# of those that think for longer than any example that the shorter training saw?
 
 # %% tags=["hide-input"]
 chapter.table(one.course(cut) for one in trained)
@@ -132,6 +131,8 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 # From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after training on cut
 # examples, {glue:text}`lengths_before_whole` after training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
 # {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_whole`: they part where the examples were cut{glue:text}`lengths_part`.
+#
+# **What to keep.** A model learns to stop from examples that stop. Beyond their ends, stopping is a guess.
 #
 # ## What agrees, what does not, and why
 #
@@ -148,9 +149,9 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 #   as well as the long ones.
 # :::
 #
-# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length that
-# cuts answers off trains a model not to answer; leaving the long examples out, or paying for the length, are the
-# alternatives. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to cut.
+# **What to keep.** On a smaller machine pay for the length or leave long examples out: one that cuts answers off
+# trains a model not to answer. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to
+# cut.
 #
 # :::{admonition} Exercise
 # :class: exercise

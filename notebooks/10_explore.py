@@ -4,10 +4,9 @@
 # *What people asked of s1K when it came out, asked again with SQL. You need [data curation](01_data_curation), and a
 # little SQL to go on.*
 #
-# A data set of a thousand rows is small enough to read and large enough to be surprised by. When s1K appeared,
-# readers wanted to know where its questions come from, which subjects they cover, how long the traces are, how many
-# are even correct, and why there are crossword clues among them. This page asks such questions of the pocket pool and
-# of the selection from it, and puts next to them what is known of the published s1K.
+# When s1K appeared, readers wanted to know where its questions come from, which subjects they cover, how long the
+# traces are, how many are even correct, and why there are crossword clues among them. This page asks the same of the
+# pocket pool and of the selection from it, next to what is known of the published s1K.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -53,6 +52,8 @@ chapter.numbers(pool=rows, selected=chosen)
 # %% [markdown]
 # {glue:text}`explore_pool` rows are in the pool, {glue:text}`explore_selected` of them selected.
 #
+# **What to keep.** Put a data set into one table before you argue about it: most questions are then one query.
+#
 # ## Where do the questions come from?
 
 # %%
@@ -78,6 +79,8 @@ chapter.table(
 )
 
 # %% [markdown]
+# **What to keep.** A selection is a new mix. A small source that is taken whole can outweigh the largest one.
+#
 # ## Which subjects?
 #
 # The eight largest of the pocket pool, then of s1K, whose traces are thousands of tokens long.
@@ -100,8 +103,7 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources and subjects
-# first.
+# **What to keep.** A name like "diverse" says what was wanted. Count the subjects to see what came.
 #
 # ## Longer thoughts, harder questions?
 #
@@ -137,9 +139,12 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # that it has a hit.
 # :::
 #
+# **What to keep.** Length tells of difficulty where the writer stops at the first hit. Check it against failures.
+#
 # ## Are the traces right?
 #
-# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Does length tell?
+# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Here are the two kinds in the
+# pocket pool:
 
 # %%
 chapter.table(
@@ -165,6 +170,8 @@ chapter.number("drawn", audit["notebook"]["crosswords"])
 # The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of s1K right{glue:text}`explore_first_half`, and
 # {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what taught s1 to think ends in a
 # wrong answer.
+#
+# **What to keep.** A model can learn to think from traces that end wrong. Know how many of yours do.
 #
 # ## The odd ones
 #
