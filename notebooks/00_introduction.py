@@ -191,8 +191,8 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24
 # alone cannot tell whether Wait helped.
 #
-# **What to keep.** A Wait is not more thinking, it is a second look. Second looks mend and break, and the sum of the
-# two is what a benchmark sees.
+# **What to keep.** A Wait asks for a second look, and second looks break as well as mend. A benchmark sees only what
+# is left over, so count both.
 #
 # ## What agrees, what does not, and why
 #

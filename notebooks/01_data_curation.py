@@ -206,4 +206,4 @@ chapter.number("overlap", float(np.mean(overlaps)), digits=2)
 # - **Decontamination** left questions in s1K that its own rule would have dropped.
 # :::
 #
-# **What to keep.** The steps of an algorithm that draws at random are half of it. The other half is the seed.
+# **What to keep.** An algorithm that draws at random is not told by its steps alone. Publish the seed, or the draw.

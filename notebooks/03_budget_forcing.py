@@ -199,7 +199,7 @@ chapter.number("within", kept, "%")
 chapter.says("all", kept, 1.0)
 
 # %% [markdown]
-# **What to keep.** That the decoder keeps its own limit is no finding. Control is a question to methods that *ask*.
+# **What to keep.** That a decoder keeps its own limit is no finding. Control matters where limits are asked for.
 #
 # ## What agrees, what does not, and why
 #

@@ -52,7 +52,7 @@ chapter.table(results.questions_apart("Table 1", **steps))
 # %% [markdown]
 # Fine-tuning is the larger step by far; [the audit](09_audit) asks what of both survives its own sample size.
 #
-# **What to keep.** Turn a gap in points into questions: the same points are a few of AIME24 and dozens of MATH500.
+# **What to keep.** Turn a gap in points into questions: the same gap is a few of AIME24 and dozens of MATH500.
 #
 # ## Ours, two by two
 #
@@ -144,8 +144,7 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 # without a Wait{glue:text}`results_logs`: thirty questions cannot tell the nine apart. Ours are more and can: the last
 # doubling of Waits changes accuracy by {glue:text}`results_last`.
 #
-# **What to keep.** Through a few points one can see a curve rise, flatten or fall. Ask for all points, and their
-# widths.
+# **What to keep.** A few points can show any curve. Ask for all of them, and for the width of each.
 #
 # ## Parallel scaling
 #

@@ -81,8 +81,8 @@ chapter.table(subsets.money_rows())
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came before:
 # 59,029 traces from a teacher, and two models that tried every question.
 #
-# **What to keep.** The chosen thousand is cheap to train on, not to choose. And sets of equally many examples cost as
-# much as their traces are long, so put tokens beside examples.
+# **What to keep.** The chosen thousand is cheap to train on, not to choose. And what a set costs is the length of its
+# traces, not only the number of its examples.
 #
 # ## Table 2, ours and the paper's
 #

@@ -79,7 +79,7 @@ chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 # that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between {glue:text}`methods_paper_least` and
 # {glue:text}`methods_paper_most` tokens whatever it is asked for.
 #
-# **What to keep.** To see whether a model obeys a number, change it. A wide limit is kept by one that never read it.
+# **What to keep.** To see whether a model obeys a number, change the number. A wide limit is kept unread.
 #
 # ## Telling the model: steps
 #

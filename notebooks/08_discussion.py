@@ -186,7 +186,7 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # than these draws; pairing is what the [other chapters](05_data_ablations) do.
 # :::
 #
-# **What to keep.** Before you compare two models on a small benchmark, see how far one lies from itself.
+# **What to keep.** Before you compare two models on a small benchmark, see how far one of them moves when run twice.
 #
 # ## What later work found
 #

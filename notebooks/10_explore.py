@@ -139,7 +139,8 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # that it has a hit.
 # :::
 #
-# **What to keep.** Length tells of difficulty where the writer stops at the first hit. Check it against failures.
+# **What to keep.** Length is a sign of difficulty where the writer stops at the first hit. Compare it with what
+# models fail on before you select by it.
 #
 # ## Are the traces right?
 #
