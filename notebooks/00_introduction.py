@@ -1,20 +1,19 @@
 # %% [markdown]
 # # Introduction: more thinking, better answers?
 #
-# *Sections 1 and 3 of the paper, Figures 1 and 4a. You need nothing but this page; [How to read](../reading) explains
-# colours and intervals.*
+# *Sections 1 and 3 of the paper, Figures 1 and 4a. [How to read](../reading) explains the colours. You need nothing
+# else.*
 #
 # A language model that reasons before it answers has a dial that other models lack: how long it thinks. The paper
 # {cite}`muennighoff2025s1` turns this dial by hand. Its model, s1-32B, was fine-tuned on only 1,000 examples with
 # reasoning traces; after that, its decoder decides when thinking ends. To shorten it, the decoder writes the
-# end-of-thinking delimiter itself; to prolong it, it takes the delimiter away and writes "Wait". That is **budget
-# forcing**.
+# end-of-thinking delimiter; to prolong it, it takes that away and writes "Wait". That is **budget forcing**.
 #
 # :::{admonition} The claim
 # :class: claim
 # Accuracy rises with the number of thinking tokens that the decoder allows, over more than an order of magnitude
-# (Figure 1), and forcing the model past its natural end raises it further, from 50.0% to 56.7% on AIME24 (Figure 4a,
-# Table 1).
+# (Figure 1), and forcing the model past its natural end adds to it, from 50.0% to 56.7% on AIME24 (Figure 4a, Table
+# 1).
 # :::
 #
 # :::{admonition} What comes out here
@@ -51,8 +50,7 @@ points = pipeline.curve(benchmark)
 # ## One puzzle
 #
 # The task is *Countdown*: use each of three given numbers once, with `+ - * /`, to make a target. Thinking is a list
-# of tries, each judged `yes` or `no`. Here is a puzzle that the model has never seen, with its thinking and its
-# answer:
+# of tries, each judged `yes` or `no`. Here is a puzzle that the model never saw, with its thinking and its answer:
 
 # %%
 kept = results.kept(pipeline, natural)
@@ -183,16 +181,15 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # Eight Waits against none: {glue:text}`introduction_gain_8`. They still mend {glue:text}`introduction_mended` of all answers, as many as two do, but
 # they break {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up right answers, and
 # {glue:text}`introduction_cut` of the traces run out of room while they are still thinking. Against four Waits, eight are worth
-# {glue:text}`introduction_last`. You can try it on a single puzzle, with the model in the page of [budget
-# forcing](03_budget_forcing).
+# {glue:text}`introduction_last`. Try it on a single puzzle, with the model in [budget forcing](03_budget_forcing).
 # :::
 #
 # For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n` of 30 with budget forcing is
 # {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24
 # alone cannot tell whether Wait helped.
 #
-# **What to keep.** A Wait asks for a second look, and second looks break as well as mend. A benchmark sees only what
-# is left over, so count both.
+# **What to keep.** A Wait asks for a second look, and second looks break as well as mend. A benchmark sees only their
+# sum, so count both.
 #
 # ## What agrees, what does not, and why
 #
@@ -209,7 +206,7 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # :::
 #
 # The [pocket world](12_pocket_world) is kinder to the claim than AIME is: the model has *learned* what a Wait is for,
-# and tokens really are tries. That accuracy rises and then falls with thinking length has been found on large models
-# too {cite}`ghosal2025thinking`.
+# and tokens really are tries. That accuracy rises and then falls with thinking length was found on large models too
+# {cite}`ghosal2025thinking`.
 #
 # **What to keep.** Compare a small model with a large one by the shape of its curve, not by its height.

@@ -5,9 +5,9 @@
 # [introduction](00_introduction).*
 #
 # Sixteen sources give 59,029 questions. Each gets a reasoning trace from a teacher, is tried by two smaller models,
-# and is classified into a subject. Then three criteria, in this order, leave 1,000: **quality** (no failed traces, no
-# broken formatting), **difficulty** (neither model solves it) and **diversity** (subjects are drawn evenly, long
-# traces first).
+# and is classified into a subject. Then three criteria, in this order, leave 1,000: **quality** (no failed trace, no
+# broken formatting), **difficulty** (no model solves it) and **diversity** (subjects drawn evenly, long traces
+# first).
 #
 # :::{admonition} The claim
 # :class: claim
@@ -68,8 +68,7 @@ print("small solves it:", one.small_correct, "| large:", one.large_correct)
 # ## The funnel
 #
 # Each stage is a function from candidates to *kept* and *dropped with a reason*; the funnel below is the count of
-# what they returned. A hollow point is what the paper's own stage left of its 59,029. The table says why a stage
-# dropped what it dropped.
+# what they returned. A hollow point is what the paper's own stage left of its 59,029. The table has the reasons.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -185,8 +184,7 @@ chapter.number("overlap", float(np.mean(overlaps)), digits=2)
 
 # %% [markdown]
 # The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap of {glue:text}`curation_jaccard`; two
-# draws here {glue:text}`curation_overlap`. (It would be smaller among the paper's 24,496 questions: here small subjects are taken
-# whole.)
+# draws here {glue:text}`curation_overlap`. (It would be smaller in the paper's pool: here small subjects are taken whole.)
 #
 # Nobody asked for correct traces: [explore](10_explore) says how many are right, in the pool and in s1K.
 #

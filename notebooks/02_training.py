@@ -11,15 +11,13 @@
 #
 # :::{admonition} The claim
 # :class: claim
-# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model of 32 billion
-# parameters.
+# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model of 32B parameters.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on {glue:text}`training_hardware`. Enough is another matter: the
-# [results](04_results) say what the checkpoint can do, and [data ablations](05_data_ablations) that more examples
-# make a better one.
+# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on {glue:text}`training_hardware`. Enough is another matter: in [data
+# ablations](05_data_ablations) more examples make a better model.
 # :::
 
 # %% tags=["parameters"]
@@ -98,11 +96,9 @@ chapter.says("none_cut", encoded.truncated, 0)
 # Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work. Examples are packed
 # into rows instead; attention and positions stay inside each example, and the loss is divided by the number of
 # supervised tokens of the whole batch, so packing changes the speed and nothing else. Of the {glue:text}`training_examples`
-# examples {glue:text}`training_cut` are cut at the longest sequence; [sequence length](07_sequence_length) asks what happens
-# if many are.
+# examples {glue:text}`training_cut` are cut at the longest sequence; more are in [sequence length](07_sequence_length).
 #
-# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. What is special is in the examples, and in two
-# delimiters.
+# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. The examples are special, and two delimiters.
 #
 # ## The loss
 

@@ -103,8 +103,7 @@ sample("3 + 7 = 10 want 29 yes\n", stop=True)
 #
 # :::{admonition} Before you go on
 # :class: exercise
-# The model has written nine tokens, and its wish to stop was refused. The budget is sixteen. How many tokens may it
-# still think?
+# The model has written nine tokens, and its wish to stop was refused. How many of its sixteen are left?
 # :::
 
 # %%
@@ -127,7 +126,7 @@ sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
 print(machine.phase, machine.outcome, "Waits used:", machine.waits_used)
 
 # %% [markdown]
-# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and whatever comes now is the
+# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and what comes now is the
 # answer.
 
 # %%
@@ -176,8 +175,7 @@ HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
 # that the model learned from slips like this now and then, on purpose, so that there is something for a second look
 # to find; the model has learned the slips as well. In its last line it tries the same numbers again, and says `yes`.
 #
-# One trace proves nothing: the [introduction](00_introduction) has the averages. [Traces](13_traces) has more to
-# read.
+# One trace proves nothing: the [introduction](00_introduction) has averages, [traces](13_traces) has more.
 #
 # **What to keep.** A Wait does not make a model cleverer. It makes it go on, in the way that it learned to go on.
 #

@@ -201,8 +201,7 @@ chapter.numbers(best=compute.best.accuracy, best_name=best)
 # :class: dropdown
 # At {glue:text}`results_own_tokens` tokens the Waits: {glue:text}`results_own` against a vote at the same price. With more to spend the
 # vote: {glue:text}`results_largest` against {glue:text}`results_best` for the best that Waits can do ({glue:text}`results_best_name`), {glue:text}`results_ahead`
-# at {glue:text}`results_price` times the price. The [model in the page](03_budget_forcing) votes over 16 samples and shows what
-# they cost.
+# at {glue:text}`results_price` times the price. The [model in the page](03_budget_forcing) votes over 16 samples.
 # :::
 #
 # Cut very short, the fine-tuned model is stopped before it has found anything, and the base model's quick guesses are
@@ -214,8 +213,7 @@ chapter.numbers(best=compute.best.accuracy, best_name=best)
 #
 # ## s1.1, and the checkpoints as released
 #
-# After the first version the authors took traces of DeepSeek r1 for the same thousand questions (s1.1, Table 5), with
-# Wilson's intervals:
+# After the first version the authors took DeepSeek r1's traces for the same questions (s1.1, Table 5):
 
 # %% tags=["hide-input"]
 chapter.table(results.paper_table("Table 5", only="s1"))

@@ -6,14 +6,12 @@
 # Selection asks three things of a training example: that it is of good quality, that it is hard, and that the whole
 # set is diverse. To test that, the paper trains the same model by the same recipe on four other sets: **random**, a
 # thousand questions drawn blindly (quality alone); **diverse**, a thousand drawn evenly over the subjects (no
-# difficulty); **longest**, the thousand with the longest traces (no diversity); and **full**, the whole pool, which
-# costs accordingly.
+# difficulty); **longest**, the thousand with the longest traces (no diversity); and **full**, the whole pool.
 #
 # :::{admonition} The claim
 # :class: claim
 # All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on AIME24. The
-# full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16 H100s, 7 H100-hours
-# in place of 394.
+# full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap, at 7 H100-hours in place of 394.
 # :::
 #
 # :::{admonition} What comes out here

@@ -18,8 +18,8 @@
 # :::{admonition} What comes out here
 # :class: differs
 # Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and "Wait" is no better
-# than "Hmm" or "Alternatively": any mark will do, and no mark does less. That budget forcing keeps every budget, and
-# reaches highest, comes out.
+# than "Hmm" or "Alternatively": any mark will do, and no mark does less. Forcing does keep every budget, and reaches
+# highest.
 # :::
 #
 #
@@ -137,8 +137,7 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # unanswered and counts as wrong; the paper drew until every question had a trace.
 #
 # Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is *better
-# than any trace of the same question*. *Short less any* is the second alone, on the questions that have an accepted
-# sample.
+# than any trace of the same question*. *Short less any* is the second alone, where a sample was accepted.
 
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in rejecting)
@@ -152,8 +151,7 @@ for limit, says in words.items():
 # questions unanswered. On one and the same question it depends. Insisting on a very short trace costs
 # ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a little
 # ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it is small beside
-# the price: a question costs about as many tokens under a tight limit as under none, since what is rejected was
-# drawn.
+# the price: a question costs about as many tokens under a tight limit as under none: what is rejected was drawn.
 #
 # **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it question by question.
 #

@@ -60,8 +60,7 @@ for name in ("minutes_cut", "minutes_whole"):
 # length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes {glue:text}`lengths_minutes_cut` in
 # place of {glue:text}`lengths_minutes_whole`.
 #
-# **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves the
-# whole of the short ones.
+# **What to keep.** A cut is not a sample of shorter examples. It takes the end from the long ones alone.
 #
 # ## Table 8, ours and the paper's
 #
@@ -145,13 +144,11 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 # :::{admonition} Where it differs
 # :class: differs
 # - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has {glue:text}`lengths_AIME24`. We
-#   think that is because thinking has a visible reason to end here, a try that hits, which the short examples teach
-#   as well as the long ones.
+#   think that is because thinking has a visible reason to end here, a try that hits, and short examples teach it too.
 # :::
 #
 # **What to keep.** On a smaller machine pay for the length or leave long examples out: one that cuts answers off
-# trains a model not to answer. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to
-# cut.
+# trains a model not to answer. `s1lab plan` says what a length needs, and `on_too_long: error` refuses to cut.
 #
 # :::{admonition} Exercise
 # :class: exercise

@@ -142,14 +142,13 @@ chapter.number("eight", eight, "points", says="cannot tell")
 # that appending it seemed unfit ([thread](https://github.com/ZhiYuanZeng/test-time-scaling-eval/issues/1)). Ghosal
 # and others {cite}`ghosal2025thinking` find voting up to 20% better at equal tokens.
 #
-# **What to keep.** Compare a Wait with what its tokens buy elsewhere. Early ones are worth theirs; whether later ones
-# are, nobody can tell here.
+# **What to keep.** Compare a Wait with what its tokens buy elsewhere: early ones are worth them, later ones cannot be
+# told from a vote.
 #
 # ## A better teacher: s1.1
 #
 # A week after s1 its authors had DeepSeek r1 write new traces for the same thousand questions (Appendix A). In Table
-# 5 nothing but the traces differs: what Wait added to s1, s1.1 has without it ([chapter 5](04_results) has the rows
-# with intervals).
+# 5 nothing but the traces differs: what Wait added to s1, s1.1 has without it ([chapter 5](04_results) has the rows).
 #
 # **What to keep.** Before you force a second look, see whether better examples make a model take it by itself.
 #
@@ -208,8 +207,7 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # :::{admonition} Where it agrees
 # :class: agrees
 # - **It flattens out**, and more than that: the last doubling of Waits is {glue:text}`discussion_last`.
-# - **Loops** grow, and **the window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, hardly one of them
-#   right.
+# - **Loops** grow, and **the window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, hardly one right.
 # :::
 #
 # Two things stand between these counts and a 32B model. Ours is sampled at temperature 1, since greedy decoding loops

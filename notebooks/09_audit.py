@@ -4,8 +4,7 @@
 # *An audit of Tables 1 to 8, Figures 1, 2, 4 and 6, and the released code. You need no other chapter.*
 #
 # This page recomputes what can be recomputed without a GPU, from nothing but what the paper and its repository
-# publish: intervals from the number of questions, Table 3 from the appendix, sums, costs, and places where two tables
-# disagree.
+# publish: intervals from the number of questions, Table 3 from the appendix, sums, costs, and tables that disagree.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -76,8 +75,7 @@ chapter.numbers(needed_best=best)
 
 # %% [markdown]
 # The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
-# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of Tables 1
-# to 5:
+# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` in its tables:
 
 # %% tags=["hide-output"]
 chapter.table(comparisons.accuracy_rows(accuracies()))
@@ -100,8 +98,7 @@ chapter.table(rows(audit.headline()))
 
 # %% [markdown]
 # Seven points on AIME24 are two questions. To see a gain of that size four times in five takes {glue:text}`audit_needed`
-# questions if the two runs answer independently, and {glue:text}`audit_needed_best` in the best of cases, in which no question is
-# ever lost.
+# questions if the two runs answer independently, and {glue:text}`audit_needed_best` at best, where no question is lost.
 #
 # **What to keep.** More seeds on the same questions remove the noise of sampling. They do not add questions.
 #
@@ -227,8 +224,7 @@ chapter.numbers(must=needed)
 # :::{admonition} Exercise
 # :class: exercise
 # s1 without forcing answers 15 of AIME24's 30 questions. Grant that forcing loses none of them. How many more must it
-# answer before the most favourable test reaches p < 0.05? `mcnemar_p_value` of `s1lab.evaluation.statistics` checks
-# your guess.
+# answer before the most favourable test reaches p < 0.05? `s1lab.evaluation.statistics.mcnemar_p_value` knows.
 # :::
 #
 # :::{admonition} Answer

@@ -135,8 +135,8 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # :::{admonition} What it does
 # :class: dropdown
 # It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves {glue:text}`explore_shortest` of the shortest and
-# {glue:text}`explore_longest` of the longest. Here length *is* a sign of difficulty, because the teacher tries until it believes
-# that it has a hit.
+# {glue:text}`explore_longest` of the longest. Here length *is* a sign of difficulty, because the teacher tries until it sees a
+# hit.
 # :::
 #
 # **What to keep.** Length is a sign of difficulty where the writer stops at the first hit. Compare it with what
@@ -144,8 +144,7 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 #
 # ## Are the traces right?
 #
-# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Here are the two kinds in the
-# pocket pool:
+# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Here is the pocket pool:
 
 # %%
 chapter.table(
@@ -169,8 +168,8 @@ chapter.number("drawn", audit["notebook"]["crosswords"])
 
 # %% [markdown]
 # The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of s1K right{glue:text}`explore_first_half`, and
-# {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what taught s1 to think ends in a
-# wrong answer.
+# {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. About half of what taught s1 ends in a wrong
+# answer.
 #
 # **What to keep.** A model can learn to think from traces that end wrong. Know how many of yours do.
 #
@@ -178,8 +177,7 @@ chapter.number("drawn", audit["notebook"]["crosswords"])
 #
 # s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are one of the 16
 # sources, and a uniform draw over subjects keeps a few: {glue:text}`explore_crosswords` in the published s1K, {glue:text}`explore_drawn` in
-# the run of the selection notebook. In the pocket pool, the odd ones are those with debris and those whose teacher
-# did not answer.
+# the run of the selection notebook. In the pocket pool, the odd ones have debris, or no answer from the teacher.
 
 # %%
 chapter.table(

@@ -30,8 +30,7 @@ chapter = open_chapter("own", PROFILE, SEED)
 # %% [markdown]
 # ## Five lines
 #
-# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned pocket model; put your
-# own in its place.
+# A model folder or a name on the Hub, a question, a budget. Put your own in place of the pocket model.
 
 # %%
 from s1core.backends.hf import HFBackend
@@ -92,8 +91,7 @@ chapter.table(
 #
 # Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether everything is connected.
 #
-# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a generation is the
-# model's own.
+# **What to keep.** A budget is a limit and a number of refused ends. All else about a generation is the model's.
 #
 # ## Which template?
 #
@@ -121,16 +119,15 @@ chapter.table(
 #
 # ## Your own questions
 #
-# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without an answer they
-# cannot be graded.
+# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without an answer, no
+# grade.
 #
 # ```bash
 # s1core generate --model my-model --input questions.jsonl \
 #                 --budget 2048 --waits 1 --output out.jsonl
 # ```
 #
-# Measure without forcing first. Then look at `outcome`: where many traces are cut, a larger cap will do more than any
-# Wait.
+# Measure without forcing first, and look at `outcome`: where many traces are cut, a larger cap does more than a Wait.
 #
 # **What to keep.** Give every condition the same questions and seeds, read differences with their intervals, and
 # compare with a [vote over as many tokens](04_results) before you believe a gain.

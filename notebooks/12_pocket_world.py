@@ -96,8 +96,8 @@ chapter.number("sample", len(sample))
 # :::{admonition} An answer
 # :class: dropdown
 # Five tries fit. The model has seen answers to puzzles in its pretraining, so it can guess, and some puzzles are hit
-# early. The [introduction](00_introduction) has the measured point, and the [model in the page](03_budget_forcing)
-# lets you set the cap yourself.
+# early. The [introduction](00_introduction) has the measured point; the [model in the page](03_budget_forcing) has a
+# cap to set.
 # :::
 #
 # **What to keep.** Tokens are tries here. Whatever a longer budget buys is more tries, or a second look at one.
@@ -147,8 +147,7 @@ Markdown(tried.split("\n\n", 2)[2])
 #
 # - **The word was taught.** The teacher writes "Wait" before every repair. A large model knows the word from its
 #   pretraining; ours knows it from a thousand examples that use it well.
-# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries. Proofs are not
-#   like that.
+# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries. Proofs differ.
 # - **Guessing does not pay.** There are no four options to choose from, and no common answers.
 #
 # **What to keep.** Carry a mechanism from here to a large model, never a size. What fails even in a kind world

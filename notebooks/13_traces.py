@@ -17,7 +17,7 @@
 # :class: differs
 # It does look again: after a forced Wait the model writes out the line it has just written. But in the traces below
 # such a second look turned {glue:text}`traces_found` of {glue:text}`traces_steps` answers from wrong to right. Where thinking helps, it
-# is by the tries.
+# is by tries.
 # :::
 
 # %% tags=["parameters"]
@@ -42,8 +42,7 @@ traces = run.read_records("traces.jsonl")
 #
 # Beside each step of thinking stands the answer that the model gives when its thinking is ended right there. It was
 # really asked, at every step, with the delimiter and the "Final Answer:" that a budget forces. So a trace shows where
-# the answer was first found, and whether thinking on kept it. These answers are greedy, so that a step has one answer
-# and not a lottery.
+# the answer was first found, and whether thinking on kept it. They are greedy, so that a step has one answer.
 
 # %% tags=["hide-input"]
 HTML(
@@ -59,8 +58,8 @@ HTML(
 # %% [markdown]
 # :::{admonition} Before you look on
 # :class: exercise
-# Leaf through the traces. In how many could you have stopped early, with a right answer in hand? And how many tokens
-# would that have saved?
+# Leaf through the traces. In how many could you have stopped early, with a right answer in hand, and how many tokens
+# would that save?
 # :::
 #
 # **What to keep.** To see what thinking buys, stop it at every step and ask for the answer.
@@ -171,7 +170,6 @@ chapter.number("n", run.summary()["traces"])
 #   lost one. The [introduction](00_introduction) counts them over all questions.
 # :::
 #
-# A large model looks back more freely than one that was taught a single form for it; the same cells measure it under
-# the larger profiles.
+# A large model looks back more freely than one that was taught a single form for it; larger profiles measure it too.
 #
 # **What to keep.** Being unsure describes a model. Whether to force a Wait *because* of it, only a run can say.

@@ -18,8 +18,8 @@
 # :class: differs
 # On questions of general knowledge s1.1-32B is no better with 8,000 thinking tokens than with 500, and on questions
 # about culture it is worse with more. One forced Wait mends about as many answers as it breaks, and changes hardly
-# any. In mathematics the authors' own logs, as others counted them, agree with the paper up to 8,000 tokens; beyond,
-# Waits only add tokens.
+# any. In mathematics the authors' own logs, as others counted them, agree with the paper up to 8,000 tokens; then
+# Waits add only tokens.
 # :::
 #
 # No text of them is kept here, since several sources state no licence; `s1lab generations` recomputes the counts.
@@ -159,8 +159,7 @@ chapter.table(tables.rows(tables.recounted(folder)))
 # four times the cap add nothing. From one Wait to eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its
 # length and accuracy goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
 #
-# The logs themselves are not in this repository: `s1lab fetch generations --hub` brings them, and then their rows
-# stand here.
+# The logs themselves are not in this repository: `s1lab fetch generations --hub` brings them and their rows here.
 
 # %% tags=["hide-input"]
 chapter.table(tables.authors(folder))
