@@ -1,20 +1,19 @@
 # %% [markdown]
 # # Introduction: more thinking, better answers?
 #
-# *Sections 1 and 3 of the paper, Figures 1 and 4a. You need nothing but this page; [How to read](../reading) explains
-# colours and intervals.*
+# *Sections 1 and 3 of the paper, Figures 1 and 4a. [How to read](../reading) explains the colours. You need nothing
+# else.*
 #
 # A language model that reasons before it answers has a dial that other models lack: how long it thinks. The paper
 # {cite}`muennighoff2025s1` turns this dial by hand. Its model, s1-32B, was fine-tuned on only 1,000 examples with
-# reasoning traces; at test time the decoder then decides when thinking ends. To shorten it, the decoder writes the
-# end-of-thinking delimiter itself. To prolong it, the decoder takes the delimiter away and writes "Wait". That is
-# **budget forcing**.
+# reasoning traces; after that, its decoder decides when thinking ends. To shorten it, the decoder writes the
+# end-of-thinking delimiter; to prolong it, it takes that away and writes "Wait". That is **budget forcing**.
 #
 # :::{admonition} The claim
 # :class: claim
 # Accuracy rises with the number of thinking tokens that the decoder allows, over more than an order of magnitude
-# (Figure 1), and forcing the model past its natural end raises it further, from 50.0% to 56.7% on AIME24 (Figure 4a,
-# Table 1).
+# (Figure 1), and forcing the model past its natural end adds to it, from 50.0% to 56.7% on AIME24 (Figure 4a, Table
+# 1).
 # :::
 #
 # :::{admonition} What comes out here
@@ -24,8 +23,7 @@
 # worth {glue:text}`introduction_last`.
 # :::
 #
-# The second half of the claim is two questions out of thirty. So this page asks both halves again, of a model small
-# enough that anyone can train it and sample from it hundreds of times.
+#
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -52,8 +50,7 @@ points = pipeline.curve(benchmark)
 # ## One puzzle
 #
 # The task is *Countdown*: use each of three given numbers once, with `+ - * /`, to make a target. Thinking is a list
-# of tries, each judged `yes` or `no`. Here is one that the model has never seen, with what it thought and what it
-# answered:
+# of tries, each judged `yes` or `no`. Here is a puzzle that the model never saw, with its thinking and its answer:
 
 # %%
 kept = results.kept(pipeline, natural)
@@ -62,17 +59,18 @@ print(puzzle.question, "", trace.thinking[:1000].strip(), "", sep="\n")
 print(trace.answer[:200], "->", verdict.status)
 
 # %% [markdown]
-# So thinking is a resource in the plainest sense: more tries, more hits. The rest is the paper's recipe, much
-# smaller. A pool of puzzles is [curated](01_data_curation), a base model of 0.8 million parameters is
-# [fine-tuned](02_training) on the selected traces, and the [decoder forces budgets](03_budget_forcing). The same
-# cells run a 32B model under the `paper` profile; [the pocket world](12_pocket_world) says what such a small one can
-# and cannot show.
+# All else is the paper's recipe, much smaller. A pool of puzzles is [curated](01_data_curation), a base model of 0.8
+# million parameters is [fine-tuned](02_training) on the selected traces, and the [decoder forces
+# budgets](03_budget_forcing). The same cells run a 32B model under the `paper` profile; [the pocket
+# world](12_pocket_world) says what a small one can show.
+#
+# **What to keep.** Before you ask how long a model should think, ask what its thinking consists of. Here it is tries,
+# so more room means more chances to hit.
 #
 # ## Accuracy against thinking tokens
 #
 # Each point is one budget, measured on {glue:text}`introduction_questions` held-out questions with {glue:text}`introduction_samples` answers each at
-# temperature {glue:text}`introduction_temperature`. On the left our model, on the right the points of the paper's Figure 1. Capped
-# thinking and thinking prolonged by "Wait" are different interventions, so they have different colours.
+# temperature {glue:text}`introduction_temperature`. Capping and Wait are two interventions, so they have two colours.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -89,8 +87,8 @@ chapter.number("temperature", f"{asked.temperature:g}")
 chapter.number("missing", ", ".join(pipeline.missing) or "nothing")
 
 # %% [markdown]
-# The same in numbers. *Cut short* is the share of traces whose thinking the decoder or the end of the context ended;
-# the minutes are those that all answers of the line took on two CPU cores.
+# The same in numbers (missing from this profile: {glue:text}`introduction_missing`). *Cut short* is the share of traces whose thinking
+# the decoder or the end of the context ended.
 
 # %% tags=["hide-input"]
 chapter.table(results.line(pipeline, c) for c in conditions)
@@ -112,8 +110,6 @@ slopes = {
 chapter.numbers(**slopes)
 
 # %% [markdown]
-# Missing from this profile: {glue:text}`introduction_missing`.
-#
 # Every step to a larger budget raises the accuracy{glue:text}`introduction_steps`, from {glue:text}`introduction_first` under a cap of
 # {glue:text}`introduction_first_label` to {glue:text}`introduction_natural` where the model stops by itself: a gain of {glue:text}`introduction_longer`. The paper sums up
 # such a curve as *Scaling* (Equation 2), the average slope over all pairs of points. Its numbers come out as points
@@ -121,14 +117,10 @@ chapter.numbers(**slopes)
 # gains {glue:text}`introduction_slope`. The points of Figure 1 give {glue:text}`introduction_MATH500` on MATH500, {glue:text}`introduction_GPQA` on GPQA Diamond
 # and {glue:text}`introduction_AIME24` on AIME24.
 #
-# **What to keep.** Most of the rise is made by *not cutting thinking off*. That says little about the model and much
-# about the cap: later work on s1 itself finds the same {cite}`wu2025simple`.
-#
 # ### Explore
 #
-# An average hides what it is made of. Below is our half of the figure again, to be taken apart: choose a condition,
-# and each cell is one question, filled by how often it was answered correctly. Move along the curve and watch which
-# questions a larger budget adds, and which a Wait takes away.
+# An average hides what it is made of. Choose a condition: each cell is one question, filled by how often it was
+# answered correctly. Move along the curve and watch what a larger budget adds and a Wait takes away.
 
 # %% tags=["hide-input"]
 HTML(
@@ -142,17 +134,20 @@ HTML(
 )
 
 # %% [markdown]
+# **What to keep.** Most of the rise is made by *not cutting thinking off*. That says little about the model and much
+# about the cap: later work on s1 itself finds the same {cite}`wu2025simple`.
+#
 # ## Does "Wait" help?
 #
 # :::{admonition} Before you look
 # :class: exercise
-# One Wait lets the model think about once more; eight let it think eight times more. If one Wait adds some points,
-# what do eight add: more, the same, or less? Write your guess down.
+# One Wait makes the model go on once, eight make it go on up to eight times. If one Wait adds some points, what do
+# eight add: more, the same, or less? Write your guess down.
 # :::
 #
-# Each row compares a number of Waits with none on the same questions: the difference in accuracy with its 95%
-# interval. *Mended* is the share of answers that were wrong without a Wait and are right with it, *broken* the other
-# way round. The sampling noise of both is the same up to the first Wait.
+# Each row is a difference to no Wait on the same questions, with its 95% interval. *Mended* is the share of answers
+# that were wrong without a Wait and are right with it, *broken* the other way round. The sampling noise of both is
+# the same up to the first Wait.
 
 # %% tags=["hide-input"]
 waited = results.by_waits(pipeline)
@@ -186,23 +181,22 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # Eight Waits against none: {glue:text}`introduction_gain_8`. They still mend {glue:text}`introduction_mended` of all answers, as many as two do, but
 # they break {glue:text}`introduction_broken`: a model that is asked often enough whether it is sure gives up right answers, and
 # {glue:text}`introduction_cut` of the traces run out of room while they are still thinking. Against four Waits, eight are worth
-# {glue:text}`introduction_last`. You can try it on a single puzzle, with the model in the page of [budget
-# forcing](03_budget_forcing).
+# {glue:text}`introduction_last`. Try it on a single puzzle, with the model in [budget forcing](03_budget_forcing).
 # :::
 #
 # For the paper's own headline the same question has this answer: {glue:text}`introduction_forced_n` of 30 with budget forcing is
 # {glue:text}`introduction_forced`, {glue:text}`introduction_plain_n` of 30 without is {glue:text}`introduction_plain`. The intervals overlap{glue:text}`introduction_overlap`: AIME24
 # alone cannot tell whether Wait helped.
 #
-# **What to keep.** A Wait is not more thinking, it is a second look. Second looks mend and break, and the sum of the
-# two is what a benchmark sees.
+# **What to keep.** A Wait asks for a second look, and second looks break as well as mend. A benchmark sees only their
+# sum, so count both.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# Accuracy rises with the budget, by {glue:text}`introduction_longer` from the smallest cap to the natural end and per
-# doubling about as steeply as the paper's; two Waits extend the curve.
+# Accuracy rises with the budget, by {glue:text}`introduction_longer` from the smallest cap to the natural end and per doubling about
+# as steeply as the paper's; two Waits extend the curve.
 # :::
 #
 # :::{admonition} Where it differs
@@ -211,7 +205,8 @@ chapter.says("overlap", forced.interval.overlaps(plain.interval))
 # ([results](04_results)) come back to where they began at eight.
 # :::
 #
-# The [pocket world](12_pocket_world) is kinder to the claim than AIME is: the model has *learned* what a Wait is for, and
-# tokens really are tries. What can be compared is the shape: a steep rise while thinking is cut, which is the larger
-# part of the curve, and then whatever Waits add beyond the natural end. That accuracy rises and then falls with thinking
-# length has been found on large models too {cite}`ghosal2025thinking`.
+# The [pocket world](12_pocket_world) is kinder to the claim than AIME is: the model has *learned* what a Wait is for,
+# and tokens really are tries. That accuracy rises and then falls with thinking length was found on large models too
+# {cite}`ghosal2025thinking`.
+#
+# **What to keep.** Compare a small model with a large one by the shape of its curve, not by its height.

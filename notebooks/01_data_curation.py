@@ -5,9 +5,9 @@
 # [introduction](00_introduction).*
 #
 # Sixteen sources give 59,029 questions. Each gets a reasoning trace from a teacher, is tried by two smaller models,
-# and is classified into a subject. Then three criteria, in this order, leave 1,000: **quality** (no failed traces, no
-# broken formatting), **difficulty** (neither model solves it) and **diversity** (subjects are drawn evenly, long
-# traces first).
+# and is classified into a subject. Then three criteria, in this order, leave 1,000: **quality** (no failed trace, no
+# broken formatting), **difficulty** (no model solves it) and **diversity** (subjects drawn evenly, long traces
+# first).
 #
 # :::{admonition} The claim
 # :class: claim
@@ -22,8 +22,7 @@
 # ablations](05_data_ablations): only in part.
 # :::
 #
-# Here every stage runs on the *pocket pool*, which is a tenth of the paper's in size and dirty in the same ways; the
-# code is the same that selects from the paper's own sources.
+#
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -51,9 +50,10 @@ audit = load_audit()
 chapter.table(training.sources())
 
 # %% [markdown]
-# The pocket pool has one kind of question, a Countdown puzzle, and its dirt is put there on purpose: copies of
-# evaluation puzzles in another order, puzzles of two numbers that any model solves, traces with formatting debris,
-# traces that never arrived. A candidate is a question with its trace and the annotations that selection works on.
+# Here every stage runs on the *pocket pool*, a tenth of the paper's in size, by the same code. Its questions are
+# Countdown puzzles, and its dirt is put there on purpose: copies of evaluation puzzles in another order, puzzles of
+# two numbers that any model solves, traces with formatting debris, traces that never arrived. A candidate is a
+# question with its trace and the annotations that selection works on.
 
 # %%
 one = curation.candidates[0]
@@ -63,10 +63,12 @@ print("subject:", one.domain, "| correct:", one.trace_correct)
 print("small solves it:", one.small_correct, "| large:", one.large_correct)
 
 # %% [markdown]
+# **What to keep.** Note commit and licence of every source on the day you fetch it, or nobody can make the set again.
+#
 # ## The funnel
 #
 # Each stage is a function from candidates to *kept* and *dropped with a reason*; the funnel below is the count of
-# what they returned. A hollow point is what the paper's own stage left of its 59,029.
+# what they returned. A hollow point is what the paper's own stage left of its 59,029. The table has the reasons.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -77,15 +79,12 @@ chapter.figure(
     runs=[curation.run],
 )
 
-# %% [markdown]
-# Why a stage dropped what it dropped:
-
 # %% tags=["hide-input"]
 chapter.table(curation.reasons())
 
 # %% [markdown]
-# **What to keep.** Difficulty is the stage that decides. Quality costs a tenth of the pool, here as in the paper;
-# asking that two models fail costs more than half of the rest.
+# **What to keep.** Cleaning takes little; asking that two models fail takes most. Let every stage say why it dropped
+# a question, or nobody can tell which of them chose the set.
 #
 # ## Decontamination
 #
@@ -108,14 +107,16 @@ chapter.number("worth", len(near) / 500, "%")
 chapter.says("near_in", {copy["benchmark"] for copy in near}, {"MATH500"})
 
 # %% [markdown]
-# :::{admonition} Where we differ
+# :::{admonition} Where it differs
 # :class: differs
-# Section 2.1 says the data are decontaminated against MATH500, GPQA Diamond and AIME24 by 8-grams. The published s1K
-# does hold questions that share 8-grams with MATH500 and AIME24. Nearly all of them are old AIME questions, which in
-# the official code join the pool by a script of their own, after decontamination, and share no more than a phrase.
-# Compared as whole questions, {glue:text}`curation_near` are at least half the same as one of MATH500{glue:text}`curation_near_in`,
-# {glue:text}`curation_letter` to the letter: worth at most {glue:text}`curation_worth` of that benchmark.
+# By the paper's own rule none of these should be there. Most are old AIME questions, which in the official code join
+# the pool by a script of their own, after decontamination, and share no more than a phrase. Compared as whole
+# questions, {glue:text}`curation_near` are at least half the same as one of MATH500{glue:text}`curation_near_in`, {glue:text}`curation_letter` to the
+# letter: worth at most {glue:text}`curation_worth` of that benchmark.
 # :::
+#
+# **What to keep.** Check the set that you release and not only the pool that you filtered: what joins later passes no
+# filter. And read what a rule of shared words finds before you count it.
 #
 # ## Difficulty
 #
@@ -125,11 +126,13 @@ chapter.says("near_in", {copy["benchmark"] for copy in near}, {"MATH500"})
 chapter.table(curation.solved())
 
 # %% [markdown]
+# **What to keep.** A question is not hard by itself. It is hard for the two models that were asked.
+#
 # ## Diversity: Algorithm 1
 #
-# From what is left, a subject is drawn uniformly, and from that subject a question with weight $2^{-r}$, where $r =
-# 0$ is the longest trace, $r = 1$ the next, and so on. A subject with few questions is drawn as often as one with
-# many, and within a subject long traces come first.
+# From what is left, a subject is drawn uniformly, and from that subject a question with weight $2^{-r}$, where
+# $r = 0$ is the longest trace, $r = 1$ the next, and so on. A subject with few questions is drawn as often as one
+# with many, and within a subject long traces come first.
 #
 # :::{admonition} Before you look
 # :class: exercise
@@ -167,8 +170,7 @@ chapter.table(training.versions())
 # 5,600 tokens. From its 700th question on, the notebook draws a subject as often as it occurs among the AIME
 # questions, plus half as many from GPQA.
 #
-# Since the draw is random and its seed was not kept, nobody can select the published thousand again, its authors
-# included: the 1,000 questions printed in their notebook are not the 1,000 released. How much should two runs of the
+# The 1,000 questions printed in the authors' notebook are not the 1,000 released. How much should two runs of the
 # same algorithm overlap? On the pocket pool one can simply draw again with other seeds.
 
 # %%
@@ -182,28 +184,24 @@ chapter.number("overlap", float(np.mean(overlaps)), digits=2)
 
 # %% [markdown]
 # The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap of {glue:text}`curation_jaccard`; two
-# draws here {glue:text}`curation_overlap`. (The pocket pool is small for its target and small subjects are taken whole, so the
-# overlap is larger than it would be among 24,496 questions.)
+# draws here {glue:text}`curation_overlap`. (It would be smaller in the paper's pool: here small subjects are taken whole.)
 #
-# **What to keep.** "The s1K" is one draw of many. Every number that hangs on these thousand questions carries the
-# luck of that draw, which no interval over test questions shows.
+# Nobody asked for correct traces: [explore](10_explore) says how many are right, in the pool and in s1K.
 #
-# Nobody asked for correct traces: [explore](10_explore) says how many are right, in the pool and in s1K, and
-# [data ablations](05_data_ablations) what the other choices of Table 2 are made of.
+# **What to keep.** "The s1K" is one draw of many. Every number that hangs on these questions carries the luck of that
+# draw, which no interval over test questions shows.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **The funnel** has the paper's shape: quality takes little, difficulty most.
+# The funnel has the paper's shape: quality takes little, difficulty most.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **Diversity** favours length as much as variety, and the published draw cannot be repeated.
+# - **Diversity** favours length as much as variety, and the draw that was published cannot be repeated.
 # - **Decontamination** left questions in s1K that its own rule would have dropped.
 # :::
 #
-# To do the same on the paper's sources, give a folder of data files or let the loaders go to the Hub; the annotations
-# (traces, grades, subjects) come from any OpenAI-compatible endpoint, priced before anything is asked. `python -m
-# s1core.cli --help` lists the commands.
+# **What to keep.** An algorithm that draws at random is not told by its steps alone. Publish the seed, or the draw.

@@ -11,15 +11,13 @@
 #
 # :::{admonition} The claim
 # :class: claim
-# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model of 32 billion
-# parameters.
+# 1,000 examples are enough, and cheap: 26 minutes on 16 H100 GPUs, 7 GPU-hours in all, for a model of 32B parameters.
 # :::
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on {glue:text}`training_hardware`. Enough is another matter: the
-# [results](04_results) say what the checkpoint can do, and [data ablations](05_data_ablations) that more examples
-# make a better one.
+# Cheap it is: the same recipe took {glue:text}`training_minutes` here, on {glue:text}`training_hardware`. Enough is another matter: in [data
+# ablations](05_data_ablations) more examples make a better model.
 # :::
 
 # %% tags=["parameters"]
@@ -46,7 +44,7 @@ summary = run.summary()
 # %% [markdown]
 # ## The recipe
 #
-# A small model learns at a larger rate, and its traces are shorter; everything else is the recipe of Appendix D.
+# The settings of Appendix D, with ours beside them:
 
 # %% tags=["hide-input"]
 recipe = training.recipe(pipeline)
@@ -55,8 +53,10 @@ differs = [row["setting"] for row in recipe if row["the same"] == "no"]
 chapter.says("differs", differs, ["base model", "lr", "max seq len"])
 
 # %% [markdown]
-# Three lines differ: the model, its learning rate and the longest sequence{glue:text}`training_differs`. The number of steps is
-# the paper's to the step.
+# Three lines differ: the model, its learning rate, since a small model learns at a larger one, and the longest
+# sequence, since its traces are shorter{glue:text}`training_differs`.
+#
+# **What to keep.** To scale a recipe down, keep its examples, epochs and steps; choose learning rate and length anew.
 #
 # ## What the model sees
 #
@@ -78,8 +78,7 @@ print(training.marked(shortest, tokenizer, config))
 # :class: dropdown
 # To stop. The answer delimiter is how a model says that it has thought enough; a token that is never supervised is
 # never written on purpose, and every trace would run until something cuts it. It is also the token that the decoder
-# watches for, so there would be nothing to replace by "Wait". (In the [page's model](03_budget_forcing) you can see
-# how probable it is at every step.)
+# watches for, so there would be nothing to replace by "Wait".
 # :::
 #
 # How long the traces are, in thinking tokens:
@@ -97,11 +96,9 @@ chapter.says("none_cut", encoded.truncated, 0)
 # Lengths have a heavy tail, so padding a batch to its longest trace would waste most of the work. Examples are packed
 # into rows instead; attention and positions stay inside each example, and the loss is divided by the number of
 # supervised tokens of the whole batch, so packing changes the speed and nothing else. Of the {glue:text}`training_examples`
-# examples {glue:text}`training_cut` are cut at the longest sequence; [sequence length](07_sequence_length) asks what happens
-# if many are.
+# examples {glue:text}`training_cut` are cut at the longest sequence; more are in [sequence length](07_sequence_length).
 #
-# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. What is special is in the examples, and in two
-# delimiters.
+# **What to keep.** Fine-tuning for reasoning is ordinary fine-tuning. The examples are special, and two delimiters.
 #
 # ## The loss
 
@@ -122,12 +119,12 @@ chapter.number("end", float(np.mean(losses[-5:])), digits=2)
 # and should be: which try comes next is a matter of taste, and the teacher's order is random. What fine-tuning
 # teaches is the format, when to stop, and to look again after "Wait".
 #
+# **What to keep.** A loss says how well the next token is guessed. Judge a checkpoint by what it answers.
+#
 # ## What it cost
 #
-# A training step takes about six floating-point operations per parameter and token: two in the forward pass, four in
-# the backward pass; attention comes on top. The paper does not say how many operations it took. From the token counts
-# of its Table 6 they can be worked out, and with them what share of the chips' peak was used. Ours are counted by the
-# same formula.
+# Training takes about six floating-point operations per parameter and token, two forward and four backward, with
+# attention on top. The paper's are worked out from the token counts of its Table 6, ours by the same formula.
 
 # %% tags=["hide-input"]
 chapter.table(training.cost(pipeline))
@@ -137,8 +134,8 @@ chapter.number("minutes", run.minutes, "minutes")
 chapter.number("hardware", pipeline.profile.hardware)
 
 # %% [markdown]
-# The paper's training took {glue:text}`training_ratio` million times the arithmetic of ours. What either costs in money, and
-# what the whole pool would have cost, is in [data ablations](05_data_ablations).
+# The paper's training took about {glue:text}`training_ratio` million times the arithmetic of ours. What either costs in money,
+# and what the whole pool would have cost, is in [data ablations](05_data_ablations).
 #
 # **What to keep.** A training run of this kind is the cheap part. The traces that it learns from were written by a
 # larger model, and the questions chosen by two others.
@@ -147,13 +144,13 @@ chapter.number("hardware", pipeline.profile.hardware)
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **The recipe** is the paper's but for model, learning rate and sequence length; no example is cut by the
-#   latter{glue:text}`training_none_cut`.
+# - **The recipe** is the paper's, step for step; no example is cut by the shorter sequence{glue:text}`training_none_cut`.
 # - **It is cheap**, which proves little, since the model is small by construction.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **That a thousand are enough** cannot be seen on a loss curve. Judged by what comes after, it does not hold here:
-#   the whole pool trains the better model ([results](04_results)).
+# That a thousand are enough does not hold here: the whole pool trains the better model ([results](04_results)).
 # :::
+#
+# **What to keep.** *Cheap* can be read off one run. *Enough* takes a second model, trained on everything.

@@ -20,13 +20,11 @@
 #
 # :::{admonition} What comes out here
 # :class: agrees
-# Both hold. Of {glue:text}`forcing_generations` capped generations {glue:text}`forcing_within` keep their budget, which is a property of the
-# decoder and no discovery about the model. And a Wait that mends a mistake can be watched below, in {glue:text}`forcing_mended`
-# of {glue:text}`forcing_pairs` traces.
+# Both hold. Of {glue:text}`forcing_generations` capped generations {glue:text}`forcing_within` keep their budget: the decoder sees to it. And a
+# Wait that mends a mistake can be watched below, in {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` traces.
 # :::
 #
-# Three loops in the official code implement it, and they disagree (`s1lab.official.loops` restates each). Here it is
-# one state machine over token ids, which every engine steps; this page takes it apart.
+#
 
 # %% [markdown]
 # ## Be the decoder
@@ -38,6 +36,8 @@
 # ```{raw} html
 # :file: ../decoder.html
 # ```
+#
+#
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -60,6 +60,8 @@ template = pipeline.profile.template
 delimiters = templates.resolve(template, tokenizer)
 
 # %% [markdown]
+# **What to keep.** The decoder knows nothing about puzzles. It writes the end of thinking early, or refuses it.
+#
 # ## Where thinking starts
 #
 # The prompt is the chat template, then the think delimiter. From here on, the machine counts.
@@ -70,10 +72,12 @@ prompt = templates.prompt_ids(template, tokenizer, question)
 print(tokenizer.decode(prompt))
 
 # %% [markdown]
+# **What to keep.** The prompt must end where thinking begins, to the token: another template measures another model.
+#
 # ## A model that stops too early, told to wait
 #
-# The machine samples nothing. It is handed what the model sampled, and says what to append. Let us play the model
-# ourselves, with one Wait allowed and a budget of sixteen tokens.
+# Forcing is one state machine over token ids, which every engine steps. It is handed what the model sampled, and says
+# what to append. Let us play the model ourselves, with one Wait allowed and a budget of sixteen tokens.
 
 # %%
 budget = Budget(max_thinking=16, num_ignore=1, max_answer=16)
@@ -99,8 +103,7 @@ sample("3 + 7 = 10 want 29 yes\n", stop=True)
 #
 # :::{admonition} Before you go on
 # :class: exercise
-# The model has written nine tokens, and its wish to stop was refused. The budget is sixteen. How many tokens may it
-# still think?
+# The model has written nine tokens, and its wish to stop was refused. How many of its sixteen are left?
 # :::
 
 # %%
@@ -113,8 +116,7 @@ chapter.numbers(spent=machine.thinking_tokens, room=machine.room)
 # :::{admonition} The answer
 # :class: dropdown
 # {glue:text}`forcing_room` in this world. What the decoder writes counts: "Wait" is thinking like any other, so
-# {glue:text}`forcing_spent` tokens are spent. The delimiter that the model wrote does not count, since it was taken away. (With
-# another tokenizer the words are other numbers of tokens.)
+# {glue:text}`forcing_spent` tokens are spent. The delimiter that the model wrote does not count, since it was taken away.
 # :::
 #
 # Now let it write until the budget is used up, in the middle of a line:
@@ -124,7 +126,7 @@ sample(" ".join(["3 + 7"] * 2)[: 2 * machine.room - 1])
 print(machine.phase, machine.outcome, "Waits used:", machine.waits_used)
 
 # %% [markdown]
-# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and whatever comes now is the
+# Thinking is *truncated*: a line break, the answer delimiter and the cue are forced, and what comes now is the
 # answer.
 
 # %%
@@ -140,14 +142,12 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** Every token is marked: thinking or answer, sampled or forced. All counts in this book come from
-# those marks, and text is never tokenized again.
+# **What to keep.** Mark every token where it is made, sampled or forced. Counts taken from text later are guesses.
 #
 # ## A real trace
 #
-# The same machine, stepped inside a real decoding loop. Below are generations of the run behind the introduction's
-# figure that were kept for reading: each ended by itself, then was told to wait. *Mended* means what it means in the
-# introduction: wrong without the Wait, right with it.
+# The same machine inside a real decoding loop: generations of the run behind the introduction's figure that were kept
+# for reading. Each ended by itself, then was told to wait. *Mended* is wrong without the Wait, right with it.
 
 # %%
 pairs = results.pairs(pipeline)
@@ -169,22 +169,20 @@ chapter.says("trace", problem.question, "Use 5 2 14 to make 11")
 HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
 
 # %% [markdown]
-# Read it closely{glue:text}`forcing_trace`, and it is less of a miracle than Figure 3. Before the Wait the model accepts `14 -
-# 5 = 9 * 2 = 18` for 11, which is plainly wrong; after it, the same line is judged again, and this time `no`. Then it
+# Read it closely{glue:text}`forcing_trace`, and it is less of a miracle than Figure 3. Before the Wait the model accepts
+# `14 - 5 = 9 * 2 = 18` for 11, which is wrong; after it, the same line is judged again, and this time `no`. Then it
 # tries on. But look at its second line: `2 + 14 = 16 - 5 = 11 want 11` *is* right, and is judged `no`. The teacher
 # that the model learned from slips like this now and then, on purpose, so that there is something for a second look
 # to find; the model has learned the slips as well. In its last line it tries the same numbers again, and says `yes`.
 #
-# One trace proves nothing: the introduction has the averages over all of them. [Traces](13_traces) has more to read,
-# with the answer that would be given at each step.
+# One trace proves nothing: the [introduction](00_introduction) has averages, [traces](13_traces) has more.
 #
-# **What to keep.** A Wait does not make the model cleverer. It makes the model judge once more.
+# **What to keep.** A Wait does not make a model cleverer. It makes it go on, in the way that it learned to go on.
 #
 # ## Control
 #
 # *Control* (Equation 1) is the share of runs whose thinking tokens keep the limit they were given. Under budget
-# forcing the decoder enforces it, so it must be 100%; here it is measured over every single generation of every
-# budget, not over averages.
+# forcing it must be 100%; here it is measured over every single generation of every budget, not over averages.
 
 # %%
 control = results.control_of_caps(pipeline)
@@ -199,16 +197,19 @@ chapter.number("within", kept, "%")
 chapter.says("all", kept, 1.0)
 
 # %% [markdown]
+# **What to keep.** That a decoder keeps its own limit is no finding. Control matters where limits are asked for.
+#
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
 # The decoder keeps every budget{glue:text}`forcing_all`, and the mechanism of Figure 3 is real and can be watched above.
-# Whether it helps on average is a question for intervals, and the [introduction](00_introduction) answers it.
 # :::
 #
 # :::{admonition} Where it differs
 # :class: differs
-# - **The official loops** differ from this specification, and from each other, in what counts against the budget and
-#   in what is forced when it runs out.
+# The official code has three loops. They differ from this specification, and from each other, in what counts against
+# the budget and in what is forced when it runs out (`s1lab.official.loops` restates each).
 # :::
+#
+# **What to keep.** "Budget forcing" names a family: ask what was counted against the budget, and what was forced.

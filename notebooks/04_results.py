@@ -13,14 +13,12 @@
 #
 # :::{admonition} What comes out here
 # :class: differs
-# Fine-tuning helps most, Waits help too, and together they beat the base model's vote, all as claimed. Two things
-# stand against it. The whole pool trains a better model than the thousand ({glue:text}`results_full`). And a vote of the
-# *fine-tuned* model, which Figure 4 does not draw, goes far past the best that Waits can do ({glue:text}`results_ahead`), if
-# one pays for it.
+# Fine-tuning helps most, Waits help too, and together they beat the base model's vote, as claimed. But the whole pool
+# trains a better model than the thousand ({glue:text}`results_full`). And a vote of the *fine-tuned* model, which Figure 4
+# does not draw, goes far past the best that Waits can do ({glue:text}`results_ahead`), if one pays for it.
 # :::
 #
-# The paper changes two things at once, weights and decoder, and compares with a third, the vote. Here they are taken
-# apart, and then every method is set against every other at the same price.
+#
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -52,15 +50,16 @@ steps = {
 chapter.table(results.questions_apart("Table 1", **steps))
 
 # %% [markdown]
-# Fine-tuning is the larger step by far. What of both survives its own sample size is the subject of [the
-# audit](09_audit).
+# Fine-tuning is the larger step by far; [the audit](09_audit) asks what of both survives its own sample size.
+#
+# **What to keep.** Turn a gap in points into questions: the same gap is a few of AIME24 and dozens of MATH500.
 #
 # ## Ours, two by two
 #
 # Four arms on the same questions: the base model and the fine-tuned one, each with the think delimiter and no further
 # interference, and each with Waits forced. The base model was never shown a trace in the paper's format, so it may
 # not know what the delimiter is for; asked directly, without a thinking phase, it is a fifth row (the samples that
-# the vote below is drawn from).
+# the vote below is drawn from). The second table says what each step changes.
 
 # %% tags=["hide-input"]
 arms = results.arms(pipeline)
@@ -76,9 +75,6 @@ chapter.figure(
     runs=[pipeline.run(c) for c in arms.values()],
 )
 
-# %% [markdown]
-# What each step changes, on the same questions:
-
 # %% tags=["hide-input"]
 effects = results.effects(pipeline)
 chapter.table(effects)
@@ -92,18 +88,15 @@ for name, gap, says in zip(names, gaps, said):
 # Fine-tuning is worth {glue:text}`results_tuned` against the base model at its best, and Waits on top of it {glue:text}`results_waits`.
 # Waits on the base model are worth nothing that these questions can show ({glue:text}`results_waits_base`): it dutifully writes
 # more, and finds no more. Measured against the base model *given the delimiter*, fine-tuning would look twice as
-# large ({glue:text}`results_delimiters`), since the delimiter alone costs that model {glue:text}`results_delimiter`. The fair baseline is the
-# model used as its makers meant it.
+# large ({glue:text}`results_delimiters`), since the delimiter alone costs that model {glue:text}`results_delimiter`.
 #
-# **What to keep.** A Wait needs a model that has learned what to do with it. Forcing is not a trick that works on any
-# model; fine-tuning is what makes it one.
+# **What to keep.** A Wait needs a model that has learned what to do with it: forcing adds to fine-tuning and does not
+# replace it. Judge both from the model at its best.
 #
 # ## How few examples?
 #
-# Figure 2 (right) sets MATH500 accuracy against the number of training examples. The paper's counts leave out how the
-# thousand were found: they are the choice from 59,029 questions that a teacher had answered ([data
-# curation](01_data_curation)). Ours are the base model, asked directly, then the selected examples and, where the
-# profile trains on it, the whole pool.
+# Figure 2 (right) sets MATH500 accuracy against the number of training examples. Ours are the base model, asked
+# directly, then the selected examples and, where the profile trains on it, the whole pool.
 
 # %% tags=["hide-input"]
 ours = results.efficiency(pipeline)
@@ -124,11 +117,13 @@ chapter.number("pool", ours[-1]["x"] if pool else None)
 # {glue:text}`results_full`: here more data is better, and the [data chapter](05_data_ablations) says what it costs. In the
 # paper's own figure the intervals of s1 and of its best rival overlap, and one run of each does not order them.
 #
+# **What to keep.** "Sample-efficient" counts the examples that were trained on. Count also those that a teacher
+# answered, and two models tried, in order to find them ([data curation](01_data_curation)).
+#
 # ## Sequential scaling
 #
 # Figure 4a extends Figure 1 by Waits: the decoder replaces the end of thinking by "Wait" twice, four and six times.
-# Its three points are three of nine; the logs that the authors released give all numbers from none to eight, and on
-# AIME24 one question is 3.3 points.
+# The logs that the authors released give all numbers from none to eight, and on AIME24 one question is 3.3 points.
 
 # %% tags=["hide-input"]
 waits = results.curve_of_waits(pipeline)
@@ -146,8 +141,10 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 
 # %% [markdown]
 # The [introduction](00_introduction) has our differences. Every interval of the released logs contains the accuracy
-# without a Wait{glue:text}`results_logs`: thirty questions cannot tell the nine apart. Ours have ten times as many questions
-# and can: the last doubling of Waits changes accuracy by {glue:text}`results_last`.
+# without a Wait{glue:text}`results_logs`: thirty questions cannot tell the nine apart. Ours are more and can: the last
+# doubling of Waits changes accuracy by {glue:text}`results_last`.
+#
+# **What to keep.** A few points can show any curve. Ask for all of them, and for the width of each.
 #
 # ## Parallel scaling
 #
@@ -161,10 +158,9 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 # buy? And with five times the tokens?
 # :::
 #
-# Two answers are one vote when they use the same numbers and come to the same value: `( 3 * 7 ) + 8` and `8 + ( 7 * 3
-# )`. (On AIME equal integers are one vote, on MATH500 whatever the grader takes for equal, on GPQA the letter; an
-# answer that is missing or cut off abstains.) maj@k is averaged over every choice of k from all samples, so no point
-# depends on which came first.
+# Two answers are one vote when they use the same numbers and come to the same value: `( 3 * 7 ) + 8` and
+# `8 + ( 7 * 3 )`. An answer that is missing or cut off abstains. maj@k is averaged over every choice of k from all
+# samples, so no point depends on which came first.
 
 # %% tags=["hide-input"]
 compute = equal_compute.EqualCompute(pipeline, benchmark)
@@ -205,8 +201,7 @@ chapter.numbers(best=compute.best.accuracy, best_name=best)
 # :class: dropdown
 # At {glue:text}`results_own_tokens` tokens the Waits: {glue:text}`results_own` against a vote at the same price. With more to spend the
 # vote: {glue:text}`results_largest` against {glue:text}`results_best` for the best that Waits can do ({glue:text}`results_best_name`), {glue:text}`results_ahead`
-# at {glue:text}`results_price` times the price. The [model in the page](03_budget_forcing) votes over 16 samples and shows what
-# they cost.
+# at {glue:text}`results_price` times the price. The [model in the page](03_budget_forcing) votes over 16 samples.
 # :::
 #
 # Cut very short, the fine-tuned model is stopped before it has found anything, and the base model's quick guesses are
@@ -218,8 +213,7 @@ chapter.numbers(best=compute.best.accuracy, best_name=best)
 #
 # ## s1.1, and the checkpoints as released
 #
-# After the first version the authors took traces of DeepSeek r1 for the same thousand questions (s1.1, Table 5), with
-# Wilson's intervals:
+# After the first version the authors took DeepSeek r1's traces for the same questions (s1.1, Table 5):
 
 # %% tags=["hide-input"]
 chapter.table(results.paper_table("Table 5", only="s1"))
@@ -242,15 +236,18 @@ chapter.table(
 )
 
 # %% [markdown]
+# **What to keep.** A gain from forcing belongs to one checkpoint. After training on better traces, measure it again.
+#
 # ## Low, medium, high
 #
-# Commercial models sell their budgets by name. A profile names three, which are settings of the curve above; nothing
-# else is behind the names.
+# Commercial models sell budgets by name. A profile names three: settings of the curve above, no more.
 
 # %% tags=["hide-input"]
 chapter.table(results.efforts(pipeline))
 
 # %% [markdown]
+# **What to keep.** "High" is a point on a curve. Ask what it costs, and whether a cheaper point is as good.
+#
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
@@ -265,6 +262,8 @@ chapter.table(results.efforts(pipeline))
 # :::
 #
 # The pocket model learned what to do after "Wait" from its teacher, who checks a line again there; a second look at a
-# wrong answer is then cheaper than a second answer from scratch. Which of the two wins depends on the price. Later
-# work on larger models compares both and finds that parallel sampling often does better than longer traces
-# {cite}`zeng2025revisiting,ghosal2025thinking`.
+# wrong answer is then cheaper than a second answer from scratch. Later work on larger models finds that parallel
+# sampling often does better than longer traces {cite}`zeng2025revisiting,ghosal2025thinking`.
+#
+# **What to keep.** Whether to think longer or to ask again has no answer without a price: a second look is cheap and
+# soon used up, many answers are dear and go on paying.

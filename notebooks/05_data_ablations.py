@@ -4,16 +4,14 @@
 # *Section 5.1 of the paper, Table 2. You need [chapter 2](01_data_curation) and [chapter 3](02_training).*
 #
 # Selection asks three things of a training example: that it is of good quality, that it is hard, and that the whole
-# set is diverse. To see whether all three are needed, the paper trains the same model by the same recipe on four
-# other sets: **random**, a thousand questions drawn blindly (quality alone); **diverse**, a thousand drawn evenly
-# over the subjects (no difficulty); **longest**, the thousand with the longest traces (no diversity); and **full**,
-# the whole pool, which costs accordingly.
+# set is diverse. To test that, the paper trains the same model by the same recipe on four other sets: **random**, a
+# thousand questions drawn blindly (quality alone); **diverse**, a thousand drawn evenly over the subjects (no
+# difficulty); **longest**, the thousand with the longest traces (no diversity); and **full**, the whole pool.
 #
 # :::{admonition} The claim
 # :class: claim
 # All three criteria matter: each thousand that drops one of them is worse than s1K, by up to 23 points on AIME24. The
-# full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap: 26 minutes on 16 H100s, 7 H100-hours
-# in place of 394.
+# full pool of 59,000 examples is no substantial gain over s1K. And s1K is cheap, at 7 H100-hours in place of 394.
 # :::
 #
 # :::{admonition} What comes out here
@@ -49,8 +47,7 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 # The baselines are drawn from the pool after its quality stages, as in the paper: nothing was asked of difficulty.
 # *Right* are traces whose answer is right; selection itself never looks at that. Every set goes through the same
 # recipe with the same number of epochs, so arithmetic grows with the number of tokens. It is worked out as for the
-# paper, from the mean length: a lower bound for both. The minutes are those of the machine that made the results of
-# this page.
+# paper, from the mean length: a lower bound for both.
 
 # %% tags=["hide-input"]
 chapter.table(subsets.set_rows(sets))
@@ -80,11 +77,10 @@ chapter.table(subsets.money_rows())
 
 # %% [markdown]
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came before:
-# 59,029 traces from a teacher, and two models that tried every question. The thousand is cheap to train on; it was
-# not as cheap to choose.
+# 59,029 traces from a teacher, and two models that tried every question.
 #
-# **What to keep.** The claim of cheapness holds, there in tens of dollars, here in minutes of one core. The sets
-# differ in length more than in anything else, and so in what training on them costs.
+# **What to keep.** The chosen thousand is cheap to train on, not to choose. And what a set costs is the length of its
+# traces, not only the number of its examples.
 #
 # ## Table 2, ours and the paper's
 #
@@ -124,12 +120,12 @@ chapter.figure(
 # that touches or includes zero{glue:text}`ablations_zero`, and the largest differences are a few of AIME24's thirty questions.
 # The [audit](09_audit) asks which of them survive.
 #
-# **What to keep.** Neither side shows that all three criteria matter.
+# **What to keep.** To show that *all three* criteria matter, every set that drops one must be worse by more than its
+# interval. Neither side shows that.
 #
 # ## What more training buys
 #
-# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens. The
-# paper gives the cost of two of its sets, s1K and the whole pool.
+# The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens.
 
 # %% tags=["hide-input"]
 costs = subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
@@ -198,6 +194,8 @@ chapter.numbers(needed=needed)
 # Each of these reasons would need an ablation of its own. Others found as well that a small set of chosen traces goes
 # a long way, with 817 examples {cite}`ye2025limo`, and that results on thirty questions move by many points from seed
 # to seed {cite}`hochlehnert2025sober`.
+#
+# **What to keep.** An ablation tells *that* a set is better, seldom why. Ask what else changed along with it.
 #
 # :::{admonition} Exercise
 # :class: exercise

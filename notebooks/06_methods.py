@@ -18,13 +18,11 @@
 # :::{admonition} What comes out here
 # :class: differs
 # Two of the claims differ. Rejection sampling scales *forwards* here, by {glue:text}`methods_scaling_RS`, and "Wait" is no better
-# than "Hmm" or "Alternatively": any mark will do, only nothing will not. That budget forcing alone keeps budgets, and
-# reaches highest, comes out.
+# than "Hmm" or "Alternatively": any mark will do, and no mark does less. Forcing does keep every budget, and reaches
+# highest.
 # :::
 #
-# Table 3 rests on two to seven runs of thirty questions per method, and its Scaling is in points per doubling of
-# thinking tokens (the [audit](09_audit) recomputes it). Here the same runs are made of a small model, with samples
-# and intervals.
+#
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -79,7 +77,9 @@ chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
 # %% [markdown]
 # The prompt is not heeded. When the budget in it doubles, thinking grows by a factor of {glue:text}`methods_obeyed_TCC`; a model
 # that obeys would double it, one that ignores it would have 1.00. The paper's s1 thinks between {glue:text}`methods_paper_least` and
-# {glue:text}`methods_paper_most` tokens whatever it is asked for, so the limits that it "keeps" are those wide enough for anybody.
+# {glue:text}`methods_paper_most` tokens whatever it is asked for.
+#
+# **What to keep.** To see whether a model obeys a number, change the number. A wide limit is kept unread.
 #
 # ## Telling the model: steps
 #
@@ -98,6 +98,8 @@ chapter.table(controls.paper_rows("TCC", "TCC+BF", "SCC", "SCC+BF"))
 # Steps are heeded hardly more: a doubling lengthens thinking by a factor of {glue:text}`methods_obeyed_SCC`. The paper's model took
 # between {glue:text}`methods_taken_least` and {glue:text}`methods_taken_most` steps whatever it was asked for, and made up for fewer with longer
 # ones. Ours pays for the headers as well: alone or forced, it is less accurate than without them.
+#
+# **What to keep.** Limit what you pay for. A model that may take only a few steps can take long ones.
 #
 # ## Telling the model: short or long
 #
@@ -125,8 +127,7 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # ruin the answers: {glue:text}`methods_short` and {glue:text}`methods_long`, from {glue:text}`methods_natural` without. In the paper *both* words
 # make s1 think longer on AIME24, and both lower its accuracy.
 #
-# **What to keep.** A budget in the prompt is a wish. In both worlds the model thinks as long as it thinks, and only
-# the decoder keeps limits.
+# **What to keep.** A budget in the prompt is a wish, here and in the paper. Only the decoder keeps limits.
 #
 # ## Drawing until it fits
 #
@@ -136,8 +137,7 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # unanswered and counts as wrong; the paper drew until every question had a trace.
 #
 # Two effects are mixed in such a curve: *which questions* have a short trace, and whether a short trace is *better
-# than any trace of the same question*. *Short less any* is the second alone, on the questions that have an accepted
-# sample.
+# than any trace of the same question*. *Short less any* is the second alone, where a sample was accepted.
 
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in rejecting)
@@ -151,17 +151,15 @@ for limit, says in words.items():
 # questions unanswered. On one and the same question it depends. Insisting on a very short trace costs
 # ({glue:text}`methods_gain_16` at 16 tokens, {glue:text}`methods_gain_32` at 32), at 64 nobody can tell, and a mild limit helps a little
 # ({glue:text}`methods_gain_192` at 192): it throws out the traces that ran on. That is the paper's effect, and it is small beside
-# the price: a question costs about as many tokens under a tight limit as under none, since what is rejected was
-# drawn.
+# the price: a question costs about as many tokens under a tight limit as under none: what is rejected was drawn.
 #
-# **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it on one question.
+# **What to keep.** "Short traces are better" mixes easy questions with good traces. Ask it question by question.
 #
 # ## All of them at once
 #
-# Accuracy against average thinking tokens. The thin line in the other panels is budget forcing, for comparison.
-# Squares are prompts alone, circles prompts with forcing. For rejection the tokens are those of the accepted samples,
-# as in Figure 6; what it really spent is in the table above. Below ours, the points that the paper prints or draws,
-# with intervals of thirty questions.
+# The thin line in the other panels is budget forcing, for comparison. Squares are prompts alone, circles prompts with
+# forcing. For rejection the tokens are those of the accepted samples; what it really spent is in the table above.
+# Below ours stand the paper's points.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -179,14 +177,17 @@ chapter.figure(
 )
 
 # %% [markdown]
+# **What to keep.** Draw methods against the tokens that were paid for, or rejection looks cheaper than it is.
+#
 # ## Table 3, with intervals
 #
 # **Control** is the share of single answers within their limit; *of averages* is the paper's, over runs. **Scaling**
-# is in points per doubling of thinking tokens, over all pairs of runs. **Performance** is the best run; its interval
-# chooses the best anew in each resample, and a maximum errs upwards. Capping and Wait, which the paper's budget
-# forcing joins, are given apart as well. Where a method hardly changes its tokens, Scaling divides noise by nearly
-# nothing; intervals wider than 100 points are called undetermined. The paper's {glue:text}`methods_printed_TCC` for tokens in the
-# prompt, five runs that hardly differ in length, is of that kind.
+# is in points per doubling of thinking tokens, over all pairs of runs; in the paper these are two to seven runs of
+# thirty questions ([audit](09_audit)). **Performance** is the best run; its interval chooses the best anew in each
+# resample, and a maximum errs upwards. Capping and Wait, which the paper's budget forcing joins, are given apart as
+# well. Where a method hardly changes its tokens, Scaling divides noise by nearly nothing; intervals wider than 100
+# points are called undetermined. The paper's {glue:text}`methods_printed_TCC` for tokens in the prompt, five runs that hardly differ
+# in length, is of that kind.
 
 # %% tags=["hide-input"]
 control, rest = controls.table_3(measured)
@@ -194,8 +195,8 @@ chapter.table(control)
 chapter.table(rest)
 
 # %% [markdown]
-# **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and Waits
-# alone it is {glue:text}`methods_scaling_wait`, and no one can tell its sign.
+# **What to keep.** One slope over two interventions hides which of them made it: of capping alone it is
+# {glue:text}`methods_scaling_capping`, of natural end and Waits alone {glue:text}`methods_scaling_wait`, and no one can tell its sign.
 #
 # ## What should stand in for the end?
 #
@@ -231,19 +232,20 @@ chapter.figure(
 # %% [markdown]
 # "Wait" adds {glue:text}`methods_wait`. So do "Hmm" and "Alternatively", which differ from it by {glue:text}`methods_Hmm` and
 # {glue:text}`methods_Alternatively`. The training traces hold "Wait" {glue:text}`methods_traced_Wait` times, "Hmm" {glue:text}`methods_traced_Hmm` and "Alternatively"
-# {glue:text}`methods_traced_Alternatively` times: where a word that the model never saw in training does as well, it is not this word in
-# particular that helps. With nothing put there the result is {glue:text}`methods_nothing` against Wait, so some mark that
-# thinking goes on matters. In the paper's Table 4 the best string leads the worst by {glue:text}`methods_spread` question of
-# AIME24.
+# {glue:text}`methods_traced_Alternatively` times, so it is not this word in particular that helps. But some mark does: with nothing put there
+# the result is {glue:text}`methods_nothing` against Wait. In the paper's Table 4 the best string leads the worst by
+# {glue:text}`methods_spread` question of AIME24.
+#
+# **What to keep.** Before you credit a word, put one in its place that the model has never seen.
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
-# - **Control**: budget forcing keeps every limit, because the decoder does. Prompts alone keep few.
+# - **Control**: budget forcing keeps every limit, because the decoder does. Prompts alone do not.
 # - **Scaling** of budget forcing is positive: {glue:text}`methods_scaling_BF`.
 # - **Performance** is highest for budget forcing{glue:text}`methods_best_is`: {glue:text}`methods_best`.
-# - **A mark** in place of the end helps: {glue:text}`methods_wait` for "Wait".
+#
 # :::
 #
 # :::{admonition} Where it differs
@@ -253,10 +255,11 @@ chapter.figure(
 # - **"Wait"** is not the best string; three of them are one.
 # :::
 #
-# A budget in the prompt is learned from a thousand examples in which it was set *after* the trace was written: the
-# model can learn that the number goes with hard questions, and never has to shorten anything. Training that rewards
-# keeping the budget does give control {cite}`aggarwal2025l1`. Until then the sure way is the decoder's. Whether the
-# tokens are well spent is the question of the [results](04_results).
+# In the training prompts the budget was set *after* the trace was written, so the model can learn that the number
+# goes with hard questions, and never has to shorten anything. Training that rewards keeping the budget does give
+# control {cite}`aggarwal2025l1`.
+#
+# **What to keep.** A model obeys a limit if training made it give something up for one. Else only the decoder does.
 #
 # :::{admonition} Exercise
 # :class: exercise

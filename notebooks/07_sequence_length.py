@@ -60,8 +60,7 @@ for name in ("minutes_cut", "minutes_whole"):
 # length was chosen for that. The cut keeps {glue:text}`lengths_left` of the tokens, and training takes {glue:text}`lengths_minutes_cut` in
 # place of {glue:text}`lengths_minutes_whole`.
 #
-# **What to keep.** A cut is not a sample of shorter examples. It removes the end from the long ones and leaves the
-# whole of the short ones.
+# **What to keep.** A cut is not a sample of shorter examples. It takes the end from the long ones alone.
 #
 # ## Table 8, ours and the paper's
 #
@@ -96,13 +95,12 @@ for name, gap in lengths.paper_differences().items():
 # {glue:text}`lengths_paper_MATH500` on MATH500 and {glue:text}`lengths_paper_GPQA` on GPQA Diamond: each of the intervals holds zero, so what stands
 # out in its table is the number of tokens.
 #
-# **What to keep.** Training on cut examples costs accuracy and buys longer thinking, here with intervals over seeds.
+# **What to keep.** A shorter sequence saves once, in training, and costs at every answer that is longer for it.
 #
 # ## Why thinking grows
 #
-# A model learns when to stop from examples that stop. Cut at a sequence length, the only examples that still show the
-# end of thinking are the short ones, so past the cut the model has never seen thinking end. The figure follows every
-# generation: which share is still thinking after so many tokens?
+# Where examples are cut, only the short ones still show the end of thinking. The figure follows every generation:
+# which share is still thinking after so many tokens?
 
 # %% tags=["hide-input"]
 drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
@@ -116,9 +114,9 @@ chapter.figure(
 )
 
 # %% [markdown]
-# The same in numbers. Of the generations that reach some number of tokens, which share goes on to twice as many? If
-# the cut is the cause, the models should agree up to it and part behind it. In brackets the lowest and the highest
-# seed. And what becomes of the generations that think for longer than any example that the shorter training saw?
+# Of the generations that reach some number of tokens, which share goes on to twice as many? If the cut is the cause,
+# the models should agree up to it and part behind it. In brackets the lowest and the highest seed. And what becomes
+# of those that think for longer than any example that the shorter training saw?
 
 # %% tags=["hide-input"]
 chapter.table(one.course(cut) for one in trained)
@@ -133,6 +131,8 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 # examples, {glue:text}`lengths_before_whole` after training on whole ones. From {glue:text}`lengths_cut` to {glue:text}`lengths_double` it is
 # {glue:text}`lengths_behind_cut` and {glue:text}`lengths_behind_whole`: they part where the examples were cut{glue:text}`lengths_part`.
 #
+# **What to keep.** A model learns to stop from examples that stop. Beyond their ends, stopping is a guess.
+#
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
@@ -144,13 +144,11 @@ chapter.says("part", None not in behind and behind[0].low > behind[1].high)
 # :::{admonition} Where it differs
 # :class: differs
 # - The effect is smaller: {glue:text}`lengths_folds` times the thinking, where the paper's AIME24 has {glue:text}`lengths_AIME24`. We
-#   think that is because thinking has a visible reason to end here, a try that hits, which the short examples teach
-#   as well as the long ones.
+#   think that is because thinking has a visible reason to end here, a try that hits, and short examples teach it too.
 # :::
 #
-# For anyone who trains on a smaller machine: look at what encoding reports before starting. A sequence length that
-# cuts answers off trains a model not to answer; leaving the long examples out, or paying for the length, are the
-# alternatives. `s1lab plan` says what a length needs in memory, and `on_too_long: error` refuses to cut.
+# **What to keep.** On a smaller machine pay for the length or leave long examples out: one that cuts answers off
+# trains a model not to answer. `s1lab plan` says what a length needs, and `on_too_long: error` refuses to cut.
 #
 # :::{admonition} Exercise
 # :class: exercise

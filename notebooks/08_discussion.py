@@ -4,8 +4,6 @@
 # *Sections 4.2 and 6.2 and Appendices A and B of the paper, Figures 4 and 7, Table 5. You need [chapter
 # 5](04_results).*
 #
-# The paper names two limits of its own method, and one way around them.
-#
 # :::{admonition} The claim
 # :class: claim
 # Budget forcing eventually flattens out, at six Waits on AIME24, because forbidding the end too often "can lead the
@@ -71,7 +69,7 @@ chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 # right; the model has learned that. A check of a right line costs a line and breaks nothing. What the right panel
 # counts is whether there is *anything* besides.
 #
-# **What to keep.** Being told to go on is not having somewhere to go.
+# **What to keep.** A Wait buys tokens, not ideas. Count how often it brings a step that was not there yet.
 #
 # ## The window
 #
@@ -95,11 +93,12 @@ chapter.numbers(paper_256=steps[-2][1], paper_512=steps[-1][1])
 # The profile lets a trace think for at most {glue:text}`discussion_limit` tokens, so that an answer always fits: what would
 # overflow the window is *cut* before it. Without a Wait that happens to {glue:text}`discussion_cut_none` of the traces, under the
 # most Waits to {glue:text}`discussion_cut_most`, and {glue:text}`discussion_right_cut` of those are right, against {glue:text}`discussion_right_ended` of the others. In
-# the paper the same thing happens at 512 steps: 12 of 30 questions exceed the context, and accuracy falls from
-# {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
+# the paper the same happens at 512 steps, where accuracy falls from {glue:text}`discussion_paper_256`% to {glue:text}`discussion_paper_512`%.
 #
-# **What to keep.** From half as many Waits to the most, *right when ended* hardly moves{glue:text}`discussion_room`: nearly all
-# of the fall is thinking that had not ended. Whether more room would have saved it, these runs do not say.
+# From half as many Waits to the most, *right when ended* hardly moves{glue:text}`discussion_room`: nearly all of the fall is
+# thinking that had not ended. Whether more room would have saved it, these runs do not say.
+#
+# **What to keep.** Where more Waits lower an accuracy, count first the traces that did not end.
 #
 # ## Long because wrong, or wrong because long?
 #
@@ -122,12 +121,14 @@ chapter.number("eight", eight, "points", says="cannot tell")
 
 # %% [markdown]
 # {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong ones
-# {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`. Shorter is righter here too.
+# {glue:text}`discussion_wrong`: a difference of {glue:text}`discussion_gap`.
 #
 # The comparison is within questions, so it is not that hard questions take long. In this world a trace ends when a
-# try hits: a long trace is one that has not found the answer yet. Length is then the sign of a failure and not its
-# cause, and cutting long traces short does not mend them: when the *decoder* decides the length, more tokens raise
-# accuracy ([introduction](00_introduction)).
+# try hits: a long trace is one that has not found the answer yet. Cutting it short does not mend it: when the
+# *decoder* decides the length, more tokens raise accuracy ([introduction](00_introduction)).
+#
+# **What to keep.** A length that the model chose is a sign, a length that the decoder forced is a treatment. That
+# wrong traces are long does not say that shorter ones would be right.
 #
 # ## Parallel instead
 #
@@ -141,13 +142,15 @@ chapter.number("eight", eight, "points", says="cannot tell")
 # that appending it seemed unfit ([thread](https://github.com/ZhiYuanZeng/test-time-scaling-eval/issues/1)). Ghosal
 # and others {cite}`ghosal2025thinking` find voting up to 20% better at equal tokens.
 #
-# **What to keep.** A Wait is worth its tokens early; whether later ones are, nobody can tell here.
+# **What to keep.** Compare a Wait with what its tokens buy elsewhere: early ones are worth them, later ones cannot be
+# told from a vote.
 #
 # ## A better teacher: s1.1
 #
-# A week after s1 its authors had DeepSeek r1 write new traces for the same thousand questions (Appendix A). Table 5
-# is the cleanest test of "Wait" in the paper, since nothing but the traces differs: what Wait added to s1, s1.1 has
-# without it ([chapter 5](04_results) has the rows with intervals).
+# A week after s1 its authors had DeepSeek r1 write new traces for the same thousand questions (Appendix A). In Table
+# 5 nothing but the traces differs: what Wait added to s1, s1.1 has without it ([chapter 5](04_results) has the rows).
+#
+# **What to keep.** Before you force a second look, see whether better examples make a model take it by itself.
 #
 # ## How much is noise
 #
@@ -182,6 +185,8 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # than these draws; pairing is what the [other chapters](05_data_ablations) do.
 # :::
 #
+# **What to keep.** Before you compare two models on a small benchmark, see how far one of them moves when run twice.
+#
 # ## What later work found
 #
 # | work | what it reports | here |
@@ -189,24 +194,24 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # | Wu {cite}`wu2025simple` | the curve's rise is mostly capping; Waits make models oscillate | {doc}`00_introduction`: the same division of the curve |
 # | Ghosal and others {cite}`ghosal2025thinking` | accuracy rises, then falls with thinking length | the table of loops above |
 # | Zeng and others {cite}`zeng2025revisiting` | right traces are shorter; parallel beats sequential | measured above |
-# | Hassid and others {cite}`hassid2025dont` | voting among the first traces to finish | not run |
+#
 # | Huang and others {cite}`huang2025m1` | in medicine about 4K tokens are best; Wait can spoil right answers | *mended* and *broken* in {doc}`00_introduction` |
 # | Gema and others {cite}`gema2025inverse` | tasks on which longer reasoning is worse | no such task here |
 # | Wang and others {cite}`wang2025thoughts` | models leave promising thoughts too early | our traces have one kind of step |
 # | Ringel and others {cite}`ringel2025learning` | a learned "continue" token gains 4.2 points on GSM8K where Wait gains 1.3 | not run |
-# | Aggarwal and Welleck {cite}`aggarwal2025l1` | length control by reinforcement learning, better than budget forcing | not run |
+#
 # | Ma and others {cite}`ma2025reasoning` | skipping the thinking can beat it at a low budget | the smallest caps in {doc}`00_introduction` |
-# | Ye and others {cite}`ye2025limo` | 817 examples suffice for mathematics | {doc}`05_data_ablations` |
 #
 # ## What agrees, what does not, and why
 #
 # :::{admonition} Where it agrees
 # :class: agrees
 # - **It flattens out**, and more than that: the last doubling of Waits is {glue:text}`discussion_last`.
-# - **Loops**: {glue:text}`discussion_none` of the steps without a Wait, {glue:text}`discussion_most` under the most.
-# - **The window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, and hardly one of them is right.
+# - **Loops** grow, and **the window** ends {glue:text}`discussion_cut_most` of the traces under the most Waits, hardly one right.
 # :::
 #
 # Two things stand between these counts and a 32B model. Ours is sampled at temperature 1, since greedy decoding loops
-# in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops can only be worse. And ours
-# was *taught* what to do after a "Wait"; one that never saw the word in training may treat it in its own way.
+# in this world too ({doc}`12_pocket_world`), while the paper decodes greedily: its loops may be worse. And ours was
+# *taught* what to do after a "Wait"; one that never saw the word in training may treat it in its own way.
+#
+# **What to keep.** Before you call an end of the curve the model's limit, count repeated steps and full windows.

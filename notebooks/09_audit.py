@@ -3,9 +3,8 @@
 #
 # *An audit of Tables 1 to 8, Figures 1, 2, 4 and 6, and the released code. You need no other chapter.*
 #
-# A paper prints numbers; a reader wants to know which of them would come out again. This page recomputes what can be
-# recomputed without a GPU, from nothing but what the paper and its repository publish: intervals from the number of
-# questions, Table 3 from the appendix, sums, costs, and places where two tables disagree.
+# This page recomputes what can be recomputed without a GPU, from nothing but what the paper and its repository
+# publish: intervals from the number of questions, Table 3 from the appendix, sums, costs, and tables that disagree.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -76,8 +75,7 @@ chapter.numbers(needed_best=best)
 
 # %% [markdown]
 # The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
-# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` accuracies of Tables 1
-# to 5:
+# {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` in its tables:
 
 # %% tags=["hide-output"]
 chapter.table(comparisons.accuracy_rows(accuracies()))
@@ -90,7 +88,8 @@ chapter.table(comparisons.accuracy_rows(accuracies()))
 # {glue:text}`audit_noise_low` to {glue:text}`audit_noise_high` of AIME24, and do not differ by more than chance (Cochran's Q, p =
 # {glue:text}`audit_noise_p`; {doc}`14_released_models` has them all).
 #
-# **What to keep.** Thirty questions tell a model at 20% from one at 60%, and hardly anything finer.
+# **What to keep.** On thirty questions a gap of {glue:text}`audit_detectable` points is seen four times in five. Before you
+# discuss a smaller one, ask how many questions it takes.
 #
 # ## The abstract's two numbers
 
@@ -99,8 +98,9 @@ chapter.table(rows(audit.headline()))
 
 # %% [markdown]
 # Seven points on AIME24 are two questions. To see a gain of that size four times in five takes {glue:text}`audit_needed`
-# questions if the two runs answer independently, and {glue:text}`audit_needed_best` in the best of cases, in which no question is
-# ever lost. More seeds on the same thirty questions remove the noise of sampling; they do not make the thirty more.
+# questions if the two runs answer independently, and {glue:text}`audit_needed_best` at best, where no question is lost.
+#
+# **What to keep.** More seeds on the same questions remove the noise of sampling. They do not add questions.
 #
 # ## Which comparisons survive
 #
@@ -116,6 +116,9 @@ chapter.table(rows(audit.headline()))
 chapter.table(comparisons.comparison_rows(claims))
 
 # %% [markdown]
+# **What to keep.** Two accuracies can rule a gain out, and seldom prove one. Publish the answers question by
+# question, and anybody can pair them.
+#
 # ## Table 2's own intervals
 #
 # Table 2 is the one place where the paper prints intervals: a paired bootstrap with 10,000 resamples. The width of a
@@ -142,6 +145,8 @@ chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 # exact p of {glue:text}`audit_p_random`; the printed interval excludes zero all the same, since the percentile bootstrap is too
 # narrow at thirty questions. For 1K-diverse, {glue:text}`audit_apart_diverse` questions apart (p = {glue:text}`audit_p_diverse`), both agree.
 #
+# **What to keep.** Where only few questions changed, trust an exact test and not a bootstrap.
+#
 # ## Table 3 from the appendix
 #
 # Control (Eq. 1), Scaling (Eq. 2) and Performance (Eq. 3) are functions of points that the paper prints in Tables 12
@@ -156,6 +161,8 @@ chapter.table(rows(audit.table3()))
 # of another order altogether. Rejection sampling does not come out: its points give another slope, and those that
 # give the printed slope have another Performance.
 #
+# **What to keep.** A slope without its unit says nothing. Ask *per what*, and recompute it from the points.
+#
 # ## Figures, sums and cost; one model, one method, several texts
 
 # %% tags=["hide-input"]
@@ -166,11 +173,10 @@ chapter.table(rows(audit.selection() + audit.code()))
 
 # %% [markdown]
 # The three extrapolation points of Figure 4 are three of nine. Read in order from zero to eight Waits, the released
-# logs rise and fall within less than one standard deviation of a single run. The axis of Figure 2 counts the examples
-# that a model was trained on; the 1,000 were chosen from 59,029 that a teacher had answered.
+# logs rise and fall within less than one standard deviation of a single run.
 #
-# **What to keep.** What the paper computes from its own numbers is right, but for one row. What differs is told in
-# two places that were not compared.
+# **What to keep.** Sums are seldom wrong. What differs is what is told in two places that nobody compared, so compare
+# your own tables, text and code before others do.
 #
 # ## Does the grader matter?
 #
@@ -197,19 +203,28 @@ chapter.numbers(must=needed)
 # wrong: matrices, thousands separators, sets. On MATH500 that moves the accuracy by {glue:text}`audit_moved` points, as much
 # as several of the paper's differences.
 #
-# :::{admonition} What to keep
+# **What to keep.** A grader can move a score as far as a method. Read what two graders judge differently.
+#
+# ## What agrees, what does not, and why
+#
+# :::{admonition} Where it agrees
 # :class: agrees
 # Fine-tuning on a thousand examples lifts MATH500 beyond doubt. s1K is better than 1,000 merely diverse examples, and
-# no worse than 59K on MATH500 by more than five points. That "Wait" raises accuracy, that it beats other strings, and
-# that it scales beyond one run, thirty questions cannot show; the [introduction](00_introduction) asks again, of a
-# small model, with seeds and intervals.
+# no worse than 59K on MATH500 by more than five points.
 # :::
+#
+# :::{admonition} Where it stays open
+# :class: differs
+# That "Wait" raises accuracy, that it beats other strings, and that it scales beyond one run, thirty questions cannot
+# show. The [introduction](00_introduction) asks again, of a small model, with seeds and intervals.
+# :::
+#
+# **What to keep.** Read a table as a list of differences, and ask of each whether its sample could have shown it.
 #
 # :::{admonition} Exercise
 # :class: exercise
 # s1 without forcing answers 15 of AIME24's 30 questions. Grant that forcing loses none of them. How many more must it
-# answer before the most favourable test reaches p < 0.05? `mcnemar_p_value` of `s1lab.evaluation.statistics` checks
-# your guess.
+# answer before the most favourable test reaches p < 0.05? `s1lab.evaluation.statistics.mcnemar_p_value` knows.
 # :::
 #
 # :::{admonition} Answer

@@ -4,10 +4,9 @@
 # *What people asked of s1K when it came out, asked again with SQL. You need [data curation](01_data_curation), and a
 # little SQL to go on.*
 #
-# A data set of a thousand rows is small enough to read and large enough to be surprised by. When s1K appeared,
-# readers wanted to know where its questions come from, which subjects they cover, how long the traces are, how many
-# are even correct, and why there are crossword clues among them. This page asks such questions of the pocket pool and
-# of the selection from it, and puts next to them what is known of the published s1K.
+# When s1K appeared, readers wanted to know where its questions come from, which subjects they cover, how long the
+# traces are, how many are even correct, and why there are crossword clues among them. This page asks the same of the
+# pocket pool and of the selection from it, next to what is known of the published s1K.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -53,6 +52,8 @@ chapter.numbers(pool=rows, selected=chosen)
 # %% [markdown]
 # {glue:text}`explore_pool` rows are in the pool, {glue:text}`explore_selected` of them selected.
 #
+# **What to keep.** Put a data set into one table before you argue about it: most questions are then one query.
+#
 # ## Where do the questions come from?
 
 # %%
@@ -78,6 +79,8 @@ chapter.table(
 )
 
 # %% [markdown]
+# **What to keep.** A selection is a new mix. A small source that is taken whole can outweigh the largest one.
+#
 # ## Which subjects?
 #
 # The eight largest of the pocket pool, then of s1K, whose traces are thousands of tokens long.
@@ -100,8 +103,7 @@ chapter.table(
 )
 
 # %% [markdown]
-# **What to keep.** A pool is what its sources are. Whatever a selection is called, count its sources and subjects
-# first.
+# **What to keep.** A name like "diverse" says what was wanted. Count the subjects to see what came.
 #
 # ## Longer thoughts, harder questions?
 #
@@ -133,13 +135,16 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # :::{admonition} What it does
 # :class: dropdown
 # It falls from quarter to quarter{glue:text}`explore_falls`: the large model solves {glue:text}`explore_shortest` of the shortest and
-# {glue:text}`explore_longest` of the longest. Here length *is* a sign of difficulty, because the teacher tries until it believes
-# that it has a hit.
+# {glue:text}`explore_longest` of the longest. Here length *is* a sign of difficulty, because the teacher tries until it sees a
+# hit.
 # :::
+#
+# **What to keep.** Length is a sign of difficulty where the writer stops at the first hit. Compare it with what
+# models fail on before you select by it.
 #
 # ## Are the traces right?
 #
-# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Does length tell?
+# Neither the paper nor this pool asks for a correct trace outside the pre-selection. Here is the pocket pool:
 
 # %%
 chapter.table(
@@ -163,15 +168,16 @@ chapter.number("drawn", audit["notebook"]["crosswords"])
 
 # %% [markdown]
 # The authors' own grading finds {glue:text}`explore_first` of {glue:text}`explore_first_n` traces of s1K right{glue:text}`explore_first_half`, and
-# {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. So about half of what taught s1 to think ends in a
-# wrong answer.
+# {glue:text}`explore_second` of {glue:text}`explore_second_n` of s1K-1.1{glue:text}`explore_second_half`. About half of what taught s1 ends in a wrong
+# answer.
+#
+# **What to keep.** A model can learn to think from traces that end wrong. Know how many of yours do.
 #
 # ## The odd ones
 #
 # s1K trains a mathematics model on cryptic crosswords, to the amusement of its first readers. They are one of the 16
 # sources, and a uniform draw over subjects keeps a few: {glue:text}`explore_crosswords` in the published s1K, {glue:text}`explore_drawn` in
-# the run of the selection notebook. In the pocket pool, the odd ones are those with debris and those whose teacher
-# did not answer.
+# the run of the selection notebook. In the pocket pool, the odd ones have debris, or no answer from the teacher.
 
 # %%
 chapter.table(

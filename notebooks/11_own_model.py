@@ -30,8 +30,7 @@ chapter = open_chapter("own", PROFILE, SEED)
 # %% [markdown]
 # ## Five lines
 #
-# A model folder or a name on the Hub, a question, a budget. The model below is the fine-tuned pocket model; put your
-# own in its place.
+# A model folder or a name on the Hub, a question, a budget. Put your own in place of the pocket model.
 
 # %%
 from s1core.backends.hf import HFBackend
@@ -44,7 +43,6 @@ made = list(answer(Budget(400, num_ignore=1, max_answer=24), temperature=1.0))
 print(problems[0].question, "->", made[0].answer)
 
 # %% [markdown]
-# Every token of a generation is marked as sampled or forced, so nothing has to be counted twice or guessed from text.
 # Here is the shortest of them that was told to wait; what the decoder wrote is boxed:
 
 # %%
@@ -59,8 +57,7 @@ HTML(trace_html(done, backend.tokenizer, problem, verdict, separator="\n"))
 #
 # :::{admonition} Predict before you look
 # :class: exercise
-# Which of the four budgets leaves no trace uncut, and under which does the decoder write the most tokens in the
-# model's place?
+# Under which of the four budgets is every trace cut? And will "Wait twice" get its two Waits on every question?
 # :::
 
 # %%
@@ -88,14 +85,13 @@ chapter.table(
 # %% [markdown]
 # :::{admonition} What to look for
 # :class: dropdown
-# Under a budget of nothing every trace is cut before it begins. What the decoder writes are the Waits and the
-# delimiters of cut traces; the last two columns count both.
+# Without a budget every trace is cut before it begins. And a Wait is written only where the model wants to stop: a
+# trace that is cut first gets none. The last two columns count both.
 # :::
 #
 # Two dozen questions tell nothing about a model ([the audit](09_audit)); they tell whether everything is connected.
 #
-# **What to keep.** A budget is a limit and a number of refused ends. Everything else about a generation is the
-# model's own.
+# **What to keep.** A budget is a limit and a number of refused ends. All else about a generation is the model's.
 #
 # ## Which template?
 #
@@ -110,26 +106,28 @@ chapter.table(
 # s1core grade out.jsonl --benchmark AIME24
 # ```
 #
+# **What to keep.** Look at one raw generation before you make a thousand: a wrong template looks like a bad model.
+#
 # ## Which engine?
 #
 # Use transformers on a laptop or for a look inside, vLLM for many questions on GPUs, and a completions server (vLLM,
 # llama.cpp, SGLang) where the model runs elsewhere. All of them step the same state machine, and {doc}`../engines`
-# says what was measured of each, with the commands. Any server will do that *completes*, since what was forced is
-# part of the prefix. A chat endpoint will not: it cannot be told how the model's own turn begins.
+# says what was measured of each, with the commands.
+#
+# **What to keep.** Any server will do that *completes*, since what was forced is part of the prefix. A chat endpoint
+# will not: it cannot be told how the model's own turn begins.
 #
 # ## Your own questions
 #
-# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without an answer they
-# cannot be graded.
+# Questions are JSON lines, `{"question": "How many r are in raspberry?", "answer": "3"}`; without an answer, no
+# grade.
 #
 # ```bash
 # s1core generate --model my-model --input questions.jsonl \
 #                 --budget 2048 --waits 1 --output out.jsonl
 # ```
 #
-# **What to keep.**
+# Measure without forcing first, and look at `outcome`: where many traces are cut, a larger cap does more than a Wait.
 #
-# - Measure without forcing first, with the same template: a wrong template looks like a bad model.
-# - Give every condition the same questions and seeds, and read differences with their intervals.
-# - Look at `outcome`: where many traces are cut, a larger cap will do more than any Wait.
-# - Compare with a [vote over as many tokens](04_results) before you believe a gain.
+# **What to keep.** Give every condition the same questions and seeds, read differences with their intervals, and
+# compare with a [vote over as many tokens](04_results) before you believe a gain.

@@ -6,7 +6,7 @@
 # A 32B model cannot be trained on a laptop. But the paper's argument does not mention size: select examples,
 # fine-tune on them, force budgets, measure. So the laptop profile runs that argument, with the package's own code and
 # none of it special-cased, in a world small enough to finish in minutes: one task, one teacher, three small models.
-# They are Qwen2 models with a chat template and the delimiters of s1, loaded by the same function as Qwen2.5-32B.
+# The models are Qwen2's, loaded by the same function as Qwen2.5-32B.
 #
 # What such a world can show is whether a *mechanism* does what is said of it, with hundreds of questions and narrow
 # intervals. What it cannot show is how large an effect is on competition mathematics.
@@ -58,6 +58,8 @@ chapter.number("leaked", pool.SHARES["leaked"], "%", 0)
 # three-number puzzles are held out: no model and no pool ever sees them, in any order of the numbers (a test asserts
 # it), but for the {glue:text}`pocket_leaked` of the pool that leak on purpose, so that decontamination has something to find.
 #
+# **What to keep.** Choose a task whose answers can be checked, and hold questions out before anything is trained.
+#
 # ## The teacher
 #
 # The paper's traces come from Gemini. Here a program tries chains in random order, judges each, and stops at the
@@ -94,8 +96,8 @@ chapter.number("sample", len(sample))
 # :::{admonition} An answer
 # :class: dropdown
 # Five tries fit. The model has seen answers to puzzles in its pretraining, so it can guess, and some puzzles are hit
-# early. The [introduction](00_introduction) has the measured point, and the [model in the page](03_budget_forcing)
-# lets you set the cap yourself.
+# early. The [introduction](00_introduction) has the measured point; the [model in the page](03_budget_forcing) has a
+# cap to set.
 # :::
 #
 # **What to keep.** Tokens are tries here. Whatever a longer budget buys is more tries, or a second look at one.
@@ -127,10 +129,11 @@ chapter.figure(
 )
 
 # %% [markdown]
+# **What to keep.** Measure a base model before you fine-tune it: only what it lacked can be owed to the examples.
+#
 # ## What was tried, and did not work
 #
-# A world that works looks as if it had to. It did not: each of the following was a plan first. The numbers are notes
-# from single runs.
+# Each of the following was a plan first. The numbers are notes from single runs.
 
 # %% tags=["remove-input"]
 tried = files("s1lab.pocket").joinpath("TRIED.md").read_text(encoding="utf-8")
@@ -144,6 +147,8 @@ Markdown(tried.split("\n\n", 2)[2])
 #
 # - **The word was taught.** The teacher writes "Wait" before every repair. A large model knows the word from its
 #   pretraining; ours knows it from a thousand examples that use it well.
-# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries. Proofs are not
-#   like that.
+# - **Tokens are tries.** Each try costs thirteen tokens, so a budget in tokens is a budget in tries. Proofs differ.
 # - **Guessing does not pay.** There are no four options to choose from, and no common answers.
+#
+# **What to keep.** Carry a mechanism from here to a large model, never a size. What fails even in a kind world
+# deserves doubt elsewhere; what works in it has still to be shown there.

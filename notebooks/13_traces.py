@@ -4,8 +4,8 @@
 # *Figures 3 and 5 of the paper, and a discussion that followed it. You need [budget forcing](03_budget_forcing).*
 #
 # An average says that Waits helped. It does not say what a model does after one. The paper shows a single trace in
-# which "Wait" mends a miscount (Figure 3), and a few generations (Figure 5). Here are twelve, chosen by nothing but
-# the order of the questions, and measurements over hundreds.
+# which "Wait" mends a miscount (Figure 3), and a few generations (Figure 5). Here are {glue:text}`traces_shown`, chosen by
+# nothing but the order of the questions, and measurements over hundreds.
 #
 # :::{admonition} The claim
 # :class: claim
@@ -15,9 +15,9 @@
 #
 # :::{admonition} What comes out here
 # :class: differs
-# It does look again: after a forced Wait the model writes out the line it has just written. But in the twelve traces
-# below such a second look turned {glue:text}`traces_found` of {glue:text}`traces_steps` answers from wrong to right. Where thinking
-# helps, it is by the tries.
+# It does look again: after a forced Wait the model writes out the line it has just written. But in the traces below
+# such a second look turned {glue:text}`traces_found` of {glue:text}`traces_steps` answers from wrong to right. Where thinking helps, it
+# is by tries.
 # :::
 
 # %% tags=["parameters"]
@@ -41,8 +41,7 @@ traces = run.read_records("traces.jsonl")
 #
 # Beside each step of thinking stands the answer that the model gives when its thinking is ended right there. It was
 # really asked, at every step, with the delimiter and the "Final Answer:" that a budget forces. So a trace shows where
-# the answer was first found, and whether thinking on kept it. These answers are greedy, so that a step has one answer
-# and not a lottery.
+# the answer was first found, and whether thinking on kept it. They are greedy, so that a step has one answer.
 
 # %% tags=["hide-input"]
 HTML(
@@ -58,13 +57,15 @@ HTML(
 # %% [markdown]
 # :::{admonition} Before you look on
 # :class: exercise
-# Leaf through the traces. In how many could you have stopped early, with a right answer in hand? And how many tokens
-# would that have saved?
+# Leaf through the traces. In how many could you have stopped early, with a right answer in hand, and how many tokens
+# would that save?
 # :::
+#
+# **What to keep.** To see what thinking buys, stop it at every step and ask for the answer.
 #
 # ## How an answer comes and goes
 #
-# The same twelve as a table. *First right at* is the number of thinking tokens after which the model, stopped there,
+# The same traces as a table. *First right at* is the number of thinking tokens after which the model, stopped there,
 # would first answer correctly; *lost again* counts the steps that took a right answer away.
 
 # %% tags=["hide-input"]
@@ -97,8 +98,8 @@ chapter.says("rarely", turns[False, True] <= turns.total() / 4)
 # same token is wrong. Two things differ there, and so few traces cannot tell them apart: the forced answer follows
 # the decoder's "Final Answer:", and it is greedy where the trace was sampled.
 #
-# **What to keep.** The right answer is usually there before thinking ends, and the model does not know that it
-# is{glue:text}`traces_usually`.
+# **What to keep.** A right answer is usually there before thinking ends{glue:text}`traces_usually`, and sometimes it is lost
+# again. Only who knows the answer can say when to stop, so this saving is a bound and not a method.
 #
 # ## Is the model unsure where Wait is forced?
 #
@@ -164,10 +165,10 @@ chapter.number("n", run.summary()["traces"])
 # - **It does not doubt.** Where a Wait is forced the model has {glue:text}`traces_entropy_at_forced` of choice, against {glue:text}`traces_entropy_at_plain`
 #   at the start of any other step. What surprises it is the Wait: {glue:text}`traces_surprisal_at_forced` against {glue:text}`traces_surprisal_at_plain` for what
 #   it chooses itself.
-# - **Second looks rarely turn an answer**{glue:text}`traces_rarely`: {glue:text}`traces_found` found a right one, and
-#   {glue:text}`traces_gone` lost one. The [introduction](00_introduction) counts them over all questions.
+# - **Second looks rarely turn an answer**{glue:text}`traces_rarely`: {glue:text}`traces_found` found a right one, and {glue:text}`traces_gone`
+#   lost one. The [introduction](00_introduction) counts them over all questions.
 # :::
 #
-# A large model looks back more freely than one that was taught a single form for it; the same cells measure it under
-# the larger profiles. And a difference in entropy is a description: nothing here forces a Wait *because* of it, so
-# nothing says that one should.
+# A large model looks back more freely than one that was taught a single form for it; larger profiles measure it too.
+#
+# **What to keep.** Being unsure describes a model. Whether to force a Wait *because* of it, only a run can say.

@@ -18,12 +18,11 @@
 # :class: differs
 # On questions of general knowledge s1.1-32B is no better with 8,000 thinking tokens than with 500, and on questions
 # about culture it is worse with more. One forced Wait mends about as many answers as it breaks, and changes hardly
-# any. In mathematics the authors' own logs, as others counted them, agree with the paper up to 8,000 tokens; beyond,
-# Waits only add tokens.
+# any. In mathematics the authors' own logs, as others counted them, agree with the paper up to 8,000 tokens; then
+# Waits add only tokens.
 # :::
 #
-# No text of these generations is kept here, since several of the sources state no licence, but one row for each:
-# right or wrong, tokens, cut or not, Waits. `s1lab generations` recomputes them.
+# No text of them is kept here, since several sources state no licence; `s1lab generations` recomputes the counts.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"
@@ -81,16 +80,16 @@ for name in tables.NAMES:
 # {glue:text}`released_fork-gain` over the model it came from on FORK, and on Global-MMLU it loses nothing that one could see,
 # {glue:text}`released_global_mmlu-gain`.
 #
-# **What to keep.** Knowing is not thinking: where the answer is known or not, a longer thought only adds occasions to
-# talk oneself out of it.
+# **What to keep.** More thinking pays where there is something to work out. A curve that was measured on mathematics
+# says nothing of questions of fact.
+#
+# ## One forced Wait
 #
 # :::{admonition} Predict before you go on
 # :class: exercise
 # One "Wait" after the answer was found, on grade-school problems: of a thousand answers, how many does it mend, and
 # how many does it break?
 # :::
-#
-# ## One forced Wait
 #
 # The same authors gave MGSM (250 grade-school problems in eleven languages) to s1.1 at four sizes, with exactly one
 # Wait, translated, in the way of the official README. The Wait stands on a line of its own after a single line break,
@@ -101,14 +100,16 @@ for name in tables.NAMES:
 chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 
 # %% [markdown]
-# A Wait on problems that a model already solves {glue:text}`released_solved` of the time has little to mend, and it mends
-# nothing beyond what it breaks: the interval of the net gain holds zero at every size{glue:text}`released_zero`.
+# A Wait on problems that a model already solves {glue:text}`released_solved` of the time has little to mend, and it mends nothing
+# beyond what it breaks: the interval of the net gain holds zero at every size{glue:text}`released_zero`.
 #
 # :::{admonition} How far off was your guess?
 # :class: dropdown
 # {glue:text}`released_mended` mended and {glue:text}`released_broken` broken, of {glue:text}`released_readable`: the rest stayed what they were. The
 # [explorer](00_introduction) shows the same for ours, question by question.
 # :::
+#
+# **What to keep.** A second look mends only what is wrong. Measure it where a model fails, and count what it breaks.
 #
 # ## Many Waits, on questions of fact
 #
@@ -127,19 +128,21 @@ chapter.table(
 )
 
 # %% [markdown]
-# The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand in the response?
-# Hardly ever where the judge says wrong or not attempted (there the response names the gold on its way to another
-# answer). Of those judged right many say it in other words, without a hyphen, a title or a state, and the judge was
-# right to take them:
+# Beside those verdicts a plain test: do the gold answer's words stand in the response? Hardly ever where the judge
+# says wrong or not attempted (there the response names the gold on its way to another answer). Of those judged right
+# many say it in other words, without a hyphen, a title or a state, and the judge was right to take them:
 
 # %% tags=["hide-input"]
 chapter.table(tables.judged(folder).to_dict("records"))
 
 # %% [markdown]
+# **What to keep.** No number of Waits tells a model a fact that it does not know. And a verdict that somebody stored
+# is a grader: test a part of it by other means.
+#
 # ## Mathematics: the authors' own logs, recounted
 #
-# The paper's authors released their logs on the Hub, which could not be reached from here. Somebody else counted them
-# {cite}`governor`: MATH500 under seven caps, and with one to eight Waits; GPQA Diamond with one to eight.
+# The paper's authors released their logs, and somebody else counted them {cite}`governor`: MATH500 under seven caps,
+# and with one to eight Waits; GPQA Diamond with one to eight.
 
 # %% tags=["hide-input"]
 chapter.figure(
@@ -156,13 +159,14 @@ chapter.table(tables.rows(tables.recounted(folder)))
 # four times the cap add nothing. From one Wait to eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its
 # length and accuracy goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
 #
-# With a network, `s1lab fetch generations --hub` brings the authors' logs themselves, and the next table has their
-# rows.
+# The logs themselves are not in this repository: `s1lab fetch generations --hub` brings them and their rows here.
 
 # %% tags=["hide-input"]
 chapter.table(tables.authors(folder))
 
 # %% [markdown]
+# **What to keep.** A cap costs until it is longer than most of the model's own thinking; then it changes nothing.
+#
 # ## Eleven checkpoints of one run
 #
 # How much of a difference on thirty questions is noise? NovaSky's repository holds AIME24 as answered by eleven
@@ -178,8 +182,4 @@ chapter.says("noise", p_value > 0.05)
 # differ by more than chance (Cochran's Q, p = {glue:text}`released_cochran`{glue:text}`released_noise`). The paper's headline, 50.0 against
 # 56.7, is half of this range.
 #
-# :::{admonition} What to keep
-# :class: tip
-# Where a model already knows, more thinking does not help, and it may hurt. One "Wait" is a coin that lands on its
-# edge: nearly every answer stays what it was. And thirty questions cannot tell eleven checkpoints of one run apart.
-# :::
+# **What to keep.** The best of several equal checkpoints looks like progress. Ask first whether they differ.

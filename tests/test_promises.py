@@ -104,3 +104,54 @@ def test_every_word_of_the_glossary_that_is_used_has_a_card():
     terms = re.findall(r"(?m)^\S.*$", text.partition("{glossary}")[2])
     wanted = "AIME24 maj@k pass@1 Wilson McNemar doubling Wait budget profile".split()
     assert not set(wanted) - set(terms), "words that the chapters use without explaining them"
+
+
+KEEP = "**What to keep.** "
+ASIDE = re.compile(r"(?ms)^:::\{admonition\}[^\n]*\n:class: (?:exercise|dropdown)\n.*?^:::$")
+
+
+def unkept(source: str) -> list[str]:
+    """`##` sections that do not end with one or two sentences to keep, free of typed numbers.
+
+    Behind it may stand exercises and their answers. Exempt is a section that is a bare table.
+    """
+    parts = re.split(r"(?m)^# %%(.*)$", source)[1:]
+    prose = "\n\n".join(
+        re.sub(r"(?m)^# ?", "", body) if "[markdown]" in head else "(cell)"
+        for head, body in zip(parts[::2], parts[1::2])
+    )
+    found = []
+    for section in re.split(r"(?m)^## ", ASIDE.sub("", prose))[1:]:
+        title, *told = re.split(r"\n\s*\n", section.strip())
+        last = told[-1] if told else ""
+        said = re.sub(
+            r"\{[^}]*\}`[^`]*`|\([^)]*\)|[A-Za-z]+\d+(\.\d)?", "", last
+        )  # glue, links, names
+        sentences = len(re.findall(r"[.?](?=[\s*]|$)", last.removeprefix(KEEP)))
+        kept = [part for part in told if part.startswith(KEEP)] == [last] and sentences in (1, 2)
+        if not (kept and not re.search(r"\d", said) or all(part[0] == "|" for part in told)):
+            found.append(title)
+    return found
+
+
+@pytest.mark.parametrize("page", SOURCES)
+def test_a_section_ends_with_what_to_keep(page):
+    promised("Every section ends with **What to keep**, a sentence or two")
+    assert SOURCES[page].count("\n# ## ") >= 4 and unkept(SOURCES[page]) == []
+
+
+EXERCISE = ":::{admonition} Try\n# :class: exercise\n# How?\n# :::"
+KEPT = f"{KEEP}Ask {{glue:text}}`x_9` of s1.1 [twice](04_x). Two."
+
+
+@pytest.mark.parametrize("end", [KEPT, f"{KEPT}\n#\n# {EXERCISE}", "| a |\n# |---|"])
+def test_a_section_may_end_so(end):
+    assert unkept(f"# %% [markdown]\n# ## A\n#\n# {end}\n") == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["Told.", EXERCISE, f"{KEPT}\n#\n# More.", f"{KEPT}\n\n# %%\nx", f"{KEPT} 3.", f"{KEEP}17."],
+)
+def test_a_section_without_it_is_found(end):
+    assert unkept(f"# %% [markdown]\n# ## A\n#\n# Told.\n#\n# {end}\n") == ["A"]
