@@ -46,11 +46,10 @@ pipeline, profile = chapter.pipeline, chapter.profile
 found = controls.families(pipeline)
 rejecting = chapter.ask(controls.rejected, pipeline) or []
 measured = controls.measured(pipeline, found, rejecting)
-
-# %% tags=["remove-input"]
+slopes = {name: row.slope for name, row in measured.items()}
 words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
 for name, says in words.items():
-    slope = measured[name].slope if name in measured else None
+    slope = slopes.get(name)
     chapter.number(f"scaling_{name}", slope, "points", says=says)
 printed = published()["table3"]["rows"]
 for name in ("TCC", "RS"):
@@ -141,10 +140,9 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in rejecting)
-gains = {round(one.run.limit): one.gain for one in rejecting}
-words = {16: "lower", 32: "lower", 64: "cannot tell", 192: "higher"}
-for limit, says in words.items():
-    chapter.number(f"gain_{limit}", gains.get(limit), "points", says=says)
+gains = {f"gain_{one.run.limit:.0f}": one.gain for one in rejecting}
+words = dict(gain_16="lower", gain_32="lower", gain_64="cannot tell")
+chapter.take(gains, "points", **words, gain_192="higher")
 
 # %% [markdown]
 # Over all questions wide limits are better than tight ones, the reverse of Figure 6, because a tight one leaves
@@ -189,9 +187,8 @@ chapter.figure(
 # prompt, five runs that hardly differ in length, is of that kind.
 
 # %% tags=["hide-input"]
-control, rest = controls.table_3(measured)
-chapter.table(control)
-chapter.table(rest)
+for rows in controls.table_3(measured, controls.minutes(pipeline, found)):
+    chapter.table(rows)
 
 # %% [markdown]
 # **What to keep.** The slope of budget forcing is that of capping ({glue:text}`methods_scaling_capping`); over natural end and Waits
@@ -206,20 +203,17 @@ chapter.table(rest)
 strings = chapter.ask(controls.strings, pipeline) or {}
 chapter.table(strings.values())
 chapter.table(results.paper_table("Table 4"))
-strings_to = {name: row["to Wait (points)"] for name, row in strings.items()}
 gain = strings["Wait"]["to none (points)"] if "Wait" in strings else None
 chapter.number("wait", gain, "points", says="higher")
-for name in ("Hmm", "Alternatively"):
-    chapter.number(name, strings_to.get(name), "points", says="cannot tell")
-nothing = strings_to.get("without string")
-chapter.number("nothing", nothing, "points", says="lower")
+against = {name: row["to Wait (points)"] for name, row in strings.items()}
+against["nothing"] = against.pop("without string", None)
+words = dict.fromkeys(("Hmm", "Alternatively"), "cannot tell")
+chapter.take(against, "points", **words, nothing="lower")
 traces = " ".join(example.trace.thinking for example in pipeline.examples("s1"))
-for name in ("Wait", "Hmm", "Alternatively"):
+for name in ("Wait", *words):
     chapter.number(f"traced_{name}", traces.count(name))
 fourth = [one.correct for one in accuracies("Table 4", "AIME24")]
 chapter.numbers(spread=max(fourth) - min(fourth))
-
-# %% tags=["hide-input"]
 chapter.figure(
     strings and comparison(controls.strings_rows(strings), gaps=True) or None,
     "strings",

@@ -78,7 +78,7 @@ waits = np.mean(["Wait" in made.trace.thinking for made in sample])
 right = np.mean([pool.trace_correct(made) for made in sample])
 chapter.numbers("%", waits=waits, right=right, slip=habits.slip)
 chapter.numbers("%", repair=habits.repair, double_check=habits.double_check)
-chapter.number("sample", len(sample))
+chapter.numbers(sample=len(sample))
 
 # %% [markdown]
 # It calls a wrong try right with probability {glue:text}`pocket_slip`, notices {glue:text}`pocket_repair` of those slips, and checks

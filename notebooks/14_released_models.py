@@ -37,14 +37,12 @@ from s1lab.runs import project_root
 
 chapter = open_chapter("released", PROFILE, SEED)
 folder = project_root() / "results" / tables.FOLDER
-
-# %% tags=["remove-input"]
 words = {"global_mmlu-slope": "cannot tell", "fork-slope": "lower"}
 words |= {"global_mmlu-gain": "cannot tell", "fork-gain": "higher"}
-for name, value in tables.numbers(folder).items():
-    says = words.get(name, "")
-    chapter.number(name, value, "points" * (name in words), says=says)
-by_size = tables.one_wait(folder)
+numbers = tables.numbers(folder)
+chapter.take(numbers, "points", **words)
+chapter.take(numbers, "", *(name for name in numbers if name not in words))
+by_size = tables.one_wait(folder).rename(columns={"readable": "n"})
 chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 
 # %% [markdown]
@@ -119,12 +117,12 @@ chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 
 # %% tags=["hide-input"]
 more = tables.more_waits(folder)
-chapter.table(
-    tables.rows(more[more.columns.drop(list(more.filter(like="pair")))])
+more, gains = (
+    more[more.columns.drop([*more.filter(like="pair")])],
+    tables.wait_gains(folder),
 )
-chapter.table(
-    tables.rows(tables.wait_gains(folder), "difference", "points"), digits=2
-)
+chapter.table(tables.rows(more))
+chapter.table(tables.rows(gains, "difference", "points"), digits=2)
 
 # %% [markdown]
 # The stored verdicts are another model's. Beside them a plain test: do the gold answer's words stand in the response?

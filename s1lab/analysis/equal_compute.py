@@ -71,7 +71,7 @@ class EqualCompute:
                         every.correct, by_text.correct
                     ),
                     "n": f"{one.correct.size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{k}",
-                    "minutes": self.pipeline.run(condition).minutes,
+                    "cost (min)": self.pipeline.run(condition).minutes,
                 }
             )
         return rows

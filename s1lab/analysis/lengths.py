@@ -79,7 +79,7 @@ class Length:
             "thinking (tokens)": self.interval("thinking_tokens"),
             "cut short (%)": self.interval("cut_short"),
             "n": f"{accuracy.n} × {len(self.seeds)} seeds",
-            "training, minutes": self.training.minutes,
+            "training (min)": self.training.minutes,
         }
 
     def course(self, cut: int) -> Row:

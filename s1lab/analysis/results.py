@@ -26,7 +26,7 @@ DIRECT = "base, asked directly"
 def line(pipeline: Pipeline, condition: Condition, **more: Any) -> Row:
     """A line of a table of results: what a condition gives, and what it costs.
 
-    Tokens are means per answer; `minutes` is what the whole run took on the machine that made it.
+    Tokens are means per answer; the cost is in minutes of the machine that made the whole run.
     """
     run = pipeline.run(condition)
     samples = read_samples(run)
@@ -39,7 +39,7 @@ def line(pipeline: Pipeline, condition: Condition, **more: Any) -> Row:
         "cut short (%)": float(1 - samples.ended.mean()),
         **more,
         "n": f"{questions}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{drawn}",
-        "minutes": run.minutes,
+        "cost (min)": run.minutes,
     }
 
 
@@ -117,7 +117,7 @@ def control_of_caps(pipeline: Pipeline, benchmark: str | None = None) -> list[Ro
                 "within the budget (%)": control(samples.thinking.ravel(), cap) / 100,
                 "cut short (%)": float(1 - samples.ended.mean()),
             }
-            rows.append(row | {"minutes": pipeline.run(condition).minutes})
+            rows.append(row | {"cost (min)": pipeline.run(condition).minutes})
     return rows
 
 

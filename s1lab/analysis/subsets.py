@@ -138,7 +138,7 @@ def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
 
 def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
     """A line of a table for each set: what it is made of, and what training on it took."""
-    hours, first = paper_hours(), sets[0]
+    hours = paper_hours()
     return [
         {
             "trained on": made.name,
@@ -147,8 +147,7 @@ def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
             "a trace (tokens)": made.thinking_tokens,
             "right (%)": made.correct,
             "TFLOP": made.flops / 1e12,
-            "times s1": made.flops / first.flops,
-            "minutes": made.minutes,
+            "training (min)": made.minutes,
             "paper, H100 h": hours.get(made.name),
         }
         for made in sets

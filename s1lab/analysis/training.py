@@ -14,6 +14,7 @@ from s1core import selection
 from s1core.records import Example
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
+from s1lab import profiles
 from s1lab.analysis.subsets import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
@@ -221,7 +222,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
             *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
         ),
         ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
-        ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
+        ("cost, rented", profiles.load("paper").cost(published()["training"]["minutes"]), pipeline.profile.cost(run.minutes)),
         ("on", "16 H100", pipeline.profile.hardware),
     )
     return [dict(zip(("training", "the paper", "here"), line, strict=True)) for line in lines]

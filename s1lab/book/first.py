@@ -80,8 +80,8 @@ def numbers(pipeline: Pipeline) -> Mapping[str, str]:
         "agree": verdicts["agrees"],
         "disagree": verdicts["does not agree"],
         "open": verdicts["inside uncertainty"] + verdicts["not tested"],
-        "minutes": round(minutes),
-        "training_minutes": round(pipeline.checkpoint().minutes),
+        "cost": pipeline.profile.cost(minutes),
+        "training_cost": pipeline.profile.cost(pipeline.checkpoint().minutes),
         "runs": len(pipeline.store.runs()),
     }
     said = {name: written(value) for name, value in values.items()}

@@ -11,8 +11,7 @@ import typer
 from s1core.cli.options import echo, number
 from s1lab.cli.profile import Name, Seed, note, open_pipeline
 
-PRICE = 2.5  # money per GPU-hour where none is given
-Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
+Price = Annotated[float | None, number("US$ per GPU-hour; else the profile's.", 0, 1e6)]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def plan(
     profile: Name = "laptop",
     seed: Seed = None,
-    price: Price = PRICE,
+    price: Price = None,
     runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
 ) -> None:
     """Show what a profile computes and takes: tokens, GPU-hours, memory, disk, money."""
@@ -39,7 +38,7 @@ def plan(
     echo(f"store: {pipeline.store.root}")
     for step, done in zip(found.steps.step, found.steps.done, strict=True) if runs else ():
         echo(f"  {'done' if done else 'to do':5}  {step.run.id:24} {step.label}")
-    for line in lines(found, price):
+    for line in lines(found, chosen.price if price is None else price):
         echo(line)
     if pipeline.missing:
         echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
@@ -135,11 +134,13 @@ def rehearse(
     echo(f"the rehearsal of {profile} went through: {prepared.folder}")
 
 
-def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
+def status(profile: Name = "h100", seed: Seed = None, price: Price = None) -> None:
     """How far a profile is: what runs, tokens per second, time and money spent and left."""
     from s1lab.planning.status import lines
     from s1lab.planning.status import status as look
 
     pipeline = open_pipeline(profile, seed)
-    for line in lines(look(pipeline), pipeline.profile.gpus, price):
+    chosen = pipeline.profile
+    price = chosen.price if price is None else price
+    for line in lines(look(pipeline), chosen.gpus, price):
         echo(line)
