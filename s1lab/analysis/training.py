@@ -212,6 +212,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
 
     run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
     made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
+    theirs = profiles.load("paper").cost(published()["training"]["minutes"])
     lines = (
         ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
         ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
@@ -222,7 +223,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
             *(f"{n / 1e12:,.1f}" for n in (paper_flops(), training_flops(pipeline))),
         ),
         ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
-        ("cost, rented", profiles.load("paper").cost(published()["training"]["minutes"]), pipeline.profile.cost(run.minutes)),
+        ("cost, rented", theirs, pipeline.profile.cost(run.minutes)),
         ("on", "16 H100", pipeline.profile.hardware),
     )
     return [dict(zip(("training", "the paper", "here"), line, strict=True)) for line in lines]
