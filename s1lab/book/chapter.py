@@ -147,18 +147,9 @@ class Chapter:
         return text, not isinstance(value, str | bool)
 
     def figure(self, fig: Any, name: str, alt: str, *, caption: str = "", runs: Any = ()) -> None:
-        """Show a figure, `<chapter>-<name>`; its numbers follow the sentence `alt` by themselves.
-
-        A figure that the profile has no results for is None.
-        """
-        if fig is None:
-            return _show(NOTHING)
-        import matplotlib.pyplot as plt
-
-        text = " ".join([alt, getattr(fig, "in_words", "")])
-        markup = figure_html(fig, f"{self.name}-{name}", text, caption=caption, runs=runs)
-        plt.close(fig)
-        _show(markup)
+        """Show a figure, `<chapter>-<name>`; None is one that the profile has no results for."""
+        look = {"caption": caption, "runs": runs}
+        _show(figure_html(fig, f"{self.name}-{name}", alt, **look) if fig else NOTHING)
 
 
 def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
