@@ -148,15 +148,13 @@ chapter.table(
 pairs = results.pairs(pipeline)
 chapter.table(row for row, _ in pairs)
 
-# %% tags=["remove-input"]
-mended = [found for row, found in pairs if row["mended"]]
-chapter.numbers(pairs=len(pairs), mended=len(mended))
-
 # %% [markdown]
 # {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` was mended. Here is the shortest such trace (or, where none was mended, the
 # shortest of all), folded by step, with what was forced in a box:
 
 # %% tags=["hide-input"]
+mended = [found for row, found in pairs if row["mended"]]
+chapter.numbers(pairs=len(pairs), mended=len(mended))
 shown = mended or [found for _, found in pairs]
 problem, made, verdict = min(shown, key=lambda f: f[1].thinking_tokens)
 separator = pipeline.profile.methods.step_separator

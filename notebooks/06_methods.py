@@ -33,8 +33,7 @@ SEED = 0
 # %% tags=["hide-input"]
 from s1lab import experiments
 from s1lab.analysis import controls, results
-from s1lab.audit.published import accuracies, published
-from s1lab.audit.published import runs as paper_runs
+from s1lab.audit import published as paper
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference, mean, read_samples
 from s1lab.figures.curves import method_panels
@@ -47,16 +46,6 @@ found = controls.families(pipeline)
 rejecting = chapter.ask(controls.rejected, pipeline) or []
 measured = controls.measured(pipeline, found, rejecting)
 slopes = {name: row.slope for name, row in measured.items()}
-words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
-for name, says in words.items():
-    slope = slopes.get(name)
-    chapter.number(f"scaling_{name}", slope, "points", says=says)
-printed = published()["table3"]["rows"]
-for name in ("TCC", "RS"):
-    chapter.number(f"printed_{name}", printed[name]["scaling"])
-best = max(measured.values(), key=lambda row: row.performance.estimate)
-chapter.says("best_is", best.method, "BF")
-chapter.numbers(best=best.performance)
 
 # %% [markdown]
 # ## Telling the model: tokens
@@ -66,11 +55,21 @@ chapter.numbers(best=best.performance)
 # N. With forcing on top, the decoder cuts at N as well. **Control** is the share of answers that keep the limit.
 
 # %% tags=["hide-input"]
+words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
+for name, says in words.items():
+    slope = slopes.get(name)
+    chapter.number(f"scaling_{name}", slope, "points", says=says)
+printed = paper.published()["table3"]["rows"]
+for name in ("TCC", "RS"):
+    chapter.number(f"printed_{name}", printed[name]["scaling"])
+best = max(measured.values(), key=lambda row: row.performance.estimate)
+chapter.says("best_is", best.method, "BF")
+chapter.numbers(best=best.performance)
 chapter.table(controls.rows(pipeline, found, "TCC", "TCC+BF"))
 for name in ("TCC", "SCC"):
     chapter.number(f"obeyed_{name}", controls.obeyed(found[name]), digits=2)
-used = list(map(round, paper_runs("TCC").thinking_tokens))
-taken = published()["step_details"]["steps"]
+used = list(map(round, paper.runs("TCC").thinking_tokens))
+taken = paper.published()["step_details"]["steps"]
 chapter.numbers(paper_least=min(used), paper_most=max(used))
 chapter.numbers(taken_least=min(taken), taken_most=max(taken))
 chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
@@ -212,8 +211,10 @@ chapter.take(against, "points", **words, nothing="lower")
 traces = " ".join(example.trace.thinking for example in pipeline.examples("s1"))
 for name in ("Wait", *words):
     chapter.number(f"traced_{name}", traces.count(name))
-fourth = [one.correct for one in accuracies("Table 4", "AIME24")]
+fourth = [one.correct for one in paper.accuracies("Table 4", "AIME24")]
 chapter.numbers(spread=max(fourth) - min(fourth))
+
+# %% tags=["hide-input"]
 chapter.figure(
     strings and comparison(controls.strings_rows(strings), gaps=True) or None,
     "strings",

@@ -114,6 +114,12 @@ equal = EqualCompute(pipeline, chapter.benchmark)
 for name, says in (("two", "higher"), ("eight", "cannot tell")):
     row = equal.against(-1, {"two": "Wait 2x", "eight": "Wait 8x"}[name])
     chapter.number(name, row.get("difference (points)"), "points", says=says)
+draws = discussion.small_benchmarks(samples, SEED)
+low, high = np.percentile(draws, [2.5, 97.5])
+chapter.numbers("%", mean=float(samples.correct.mean()), low=low, high=high)
+chapter.numbers(spread=100 * float(np.std(draws)))
+twice = np.abs(draws[::2] - draws[1::2])
+chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 
 # %% [markdown]
 # {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong ones
@@ -151,14 +157,6 @@ for name, says in (("two", "higher"), ("eight", "cannot tell")):
 # 9,000 tokens in length for one and the same model. Hochlehnert and others {cite}`hochlehnert2025sober` find that
 # small benchmarks move by several points with the seed alone. How far would a benchmark of AIME's size move for our
 # model, which does not change at all?
-
-# %% tags=["remove-input"]
-draws = discussion.small_benchmarks(samples, SEED)
-low, high = np.percentile(draws, [2.5, 97.5])
-chapter.numbers("%", mean=float(samples.correct.mean()), low=low, high=high)
-chapter.numbers(spread=100 * float(np.std(draws)))
-twice = np.abs(draws[::2] - draws[1::2])
-chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 
 # %% [markdown]
 # Thirty of our questions, one sample each, drawn 10,000 times: the accuracy of the same model has a standard

@@ -66,8 +66,8 @@ chapter.figure(
 chapter.numbers(headline=accuracy_of("Table 1", "s1-32B", "AIME24").interval)
 chapter.number("detectable", 100 * detectable_difference(30, 0.5), digits=0)
 steps, chance = checkpoints(project_root() / "results" / "generations")
-noise = {"noise_low": steps.accuracy.min(), "noise_high": steps.accuracy.max()}
-chapter.numbers("%", **noise)
+at = steps.accuracy
+chapter.numbers("%", noise_low=at.min(), noise_high=at.max())
 chapter.number("noise_p", chance, digits=2)
 asked = 17 / 30, 15 / 30
 chapter.numbers(needed=questions_needed(*asked))
@@ -128,15 +128,6 @@ for outcome in ("survives", "undecided", "cannot survive"):
 # %% tags=["hide-output"]
 chapter.table(rows(audit.table2()))
 
-# %% tags=["remove-input"]
-told = [c for c in claims if (c.a.row, c.benchmark) == ("s1K", "AIME24")]
-apart = {claim.b.row[3:]: claim for claim in told}
-for name in ("random", "diverse"):
-    chapter.numbers(**{f"apart_{name}": apart[name].questions})
-    chapter.number(f"p_{name}", apart[name].best_p, digits=3)
-slopes = [one.verdict for one in audit.table3() if "Scaling of" in one.topic]
-chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
-
 # %% [markdown]
 # On AIME24, s1K and 1K-random lie {glue:text}`audit_apart_random` questions apart. That many, all in favour of one side, have an
 # exact p of {glue:text}`audit_p_random`; the printed interval excludes zero all the same, since the percentile bootstrap is too
@@ -189,6 +180,13 @@ chapter.numbers(disagreements=len(differ), ours=right, moved=100 * moved)
 chapter.numbers(regraded=sum(log["n"] for log in logs))
 needed = next(k for k in range(30) if mcnemar_p_value(k, 0) < 0.05)
 chapter.numbers(must=needed)
+told = [c for c in claims if (c.a.row, c.benchmark) == ("s1K", "AIME24")]
+apart = {claim.b.row[3:]: claim for claim in told}
+for name in ("random", "diverse"):
+    chapter.numbers(**{f"apart_{name}": apart[name].questions})
+    chapter.number(f"p_{name}", apart[name].best_p, digits=3)
+slopes = [one.verdict for one in audit.table3() if "Scaling of" in one.topic]
+chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 
 # %% [markdown]
 # {glue:text}`audit_disagreements` of {glue:text}`audit_regraded` verdicts differ, these, and in {glue:text}`audit_ours` of them the stored one is

@@ -48,9 +48,6 @@ database = duckdb.connect()
 for name in ("pool", "selected"):
     database.sql(f"CREATE VIEW {name} AS FROM '{folder}/{name}.parquet'")
 
-# %% tags=["remove-input"]
-chapter.numbers(pool=rows, selected=chosen)
-
 # %% [markdown]
 # {glue:text}`explore_pool` rows are in the pool, {glue:text}`explore_selected` of them selected.
 #
@@ -121,6 +118,7 @@ FROM (SELECT *, ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
 """)
 
 # %% tags=["remove-input"]
+chapter.numbers(pool=rows, selected=chosen)
 shares = [row["large model (%)"] for row in quarters]
 chapter.numbers("%", shortest=shares[0], longest=shares[-1])
 chapter.says("falls", sorted(shares, reverse=True) == shares)
@@ -148,10 +146,9 @@ FROM pool WHERE error = '' GROUP BY trace_correct ORDER BY trace
 # %% tags=["remove-input"]
 for name, key in (("s1K", "first"), ("s1K-1.1", "second")):
     judged = paper["grading_of_traces"][name]
-    chapter.number(key, judged["correct"])
-    chapter.number(f"{key}_n", sum(judged.values()))
-    half = abs(judged["correct"] / sum(judged.values()) - 0.5) < 0.15
-    chapter.says(f"{key}_half", half)
+    right, n = judged["correct"], sum(judged.values())
+    chapter.numbers(**{key: right, f"{key}_n": n})
+    chapter.says(f"{key}_half", abs(right / n - 0.5) < 0.15)
 chapter.number("crosswords", audit["published"]["crosswords"])
 chapter.number("drawn", audit["notebook"]["crosswords"])
 

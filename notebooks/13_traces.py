@@ -124,6 +124,8 @@ chapter.figure(
 contrasts = analysis.contrasts(run.read_table("contrasts.csv"), n)
 bits = dict.fromkeys(("forced Wait", "other steps"), "bits")
 chapter.table(contrasts, bits | {"difference": "+bits"}, digits=2)
+
+# %% tags=["remove-input"]
 by = {(row["measure"], row["where"]): row for row in contrasts}
 words = {("entropy", "at"): "lower", ("entropy", "after"): "lower"}
 for key in (*words, ("surprisal", "at")):

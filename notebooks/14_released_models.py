@@ -54,8 +54,11 @@ chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 # cut. Beside it stands Qwen2.5-32B-Instruct, from which s1.1 was fine-tuned, which answers at once.
 
 # %% tags=["hide-input"]
-for name in tables.NAMES:
-    chapter.table(tables.rows(tables.caps(name, folder)))
+chapter.table(
+    {"benchmark": title, **row}
+    for name, title in tables.NAMES.items()
+    for row in tables.rows(tables.caps(name, folder))
+)
 chapter.figure(
     method_panels(tables.cap_curves(folder)),
     "caps",
@@ -70,9 +73,10 @@ chapter.figure(
 # nothing in the one, and a loss in the other. The same over questions, pair by pair:
 
 # %% tags=["hide-input"]
-for name in tables.NAMES:
+for name, title in tables.NAMES.items():
     gaps = tables.cap_differences(name, folder)
-    chapter.table(tables.rows(gaps, "difference", "points"))
+    rows = tables.rows(gaps, "difference", "points")
+    chapter.table({"benchmark": title, **row} for row in rows)
 
 # %% [markdown]
 # Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens it gains

@@ -134,17 +134,25 @@ class Chapter:
             head.remove("benchmark")
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
-        body = [[self._cell(*cell, digits) for cell in row] for row in cells]
-        price = f"${self.profile.price:.2f} an hour of a {'GPU' if self.profile.gpus else 'core'}"
-        values = {"head": head, "rows": body, "price": price, "folded": folded}
-        _show(render("table", **values), found=quantities(sum(cells, [])))
+        _show(
+            render(
+                "table",
+                head=head,
+                amounts=[any(map(_is_amount, column)) for column in zip(*cells, strict=True)],
+                rows=[[self._written(*cell, digits) for cell in row] for row in cells],
+                price=f"${self.profile.price:.2f} for an hour of a "
+                + ("GPU" if self.profile.gpus else "core"),
+                folded=folded,
+            ),
+            found=quantities(sum(cells, [])),
+        )
 
-    def _cell(self, value: Any, unit: str, digits: int) -> tuple[str, bool]:
-        """A cell's text, and whether it is a number (numbers are set to the right)."""
-        if unit == "min" and value is not None:
-            return self.profile.cost(value), True
-        text = "–" if value is None else "".join(in_parts(value, unit, digits))
-        return text, not isinstance(value, str | bool)
+    def _written(self, value: Any, unit: str, digits: int) -> str:
+        """A cell's text: minutes with what they cost."""
+        if value is None:
+            return "–"
+        cost = self.profile.cost(value) if unit == "min" else ""
+        return cost or "".join(in_parts(value, unit, digits))
 
     def figure(self, fig: Any, name: str, alt: str, *, caption: str = "", runs: Any = ()) -> None:
         """Show a figure, `<chapter>-<name>`; None is one that the profile has no results for."""
@@ -159,6 +167,11 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
         for value, unit in values
         if isinstance(value, Interval) and value.about
     }
+
+
+def _is_amount(cell: tuple[Any, str]) -> bool:
+    """Whether a cell has a number: such columns are set to the right."""
+    return not isinstance(cell[0], str | bool | None)
 
 
 def _counted(row: Row) -> Row:
