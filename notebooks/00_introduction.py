@@ -54,7 +54,9 @@ points = pipeline.curve(benchmark)
 
 # %%
 kept = results.kept(pipeline, natural)
-puzzle, trace, verdict = sorted(kept, key=lambda k: k[1].thinking_tokens)[:4][-1]
+puzzle, trace, verdict = sorted(kept, key=lambda k: k[1].thinking_tokens)[:4][
+    -1
+]
 print(puzzle.question, "", trace.thinking[:1000].strip(), "", sep="\n")
 print(trace.answer[:200], "->", verdict.status)
 
@@ -92,22 +94,19 @@ chapter.number("missing", ", ".join(pipeline.missing) or "nothing")
 
 # %% tags=["hide-input"]
 chapter.table(results.line(pipeline, c) for c in conditions)
-first, *_ = points
 rising = [p.accuracy.estimate for p in points if p.kind != "wait"]
-longer = difference(pipeline.run(natural), pipeline.run(conditions[0]))
-slope = chapter.ask(claims.slope, pipeline)
-chapter.numbers(first=first.accuracy, first_label=first.label)
-chapter.numbers(natural=stopped.accuracy)
-chapter.number("longer", longer, "points", says="higher")
-chapter.number(
-    "slope", slope and slope.interval, slope and slope.unit, says="higher"
-)
 chapter.says("steps", sorted(rising) == rising)
+chapter.numbers(first=points[0].accuracy, first_label=points[0].label)
+chapter.numbers(natural=stopped.accuracy)
+longer = difference(pipeline.run(natural), pipeline.run(conditions[0]))
+chapter.number("longer", longer, "points", says="higher")
+found = chapter.ask(claims.slope, pipeline)
+slope, unit = (found.interval, found.unit) if found else (None, "")
+chapter.number("slope", slope, unit, says="higher")
 printed = published.published()["figure1"]["points"]
-slopes = {
-    b.split()[0]: scaling_per_doubling(*zip(*printed[b])) for b in BENCHMARKS
-}
-chapter.numbers(**slopes)
+for name in BENCHMARKS:
+    slope = scaling_per_doubling(*zip(*printed[name]))
+    chapter.number(name.split()[0], slope)
 
 # %% [markdown]
 # Every step to a larger budget raises the accuracy{glue:text}`introduction_steps`, from {glue:text}`introduction_first` under a cap of
@@ -123,13 +122,12 @@ chapter.numbers(**slopes)
 # answered correctly. Move along the curve and watch what a larger budget adds and a Wait takes away.
 
 # %% tags=["hide-input"]
+grades = [pipeline.run(c).read_table("grades.csv") for c in conditions]
+look = {"caption": "Ours, question by question, with 95% intervals."}
+asked = pipeline.problems(benchmark)
 HTML(
     interactive_curve(
-        points,
-        [pipeline.run(c).read_table("grades.csv") for c in conditions],
-        pipeline.problems(benchmark),
-        name="introduction-explore",
-        caption="Ours, question by question, with 95% intervals.",
+        points, grades, asked, name=f"{chapter.name}-explore", **look
     )
 )
 
@@ -152,24 +150,20 @@ HTML(
 # %% tags=["hide-input"]
 waited = results.by_waits(pipeline)
 chapter.table(waited)
-by = {row["Waits"]: row for row in waited}
-words = {1: "higher", 2: "higher", 8: "cannot tell"}
-for waits, says in words.items():
-    gain = by[waits]["against none (points)"] if waits in by else None
-    chapter.number(f"gain_{waits}", gain, "points", says=says)
-best = max(points, key=lambda p: p.accuracy.estimate)
+gains = {f"gain_{r['Waits']}": r["against none (points)"] for r in waited}
+words = dict(gain_1="higher", gain_2="higher", gain_8="cannot tell")
+chapter.take(gains, "points", **words)
+best, most = max(points, key=lambda p: p.accuracy.estimate), waited[-1:]
 chapter.number("best", best.accuracy)
 chapter.says("best_label", best.label, "Wait 2x")
-most = waited[-1] if waited else {}
-chapter.numbers(
-    "%", mended=most.get("mended (%)"), broken=most.get("broken (%)")
-)
+for name in ("mended", "broken"):
+    chapter.number(name, most[0][f"{name} (%)"] if most else None, "%")
 chapter.number("cut", points[-1].cut_short, "%")
 chapter.number("last", results.last_step(pipeline), "points", says="lower")
 forced = published.accuracy_of("Table 1", "s1-32B", "AIME24")
 plain = published.accuracy_of("Table 1", "s1 w/o BF", "AIME24")
-chapter.numbers(forced=forced.interval, plain=plain.interval)
-chapter.numbers(forced_n=forced.correct, plain_n=plain.correct)
+chapter.numbers(forced=forced.interval, forced_n=forced.correct)
+chapter.numbers(plain=plain.interval, plain_n=plain.correct)
 chapter.says("overlap", forced.interval.overlaps(plain.interval))
 
 # %% [markdown]

@@ -143,12 +143,6 @@ chapter.table(curation.solved())
 # %% tags=["hide-output"]
 chapter.table(curation.subjects())
 
-# %% tags=["remove-input"]
-_, middle_hard, _ = training.tokens(curation.hard)
-_, middle_chosen, _ = training.tokens(curation.chosen)
-chapter.numbers(hard=middle_hard, chosen=middle_chosen)
-chapter.says("longer", middle_chosen > middle_hard)
-
 # %% [markdown]
 # :::{admonition} The answer
 # :class: dropdown
@@ -181,6 +175,10 @@ print("two draws here, on average", round(float(np.mean(overlaps)), 2))
 chapter.number("jaccard", audit["jaccard"], digits=2)
 chapter.number("shared", audit["shared_by_both"])
 chapter.number("overlap", float(np.mean(overlaps)), digits=2)
+_, middle_hard, _ = training.tokens(curation.hard)
+_, middle_chosen, _ = training.tokens(curation.chosen)
+chapter.numbers(hard=middle_hard, chosen=middle_chosen)
+chapter.says("longer", middle_chosen > middle_hard)
 
 # %% [markdown]
 # The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap of {glue:text}`curation_jaccard`; two

@@ -34,12 +34,10 @@ from s1lab.book.chapter import open_chapter
 from s1lab.figures.runs import loss_curve
 
 chapter = open_chapter("training", PROFILE, SEED)
-pipeline = chapter.pipeline
-config = SFTConfig(**pipeline.profile.sft, seed=pipeline.profile.seed)
-tokenizer = load_tokenizer(pipeline.profile.model)
-examples = pipeline.examples()
-run = pipeline.checkpoint()
-summary = run.summary()
+pipeline, profile = chapter.pipeline, chapter.profile
+config = SFTConfig(**profile.sft, seed=profile.seed)
+tokenizer = load_tokenizer(profile.model)
+examples, run = pipeline.examples(), pipeline.checkpoint()
 
 # %% [markdown]
 # ## The recipe
@@ -103,16 +101,16 @@ chapter.says("none_cut", encoded.truncated, 0)
 # ## The loss
 
 # %% tags=["hide-input"]
+log = run.read_records("log.jsonl")
 chapter.figure(
-    loss_curve(run.read_records("log.jsonl"), title=pipeline.profile.model),
+    loss_curve(log, title=profile.model),
     "loss",
     "The loss falls steeply, then slowly; the rate warms up, then falls to zero.",
     caption="Loss per supervised token, and learning rate; lines end epochs.",
     runs=[run],
 )
-losses = [row["loss"] for row in run.read_records("log.jsonl")]
-chapter.number("start", float(np.mean(losses[:5])), digits=2)
-chapter.number("end", float(np.mean(losses[-5:])), digits=2)
+for name, some in (("start", log[:5]), ("end", log[-5:])):
+    chapter.number(name, float(np.mean([r["loss"] for r in some])), digits=2)
 
 # %% [markdown]
 # From {glue:text}`training_start` in the first five steps to {glue:text}`training_end` in the last five. A loss of zero is out of reach,
@@ -131,7 +129,7 @@ chapter.table(training.cost(pipeline))
 ratio = training.paper_flops() / training_flops(pipeline)
 chapter.number("ratio", ratio / 1e6, digits=0)
 chapter.number("minutes", run.minutes, "minutes")
-chapter.number("hardware", pipeline.profile.hardware)
+chapter.number("hardware", profile.hardware)
 
 # %% [markdown]
 # The paper's training took about {glue:text}`training_ratio` million times the arithmetic of ours. What either costs in money,

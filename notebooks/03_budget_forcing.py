@@ -54,9 +54,8 @@ from s1lab.book.chapter import open_chapter
 from s1lab.figures.trace import trace_html
 
 chapter = open_chapter("forcing", PROFILE, SEED)
-pipeline = chapter.pipeline
-tokenizer = load_tokenizer(pipeline.profile.model)
-template = pipeline.profile.template
+pipeline, template = chapter.pipeline, chapter.profile.template
+tokenizer = load_tokenizer(chapter.profile.model)
 delimiters = templates.resolve(template, tokenizer)
 
 # %% [markdown]
@@ -132,13 +131,9 @@ print(machine.phase, machine.outcome, "Waits used:", machine.waits_used)
 # %%
 sample("( 3 * 7 ) + 8", stop=True)
 chapter.table(
-    {
-        "phase": segment.phase,
-        "origin": segment.origin,
-        "tokens": len(segment.token_ids),
-        "text": repr(tokenizer.decode(segment.token_ids)),
-    }
-    for segment in machine.segments
+    {"phase": one.phase, "origin": one.origin, "tokens": len(one.token_ids)}
+    | {"text": repr(tokenizer.decode(one.token_ids))}
+    for one in machine.segments
 )
 
 # %% [markdown]
@@ -153,15 +148,13 @@ chapter.table(
 pairs = results.pairs(pipeline)
 chapter.table(row for row, _ in pairs)
 
-# %% tags=["remove-input"]
-mended = [found for row, found in pairs if row["mended"]]
-chapter.numbers(pairs=len(pairs), mended=len(mended))
-
 # %% [markdown]
 # {glue:text}`forcing_mended` of {glue:text}`forcing_pairs` was mended. Here is the shortest such trace (or, where none was mended, the
 # shortest of all), folded by step, with what was forced in a box:
 
 # %% tags=["hide-input"]
+mended = [found for row, found in pairs if row["mended"]]
+chapter.numbers(pairs=len(pairs), mended=len(mended))
 shown = mended or [found for _, found in pairs]
 problem, made, verdict = min(shown, key=lambda f: f[1].thinking_tokens)
 separator = pipeline.profile.methods.step_separator
@@ -189,12 +182,11 @@ control = results.control_of_caps(pipeline)
 chapter.table(control)
 
 # %% tags=["remove-input"]
-counts = [row["generations"] for row in control]
-within = [row["within the budget (%)"] for row in control]
-chapter.number("generations", sum(counts))
-kept = sum(n * share for n, share in zip(counts, within)) / sum(counts)
-chapter.number("within", kept, "%")
-chapter.says("all", kept, 1.0)
+made = sum(row["generations"] for row in control)
+parts = [r["generations"] * r["within the budget (%)"] for r in control]
+chapter.numbers(generations=made)
+chapter.number("within", sum(parts) / made, "%")
+chapter.says("all", sum(parts), made)
 
 # %% [markdown]
 # **What to keep.** That a decoder keeps its own limit is no finding. Control matters where limits are asked for.

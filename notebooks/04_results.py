@@ -78,11 +78,11 @@ chapter.figure(
 # %% tags=["hide-input"]
 effects = results.effects(pipeline)
 chapter.table(effects)
-gaps = [row["change (points)"] for row in effects] or [None] * 6
-said = ("higher", "higher", "higher", "higher", "cannot tell", "lower")
 names = ("tuned", "waits", "both", "delimiters", "waits_base", "delimiter")
-for name, gap, says in zip(names, gaps, said):
-    chapter.number(name, gap, "points", says=says)
+gaps = dict(zip(names, (row["change (points)"] for row in effects)))
+words = dict.fromkeys(names[:4], "higher")
+words |= {"waits_base": "cannot tell", "delimiter": "lower"}
+chapter.take(gaps, "points", **words)
 
 # %% [markdown]
 # Fine-tuning is worth {glue:text}`results_tuned` against the base model at its best, and Waits on top of it {glue:text}`results_waits`.
@@ -192,8 +192,7 @@ for name, row in rivals.items():
     chapter.number(f"{name}_tokens", tokens, digits=0)
 ahead, price = chapter.ask(compute.whatever_it_costs) or (None, None)
 chapter.number("ahead", ahead, "points", says="higher")
-chapter.number("price", price)
-chapter.number("largest", price and compute.largest.accuracy)
+chapter.numbers(price=price, largest=price and compute.largest.accuracy)
 chapter.numbers(best=compute.best.accuracy, best_name=best)
 
 # %% [markdown]

@@ -53,13 +53,14 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 chapter.table(subsets.set_rows(sets))
 worked = {row.unit: row.value for row in paper_arithmetic()}
 hours, steps = subsets.paper_hours(), pipeline.steps()
+spent = sum(step.run.minutes for step in steps)
 chapter.numbers("minutes", minutes=s1.minutes)
 chapter.numbers("minutes", minutes_full=full and full.minutes)
 chapter.numbers(times_full=full and full.flops / s1.flops)
 chapter.number("share", worked["of 1"], "%", 0)
 chapter.number("paper_times_full", hours["full"] / hours["s1"], digits=0)
 chapter.number("flops", worked["FLOP"] / s1.flops / 1e3, digits=0)
-chapter.number("all", sum(step.run.minutes for step in steps), "minutes", 0)
+chapter.number("all", spent, "minutes", 0)
 chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 
 # %% [markdown]
@@ -89,10 +90,9 @@ chapter.table(subsets.money_rows())
 
 # %% tags=["hide-input"]
 chapter.table(one.row(made[one.name]) for one in compared)
-said = dict(random="lower", diverse="cannot tell", longest="higher")
-for name, word in (said | {"full": "higher"}).items():
-    gap = here[name].difference if name in here else None
-    chapter.number(name, gap, "points", says=word)
+gaps = {name: one.difference for name, one in here.items()}
+words = dict(random="lower", diverse="cannot tell", longest="higher")
+chapter.take(gaps, "points", **words, full="higher")
 printed = subsets.paper_difference_rows()
 zero = [row for row in printed if row["name"] != "full" and row["high"] >= 0]
 chapter.says("zero", len(zero), 6)
@@ -138,10 +138,9 @@ chapter.figure(
     runs=runs,
 )
 dear = sorted(made, key=lambda name: made[name].flops)[-2:]
-chapter.says("costliest", " and ".join(dear), "longest and full")
+chapter.says("costliest", dear, ["longest", "full"])
 long = sorted(here, key=lambda name: here[name].point.thinking_tokens)
-ends = " and ".join(long[-1:] + long[:1])
-chapter.says("thinking", ends, "longest and full")
+chapter.says("thinking", long[-1:] + long[:1], ["longest", "full"])
 chapter.number("trace", longest and longest.thinking_tokens, digits=0)
 chapter.number("s1_trace", s1.thinking_tokens, digits=0)
 chapter.numbers(steps=full and full.steps / s1.steps)
@@ -164,10 +163,8 @@ chapter.numbers(seeds=len(by_seed), apart=100 * apart if by_seed else None)
 told = [one for one in here.values() if one.verdict in ("worse", "better")]
 beyond = sum(abs(one.difference.estimate) > apart for one in told)
 chapter.says("beyond", beyond, 3)
-pair = [here[name] for name in ("s1", "diverse") if name in here]
-shares = [one.point.accuracy.estimate for one in pair]
-both = len(shares) == 2
-needed = chapter.ask(questions_needed, *shares) if both else None
+pair = [here[n].point.accuracy for n in ("s1", "diverse") if n in here]
+needed = questions_needed(*(one.estimate for one in pair)) if pair[1:] else None
 chapter.numbers(needed=needed)
 
 # %% [markdown]

@@ -31,8 +31,7 @@ SEED = 0
 # %% tags=["hide-input"]
 from s1lab import experiments
 from s1lab.analysis import controls, results
-from s1lab.audit.published import accuracies, published
-from s1lab.audit.published import runs as paper_runs
+from s1lab.audit import published as paper
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference, mean, read_samples
 from s1lab.figures.curves import method_panels
@@ -44,18 +43,7 @@ pipeline, profile = chapter.pipeline, chapter.profile
 found = controls.families(pipeline)
 rejecting = chapter.ask(controls.rejected, pipeline) or []
 measured = controls.measured(pipeline, found, rejecting)
-
-# %% tags=["remove-input"]
-words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
-for name, says in words.items():
-    slope = measured[name].slope if name in measured else None
-    chapter.number(f"scaling_{name}", slope, "points", says=says)
-printed = published()["table3"]["rows"]
-for name in ("TCC", "RS"):
-    chapter.number(f"printed_{name}", printed[name]["scaling"])
-best = max(measured.values(), key=lambda row: row.performance.estimate)
-chapter.says("best_is", best.method, "BF")
-chapter.numbers(best=best.performance)
+slopes = {name: row.slope for name, row in measured.items()}
 
 # %% [markdown]
 # ## Telling the model: tokens
@@ -65,11 +53,21 @@ chapter.numbers(best=best.performance)
 # N. With forcing on top, the decoder cuts at N as well. **Control** is the share of answers that keep the limit.
 
 # %% tags=["hide-input"]
+words = dict(BF="higher", capping="higher", wait="cannot tell", RS="higher")
+for name, says in words.items():
+    slope = slopes.get(name)
+    chapter.number(f"scaling_{name}", slope, "points", says=says)
+printed = paper.published()["table3"]["rows"]
+for name in ("TCC", "RS"):
+    chapter.number(f"printed_{name}", printed[name]["scaling"])
+best = max(measured.values(), key=lambda row: row.performance.estimate)
+chapter.says("best_is", best.method, "BF")
+chapter.numbers(best=best.performance)
 chapter.table(controls.rows(pipeline, found, "TCC", "TCC+BF"))
 for name in ("TCC", "SCC"):
     chapter.number(f"obeyed_{name}", controls.obeyed(found[name]), digits=2)
-used = list(map(round, paper_runs("TCC").thinking_tokens))
-taken = published()["step_details"]["steps"]
+used = list(map(round, paper.runs("TCC").thinking_tokens))
+taken = paper.published()["step_details"]["steps"]
 chapter.numbers(paper_least=min(used), paper_most=max(used))
 chapter.numbers(taken_least=min(taken), taken_most=max(taken))
 chapter.numbers(step_tokens=chapter.ask(controls.step_tokens, pipeline))
@@ -141,10 +139,9 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in rejecting)
-gains = {round(one.run.limit): one.gain for one in rejecting}
-words = {16: "lower", 32: "lower", 64: "cannot tell", 192: "higher"}
-for limit, says in words.items():
-    chapter.number(f"gain_{limit}", gains.get(limit), "points", says=says)
+gains = {f"gain_{one.run.limit:.0f}": one.gain for one in rejecting}
+words = dict(gain_16="lower", gain_32="lower", gain_64="cannot tell")
+chapter.take(gains, "points", **words, gain_192="higher")
 
 # %% [markdown]
 # Over all questions wide limits are better than tight ones, the reverse of Figure 6, because a tight one leaves
@@ -190,9 +187,8 @@ chapter.figure(
 # in length, is of that kind.
 
 # %% tags=["hide-input"]
-control, rest = controls.table_3(measured)
-chapter.table(control)
-chapter.table(rest)
+for rows in controls.table_3(measured, controls.minutes(pipeline, found)):
+    chapter.table(rows)
 
 # %% [markdown]
 # **What to keep.** One slope over two interventions hides which of them made it: of capping alone it is
@@ -207,17 +203,16 @@ chapter.table(rest)
 strings = chapter.ask(controls.strings, pipeline) or {}
 chapter.table(strings.values())
 chapter.table(results.paper_table("Table 4"))
-strings_to = {name: row["to Wait (points)"] for name, row in strings.items()}
 gain = strings["Wait"]["to none (points)"] if "Wait" in strings else None
 chapter.number("wait", gain, "points", says="higher")
-for name in ("Hmm", "Alternatively"):
-    chapter.number(name, strings_to.get(name), "points", says="cannot tell")
-nothing = strings_to.get("without string")
-chapter.number("nothing", nothing, "points", says="lower")
+against = {name: row["to Wait (points)"] for name, row in strings.items()}
+against["nothing"] = against.pop("without string", None)
+words = dict.fromkeys(("Hmm", "Alternatively"), "cannot tell")
+chapter.take(against, "points", **words, nothing="lower")
 traces = " ".join(example.trace.thinking for example in pipeline.examples("s1"))
-for name in ("Wait", "Hmm", "Alternatively"):
+for name in ("Wait", *words):
     chapter.number(f"traced_{name}", traces.count(name))
-fourth = [one.correct for one in accuracies("Table 4", "AIME24")]
+fourth = [one.correct for one in paper.accuracies("Table 4", "AIME24")]
 chapter.numbers(spread=max(fourth) - min(fourth))
 
 # %% tags=["hide-input"]

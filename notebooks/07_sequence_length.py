@@ -50,10 +50,9 @@ chapter.table(cut_rows)
 (row,) = cut_rows[len(first) - 2 : len(first) - 1] or [{}]
 chapter.number("lost", row.get("answers lost (%)"), "%", 0)
 chapter.number("left", row.get("tokens left (%)"), "%", 0)
-for name in ("cut", "half", "double", "folds", "ended_cut", "ended_whole"):
-    chapter.number(name, found.get(name))
-for name in ("minutes_cut", "minutes_whole"):
-    chapter.number(name, found.get(name), "minutes")
+chapter.take(found, "", "cut", "half", "double", "folds")
+chapter.take(found, "", "ended_cut", "ended_whole")
+chapter.take(found, "minutes", "minutes_cut", "minutes_whole")
 
 # %% [markdown]
 # At {glue:text}`lengths_cut` tokens {glue:text}`lengths_lost` of our examples lose their answer, as many as in the paper at 4,096: the
@@ -71,17 +70,16 @@ for name in ("minutes_cut", "minutes_whole"):
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in trained)
 chapter.table(lengths.paper_table())
+ours, theirs = lengths.rows(trained), lengths.paper_rows()
 chapter.figure(
-    chapter.ask(
-        tokens_and_accuracy, lengths.rows(trained), lengths.paper_rows()
-    ),
+    chapter.ask(tokens_and_accuracy, ours, theirs),
     "accuracy",
     "Accuracy against thinking tokens for each sequence length of training.",
     caption="95% intervals. Squares: trained on cut examples; circles: on whole "
     "ones. Left: this profile, seeds small. Right: Table 8 of the paper.",
     runs=[run for length in trained for run in length.runs],
 )
-chapter.number("accuracy", found.get("accuracy"), "points", says="lower")
+chapter.take(found, "points", accuracy="lower")
 thinking = found.get("thinking_tokens")
 chapter.number("thinking", thinking, "+tokens", says="higher")
 chapter.numbers(**lengths.paper_folds())
@@ -121,10 +119,10 @@ chapter.figure(
 # %% tags=["hide-input"]
 chapter.table(one.course(cut) for one in trained)
 chapter.table(one.outcomes(cut) for one in trained)
-for place in ("before_cut", "before_whole", "behind_cut", "behind_whole"):
-    chapter.number(place, found.get(place), "%")
-behind = found.get("behind_cut"), found.get("behind_whole")
-chapter.says("part", None not in behind and behind[0].low > behind[1].high)
+before, behind = ("before_cut", "before_whole"), ("behind_cut", "behind_whole")
+chapter.take(found, "%", *before, *behind)
+ours, whole = (found.get(name) for name in behind)
+chapter.says("part", bool(ours and whole) and ours.low > whole.high)
 
 # %% [markdown]
 # From {glue:text}`lengths_half` to {glue:text}`lengths_cut` tokens the two hardly differ: {glue:text}`lengths_before_cut` go on after training on cut

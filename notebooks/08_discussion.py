@@ -55,8 +55,7 @@ chapter.figure(
 last = chapter.ask(results.last_step, pipeline)
 chapter.number("last", last, "points", says="lower")
 ends = chapter.ask(discussion.loop_ends, pipeline) or {}
-for name in ("none", "most", "first", "latest"):
-    chapter.number(name, ends.get(name), "%")
+chapter.take(ends, "%", "none", "most", "first", "latest")
 chapter.says("grow", bool(ends) and ends["none"].high < ends["most"].low)
 chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 
@@ -79,15 +78,14 @@ chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 # %% tags=["hide-input"]
 window = discussion.window_rows(pipeline)
 chapter.table(window)
-chapter.number("limit", profile.evaluation.max_thinking)
 none, fewer, most = window[0], window[-2:][0], window[-1]
 chapter.numbers("%", cut_none=none["cut (%)"], cut_most=most["cut (%)"])
-for name in ("cut", "ended"):
-    chapter.number(f"right_{name}", most[f"right when {name} (%)"], "%")
 ended = [row["right when ended (%)"] for row in (fewer, most)]
+chapter.numbers("%", right_cut=most["right when cut (%)"], right_ended=ended[1])
 chapter.says("room", None not in ended and max(ended) - min(ended) < 0.02)
 steps = published()["figure7"]["sequential_steps_32_64_256_512"]
 chapter.numbers(paper_256=steps[-2][1], paper_512=steps[-1][1])
+chapter.numbers(limit=profile.evaluation.max_thinking)
 
 # %% [markdown]
 # The profile lets a trace think for at most {glue:text}`discussion_limit` tokens, so that an answer always fits: what would
@@ -108,16 +106,19 @@ chapter.numbers(paper_256=steps[-2][1], paper_512=steps[-1][1])
 
 # %% tags=["remove-input"]
 both = discussion.right_and_wrong(samples)
-chapter.numbers(both=both["both"], questions=both["questions"])
-for name in ("right", "wrong"):
-    chapter.number(name, both.get(name), digits=0)
-chapter.number("gap", both.get("gap"), "+tokens", says="lower")
+chapter.take(both, "", "both", "questions")
+chapter.take(both, "", "right", "wrong", digits=0)
+chapter.take(both, "+tokens", gap="lower")
 equal = EqualCompute(pipeline, chapter.benchmark)
-two, eight = (
-    equal.against(-1, f"Wait {n}x").get("difference (points)") for n in (2, 8)
-)
-chapter.number("two", two, "points", says="higher")
-chapter.number("eight", eight, "points", says="cannot tell")
+for name, says in (("two", "higher"), ("eight", "cannot tell")):
+    row = equal.against(-1, {"two": "Wait 2x", "eight": "Wait 8x"}[name])
+    chapter.number(name, row.get("difference (points)"), "points", says=says)
+draws = discussion.small_benchmarks(samples, SEED)
+low, high = np.percentile(draws, [2.5, 97.5])
+chapter.numbers("%", mean=float(samples.correct.mean()), low=low, high=high)
+chapter.numbers(spread=100 * float(np.std(draws)))
+twice = np.abs(draws[::2] - draws[1::2])
+chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 
 # %% [markdown]
 # {glue:text}`discussion_both` of {glue:text}`discussion_questions` questions have both. Right traces think {glue:text}`discussion_right` tokens, wrong ones
@@ -159,14 +160,6 @@ chapter.number("eight", eight, "points", says="cannot tell")
 # 9,000 tokens in length for one and the same model. Hochlehnert and others {cite}`hochlehnert2025sober` find that
 # small benchmarks move by several points with the seed alone. How far would a benchmark of AIME's size move for our
 # model, which does not change at all?
-
-# %% tags=["remove-input"]
-draws = discussion.small_benchmarks(samples, SEED)
-low, high = np.percentile(draws, [2.5, 97.5])
-chapter.numbers("%", mean=float(samples.correct.mean()), low=low, high=high)
-chapter.numbers(spread=100 * float(np.std(draws)))
-twice = np.abs(draws[::2] - draws[1::2])
-chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 
 # %% [markdown]
 # Thirty of our questions, one sample each, drawn 10,000 times: the accuracy of the same model has a standard

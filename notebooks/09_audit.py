@@ -41,8 +41,6 @@ from s1lab.runs import project_root
 
 chapter = open_chapter("audit", PROFILE, SEED)
 claims, rows = comparisons.comparisons(), audit.finding_rows
-
-# %% tags=["remove-input"]
 verdicts = Counter(finding.verdict for finding in audit.audit())
 outcomes = Counter(claim.outcome.split()[0] for claim in claims)
 chapter.numbers(all=verdicts.total(), **verdicts)
@@ -56,9 +54,10 @@ chapter.numbers(claims=len(claims), accuracies=len(accuracies()), **outcomes)
 
 # %% tags=["hide-input"]
 aime = sorted(accuracies("Table 1", "AIME24"), key=lambda row: -row.percent)
-bars = [{"name": row.row, **row.interval.row("accuracy")} for row in aime]
+look = {"series": "paper"}
+bars = [{"name": a.row, **a.interval.row("accuracy"), **look} for a in aime]
 chapter.figure(
-    comparison([bar | {"series": "paper"} for bar in bars]),
+    comparison(bars),
     "aime-intervals",
     "AIME24 accuracies of Table 1 with 95% intervals.",
     caption="Table 1, AIME24: accuracies as printed, intervals from n = 30.",
@@ -66,12 +65,12 @@ chapter.figure(
 chapter.numbers(headline=accuracy_of("Table 1", "s1-32B", "AIME24").interval)
 chapter.number("detectable", 100 * detectable_difference(30, 0.5), digits=0)
 steps, chance = checkpoints(project_root() / "results" / "generations")
-low, high = steps.accuracy.min(), steps.accuracy.max()
-chapter.numbers("%", noise_low=low, noise_high=high)
+at = steps.accuracy
+chapter.numbers("%", noise_low=at.min(), noise_high=at.max())
 chapter.number("noise_p", chance, digits=2)
-chapter.numbers(needed=questions_needed(17 / 30, 15 / 30))
-best = questions_needed(17 / 30, 15 / 30, discordant=2 / 30)
-chapter.numbers(needed_best=best)
+asked = 17 / 30, 15 / 30
+chapter.numbers(needed=questions_needed(*asked))
+chapter.numbers(needed_best=questions_needed(*asked, discordant=2 / 30))
 
 # %% [markdown]
 # The 17 of 30 of s1-32B are {glue:text}`audit_headline`. With 30 questions and independent answers, a model at 50% must gain
@@ -113,7 +112,11 @@ chapter.table(rows(audit.headline()))
 # comparisons, {glue:text}`audit_survives` survive, {glue:text}`audit_undecided` are undecided, and {glue:text}`audit_cannot` cannot survive:
 
 # %% tags=["hide-input"]
-chapter.table(comparisons.comparison_rows(claims))
+lines = comparisons.comparison_rows(claims)
+for outcome in ("survives", "undecided", "cannot survive"):
+    some = [row for row in lines if row["outcome"] == outcome]
+    folded = outcome != "survives" and f"{len(some)} {outcome}"
+    chapter.table(some, folded=folded)
 
 # %% [markdown]
 # **What to keep.** Two accuracies can rule a gain out, and seldom prove one. Publish the answers question by
@@ -127,18 +130,6 @@ chapter.table(comparisons.comparison_rows(claims))
 
 # %% tags=["hide-output"]
 chapter.table(rows(audit.table2()))
-
-# %% tags=["remove-input"]
-apart = {
-    c.b.row[3:]: c
-    for c in claims
-    if (c.a.row, c.benchmark) == ("s1K", "AIME24")
-}
-for name in ("random", "diverse"):
-    chapter.numbers(**{f"apart_{name}": apart[name].questions})
-    chapter.number(f"p_{name}", apart[name].best_p, digits=3)
-slopes = [one.verdict for one in audit.table3() if "Scaling of" in one.topic]
-chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 
 # %% [markdown]
 # On AIME24, s1K and 1K-random lie {glue:text}`audit_apart_random` questions apart. That many, all in favour of one side, have an
@@ -185,18 +176,23 @@ chapter.table(rows(audit.selection() + audit.code()))
 
 # %% tags=["hide-input"]
 logs = known_logs()["files"]
-different = [row for log in logs for row in log["disagreements"]]
+differ = [row for log in logs for row in log["disagreements"]]
 names = {"question": "id", "stored": "stored", "here": "ours", "why": "why"}
-chapter.table({name: row[k] for name, k in names.items()} for row in different)
+chapter.table({name: row[k] for name, k in names.items()} for row in differ)
 math500 = next(log for log in logs if log["n"] == 500)
 moved = len(math500["disagreements"]) / math500["n"]
-right = sum(row["right"] == "ours" for row in different)
-chapter.numbers(
-    regraded=sum(log["n"] for log in logs), disagreements=len(different)
-)
-chapter.numbers(ours=right, moved=100 * moved)
+right = sum(row["right"] == "ours" for row in differ)
+chapter.numbers(disagreements=len(differ), ours=right, moved=100 * moved)
+chapter.numbers(regraded=sum(log["n"] for log in logs))
 needed = next(k for k in range(30) if mcnemar_p_value(k, 0) < 0.05)
 chapter.numbers(must=needed)
+told = [c for c in claims if (c.a.row, c.benchmark) == ("s1K", "AIME24")]
+apart = {claim.b.row[3:]: claim for claim in told}
+for name in ("random", "diverse"):
+    chapter.numbers(**{f"apart_{name}": apart[name].questions})
+    chapter.number(f"p_{name}", apart[name].best_p, digits=3)
+slopes = [one.verdict for one in audit.table3() if "Scaling of" in one.topic]
+chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 
 # %% [markdown]
 # {glue:text}`audit_disagreements` of {glue:text}`audit_regraded` verdicts differ, these, and in {glue:text}`audit_ours` of them the stored one is

@@ -27,8 +27,10 @@ curated = chapter.pipeline.curated
 audit, paper = load_audit(), published()
 
 
-def ask(query):
-    return database.sql(query).df().astype(object).to_dict("records")
+def show(query):
+    rows = database.sql(query).df().astype(object).to_dict("records")
+    chapter.table(rows)
+    return rows
 
 
 # %% [markdown]
@@ -41,13 +43,9 @@ def ask(query):
 folder = Path(tempfile.mkdtemp())
 rows = export(curated.curation()[0], folder / "pool.parquet")
 chosen = export(curated.examples(), folder / "selected.parquet")
-database = duckdb.connect(str(folder / "pool.duckdb"))
+database = duckdb.connect()
 for name in ("pool", "selected"):
-    file = folder / f"{name}.parquet"
-    database.sql(f"CREATE TABLE {name} AS SELECT * FROM '{file}'")
-
-# %% tags=["remove-input"]
-chapter.numbers(pool=rows, selected=chosen)
+    database.sql(f"CREATE VIEW {name} AS FROM '{folder}/{name}.parquet'")
 
 # %% [markdown]
 # {glue:text}`explore_pool` rows are in the pool, {glue:text}`explore_selected` of them selected.
@@ -57,14 +55,12 @@ chapter.numbers(pool=rows, selected=chosen)
 # ## Where do the questions come from?
 
 # %%
-chapter.table(
-    ask("""
+sources = show("""
 SELECT source, count(*) AS pool, count(selected.key) AS selected,
        count(selected.key) / count(*) AS "share selected (%)"
 FROM pool LEFT JOIN selected USING (key, source)
 GROUP BY source ORDER BY pool DESC, source
 """)
-)
 
 # %% [markdown]
 # In s1K, from 16 sources, AIME alone gives more than a quarter, although it is 1.5% of the pool: every AIME question
@@ -86,20 +82,18 @@ chapter.table(
 # The eight largest of the pocket pool, then of s1K, whose traces are thousands of tokens long.
 
 # %%
-chapter.table(
-    ask("""
+subjects = show("""
 SELECT domain AS subject, count(*) AS pool, count(selected.key) AS selected,
        round(avg(pool.thinking_tokens))::INT AS "mean trace (tokens)"
 FROM pool LEFT JOIN selected USING (key, domain)
 GROUP BY domain ORDER BY pool DESC, domain LIMIT 8
 """)
-)
 
 # %%
-subjects = list(paper["table6"]["rows"].items())[:8]
+largest = list(paper["table6"]["rows"].items())[:8]
 chapter.table(
     {"subject": name, "s1K": n, "mean trace (tokens)": round(1000 * k / n)}
-    for name, (n, k) in subjects
+    for name, (n, k) in largest
 )
 
 # %% [markdown]
@@ -116,7 +110,7 @@ chapter.table(
 # :::
 
 # %%
-quarters = ask("""
+quarters = show("""
 SELECT quarter, min(thinking_tokens) AS "from (tokens)",
        max(thinking_tokens) AS "to (tokens)", count(*) AS n,
        avg(small_correct::INT) AS "small model (%)",
@@ -124,9 +118,9 @@ SELECT quarter, min(thinking_tokens) AS "from (tokens)",
 FROM (SELECT *, ntile(4) OVER (ORDER BY thinking_tokens, key) AS quarter
       FROM pool WHERE error = '') GROUP BY quarter ORDER BY quarter
 """)
-chapter.table(quarters)
 
 # %% tags=["remove-input"]
+chapter.numbers(pool=rows, selected=chosen)
 shares = [row["large model (%)"] for row in quarters]
 chapter.numbers("%", shortest=shares[0], longest=shares[-1])
 chapter.says("falls", sorted(shares, reverse=True) == shares)
@@ -147,22 +141,19 @@ chapter.says("falls", sorted(shares, reverse=True) == shares)
 # Neither the paper nor this pool asks for a correct trace outside the pre-selection. Here is the pocket pool:
 
 # %%
-chapter.table(
-    ask("""
+traces = show("""
 SELECT CASE WHEN trace_correct THEN 'right' ELSE 'wrong' END AS trace,
        count(*) AS n, median(thinking_tokens)::INT AS "median (tokens)",
        avg((thinking LIKE '%Wait%')::INT) AS "with a Wait (%)"
 FROM pool WHERE error = '' GROUP BY trace_correct ORDER BY trace
 """)
-)
 
 # %% tags=["remove-input"]
 for name, key in (("s1K", "first"), ("s1K-1.1", "second")):
     judged = paper["grading_of_traces"][name]
-    chapter.number(key, judged["correct"])
-    chapter.number(f"{key}_n", sum(judged.values()))
-    half = abs(judged["correct"] / sum(judged.values()) - 0.5) < 0.15
-    chapter.says(f"{key}_half", half)
+    right, n = judged["correct"], sum(judged.values())
+    chapter.numbers(**{key: right, f"{key}_n": n})
+    chapter.says(f"{key}_half", abs(right / n - 0.5) < 0.15)
 chapter.number("crosswords", audit["published"]["crosswords"])
 chapter.number("drawn", audit["notebook"]["crosswords"])
 
@@ -180,8 +171,7 @@ chapter.number("drawn", audit["notebook"]["crosswords"])
 # the run of the selection notebook. In the pocket pool, the odd ones have debris, or no answer from the teacher.
 
 # %%
-chapter.table(
-    ask("""
+oddities = show("""
 SELECT CASE WHEN error <> '' THEN error
             WHEN question LIKE '%![Image]%' THEN 'image reference'
             WHEN thinking LIKE '%**%' THEN 'bold number' END AS oddity,
@@ -189,7 +179,6 @@ SELECT CASE WHEN error <> '' THEN error
 FROM pool GROUP BY oddity HAVING oddity IS NOT NULL
 ORDER BY questions DESC, oddity
 """)
-)
 
 # %% [markdown]
 # **What to keep.** Read the oddest and the longest rows of a data set before you train on it.

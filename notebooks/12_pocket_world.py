@@ -45,13 +45,6 @@ print(puzzle.question, "->", hits[0].expression)
 print(len(tries), "tries on these numbers,", len(hits), "of them right")
 check(puzzle.question, hits[0].expression)
 
-# %% tags=["remove-input"]
-for n, name in ((2, "pairs"), (3, "triples")):
-    chapter.number(name, sum(1 for _ in world.all_puzzles(n)))
-chapter.numbers(smallest=world.SMALLEST, largest=world.LARGEST)
-chapter.numbers(cap=world.CAP, held_out=world.EVAL_SIZE)
-chapter.number("leaked", pool.SHARES["leaked"], "%", 0)
-
 # %% [markdown]
 # There are {glue:text}`pocket_pairs` solvable puzzles with two numbers and {glue:text}`pocket_triples` with three, between
 # {glue:text}`pocket_smallest` and {glue:text}`pocket_largest` each, with results up to {glue:text}`pocket_cap`. {glue:text}`pocket_held_out` of the
@@ -74,13 +67,18 @@ while "Wait" not in thinking or thinking.count("\n") > 8:
 print(thinking)
 
 # %% tags=["remove-input"]
+for n, name in ((2, "pairs"), (3, "triples")):
+    chapter.number(name, sum(1 for _ in world.all_puzzles(n)))
+chapter.numbers(smallest=world.SMALLEST, largest=world.LARGEST)
+chapter.numbers(cap=world.CAP, held_out=world.EVAL_SIZE)
+chapter.number("leaked", pool.SHARES["leaked"], "%", 0)
 habits, puzzles = teacher.Habits(), world.training_puzzles(3)[:2000]
 sample = [teacher.example(puzzle, rng) for puzzle in puzzles]
 waits = np.mean(["Wait" in made.trace.thinking for made in sample])
 right = np.mean([pool.trace_correct(made) for made in sample])
 chapter.numbers("%", waits=waits, right=right, slip=habits.slip)
 chapter.numbers("%", repair=habits.repair, double_check=habits.double_check)
-chapter.number("sample", len(sample))
+chapter.numbers(sample=len(sample))
 
 # %% [markdown]
 # It calls a wrong try right with probability {glue:text}`pocket_slip`, notices {glue:text}`pocket_repair` of those slips, and checks

@@ -44,15 +44,11 @@ traces = run.read_records("traces.jsonl")
 # the answer was first found, and whether thinking on kept it. They are greedy, so that a step has one answer.
 
 # %% tags=["hide-input"]
-HTML(
-    viewer_html(
-        traces,
-        "traces-viewer",
-        caption=f"{condition.benchmark}, {condition.label}, temperature "
-        f"{condition.temperature:g}. A triangle on the ruler is a forced Wait.",
-        runs=[run.id, run.settings["run"]],
-    )
-)
+how = f"{condition.label}, temperature {condition.temperature:g}"
+told = "A triangle on the ruler is a forced Wait."
+caption = f"{condition.benchmark}, {how}. {told}"
+runs = [run.id, run.settings["run"]]
+HTML(viewer_html(traces, "traces-viewer", caption=caption, runs=runs))
 
 # %% [markdown]
 # :::{admonition} Before you look on
@@ -71,14 +67,12 @@ HTML(
 # %% tags=["hide-input"]
 arrivals = analysis.arrivals(traces)
 chapter.table(arrivals)
-after = analysis.spared(arrivals)
 found = [row for row in arrivals if row["first right at"] != "never"]
 lost = [row for row in found if row["lost again"]]
 chapter.numbers(shown=len(arrivals), had=len(found), lost=len(lost))
 chapter.says("usually", 2 * len(found) > len(arrivals))
-chapter.numbers(
-    least=after[0] if after else None, most=after[-1] if after else None
-)
+after = analysis.spared(arrivals) or [None]
+chapter.numbers(least=after[0], most=after[-1])
 by_itself, cue = analysis.cue_costs(traces)
 turns = analysis.turns(traces)
 chapter.numbers(by_itself=by_itself, cue=cue, steps=turns.total())
@@ -118,7 +112,7 @@ chapter.says("rarely", turns[False, True] <= turns.total() / 4)
 # 95% intervals from resampling questions.
 
 # %% tags=["hide-input"]
-around = run.read_table("around_waits.csv")
+around, n = run.read_table("around_waits.csv"), run.summary()["traces"]
 chapter.figure(
     around_waits(around),
     "around-waits",
@@ -127,9 +121,7 @@ chapter.figure(
     caption="Offset 0 is the first token of a step: the Wait itself, where there is one.",
     runs=[run.id],
 )
-contrasts = analysis.contrasts(
-    run.read_table("contrasts.csv"), run.summary()["traces"]
-)
+contrasts = analysis.contrasts(run.read_table("contrasts.csv"), n)
 bits = dict.fromkeys(("forced Wait", "other steps"), "bits")
 chapter.table(contrasts, bits | {"difference": "+bits"}, digits=2)
 
@@ -142,7 +134,7 @@ for key in (*words, ("surprisal", "at")):
     chapter.number(name, gap, "+bits", 2, says=says)
     chapter.number(f"{name}_forced", row.get("forced Wait"), "bits", 2)
     chapter.number(f"{name}_plain", row.get("other steps"), "bits", 2)
-chapter.number("n", run.summary()["traces"])
+chapter.numbers(n=n)
 
 # %% [markdown]
 # In bits. *Before* and *after* are means over as many tokens as a step of this world has, *at* is the first token of

@@ -36,14 +36,12 @@ from s1lab.runs import project_root
 
 chapter = open_chapter("released", PROFILE, SEED)
 folder = project_root() / "results" / tables.FOLDER
-
-# %% tags=["remove-input"]
 words = {"global_mmlu-slope": "cannot tell", "fork-slope": "lower"}
 words |= {"global_mmlu-gain": "cannot tell", "fork-gain": "higher"}
-for name, value in tables.numbers(folder).items():
-    says = words.get(name, "")
-    chapter.number(name, value, "points" * (name in words), says=says)
-by_size = tables.one_wait(folder)
+numbers = tables.numbers(folder)
+chapter.take(numbers, "points", **words)
+chapter.take(numbers, "", *(name for name in numbers if name not in words))
+by_size = tables.one_wait(folder).rename(columns={"readable": "n"})
 chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 
 # %% [markdown]
@@ -55,8 +53,11 @@ chapter.says("zero", all((by_size.low <= 0) & (by_size.high >= 0)))
 # cut. Beside it stands Qwen2.5-32B-Instruct, from which s1.1 was fine-tuned, which answers at once.
 
 # %% tags=["hide-input"]
-for name in tables.NAMES:
-    chapter.table(tables.rows(tables.caps(name, folder)))
+chapter.table(
+    {"benchmark": title, **row}
+    for name, title in tables.NAMES.items()
+    for row in tables.rows(tables.caps(name, folder))
+)
 chapter.figure(
     method_panels(tables.cap_curves(folder)),
     "caps",
@@ -71,9 +72,10 @@ chapter.figure(
 # nothing in the one, and a loss in the other. The same over questions, pair by pair:
 
 # %% tags=["hide-input"]
-for name in tables.NAMES:
+for name, title in tables.NAMES.items():
     gaps = tables.cap_differences(name, folder)
-    chapter.table(tables.rows(gaps, "difference", "points"))
+    rows = tables.rows(gaps, "difference", "points")
+    chapter.table({"benchmark": title, **row} for row in rows)
 
 # %% [markdown]
 # Fine-tuning on a thousand traces of mathematics did not cost s1.1 its knowledge: with 500 tokens it gains
@@ -120,12 +122,12 @@ chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 
 # %% tags=["hide-input"]
 more = tables.more_waits(folder)
-chapter.table(
-    tables.rows(more[more.columns.drop(list(more.filter(like="pair")))])
+more, gains = (
+    more[more.columns.drop([*more.filter(like="pair")])],
+    tables.wait_gains(folder),
 )
-chapter.table(
-    tables.rows(tables.wait_gains(folder), "difference", "points"), digits=2
-)
+chapter.table(tables.rows(more))
+chapter.table(tables.rows(gains, "difference", "points"), digits=2)
 
 # %% [markdown]
 # Beside those verdicts a plain test: do the gold answer's words stand in the response? Hardly ever where the judge

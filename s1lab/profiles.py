@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -148,6 +149,7 @@ class Profile(_Ranged):
     rates: Mapping[str, Any] = field(default_factory=dict)  # what was measured (`s1lab.desk.plan`)
     gpus: Waits = 0  # NVIDIA's, that the profile is for
     gpu_memory: Annotated[float, 0, 100_000] = 80  # GiB of each
+    price: Annotated[float, 0, 1_000_000] = 0.05  # US$ of a GPU's hour; without one, of a thread's
     processes: Processes = 1  # that fine-tune together
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     released: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -176,6 +178,18 @@ class Profile(_Ranged):
         kept = {k: arm for k, arm in self.released.items() if arm["model"] not in missing}
         beside = replace(beside, subsets=subsets)
         return replace(self, evaluation=asked, ablations=beside, released=kept)
+
+    def cost(self, minutes: float) -> str:
+        """Minutes of a run and what its GPUs, or else its CPU threads, are rented for meanwhile:
+        `2.1 min · 0.17 ¢`; a dash where the minutes are not known (NaN)."""
+        cents = minutes / 60 * 100 * self.price * (self.gpus or self.threads or 1)
+
+        def some(value: float, digits: int) -> str:
+            least = 10**-digits
+            return f"{value:,.{digits}f}" if value >= least / 2 else f"<\N{NO-BREAK SPACE}{least}"
+
+        money = f"{some(cents, 2)}\N{NO-BREAK SPACE}¢" if cents < 100 else f"${cents / 100:,.2f}"
+        return "–" if math.isnan(minutes) else f"{some(minutes, 1)}\N{NO-BREAK SPACE}min · {money}"
 
     def with_seed(self, seed: int | None) -> Profile:
         """The same profile with another seed; None keeps its own."""

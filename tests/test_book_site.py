@@ -17,14 +17,14 @@ pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 import nbformat
 
 from s1core.errors import RunError
-from s1lab.book.cleaning import Stamp, clean
+from s1lab.book.cleaning import clean
 from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
 
 CHAPTER = "notebooks/00_chapter.html"
 BUILT = "book/notebooks/00_chapter.ipynb"
-STAMP = Stamp("notebooks/00_x.py", "0" * 64, "laptop", {"PROFILE": "laptop"}, "0.1", "1" * 64)
+STAMP = {"source": "notebooks/00_x.py", "profile": "laptop", "parameters": {"PROFILE": "laptop"}}
 
 
 @pytest.fixture(scope="module")

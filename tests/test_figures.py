@@ -55,14 +55,14 @@ METHODS = pd.concat([made(*row) for row in TABLES["methods"]])
 SIZES = made(["base", "s1", "?"], "ours", 1, [0.1, 0.6, 0.45], {}).assign(x=[0, 1000, None])
 WAITS = made("", "wait", 1, [0.5, 0.6], {}).assign(x=[0, 2])
 DRAWN = {
-    "scaling": lambda: curves.scaling_curve(POINTS, PAPER_POINTS, title="Ours"),
+    "scaling": lambda: curves.scaling_curve(POINTS, PAPER_POINTS),
     "methods": lambda: curves.method_panels(METHODS),
     "waits": lambda: curves.waits_curve(WAITS, WAITS.assign(series="paper")),
     "repetition": lambda: curves.repetition_panels(TABLES["repeated"], TABLES["repeated"]),
     "sizes": lambda: curves.sample_efficiency(SIZES[:2], SIZES.assign(series="paper")),
     "cost": lambda: curves.cost_and_accuracy(ENDS, subsets.paper_cost_rows()),
     "length": lambda: curves.tokens_and_accuracy(ENDS, lengths.paper_rows()),
-    "comparison": lambda: forests.comparison(ROWS, title="Table 2", gaps=True),
+    "comparison": lambda: forests.comparison(ROWS, gaps=True),
     "differences": lambda: forests.differences(GAPS, subsets.paper_difference_rows()),
     "funnel": lambda: forests.funnel(TABLES["stages"]),
     "loss": lambda: runs.loss_curve(LOG, title="Loss"),

@@ -62,7 +62,7 @@ def test_every_number_of_a_profile_declares_its_range() -> None:
         for name, hint in profiles.get_type_hints(kind).items():
             if any(one in str(hint) for one in ("int", "float")):
                 plain.add(name)
-    assert {path.rpartition(".")[2] for path in declared} == plain and len(declared) == 30
+    assert {path.rpartition(".")[2] for path in declared} == plain and len(declared) == 31
 
 
 @pytest.mark.parametrize("path, limits, many", numbers(), ids=lambda value: str(value)[:24])

@@ -9,8 +9,10 @@ import shutil
 from pathlib import Path
 
 SCRIPT, FONTS = "tex-chtml-full.js", "output/chtml/fonts/woff-v2"
-# A bibliography is called a list whose entries are not list items (against WCAG 1.3.1).
-LISTS = {'<div role="list" class="cit': '<div class="cit', ' role="doc-biblioentry"': ""}
+# A bibliography is called a list whose entries are not list items (against WCAG 1.3.1); and two
+# hyphens are no dash.
+SOUND = {'<div role="list" class="cit': '<div class="cit', ' role="doc-biblioentry"': ""}
+SOUND["</strong> -- "] = "</strong> – "
 # The arrow beside a page with pages below it has no name of its own.
 TOGGLE = '<summary><span class="toctree-toggle'
 NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'
@@ -33,7 +35,7 @@ def _tidy_page(app, page, template, context, doctree):
         return any(name in said for name in idle)
 
     context["script_files"] = [s for s in context.get("script_files", []) if not useless(s)]
-    for written, sound in LISTS.items() if context.get("body") else ():
+    for written, sound in SOUND.items() if context.get("body") else ():
         context["body"] = context["body"].replace(written, sound)
 
 

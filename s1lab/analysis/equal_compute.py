@@ -62,7 +62,7 @@ class EqualCompute:
             row = (_short(condition.label), one.cost, one.accuracy, every.accuracy, joined, n)
             rows.append((*row, self.pipeline.run(condition).minutes))
         head = f"samples of | tokens per sample | one answer (%) | maj@{k} (%)"
-        return lines(f"{head} | equal values joined (points) | n | minutes", rows)
+        return lines(f"{head} | equal values joined (points) | n | cost (min)", rows)
 
     def curves(self) -> list[Row]:
         """Accuracy against all tokens per question: capping, Wait, and every vote."""

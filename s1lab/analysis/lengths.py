@@ -68,7 +68,7 @@ class Length:
         """A line of Table 8: what the trainings give, and what the first of them took."""
         measured = [self.interval(name) for name in ("accuracy", "thinking_tokens", "cut_short")]
         n = f"{measured[0].n} × {len(self.seeds)} seeds"
-        head = "accuracy (%) | thinking (tokens) | cut short (%) | n | training, minutes"
+        head = "accuracy (%) | thinking (tokens) | cut short (%) | n | training (min)"
         return self._line(head, *measured, n, self.training.minutes)
 
     def course(self, cut: int) -> Row:

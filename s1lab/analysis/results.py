@@ -35,14 +35,14 @@ def made(
 
 def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) -> Row:
     """A line of a table of results: what a condition gives, and what it costs. Tokens are means per
-    answer; `minutes` is what the whole run took on the machine that made it. `left_out` names
+    answer; the cost is in minutes of the machine that made the whole run. `left_out` names
     columns to leave out."""
     ((_, run, samples),) = made(pipeline, [condition])
     head = "condition | accuracy (%) | thinking tokens | all tokens | cut short (%)"
     means = (samples.thinking.mean(), samples.tokens.mean(), 1 - samples.ended.mean())
     (row,) = lines(head, [(condition.label, mean(run), *map(float, means))])
     n = "{}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{}".format(*samples.correct.shape)
-    row |= more | {"n": n, "minutes": run.minutes}
+    row |= more | {"n": n, "cost (min)": run.minutes}
     return {name: value for name, value in row.items() if name not in left_out}
 
 
@@ -107,7 +107,7 @@ def control_of_caps(pipeline: Pipeline) -> list[Row]:
         ends = (control(used, cap) / 100, float(1 - samples.ended.mean()), run.minutes)
         rows.append((cap, used.size, int(used.max()), *ends))
     head = "budget | generations | most thinking tokens | within the budget (%) | cut short (%)"
-    return lines(f"{head} | minutes", rows)
+    return lines(f"{head} | cost (min)", rows)
 
 
 def arms(pipeline: Pipeline) -> dict[str, Condition]:

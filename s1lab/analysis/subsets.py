@@ -125,11 +125,11 @@ def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
     """A line of a table for each set: what it is made of, and what training on it took."""
     hours, rows = paper_hours(), []
     for made in sets:
-        cost = (made.flops / 1e12, made.flops / sets[0].flops, made.minutes, hours.get(made.name))
+        cost = (made.flops / 1e12, made.minutes, hours.get(made.name))
         traces = (made.domains or None, made.thinking_tokens, made.correct)
         rows.append((made.name, made.examples, *traces, *cost))
     head = "trained on | examples | subjects | a trace (tokens) | right (%)"
-    return lines(f"{head} | TFLOP | times s1 | minutes | paper, H100 h", rows)
+    return lines(f"{head} | TFLOP | training (min) | paper, H100 h", rows)
 
 
 def money_rows() -> list[Row]:

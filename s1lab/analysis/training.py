@@ -17,6 +17,7 @@ from s1core.records import Example, from_dict
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import encode
+from s1lab import profiles
 from s1lab.analysis.subsets import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
@@ -183,6 +184,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
     run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
     made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
     both = paper_flops(), training_flops(pipeline)
+    theirs = profiles.load("paper").cost(published()["training"]["minutes"])
     rows = (
         ("parameters", f"{SHAPES['Qwen2.5-32B'].parameters:,}", f"{size:,}"),
         ("optimizer steps", str(published()["training"]["steps"]), f"{made['steps']:,}"),
@@ -190,7 +192,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
         ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
         ("TFLOP, at least", *(f"{flops / 1e12:,.1f}" for flops in both)),
         ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
-        ("time", "26 minutes", f"{run.minutes:.1f} minutes"),
+        ("cost, rented", theirs, pipeline.profile.cost(run.minutes)),
         ("on", "16 H100", pipeline.profile.hardware),
     )
     return lines("training | the paper | here", rows)

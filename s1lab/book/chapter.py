@@ -75,6 +75,13 @@ class Chapter:
         for name, value in values.items():
             self.number(name, value, unit)
 
+    def take(
+        self, found: Row | None, unit: str = "", *names: str, digits: int = 1, **says: str
+    ) -> None:
+        """Glue some of what was found, by name; for those in `says` the prose has that word."""
+        for name, word in (dict.fromkeys(names, "") | says).items():
+            self.number(name, (found or {}).get(name), unit, digits, says=word)
+
     def ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
         """What a function of the runs finds; None where another profile has no runs for it."""
         try:
@@ -106,35 +113,51 @@ class Chapter:
         return f" (here: {in_parts(listed)[0]})"
 
     def table(
-        self, rows: Iterable[Row], units: Mapping[str, str] = MappingProxyType({}), digits: int = 1
+        self,
+        rows: Iterable[Row],
+        units: Mapping[str, str] = MappingProxyType({}),
+        digits: int = 1,
+        folded: str = "",
     ) -> None:
         """Show rows as a table, each cell as `written` has it; the first column names the row.
 
         Where a row has intervals over so many questions and no "n", it gets one.
-        A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`.
+        A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`;
+        one of minutes, "cost (min)", has beside them what they cost. Left out is a benchmark that
+        is the profile's first in every row. A long table may be `folded` under a line of that text.
         """
         rows = [_counted(row) for row in rows]
         if not rows:
             return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))
+        if {row.get("benchmark") for row in rows} == {self.benchmark}:
+            head.remove("benchmark")
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
-        body = [[_cell(*cell, digits) for cell in row] for row in cells]
-        _show(render("table", head=head, rows=body), found=quantities(sum(cells, [])))
+        _show(
+            render(
+                "table",
+                head=head,
+                amounts=[any(map(_is_amount, column)) for column in zip(*cells, strict=True)],
+                rows=[[self._written(*cell, digits) for cell in row] for row in cells],
+                price=f"${self.profile.price:.2f} for an hour of a "
+                + ("GPU" if self.profile.gpus else "core"),
+                folded=folded,
+            ),
+            found=quantities(sum(cells, [])),
+        )
+
+    def _written(self, value: Any, unit: str, digits: int) -> str:
+        """A cell's text: minutes with what they cost."""
+        if value is None:
+            return "–"
+        cost = self.profile.cost(value) if unit == "min" else ""
+        return cost or "".join(in_parts(value, unit, digits))
 
     def figure(self, fig: Any, name: str, alt: str, *, caption: str = "", runs: Any = ()) -> None:
-        """Show a figure, `<chapter>-<name>`; its numbers follow the sentence `alt` by themselves.
-
-        A figure that the profile has no results for is None.
-        """
-        if fig is None:
-            return _show(NOTHING)
-        import matplotlib.pyplot as plt
-
-        text = " ".join([alt, getattr(fig, "in_words", "")])
-        markup = figure_html(fig, f"{self.name}-{name}", text, caption=caption, runs=runs)
-        plt.close(fig)
-        _show(markup)
+        """Show a figure, `<chapter>-<name>`; None is one that the profile has no results for."""
+        look = {"caption": caption, "runs": runs}
+        _show(figure_html(fig, f"{self.name}-{name}", alt, **look) if fig else NOTHING)
 
 
 def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
@@ -146,17 +169,16 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
     }
 
 
+def _is_amount(cell: tuple[Any, str]) -> bool:
+    """Whether a cell has a number: such columns are set to the right."""
+    return not isinstance(cell[0], str | bool | None)
+
+
 def _counted(row: Row) -> Row:
     """The row, with how many questions its intervals are over; no accuracy stands without."""
     over = {value.n for value in row.values() if isinstance(value, Interval) and value.n}
     told = any(heading == "n" or "n = " in heading for heading in row)
     return dict(row) if told or len(over) != 1 else {**row, "n": over.pop()}
-
-
-def _cell(value: Any, unit: str, digits: int) -> tuple[str, bool]:
-    """A cell's text, and whether it is a number (numbers are set to the right)."""
-    text = "–" if value is None else "".join(in_parts(value, unit, digits))
-    return text, not isinstance(value, str | bool)
 
 
 def _show(shown: str, name: str = "", found: Mapping[str, str] = MappingProxyType({})) -> None:

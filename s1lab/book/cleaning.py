@@ -10,7 +10,6 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,24 +24,10 @@ PACKAGES = ("s1core", "s1lab")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Where an executed notebook came from; deliberately without dates, so reruns are identical.
-
-    `source` is the notebook's path inside the project, `parameters` all that was injected after
-    its parameters cell, `package_sha256` a digest over both packages' sources.
-    """
-
-    source: str
-    source_sha256: str
-    profile: str
-    parameters: Mapping[str, Any]
-    version: str
-    package_sha256: str
-
-
-def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
+def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
     """Reduce an executed notebook to what its source and its results determine.
+
+    `stamp` says where it came from: its `source` above all, and no date, so reruns are identical.
 
     Raises:
         RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
@@ -60,11 +45,12 @@ def clean(notebook: NotebookNode, stamp: Stamp) -> NotebookNode:
         }
         if cell.cell_type == "code":
             kept["execution_count"] = cell.execution_count
-            kept["outputs"] = _clean_outputs(cell.outputs, f"{stamp.source}, cell {position + 1}")
+            where = f"{stamp['source']}, cell {position + 1}"
+            kept["outputs"] = _clean_outputs(cell.outputs, where)
         cells.append(nbformat.from_dict(kept))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     language = {"name": "python"}
-    metadata = {"kernelspec": kernel, "language_info": language, "s1core": asdict(stamp)}
+    metadata = {"kernelspec": kernel, "language_info": language, "s1core": dict(stamp)}
     return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
 
 

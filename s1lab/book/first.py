@@ -25,6 +25,7 @@ ALT = (
     "Accuracy against thinking tokens. It rises with the cap on thinking, then with one or two "
     "Waits, and falls with eight; the paper's three benchmarks rise."
 )
+CAPTION = "Accuracy against thinking tokens, with 95% intervals; hollow: the paper, Figure 1."
 
 
 def first_page(text: str, pipelines: Sequence[Pipeline]) -> str:
@@ -37,8 +38,6 @@ def first_page(text: str, pipelines: Sequence[Pipeline]) -> str:
 
 def figure(pipelines: Sequence[Pipeline]) -> str:
     """The scaling curve of every profile that has one, and the paper's, as a directive."""
-    import matplotlib.pyplot as plt
-
     drawn, runs = {}, []
     for pipeline in pipelines:
         try:
@@ -49,15 +48,8 @@ def figure(pipelines: Sequence[Pipeline]) -> str:
         runs += [point.run for point in points]
     if not drawn:
         return ""
-    fig = headline(drawn)
-    markup = figure_html(fig, "first-scaling", f"{ALT} {fig.in_words}", caption=_CAPTION, runs=runs)
-    plt.close(fig)
-    return f"```{{raw}} html\n{markup}\n```"
-
-
-_CAPTION = (
-    "Accuracy against average thinking tokens, with 95% intervals; hollow: the paper, Figure 1."
-)
+    look = {"caption": CAPTION, "runs": runs}
+    return f"```{{raw}} html\n{figure_html(headline(drawn), 'first-scaling', ALT, **look)}\n```"
 
 
 def numbers(pipeline: Pipeline) -> Mapping[str, str]:
@@ -80,8 +72,8 @@ def numbers(pipeline: Pipeline) -> Mapping[str, str]:
         "agree": verdicts["agrees"],
         "disagree": verdicts["does not agree"],
         "open": verdicts["inside uncertainty"] + verdicts["not tested"],
-        "minutes": round(minutes),
-        "training_minutes": round(pipeline.checkpoint().minutes),
+        "cost": pipeline.profile.cost(minutes),
+        "training_cost": pipeline.profile.cost(pipeline.checkpoint().minutes),
         "runs": len(pipeline.store.runs()),
     }
     said = {name: written(value) for name, value in values.items()}

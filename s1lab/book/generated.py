@@ -9,9 +9,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import yaml
@@ -27,22 +27,13 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A figure, table or algorithm of the paper (version 3); see `coverage.yaml`."""
-
-    name: str
-    about: str
-    chapters: list[str]
-    note: str
-
-
 def _table_file(name: str) -> Any:
     return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 WORDS = _table_file("pages.yaml")
-COVERAGE = tuple(Item(**item) for item in _table_file("coverage.yaml"))
+COVERAGE = tuple(SimpleNamespace(**item) for item in _table_file("coverage.yaml"))
+"""The figures, tables and algorithms of the paper (version 3), and where this book has them."""
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}

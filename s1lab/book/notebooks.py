@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
-from s1lab.book.cleaning import PACKAGES, ROOT, Stamp, clean
+from s1lab.book.cleaning import PACKAGES, ROOT, clean
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -72,7 +72,8 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
     digest, where = hashlib.sha256(source.read_bytes()).hexdigest(), _inside_project(source)
-    stamp = Stamp(where, digest, profile, values, __version__, package_digest())
+    stamp = {"source": where, "source_sha256": digest, "profile": profile, "parameters": values}
+    stamp |= {"version": __version__, "package_sha256": package_digest()}
     text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False

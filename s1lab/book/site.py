@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup
 
 from s1core.errors import RunError
 from s1lab.book.decoder import write_weights
@@ -27,14 +28,14 @@ from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
 _FETCHED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed"), "src")
 _FETCHED["object"] = "data"
-_FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"}
+_FETCHED_LINKS = ["stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"]
+# Text of another kind: code, figures, menus; an answer in a table may be TeX.
+_OWN_TEXT = ["pre", "code", "script", "style", "figure", "nav", "td"]
 _RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 # A directive, a role or TeX that nothing has rendered.
 _UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
 # What a data frame, a tuple or a hyphen leaves in a cell; what is quoted as code may be anything.
-_NOT_READ = re.compile(r"(?s)<(code|bdi)\b.*?</\1>|<[^>]+>")
 _CELL = re.compile(r"^(<NA>|nan|NaN|NaT|None)$|^\(.*,.*\)$|^[\[({]'|(?<![\w.\-–)\]])-\d|\de-\d")
-_TD = re.compile(r"(?s)<td[^>]*>(.*?)</td>")
 _FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"')
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
@@ -170,58 +171,28 @@ def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
             yield from _FIGURE.findall("".join(output.get("data", {}).get("text/html", "")))
 
 
-class _Page(HTMLParser):
-    """What a page fetches, what it links, and the text that is neither code, figure nor formula."""
-
-    # Text of another kind: an answer in a table may be TeX.
-    OWN = {"pre", "code", "script", "style", "figure", "nav", "td"}
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.linked: list[str] = []
-        self.text, self.within, self.depth = "", "", 0
-        self.feed(markup)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag == "link" and set(values.get("rel", "").split()) & _FETCHED_LINKS:
-            self.fetched.append(values.get("href", ""))
-        elif tag in _FETCHED and values.get(_FETCHED[tag]):
-            self.fetched.append(values[_FETCHED[tag]])
-        elif tag == "a":
-            self.linked.append(values.get("href", ""))
-        classes = set(values.get("class", "").split())
-        if not self.depth and (tag in self.OWN or {"math", "sig"} & classes):
-            self.within = tag
-        self.depth += tag == self.within
-
-    def handle_endtag(self, tag: str) -> None:
-        self.depth -= tag == self.within
-        self.within = self.within if self.depth else ""
-
-    def handle_data(self, data: str) -> None:
-        self.text += "" if self.depth else data
-
-
 def _page_problems(page: Path, site: Path) -> Iterator[str]:
     markup = page.read_text(encoding="utf-8")
-    seen = _Page(markup)
-    for address in seen.fetched + seen.linked:
+    soup = BeautifulSoup(markup, "html.parser")
+    fetched = [e[named] for tag, named in _FETCHED.items() for e in soup(tag) if e.get(named)]
+    fetched += [e["href"] for e in soup("link", rel=_FETCHED_LINKS)]
+    for address in fetched + [e.get("href", "") for e in soup("a")]:
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
-            if address in seen.fetched and parts.scheme != "data":
+            if address in fetched and parts.scheme != "data":
                 yield f"loads a remote asset, {address}"
             continue
         base = site if parts.path.startswith("/") else page.parent
         if parts.path and not (base / unquote(parts.path).lstrip("/")).is_file():
             yield f"{address} does not exist"
-    if found := _UNRENDERED.search(seen.text):
-        yield f"shows markup instead of what it means, {found.group()!r}"
     if "Type<span" in markup:
         yield "splits a docstring at a colon into a type"
-    # Signatures, which the reference lists in tables, have tuples of their own.
-    for cell in [] if page.parent.name == "api" else re.findall(_TD, markup):
-        text = markup_text.unescape(_NOT_READ.sub("", cell)).strip()
-        if _CELL.search(text):
+    for cell in soup("td") if page.parent.name != "api" else []:  # signatures have tuples
+        for quoted in cell(["code", "bdi"]):
+            quoted.clear()
+        if _CELL.search(text := cell.get_text().strip()):
             yield f"has a cell as programs write it, {text[:60]!r}"
+    for element in soup(_OWN_TEXT) + soup(class_=["math", "sig"]):
+        element.clear()
+    if found := _UNRENDERED.search(soup.get_text()):
+        yield f"shows markup instead of what it means, {found.group()!r}"

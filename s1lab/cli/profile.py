@@ -22,11 +22,10 @@ app = typer.Typer()
 
 CONDITIONS = 128
 """Conditions of one checkpoint that a server is asked at one time."""
-PRICE = 2.5  # money per GPU-hour where none is given
 
 Name = Annotated[str, typer.Argument(help="smoke, laptop, desk, h100, box, paper, or a YAML file.")]
 Seed = Annotated[int | None, number("Another seed than the profile's own.")]
-Price = Annotated[float, number("Money per GPU-hour.", 0, 1e6)]
+Price = Annotated[float | None, number("US$ per GPU-hour; else the profile's.", 0, 1e6)]
 
 
 def note(line: str) -> None:
@@ -49,7 +48,7 @@ def open_pipeline(name: str, seed: int | None = None, progress: bool = True) -> 
 def plan(
     profile: Name = "laptop",
     seed: Seed = None,
-    price: Price = PRICE,
+    price: Price = None,
     runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
 ) -> None:
     """Show what a profile computes and takes: tokens, GPU-hours, memory, disk, money."""
@@ -61,7 +60,7 @@ def plan(
     echo(f"store: {pipeline.store.root}")
     for step, done in zip(found.steps.step, found.steps.done, strict=True) if runs else ():
         echo(f"  {'done' if done else 'to do':5}  {step.run.id:24} {step.label}")
-    echo("\n".join(lines(found, price)))
+    echo("\n".join(lines(found, chosen.price if price is None else price)))
     if pipeline.missing:
         echo(f"goes without: {', '.join(sorted(pipeline.missing))}")
 
@@ -154,13 +153,14 @@ def rehearse(
 
 
 @app.command(epilog="Example: s1lab status h100 --price 3.2")
-def status(profile: Name = "h100", seed: Seed = None, price: Price = PRICE) -> None:
+def status(profile: Name = "h100", seed: Seed = None, price: Price = None) -> None:
     """How far a profile is: what runs, tokens per second, time and money spent and left."""
     from s1lab.planning import tokens
 
     pipeline = open_pipeline(profile, seed)
-    found = tokens.status(pipeline)
-    echo("\n".join(tokens.lines(found, pipeline.profile.gpus, price)))
+    chosen, found = pipeline.profile, tokens.status(pipeline)
+    price = chosen.price if price is None else price
+    echo("\n".join(tokens.lines(found, chosen.gpus, price)))
 
 
 @app.command(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from s1lab.evaluation.measure import Point
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
+PAPER_TITLE = "The paper: s1-32B"
 
 
 @styled
@@ -32,8 +33,6 @@ def scaling_curve(
     points: Table,
     paper_points: Table | None = None,
     *,
-    title: str = "Ours",
-    paper_title: str = "The paper: s1-32B",
     across: str = "average thinking tokens",
 ) -> Figure:
     """Accuracy against tokens on a log2 axis (Figures 1 and 4 of the paper).
@@ -45,7 +44,7 @@ def scaling_curve(
     if paper_points is not None:
         tables.append(curve_table(paper_points, **PAPER))
     row = 1 if tables[0]["name"].nunique() > 3 else 2
-    return _side_by_side(tables, (title, paper_title), across, row=row)
+    return _side_by_side(tables, ("Ours", PAPER_TITLE), across, row=row)
 
 
 @styled
@@ -62,7 +61,7 @@ def headline(ours: Mapping[str, Sequence[Point]]) -> Figure:
     ]
     tables = [curve_table(_capped_and_waiting(points)) for points in ours.values()]
     tables.append(curve_table(paper, **PAPER))
-    titles = (*ours, "The paper: s1-32B")
+    titles = (*ours, PAPER_TITLE)
     return _side_by_side(tables, titles, "average thinking tokens", widths=(1.75, 1))
 
 
@@ -88,12 +87,11 @@ def method_panels(table: Table) -> Figure:
 
 
 @styled
-def waits_curve(
-    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "Released logs: AIME24"
-) -> Figure:
+def waits_curve(ours: Table, paper: Table) -> Figure:
     """Accuracy against the number of Waits (`x`), 0 being the natural stop."""
     tables = [curve_table(ours, series="wait", name=""), curve_table(paper, name="", **PAPER)]
-    fig = _side_by_side(tables, (title, paper_title), "Waits allowed", log=False, widths=(1, 1))
+    titles = ("Ours", "Released logs: AIME24")
+    fig = _side_by_side(tables, titles, "Waits allowed", log=False, widths=(1, 1))
     for panel, table in zip(fig.axes, tables, strict=True):
         start = table["accuracy"].iloc[0]
         panel.axhline(start, color=ink("muted"), linewidth=0.8, linestyle=":", zorder=0)
@@ -127,9 +125,7 @@ def repetition_panels(traces: Table, waits: Table) -> Figure:
 
 
 @styled
-def sample_efficiency(
-    ours: Table, paper: Table, *, title: str = "Ours", paper_title: str = "The paper: MATH500"
-) -> Figure:
+def sample_efficiency(ours: Table, paper: Table) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
     Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated and
@@ -144,7 +140,7 @@ def sample_efficiency(
         number = column.rank(method="first", ascending=False) - 1
         table["x"] = place + 0.26 * (number - (column.transform("size") - 1) / 2)
         table["joined"] = False
-    titles = (title, paper_title)
+    titles = ("Ours", "The paper: MATH500")
     fig = _side_by_side(tables, titles, "training examples", log=False, widths=(1, 1.3))
     for panel, table, known in zip(fig.axes, tables, sizes, strict=True):
         unstated = ["not\nstated"] if table["x"].max() > len(known) - 0.5 else []
@@ -187,7 +183,7 @@ def tokens_and_accuracy(ours: Table, paper: Table) -> Figure:
     for table in tables:
         shorter = table.duplicated("benchmark", keep="last")
         table["marker"] = shorter.map({True: "s", False: "o"})
-    fig = _side_by_side(tables, ("Ours", "The paper: s1-32B"), "average thinking tokens")
+    fig = _side_by_side(tables, ("Ours", PAPER_TITLE), "average thinking tokens")
     for panel in fig.axes:
         low, high = panel.get_xlim()
         if high < 4 * low:  # powers of two are too few to read a value from

@@ -36,13 +36,16 @@ STAMP_VARIABLE = "S1CORE_STAMP"
 """Environment variable with a word that is written across every figure, such as "rehearsal"."""
 
 
-def show(fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()) -> None:
-    """Display `fig` in a notebook and close it.
+def figure_html(
+    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
+) -> str:
+    """A figure as markup for a page; it is closed.
 
     Args:
-        fig: drawn with inks only (`s1lab.figures.style.ink`), so that a dark variant can be made.
+        fig: drawn with inks only (`s1lab.figures.style.ink`), so that a dark variant can be made;
+            its numbers (`in_words`) follow `alt` by themselves.
         name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
-        alt: what a reader who cannot see the figure should be told, numbers included.
+        alt: what a reader who cannot see the figure should be told.
         caption: plain text under the figure.
         runs: what the figure shows: runs (anything with an `.id`), their ids, or paths of files
             below `results/<profile>/`. The book links them under the figure.
@@ -51,27 +54,17 @@ def show(fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[
         InputError: no alternative text, a bad name, or a colour that is not an ink.
     """
     import matplotlib.pyplot as plt
-    from IPython.display import HTML, display
-
-    markup = figure_html(fig, name, alt, caption=caption, runs=runs)
-    plt.close(fig)
-    display(HTML(markup))
-
-
-def figure_html(
-    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
-) -> str:
-    """The markup that `show` displays."""
-    import matplotlib.pyplot as plt
 
     if len(alt.split()) < 3:
         raise InputError(f"figure {name}: describe in `alt` what the figure shows.")
-    shown: dict[str, Any] = {"alt": " ".join(alt.split()), "wide": _drawing(fig, name)}
+    told = " ".join(f"{alt} {getattr(fig, 'in_words', '')}".split())
+    shown: dict[str, Any] = {"alt": told, "wide": _drawing(fig, name), "pdf": _base64(to_pdf(fig))}
+    plt.close(fig)
     if for_phone := getattr(fig, "for_phone", None):
         narrow = for_phone()
         shown["narrow"] = _drawing(narrow, f"{name}-phone")
         plt.close(narrow)
-    return figure_frame(name, runs=runs, caption=caption, pdf=_base64(to_pdf(fig)), **shown)
+    return figure_frame(name, runs=runs, caption=caption, **shown)
 
 
 def _drawing(fig: Figure, name: str) -> dict[str, Any]:

@@ -21,9 +21,7 @@ LOOK = {"series": "ours", "hollow": False, "marker": "o", "low": math.nan, "high
 
 
 @styled
-def comparison(
-    rows: Table, *, metric: str = "accuracy", title: str = "", gaps: bool = False
-) -> Figure:
+def comparison(rows: Table, *, metric: str = "accuracy", gaps: bool = False) -> Figure:
     """Named results as points with intervals, the paper's beside ours (Tables 1 to 4).
 
     Args:
@@ -42,17 +40,16 @@ def comparison(
         draw_marks(panel, paper.dropna(subset=["value"]), "value", "place")
         where = {"xycoords": "axes fraction", "ha": "right", "xytext": (0, 4)}
         note(panel, "hollow: the paper", (1, 1), color=ink("paper"), **where)
-    panel.set(xlabel=f"{metric} ({'points' if gaps else '%'})", title=title)
+    panel.set(xlabel=f"{metric} ({'points' if gaps else '%'})")
     fig.in_words = spoken(table, "value")
     return fig
 
 
 @styled
-def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
-    """Differences to a reference with their intervals, one panel for each benchmark (Table 2).
+def differences(ours: Table, paper: Table) -> Figure:
+    """Differences to s1 with their intervals, one panel for each benchmark (Table 2).
 
-    Rows have `benchmark`, `name`, and `difference`, `low`, `high` in percentage points;
-    `reference` is what all are compared with, the line at zero.
+    Rows have `benchmark`, `name`, and `difference`, `low`, `high` in percentage points.
     """
     columns = ("benchmark", "name", "difference")
     tables = [tidy(ours, *columns, **LOOK), tidy(paper, *columns, **{**LOOK, **PAPER})]
@@ -75,13 +72,12 @@ def differences(ours: Table, paper: Table, *, reference: str = "s1") -> Figure:
     named = [t.assign(name=t["benchmark"] + " " + t["name"]) for t in tables]
     words = [spoken(table, "difference") for table in named]
     fig.in_words = f"Ours: {words[0]} Paper: {words[1]}"
-    label = f"difference to {reference} in percentage points"
-    parts[1].supxlabel(label, fontsize=11, color=ink("muted"))
+    parts[1].supxlabel("difference to s1 in percentage points", fontsize=11, color=ink("muted"))
     return fig
 
 
 @styled
-def funnel(rows: Table, *, title: str = "") -> Figure:
+def funnel(rows: Table) -> Figure:
     """Bars for the share of the pool that each stage of selection leaves, with its count.
 
     `rows` have `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
@@ -105,7 +101,7 @@ def funnel(rows: Table, *, title: str = "") -> Figure:
     for place, (kept, end) in enumerate(zip(table["kept"], ends, strict=True)):
         note(panel, f"{kept:,.0f}", (end, place), xytext=(8, 0), va="center", color=ink("text"))
     _across(panel)
-    panel.set(xlim=(0, 112), xticks=range(0, 101, 25), ylabel="", title=title)
+    panel.set(xlim=(0, 112), xticks=range(0, 101, 25), ylabel="")
     fig.in_words = ", ".join(f"{r.stage} {r.kept:,.0f}" for r in table.itertuples()) + " questions."
     panel.set_xlabel("share of the pool (%)" + ("; hollow: the paper" if len(known) else ""))
     return fig

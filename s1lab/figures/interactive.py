@@ -57,7 +57,7 @@ def interactive_curve(
         points: measured conditions, in any order.
         grades: for each point its rows of `grades.csv`.
         questions: those that were asked.
-        name, caption: as in `s1lab.figures.display.show`.
+        name, caption: as in `s1lab.figures.display.figure_html`.
 
     Raises:
         InputError: no points, not as many tables of grades as points, a point lacks a question, or

@@ -145,7 +145,9 @@ def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
     for x, y, label, after in zip(rows["x"], rows["accuracy"], rows["label"], follows, strict=True):
         if label:
             beside = {"xytext": (6, 5)}
-            if after > y:
+            if "seeds" in rows:  # they lie around it
+                y, beside = rows["high"][rows["x"] == x].max(), {"ha": "center", "xytext": (0, 4)}
+            elif after > y:
                 beside = {"xytext": (-7, 3), "ha": "right"}
             elif x == rows["x"].iloc[0]:
                 beside = {"ha": "center"}

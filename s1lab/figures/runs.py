@@ -56,9 +56,7 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
 
 
 @styled
-def still_thinking(
-    table: Table, *, cuts: Sequence[tuple[float, str]] = (), title: str = ""
-) -> Figure:
+def still_thinking(table: Table, *, cuts: Sequence[tuple[float, str]] = ()) -> Figure:
     """Share of generations that are still thinking after so many tokens.
 
     Args:
@@ -86,7 +84,7 @@ def still_thinking(
         panel.axvline(place, color=ink("muted"), linewidth=1, linestyle=(0, (3, 3)))
         where = {"xycoords": ("data", "axes fraction"), "xytext": (5, -2), "va": "top"}
         note(panel, text, (place, 1), color=ink("muted"), **where)
-    panel.set(xlabel="thinking tokens", ylabel="still thinking (%)", title=title)
+    panel.set(xlabel="thinking tokens", ylabel="still thinking (%)")
     label_lines(panel, lines)
     some = {line.name: [f"{y:.0f}% at {x:,.0f}" for x, y in line.points[2::7]] for line in lines}
     fig.in_words = "; ".join(f"{name}: {', '.join(said)}" for name, said in some.items()) + "."
@@ -94,7 +92,7 @@ def still_thinking(
 
 
 @styled
-def around_waits(rows: Table, *, title: str = "") -> Figure:
+def around_waits(rows: Table) -> Figure:
     """Mean uncertainty by distance from the first token of a step, with 95% intervals.
 
     `rows` are of `s1lab.traces.uncertainty.around_waits`; numbers may be text, as in a CSV file.
@@ -119,7 +117,6 @@ def around_waits(rows: Table, *, title: str = "") -> Figure:
         panel.axvline(0, color=ink("muted"), linewidth=0.8, zorder=0)
         panel.set_ylabel(unit)
         panel.set_ylim(bottom=0)
-    panels[0].set_title(title)
     above = {"loc": "lower left", "bbox_to_anchor": (-0.01, 0.98), "ncols": 1 if on_phone() else 3}
     panels[0].legend(panels[0].lines[: len(names)], names, frameon=False, **above)
     panels[1].set_xlabel("tokens from the first token of a step")

@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def ink(name: str) -> str:
-    """The light value of an ink; `display.show` derives the dark page from it.
+    """The light value of an ink; `display.figure_html` derives the dark page from it.
 
     Raises:
         KeyError: no ink has this name; the message lists those that exist.

@@ -65,7 +65,7 @@ def viewer_html(
 
     Args:
         rows: as `s1lab.traces.steps.read_traces` gives them (see `TraceRow`).
-        name, caption, runs: as in `s1lab.figures.display.show`.
+        name, caption, runs: as in `s1lab.figures.display.figure_html`.
 
     Raises:
         InputError: there are no rows, or a field is not what `TraceRow` declares.
