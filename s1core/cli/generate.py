@@ -59,30 +59,17 @@ def generate(
     --waits 1 --output out.jsonl; s1core generate --backend completions --url
     http://localhost:8080/v1 --model NAME --tokenizer FOLDER --input p.jsonl --output o.jsonl
     """
-    given = {
-        "max_thinking": budget,
-        "num_ignore": waits,
-        "min_thinking": min_thinking,
-        "ignore_str": ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str,
-        "max_answer": max_answer,
-    }
+    given = {"max_thinking": budget, "num_ignore": waits, "min_thinking": min_thinking}
+    strings = ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str
+    given |= {"ignore_str": strings, "max_answer": max_answer}
     options.check_output(output, input, efforts)
     options.check_engine(backend, url, tokenizer, context_length)
-    job = Job(
-        model=model,
-        problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=choose_budget(given, effort, efforts),
-        samples=samples,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        template=template,
-        batch_size=batch_size,
-        backend=backend,
-        tokenizer=tokenizer,
-        engine_options=options.parse_engine_options(engine_option, backend),
-    )
-    run_job(job, output, url, context_length)
+    problems = options.read_problems(input, benchmark, data_dir, limit)
+    asked = {"problems": problems, "budget": choose_budget(given, effort, efforts)}
+    asked |= {"samples": samples, "temperature": temperature, "top_p": top_p, "seed": seed}
+    engine = {"model": model, "backend": backend, "tokenizer": tokenizer, "batch_size": batch_size}
+    engine["engine_options"] = options.parse_engine_options(engine_option, backend)
+    run_job(Job(template=template, **asked, **engine), output, url, context_length)
 
 
 def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
@@ -261,18 +248,14 @@ def _complete(job: Job, engine: Backend, record: Record) -> int:
     every = list(record.journal.records(Generation))
     echo(f"{record.path}: {len(every)} generations ({len(new)} new), {speed}")
     if every:
-        echo(
-            f"thinking tokens {sum(g.thinking_tokens for g in every) / len(every):.1f} on average, "
-            f"cut short {_cut(every)}, Waits {sum(g.waits_used for g in every)}"
-        )
+        mean = sum(g.thinking_tokens for g in every) / len(every)
+        waits = sum(g.waits_used for g in every)
+        echo(f"thinking tokens {mean:.1f} on average, cut short {_cut(every)}, Waits {waits}")
     if record.exact is False:
         echo("exact_tokens: false (text was tokenized again on the way)")
     if failures:
-        echo(
-            f"failed: {len(failures)}, never graded (see {record.failures.path}); the first: "
-            f"{failures[0].error}. Run the same command to try them again.",
-            err=True,
-        )
+        told = f"failed: {len(failures)}, never graded (see {record.failures.path}); the first:"
+        echo(f"{told} {failures[0].error}. Run the same command to try them again.", err=True)
     return len(failures)
 
 

@@ -164,12 +164,12 @@ class _Run:
                     advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
                     raise InputError(f"{found} is not a finite number; {kept}: {advice}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
-                row |= {"loss": stats["loss"], "lr": lr, **stats}
+                row |= {"loss": loss, "lr": lr, **stats}
                 self.state["log"].append(row)
                 if self.group.rank == 0:
                     log.write(to_json(row) + "\n")
                     log.flush()
-                    bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+                    bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     bar.update()
                     if self.on_log is not None:
                         self.on_log(row)
@@ -192,10 +192,9 @@ class _Run:
                 checkpoint.publish(partial, final)
                 shutil.rmtree(root, ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
-            raise RunError(
-                f"the final model could not be written to {final} ({error}): free some disk space "
-                f"and start the same run again, which goes on from {checkpoint.latest(root)}"
-            ) from error
+            failed = f"the final model could not be written to {final} ({error}): free some disk"
+            again = f"space and start the same run again, from {checkpoint.latest(root)}"
+            raise RunError(f"{failed} {again}") from error
         self.group.wait()
 
 
@@ -208,7 +207,6 @@ def _check_identity(path: Path, identity: dict[str, Any]) -> None:
     for name, value in identity.items():
         if there.get(name) != value:
             both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
-            raise RunError(
-                f"{path.parent} holds a run that differs in {name}{both}: choose another folder, "
-                "or delete this one to start over (a model trained in place is another)"
-            )
+            found = f"{path.parent} holds a run that differs in {name}{both}"
+            advice = "choose another folder, or delete this one to start over"
+            raise RunError(f"{found}: {advice} (a model trained in place is another)")
