@@ -14,8 +14,7 @@ from typing import Any
 from vllm import LLM, TokensPrompt
 from vllm import SamplingParams as EngineParams
 
-from s1core.backends.base import Completion, Params, Prompts, SamplingParams
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Completion, Params, Prompts, SamplingParams, row_seed
 from s1core.checkpoints import load_tokenizer, locate
 from s1core.errors import BackendError, InputError, check_number, reasoned
 from s1core.forcing.budget import Machine

@@ -1,25 +1,23 @@
 """`s1core generate`: problems in, budget-forced generations out, on any engine, resumable."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from s1core import forcing, templates
+from s1core.backends import Backend, open_engine
+from s1core.checkpoints import load_tokenizer
 from s1core.cli import options
 from s1core.cli.options import echo
 from s1core.errors import InputError, RunError
+from s1core.forcing.budget import EFFORTS, Budget, Machine, Rules, read_effort, rules
 from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
-
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
-    from s1core.forcing.budget import Budget, Rules
 
 
 def generate(
@@ -74,8 +72,6 @@ def generate(
 
 def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
     """The budget of the options; --effort supplies what they leave open."""
-    from s1core.forcing.budget import EFFORTS, Budget, read_effort
-
     if efforts and not effort:
         raise typer.BadParameter("--efforts names budgets; choose one of them with --effort")
     fields = read_effort(effort, efforts or EFFORTS) if effort else {"max_thinking": 4096}
@@ -114,38 +110,31 @@ class Job:
 
     def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
         """The generations of one block; `more` says which samples, and who is told of failures."""
-        from s1core.forcing import generate
-
         names = ("temperature", "top_p", "seed", "template")
-        return generate(engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more)
+        return forcing.generate(
+            engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more
+        )
 
     def rules(self, tokenizer: Any) -> Rules:
         """The budget in ids; InputError where it, or the template, does not fit the model."""
-        from s1core import templates
-        from s1core.forcing.budget import rules
-
         return rules(self.budget, templates.resolve(self.template, tokenizer), tokenizer)
 
 
 def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
     """Check a job against its model, output and engine, then make what is missing of it."""
-    from s1core import backends, templates
-    from s1core.checkpoints import load_tokenizer
-    from s1core.forcing import Machine
-
     record = Record(output, {**job.settings(), "url": url})
     job.rules(load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
     server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
     server |= {"batch_size": job.batch_size}
-    engine = backends.open_engine(job.backend, job.model, **server, **job.engine_options)
-    rules, seen = job.rules(engine.tokenizer), set()
+    engine = open_engine(job.backend, job.model, **server, **job.engine_options)
+    own, seen = job.rules(engine.tokenizer), set()
     for number, problem in enumerate(job.problems, start=1):
         try:
             if problem.key in seen:
                 raise InputError("it is there twice; remove one")
             seen.add(problem.key)
             prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
-            Machine(rules, prompt, engine.context_length)
+            Machine(own, prompt, engine.context_length)
         except InputError as error:
             raise InputError(f"problem {number} ({problem.key}): {error}") from error
     if _complete(job, engine, record):

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any
 
 from s1core import templates
-from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams, row_seed
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem

@@ -218,10 +218,8 @@ class SlotTable:
 
     def there(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """A tensor on the device; where that is a GPU, without waiting for it."""
-        made = torch.tensor(values, dtype=dtype)
-        if self.device.type == "cpu":
-            return made
-        return made.pin_memory().to(self.device, non_blocking=True)
+        made, cpu = torch.tensor(values, dtype=dtype), self.device.type == "cpu"
+        return made if cpu else made.pin_memory().to(self.device, non_blocking=True)
 
 
 def columns(table: Tensor) -> SimpleNamespace:

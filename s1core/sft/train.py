@@ -4,8 +4,6 @@ A run killed at any time and started again has the log and the final weights of 
 to the byte on one machine with one number of threads: all randomness is by the seed and the step.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math
@@ -14,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,11 +21,6 @@ from s1core.records import Example, to_json, write_atomically, write_jsonl
 from s1core.sft import checkpoint
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from s1core.sft.engine import Engine, Group
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -57,7 +50,7 @@ def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
 
 
 def train(
-    model: PreTrainedModel | str | Path,
+    model: Any,
     tokenizer: Any,
     examples: Sequence[Example] | Encoded,
     config: SFTConfig,
@@ -107,7 +100,7 @@ class _Run:
     encoded: Encoded
     config: SFTConfig
     out: Path
-    group: Group
+    group: Any
     on_log: Callable[[Row], None] | None
 
     def go(self, model: Any, progress: bool) -> TrainResult:
@@ -143,7 +136,7 @@ class _Run:
         report, final = self.encoded.report(), self.out / "final"
         return TrainResult(final, len(log), log, *counts, seconds, first, report)
 
-    def _steps(self, engine: Engine, first: int, progress: bool) -> None:
+    def _steps(self, engine: Any, first: int, progress: bool) -> None:
         from tqdm import tqdm
 
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
@@ -177,7 +170,7 @@ class _Run:
                     self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
                     checkpoint.save(root, engine.state(), self.state, self.group)
 
-    def _finish(self, engine: Engine, dtype: Any) -> None:
+    def _finish(self, engine: Any, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
 
         partial, final, root = (self.out / n for n in (".final.partial", "final", "checkpoints"))

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from s1core.backends.base import Backend
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Backend, row_seed
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 from s1lab.official.engine import (
