@@ -69,13 +69,9 @@ def download(model: str, folder: str | Path | None = None) -> str:
     repository, revision = split_revision(model)
     advice = "without a network, name a mirror made by `s1lab fetch` in S1CORE_DATA_DIR"
     with explained(f"{model} cannot be read from the Hub ({advice})"):
-        return snapshot_download(
-            repository,
-            revision=revision or None,
-            allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"],
-            local_dir=folder,
-            token=os.environ.get("HF_TOKEN") or None,
-        )
+        wanted = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
+        told = {"revision": revision or None, "token": os.environ.get("HF_TOKEN") or None}
+        return snapshot_download(repository, allow_patterns=wanted, local_dir=folder, **told)
 
 
 def identify(model: str) -> str:

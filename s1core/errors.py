@@ -48,8 +48,7 @@ def explained(what: str) -> Iterator[None]:
     except S1Error:
         raise
     except Exception as error:  # libraries raise dozens of unrelated types
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join(lines)[:240] or type(error).__name__
+        reason = " ".join(str(error).split())[:240] or type(error).__name__
         raise InputError(f"{what}: {type(error).__name__}: {reason}") from error
 
 

@@ -7,6 +7,7 @@ declares, or it is named and refused.
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from s1core.errors import InputError
 
 Kind = type | Callable[[dict[str, Any]], Any]
+_NO_JSON: dict[type, str] = {UnicodeDecodeError: "not UTF-8"}
+_NO_JSON[UnicodeEncodeError] = "not Unicode text (a lone surrogate)"
+_NO_JSON[RecursionError] = "not JSON (nested too deeply)"
 
 
 def to_json(record: Any) -> str:
@@ -35,14 +39,9 @@ def parse_json(line: bytes | str) -> dict[str, Any]:
             to_json(row).encode("utf-8")
     except InputError:
         raise
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 ({error.reason})") from error
-    except UnicodeEncodeError as error:
-        raise InputError("not Unicode text (a lone surrogate)") from error
-    except RecursionError as error:
-        raise InputError("not JSON (nested too deeply)") from error
-    except ValueError as error:  # a number of thousands of digits is one too
-        raise InputError(f"not JSON ({getattr(error, 'msg', 'a number too long')})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is one too
+        other = f"not JSON ({getattr(error, 'msg', 'a number too long')})"
+        raise InputError(_NO_JSON.get(type(error), other)) from error
     if not isinstance(row, dict):
         raise InputError(f"expected a JSON object, found {_named(row)}")
     return row
@@ -65,8 +64,8 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise InputError(f"{next(n for n in names if names.count(n) > 1)} is there twice")
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise InputError(f"{name} is there twice")
     return row
 
 

@@ -183,11 +183,8 @@ def _split(template: Template, tokenizer: Any, text: str, steps: bool = False) -
 
 def _joined(tokenizer: Any, parts: list[str]) -> list[int]:
     """Ids of text split at control tokens, each of which is encoded as a run of ordinary tokens."""
-    ids: list[int] = []
-    for number, part in enumerate(parts):
-        for piece in (part[:1], part[1:]) if number % 2 else (part,):
-            ids += encode(tokenizer, piece)
-    return ids
+    pieces = [(p[:1], p[1:]) if number % 2 else (p,) for number, p in enumerate(parts)]
+    return [token for both in pieces for piece in both for token in encode(tokenizer, piece)]
 
 
 def _controls(tokenizer: Any) -> set[str]:

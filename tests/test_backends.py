@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s1core.backends import Completion, SamplingParams, open_engine
+from s1core.backends.base import row_seed, uniforms
 from s1core.backends.client import Retry
 from s1core.backends.hf import HFBackend
-from s1core.backends.sampling import choose, row_seed, uniforms
+from s1core.backends.sampling import choose
 from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem

@@ -17,8 +17,8 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
+from s1core.backends.base import row_seed, uniforms
 from s1core.backends.hf import HFBackend
-from s1core.backends.sampling import row_seed, uniforms
 from s1core.forcing import Budget, Machine, generate
 from s1core.forcing.budget import Rules
 from s1core.grading import countdown, grade

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
-from s1core.backends.sampling import uniforms
+from s1core.backends.base import uniforms
 from s1core.errors import BackendError
 from s1core.forcing import Budget
 from s1core.forcing.budget import Machine, rules

@@ -2,9 +2,12 @@
 `complete` is all that budget forcing needs; one that can step a `Steppable` inside its own decoding
 loop also has `force`."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
 
 from s1core.errors import check_number
 
@@ -107,3 +110,20 @@ class Plain:
     def completion(self) -> Completion:
         """What was sampled, as a `Completion`."""
         return Completion(tuple(self._ids), "stop" if self._stopped else "length")
+
+
+def row_seed(seed: int, problem_key: str, sample: int) -> int:
+    """A 63-bit seed for one sample of one problem."""
+    digest = hashlib.sha256(f"{seed}:{problem_key}:{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def uniforms(seeds: Any, draws: Any) -> np.ndarray:
+    """Uniform numbers in [0, 1), one per (seed, draw): splitmix64, whose state is a counter."""
+    with np.errstate(over="ignore"):
+        counter = np.asarray(draws, np.uint64) + np.uint64(1)
+        state = np.asarray(seeds, np.uint64) + counter * np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state ^= state >> np.uint64(31)
+    return (state >> np.uint64(11)) * 2.0**-53

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
-from s1core.backends.base import Completion, Machines, Params, Prompts, SamplingParams
+from s1core.backends.base import Completion, Machines, Params, Prompts, SamplingParams, uniforms
 from s1core.backends.client import Client, RequestFailed, Retry
-from s1core.backends.sampling import uniforms
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import BackendError, check_number
 from s1core.templates import encode

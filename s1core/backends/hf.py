@@ -16,9 +16,9 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.cache_utils import Cache
 
 from s1core.architectures import check_twin
-from s1core.backends.base import Completion, Machines, Params, Plain, Prompts, SamplingParams
+from s1core.backends.base import Completion, Params, Plain, Prompts, SamplingParams, uniforms
 from s1core.backends.kv import GrowingLayer, attention_mask, decoding, pack, windows
-from s1core.backends.sampling import choose, uniforms, unknown_ids
+from s1core.backends.sampling import choose, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
 from s1core.errors import InputError, check_number
 
@@ -62,7 +62,7 @@ class HFBackend:
         self.force(prompts, rows, params)
         return [row.completion() for row in rows]
 
-    def force(self, prompts: Prompts, machines: Machines, params: Params) -> None:
+    def force(self, prompts: Prompts, machines: Sequence[Any], params: Params) -> None:
         """Step every machine until it is finished (see `base.ForcingBackend`)."""
         with decoding(self.model):
             for first in range(0, len(prompts), self.batch_size):
@@ -133,7 +133,7 @@ class _Batch:
     what the model samples."""
 
     def __init__(
-        self, backend: HFBackend, prompts: Prompts, machines: Machines, params: Params
+        self, backend: Any, prompts: Prompts, machines: Sequence[Any], params: Params
     ) -> None:
         self.backend, self.device = backend, backend.model.device
         self.prompts, self.machines, rows = prompts, list(machines), len(prompts)
@@ -194,13 +194,9 @@ class _Batch:
             mask = ((causal & real[:, None, :]) | itself)[:, None]
         layers = self.backend.model.config.num_hidden_layers
         cache = Cache(layers=[GrowingLayer() for _ in range(layers)])
-        logits = self.backend.logits(
-            mask,
-            input_ids=ids.clamp(min=0),
-            position_ids=(real.long().cumsum(-1) - 1).clamp(min=0),
-            past_key_values=cache,
-        )
-        return cache, logits
+        told = {"input_ids": ids.clamp(min=0), "past_key_values": cache}
+        told["position_ids"] = (real.long().cumsum(-1) - 1).clamp(min=0)
+        return cache, self.backend.logits(mask, **told)
 
     def _decide(self, logits: Tensor, step: int) -> None:
         """Complete the tape's column of this step with sampled tokens."""
@@ -214,7 +210,9 @@ class _Batch:
             stopped = self.stop_table[self.stop_set[free], sampled]
             events = stopped | (self.room[free] <= 0)
             for row, dropped in zip(free[events], stopped[events], strict=True):
-                self._consult(row, step, bool(dropped))
+                new = self.tape[row, self.unread[row] : step + 1].tolist()
+                self.tape[row, step] = -1 if dropped else new[-1]
+                self._plan(row, step + (not dropped), self.machines[row].take(new))
             # A row whose stop was dropped with nothing in its place samples this step again.
             free = free[(self.tape[free, step] < 0) & ~self.done[free]]
 
@@ -227,14 +225,8 @@ class _Batch:
         self.draws[rows] += 1
         return choose(logits, self.temperature[rows], self.top_p[rows], uniform).cpu().numpy()
 
-    def _consult(self, row: int, step: int, dropped: bool) -> None:
-        """Hand a row's new tokens to its machine, and put what it forces on the tape."""
-        forced = self.machines[row].take(self.tape[row, self.unread[row] : step + 1].tolist())
-        if dropped:
-            self.tape[row, step] = -1
-        self._plan(row, step if dropped else step + 1, forced)
-
     def _plan(self, row: int, step: int, forced: Sequence[int]) -> None:
+        """Put what a row's machine forces on the tape, and note what it allows next."""
         end = step + len(forced)
         self._lengthen_tape(end)
         self.tape[row, step:end] = forced
@@ -275,12 +267,9 @@ class _Batch:
             if length > mask.shape[1]:
                 self.mask = mask = torch.nn.functional.pad(mask, (0, length), value=True)
             mask = mask[:, None, None, :length]
-        return self.backend.logits(
-            mask,
-            input_ids=torch.from_numpy(self.tape[:, step, None]).to(self.device),
-            position_ids=(self.position + step)[:, None],
-            past_key_values=self.cache,
-        )
+        ids = torch.from_numpy(self.tape[:, step, None]).to(self.device)
+        told = {"input_ids": ids, "position_ids": (self.position + step)[:, None]}
+        return self.backend.logits(mask, past_key_values=self.cache, **told)
 
 
 _AT_ONCE, _GROUP = 1 << 15, 1 << 13

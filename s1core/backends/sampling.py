@@ -1,39 +1,15 @@
-"""Random numbers and sampling that do not depend on the batch: every draw is a pure function of
-(seed, problem, sample, draw number), so a larger budget extends a smaller one."""
+"""Sampling that does not depend on the batch: one uniform number a row and draw decides."""
 
-from __future__ import annotations
-
-import hashlib
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-def row_seed(seed: int, problem_key: str, sample: int) -> int:
-    """A 63-bit seed for one sample of one problem."""
-    digest = hashlib.sha256(f"{seed}:{problem_key}:{sample}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def uniforms(seeds: Any, draws: Any) -> np.ndarray:
-    """Uniform numbers in [0, 1), one per (seed, draw): splitmix64, whose state is a counter."""
-    with np.errstate(over="ignore"):
-        counter = np.asarray(draws, np.uint64) + np.uint64(1)
-        state = np.asarray(seeds, np.uint64) + counter * np.uint64(0x9E3779B97F4A7C15)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return (state >> np.uint64(11)) * 2.0**-53
+import torch
+from torch import Tensor
 
 
 def unknown_ids(tokenizer: Any, size: int, device: Any) -> Tensor | None:
     """Which of `size` ids the tokenizer lacks, [size] of truth values; None where none."""
-    import torch
-
     unknown = torch.ones(size, dtype=torch.bool)
     unknown[[token for token in tokenizer.get_vocab().values() if token < size]] = False
     return unknown.to(device) if unknown.any() else None
@@ -44,8 +20,6 @@ def choose(
 ) -> Tensor:
     """One id per row, [rows]: the most likely where temperature is 0, else by inverse CDF. `logits`
     [rows, vocabulary] are -inf for what is forbidden; all else is [rows], float64."""
-    import torch
-
     hot = temperature > 0
     low = logits.dtype == torch.bfloat16
     if not hot.any():  # of equal logits both find the first; in bf16 `max` is the faster one
@@ -71,8 +45,6 @@ def choose(
 
 def _in_blocks(logits: Tensor, temperature: np.ndarray, uniform: np.ndarray) -> Tensor:
     """The inverse CDF over a large vocabulary: first the block of ids, then the id in it."""
-    import torch
-
     rows, size = logits.shape
     width = next(n for n in range(math.isqrt(size), 0, -1) if size % n == 0)
     scale = torch.from_numpy(1 / temperature[:, None]).to(logits.device, torch.float32)

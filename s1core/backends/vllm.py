@@ -14,8 +14,7 @@ from typing import Any
 from vllm import LLM, TokensPrompt
 from vllm import SamplingParams as EngineParams
 
-from s1core.backends.base import Completion, Params, Prompts, SamplingParams
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Completion, Params, Prompts, SamplingParams, row_seed
 from s1core.checkpoints import load_tokenizer, locate
 from s1core.errors import BackendError, InputError, check_number, reasoned
 from s1core.forcing.budget import Machine
@@ -68,7 +67,13 @@ class VLLMBackend:
             own = {"max_tokens": row.max_tokens, "stop_token_ids": list(row.stop_token_ids)}
             own["min_tokens"] = min(row.min_tokens, row.max_tokens)
             requests.append(self._request(row, logit_bias=bias or None, **own))
-        return [self._completion(out) for out in self._generate(prompts, requests)]
+        made = []
+        for out in self._generate(prompts, requests):
+            ids, reason = tuple(out.token_ids), "stop" if out.finish_reason == "stop" else "length"
+            outside = self.unknown.intersection(ids)
+            said = f"vLLM sampled id {min(outside)}, not in the tokenizer" if outside else ""
+            made.append(Completion((), "error", said) if said else Completion(ids, reason))
+        return made
 
     def _request(self, row: SamplingParams, **own: Any) -> EngineParams:
         if row.temperature > 2:
@@ -76,12 +81,6 @@ class VLLMBackend:
         if row.temperature and self._seeded:
             own["seed"] = row_seed(row.seed or 0, str(row.first_draw), 0)
         return EngineParams(temperature=row.temperature, top_p=row.top_p, **own, **_IDS_ONLY)
-
-    def _completion(self, out: Any) -> Completion:
-        ids = tuple(out.token_ids)
-        if outside := self.unknown.intersection(ids):
-            return Completion((), "error", f"vLLM sampled id {min(outside)}, not in the tokenizer")
-        return Completion(ids, "stop" if out.finish_reason == "stop" else "length")
 
     def _generate(self, prompts: Prompts, requests: list[EngineParams]) -> list[Any]:
         inputs = [TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]

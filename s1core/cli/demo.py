@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from s1core.backends import open_engine
 from s1core.cli import options
 from s1core.cli.options import echo
-from s1core.forcing.budget import Budget, Machine
+from s1core.forcing import Budget, Machine, generate
 from s1core.records import Origin, Phase, Problem
 
 
@@ -34,9 +35,6 @@ def demo(
     Examples: s1core demo; s1core demo "How many r in raspberry" --model Qwen/Qwen3-0.6B
     --template qwen3 --budget 2048 --waits 1
     """
-    from s1core.backends import open_engine
-    from s1core.forcing import generate
-
     options.check_engine(backend, url, tokenizer, context_length)
     asked = Budget(budget, waits, max_answer=max_answer)
     server = {"url": url, "tokenizer": tokenizer, "context_length": context_length}

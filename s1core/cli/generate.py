@@ -1,25 +1,23 @@
 """`s1core generate`: problems in, budget-forced generations out, on any engine, resumable."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from s1core import forcing, templates
+from s1core.backends import Backend, open_engine
+from s1core.checkpoints import load_tokenizer
 from s1core.cli import options
 from s1core.cli.options import echo
 from s1core.errors import InputError, RunError
+from s1core.forcing.budget import EFFORTS, Budget, Machine, Rules, read_effort, rules
 from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
-
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
-    from s1core.forcing.budget import Budget, Rules
 
 
 def generate(
@@ -59,36 +57,21 @@ def generate(
     --waits 1 --output out.jsonl; s1core generate --backend completions --url
     http://localhost:8080/v1 --model NAME --tokenizer FOLDER --input p.jsonl --output o.jsonl
     """
-    given = {
-        "max_thinking": budget,
-        "num_ignore": waits,
-        "min_thinking": min_thinking,
-        "ignore_str": ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str,
-        "max_answer": max_answer,
-    }
+    given = {"max_thinking": budget, "num_ignore": waits, "min_thinking": min_thinking}
+    strings = ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str
+    given |= {"ignore_str": strings, "max_answer": max_answer}
     options.check_output(output, input, efforts)
     options.check_engine(backend, url, tokenizer, context_length)
-    job = Job(
-        model=model,
-        problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=choose_budget(given, effort, efforts),
-        samples=samples,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        template=template,
-        batch_size=batch_size,
-        backend=backend,
-        tokenizer=tokenizer,
-        engine_options=options.parse_engine_options(engine_option, backend),
-    )
-    run_job(job, output, url, context_length)
+    problems = options.read_problems(input, benchmark, data_dir, limit)
+    asked = {"problems": problems, "budget": choose_budget(given, effort, efforts)}
+    asked |= {"samples": samples, "temperature": temperature, "top_p": top_p, "seed": seed}
+    engine = {"model": model, "backend": backend, "tokenizer": tokenizer, "batch_size": batch_size}
+    engine["engine_options"] = options.parse_engine_options(engine_option, backend)
+    run_job(Job(template=template, **asked, **engine), output, url, context_length)
 
 
 def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
     """The budget of the options; --effort supplies what they leave open."""
-    from s1core.forcing.budget import EFFORTS, Budget, read_effort
-
     if efforts and not effort:
         raise typer.BadParameter("--efforts names budgets; choose one of them with --effort")
     fields = read_effort(effort, efforts or EFFORTS) if effort else {"max_thinking": 4096}
@@ -127,38 +110,31 @@ class Job:
 
     def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
         """The generations of one block; `more` says which samples, and who is told of failures."""
-        from s1core.forcing import generate
-
         names = ("temperature", "top_p", "seed", "template")
-        return generate(engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more)
+        return forcing.generate(
+            engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more
+        )
 
     def rules(self, tokenizer: Any) -> Rules:
         """The budget in ids; InputError where it, or the template, does not fit the model."""
-        from s1core import templates
-        from s1core.forcing.budget import rules
-
         return rules(self.budget, templates.resolve(self.template, tokenizer), tokenizer)
 
 
 def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
     """Check a job against its model, output and engine, then make what is missing of it."""
-    from s1core import backends, templates
-    from s1core.checkpoints import load_tokenizer
-    from s1core.forcing import Machine
-
     record = Record(output, {**job.settings(), "url": url})
     job.rules(load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
     server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
     server |= {"batch_size": job.batch_size}
-    engine = backends.open_engine(job.backend, job.model, **server, **job.engine_options)
-    rules, seen = job.rules(engine.tokenizer), set()
+    engine = open_engine(job.backend, job.model, **server, **job.engine_options)
+    own, seen = job.rules(engine.tokenizer), set()
     for number, problem in enumerate(job.problems, start=1):
         try:
             if problem.key in seen:
                 raise InputError("it is there twice; remove one")
             seen.add(problem.key)
             prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
-            Machine(rules, prompt, engine.context_length)
+            Machine(own, prompt, engine.context_length)
         except InputError as error:
             raise InputError(f"problem {number} ({problem.key}): {error}") from error
     if _complete(job, engine, record):
@@ -261,18 +237,14 @@ def _complete(job: Job, engine: Backend, record: Record) -> int:
     every = list(record.journal.records(Generation))
     echo(f"{record.path}: {len(every)} generations ({len(new)} new), {speed}")
     if every:
-        echo(
-            f"thinking tokens {sum(g.thinking_tokens for g in every) / len(every):.1f} on average, "
-            f"cut short {_cut(every)}, Waits {sum(g.waits_used for g in every)}"
-        )
+        mean = sum(g.thinking_tokens for g in every) / len(every)
+        waits = sum(g.waits_used for g in every)
+        echo(f"thinking tokens {mean:.1f} on average, cut short {_cut(every)}, Waits {waits}")
     if record.exact is False:
         echo("exact_tokens: false (text was tokenized again on the way)")
     if failures:
-        echo(
-            f"failed: {len(failures)}, never graded (see {record.failures.path}); the first: "
-            f"{failures[0].error}. Run the same command to try them again.",
-            err=True,
-        )
+        told = f"failed: {len(failures)}, never graded (see {record.failures.path}); the first:"
+        echo(f"{told} {failures[0].error}. Run the same command to try them again.", err=True)
     return len(failures)
 
 

@@ -137,11 +137,9 @@ class Machine:
         closing of thinking leave no room for an answer."""
         spare = context_length - len(prompt) - rules.longest_closing
         if spare < 1:
-            raise InputError(
-                f"the prompt has {len(prompt)} tokens and closing its thinking takes "
-                f"{rules.longest_closing}, which leaves no room for an answer in a context of "
-                f"{context_length}; shorten the prompt or use a longer context"
-            )
+            takes = f"{len(prompt)} tokens and closing its thinking takes {rules.longest_closing}"
+            left = f"which leaves no room for an answer in a context of {context_length}"
+            raise InputError(f"the prompt has {takes}, {left}; shorten it or lengthen the context")
         self.stops = rules.stops
         self.phase: Phase = "thinking"
         self.finished = False

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any
 
 from s1core import templates
-from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams, row_seed
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
@@ -103,10 +102,8 @@ def generate(
             if on_failure:
                 on_failure(failures[-1])
     if failures and not on_failure:
-        raise BackendError(
-            f"{len(failures)} of {len(rows)} generations failed; the first, problem "
-            f"{failures[0].problem_key} sample {failures[0].sample}: {failures[0].error}"
-        )
+        first = "problem {0.problem_key} sample {0.sample}: {0.error}".format(failures[0])
+        raise BackendError(f"{len(failures)} of {len(rows)} generations failed; the first, {first}")
 
 
 def multi_call(
@@ -118,10 +115,8 @@ def multi_call(
     for machine in machines:
         machine.start()
     while live := [i for i, machine in enumerate(machines) if not (machine.finished or errors[i])]:
-        completions = backend.complete(
-            [[*prompts[i], *machines[i].token_ids] for i in live],
-            [_continued(params[i], machines[i]) for i in live],
-        )
+        so_far = [[*prompts[i], *machines[i].token_ids] for i in live]
+        completions = backend.complete(so_far, [_left(params[i], machines[i]) for i in live])
         for i, completion in zip(live, completions, strict=True):
             if completion.finish_reason == "error":
                 errors[i] = completion.error
@@ -132,14 +127,10 @@ def multi_call(
     return errors
 
 
-def _continued(params: SamplingParams, machine: Machine) -> SamplingParams:
-    return replace(
-        params,
-        max_tokens=machine.room,
-        stop_token_ids=tuple(sorted(machine.stops)),
-        min_tokens=int(machine.suppress),
-        first_draw=params.first_draw + machine.draws,
-    )
+def _left(params: SamplingParams, machine: Machine) -> SamplingParams:
+    stops, draw = tuple(sorted(machine.stops)), params.first_draw + machine.draws
+    own = {"max_tokens": machine.room, "stop_token_ids": stops, "first_draw": draw}
+    return replace(params, **own, min_tokens=int(machine.suppress))
 
 
 def _generation(

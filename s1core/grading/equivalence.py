@@ -12,10 +12,8 @@ from s1core.grading import verifier
 from s1core.grading.spelling import bounds, closing, measure, normalise, pattern, rewritten, value
 from s1core.grading.verifier import Verdict
 
-MAX_COMPARED = 400
-"""Longest text (characters) that math-verify is asked about; longer ones are not final answers."""
-MAX_PARTS = 16
-"""Longest list that is compared part by part."""
+MAX_COMPARED = 400  # characters of a text that math-verify is asked about
+MAX_PARTS = 16  # of a list that is compared part by part
 _UNORDERED = ("", "{}", "cup")
 
 

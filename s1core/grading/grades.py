@@ -139,8 +139,7 @@ def accuracy(grades: Sequence[Grade], questions: int) -> str:
     shares = [sum(row) / len(row) for row in by_question.values()]
     mean = sum(shares) / n
     if total == n:
-        right = sum(verdict.correct for verdict in grades)
-        low, high = stats.binomtest(right, n).proportion_ci(method="wilson")
+        low, high = stats.binomtest(int(sum(shares)), n).proportion_ci(method="wilson")
     else:
         half = stats.sem(shares) * stats.t.ppf(0.975, n - 1) if n > 1 else 1.0
         low, high = max(mean - half, 0.0), min(mean + half, 1.0)
@@ -153,6 +152,5 @@ def accuracy(grades: Sequence[Grade], questions: int) -> str:
         "that could not be compared": status.count("not_compared"),
     }
     samples = "" if total == n else f" ({total} generations)"
-    return f"accuracy {mean:.1%} [{100 * low:.1f}, {100 * high:.1f}], n = {n}{samples}" + "".join(
-        f", {count} {name}" for name, count in notes.items() if count
-    )
+    noted = "".join(f", {count} {name}" for name, count in notes.items() if count)
+    return f"accuracy {mean:.1%} [{100 * low:.1f}, {100 * high:.1f}], n = {n}{samples}{noted}"

@@ -12,12 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from s1core.jsonl import read_yaml
 
-@cache
-def _tables() -> dict[str, Any]:
-    import yaml
-
-    return yaml.safe_load(Path(__file__).with_name("patterns.yaml").read_text(encoding="utf-8"))
+_tables = cache(lambda: read_yaml(Path(__file__).with_name("patterns.yaml")))
 
 
 def table(name: str) -> Any:
@@ -44,7 +41,9 @@ def rewritten(text: str, rules: str) -> str:
 def normalise(text: str, thousands: bool = True) -> str:
     r"""One spelling: `"$ \dfrac12 $." -> "\frac{1}{2}"`, `"11,\! 111" -> "11111"`. Blanks stay
     where they separate ("3 4"), and commas everywhere but within `10,080`."""
-    text = _ascii(text) if not text.isascii() else text
+    if not text.isascii():
+        text = rewritten(text, "raised").translate(_glyphs())
+        text = unicodedata.normalize("NFKC", text).translate(_glyphs())
     text = _stripped(text if "begin" in text else re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text))
     text = pattern("space").sub(lambda m: m[1] or " ", rewritten(text, "joined"))
     text = rewritten(text, "spelled")
@@ -53,11 +52,6 @@ def normalise(text: str, thousands: bool = True) -> str:
         text = pattern("thousands").sub(lambda m: m[0].replace(",", ""), text)
     text = _arguments(pattern("idle").sub("", text))
     return _stripped(re.sub(r"([_^])\{(\w)\}(?!\w)", r"\1\2", text))
-
-
-def _ascii(text: str) -> str:
-    text = rewritten(text, "raised").translate(_glyphs())
-    return unicodedata.normalize("NFKC", text).translate(_glyphs())
 
 
 @cache

@@ -17,12 +17,9 @@ from pathlib import Path
 
 from s1core.errors import BackendError
 
-TIME_LIMIT = 2.0
-"""Seconds of CPU time for one comparison, so that a busy machine grades as an idle one does."""
-MEMORY_LIMIT = 2 << 30
-"""Bytes of address space for one worker."""
-REMEMBERED = 100_000
-"""Verdicts kept in memory: votes and several seeds repeat the same comparison."""
+TIME_LIMIT = 2.0  # of CPU time for one comparison, so that a busy machine grades as an idle one
+MEMORY_LIMIT = 2 << 30  # bytes of address space for one worker
+REMEMBERED = 100_000  # verdicts kept: votes and several seeds repeat the same comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +73,9 @@ class Verifier:
         # A fork of the caller must not share the pipes of its parent.
         if self._process is None or self._owner != os.getpid():
             server = Path(__file__).with_name("verifier_server.py")
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(server), *self.limits],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                encoding="utf-8",
-            )
+            command, pipe = [sys.executable, "-I", str(server), *self.limits], subprocess.PIPE
+            how = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
+            self._process = subprocess.Popen(command, encoding="utf-8", **how)
             self._owner = os.getpid()
             if not self._process.stdout.readline():
                 self.close()

@@ -64,8 +64,8 @@ def work(line: str, time_limit: float) -> tuple[bool | None, str]:
         same, how = compare(*json.loads(line))
     except Exception as error:  # a memory limit or a depth of recursion among them
         same, how = None, f"{HOW}: {type(error).__name__}"
-    for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
-        signal.setitimer(timer, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     return (None, f"{HOW} needed {refused[0]}") if refused and not same else (same, how)
 
 

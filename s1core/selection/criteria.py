@@ -9,6 +9,7 @@ import itertools
 import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from s1core.records import Example, to_json
@@ -27,22 +28,10 @@ class Candidate:
     trace_correct: bool | None = None  # the teacher's own attempt
     error: str = ""  # what went wrong while annotating, e.g. an API error
 
-    @property
-    def key(self) -> str:
-        """`Problem.key` of the question; `question`, `source` and `domain` are its fields."""
-        return self.example.problem.key
-
-    @property
-    def question(self) -> str:
-        return self.example.problem.question
-
-    @property
-    def source(self) -> str:
-        return self.example.problem.source
-
-    @property
-    def domain(self) -> str:
-        return self.example.problem.domain
+    key = property(attrgetter("example.problem.key"))
+    question = property(attrgetter("example.problem.question"))
+    source = property(attrgetter("example.problem.source"))
+    domain = property(attrgetter("example.problem.domain"))
 
 
 @dataclass(frozen=True, slots=True)

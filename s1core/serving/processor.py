@@ -28,12 +28,8 @@ from s1core.serving.slots import Slots
 from s1core.serving.table import UNKNOWN, program
 from s1core.templates import Delimiters, fitting, resolve
 
-KEY = "s1core"
-"""Where `extra_args` hold a whole program (`slots.program`), from `VLLMBackend`."""
-
-SERVED = "S1CORE_SERVED"
-"""The environment's name for the model and template that `s1core serve` checks requests against."""
-
+KEY = "s1core"  # where `extra_args` hold a whole program, from `VLLMBackend`
+SERVED = "S1CORE_SERVED"  # the environment's model and template that requests are checked against
 EXTRAS = ("max_thinking", "waits", "min_thinking", "ignore_str", "answer_cue", "max_answer")
 _LIVE: weakref.WeakSet[Slots] = weakref.WeakSet()
 
@@ -104,10 +100,8 @@ class _Forcing:
         left = max(min(budget.max_thinking, spare - answer), 0)
         cap = answer if "max_answer" in extra else room
         seed = params.seed if params.seed is not None else int(self.numbers.integers(2**62))
-        return program(
-            own, left, cap, phase=UNKNOWN, opening=ends.think_start_ids, seed=seed,
-            final=tokenizer.eos_token_id,
-        )  # fmt: skip
+        opened = {"opening": ends.think_start_ids, "final": tokenizer.eos_token_id}
+        return program(own, left, cap, phase=UNKNOWN, seed=seed, **opened)
 
 
 class _OnFirst(_Forcing, FirstInterface):

@@ -140,7 +140,10 @@ class SlotTable:
         total = self.there([total for *_, total, _ in rows])
         said = tokens(slots, at, max(total for *_, total, _ in rows)).long()
         last = said.gather(1, total[:, None] - 1).squeeze(1)
-        before = self._hash(said, total - 1, c.hash)
+        # A polynomial of what each row has said, but for its last id: it grows by one at a time.
+        rest = total[:, None] - 2 - torch.arange(said.shape[1], device=self.device)
+        terms = ((said + 1) * self.powers[rest.clamp(min=0)]).masked_fill(rest < 0, 0)
+        before = terms.sum(1) + c.hash * self.powers[total - 1]
         c.hash, c.length = before * PRIME + last + 1, total
         c.left = (c.left - (total - c.prompt)).clamp(min=0)
         if any(row["phase"] == UNKNOWN for row in fixed):
@@ -202,12 +205,6 @@ class SlotTable:
         c.left = c.cap.where(answers, c.left)
         c.phase = c.phase.masked_fill(ask, THINKING).masked_fill(answers, ANSWER)
 
-    def _hash(self, said: Tensor, count: Tensor, start: Tensor) -> Tensor:
-        """A polynomial of each row's first `count` ids, [rows]: it grows by one id at a time."""
-        rest = count[:, None] - 1 - torch.arange(said.shape[1], device=self.device)
-        terms = ((said + 1) * self.powers[rest.clamp(min=0)]).masked_fill(rest < 0, 0)
-        return terms.sum(1) + start * self.powers[count]
-
     def _fill(self, name: str, at: Tensor, rows: list[list[Any]], pad: Any) -> None:
         """Write ragged rows into a table that widens as needed; short ones repeat their first."""
         table = self.tables[name]
@@ -221,10 +218,8 @@ class SlotTable:
 
     def there(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """A tensor on the device; where that is a GPU, without waiting for it."""
-        made = torch.tensor(values, dtype=dtype)
-        if self.device.type == "cpu":
-            return made
-        return made.pin_memory().to(self.device, non_blocking=True)
+        made, cpu = torch.tensor(values, dtype=dtype), self.device.type == "cpu"
+        return made if cpu else made.pin_memory().to(self.device, non_blocking=True)
 
 
 def columns(table: Tensor) -> SimpleNamespace:

@@ -4,27 +4,20 @@ Each process writes the rows it owns, as safetensors, so a run resumes on anothe
 processes. A folder gets its name when every file in it is on disk: one that is seen is complete.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-    from transformers import PreTrainedModel
-
-    from s1core.sft.engine import Group
+Tensors = dict[str, Any]  # torch tensors by name, sharded or not
 
 
-def save(root: Path, tensors: dict[str, Tensor], state: dict[str, Any], group: Group) -> None:
+def save(root: Path, tensors: Tensors, state: dict[str, Any], group: Any) -> None:
     """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
     and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
@@ -82,8 +75,8 @@ def read_state(folder: Path) -> dict[str, Any]:
         raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
-def read_tensors(folder: Path, tensors: dict[str, Tensor], alone: bool, advice: str) -> None:
-    """Fill tensors, sharded or not, by name from the safetensors files of a folder; InputError with
+def read_tensors(folder: Path, tensors: Tensors, alone: bool, advice: str) -> None:
+    """Fill tensors by name from the safetensors files of a folder; InputError with
     the advice where a file is damaged, or none has a tensor of that name and shape."""
     from safetensors import SafetensorError, safe_open
     from torch.distributed import checkpoint as dcp
@@ -98,7 +91,7 @@ def read_tensors(folder: Path, tensors: dict[str, Tensor], alone: bool, advice: 
         raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from None
 
 
-def save_model(model: PreTrainedModel, folder: Path, dtype: torch.dtype, write: bool) -> None:
+def save_model(model: Any, folder: Path, dtype: Any, write: bool) -> None:
     """Write a model, sharded or not, as plain safetensors for transformers and vLLM; every process
     calls it, since each holds a part, and the one with `write` writes the whole."""
     state = {}

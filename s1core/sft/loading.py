@@ -92,8 +92,7 @@ def packs_like_transformers(twin: PreTrainedModel) -> bool:
     generator = torch.Generator().manual_seed(0)
     for parameter in twin.parameters():  # also norms and biases, which start at one and zero
         parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
-    vocabulary = twin.get_input_embeddings().weight.shape[0]
-    lengths = (17, 9, 24)
+    vocabulary, lengths = twin.get_input_embeddings().weight.shape[0], (17, 9, 24)
     rows = [torch.randint(1, vocabulary, (length,), generator=generator) for length in lengths]
     twin.set_attn_implementation("eager")
     means = [float(twin(input_ids=row[None], labels=row[None]).loss) for row in rows]
@@ -118,10 +117,9 @@ def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
     if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:
-        raise InputError(
-            f"this model's positions depend on the length of the row beyond {original} tokens, so "
-            "its examples cannot share rows: set packing to false, or lower max_seq_len"
-        )
+        said = f"this model's positions depend on the length of the row beyond {original} tokens"
+        advice = "set packing to false, or lower max_seq_len"
+        raise InputError(f"{said}, so its examples cannot share rows: {advice}")
     largest = max(max(example.token_ids) for example in encoded.examples)
     if largest >= getattr(config, "vocab_size", largest + 1):
         raise InputError(f"the tokenizer gives token {largest}, the model has {config.vocab_size}")

@@ -4,8 +4,6 @@ A run killed at any time and started again has the log and the final weights of 
 to the byte on one machine with one number of threads: all randomness is by the seed and the step.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math
@@ -14,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,11 +21,6 @@ from s1core.records import Example, to_json, write_atomically, write_jsonl
 from s1core.sft import checkpoint
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from s1core.sft.engine import Engine, Group
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -57,7 +50,7 @@ def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
 
 
 def train(
-    model: PreTrainedModel | str | Path,
+    model: Any,
     tokenizer: Any,
     examples: Sequence[Example] | Encoded,
     config: SFTConfig,
@@ -107,7 +100,7 @@ class _Run:
     encoded: Encoded
     config: SFTConfig
     out: Path
-    group: Group
+    group: Any
     on_log: Callable[[Row], None] | None
 
     def go(self, model: Any, progress: bool) -> TrainResult:
@@ -143,7 +136,7 @@ class _Run:
         report, final = self.encoded.report(), self.out / "final"
         return TrainResult(final, len(log), log, *counts, seconds, first, report)
 
-    def _steps(self, engine: Engine, first: int, progress: bool) -> None:
+    def _steps(self, engine: Any, first: int, progress: bool) -> None:
         from tqdm import tqdm
 
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
@@ -164,12 +157,12 @@ class _Run:
                     advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
                     raise InputError(f"{found} is not a finite number; {kept}: {advice}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
-                row |= {"loss": stats["loss"], "lr": lr, **stats}
+                row |= {"loss": loss, "lr": lr, **stats}
                 self.state["log"].append(row)
                 if self.group.rank == 0:
                     log.write(to_json(row) + "\n")
                     log.flush()
-                    bar.set_postfix_str(f"loss {row['loss']:.4f}", refresh=False)
+                    bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     bar.update()
                     if self.on_log is not None:
                         self.on_log(row)
@@ -177,7 +170,7 @@ class _Run:
                     self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
                     checkpoint.save(root, engine.state(), self.state, self.group)
 
-    def _finish(self, engine: Engine, dtype: Any) -> None:
+    def _finish(self, engine: Any, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
 
         partial, final, root = (self.out / n for n in (".final.partial", "final", "checkpoints"))
@@ -192,10 +185,9 @@ class _Run:
                 checkpoint.publish(partial, final)
                 shutil.rmtree(root, ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
-            raise RunError(
-                f"the final model could not be written to {final} ({error}): free some disk space "
-                f"and start the same run again, which goes on from {checkpoint.latest(root)}"
-            ) from error
+            failed = f"the final model could not be written to {final} ({error}): free some disk"
+            again = f"space and start the same run again, from {checkpoint.latest(root)}"
+            raise RunError(f"{failed} {again}") from error
         self.group.wait()
 
 
@@ -208,7 +200,6 @@ def _check_identity(path: Path, identity: dict[str, Any]) -> None:
     for name, value in identity.items():
         if there.get(name) != value:
             both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
-            raise RunError(
-                f"{path.parent} holds a run that differs in {name}{both}: choose another folder, "
-                "or delete this one to start over (a model trained in place is another)"
-            )
+            found = f"{path.parent} holds a run that differs in {name}{both}"
+            advice = "choose another folder, or delete this one to start over"
+            raise RunError(f"{found}: {advice} (a model trained in place is another)")

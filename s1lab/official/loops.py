@@ -17,8 +17,7 @@ from typing import Any, Literal
 
 import yaml
 
-from s1core.backends.base import Backend, SamplingParams
-from s1core.backends.sampling import row_seed
+from s1core.backends.base import Backend, SamplingParams, row_seed
 from s1core.errors import BackendError
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
