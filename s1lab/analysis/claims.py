@@ -13,8 +13,6 @@ Shares that are counted rather than estimated (Control) agree when they equal wh
 differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

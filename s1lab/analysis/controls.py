@@ -4,8 +4,6 @@ A method is a family of settings (Sections 3.1 and 5.2, Appendix E), named by th
 abbreviation. "capping" and "wait" are the two halves of budget forcing; the natural end is in both.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

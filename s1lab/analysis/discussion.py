@@ -1,7 +1,5 @@
 """Where the curve ends (Section 4.2, Appendices A and B): loops, the window, long traces, noise."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

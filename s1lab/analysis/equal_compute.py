@@ -1,7 +1,5 @@
 """Thinking longer or asking again: forcing and majority votes by all tokens that they cost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property

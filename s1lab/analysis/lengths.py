@@ -1,7 +1,5 @@
 """Sequence lengths of training: what a cut takes away, and what becomes of the model (Table 8)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -5,8 +5,6 @@ that were drawn once; then Table 3 with intervals. All intervals resample questi
 every run that enters a number, so that differences stay paired.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ A Wait *mends* an answer that is wrong without it and right with it, and *breaks
 round: counted over pairs of generations of one question and sample, wherever the book says it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

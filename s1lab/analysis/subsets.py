@@ -1,7 +1,5 @@
 """Training sets: what each is made of, what it costs, and how its model compares (Table 2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product

@@ -1,7 +1,5 @@
 """From the pool to a checkpoint: what selection keeps, what an example is, what training costs."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
 from collections.abc import Sequence

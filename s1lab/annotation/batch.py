@@ -5,8 +5,6 @@ the question (model, messages, sampling): a changed prompt is asked anew, two ro
 once. Answers that do not parse are asked for again a bounded number of times, then they failed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading

@@ -3,8 +3,6 @@
 Requests, retries and time limits are `s1core.backends.client`'s.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Any endpoint can take the place of the models that the paper asked: Gemini 2.0 F
 s1K-1.1, DeepSeek r1) for traces, Claude for the others. The official prompts are not public.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

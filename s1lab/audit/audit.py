@@ -5,8 +5,6 @@ Each function audits one part of the paper and returns findings in print order. 
 between accuracies are in `comparisons`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,6 @@ two bounds: the most favourable pairing that the two accuracies allow (every que
 weaker run gets right, the stronger gets right too), and the cautious reading of independent runs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist

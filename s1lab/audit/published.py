@@ -4,8 +4,6 @@ Never typed into a notebook. The file restates arXiv 2501.19393v3 and, where it 
 more, version 2 and the released code; its "sources" explain the short names.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, replace
 from functools import cache

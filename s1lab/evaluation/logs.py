@@ -5,8 +5,6 @@ a gold answer and one or more responses. One that cannot be used is left out and
 last line, left by a crash. A line that is no JSON is an error with its number.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

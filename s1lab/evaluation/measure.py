@@ -3,8 +3,6 @@
 Works on any journal of generations, a run's or a file's; knows nothing of profiles.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Each is taken over the runs of a method, points of (average thinking tokens, acc
 Numbers that are no tokens or no percentages, or too few of them, raise `InputError`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

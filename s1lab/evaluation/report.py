@@ -4,8 +4,6 @@ A table is plain text until it is written, as Markdown, CSV or HTML; text from m
 is escaped in each of them.
 """
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Iterable, Sequence

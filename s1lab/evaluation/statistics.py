@@ -6,8 +6,6 @@ in [0, 1], and randomness is passed in. Every function raises `InputError` for w
 number, or too few of them.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -42,7 +40,7 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def overlaps(self, other: Interval) -> bool:
+    def overlaps(self, other: "Interval") -> bool:
         """Whether the two intervals share a point."""
         return self.low <= other.high and other.low <= self.high
 
@@ -50,7 +48,7 @@ class Interval:
         """What it says in a word: whole above the border, whole below it, or neither."""
         return above if self.low > border else below if self.high < border else neither
 
-    def within(self, low: float, high: float = math.inf) -> Interval:
+    def within(self, low: float, high: float = math.inf) -> "Interval":
         """The same estimate with its ends cut to where the measure can lie."""
         return replace(self, low=max(self.low, low), high=min(self.high, high))
 

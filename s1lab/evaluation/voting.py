@@ -5,8 +5,6 @@ two expressions are one vote when they use the same numbers and come to the same
 integers when they are equal, two formulas when the grader would take one for the other.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence

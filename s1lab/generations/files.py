@@ -1,7 +1,5 @@
 """Where the generations are, and what was read off them: files, their digests, outcomes on disk."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

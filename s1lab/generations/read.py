@@ -5,8 +5,6 @@ forced Wait, files that note the places of their Waits, and score files. Thinkin
 with the model's own tokenizer, never taken from text lengths.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -4,8 +4,6 @@ Each table is tidy: a row an estimate, with `n`, and `low` and `high` (95%), all
 Differences are paired over questions.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

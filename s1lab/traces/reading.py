@@ -6,8 +6,6 @@ looked at from inside.
 - `around_waits.csv`, `contrasts.csv`: the same over many traces, around forced Waits.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

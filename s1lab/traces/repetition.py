@@ -4,8 +4,6 @@ Forbidding the end of thinking too often "can lead the model into repetitive loo
 share of steps that a trace had written before, and of Waits after which it writes a new one.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

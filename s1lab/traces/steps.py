@@ -4,8 +4,6 @@ Budget forcing can end thinking anywhere (Section 3.1). Ending it after every st
 trace shows when the answer was first there, and whether later thinking kept it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

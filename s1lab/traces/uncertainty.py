@@ -7,11 +7,9 @@ varentropy 0; both are 0 where one token is certain. Surprisal is -log2 of the p
 token that is there: high where the decoder forced one that the model would not have chosen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +19,6 @@ from s1core.records import Generation, Problem
 from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
 from s1lab.traces.steps import split
-
-if TYPE_CHECKING:
-    import torch
 
 Row = dict[str, Any]
 
@@ -54,12 +49,8 @@ def token_uncertainty(
 
     One forward pass of a transformers `model` per batch, no sampling. Ids from `vocabulary` on are
     never sampled (padding of the embedding) and left out of the distribution; None keeps all.
-
-    Returns:
-        One array per row, (`MEASURES`, tokens). A row does not depend on what it is batched with.
-
-    Raises:
-        InputError: a prompt is empty, or the numbers of prompts and continuations differ.
+    Returns an array per row, (`MEASURES`, tokens), which does not depend on what it is batched
+    with. InputError: a prompt is empty, or there are not as many prompts as continuations.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -81,7 +72,7 @@ def token_uncertainty(
     return [found[i] for i in range(len(rows))]
 
 
-def _measure(logits: torch.Tensor, ids: torch.Tensor) -> Array:
+def _measure(logits: Any, ids: Any) -> Array:
     import torch
 
     parts = []
