@@ -17,10 +17,11 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
+from s1core.checkpoints import load_tokenizer
 from s1core.forcing import Budget
 from s1core.records import Example, Generation, Problem, Trace
 from s1core.selection import BenchmarkIndex, Candidate, DiversityConfig, SelectionConfig
-from s1lab.data.load import problems
+from s1lab.data.load import benchmark_questions, problems
 from s1lab.evaluation.measure import resume, tabulate
 from s1lab.lab import Lab, Step
 from s1lab.runs import Run
@@ -98,16 +99,6 @@ def grades(run: Run) -> list[tuple[str, str]]:
     return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
 
 
-def solutions(lab: Lab) -> dict[str, list[tuple[str, str]]]:
-    """By key, what the grader said of each solution of the pool's questions, and its text."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for one in every(lab):
-        said = dict(grades(run := one.make()))
-        for made in run.records(Generation):
-            found.setdefault(made.problem_key, []).append((said[made.problem_key], made.answer))
-    return found
-
-
 def _part(lab: Lab, part: int) -> list[Problem]:
     """A part of the pool, each question once; shortest first, for blocks of about one length."""
     pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
@@ -140,26 +131,29 @@ def domain(problem: Problem) -> str:
 
 
 def material(
-    pool: Iterable[Problem],
-    attempts: Mapping[str, Sequence[Attempt]],
-    solved: Mapping[str, Mapping[str, str]],
-    held_out: Mapping[str, Sequence[str]],
-    tokenizer: Any,
-    model: str,
-    selected: int,
+    lab: Lab, solved: Iterable[Mapping[str, str]]
 ) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """What selection works on: the pool with its traces, annotated with what the rows of the
     difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
     of the benchmarks; the paper's settings, with no source that is taken whole."""
+    profile, tokenizer = lab.profile, load_tokenizer(lab.profile.model)
+    right = {row["problem_key"]: row["large"] == "1" for row in solved}
+    made: dict[str, list[Attempt]] = {}
+    for one in every(lab):
+        said = dict(grades(run := one.make()))
+        for answer in run.records(Generation):
+            key = answer.problem_key
+            made.setdefault(key, []).append((said[key], answer.answer))
     candidates = []
-    for problem in pool:
+    for problem in problems(profile.pool):
+        found = trace(problem, made[problem.key], lab.model_id)
         known = replace(problem, domain=domain(problem))
-        made = trace(problem, attempts[problem.key], model)
-        example = Example(known, made or Trace("", "", model))
+        example = Example(known, found or Trace("", "", lab.model_id))
         length = len(tokenizer(example.trace.thinking, add_special_tokens=False).input_ids)
-        verdicts = None, solved[problem.key]["large"] == "1", made is not None or None
+        verdicts = None, right[problem.key], found is not None or None
         candidates.append(Candidate(example, length, *verdicts))
-    diversity = DiversityConfig(target=selected, correct_sources=(), long_sources=())
+    diversity = DiversityConfig(profile.selected, correct_sources=(), long_sources=())
     required = ("domain", "large_correct", "trace_correct")
     config = SelectionConfig(required=required, diversity=diversity)
-    return candidates, BenchmarkIndex(held_out), config
+    index = BenchmarkIndex(benchmark_questions(profile.evaluation.benchmarks))
+    return candidates, index, config

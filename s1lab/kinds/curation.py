@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s1core.checkpoints import identify, load_tokenizer
+from s1core.checkpoints import identify
 from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab.data.sources import SUBSETS
@@ -113,21 +113,12 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 
 def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
-    from s1lab.data import benchmark_questions, problems
     from s1lab.pocket import pool
 
-    profile, solved = lab.profile, difficulty(lab).make().read_table("solved.csv")
-    if not profile.attempts.reasoning:
-        return pool.material(_pool(lab), solved, profile.selected)
-    return attempts.material(
-        problems(profile.pool),
-        attempts.solutions(lab),
-        {row["problem_key"]: row for row in solved},
-        benchmark_questions(profile.evaluation.benchmarks),
-        load_tokenizer(profile.model),
-        lab.model_id,
-        profile.selected,
-    )
+    solved = difficulty(lab).make().read_table("solved.csv")
+    if lab.profile.attempts.reasoning:
+        return attempts.material(lab, solved)
+    return pool.material(_pool(lab), solved, lab.profile.selected)
 
 
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:
