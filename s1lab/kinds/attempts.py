@@ -111,6 +111,8 @@ OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "
 
 Attempt = tuple[str, str]
 """What the grader said of a solution, and the solution."""
+Material = tuple[list[Candidate], BenchmarkIndex, SelectionConfig]
+"""What selection works on: the annotated pool, the questions kept out, the settings."""
 
 
 def trace(problem: Problem, attempts: Sequence[Attempt], model: str) -> Trace | None:
@@ -130,10 +132,8 @@ def domain(problem: Problem) -> str:
     return ", ".join(name for sign, name in OPERATIONS.items() if sign in done) or "no calculation"
 
 
-def material(
-    lab: Lab, solved: Iterable[Mapping[str, str]]
-) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-    """What selection works on: the pool with its traces, annotated with what the rows of the
+def material(lab: Lab, solved: Iterable[Mapping[str, str]]) -> Material:
+    """The pool with its traces, annotated with what the rows of the
     difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
     of the benchmarks; the paper's settings, with no source that is taken whole."""
     profile, tokenizer = lab.profile, load_tokenizer(lab.profile.model)
