@@ -38,17 +38,10 @@ def rounds(lab: Lab) -> tuple[str, ...]:
 def step(lab: Lab, asked: str, part: int) -> Step:
     """One round over one part; table `grades.csv`, the texts are the run's records."""
     profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
-    settings = {
-        "model": lab.model_id,
-        "pool": profile.pool,
-        "part": [part, how.parts],
-        "batch_size": profile.batch_size,
-        "system": how.reasoning,
-        "max_answer": how.max_tokens,
-        "temperature": how.temperature if number else 0.0,
-        "seed": profile.seed,
-        "round": asked,
-    }
+    settings = {name: getattr(profile, name) for name in ("pool", "batch_size", "seed")}
+    settings |= {"model": lab.model_id, "part": [part, how.parts], "round": asked}
+    settings |= {"system": how.reasoning, "max_answer": how.max_tokens}
+    settings["temperature"] = how.temperature if number else 0.0
     if number > 1:
         settings["enough"] = how.enough
     # Whether there are enough is known when all parts are.
@@ -65,19 +58,11 @@ def step(lab: Lab, asked: str, part: int) -> Step:
             wanted = []
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
         if wanted:
-            resume(
-                run,
-                lab.backend(profile.model),
-                wanted,
-                Budget(0, max_answer=how.max_tokens),
-                samples=1,
-                template=profile.template,
-                progress=lab.progress,
-                system=how.reasoning,
-                temperature=settings["temperature"],
-                seed=profile.seed + 1000 * number,
-                thinking=False,
-            )
+            options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
+            options |= {"temperature": settings["temperature"], "progress": lab.progress}
+            options |= {"seed": profile.seed + 1000 * number, "samples": 1, "thinking": False}
+            budget = Budget(0, max_answer=how.max_tokens)
+            resume(run, lab.backend(profile.model), wanted, budget, **options)
         said = {made.problem_key: made for made in run.records(Generation)}
         table = tabulate(wanted, [said[problem.key] for problem in wanted], "math")
         names = ("problem_key", "status", "answer_tokens")
