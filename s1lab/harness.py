@@ -14,19 +14,16 @@ thought.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
+from s1core.backends.base import Backend
 from s1core.errors import InputError, S1Error
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
-
-if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
-
-    from s1core.backends.base import Backend
 
 
 @register_model("s1core")

@@ -12,9 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from s1core.backends import open_engine
+from s1core.backends.base import Backend
 from s1core.checkpoints import identify
 from s1core.errors import BackendError, InputError, RunError
 from s1core.records import Problem
@@ -23,9 +24,6 @@ from s1lab.data import benchmarks
 from s1lab.experiments import Condition, Training
 from s1lab.profiles import Profile
 from s1lab.runs import Compute, Run, RunStore
-
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
 
 
 @dataclass(frozen=True, slots=True)

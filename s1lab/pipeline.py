@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from s1core.records import Example
 from s1lab import experiments
 from s1lab.evaluation.measure import Point, point
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, generate, sft
+from s1lab.kinds.attempts import Material
 from s1lab.lab import Lab, Step, add
 from s1lab.runs import Run, RunStore
 from s1lab.traces import reading, repetition
-
-if TYPE_CHECKING:
-    from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
-
 
 KINDS = (curation, generate, reading, repetition)
 """What the book is made of, in this order; the headline figure's runs come first."""
@@ -35,7 +31,7 @@ class Pipeline(Lab):
         """Select examples from the pool; `subset` is "s1" or a baseline of Table 2."""
         return curation.selection(self, subset).make()
 
-    def curation(self) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+    def curation(self) -> Material:
         """What selection works on: the annotated pool, the questions kept out, the settings."""
         return curation.material(self)
 

@@ -27,15 +27,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from s1core.errors import RunError
 from s1core.records import Journal, to_json, write_atomically
 from s1lab.data.mirror import sha256
 from s1lab.provenance import json_text, note, read_object, recorded, seconds_of
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 LAYOUT = 1
 """Version of the folder layout and of the meaning of the settings; part of every hash."""
@@ -60,8 +59,6 @@ def project_root(start: str | Path = ".") -> Path:
 
 def lock(root: Path) -> BaseFileLock:
     """What one process holds while it makes runs in a store; it may hold it several times."""
-    from filelock import FileLock
-
     root.mkdir(parents=True, exist_ok=True)
     return FileLock(root / ".lock", is_singleton=True, thread_local=False)
 
@@ -254,8 +251,6 @@ class RunStore:
     @contextmanager
     def free(self) -> Iterator[bool]:
         """Hold the store while the block lasts, if nobody else does; says whether it is ours."""
-        from filelock import Timeout
-
         held = lock(self.root)
         try:
             held.acquire(timeout=0)

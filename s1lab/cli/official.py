@@ -101,26 +101,16 @@ def loop(
         raise typer.BadParameter(f"the official {name!r} loop has no {fixed}; leave it out")
     options.check_output(output, input)
     options.check_engine(backend, url, tokenizer, context_length)
-    usual = 0 if name == "harness" else 1
+    usual = {"max_thinking": 4096, "num_ignore": int(name != "harness"), "ignore_str": "Wait"}
+    usual["max_answer"] = SCRIPT_TOKENS
+    asked = {n: v for n, v in zip(usual, given) if v is not None}
     job = OfficialJob(
-        model=model,
-        problems=options.read_problems(input, benchmark, data_dir, limit),
-        budget=Budget(
-            max_thinking=4096 if budget is None else budget,
-            num_ignore=usual if waits is None else waits,
-            ignore_str="Wait" if ignore_str is None else ignore_str,
-            max_answer=max_answer or SCRIPT_TOKENS,
-        ),
-        samples=1,
-        temperature=temperature,
-        top_p=1.0,
-        seed=seed,
-        template="s1",
-        batch_size=batch_size,
-        backend=backend,
-        tokenizer=tokenizer,
+        model,
+        options.read_problems(input, benchmark, data_dir, limit),
+        Budget(**usual | asked),
+        **{"samples": 1, "temperature": temperature, "top_p": 1.0, "seed": seed, "template": "s1"},
+        **{"batch_size": batch_size, "backend": backend, "tokenizer": tokenizer, "loop": name},
         engine_options=options.parse_engine_options(engine_option, backend),
-        loop=name,
         capped=budget is not None,
     )
     run_job(job, output, url, context_length)

@@ -14,15 +14,12 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1core.selection import Candidate
 from s1lab.data.sources import is_gated
-
-if TYPE_CHECKING:
-    import pandas
 
 Item = Candidate | Example | Problem | Mapping[str, Any]
 
@@ -92,8 +89,8 @@ def check_table(path: Path) -> None:
         raise InputError(f"{path} is not a regular file: name one to write")
 
 
-def _frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    """The rows as columns of one type each: real for whole and real numbers, else text for all."""
+def _frame(rows: list[dict[str, Any]]) -> Any:
+    """A data frame, a type for each column: real for whole and real numbers, else text for all."""
     import pandas
 
     if not any(rows):

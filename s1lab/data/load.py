@@ -83,8 +83,7 @@ def hub_revision(entry: Source) -> str:
     with _from_hub(entry):
         hub: Any = huggingface_hub.HfApi(token=os.environ.get("HF_TOKEN") or None)
         info = hub.dataset_info(entry.hub_id)
-    seen = f" (last seen at {entry.main_seen})" if entry.main_seen else ""
-    told = f"no verified revision is pinned; reading main of {entry.hub_id}, now {info.sha}{seen}"
+    told = f"no verified revision is pinned; reading main of {entry.hub_id}, now {info.sha}"
     warnings.warn(f"{entry.name}: {told}", stacklevel=2)
     return str(info.sha)
 

@@ -2,7 +2,7 @@
 how a row of each becomes a `Problem` or an `Example`, as the official collection script has it.
 
 `sources.yaml` lists them. A revision is a full commit that was seen on a public page; where none
-could be seen, `note` says so: `main` is read, and the commit found there reported.
+could be seen, `main` is read, and the commit found there reported.
 """
 
 from __future__ import annotations
@@ -198,7 +198,6 @@ class Source:
     rows: int  # after `convert`, in the pool (Table 7) or the benchmark; the Hub may hold more
     grading: str = ""  # of a benchmark: math, aime, multiple_choice
     revision: str = ""  # full commit to read
-    main_seen: str = ""  # short one that `main` had when it was last seen
     licence: str = ""
     configs: tuple[str, ...] = ()  # all are read, in this order; () for the default one
     splits: tuple[str, ...] = ("train",)
@@ -206,7 +205,6 @@ class Source:
     mirror: tuple[str, ...] = ()  # files of a mirror; several: one for each of `configs`
     source_types: tuple[str, ...] = ()  # prefixes of what s1 recorded for it
     gated: bool = False
-    note: str = ""
 
 
 def _entry(row: dict[str, Any]) -> Source:
@@ -215,9 +213,6 @@ def _entry(row: dict[str, Any]) -> Source:
     row["convert"] = globals()[how] if isinstance(how, str) else by_columns(**how)
     if row["kind"] == "pool":
         row.setdefault("source_types", (row["hub_id"],))
-    if row["hub_id"] and "revision" not in row:
-        missing = "no full commit could be verified: main is read, and its commit reported"
-        row["note"] = "; ".join([row["note"], missing] if "note" in row else [missing])
     return Source(**row)
 
 

@@ -11,17 +11,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from s1core.checkpoints import in_mirror, load_tokenizer, locate
 from s1core.errors import InputError
+from s1lab.data.benchmarks import benchmark
 from s1lab.desk import weights
 from s1lab.kinds.attempts import GREEDY
-
-if TYPE_CHECKING:
-    from s1lab.lab import Step
-    from s1lab.pipeline import Pipeline
-    from s1lab.profiles import Profile
+from s1lab.lab import Step
+from s1lab.pipeline import Pipeline
+from s1lab.profiles import Profile
 
 WAIT = 0.5
 """Of a natural thought: what one Wait adds, as long as the limit leaves room."""
@@ -31,8 +29,6 @@ def seconds(profile: Profile, step: Step, trained: int) -> float:
     """Seconds of one process for a step; `trained` are the tokens of a fine-tuning."""
     rates, asked = profile.rates, profile.evaluation
     if step.condition is not None:
-        from s1lab.data.benchmarks import benchmark
-
         one = step.condition
         rows = asked.questions_of(one.benchmark) or benchmark(one.benchmark).rows
         long = rates["natural"] * (1 + WAIT * one.budget.num_ignore)

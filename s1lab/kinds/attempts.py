@@ -17,10 +17,11 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
+from s1core.checkpoints import load_tokenizer
 from s1core.forcing import Budget
 from s1core.records import Example, Generation, Problem, Trace
 from s1core.selection import BenchmarkIndex, Candidate, DiversityConfig, SelectionConfig
-from s1lab.data.load import problems
+from s1lab.data.load import benchmark_questions, problems
 from s1lab.evaluation.measure import resume, tabulate
 from s1lab.lab import Lab, Step
 from s1lab.runs import Run
@@ -37,17 +38,10 @@ def rounds(lab: Lab) -> tuple[str, ...]:
 def step(lab: Lab, asked: str, part: int) -> Step:
     """One round over one part; table `grades.csv`, the texts are the run's records."""
     profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
-    settings = {
-        "model": lab.model_id,
-        "pool": profile.pool,
-        "part": [part, how.parts],
-        "batch_size": profile.batch_size,
-        "system": how.reasoning,
-        "max_answer": how.max_tokens,
-        "temperature": how.temperature if number else 0.0,
-        "seed": profile.seed,
-        "round": asked,
-    }
+    settings = {name: getattr(profile, name) for name in ("pool", "batch_size", "seed")}
+    settings |= {"model": lab.model_id, "part": [part, how.parts], "round": asked}
+    settings |= {"system": how.reasoning, "max_answer": how.max_tokens}
+    settings["temperature"] = how.temperature if number else 0.0
     if number > 1:
         settings["enough"] = how.enough
     # Whether there are enough is known when all parts are.
@@ -64,19 +58,11 @@ def step(lab: Lab, asked: str, part: int) -> Step:
             wanted = []
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
         if wanted:
-            resume(
-                run,
-                lab.backend(profile.model),
-                wanted,
-                Budget(0, max_answer=how.max_tokens),
-                samples=1,
-                template=profile.template,
-                progress=lab.progress,
-                system=how.reasoning,
-                temperature=settings["temperature"],
-                seed=profile.seed + 1000 * number,
-                thinking=False,
-            )
+            options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
+            options |= {"temperature": settings["temperature"], "progress": lab.progress}
+            options |= {"seed": profile.seed + 1000 * number, "samples": 1, "thinking": False}
+            budget = Budget(0, max_answer=how.max_tokens)
+            resume(run, lab.backend(profile.model), wanted, budget, **options)
         said = {made.problem_key: made for made in run.records(Generation)}
         table = tabulate(wanted, [said[problem.key] for problem in wanted], "math")
         names = ("problem_key", "status", "answer_tokens")
@@ -98,16 +84,6 @@ def grades(run: Run) -> list[tuple[str, str]]:
     return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
 
 
-def solutions(lab: Lab) -> dict[str, list[tuple[str, str]]]:
-    """By key, what the grader said of each solution of the pool's questions, and its text."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for one in every(lab):
-        said = dict(grades(run := one.make()))
-        for made in run.records(Generation):
-            found.setdefault(made.problem_key, []).append((said[made.problem_key], made.answer))
-    return found
-
-
 def _part(lab: Lab, part: int) -> list[Problem]:
     """A part of the pool, each question once; shortest first, for blocks of about one length."""
     pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
@@ -120,6 +96,8 @@ OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "
 
 Attempt = tuple[str, str]
 """What the grader said of a solution, and the solution."""
+Material = tuple[list[Candidate], BenchmarkIndex, SelectionConfig]
+"""What selection works on: the annotated pool, the questions kept out, the settings."""
 
 
 def trace(problem: Problem, attempts: Sequence[Attempt], model: str) -> Trace | None:
@@ -139,27 +117,28 @@ def domain(problem: Problem) -> str:
     return ", ".join(name for sign, name in OPERATIONS.items() if sign in done) or "no calculation"
 
 
-def material(
-    pool: Iterable[Problem],
-    attempts: Mapping[str, Sequence[Attempt]],
-    solved: Mapping[str, Mapping[str, str]],
-    held_out: Mapping[str, Sequence[str]],
-    tokenizer: Any,
-    model: str,
-    selected: int,
-) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
-    """What selection works on: the pool with its traces, annotated with what the rows of the
+def material(lab: Lab, solved: Iterable[Mapping[str, str]]) -> Material:
+    """The pool with its traces, annotated with what the rows of the
     difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
     of the benchmarks; the paper's settings, with no source that is taken whole."""
+    profile, tokenizer = lab.profile, load_tokenizer(lab.profile.model)
+    right = {row["problem_key"]: row["large"] == "1" for row in solved}
+    made: dict[str, list[Attempt]] = {}
+    for one in every(lab):
+        said = dict(grades(run := one.make()))
+        for answer in run.records(Generation):
+            key = answer.problem_key
+            made.setdefault(key, []).append((said[key], answer.answer))
     candidates = []
-    for problem in pool:
+    for problem in problems(profile.pool):
+        found = trace(problem, made[problem.key], lab.model_id)
         known = replace(problem, domain=domain(problem))
-        made = trace(problem, attempts[problem.key], model)
-        example = Example(known, made or Trace("", "", model))
+        example = Example(known, found or Trace("", "", lab.model_id))
         length = len(tokenizer(example.trace.thinking, add_special_tokens=False).input_ids)
-        verdicts = None, solved[problem.key]["large"] == "1", made is not None or None
+        verdicts = None, right[problem.key], found is not None or None
         candidates.append(Candidate(example, length, *verdicts))
-    diversity = DiversityConfig(target=selected, correct_sources=(), long_sources=())
+    diversity = DiversityConfig(profile.selected, correct_sources=(), long_sources=())
     required = ("domain", "large_correct", "trace_correct")
     config = SelectionConfig(required=required, diversity=diversity)
-    return candidates, BenchmarkIndex(held_out), config
+    index = BenchmarkIndex(benchmark_questions(profile.evaluation.benchmarks))
+    return candidates, index, config

@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from s1core.checkpoints import identify, load_tokenizer
+from s1core.checkpoints import identify
 from s1core.errors import RunError
 from s1core.records import Example, read_jsonl, write_jsonl
+from s1core.selection import curate, select
+from s1lab.data.baselines import BASELINES
 from s1lab.data.sources import SUBSETS
 from s1lab.kinds import attempts
 from s1lab.lab import Lab, Step
 from s1lab.runs import Run
-
-if TYPE_CHECKING:
-    from s1core.selection import BenchmarkIndex, Candidate, SelectionConfig
-
 
 SHOWN = 12
 """Examples with questions of others that are kept among the small files, for people to read."""
@@ -80,16 +78,13 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     settings = {"difficulty": graded.run.id, "selected": selected, "seed": seed, "subset": subset}
 
     def compute(run: Run) -> None:
-        from s1core import selection
-        from s1lab.data.baselines import BASELINES
-
         candidates, index, config = material(lab)
         rng = np.random.default_rng([seed, 1000])
         if subset == "s1":
-            chosen, funnel = selection.select(candidates, index, config, rng)
+            chosen, funnel = select(candidates, index, config, rng)
             run.write_json("funnel.json", asdict(funnel))
         else:
-            clean, _, _ = selection.curate(candidates, index, config)
+            clean, _, _ = curate(candidates, index, config)
             chosen = BASELINES[subset](clean, selected, rng)
         kept = [candidate.example for candidate in chosen]
         if subset == "s1":  # for people to read: of real questions a few
@@ -111,23 +106,14 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
     return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
 
 
-def material(lab: Lab) -> tuple[list[Candidate], BenchmarkIndex, SelectionConfig]:
+def material(lab: Lab) -> attempts.Material:
     """The annotated pool, the questions that must not be in it, and the selection's settings."""
-    from s1lab.data import benchmark_questions, problems
     from s1lab.pocket import pool
 
-    profile, solved = lab.profile, difficulty(lab).make().read_table("solved.csv")
-    if not profile.attempts.reasoning:
-        return pool.material(_pool(lab), solved, profile.selected)
-    return attempts.material(
-        problems(profile.pool),
-        attempts.solutions(lab),
-        {row["problem_key"]: row for row in solved},
-        benchmark_questions(profile.evaluation.benchmarks),
-        load_tokenizer(profile.model),
-        lab.model_id,
-        profile.selected,
-    )
+    solved = difficulty(lab).make().read_table("solved.csv")
+    if lab.profile.attempts.reasoning:
+        return attempts.material(lab, solved)
+    return pool.material(_pool(lab), solved, lab.profile.selected)
 
 
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:

@@ -15,7 +15,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,10 +30,7 @@ from s1lab.data.sources import SUBSETS, source
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, sft
 from s1lab.lab import Step
-
-if TYPE_CHECKING:
-    from s1lab.pipeline import Pipeline
-
+from s1lab.pipeline import Pipeline
 
 ANSWER_TOKENS = 500  # expected where the limit is larger; an assumption
 
