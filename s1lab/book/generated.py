@@ -39,30 +39,29 @@ COVERAGE = tuple(SimpleNamespace(**item) for item in _table_file("coverage.yaml"
 LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
 
 
-def write_pages(source: Path, store: Path | None, benchmarks: Path) -> None:
+def write_pages(source: Path, benchmarks: Path) -> None:
     """Write claims, speed and the model's controls into a book's sources, and fill `index.md`.
 
-    `source` has executed `notebooks/` and results by profile in `_results/`; the profiles of the
-    notebooks are read from a run `store` instead, if given.
+    `source` has executed `notebooks/` and results by profile in `_results/`.
     """
-    index, places = source / "index.md", _stores(source, store)
-    pipelines = [Pipeline(profiles.load(profile), place) for profile, place in places]
+    index, stores = source / "index.md", _stores(source)
+    pipelines = [Pipeline(profiles.load(profile), store) for profile, store in stores.items()]
     index.write_text(first_page(index.read_text(encoding="utf-8"), pipelines), encoding="utf-8")
-    (source / "claims.md").write_text(claims_page(source, store), encoding="utf-8")
+    (source / "claims.md").write_text(claims_page(source), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
-    controls = decoder.controls(dict(_stores(source, store)).get("laptop"))
+    controls = decoder.controls(stores.get("laptop"))
     (source / "decoder.html").write_text(controls, encoding="utf-8")
 
 
-def claims_page(source: Path, store: Path | None = None) -> str:
+def claims_page(source: Path) -> str:
     """Every claim: the paper's value, ours per profile with its interval, n, verdict, chapter."""
     chapters = Chapters(source / "notebooks")
     lines = [WORDS["claims"]]
     made = source / "_results" / tables.FOLDER
     numbers = tables.numbers(made) if made.is_dir() else {}
     said = {name: "".join(in_parts(value, "points")) for name, value in numbers.items()}
-    for profile, place in _stores(source, store):
-        lines += _claims_of(profile, answers(profile, place), chapters, said)
+    for profile, store in _stores(source).items():
+        lines += _claims_of(profile, answers(profile, store), chapters, said)
     if len(lines) == 1:
         lines += ["No profile has committed results: nothing is tested.", ""]
     findings = audit()
@@ -104,18 +103,10 @@ def _claims_of(
     return head + _table(("claim", "paper", "ours", "verdict", "released models"), rows)
 
 
-def _stores(source: Path, store: Path | None) -> Iterator[tuple[str, RunStore]]:
-    """Profiles with results and where these are: the store for what the notebooks were made of."""
-    executed = set()
-    if store is not None:
-        for notebook in (source / "notebooks").glob("*.ipynb"):
-            stamp = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("s1core", {})
-            executed.add(stamp.get("profile"))
-    for profile in profiles.names():
-        if profile in executed and store is not None:
-            yield profile, RunStore(store, read_only=True)
-        elif (source / "_results" / profile).is_dir():
-            yield profile, RunStore(source / "_results" / profile, read_only=True)
+def _stores(source: Path) -> dict[str, RunStore]:
+    """The results of the profiles that have some."""
+    folders = {name: source / "_results" / name for name in profiles.names()}
+    return {name: RunStore(of, read_only=True) for name, of in folders.items() if of.is_dir()}
 
 
 class Chapters:

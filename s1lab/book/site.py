@@ -6,7 +6,6 @@ checked: every page is there, every figure loads from the site itself, nothing c
 
 from __future__ import annotations
 
-import html as markup_text
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from s1core.errors import RunError
 from s1lab.book.decoder import write_weights
 from s1lab.book.generated import write_pages
 from s1lab.book.notebooks import NOTEBOOK_ENVIRONMENT
+from s1lab.runs import RunStore
 
 # Elements whose address the browser fetches by itself (a link is only followed when clicked).
 _FETCHED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio", "embed"), "src")
@@ -31,12 +31,11 @@ _FETCHED["object"] = "data"
 _FETCHED_LINKS = ["stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"]
 # Text of another kind: code, figures, menus; an answer in a table may be TeX.
 _OWN_TEXT = ["pre", "code", "script", "style", "figure", "nav", "td"]
-_RUN_NAME = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
 # A directive, a role or TeX that nothing has rendered.
 _UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
 # What a data frame, a tuple or a hyphen leaves in a cell; what is quoted as code may be anything.
 _CELL = re.compile(r"^(<NA>|nan|NaN|NaT|None)$|^\(.*,.*\)$|^[\[({]'|(?<![\w.\-–)\]])-\d|\de-\d")
-_FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)" data-runs="([^"]*)"')
+_FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)"')
 _CSS_URL = re.compile(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"](https?:)?//")
 
 
@@ -51,8 +50,8 @@ def build(
     """Build the site from `book`, `notebooks` (executed) and `results`; returns its pages' number.
 
     Warnings are errors. Result files are copied to `_results/` in the site, so that the link
-    under a figure opens the exact file. With a run `store`, the runs that the notebooks show come
-    from there: after a reproduction the pages tell of this machine.
+    under a figure opens the exact file. With a run `store`, its finished runs are the results of
+    the notebooks' profile: after a reproduction the pages tell of this machine.
 
     Raises:
         RunError: Sphinx warned or failed, or the finished site has a problem.
@@ -72,8 +71,10 @@ def build(
         if results.is_dir():
             shutil.copytree(results, shown)
         if store is not None:
-            _take_runs(Path(store), source / "notebooks", shown)
-        write_pages(source, Path(store) if store is not None else None, Path(benchmarks))
+            finished = [run for run in RunStore(store).runs() if run.is_finished]
+            for profile in _executed_profiles(source):
+                RunStore(store).export(finished, shown / profile)
+        write_pages(source, Path(benchmarks))
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"
         write_weights(site / "_static")
@@ -108,7 +109,7 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
             problems.append(f"{notebook.name} has no page: add it to book/_toc.yml")
             continue
         text = page.read_text(encoding="utf-8")
-        for figure, _ in _shown(notebook):
+        for figure in _shown(notebook):
             if f'id="fig-{figure}"' not in text:
                 problems.append(f"{page.name}: figure {figure} is not on the page")
         with_output = [cell["metadata"] for cell in _cells(notebook) if cell.get("outputs")]
@@ -123,25 +124,10 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
     return problems
 
 
-def _take_runs(store: Path, notebooks: Path, target: Path) -> None:
-    """Copy the small files of the runs that the notebooks show, and of those behind them."""
-    for notebook in sorted(notebooks.glob("*.ipynb")):
-        profile = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["s1core"]["profile"]
-        named = " ".join(markup_text.unescape(runs) for _, runs in _shown(notebook)).split()
-        waiting, taken = [name for name in named if "/" not in name], set()
-        while waiting:
-            name = waiting.pop()
-            run, copy = store / name, target / profile / name
-            if name in taken or not (run / "finished.json").is_file():
-                continue
-            taken.add(name)
-            shutil.rmtree(copy, ignore_errors=True)
-            copy.mkdir(parents=True)
-            for path in run.glob("*.json"):
-                shutil.copy2(path, copy)
-            if (run / "public").is_dir():
-                shutil.copytree(run / "public", copy / "public")
-            waiting += _RUN_NAME.findall((run / "manifest.json").read_text(encoding="utf-8"))
+def _executed_profiles(source: Path) -> set[str]:
+    found = (source / "notebooks").glob("*.ipynb")
+    stamps = [json.loads(one.read_text(encoding="utf-8"))["metadata"]["s1core"] for one in found]
+    return {stamp["profile"] for stamp in stamps}
 
 
 def _run_jupyter_book(source: Path, out: Path) -> None:
@@ -164,8 +150,8 @@ def _cells(notebook: Path) -> Iterator[dict]:
             yield cell
 
 
-def _shown(notebook: Path) -> Iterator[tuple[str, str]]:
-    """Names of the figures in a notebook's outputs, and the runs that each shows."""
+def _shown(notebook: Path) -> Iterator[str]:
+    """Names of the figures in a notebook's outputs."""
     for cell in _cells(notebook):
         for output in cell.get("outputs", []):
             yield from _FIGURE.findall("".join(output.get("data", {}).get("text/html", "")))
