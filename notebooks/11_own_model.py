@@ -43,7 +43,7 @@ made = list(answer(Budget(400, num_ignore=1, max_answer=24), temperature=1.0))
 print(problems[0].question, "->", made[0].answer)
 
 # %% [markdown]
-# Here is the shortest of them that was told to wait; what the decoder wrote is boxed:
+# Here is the shortest generation that was told to wait; what the decoder wrote is boxed:
 
 # %%
 pairs = [pair for pair in zip(problems, made) if pair[1].waits_used]
