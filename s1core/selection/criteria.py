@@ -137,10 +137,10 @@ def difficulty(candidates: Iterable[Candidate]) -> Partition:
     """Drop candidates that either grader solves; an ungraded one (None) counts as not solved."""
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
-        small, large = candidate.small_correct, candidate.large_correct
-        if not (small or large):
-            return None
-        one = f"the {'small' if small else 'large'} model only"
-        return f"solved by {'both models' if small and large else one}", ""
+        small, large = bool(candidate.small_correct), bool(candidate.large_correct)
+        by = (None, "the large model only", "the small model only", "both models")[
+            2 * small + large
+        ]
+        return by and (f"solved by {by}", "")
 
     return partition(candidates, reason)

@@ -96,8 +96,8 @@ def encode(
     truncated = cut = lost = 0
     for example in examples:
         problem, trace = example.problem, example.trace
-        parts = {"a question": problem.question, "a thought": trace.thinking}
-        parts["an answer"] = trace.attempt
+        texts = (problem.question, trace.thinking, trace.attempt)
+        parts = dict(zip(("a question", "a thought", "an answer"), texts, strict=True))
         if odd := [f"{type(t).__name__} for {n}" for n, t in parts.items() if type(t) is not str]:
             raise InputError(f"an example has {odd[0]}, which is no text")
         if empty := [name for name, text in parts.items() if not text.strip()]:
