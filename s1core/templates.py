@@ -1,9 +1,6 @@
-"""Chat templates and thinking delimiters, for training and inference alike.
-
-The one place that knows how a reasoning model marks where thinking begins and ends, and where its
-turn does. Control tokens come from the template alone: those that a question or a trace spells out
-stay text.
-"""
+"""Chat templates and thinking delimiters, for training and inference alike. The one place that
+knows how a reasoning model marks where thinking begins and ends, and where its turn does. Control
+tokens come from the template alone: those that a question or a trace spells out stay text."""
 
 import datetime
 import re

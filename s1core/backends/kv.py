@@ -1,8 +1,6 @@
 """A key/value cache for ragged decoding, what its rows attend to, the attention, the matrices.
-
 transformers' dynamic cache copies itself at every step, its static one attends to its full length
-from the first token: this one hands out views of buffers that double.
-"""
+from the first token: this one hands out views of buffers that double."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

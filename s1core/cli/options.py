@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from s1core.errors import InputError
+from s1core.grading.grades import grade_all, read_generations
 from s1core.records import Generation, Grade, Problem, printable, read_jsonl, write_jsonl
 
 LARGE = 2**31 - 1
@@ -125,8 +126,6 @@ def read_graded(
 ) -> Iterator[tuple[Path, list[Generation], list[Grade]]]:
     """Files of generations, each with its grades; `kind` "" is the benchmark's own, else math.
     InputError: an unknown kind, a file without generations, or one of other problems."""
-    from s1core.grading.grades import grade_all, read_generations
-
     kind = kind or (find_benchmark(benchmark)[1].kind if benchmark else "math")
     for path in paths:
         made, torn = read_generations(path)

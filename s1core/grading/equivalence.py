@@ -1,8 +1,6 @@
-"""Whether two answers are the same: cheap sure tests first, then math-verify under guard.
-
-Almost every answer is settled by its spelling or its exact value; what is left goes to math-verify
-in a separate process (`verifier.py`). A verdict that rests on a guess says so in `how`.
-"""
+"""Whether two answers are the same: cheap sure tests first, then math-verify under guard. Almost
+every answer is settled by its spelling or its exact value; what is left goes to math-verify in a
+separate process (`verifier.py`). A verdict that rests on a guess says so in `how`."""
 
 import re
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 r"""One spelling for what answers spell in many, without touching what separates their parts.
-
 Rewritten is only what math-verify misreads. What is recognised is in `patterns.yaml`, read when the
-first answer is graded.
-"""
+first answer is graded."""
 
 import re
 import unicodedata

@@ -137,10 +137,9 @@ def difficulty(candidates: Iterable[Candidate]) -> Partition:
     """Drop candidates that either grader solves; an ungraded one (None) counts as not solved."""
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
-        small, large = bool(candidate.small_correct), bool(candidate.large_correct)
-        by = (None, "the large model only", "the small model only", "both models")[
-            2 * small + large
-        ]
-        return by and (f"solved by {by}", "")
+        small, large = candidate.small_correct, candidate.large_correct
+        one = f"the {'small' if small else 'large'} model only"
+        by = "both models" if small and large else one
+        return (f"solved by {by}", "") if small or large else None
 
     return partition(candidates, reason)

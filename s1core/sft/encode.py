@@ -1,8 +1,6 @@
-"""From examples to packed rows of token ids: what the model reads and what it is taught.
-
-The loss covers the reasoning and the answer only (Section 4.1): the chat prompt is masked, all that
-follows the assistant header is supervised. Nothing is cut silently.
-"""
+"""From examples to packed rows of token ids: what the model reads and what it is taught. The loss
+covers the reasoning and the answer only (Section 4.1): the chat prompt is masked, all that follows
+the assistant header is supervised. Nothing is cut silently."""
 
 import bisect
 import hashlib

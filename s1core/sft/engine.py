@@ -1,8 +1,6 @@
-"""One optimizer step, on one process or many: packed forward passes, loss, gradients, update.
-
-The loss of a step is the sum of cross-entropies over the global batch divided by its number of
-supervised tokens, so neither packing nor the number of processes changes it.
-"""
+"""One optimizer step, on one process or many: packed forward passes, loss, gradients, update. The
+loss of a step is the sum of cross-entropies over the global batch divided by its number of
+supervised tokens, so neither packing nor the number of processes changes it."""
 
 import atexit
 import os

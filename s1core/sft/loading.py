@@ -1,8 +1,6 @@
-"""How a run gets its model, and whether that model can be trained at all.
-
-In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
-storage, sharded, and each reads the rows it owns.
-"""
+"""How a run gets its model, and whether that model can be trained at all. In several processes, or
+on a GPU, no process ever holds a whole model: it is laid out without storage, sharded, and each
+reads the rows it owns."""
 
 import contextlib
 import hashlib
