@@ -55,7 +55,7 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
     pool, sources = list(candidates), config.benchmark_sources
     counts, scaled = (Counter(c.domain for c in pool if source in c.source) for source in sources)
     if not counts:
-        imitated = f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}"
+        imitated = f"the notebook variant imitates the domains of {sources[0]!r}"
         raise InputError(f"{imitated}, and the pool has no question from there: name others")
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
