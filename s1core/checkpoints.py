@@ -1,8 +1,6 @@
-"""What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id.
-
-Only safetensors are read, and never code from a repository. A Hub id may end in `@` and a full
-commit; a mirror made by `s1lab fetch` is preferred to the Hub.
-"""
+"""What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id. Only
+safetensors are read, and never code from a repository. A Hub id may end in `@` and a full commit; a
+mirror made by `s1lab fetch` is preferred to the Hub."""
 
 from __future__ import annotations
 

@@ -34,9 +34,8 @@ def check_number(name: str, value: Any, least: float, most: float, whole: bool =
     kind = Integral if whole else Real
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
         wanted = "a whole number" if whole else "a number"
-        shown = (
-            "one out of it" if isinstance(value, int) and abs(value) > most else f"{value!r:.40}"
-        )
+        huge = isinstance(value, int) and abs(value) > most
+        shown = "one out of it" if huge else f"{value!r:.40}"
         raise InputError(f"{name} must be {wanted} from {least} to {most}, not {shown}")
 
 

@@ -1,8 +1,6 @@
-"""JSONL and small JSON files: one line to one typed record, and files that survive a crash.
-
-Nothing is taken on trust: a line is a JSON object in UTF-8 whose fields are what their dataclass
-declares, or it is named and refused.
-"""
+"""JSONL and small JSON files: one line to one typed record, and files that survive a crash. Nothing
+is taken on trust: a line is a JSON object in UTF-8 whose fields are what their dataclass declares,
+or it is named and refused."""
 
 import dataclasses
 import json

@@ -1,7 +1,5 @@
-"""The records that travel along the pipeline; `s1core.jsonl` reads and writes them.
-
-What a field holds is declared here, once, and checked whenever a record is read from a file.
-"""
+"""The records that travel along the pipeline; `s1core.jsonl` reads and writes them. What a field
+holds is declared here, once, and checked whenever a record is read from a file."""
 
 import hashlib
 from dataclasses import dataclass

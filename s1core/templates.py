@@ -1,9 +1,6 @@
-"""Chat templates and thinking delimiters, for training and inference alike.
-
-The one place that knows how a reasoning model marks where thinking begins and ends, and where its
-turn does. Control tokens come from the template alone: those that a question or a trace spells out
-stay text.
-"""
+"""Chat templates and thinking delimiters, for training and inference alike. The one place that
+knows how a reasoning model marks where thinking begins and ends, and where its turn does. Control
+tokens come from the template alone: those that a question or a trace spells out stay text."""
 
 import datetime
 import re
@@ -19,9 +16,7 @@ from s1core.records import Trace
 STEP_MARK = "<|im_start|>"
 STEP_HEADER = STEP_MARK + "{left} steps left\n"
 """Opens a step of a trace that counts its steps down (Appendix E.1)."""
-
-# What a chat template that names the day is told, for prompts that do not change overnight.
-_TODAY = datetime.datetime(2025, 1, 31)
+_TODAY = datetime.datetime(2025, 1, 31)  # what a chat template that names the day is told
 
 
 @dataclass(frozen=True)
@@ -148,18 +143,14 @@ def prompt_ids(
 
 def assistant_ids(template: Named, tokenizer: Any, trace: Trace) -> list[int]:
     """What the assistant is trained to write for a trace (Appendix D): thinking and attempt, each
-    after its delimiter, which is encoded on its own, exactly as inference forces it, and the end of
-    turn that the chat template writes. Of control tokens in the trace only step headers are real.
-    """
-    template = get(template)
-    end, thinking = written_end(tokenizer), trace.thinking.strip("\n") + "\n"
-    return [
-        *encode(tokenizer, template.think_start),
-        *_joined(tokenizer, _split(template, tokenizer, thinking, steps=True)),
-        *encode(tokenizer, template.think_end),
-        *_joined(tokenizer, _split(template, tokenizer, trace.attempt)),
-        tokenizer.eos_token_id if end is None else end,
-    ]
+    after its delimiter, encoded on its own as inference forces it, and the end of turn that the
+    chat template writes. Of control tokens in the trace only step headers are real."""
+    template, end = get(template), written_end(tokenizer)
+    parts = _split(template, tokenizer, trace.thinking.strip("\n") + "\n", steps=True)
+    ids = encode(tokenizer, template.think_start) + _joined(tokenizer, parts)
+    attempt = _joined(tokenizer, _split(template, tokenizer, trace.attempt))
+    ids += encode(tokenizer, template.think_end) + attempt
+    return [*ids, tokenizer.eos_token_id if end is None else end]
 
 
 def _id(tokenizer: Any, token: str) -> int | None:

@@ -52,10 +52,9 @@ class Retry:
 
     def pause(self, attempt: int, asked: str | None) -> float:
         """Seconds to wait after try number `attempt` (from 0); `asked` is Retry-After."""
-        try:
+        server = 0.0
+        with contextlib.suppress(ValueError):  # a date, or nonsense: the doubling wait has to do
             server = float(asked or 0)
-        except ValueError:  # a date, or nonsense: the doubling wait has to do
-            server = 0.0
         # In this order: a server that asks for "nan" seconds gets the doubling wait.
         return min(max(self.wait * 2.0 ** min(attempt, 60), server), self.longest_wait)
 

@@ -61,6 +61,7 @@ class CompletionsBackend:
         if isinstance(tokenizer, (str, os.PathLike)):
             tokenizer = load_tokenizer(tokenizer)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self._text = functools.partial(tokenizer.decode, clean_up_tokenization_spaces=False)
         self._vocabulary, self._token_ids = frozenset(tokenizer.get_vocab().values()), token_ids
         unknown = set(range(outputs)) - self._vocabulary
         # vLLM lets a request forbid so many ids.
@@ -129,9 +130,6 @@ class CompletionsBackend:
         completion = post(self._same_controls(ids))
         self._token_ids = False
         return completion
-
-    def _text(self, prompt: Sequence[int]) -> str:
-        return self.tokenizer.decode(prompt, clean_up_tokenization_spaces=False)
 
     def _same_controls(self, prompt: Sequence[int]) -> str:
         """The prompt as text, where a server reads the same control tokens out of it. One that a

@@ -1,8 +1,6 @@
-"""Decoding with transformers: batched, one pass, each row stepped by its own state machine.
-
-A row that is finished leaves the batch at once; one that forces tokens feeds them one per step
-while the others sample. Per-row work happens only where something happens to a row.
-"""
+"""Decoding with transformers: batched, one pass, each row stepped by its own state machine. A row
+that is finished leaves the batch at once; one that forces tokens feeds them one per step while the
+others sample. Per-row work happens only where something happens to a row."""
 
 import itertools
 from collections.abc import Sequence

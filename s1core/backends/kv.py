@@ -1,8 +1,6 @@
 """A key/value cache for ragged decoding, what its rows attend to, the attention, the matrices.
-
 transformers' dynamic cache copies itself at every step, its static one attends to its full length
-from the first token: this one hands out views of buffers that double.
-"""
+from the first token: this one hands out views of buffers that double."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,11 +49,8 @@ class GrowingLayer(DynamicLayer):
     def join_rows(self, others: Sequence["GrowingLayer"], width: int) -> None:
         """Take in the rows of others, each padded on its left to `width` tokens."""
         parts = [(layer.keys, layer.values) for layer in (self, *others)]
-        pads = [(0, 0, width - keys.shape[2], 0) for keys, _ in parts]
-        self.keys, self.values = self._buffers = [
-            torch.cat([pad(part[i], by) for part, by in zip(parts, pads, strict=True)])
-            for i in (0, 1)
-        ]
+        padded = [[pad(x, (0, 0, width - x.shape[2], 0)) for x in part] for part in parts]
+        self.keys, self.values = self._buffers = [torch.cat(both) for both in zip(*padded)]
         for layer in others:
             layer.keys = layer.values = layer._buffers = None
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from filelock import FileLock, Timeout
+from tqdm import tqdm
 
 from s1core import forcing, templates
 from s1core.backends import Backend, open_engine
@@ -17,6 +19,7 @@ from s1core.cli import options
 from s1core.cli.options import echo
 from s1core.errors import InputError, RunError
 from s1core.forcing.budget import EFFORTS, Budget, Machine, Rules, read_effort, rules
+from s1core.grading.grades import read_generations
 from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
 
 
@@ -154,10 +157,6 @@ class Record:
 
     def begin(self) -> set[tuple[str, int]]:
         """Hold the output, forget old failures; returns (problem key, sample) of what is done."""
-        from filelock import FileLock, Timeout
-
-        from s1core.grading.grades import read_generations
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
         try:
@@ -209,8 +208,6 @@ def _complete(job: Job, engine: Backend, record: Record) -> int:
     """Make what is missing, block by block, and say how it went; returns how many failed. A block
     that was killed is computed again as a whole, since an engine's last bits depend on what else is
     in its batch. A server is asked for nothing twice."""
-    from tqdm import tqdm
-
     done, new, failures = record.begin(), list[Generation](), list[Any]()
     began, speed = time.perf_counter(), "0 tokens/s"
     starts = range(0, len(job.problems), job.batch_size)

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from s1core.errors import InputError
+from s1core.grading.grades import grade_all, read_generations
 from s1core.records import Generation, Grade, Problem, printable, read_jsonl, write_jsonl
 
-LARGE = 2**31 - 1
-"""The most that any whole number on the command line may be."""
+LARGE = 2**31 - 1  # the most that any whole number on the command line may be
 
 
 def number(help: str, least: float = 0, most: float = LARGE) -> Any:
@@ -40,9 +40,8 @@ Engine = Annotated[str, typer.Option(help="Who samples: hf, vllm or completions 
 Url = Annotated[str, typer.Option(help="The server, up to and with /v1; its key: OPENAI_API_KEY.")]
 Tokenizer = Annotated[str, typer.Option(help="For a server: the model's folder or Hub id.")]
 Context = Annotated[int | None, number("Context in tokens, where a server hides it.", 1)]
-EngineOptions = Annotated[
-    list[str] | None, typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
-]
+_VALUES = typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
+EngineOptions = Annotated[list[str] | None, _VALUES]
 BatchSize = Annotated[int, number("Rows decoded together; requests in flight.", 1, 2**20)]
 Budget = Annotated[int | None, number("Most thinking tokens; default 4096.")]
 Waits = Annotated[int | None, number("Ends of thinking replaced by the ignore string.")]
@@ -125,8 +124,6 @@ def read_graded(
 ) -> Iterator[tuple[Path, list[Generation], list[Grade]]]:
     """Files of generations, each with its grades; `kind` "" is the benchmark's own, else math.
     InputError: an unknown kind, a file without generations, or one of other problems."""
-    from s1core.grading.grades import grade_all, read_generations
-
     kind = kind or (find_benchmark(benchmark)[1].kind if benchmark else "math")
     for path in paths:
         made, torn = read_generations(path)

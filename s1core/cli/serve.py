@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from s1core.errors import BackendError, InputError
+from s1core import templates
+from s1core.checkpoints import load_tokenizer, locate
+from s1core.errors import BackendError, InputError, reasoned
 
 
 def serve(
@@ -34,10 +36,6 @@ def serve(
     "messages": [{"role": "user", "content": "How many r in strawberry?"}]}'
     OpenAI's client: create(..., extra_body={"vllm_xargs": {"effort": "high"}})
     """
-    from s1core import templates
-    from s1core.checkpoints import load_tokenizer, locate
-    from s1core.errors import reasoned
-
     if "--logits-processors" in context.args:
         raise InputError("serve loads a logits processor of its own; leave --logits-processors out")
     folder = locate(model)

@@ -5,13 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from s1core import selection
+from s1core.checkpoints import download, load_tokenizer, locate
 from s1core.cli import options
 from s1core.cli.options import Seed, check_output, echo, number, replace_jsonl
 from s1core.errors import InputError
+from s1core.grading.grades import accuracy
 from s1core.jsonl import read_yaml
 from s1core.records import Example, from_dict, read_jsonl
+from s1core.sft import SFTConfig, train
 
 
 def select(
@@ -33,11 +38,6 @@ def select(
     Example: s1core select pool.jsonl --against aime24.jsonl --against math500.jsonl --size 1000
     --output selected.jsonl
     """
-    import numpy as np
-
-    from s1core import selection
-    from s1core.checkpoints import load_tokenizer
-
     check_output(output, pool, *(against or []))
     benchmarks = {str(path): list(_questions(path)) for path in against or []}
     encode = load_tokenizer(tokenizer) if tokenizer else None
@@ -106,9 +106,6 @@ def sft(
     Example: s1core sft --model pocket-large --data s1-pocket.jsonl --output my-s1 --lr 1e-3
     --max-seq-len 1024
     """
-    from s1core.checkpoints import download, load_tokenizer, locate
-    from s1core.sft import SFTConfig, train
-
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
@@ -146,8 +143,6 @@ def grade(
 
     Example: s1core grade out.jsonl --benchmark countdown
     """
-    from s1core.grading.grades import accuracy
-
     if output is not None:
         check_output(output, input, *generations)
     problems = options.read_problems(input, benchmark, data_dir, None)

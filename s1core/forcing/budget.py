@@ -160,9 +160,8 @@ class Machine:
     @property
     def room(self) -> int:
         """Tokens that may be sampled before the machine must be asked again."""
-        if self.phase == "thinking":
-            return self._thinking_left
-        return self._answer_left - len(self._held)
+        thinking = self.phase == "thinking"
+        return self._thinking_left if thinking else self._answer_left - len(self._held)
 
     @property
     def thinking_tokens(self) -> int:
@@ -178,10 +177,6 @@ class Machine:
     def segments(self) -> tuple[Segment, ...]:
         """Everything after the prompt, marked by origin and phase."""
         return tuple(Segment(tuple(ids), origin, phase) for ids, origin, phase in self._runs if ids)
-
-    def skip_thinking(self) -> None:
-        """Answer at once, with no delimiter in between; called before `start()`."""
-        self._open_answer()
 
     def start(self) -> list[int]:
         """Ids to append before anything is sampled: none, unless no thinking fits."""
@@ -243,10 +238,11 @@ class Machine:
     def _begin_answer(self, outcome: Outcome, closing: tuple[int, ...]) -> list[int]:
         self.outcome, self.suppress = outcome, False
         self._append(closing, "forced", "answer")
-        self._open_answer()
+        self.skip_thinking()
         return list(closing)
 
-    def _open_answer(self) -> None:
+    def skip_thinking(self) -> None:
+        """Answer at once, with no delimiter in between; called before `start()`."""
         self.phase, self.stops = "answer", frozenset(self.rules.eos_ids)
         self._answer_left = min(self.rules.max_answer, self._context_left)
 

@@ -1,14 +1,14 @@
-"""From problems to generations: one driver for every engine.
-
-The engine steps one state machine per row: natively where it can (`force`), else over several calls
-of `complete`. Both ways use the same random numbers, so they give the same tokens.
-"""
+"""From problems to generations: one driver for every engine. The engine steps one state machine per
+row: natively where it can (`force`), else over several calls of `complete`. Both ways use the same
+random numbers, so they give the same tokens."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from tqdm.auto import tqdm
 
 from s1core import templates
 from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams, row_seed
@@ -63,8 +63,6 @@ def generate(
         native: step the machine inside the engine's loop; None does so where the engine can.
         on_failure: called with each row that the engine failed on; None raises after the rest.
     """
-    from tqdm.auto import tqdm
-
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
         given = f"{len(problems)} problems but {len(budgets)} budgets"

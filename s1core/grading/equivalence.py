@@ -1,8 +1,6 @@
-"""Whether two answers are the same: cheap sure tests first, then math-verify under guard.
-
-Almost every answer is settled by its spelling or its exact value; what is left goes to math-verify
-in a separate process (`verifier.py`). A verdict that rests on a guess says so in `how`.
-"""
+"""Whether two answers are the same: cheap sure tests first, then math-verify under guard. Almost
+every answer is settled by its spelling or its exact value; what is left goes to math-verify in a
+separate process (`verifier.py`). A verdict that rests on a guess says so in `how`."""
 
 import re
 from collections.abc import Iterator
@@ -124,9 +122,10 @@ def _same_measures(gold: str, answer: str) -> Verdict | None:
     if one is None and other is None:
         return None
     if one and other:
-        if None not in (one.kind, other.kind) and one.kind != other.kind:
+        known = None not in (one.kind, other.kind)
+        if known and one.kind != other.kind:
             return Verdict(False, "units differ")
-        if None not in (one.kind, other.kind) and one.factor != other.factor:
+        if known and one.factor != other.factor:
             return _same(one.scaled, other.scaled)
         same = _same(one.number, other.number)
         alike = one.kind is not None or one.unit.rstrip("s") == other.unit.rstrip("s")
@@ -178,10 +177,9 @@ def _split(text: str, mark: str) -> tuple[str, ...]:
 
 def _signs(text: str) -> list[str]:
     r"""Both numbers that `a\pm b` stands for; `\mp` takes the other sign of the first `\pm`."""
-    count = text.count(r"\pm")
+    count, found = text.count(r"\pm"), []
     if not 0 < count <= 3:
         return [text]
-    found = []
     for signs in product("+-", repeat=count):
         one = re.sub(r"\\mp ?", "-" if signs[0] == "+" else "+", text)
         for sign in signs:

@@ -51,9 +51,8 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     cued = extract_cued(text, after_cue)
     later = extract_cued(text[end:])
     if boxes and not (later.method == FINAL and re.search(r"\d|\\", later.answer or "")):
-        answer = ", ".join(boxes)
         method = "boxed" if len(boxes) == 1 else f"{len(boxes)} boxes joined"
-        return Extraction(answer[:MAX_CHARACTERS], method)
+        return Extraction(", ".join(boxes)[:MAX_CHARACTERS], method)
     return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 

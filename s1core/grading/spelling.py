@@ -1,8 +1,6 @@
 r"""One spelling for what answers spell in many, without touching what separates their parts.
-
 Rewritten is only what math-verify misreads. What is recognised is in `patterns.yaml`, read when the
-first answer is graded.
-"""
+first answer is graded."""
 
 import re
 import unicodedata
@@ -90,12 +88,10 @@ def _braced(text: str, fraction: bool) -> str:
         text = text.lstrip()
         short = re.match(rf"\\[a-zA-Z]+ ?|\d{'' if fraction else '+'}|[A-Za-z]", text)
         end = closing(text, 0) if text.startswith(("{",) if fraction else ("{", "(")) else 0
-        if end:
-            taken, text = f"{taken}{{{text[1:end].strip()}}}", text[end + 1 :]
-        elif short:
-            taken, text = f"{taken}{{{short[0].strip()}}}", text[short.end() :]
-        else:
+        if not end and not short:
             break
+        inside, rest = (text[1:end], end + 1) if end else (short[0], short.end())
+        taken, text = f"{taken}{{{inside.strip()}}}", text[rest:]
     return taken + text
 
 
@@ -136,11 +132,10 @@ def value(text: str) -> Fraction | None:
 def bounds(text: str) -> tuple[Fraction, Fraction] | None:
     """The values that a decimal of six digits or more may stand for, rounded or cut off.
     `"0.333333" -> (0.3333325, 0.333334)`; None for anything else: an integer is exact."""
-    match = re.match(r"-?(\d*)\.(\d+)", text)
-    size = value(text)
-    if match is None or not size or len((match[1] + match[2]).lstrip("0")) < 6 or "over" in text:
+    match, size = re.match(r"-?(\d*)\.(\d+)", text), value(text)
+    digits = (match[1] + match[2]).lstrip("0") if match else ""
+    if not size or len(digits) < 6 or "over" in text:
         return None
-    digits = (match[1] + match[2]).lstrip("0")
     unit = abs(size) / int(digits)
     noise = abs(size) * Fraction(23, 10**17) if len(digits) > 15 else 0  # of a double
     low, high = abs(size) - unit / 2 - noise, abs(size) + unit + noise
@@ -149,12 +144,11 @@ def bounds(text: str) -> tuple[Fraction, Fraction] | None:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A quantity: its number as text, the unit as it stands, and what that measures. `kind` is e.g.
-    "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs)."""
+    """A quantity: its number as text, the unit as it stands, and what that measures."""
 
     number: str
     unit: str
-    kind: str | None
+    kind: str | None  # e.g. "m^1 s^-2", "" for percent; None when the unit is a word (18 eggs)
     factor: Fraction
 
     @property
@@ -202,9 +196,5 @@ def dimensions(unit: str) -> tuple[str | None, Fraction]:
 @cache
 def _units() -> dict[str, tuple[str, Fraction]]:
     """What a unit's name measures, and its size in the base unit."""
-    return {
-        name: (kind, Fraction(str(size)))
-        for kind, units in table("units").items()
-        for names, size in units.items()
-        for name in names.split()
-    }
+    listed = ((k, names, size) for k, of in table("units").items() for names, size in of.items())
+    return {name: (k, Fraction(str(size))) for k, names, size in listed for name in names.split()}

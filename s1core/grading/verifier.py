@@ -6,6 +6,7 @@ write files. One that dies is replaced; what it was asked "could not be compared
 """
 
 import atexit
+import contextlib
 import json
 import os
 import subprocess
@@ -59,13 +60,11 @@ class Verifier:
     def _fresh(self, request: str) -> Verdict:
         for _ in range(2):
             process = self._running()
-            try:
+            with contextlib.suppress(OSError):
                 process.stdin.write(request + "\n")
                 process.stdin.flush()
                 if reply := process.stdout.readline():
                     return Verdict(*json.loads(reply))
-            except OSError:
-                pass
             self.close()
         return Verdict(None, "worker died")
 

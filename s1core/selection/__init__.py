@@ -1,8 +1,6 @@
-"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C).
-
-`select` runs the whole funnel: decontaminate, deduplicate, quality, difficulty, diversity. Every
-stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone.
-"""
+"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C). `select` runs the whole funnel:
+decontaminate, deduplicate, quality, difficulty, diversity. Every stage is a function `candidates ->
+(kept, dropped with reasons)` that can be called alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,12 +60,10 @@ class Funnel:
 
     def rows(self) -> list[dict[str, Any]]:
         """`stage`, `kept`, `dropped` and `reasons`, one row per stage; the pre-selection is one."""
-        rows: list[dict[str, Any]] = [
-            {"stage": s.name, "kept": s.kept, "dropped": s.dropped, "reasons": dict(s.reasons)}
-            for s in self.stages
-        ]
-        taken = {"stage": "pre-selected", "kept": self.preselected, "dropped": None, "reasons": {}}
-        return [*rows[:-1], taken, *rows[-1:]]
+        names = ("stage", "kept", "dropped", "reasons")
+        rows = [(s.name, s.kept, s.dropped, dict(s.reasons)) for s in self.stages]
+        rows.insert(-1, ("pre-selected", self.preselected, None, {}))
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +110,9 @@ def select(
     config: SelectionConfig | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[list[Candidate], Funnel]:
-    """Run the whole funnel of Section 2.2 and return the selection and the funnel's counts.
-
-    The same candidates (in any order), benchmarks, config and state of `rng` (by default
-    `numpy.random.default_rng(0)`) give the same selection in the same order. InputError: an empty
-    pool or benchmark, fewer candidates left than the target.
-    """
+    """Run the whole funnel of Section 2.2: the selection, and the funnel's counts. The same
+    candidates (in any order), settings and state of `rng` give the same selection, in order.
+    InputError: an empty pool or benchmark, fewer candidates left than the target."""
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng
     pool, stages, _ = curate(candidates, benchmarks, config)

@@ -138,9 +138,8 @@ def difficulty(candidates: Iterable[Candidate]) -> Partition:
 
     def reason(candidate: Candidate) -> tuple[str, str] | None:
         small, large = candidate.small_correct, candidate.large_correct
-        if not (small or large):
-            return None
         one = f"the {'small' if small else 'large'} model only"
-        return f"solved by {'both models' if small and large else one}", ""
+        by = "both models" if small and large else one
+        return (f"solved by {by}", "") if small or large else None
 
     return partition(candidates, reason)

@@ -1,8 +1,7 @@
 """Decontamination: drop pool questions that share an n-gram with a benchmark question.
 
-Section 2.1 and Appendix C.5: 8-grams over lower-cased words (split on whitespace), against
-MATH500, GPQA Diamond and AIME24; one shared n-gram drops the question. (The official script
-compares with more, and adds the AIME questions of the pool afterwards, uncompared.)
+Section 2.1 and Appendix C.5: 8-grams over lower-cased words, against MATH500, GPQA Diamond and
+AIME24. (The official script compares with more, and adds the pool's AIME questions uncompared.)
 
 Any window of n words contains one of the blocks of n - s + 1 words that start at multiples of
 s = n // 2, so one lookup per s words rules out nearly every question, and full n-grams are compared

@@ -2,15 +2,10 @@
 
 First every question of a trusted benchmark source with a correct trace is taken: all of AIME and
 GPQA, and MATH when the trace is longer than 5,600 tokens (384 questions). Then, until the target
-is reached: draw a domain uniformly, and from it a question with weight 2^-rank, where rank 0 is the
-longest trace. A domain without questions left is no longer drawn.
-
-Two variants, since the paper and the notebook that made the data differ:
-
-- "paper": Algorithm 1 as printed. Domains are drawn uniformly to the end.
-- "notebook": `data/filter.ipynb`. From 700 questions on, domains are drawn with the frequencies
-  they have among the AIME questions of the pool plus those among its GPQA questions, the latter
-  scaled to half the number of AIME questions and rounded down.
+is reached: draw a domain uniformly ("paper"), and from it a question with weight 2^-rank, where
+rank 0 is the longest trace. The notebook that made the data, `data/filter.ipynb`, differs: from 700
+questions on, domains are drawn with the frequencies they have among the AIME questions of the pool
+plus those among its GPQA questions, scaled to half the number of AIME's and rounded down.
 
 In both a pre-selected question stays in its domain and can be drawn again, which adds nothing. The
 result does not depend on the order of the rows; ties in length are ranked by key.
@@ -57,12 +52,10 @@ def preselect(candidates: Iterable[Candidate], config: DiversityConfig) -> list[
 
 def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) -> dict[str, float]:
     """Domain frequencies, in all 1, that "notebook" draws from after `switch_at` questions."""
-    pool = list(candidates)
-    counts, scaled = (
-        Counter(c.domain for c in pool if source in c.source) for source in config.benchmark_sources
-    )
+    pool, sources = list(candidates), config.benchmark_sources
+    counts, scaled = (Counter(c.domain for c in pool if source in c.source) for source in sources)
     if not counts:
-        imitated = f"the notebook variant imitates the domains of {config.benchmark_sources[0]!r}"
+        imitated = f"the notebook variant imitates the domains of {sources[0]!r}"
         raise InputError(f"{imitated}, and the pool has no question from there: name others")
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
@@ -86,8 +79,9 @@ def diversify(
     if config.variant not in ("paper", "notebook"):
         raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
     if not 1 <= config.target <= len(pool):
-        left = f"{len(pool)} questions are left for a target of {config.target}"
-        raise InputError(f"{left}: lower it")
+        raise InputError(
+            f"{len(pool)} questions are left for a target of {config.target}: lower it"
+        )
     if len({c.key for c in pool}) < len(pool):
         raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}

@@ -1,8 +1,6 @@
 """Budget forcing as a logits processor of vLLM, in `vllm.LLM` and in its server (`s1core serve`).
-
 vLLM has two model runners, each with an interface of its own for such processors. A request says
-what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched.
-"""
+what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched."""
 
 import difflib
 import json

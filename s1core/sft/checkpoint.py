@@ -1,8 +1,6 @@
 """What a run leaves on disk: checkpoints to resume from, and the final model for others to load.
-
 Each process writes the rows it owns, as safetensors, so a run resumes on another number of
-processes. A folder gets its name when every file in it is on disk: one that is seen is complete.
-"""
+processes. A folder gets its name when every file in it is on disk: one that is seen is complete."""
 
 import json
 import os

@@ -33,9 +33,7 @@ class SFTConfig:
     on_too_long: TooLong = "truncate"  # what happens to a longer one
     template: str = "s1"  # which delimiters: a key of `s1core.templates.TEMPLATES`
     packing: bool = True  # several examples per forward pass; never changes the loss
-    # Most tokens in one forward pass (the longest example always fits); 0 takes 8,192 on a GPU
-    # and 512 on a CPU, where more only costs memory.
-    micro_batch_tokens: Annotated[int, 0, 1 << 24] = 0
+    micro_batch_tokens: Annotated[int, 0, 1 << 24] = 0  # of a pass; 0: 8,192 on a GPU, 512 on a CPU
     # Processes that share each packed row, its tokens outside attention and its heads inside
     # (Ulysses). With the paper's 16 examples on 16, most wait for the longest; teams of 8 hardly.
     sequence_parallel: Annotated[int, 1, 1024] = 1

@@ -1,8 +1,6 @@
-"""From examples to packed rows of token ids: what the model reads and what it is taught.
-
-The loss covers the reasoning and the answer only (Section 4.1): the chat prompt is masked, all that
-follows the assistant header is supervised. Nothing is cut silently.
-"""
+"""From examples to packed rows of token ids: what the model reads and what it is taught. The loss
+covers the reasoning and the answer only (Section 4.1): the chat prompt is masked, all that follows
+the assistant header is supervised. Nothing is cut silently."""
 
 import bisect
 import hashlib
@@ -96,8 +94,8 @@ def encode(
     truncated = cut = lost = 0
     for example in examples:
         problem, trace = example.problem, example.trace
-        parts = {"a question": problem.question, "a thought": trace.thinking}
-        parts["an answer"] = trace.attempt
+        texts = (problem.question, trace.thinking, trace.attempt)
+        parts = dict(zip(("a question", "a thought", "an answer"), texts, strict=True))
         if odd := [f"{type(t).__name__} for {n}" for n, t in parts.items() if type(t) is not str]:
             raise InputError(f"an example has {odd[0]}, which is no text")
         if empty := [name for name, text in parts.items() if not text.strip()]:

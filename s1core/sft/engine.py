@@ -1,8 +1,6 @@
-"""One optimizer step, on one process or many: packed forward passes, loss, gradients, update.
-
-The loss of a step is the sum of cross-entropies over the global batch divided by its number of
-supervised tokens, so neither packing nor the number of processes changes it.
-"""
+"""One optimizer step, on one process or many: packed forward passes, loss, gradients, update. The
+loss of a step is the sum of cross-entropies over the global batch divided by its number of
+supervised tokens, so neither packing nor the number of processes changes it."""
 
 import atexit
 import os
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import PreTrainedModel
 
 from s1core.errors import InputError
@@ -243,8 +242,6 @@ class Engine:
 
 def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:
     """FSDP2: one unit per decoder layer, one for the rest (embeddings, norm, output matrix)."""
-    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-
     low = torch.bfloat16 if config.dtype == "bfloat16" else None
     policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32)
     children = packed.lm.get_decoder().children()

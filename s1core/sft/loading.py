@@ -1,8 +1,6 @@
-"""How a run gets its model, and whether that model can be trained at all.
-
-In several processes, or on a GPU, no process ever holds a whole model: it is laid out without
-storage, sharded, and each reads the rows it owns.
-"""
+"""How a run gets its model, and whether that model can be trained at all. In several processes, or
+on a GPU, no process ever holds a whole model: it is laid out without storage, sharded, and each
+reads the rows it owns."""
 
 import contextlib
 import hashlib
@@ -12,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from accelerate import init_empty_weights
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from s1core.architectures import check_twin
 from s1core.checkpoints import load_model
@@ -46,9 +45,6 @@ def prepare(
 
 
 def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
-    from accelerate import init_empty_weights
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")

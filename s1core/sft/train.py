@@ -1,8 +1,6 @@
-"""Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model.
-
-A run killed at any time and started again has the log and the final weights of an undisturbed run,
-to the byte on one machine with one number of threads: all randomness is by the seed and the step.
-"""
+"""Fine-tuning from start to finish: order of the data, log, checkpoints, resuming, final model. A
+run killed at any time and started again has the log and the final weights of an undisturbed run, to
+the byte on one machine with one number of threads: all randomness is by the seed and the step."""
 
 import contextlib
 import json
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
 
 from s1core.errors import InputError, RunError
 from s1core.records import Example, to_json, write_atomically, write_jsonl
@@ -74,8 +74,6 @@ def train(
     `out_dir` belongs to another run or another process or is damaged, or a checkpoint could not be
     saved. Whatever checkpoint was complete before stays.
     """
-    from filelock import FileLock, Timeout
-
     from s1core.sft.engine import join
 
     if not isinstance(examples, Encoded):
@@ -137,8 +135,6 @@ class _Run:
         return TrainResult(final, len(log), log, *counts, seconds, first, report)
 
     def _steps(self, engine: Any, first: int, progress: bool) -> None:
-        from tqdm import tqdm
-
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
         total, per_epoch = self.config.total_steps(examples), self.config.steps_per_epoch(examples)
         every = self.config.checkpoint_every or per_epoch
