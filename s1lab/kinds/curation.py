@@ -125,6 +125,8 @@ def examples(lab: Lab, subset: str = "s1") -> list[Example]:
     folder = selection(lab, subset).make().path
     if not (path := folder / "examples.jsonl").exists():  # committed results: what people read
         path = folder / "public" / "examples.jsonl"
+    if not path.exists():
+        raise RunError(f"{folder} has no examples: of a baseline only the counts are committed")
     return list(read_jsonl(path, Example))
 
 
