@@ -61,7 +61,9 @@ chapter.number("share", worked["of 1"], "%", 0)
 chapter.number("paper_times_full", hours["full"] / hours["s1"], digits=0)
 chapter.number("flops", worked["FLOP"] / s1.flops / 1e3, digits=0)
 chapter.number("all", spent, "minutes", 0)
-chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
+cost, hardware = chapter.profile.cost, chapter.profile.hardware
+chapter.numbers(hardware=hardware, runs=len(steps))
+chapter.numbers(cost=cost(s1.minutes), cost_all=cost(spent))
 
 # %% [markdown]
 # The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
@@ -70,6 +72,7 @@ chapter.numbers(hardware=chapter.profile.hardware, runs=len(steps))
 # training took {glue:text}`ablations_flops` thousand times the arithmetic of ours. All {glue:text}`ablations_runs` runs behind this book,
 # every training and every generation, add up to {glue:text}`ablations_all`.
 #
+# With the rent of that core, s1 comes to {glue:text}`ablations_cost`, and everything to {glue:text}`ablations_cost_all`.
 # In money the paper's two trainings depend on the price of an H100-hour. Three sums went around for s1K; each implies
 # a price, and the price a sum for the whole pool:
 

@@ -85,7 +85,7 @@ def test_a_table_is_text_to_the_left_numbers_to_the_right_and_escaped(shown):
     Chapter("x", SMALL, strict=True).table(rows)
     markup = shown[0]["data"]["text/html"]
     assert "&lt;b&gt;" in markup and "<b>" not in markup
-    assert '<td class="s1-amount">−13.8 [−15.9, −11.6]</td>' in markup
+    assert '<td class="s1-amount">−13.8 <span class="s1-ends">[−15.9, −11.6]</span></td>' in markup
     assert markup.count("–") == 2 and "1,000" in markup
     assert shown[0]["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
 

@@ -12,7 +12,7 @@ SCRIPT, FONTS = "tex-chtml-full.js", "output/chtml/fonts/woff-v2"
 # A bibliography is called a list whose entries are not list items (against WCAG 1.3.1); and two
 # hyphens are no dash.
 SOUND = {'<div role="list" class="cit': '<div class="cit', ' role="doc-biblioentry"': ""}
-SOUND["</strong> -- "] = "</strong> – "
+SOUND |= {f"</{tag}> -- ": f"</{tag}> – " for tag in ("strong", "a")}
 # The arrow beside a page with pages below it has no name of its own.
 TOGGLE = '<summary><span class="toctree-toggle'
 NAMED = '<summary aria-label="Pages below"><span class="toctree-toggle'

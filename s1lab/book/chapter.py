@@ -16,7 +16,7 @@ fits its number raises. Elsewhere (another profile, a reproduction) the word tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -117,16 +117,24 @@ class Chapter:
         rows: Iterable[Row],
         units: Mapping[str, str] = MappingProxyType({}),
         digits: int = 1,
-        folded: str = "",
+        fold: Sequence[str] = (),
     ) -> None:
         """Show rows as a table, each cell as `written` has it; the first column names the row.
 
         Where a row has intervals over so many questions and no "n", it gets one.
         A column's unit is in its heading, "accuracy (%)" or "gain (points)", or in `units`;
         one of minutes, "cost (min)", has beside them what they cost. Left out is a benchmark that
-        is the profile's first in every row. A long table may be `folded` under a line of that text.
+        is the profile's first in every row. Rows that end with a word of `fold` are folded below.
         """
-        rows = [_counted(row) for row in rows]
+        listed: dict[str, list[Row]] = {word: [] for word in ("", *fold)}
+        for row in rows:
+            last = [*row.values()][-1]
+            listed[last if last in fold else ""].append(_counted(row))
+        for word, some in listed.items():
+            if some or not (word or any(listed.values())):
+                self._table(some, units, digits, word and f"{word}: {len(some)}")
+
+    def _table(self, rows: list[Row], units: Mapping[str, str], digits: int, folded: str) -> None:
         if not rows:
             return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))

@@ -121,13 +121,15 @@ def visible(text: str) -> Markup:
 
 
 def cell(text: str) -> Markup:
-    """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus."""
+    """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus;
+    the ends of an interval are one word."""
     parts = text.split("`") if text.count("`") % 2 == 0 else [text]
     code, plain = Markup("<code>{}</code>"), (visible(minus(part)) for part in parts)
-    return Markup().join(
+    whole = Markup().join(
         code.format(visible(part)) if number % 2 else shown
         for number, (part, shown) in enumerate(zip(parts, plain, strict=True))
     )
+    return Markup(re.sub(r"(?<=\d )\[[^\[\]<>]*\]$", r'<span class="s1-ends">\g<0></span>', whole))
 
 
 def own_waits(text: str) -> Markup:
