@@ -1,7 +1,5 @@
 """A small book for tests: one real notebook, one run, the project's own book sources."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

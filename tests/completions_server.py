@@ -6,8 +6,6 @@ list of faults to /faults (a status, "drop", "hold", "greedy"): the next complet
 each.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import threading

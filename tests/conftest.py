@@ -1,7 +1,5 @@
 """Fixtures that every area's tests share."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A tokenizer and a model small enough for unit tests, with ChatML and thinking delimiters."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path

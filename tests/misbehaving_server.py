@@ -7,8 +7,6 @@ seconds; RESET breaks the connection off. `to` says whether it answers POST (a c
 for) or GET (a context length).
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import socketserver

@@ -1,7 +1,5 @@
 """Data ablations and sequence lengths: counted by hand, drawn with their intervals."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 from pathlib import Path

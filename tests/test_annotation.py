@@ -1,7 +1,5 @@
 """Annotation over a chat endpoint: a real server process on loopback, which fails on request."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import signal

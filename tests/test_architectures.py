@@ -1,8 +1,6 @@
 """Batched rows equal what transformers computes for each row alone, or the model is refused: over
 every family that people fine-tune, with both kinds of attention."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

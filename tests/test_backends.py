@@ -1,8 +1,6 @@
 """One contract for every engine: native and multi-call forcing give the same tokens, a batch gives
 what its members give alone, and nothing outside the tokenizer is ever sampled."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

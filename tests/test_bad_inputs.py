@@ -3,8 +3,6 @@
 Options are found in the command lines themselves, so a new one is tried as soon as it exists.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

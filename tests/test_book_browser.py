@@ -4,8 +4,6 @@ One site is the checkout's, one a known chapter, one has the trace viewer and th
 with real generations beside hostile ones. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json

@@ -1,7 +1,5 @@
 """The API reference: a docstring for all that is public, and docstrings read as they are meant."""
 
-from __future__ import annotations
-
 import ast
 import runpy
 from pathlib import Path

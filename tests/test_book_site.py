@@ -1,7 +1,5 @@
 """From notebook to page: what is kept, what is refused, and a site that is whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,8 +1,6 @@
 """Budget forcing as a specification: every invariant of Section 3.1's decoder, against a scripted
 model that tries to break it. No tokenizer and no engine here, only ids."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from operator import ne
 

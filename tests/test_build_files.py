@@ -1,7 +1,5 @@
 """The files that install and build the project say the same thing, once."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

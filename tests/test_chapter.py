@@ -1,7 +1,5 @@
 """Chapters: numbers by one rule, prose that is held to them, one value on every page."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Claims: a verdict follows from finished runs by the stated rule, and from nothing else."""
 
-from __future__ import annotations
-
 import shutil
 from itertools import product
 from pathlib import Path

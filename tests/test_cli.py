@@ -1,7 +1,5 @@
 """The command line `s1lab`: help with examples, and one clear sentence for whatever is wrong."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """The completions backend against a real server process on loopback, well- and ill-behaved."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import json

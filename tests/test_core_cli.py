@@ -1,7 +1,5 @@
 """The command `s1core`: help with examples, work that resumes, one sentence for what is wrong."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

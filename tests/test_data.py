@@ -1,7 +1,5 @@
 """Data sets as a specification: the registry, row mappings, the mirror and its error messages."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

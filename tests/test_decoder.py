@@ -4,8 +4,6 @@ The page is opened as a file, with the scripts beside it: no server, no request.
 does with it, in every view, is in `test_book_browser.py`.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The profile of a real model on two cores: weights, teacher, plan, and the whole path, tiny."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """An engine that does not start says why in one sentence, also from a process of its own."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

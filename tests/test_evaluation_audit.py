@@ -1,7 +1,5 @@
 """The audit says what the numbers say: spot checks by hand, and every part runs."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Budget forcing inside lm-evaluation-harness; runs where the harness is installed."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

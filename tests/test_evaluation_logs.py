@@ -1,7 +1,5 @@
 """Regrading other people's logs: layouts, damage, and agreement with the stored verdicts."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import lzma

@@ -1,7 +1,5 @@
 """Section 3.2's measures against the paper's own tables."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

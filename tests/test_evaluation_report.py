@@ -1,7 +1,5 @@
 """Tables across runs: the numbers, the matrix, and text that must not break out of its cell."""
 
-from __future__ import annotations
-
 import csv
 import io
 from html.parser import HTMLParser
@@ -12,14 +10,7 @@ from s1core.errors import InputError
 from s1core.grading.grades import read_generations
 from s1core.records import Generation, Grade, Problem, Segment, to_json
 from s1lab.evaluation import clustered_bootstrap, wilson
-from s1lab.evaluation.report import (
-    GradedRun,
-    Table,
-    question_table,
-    report,
-    summarise,
-    write_table,
-)
+from s1lab.evaluation.report import GradedRun, Table, question_table, report, summarise, write_table
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
 NASTY = Problem("<script>alert('x')</script> | `$\\pi$` =cmd|' /C calc'!A0\nnext", "=1+1")

@@ -1,7 +1,5 @@
 """Intervals that cover what they say, differences, and power: against scipy and brute force."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a profile measures: every table and figure has its conditions, each condition one run."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

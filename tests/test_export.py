@@ -1,7 +1,5 @@
 """Exported tables hold what went in, in every format, and never look finished when they are not."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sqlite3

@@ -1,7 +1,5 @@
 """Figures: one style, colours that everyone can tell apart, the same bytes every time."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import itertools

@@ -1,7 +1,5 @@
 """Conditional control, step forcing and rejection sampling."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """`s1core generate` on every engine: resumed, retried, refused before any work."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import multiprocessing

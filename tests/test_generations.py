@@ -1,7 +1,5 @@
 """What released models said: how a logged row becomes an outcome, and how outcomes are kept."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Grading: case tables from real outputs, statuses, and answers that mean harm."""
 
-from __future__ import annotations
-
 import random
 import resource
 import subprocess
@@ -16,12 +14,7 @@ from s1core.errors import InputError
 from s1core.grading import grade, grade_all, grade_text
 from s1core.grading import verifier as verifier_module
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import (
-    extract_choice,
-    extract_math,
-    options,
-    split_thinking,
-)
+from s1core.grading.extraction import extract_choice, extract_math, options, split_thinking
 from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verdict, Verifier
 from s1core.records import Generation, Problem, Segment, question_key

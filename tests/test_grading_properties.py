@@ -4,8 +4,6 @@ Each kind of answer is a seeded generator of `(spellings, spellings of something
 share runs always; `-m slow` draws 5,000 pairs of each kind both ways.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction

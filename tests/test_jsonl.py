@@ -1,7 +1,5 @@
 """Records are what their fields declare, whatever a file holds; nothing but one sentence else."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import asdict, make_dataclass

@@ -4,8 +4,6 @@ Where `vllm serve` is started, a real completions server over the transformers b
 vLLM installed its own server does, two replicas behind it: `python -m pytest -m vllm` here.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Two packages and one direction: what imports what, how long things are, what loads at once."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """From generations to points: what is on disk stays, whatever the engine does."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

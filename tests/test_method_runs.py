@@ -1,7 +1,5 @@
 """Votes and rejection from stored samples, and what is measured of methods: against brute force."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -1,8 +1,6 @@
 """Servers that answer as none should: nothing is scored that was not answered, nothing outlives its
 limit, and the key goes to one host and into no message."""
 
-from __future__ import annotations
-
 import json
 import signal
 import threading

@@ -1,7 +1,5 @@
 """The official loops, request by request, and where each parts from the specification."""
 
-from __future__ import annotations
-
 import pytest
 
 from s1core.backends import ScriptedBackend

@@ -1,7 +1,5 @@
 """The whole path under the smoke profile, and what happens when it is killed in the middle."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """What a profile takes: parts add up, larger means more, and what cannot fit is said."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 The Hub's own clients run, in processes of their own; only the server is ours.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -4,8 +4,6 @@ Faults are real ones: files are cut and edited, packages of another version are 
 path, ports are taken. Only a GPU is played, by a driver's tool that answers what ours would.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The pocket world: exact answers, honest splits, traces that mean what they say."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

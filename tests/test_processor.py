@@ -3,8 +3,6 @@
 In an environment that holds vLLM: `python -m pytest -m vllm tests/test_processor.py`.
 """
 
-from __future__ import annotations
-
 import random
 from types import SimpleNamespace
 

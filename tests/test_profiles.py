@@ -1,7 +1,5 @@
 """Profiles: what a file may say, and that anything else is refused in one sentence, at once."""
 
-from __future__ import annotations
-
 import dataclasses
 import resource
 import subprocess

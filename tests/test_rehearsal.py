@@ -5,8 +5,6 @@ counts are the real ones. `make rehearse PROFILE=box` does the same with a real 
 all notebooks.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import re

@@ -1,7 +1,5 @@
 """Runs are named by their settings: code may move, names may not, or committed results are lost."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from s1lab import profiles

@@ -1,7 +1,5 @@
 """The run store: nothing finished is lost or computed twice, and damage is always reported."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

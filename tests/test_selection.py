@@ -1,7 +1,5 @@
 """Selection as a specification: stages, Algorithm 1, baselines, against brute-force oracles."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random
@@ -27,12 +25,7 @@ from s1core.selection.criteria import (
     difficulty,
 )
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
-from s1core.selection.diversity import (
-    DiversityConfig,
-    benchmark_domains,
-    diversify,
-    preselect,
-)
+from s1core.selection.diversity import DiversityConfig, benchmark_domains, diversify, preselect
 from s1lab.data.audit import beside_paper
 from s1lab.data.baselines import BASELINES
 from tests.helpers import cases

@@ -4,8 +4,6 @@ A job of its own, in an environment that holds vLLM (its CPU build will do; ther
 a minute or two to start): `python -m pytest -m vllm tests/test_serve.py`.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Encoding and packing: exactly what is supervised, and what a sequence length does to it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The loss: torch's, in less memory; transformers', packed or not, or the model is refused."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

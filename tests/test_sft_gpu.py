@@ -1,7 +1,5 @@
 """What only a GPU can show: the variable-length kernel, bf16 training, memory against the plan."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 

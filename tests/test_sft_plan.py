@@ -1,7 +1,5 @@
 """Counting before running: parameters, FLOPs, memory, money."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

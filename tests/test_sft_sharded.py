@@ -1,7 +1,5 @@
 """Sharded training (FSDP2) is the same training: two gloo processes on the CPU stand for GPUs."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Training: the loss does not depend on how it is computed, and no accident loses a good state."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import json

@@ -1,8 +1,6 @@
 """The machines in tensors do what `Machine` does: token for token under greedy decoding, equal in
 distribution under sampling, however an engine schedules, drops and moves its rows."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from types import SimpleNamespace

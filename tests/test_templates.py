@@ -1,7 +1,5 @@
 """Delimiters and prompts are the same for training and inference, and exact."""
 
-from __future__ import annotations
-
 import copy
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The trace viewer and the explorable figure as markup: complete, escaped, and without a script."""
 
-from __future__ import annotations
-
 import functools
 import json
 import operator

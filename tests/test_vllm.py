@@ -5,8 +5,6 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 `S1CORE_REAL` may name checkpoints (SmolLM2-135M, a Qwen2.5) to repeat the contract on real models.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os
