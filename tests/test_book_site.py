@@ -19,7 +19,9 @@ from s1lab.book.cleaning import Stamp, clean
 from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
+from tests.helpers import cases
 
+TABLES = cases("book_site")
 CHAPTER = "notebooks/00_chapter.html"
 BUILT = "book/notebooks/00_chapter.ipynb"
 STAMP = Stamp("notebooks/00_x.py", "0" * 64, "laptop", {"PROFILE": "laptop"}, "0.1", "1" * 64)
@@ -53,36 +55,29 @@ def test_cell_ids_depend_on_position_and_source_alone():
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
 
 
-@pytest.mark.parametrize(
-    ("metadata", "kept"),
-    [
+def test_timings_are_dropped_parameters_hidden_streams_joined_and_the_rest_is_kept():
+    for metadata, kept in (
         ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
-    ],
-)
-def test_timings_are_dropped_parameters_hidden_and_what_the_author_wrote_is_kept(metadata, kept):
-    cell = cleaned(("PROFILE = 'laptop'", [], metadata)).cells[0]
-    assert cell.metadata == {"tags": kept} and cell.source == "PROFILE = 'laptop'"
+    ):
+        (cell,) = cleaned(("N = 1", [stream("one\n"), stream("two\n")], metadata)).cells
+        assert cell.metadata == {"tags": kept} and cell.source == "N = 1"
+        assert [output.text for output in cell.outputs] == ["one\ntwo\n"]
 
 
-def test_streams_that_the_kernel_split_are_joined():
-    outputs = cleaned(("print()", [stream("one\n"), stream("two\n")], {})).cells[0].outputs
-    assert [output.text for output in outputs] == ["one\ntwo\n"]
+DIFFER = {
+    "wrote to stderr: UserWarning: careful": stream("UserWarning: careful\n", "stderr"),
+    "object's address": stream("<Model object at 0x7f0012345678>"),
+    "path": stream(f"{Path.home()}/.cache/model"),
+    "raised KeyError: 'x'": nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"),
+}
 
 
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (stream("UserWarning: careful\n", "stderr"), "wrote to stderr: UserWarning: careful"),
-        (stream("<Model object at 0x7f0012345678>"), "object's address"),
-        (stream(f"{Path.home()}/.cache/model"), "path"),
-        (nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"), "raised KeyError: 'x'"),
-    ],
-)
-def test_what_differs_between_machines_is_refused(output, message):
+@pytest.mark.parametrize("message", DIFFER)
+def test_what_differs_between_machines_is_refused(message):
     with pytest.raises(RunError, match="cell 2") as refusal:
-        cleaned(("1", [], {}), ("2", [output], {}))
+        cleaned(("1", [], {}), ("2", [DIFFER[message]], {}))
     assert message in str(refusal.value)
 
 
@@ -105,18 +100,7 @@ def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(small)
     assert dict(os.environ) == environment
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, "no such notebook"),
-        ("# %%\n1\n", 'no cell tagged "parameters"'),
-        ('# %% tags=["parameters"]\nN = ""\n', "declares no parameter PROFILE"),
-        (
-            '# %% tags=["parameters"]\nPROFILE = ""\n\n# %%\n{}["missing"]\n',
-            "00_x.py: the cell numbered .* raised KeyError",
-        ),
-    ],
-)
+@pytest.mark.parametrize("message, text", TABLES["sources"].items())
 def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
     tmp_path, text, message
 ):
@@ -188,19 +172,16 @@ def test_a_figure_names_its_run_and_links_the_exact_files(project):
     assert f'href="../{link}"' in text
     points = (project / RUN / "public/points.json").read_bytes()
     assert (project / "site" / link).read_bytes() == points
+    digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
+    assert stamp_of(text) == (
+        "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
+        f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
+    )
 
 
 def stamp_of(text: str) -> str:
     """The line under the figure, as a reader sees it."""
     return re.sub(r"<[^>]+>", "", re.search(r"<summary>(.*?)</summary>", text)[1])
-
-
-def test_the_line_under_a_figure_says_what_made_it(project):
-    digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
-    assert stamp_of(page(project)) == (
-        "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
-        f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
-    )
 
 
 def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
@@ -279,34 +260,14 @@ def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
         check_notebooks([])
 
 
-@pytest.mark.parametrize(
-    ("damaged", "old", "new", "problem"),
-    [
-        ("index.html", "", None, "index.html is missing"),
-        (CHAPTER, "", None, "has no page"),
-        (CHAPTER, 'id="fig-chapter-scaling"', "", "figure chapter-scaling is not on the page"),
-        (CHAPTER, "cell_output", "lost", "no cell output"),
-        (CHAPTER, "</body>", '<script src="https://x.org/a.js"></script>', "x.org/a.js"),
-        (CHAPTER, "</body>", '<img src="gone.png">', "gone.png does not exist"),
-        (CHAPTER, "</body>", '<a href="01_next">next</a>', "01_next does not exist"),
-        (CHAPTER, "</body>", "<p>:::{admonition} Box</p>", "':::'"),
-        (CHAPTER, "</body>", "<p>{doc}`there`</p>", "'{doc}`'"),
-        (CHAPTER, "</body>", "<p>so $\\alpha$ rises</p>", "'$\\\\alpha'"),
-        (CHAPTER, "</body>", 'Type<span class="colon">:</span>', "splits a docstring"),
-        *(
-            (CHAPTER, "</body>", f"<table><tr><td>{text}</td></tr></table>", "as programs write it")
-            for text in ("&lt;NA&gt;", "(0.9, 0.95)", "{'a': 1}", "2.8 [-1.4, 7.0]", "1e-05", "-3")
-        ),
-        ("_static/book.css", "", 'a {src: url("//x.org/f")}', "book.css: loads a remote asset"),
-    ],
-)
-def test_a_site_that_lacks_something_is_not_whole(project, tmp_path, damaged, old, new, problem):
+def test_a_site_that_lacks_something_is_not_whole(project, tmp_path):
     site = tmp_path / "site"
     shutil.copytree(project / "site", site)
     assert site_problems(site, project / "book") == []
-    if new is None:
-        (site / damaged).unlink()
-    else:
-        text = (site / damaged).read_text()
-        (site / damaged).write_text(text.replace(old, new) if old else new + text)
-    assert any(problem in found for found in site_problems(site, project / "book"))
+    for problem, damaged, old, *new in TABLES["lacks"]:
+        whole = (site / damaged).read_text()
+        (site / damaged).write_text(whole.replace(old, new[0]) if new else old + whole)
+        if not old:
+            (site / damaged).unlink()
+        assert any(problem in found for found in site_problems(site, project / "book")), problem
+        (site / damaged).write_text(whole)

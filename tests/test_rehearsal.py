@@ -25,9 +25,9 @@ from s1lab.planning.status import lines, rate, seconds_left, status
 from s1lab.rehearsal.cut import cut
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
+from tests.helpers import CHECKOUT, command, public
 
 GPQA = "GPQA Diamond"
-CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,13 @@ def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
     make.write_profile(path, **small, name="small", **options)
 
 
-def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
+def words(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
     options = ["--model", str(place / "model"), "--data-dir", str(place / "mirror")]
-    options += ["--folder", str(folder), "--runs-only"]
-    return [sys.executable, "-m", "s1lab.cli", "rehearse", str(place / base), *options]
+    return ["rehearse", str(place / base), *options, "--folder", str(folder), "--runs-only"]
 
 
 def rehearse(*arguments: Any) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+    return command("s1lab", *words(*arguments))
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +74,6 @@ def pipeline(place, done, monkeypatch) -> Pipeline:
     monkeypatch.chdir(place / "out" / "notebooks")
     store = RunStore(place / "out" / "store")
     return Pipeline(profiles.load("../profile.yaml"), store)
-
-
-def public(store: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file()
-        and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
-    }
 
 
 def test_every_run_is_made_and_what_cannot_be_had_is_named(done, pipeline):
@@ -165,7 +155,8 @@ def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, 
     moments = sorted(random.Random(8).sample(range(1, len(files(place / "out" / "store"))), 5))
     for moment in moments:
         quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
-        process = subprocess.Popen(command(place, folder), **quiet, start_new_session=True)
+        asked = [sys.executable, "-m", "s1lab.cli", *words(place, folder)]
+        process = subprocess.Popen(asked, **quiet, start_new_session=True)
         while process.poll() is None and len(files(folder / "store")) < moment:
             time.sleep(0.01)
         assert process.returncode is None, "it ended before it could be killed"
