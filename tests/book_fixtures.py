@@ -4,8 +4,10 @@ import re
 import shutil
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-DATA = CHECKOUT / "tests" / "data" / "book"
+from tests import helpers
+from tests.helpers import CHECKOUT
+
+DATA = helpers.DATA / "book"
 """Notebooks as text, scripts for the browser, and the results and benchmarks of the small book."""
 
 RUN = Path("results/laptop/generate-abc123def456")
