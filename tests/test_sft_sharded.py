@@ -110,10 +110,8 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
     said = torchrun(2, "-m", "s1core.cli", *command(folder, tmp_path / "two"))
     assert said.endswith("status 0") and said.count("6 steps, ") == 1, said
     assert losses(tmp_path / "two") == pytest.approx(expected, rel=1e-4)
-    one, two = (
-        AutoModelForCausalLM.from_pretrained(tmp_path / name / "final").state_dict()
-        for name in ("one", "two")
-    )
+    finals = (tmp_path / name / "final" for name in ("one", "two"))
+    one, two = (AutoModelForCausalLM.from_pretrained(path).state_dict() for path in finals)
     assert all((tensor - two[name]).abs().max() < 1e-3 for name, tensor in one.items())
 
     (tmp_path / "stopping.py").write_text(STOPPING)
@@ -129,15 +127,13 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
             assert losses(out) == losses(tmp_path / "two")
 
 
+# Ulysses: tokens are split outside attention, heads inside it.
+ULYSSES = {"sequence_parallel": 2, "packing": False}
+LEAN = {"dtype": "bfloat16", "activation_checkpointing": True}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "tolerance"),
-    [
-        ({"dtype": "bfloat16", "activation_checkpointing": True}, 0.05),
-        # Ulysses: tokens are split outside attention, heads inside it.
-        ({"sequence_parallel": 2, "packing": False}, 1e-4),
-    ],
-)
+@pytest.mark.parametrize(("how", "tolerance"), [(LEAN, 0.05), (ULYSSES, 1e-4)])
 def test_two_processes_lose_what_one_does_however_they_compute(
     how, tolerance, folder, tmp_path, tiny_tokenizer
 ):

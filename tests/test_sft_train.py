@@ -1,6 +1,5 @@
 """Training: the loss does not depend on how it is computed, and no accident loses a good state."""
 
-import contextlib
 import copy
 import json
 import multiprocessing
@@ -92,15 +91,14 @@ def reference_loss(model: Any, rows: Any) -> Any:
     return summed / sum(row.supervised for row in rows)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [("packing", False), ("micro_batch_tokens", 130), ("loss_chunk_tokens", 7)]
-    + [("activation_checkpointing", True)],
-)
+HOW = {"packing": False, "micro_batch_tokens": 130, "loss_chunk_tokens": 7}
+
+
+@pytest.mark.parametrize("how", [*HOW, "activation_checkpointing"])
 def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
     how, run, undisturbed, tmp_path
 ):
-    result = run(tmp_path, replace(CONFIG, **dict([how])))
+    result = run(tmp_path, replace(CONFIG, **{how: HOW.get(how, True)}))
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
@@ -129,7 +127,9 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encode
         optimizer.zero_grad()
 
 
-def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(undisturbed, tiny_tokenizer):
+def test_a_finished_run_is_plain_safetensors_and_is_returned_and_not_repeated(
+    run, encoded, undisturbed, tiny_tokenizer, tmp_path
+):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
@@ -137,9 +137,6 @@ def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(undisturbe
     assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
     assert tokenizer.chat_template == tiny_tokenizer.chat_template
     assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
-
-
-def test_a_finished_run_is_returned_and_not_repeated(run, encoded, undisturbed, tmp_path):
     assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
     folder = undisturbed.path.parent
@@ -172,9 +169,8 @@ def _train_until_killed(out: str, threads: int) -> None:
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, undisturbed, tmp_path):
     import torch
 
-    process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=[tmp_path, torch.get_num_threads()]
-    )
+    asked = {"target": _train_until_killed, "args": [tmp_path, torch.get_num_threads()]}
+    process = multiprocessing.get_context("spawn").Process(**asked)
     process.start()
     try:
         while not list(tmp_path.glob("checkpoints/step-*")) and process.is_alive():
@@ -229,27 +225,21 @@ def test_what_cannot_be_trained_on_is_refused(run, encoded, tmp_path):
         run(tmp_path, replace(CONFIG, sequence_parallel=3))
 
 
-@contextlib.contextmanager
-def files_of_at_most(limit: int) -> Iterator[None]:
-    """A limit on the size of files: writing a longer one fails half-way, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+@pytest.fixture
+def files_of_at_most() -> Iterator[Any]:
+    """Limits the size of files: writing a longer one fails half-way, as on a full disk."""
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or kept[0], kept[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
 
 
 @pytest.mark.parametrize("step", [3, 6])
-def test_a_full_disk_keeps_the_last_good_checkpoint(step, run, undisturbed, tmp_path):
-    limited = contextlib.ExitStack()
-
-    def fill_the_disk(row: dict[str, Any]) -> None:
-        if row["step"] == step:
-            limited.enter_context(files_of_at_most(20_000))
-
-    with limited, pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
-        run(tmp_path, on_log=fill_the_disk)
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    step, run, undisturbed, tmp_path, files_of_at_most
+):
+    with pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
+        run(tmp_path, on_log=lambda row: row["step"] == step and files_of_at_most(20_000))
+    files_of_at_most(None)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{(step - 1) // 2 * 2:06d}"]
     run(tmp_path)
@@ -257,10 +247,12 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(step, run, undisturbed, tmp_
 
 
 def test_what_cannot_be_written_first_or_last_leaves_what_can_be_gone_on_from(
-    run, undisturbed, tmp_path
+    run, undisturbed, tmp_path, files_of_at_most
 ):
-    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+    files_of_at_most(10)
+    with pytest.raises(OSError, match="File too large"):
         run(tmp_path)
+    files_of_at_most(None)
     in_the_way = tmp_path / ".final.partial"
     in_the_way.write_text("a file where the folder would be")
     with pytest.raises(RunError, match="final model could not be written.*free some disk space"):
