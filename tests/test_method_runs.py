@@ -1,9 +1,7 @@
 """Votes and rejection from stored samples, and what is measured of methods: against brute force."""
 
 import itertools
-import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,9 +21,8 @@ from s1lab.evaluation.metrics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.figures.panels import PAPER
 from s1lab.runs import RunStore
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import rows, tiny_model, tiny_tokenizer
 
-VOTES = Path(__file__).parent / "data/votes.jsonl"
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
 
@@ -44,9 +41,7 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
     return sequential(made([[c] for c in correct], [[t] for t in thinking]), method, "", limit)
 
 
-@pytest.mark.parametrize(
-    ("kind", "a", "b", "same"), map(json.loads, VOTES.read_text().splitlines())
-)
+@pytest.mark.parametrize(("kind", "a", "b", "same"), rows("votes.jsonl"))
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
 
@@ -79,9 +74,6 @@ def test_a_vote_is_averaged_over_every_choice_of_samples(seed):
     for k in range(1, 7):
         won = np.mean([wins(order) for order in itertools.permutations(range(6), k)])
         assert majority(answers, right, [k], same) == [pytest.approx(won)]
-
-
-def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
     samples = made([[1, 0, 0, 1], [0, 0, 0, 0]], [[1, 2, 3, 4], [5, 5, 5, 5]])
     found = votes(samples, same_answer("math"))
     assert found[0].correct.tolist() == [0.5, 0.0]
@@ -115,11 +107,8 @@ def test_rejection_from_stored_samples_is_rejection_sampling(stored, limit):
     for result in sampled:
         first = kept[result.problem_key]
         outcomes.add(first is None)
-        if first is None:
-            assert result.generation is None and result.attempts == 6
-        else:
-            assert result.generation == own[result.problem_key, first]
-            assert result.attempts == first + 1
+        assert result.generation == (None if first is None else own[result.problem_key, first])
+        assert result.attempts == (6 if first is None else first + 1)
     assert limit == 20 or True in outcomes, "small limits show questions that nothing fits"
     assert limit != 8 or False in outcomes
 
@@ -131,9 +120,9 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
     ended = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
     samples = made(correct, thinking, answer=4, ended=ended)
     found = rejection(samples, limit)
-    for i, rows in enumerate(zip(*row) for row in zip(correct, thinking, ended)):
+    for i, drawn in enumerate(zip(*row) for row in zip(correct, thinking, ended)):
         tried = []
-        for order in itertools.permutations(rows):
+        for order in itertools.permutations(drawn):
             spent = 0
             for number, (right, tokens, stopped) in enumerate(order, start=1):
                 if stopped and tokens < limit:
@@ -228,17 +217,14 @@ def test_the_papers_runs_are_drawn_beside_ours():
 
 
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
+    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
+    assert draws.mean() == pytest.approx(0.5, abs=0.01)  # and scatter as 30 questions do
+    assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
     samples = made([[1, 0], [1, 1], [0, 1]], [[10, 30], [99, 99], [50, 20]])
     found = discussion.right_and_wrong(samples)
     assert (found["both"], found["questions"]) == (2, 3)
     assert (found["right"], found["wrong"], found["gap"].estimate) == (15, 40, -25)
     assert discussion.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
-
-
-def test_small_benchmarks_scatter_as_their_size_says():
-    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
-    assert draws.mean() == pytest.approx(0.5, abs=0.01)
-    assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
 
 
 def test_what_is_not_defined_is_none():
