@@ -14,8 +14,9 @@ from s1lab.evaluation import Interval
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = CHECKOUT / "notebooks"
 CHAPTERS = {path.stem.partition("_")[2] for path in NOTEBOOKS.glob("*.py")}
 QUESTIONS = 100
 

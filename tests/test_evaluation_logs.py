@@ -10,7 +10,7 @@ import pytest
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark, load
 from s1lab.evaluation.logs import known_logs, read_log, regrade, summary
-from tests.helpers import rows
+from tests.helpers import CHECKOUT, rows
 
 KNOWN = known_logs()["files"]
 
@@ -79,7 +79,7 @@ def test_both_layouts_may_hold_several_responses(tmp_path):
 
 def test_a_sample_file_written_by_the_harness_itself_is_read():
     """`fixtures/samples_gsm8k_tiny.jsonl` was written by lm-evaluation-harness 0.4.13."""
-    log = read_log(Path(__file__).parent / "fixtures/samples_gsm8k_tiny.jsonl")
+    log = read_log(CHECKOUT / "tests/fixtures/samples_gsm8k_tiny.jsonl")
     again = regrade(log)
     assert (log.layout, log.torn, len(log.responses)) == ("lm-evaluation-harness", None, 8)
     assert all(response.stored is not None for response in log.responses)

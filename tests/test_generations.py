@@ -12,10 +12,10 @@ from s1lab.audit.published import accuracy_of
 from s1lab.generations import files, tables
 from s1lab.generations.files import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
-from tests.helpers import cases
+from tests.helpers import CHECKOUT, cases
 
 SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
-COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
+COMMITTED = CHECKOUT / "results" / "generations"
 
 
 def words(texts):

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from s1core.errors import BackendError
+from s1core.engine_start import reason_in, reasoned
+from s1core.errors import BackendError, InputError
 from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch
@@ -30,11 +31,11 @@ from tests import planning_fixtures as make
 STANDING_IN = """
 import sys
 from tests.completions_server import serve
+from tests.helpers import CHECKOUT
 serve(int(sys.argv[sys.argv.index("--port") + 1]), "model")
 """
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
 WITHOUT = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="no vLLM here")
-HERE = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(params=["stand-in", pytest.param("vllm", marks=[*VLLM, WITHOUT])])
@@ -55,7 +56,7 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
             (folder / "__init__.py").touch()
         (inner / "main.py").write_text(STANDING_IN)
         model, options = str(make.save_model(tmp_path / "model")), {}
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{HERE}")
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{CHECKOUT}")
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
     make.write_mirror(tmp_path / "mirror", AIME24=make.aime(), s1K=make.released())
     asked = {"benchmarks": ["AIME24"], "questions": 12, "samples": 3, "temperature": 1.0}
@@ -132,7 +133,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
     inner = tmp_path / "site" / "vllm"
     inner.mkdir(parents=True)
     (inner / "__init__.py").write_text("raise ValueError('no memory for the cache')")
-    monkeypatch.setenv("PYTHONPATH", f"{inner.parent}:{HERE}")
+    monkeypatch.setenv("PYTHONPATH", f"{inner.parent}:{CHECKOUT}")
     with pytest.raises(BackendError, match="does not start: ValueError: no memory for the cache"):
         launch.ServedBackend("pocket-s1", gpus=1, batch_size=1, log=tmp_path / "server.log")
 
@@ -179,7 +180,7 @@ def test_every_gpu_of_every_node_samples_and_trains(monkeypatch):
 
 
 def test_the_stand_in_for_srun_ends_all_nodes_when_one_fails(tmp_path, monkeypatch):
-    srun = shutil.copy(HERE / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
+    srun = shutil.copy(CHECKOUT / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
     Path(srun).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_NNODES", "2")
@@ -204,3 +205,39 @@ def test_conditions_of_one_checkpoint_are_asked_together(small):
     assert all(step.run.is_finished for step in steps)
     log = (made.store.root / "server.log").read_text()
     assert log.count("Application startup complete") in (0, 1)
+
+
+def test_the_reason_is_the_deepest_cause_that_says_something():
+    said = "^vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV .* needed$"
+    with pytest.raises(BackendError, match=said), reasoned("vLLM"):
+        try:
+            raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
+        except ValueError as error:
+            raise RuntimeError("Engine core initialization failed. See root cause.") from error
+
+
+def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
+    written = "(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\\nmore\\n"
+    with pytest.raises(BackendError, match="^vLLM does not start: OutOfMemoryError: CUDA out of"):
+        with reasoned("vLLM"):
+            os.system(f"printf '{written}' >&2; sleep 0.2")
+            raise RuntimeError("Engine core initialization failed. See root cause above.")
+    with pytest.raises(BackendError, match="^vLLM does not start: OutOfMemoryError: CUDA out of"):
+        with reasoned("vLLM"):  # a command of its own, which tells no more than its exit status
+            os.system(f"printf '{written}' >&2; sleep 0.2")
+            raise RuntimeError("its server ended with 1")
+    assert "CUDA out of memory" in capfd.readouterr().err
+
+
+def test_without_any_reason_the_error_itself_is_told_and_ours_pass_unchanged():
+    with pytest.raises(BackendError, match="Engine core initialization failed"), reasoned("vLLM"):
+        raise RuntimeError("Engine core initialization failed.")
+    with pytest.raises(InputError, match="^as it is$"), reasoned("vLLM"):
+        raise InputError("as it is")
+
+
+def test_the_reason_is_the_first_line_that_has_one() -> None:
+    lines = ["(APIServer) INFO started", "RuntimeError: Engine core initialization failed."]
+    lines += ["x.ValidationError: 1 validation error for ModelConfig", "  Value error, too long"]
+    assert reason_in(lines) == "Value error, too long"
+    assert reason_in([*lines[:2], "", "the end"]) == "the end" and reason_in([]) == ""

@@ -1,6 +1,8 @@
-"""Two packages and one direction: what imports what, how long things are, what loads at once."""
+"""Two packages and one direction: what imports what, how long things are, what loads at
+once; a docstring for all that is public, read as it is meant."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import CHECKOUT
+from tests.helpers import CHECKOUT, cases
 
 PACKAGES = ("s1core", "s1lab")
 
@@ -126,3 +128,43 @@ def test_importing_the_method_loads_nothing_heavy_and_takes_no_time():
     ]
     assert all(one.stdout.split(maxsplit=1)[1].strip() == "[]" for one in done)
     assert min(float(one.stdout.split()[0]) for one in done) <= 0.1
+
+
+EXTENSION = runpy.run_path(str(CHECKOUT / "book" / "_ext" / "docstrings.py"))
+
+
+def test_all_that_is_public_has_a_docstring():
+    silent = []
+    for name, tree in modules().items():
+        named = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+        public = [node for node in named if not node.name.startswith("_")]
+        without = [node for node in [tree, *public] if tree.body and not ast.get_docstring(node)]
+        silent += [f"{name}: {getattr(n, 'name', '')}" for n in without]
+    assert silent == []
+
+
+def test_backticks_are_code_and_bars_are_bars():
+    for written, read in cases("layout")["prose"].items():
+        assert EXTENSION["prose"](written) == read
+
+
+def test_an_indented_block_of_a_module_is_code():
+    written = "A `text`.\n\n    a | b\n\n    c\n\nMore::\n\n    d"
+    read = "A ``text``.\n\n::\n\n    a | b\n\n    c\n\nMore::\n\n    d\n"
+    assert "\n".join(EXTENSION["blocks"](written.split("\n"))) == read
+
+
+@pytest.mark.parametrize("what", ["attribute", "data", "property", "function", "class"])
+def test_a_colon_in_a_first_line_makes_no_type(what):
+    napoleon = pytest.importorskip("sphinx.ext.napoleon", reason="the book extra is not installed")
+    lines = ["One rule: never more than `n` tokens.", "", "And why."]
+    EXTENSION["_restate"](None, what, "x", None, None, lines)
+    text = str(napoleon.GoogleDocstring(lines, what=what, name="x"))
+    assert ":type:" not in text and "Type" not in text
+    assert "One rule: never more than ``n`` tokens." in text
+
+
+def test_a_signature_shows_types_and_no_place_in_memory():
+    beside = "<typer.models.OptionInfo object at 0x7f549f53e6d0>"
+    raw = f"(out: ~types.Annotated[list[~pathlib.Path] | None, {beside}] = None, n: int = 1)"
+    assert EXTENSION["types_alone"](raw) == "(out: list[~pathlib.Path] | None = None, n: int = 1)"

@@ -2,25 +2,27 @@
 
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from s1core.backends.hf import HFBackend
-from s1core.errors import InputError, RunError
+from s1core.backends.scripted import ScriptedBackend
+from s1core.errors import BackendError, InputError, RunError
 from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check
-from s1core.records import Problem
+from s1core.records import Generation, Problem
 from s1lab.analysis import controls as methods
 from s1lab.analysis import discussion
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
-from s1lab.evaluation.measure import Samples, read_samples, tabulate
+from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
 from s1lab.evaluation.metrics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.figures.panels import PAPER
-from s1lab.runs import RunStore
+from s1lab.runs import Journal, RunStore
 from tests.helpers import rows, tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
@@ -235,3 +237,49 @@ def test_what_is_not_defined_is_none():
     for limit in (0, -1, math.nan):
         with pytest.raises(InputError, match="accepts nothing"):
             rejection(made([[1, 0]]), limit)
+
+
+BUDGET = Budget(max_thinking=4, max_answer=3)
+
+
+class Flaky(ScriptedBackend):
+    """Fails on the rows whose prompt holds a given number, while it is told to."""
+
+    batch_size = 4
+    broken: str = ""
+
+    def complete(self, prompts, params):
+        made = super().complete(prompts, params)
+        return [
+            replace(done, token_ids=(), finish_reason="error", error="out of memory")
+            if self.broken and self.broken in self.tokenizer.decode(prompt)
+            else done
+            for prompt, done in zip(prompts, made, strict=True)
+        ]
+
+
+def ask(backend, journal) -> int:
+    return resume(
+        journal, backend, PROBLEMS, BUDGET, samples=2, temperature=0.0, seed=0, template="s1"
+    )
+
+
+def test_rows_that_an_engine_fails_on_lose_no_others_and_are_asked_again(tmp_path):
+    backend = Flaky(tiny_tokenizer(), lambda context: 7)
+    undisturbed = Journal(tmp_path / "whole.jsonl")
+    assert ask(backend, undisturbed) == 12
+
+    journal, backend.broken = Journal(tmp_path / "out.jsonl"), "Use 2 7"
+    with pytest.raises(BackendError, match=r"2 generations failed.*out of memory.*run again"):
+        ask(backend, journal)
+    kept = list(journal.records(Generation))
+    assert len(kept) == 10 and PROBLEMS[2].key not in {g.problem_key for g in kept}
+
+    backend.broken = ""
+    assert ask(backend, journal) == 2
+    assert ask(backend, journal) == 0
+
+    def in_order(of: Journal) -> list[Generation]:
+        return sorted(of.records(Generation), key=lambda g: (g.problem_key, g.sample))
+
+    assert in_order(journal) == in_order(undisturbed)

@@ -17,8 +17,8 @@ from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from s1lab.runs import Run, RunStore
+from tests.book_fixtures import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 from tests.helpers import DATA, cases, tiny_tokenizer
-from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 
 ROW, TABLES = (DATA / "trace_row.json").read_text(encoding="utf-8"), cases("trace_viewer")
 PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
