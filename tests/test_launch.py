@@ -27,6 +27,7 @@ from s1lab.rehearsal.cut import VLLM_ON_CPU
 from s1lab.rehearsal.rehearse import find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
+from tests.helpers import CHECKOUT
 
 STANDING_IN = """
 import sys
