@@ -1,7 +1,6 @@
 """Data ablations and sequence lengths: counted by hand, drawn with their intervals."""
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ from s1lab.experiments import Training
 from s1lab.kinds import curation, sft
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run, RunStore
+from tests.helpers import write_grades
 
 SMOKE = profiles.load("smoke")
-QUESTIONS = [f"{i:016x}" for i in range(4)]
 
 
 def test_one_seed_gives_students_interval_over_questions() -> None:
@@ -40,18 +39,6 @@ def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, s
     assert 0.93 <= covered / 1_000 <= 1
 
 
-def graded(run: Run, right: list[int], tokens: list[int]) -> None:
-    """A generation run: `right[i]` of the two samples of question i are correct; those that think
-    for 100 tokens were cut short."""
-    rows = []
-    for (i, key), sample in product(enumerate(QUESTIONS), range(2)):
-        row = {"problem_key": key, "sample": sample, "thinking_tokens": tokens[i]}
-        row["status"] = "correct" if sample < right[i] else "wrong"
-        row["outcome"] = "truncated" if tokens[i] >= 100 else "ended"
-        rows.append(row | {"answer_tokens": 5, "waits_used": 0, "extracted": ""})
-    run.ensure(lambda run: run.write_table("grades.csv", rows))
-
-
 def trained(run: Run, examples: int, tokens: int, steps: int) -> None:
     run.ensure(lambda run: {"examples": examples, "tokens": tokens, "steps": steps})
 
@@ -70,7 +57,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
         selected = curation.selection(found, name).run
         selected.ensure(lambda run, summary=summary: run.write_json("summary.json", summary))
         trained(sft.step(found, condition.training).run, *made[name])
-        graded(found.locate_run(condition), right[name], [10, 20, 30, 100])
+        write_grades(found.locate_run(condition), right[name], [10, 20, 30, 100], cut=100)
     seeded = {(96, 0): [0, 0, 1, 0], (96, 1): [1, 0, 1, 0], (1024, 1): [2, 1, 2, 0]}
     for condition in experiments.sequence_lengths(found.profile):
         changes = dict(condition.training.changes)
@@ -78,7 +65,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
         trained(sft.step(found, condition.training).run, 32, 100, 2)
         if place in seeded:
             tokens = [30, 60, 100, 100] if place[0] == 96 else [10, 20, 30, 90]
-            graded(found.locate_run(condition), seeded[place], tokens)
+            write_grades(found.locate_run(condition), seeded[place], tokens, cut=100)
     return found
 
 
@@ -158,11 +145,9 @@ def test_the_cut_is_counted_on_the_training_examples() -> None:
 
     drawn: list[Example] = [row.example for row in pool.build_pool(0, 200) if not row.error]
 
-    class Fixed(Pipeline):
-        def examples(self, subset: str = "s1") -> list[Example]:
-            return drawn
-
-    found = by_length.encoded_at(Fixed(SMOKE, RunStore("nowhere")), 96)
+    fixed = Pipeline(SMOKE, RunStore("nowhere"))
+    fixed.examples = lambda subset="s1": drawn
+    found = by_length.encoded_at(fixed, 96)
     longer = [row for row in found.examples if row.full_length > 96]
     assert found.truncated == len(longer) == found.answers_lost + found.answers_cut > 0
     assert max(found.lengths) == 96

@@ -85,7 +85,8 @@ def test_a_store_that_cannot_be_made_is_one_clear_sentence(store):
 
 
 def _racer(root: str, results) -> None:
-    run = RunStore(root).ensure("demo", SETTINGS, lambda run: run.append([{"pid": os.getpid()}]))
+    pids = [{"pid": os.getpid()}]
+    run = RunStore(root).ensure("demo", SETTINGS, lambda run: run.append(pids) and None)
     results.put([row["pid"] for row in run.records()])
 
 
