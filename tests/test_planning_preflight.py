@@ -32,6 +32,7 @@ from s1lab.planning.machine import Finding
 from s1lab.planning.preflight import broken_shards, check_datasets, preflight
 from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
+from tests.helpers import cases, command
 from tests.hub_server import COMMIT, TOKEN, Hub
 from tests.planning_fixtures import (
     SMALL,
@@ -74,18 +75,7 @@ def test_nothing_stands_in_the_way_where_nothing_is_wrong(problems):
     assert problems() == {}
 
 
-# ------------------------------------------------------------------------- the machine
-
-
-@pytest.mark.parametrize(
-    ("answer", "gpus", "said"),
-    [
-        ("", 1, {"GPU": "none found (nvidia-smi does not answer), 1 needed on this node"}),
-        ("NVIDIA A10G, 23028, 470.1", 1, {"GPU memory": "NVIDIA A10G has 22 GiB, 79 needed"}),
-        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 16, {"GPU": "1 found, 8 needed on this node"}),
-        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 1, {}),
-    ],
-)
+@pytest.mark.parametrize(("answer", "gpus", "said"), cases("preflight")["drivers"])
 def test_gpus_are_counted_and_measured_by_what_the_driver_says(
     profile, tmp_path, monkeypatch, answer, gpus, said
 ):
@@ -156,9 +146,6 @@ def test_the_model_that_tries_an_engine_is_decisive_in_any_precision(model, tmp_
     assert "stop" in {g.finish_reason for g in made}
 
 
-# ----------------------------------------------------------------------- data and models
-
-
 def test_a_missing_token(profile, problems, monkeypatch):
     monkeypatch.delenv("S1CORE_DATA_DIR")
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -173,26 +160,23 @@ def test_a_missing_token(profile, problems, monkeypatch):
     assert "does not answer" in found.text
 
 
-def edited(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"Wait", b"wait", 1))
+OTHERS = {
+    "row 1": {"AIME24": [{"prompt": "Why?", "answer": "1"}]},
+    "29 questions where 30 are expected": {"AIME24": aime(29)},
+    "999 examples where 1,000 are expected": {"s1K": released(999)},
+    "sha256": {"s1K": released()},  # edited afterwards
+}
 
 
-@pytest.mark.parametrize(
-    ("files", "name", "said"),
-    [
-        ({"AIME24": [{"prompt": "Why?", "answer": "1"}]}, "AIME24", ("row 1", "'problem'")),
-        ({"AIME24": aime(29)}, "AIME24", ("29 questions where 30 are expected",)),
-        ({"s1K": released(999)}, "s1K", ("999 examples where 1,000 are expected",)),
-        ({}, "s1K", ("sha256",)),  # edited afterwards
-    ],
-)
-def test_a_data_set_that_is_not_what_it_should_be(problems, tmp_path, files, name, said):
-    whole = {"AIME24": aime(), "MATH500": math500(), "s1K": released()}
-    write_mirror(tmp_path / "mirror", **(whole | files))
-    if not files:
-        edited(tmp_path / "mirror" / "datasets" / "s1K.jsonl")
+@pytest.mark.parametrize("said", OTHERS)
+def test_a_data_set_that_is_not_what_it_should_be(problems, tmp_path, said):
+    whole, ((name, rows),) = {"AIME24": aime(), "MATH500": math500()}, OTHERS[said].items()
+    write_mirror(tmp_path / "mirror", **{"s1K": released(), **whole, name: rows})
+    if said == "sha256":
+        path = tmp_path / "mirror" / "datasets" / "s1K.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"Wait", b"wait", 1))
     found = problems()
-    assert list(found) == [name] and all(text in found[name].text for text in said)
+    assert list(found) == [name] and said in found[name].text
 
 
 def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
@@ -211,20 +195,15 @@ def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
     assert "no safetensors" in broken_shards(folder)[0]
 
 
-def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path):
+def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, monkeypatch):
     write_mirror(tmp_path / "mirror", AIME24=aime(29), MATH500=math500(), s1K=released())
-
-    def lab(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "s1lab.cli", *arguments]
-        variables = os.environ | {"S1CORE_STORE": str(tmp_path / "store")} | environment
-        return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
-
-    done = lab("preflight", str(tmp_path / "p.yaml"))
+    monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
+    done = command("s1lab", "preflight", tmp_path / "p.yaml")
     assert done.returncode == 1, done.stderr
     assert "1 to fix before h100 can run:\n  1. AIME24: fetch again" in done.stdout
     # The same fault stops the run itself before anything is trained.
-    nowhere = str(tmp_path / "nowhere")
-    started = lab("reproduce", str(tmp_path / "p.yaml"), "--yes", S1CORE_DATA_DIR=nowhere)
+    nowhere = {"S1CORE_DATA_DIR": str(tmp_path / "nowhere")}
+    started = command("s1lab", "reproduce", tmp_path / "p.yaml", "--yes", env=nowhere)
     assert started.returncode == 1 and "is not a data mirror" in started.stderr
 
 
@@ -234,15 +213,10 @@ def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     code = "import sys; from s1lab.planning.preflight import on_hub; "
     code += "print(*map(on_hub, sys.argv[1:]), sep='\\n')"
     clean = {k: v for k, v in os.environ.items() if k not in ("S1CORE_DATA_DIR", "HF_HUB_OFFLINE")}
+    asked = [sys.executable, "-c", code, f"org/tiny@{COMMIT}", "org/tiny@" + "0" * 40]
     with Hub(repositories) as hub:
-        done = subprocess.run(
-            [sys.executable, "-c", code, f"org/tiny@{COMMIT}", "org/tiny@" + "0" * 40],
-            env={**clean, "HF_ENDPOINT": hub.url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    there, gone = done.stdout.splitlines()[:2]
+        told = subprocess.check_output(asked, env={**clean, "HF_ENDPOINT": hub.url}, text=True)
+    there, gone = told.splitlines()[:2]
     assert there.startswith("ok") and gone.startswith("PROBLEM") and "RevisionNotFound" in gone
 
 
@@ -281,12 +255,9 @@ def hub_profile(tmp_path_factory) -> Path:
 
 
 def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.CompletedProcess:
-    clean = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HF_HUB_OFFLINE")}
-    clean |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(to.parent / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    command = [sys.executable, "-m", "s1lab.cli", "fetch", str(profile), "--to", str(to)]
-    return subprocess.run(
-        command, env=clean | environment, capture_output=True, text=True, timeout=120
-    )
+    told = {"HF_TOKEN": "", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    told |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(to.parent / "hf"), **environment}
+    return command("s1lab", "fetch", profile, "--to", to, env=told)
 
 
 @pytest.mark.slow
