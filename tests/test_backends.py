@@ -14,7 +14,6 @@ from s1core.backends import (
     NativeScriptedBackend,
     SamplingParams,
     ScriptedBackend,
-    follow,
     open_engine,
 )
 from s1core.backends.client import Retry
@@ -23,7 +22,6 @@ from s1core.backends.sampling import choose, row_seed, uniforms
 from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
-from s1core.templates import prompt_ids
 from tests.helpers import cases, tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
@@ -69,18 +67,6 @@ def test_mixed_budgets_in_one_batch_give_what_each_gives_alone(backend, temperat
     options = {"samples": 2, "temperature": temperature}
     alone = [run(backend, [p], b, **options) for p, b in zip(PROBLEMS, BUDGETS, strict=True)]
     assert run(backend, **options) == list(itertools.chain(*alone))
-
-
-@pytest.mark.parametrize("template", ["deepseek-r1", "qwen3"])
-def test_a_think_model_gets_its_waits_and_its_own_delimiter(template):
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    options = {"template": template, "temperature": 1.0, "samples": 6}
-    budget = Budget(120, num_ignore=1, max_answer=8)
-    native = run(backend, PROBLEMS[:2], budget, **options)
-    assert native == run(backend, PROBLEMS[:2], budget, native=False, **options)
-    (end,) = tiny_tokenizer().encode("</think>")
-    assert all(g.token_ids().count(end) == 1 for g in native)
-    assert any(g.waits_used for g in native)
 
 
 @st.composite
@@ -140,15 +126,6 @@ def test_the_stop_token_is_the_last_of_a_completion_and_not_among_the_first_min_
     assert completion.finish_reason == "stop" or len(completion.token_ids) == 9
 
 
-def test_a_continued_call_uses_the_random_numbers_of_one_that_runs_through():
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    prompt, own = tiny_tokenizer().encode("Use 3 to make 7"), {"temperature": 1.0, "seed": 11}
-    whole, head = backend.complete([prompt] * 2, [SamplingParams(n, **own) for n in (20, 8)])
-    rest = SamplingParams(12, **own, first_draw=8)
-    (tail,) = backend.complete([[*prompt, *head.token_ids]], [rest])
-    assert head.token_ids + tail.token_ids == whole.token_ids
-
-
 def test_ids_outside_the_tokenizer_are_never_sampled_and_the_model_is_left_as_it_was():
     backend = HFBackend(model := tiny_model(), tiny_tokenizer())
     before = (model.config._attn_implementation, model.training)
@@ -179,23 +156,6 @@ def test_engines_open_by_name_and_refuse_what_they_do_not_have_in_a_sentence():
         open_engine("abacus", "pocket-s1")
     with pytest.raises(InputError, match="timeout"):
         open_engine("completions", "m", url="http://h/v1", tokenizer="pocket-s1", timeout=-1)
-
-
-def test_multi_call_resubmits_token_ids_and_what_is_left_of_the_budget():
-    tokenizer = tiny_tokenizer()
-    stop = tokenizer.eos_token_id
-    problem = Problem("yes?", "")
-    prompt = prompt_ids("s1", tokenizer, problem.question)
-    backend = ScriptedBackend(tokenizer, follow([40, 41, stop], len(prompt), then=stop))
-    (generation,) = run(backend, [problem], Budget(10, num_ignore=1, max_answer=7))
-    (wait,) = tokenizer.encode("Wait")
-    assert generation.token_ids("thinking", "sampled") == [40, 41]
-    end = tokenizer.encode("<|im_start|>answer\n")
-    assert [(ids[len(prompt) :], p.max_tokens) for ids, p in backend.requests] == [
-        ([], 10),
-        ([40, 41, wait], 7),
-        ([40, 41, wait, *end], 7),
-    ]
 
 
 def test_a_failing_engine_is_a_failure_and_never_a_generation():

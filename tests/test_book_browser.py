@@ -20,26 +20,9 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from s1core.errors import InputError
 from s1lab.book.site import build, pages
 from s1lab.figures.trace import viewer_html
-from tests.book_fixtures import (
-    BIDI,
-    CHECKOUT,
-    CLOSING,
-    DATA,
-    HANDLER,
-    HOSTILE,
-    OVERFLOW,
-    ROWS,
-    RUN,
-    SCRIPT,
-    VIEWS,
-    Visit,
-    chromium,
-    make_project,
-    make_site,
-    paths,
-    serious,
-    served,
-)
+from tests.book_fixtures import CHECKOUT, DATA, RUN, make_project, make_site
+from tests.browsing import OVERFLOW, VIEWS, Visit, chromium, serious, served
+from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
 

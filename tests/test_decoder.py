@@ -27,7 +27,7 @@ from s1lab.evaluation import wilson
 from s1lab.evaluation.voting import same_answer
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
-from tests.book_fixtures import Visit, chromium
+from tests.browsing import Visit, chromium
 from tests.helpers import CHECKOUT, DATA
 
 pytestmark = pytest.mark.browser

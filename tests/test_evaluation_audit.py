@@ -11,7 +11,6 @@ from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, pub
 from s1lab.evaluation import class_control, control, scaling_per_doubling, wilson
 from s1lab.evaluation.metrics import performance, scaling_per_token
 from tests.helpers import cases
-from tests.helpers import cases
 
 FINDINGS = {finding.topic: finding for finding in audited.audit()}
 

@@ -6,7 +6,7 @@ from s1core.backends import ScriptedBackend
 from s1core.records import Problem
 from s1lab.official import loops as compat
 from s1lab.official.engine import LoopCrash, LoopEngine, Output
-from s1lab.official.loops import DEPARTURES, HarnessSettings
+from s1lab.official.loops import HarnessSettings
 from tests.helpers import tiny_tokenizer
 
 CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
@@ -123,7 +123,10 @@ def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
         harness(Replay("yes yes", "yes yes"), CHAT, CHAT, max_tokens_thinking=2, **WAIT)
 
 
-def test_without_a_string_the_harness_only_resubmits():
+def test_without_a_string_the_harness_only_resubmits_and_stop_strings_are_one_token():
+    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
+    with pytest.raises(ValueError, match="is not one token"):
+        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
     engine = Replay("yes<|im_start|>", " no<|im_start|>", "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=50, thinking_n_ignore=1)
     assert list(result.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
@@ -155,12 +158,6 @@ def test_a_loop_gives_generations_that_can_be_graded(loop):
     assert generation.answer.strip() == "7"
 
 
-def test_stop_strings_of_several_tokens_are_refused():
-    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
-    with pytest.raises(ValueError, match="is not one token"):
-        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
-
-
 def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused():
     """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
@@ -169,8 +166,3 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
     assert (len(output.token_ids), output.finish_reason) == (13, "length")
     with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):
         engine.generate([compat.LoopRequest(tuple(range(20)), 5)])
-
-
-def test_every_departure_names_a_loop_of_this_module():
-    assert {loop for loop, _, _ in DEPARTURES} == {"readme", "generate_script", "harness"}
-    assert all(hasattr(compat, loop) and does and said for loop, does, said in DEPARTURES)

@@ -194,16 +194,6 @@ def test_the_papers_cost_works_out() -> None:
     assert six < 1 < twenty  # dollars for an H100-hour
 
 
-def test_a_plan_takes_its_flops_at_the_expected_share_of_the_peak() -> None:
-    lengths = [4700] * 1000
-    made = plan(LARGE, lengths, BF16, processes=16)
-    assert made.steps == 315
-    assert made.balance == pytest.approx(125 / 126)  # the last batch of an epoch has 8 of 16
-    rate = 5 * LARGE.train_flops(lengths) / (made.wall_hours * 3600 * 16)
-    assert rate == pytest.approx(H100.peak_flops * H100.share * made.balance)
-    assert made.device_hours == pytest.approx(16 * made.wall_hours)
-
-
 def test_what_cannot_fit_is_refused_with_the_part_that_is_too_large() -> None:
     lean = replace(BF16, activation_checkpointing=True, micro_batch_tokens=26_000)
     plain, lengths = replace(lean, activation_checkpointing=False), [4700] * 999 + [26_000]

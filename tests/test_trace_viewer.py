@@ -17,8 +17,8 @@ from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from s1lab.runs import Run, RunStore
-from tests.book_fixtures import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 from tests.helpers import DATA, cases, tiny_tokenizer
+from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
 
 ROW, TABLES = (DATA / "trace_row.json").read_text(encoding="utf-8"), cases("trace_viewer")
 PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
@@ -74,17 +74,6 @@ def test_nothing_invisible_gets_through_and_ordinary_text_of_any_language_stays_
 
 def row(**changes) -> dict:
     return {**json.loads(ROW), **changes}
-
-
-def test_without_a_script_everything_is_open_and_on_the_page():
-    page = Page(viewer_html([row(), row(question="another")], "viewer", caption="Two of them."))
-    assert not [a for tag, a in page.elements if tag == "details" and "open" not in a]
-    assert not [a for tag, a in page.elements if tag == "article" and "hidden" in a]
-    assert not LOADS & set(page.tags)
-    for text in ("another", "3 + 7 = 10 no", "Final Answer:", "Two of them."):
-        assert text in page.text
-    empty = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
-    assert not empty.having("s1-ruler") and "Use 3 7 to make 10" in empty.text
 
 
 def test_forced_tokens_are_marks_that_say_so_in_words():

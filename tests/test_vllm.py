@@ -22,7 +22,7 @@ from s1core.forcing import Budget, controls, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab import pocket
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny, tiny_model, tiny_tokenizer, told
 from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
@@ -41,17 +41,11 @@ CPU = {"dtype": "float32", "enforce_eager": True, "block_size": 32}
 CPU |= {"kv_cache_memory_bytes": 256 << 20}
 
 
-def save(model, tokenizer, folder) -> str:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """vLLM and transformers on one tiny checkpoint (vLLM's CPU kernels want a head size of 32)."""
     model, tokenizer = tiny_model(hidden=128), tiny_tokenizer()
-    folder = save(model, tokenizer, tmp_path_factory.mktemp("tiny"))
+    folder = save_tiny(tmp_path_factory.mktemp("tiny"), hidden=128)
     # So few tokens a step that prompts are prefilled in chunks: positions are asked for twice.
     vllm = VLLMBackend.from_pretrained(
         folder, native=True, max_model_len=96, max_num_batched_tokens=16, max_num_seqs=16, **CPU
@@ -69,15 +63,6 @@ def test_vllm_gives_the_tokens_of_transformers(both, native):
         for backend, way in zip(both, (native, True), strict=True)
     )
     assert vllm == reference
-
-
-def test_a_batch_equals_its_singletons(both):
-    together = list(generate(both[0], PROBLEMS, BUDGETS))
-    alone = [
-        next(generate(both[0], [problem], budget))
-        for problem, budget in zip(PROBLEMS, BUDGETS, strict=True)
-    ]
-    assert together == alone
 
 
 def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
@@ -140,9 +125,6 @@ def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
 
 
 def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from s1core.cli import app
     from s1core.records import write_jsonl
 
     monkeypatch.chdir(tmp_path)
@@ -152,12 +134,12 @@ def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, mon
     engine = [f"--engine-option={name}={json.dumps(value)}" for name, value in CPU.items()]
     for backend, options in (("vllm", engine), ("hf", [])):
         options = [*options, "--backend", backend, "--output", f"{backend}.jsonl"]
-        done = CliRunner().invoke(app, [*common, *options])
-        assert done.exit_code == 0, (done.output, done.exception)
+        code, shown = told("s1core", *common, *options)
+        assert code == 0, shown
     assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path):
-    folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
+    folder, most = save_tiny(tmp_path, hidden=128), {"max_model_len": 1 << 30}
     with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
-        VLLMBackend.from_pretrained(folder, **{**CPU, "max_model_len": 1 << 30})
+        VLLMBackend.from_pretrained(folder, **{**CPU, **most})
