@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from itertools import product
@@ -73,6 +75,13 @@ def refused(program: str, *words: object, place: Path | None = None) -> str:
     assert code != 0 and "Traceback" not in text and len(text) < 4_000, (code, text)
     assert files(place).items() >= before.items()
     return " ".join(text.split())
+
+
+def wait_until(reached: Callable[[], Any], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
 
 
 def public(store: Path) -> dict[str, bytes]:

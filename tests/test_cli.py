@@ -13,7 +13,7 @@ import pytest
 from s1core.records import Generation, write_jsonl
 from s1lab import pocket
 from s1lab.runs import RunStore
-from tests.helpers import CHECKOUT, cases, command, refused, told
+from tests.helpers import CHECKOUT, cases, command, refused, told, wait_until
 
 
 def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path):
@@ -100,9 +100,7 @@ def test_one_press_of_ctrl_c_ends_it_with_what_was_kept(tmp_path):
         env={**os.environ, "S1CORE_STORE": str(tmp_path / "store")},
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    until = time.monotonic() + 60
-    while not list(tmp_path.glob("store/*/manifest.json")) and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_until(lambda: list(tmp_path.glob("store/*/manifest.json")))
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=20)

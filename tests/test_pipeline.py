@@ -18,7 +18,7 @@ from s1lab.evaluation.measure import scores
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 from s1lab.steps import wanted
-from tests.helpers import command, public
+from tests.helpers import command, public, wait_until
 
 SMOKE = profiles.load("smoke")
 
@@ -107,7 +107,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-            _wait_until(lambda: not _processes_of(store))
+            wait_until(lambda: not _processes_of(store))
         markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
         assert all(markers[path] == when for path, when in seen.items())  # never computed again
         seen = markers
@@ -124,13 +124,6 @@ def _processes_of(store: Path) -> list[Path]:
             if mark in environ.read_bytes().split(b"\0"):
                 found.append(environ.parent)
     return found
-
-
-def _wait_until(reached, seconds: float = 20) -> None:
-    limit = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, tmp_path):
