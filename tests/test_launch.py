@@ -26,11 +26,11 @@ from s1lab.rehearsal.cut import VLLM_ON_CPU
 from s1lab.rehearsal.rehearse import find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
+from tests.helpers import CHECKOUT, wait_until
 
 STANDING_IN = """
 import sys
 from tests.completions_server import serve
-from tests.helpers import CHECKOUT, wait_until
 serve(int(sys.argv[sys.argv.index("--port") + 1]), "model")
 """
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
