@@ -50,12 +50,9 @@ def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-def test_cell_ids_depend_on_position_and_source_alone():
+def test_timings_are_dropped_parameters_hidden_streams_joined_and_ids_made_of_the_source():
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
-
-
-def test_timings_are_dropped_parameters_hidden_streams_joined_and_the_rest_is_kept():
     for metadata, kept in (
         ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
@@ -90,10 +87,7 @@ def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(small
     assert stamp["parameters"] == {"PROFILE": "laptop", "SEED": 7}
     assert set(notebook.metadata) == {"kernelspec", "language_info", "s1core"}
     assert "seed 7 0.40" in (small / BUILT).read_text()
-
-
-def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(small):
-    built = small / BUILT
+    built = small / BUILT  # a second execution changes nothing on disk or in the environment
     before, when, environment = built.read_bytes(), built.stat().st_mtime_ns, dict(os.environ)
     assert run(small) is False
     assert built.read_bytes() == before and built.stat().st_mtime_ns == when
@@ -116,6 +110,7 @@ def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
 
 
 def test_a_notebook_made_from_another_source_is_stale(small, tmp_path):
+    assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []
     shutil.copytree(small, tmp_path / "p")
     sources, built = tmp_path / "p/notebooks", tmp_path / "p/book/notebooks"
     assert stale_notebooks(sources, built) == []
@@ -138,10 +133,6 @@ def test_one_changed_number_in_a_result_file_fails_the_check(small, tmp_path, ca
     assert "'seed 7 0.40\\n' == 'seed 7 0.41\\n'" in output
 
 
-def test_committed_notebooks_are_made_from_the_committed_sources():
-    assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its site built in `site/`."""
@@ -157,16 +148,13 @@ def page(project: Path, name: str = CHAPTER) -> str:
     return (project / "site" / name).read_text()
 
 
-def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project):
+def test_every_source_has_a_page_and_a_figure_names_its_run_and_links_the_exact_files(project):
     text = page(project)
     assert 'id="fig-chapter-scaling"' in text and "40.0%" in text
     assert 'class="s1-light"' in text and 'class="s1-dark"' in text
     assert "Two ways to the same pages" in page(project, "index.html")
     assert (project / "site/references.html").is_file()
     assert list((project / "site/_static/mathjax").rglob("*.woff"))
-
-
-def test_a_figure_names_its_run_and_links_the_exact_files(project):
     text, link = page(project), f"_{RUN.as_posix()}/public/points.json"
     assert RUN.name in text and "samples 2" in text
     assert f'href="../{link}"' in text
@@ -251,9 +239,6 @@ def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_
         build_site(tmp_path / "p")
     assert page(tmp_path / "p", "index.html") == before
     assert not list((tmp_path / "p").glob(".building-*"))
-
-
-def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
     with pytest.raises(RunError, match="not a book"):
         build(tmp_path, tmp_path, tmp_path, tmp_path / "site")
     with pytest.raises(RunError, match="no executed notebooks"):

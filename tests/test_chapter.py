@@ -160,10 +160,6 @@ def test_what_is_registered_is_what_is_shown():
         for about, text in output.get("metadata", {}).get("s1", {}).items():
             middle, _, ends = text.partition(" ")
             assert middle in data and ends in data, f"{page}: {about} is shown as something else"
-
-
-def test_the_committed_pages_have_no_mark_of_another_profile():
-    for page, output in in_notebooks():
         glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
         assert not glued or "(here: " not in str(output["data"]), f"{page}: {glued}"
 
@@ -186,14 +182,6 @@ def promised(sentence: str) -> None:
     assert sentence in READING, "the page no longer promises this: change the test with it"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_papers_marks_are_hollow_and_grey(page):
-    promised("<b>The paper</b>: hollow marks, always grey")
-    for svg in drawings(page):
-        marks = re.findall(r'(?s)<g id="PathCollection.*?</g>\s*</g>', svg)
-        assert not [m for m in marks if f"fill: {INKS['paper'].light}" in m]
-
-
 def test_right_and_wrong_borrow_no_colour_of_a_condition():
     promised("In figures one colour means one thing.")
     looks = "".join((BOOK / "_static" / f"{name}.css").read_text() for name in ("curve", "traces"))
@@ -203,7 +191,11 @@ def test_right_and_wrong_borrow_no_colour_of_a_condition():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_table_of_accuracies_has_its_n(page):
+def test_the_papers_marks_are_hollow_and_grey_and_a_table_of_accuracies_has_its_n(page):
+    promised("<b>The paper</b>: hollow marks, always grey")
+    for svg in drawings(page):
+        marks = re.findall(r'(?s)<g id="PathCollection.*?</g>\s*</g>', svg)
+        assert not [m for m in marks if f"fill: {INKS['paper'].light}" in m]
     promised("A table of accuracies says on how many questions they were measured, *n*")
     for table in re.findall(r"(?s)<table.*?</table>", markup(page)):
         head = re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0])

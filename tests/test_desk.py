@@ -25,6 +25,7 @@ from s1lab.kinds import attempts
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import begin_with, cost
 from s1lab.runs import RunStore
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.planning_fixtures import save_model, write_mirror, write_profile
 
 PROBLEM = Problem("How many?", "12", "She has 24/2=<<24/2=12>>12.\n#### 12")
@@ -81,8 +82,8 @@ def test_packed_matrices_give_the_same_tokens(tmp_path):
     assert engine.complete(prompts, params) == plain.complete(prompts, params)
 
 
-def test_prompts_read_in_groups_give_the_same_tokens(tiny_model, tiny_tokenizer, monkeypatch):
-    engine = HFBackend(tiny_model, tiny_tokenizer, batch_size=16)
+def test_prompts_read_in_groups_give_the_same_tokens(monkeypatch):
+    engine = HFBackend(tiny_model(), tiny_tokenizer(), batch_size=16)
     prompts = [[*range(5, 5 + n), 9] for n in (3, 20, 3, 11, 2, 17, 8)] + [[7, 7]] * 2
     params = [SamplingParams(12, 0.0)] * len(prompts)
     whole = engine.complete(prompts, params)

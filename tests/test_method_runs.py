@@ -2,14 +2,13 @@
 
 import itertools
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from s1core.backends import Completion, ScriptedBackend
 from s1core.backends.hf import HFBackend
-from s1core.backends.scripted import ScriptedBackend
 from s1core.errors import BackendError, InputError, RunError
 from s1core.forcing import Budget, controls, generate
 from s1core.grading.countdown import check
@@ -21,7 +20,6 @@ from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
 from s1lab.evaluation.metrics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
-from s1lab.figures.panels import PAPER
 from s1lab.runs import Journal, RunStore
 from tests.helpers import rows, tiny_model, tiny_tokenizer
 
@@ -207,17 +205,6 @@ def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
     assert methods.obeyed(family[:1]) is None
 
 
-def test_the_papers_runs_are_drawn_beside_ours():
-    table = methods.panel_table(methods.paper_points(), **PAPER)
-    assert set(table["panel"]) == {heading for heading, _ in methods._PANELS}
-    assert set(table["series"]) == {"paper"} and table["hollow"].all()
-    waits = table[(table["panel"] == "Budget forcing") & (table["name"] == "Wait")]
-    assert list(waits["x"]) == sorted(waits["x"]) and len(waits) == 3
-    assert methods.paper_rows("SCC")[0]["condition"] == "16 steps"
-    ours = methods.panel_table({"capping": methods.paper_points()["capping"]})
-    assert set(ours["panel"]) == {"Budget forcing"}  # a method that was not run has no panel
-
-
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
     draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
     assert draws.mean() == pytest.approx(0.5, abs=0.01)  # and scatter as 30 questions do
@@ -243,25 +230,21 @@ BUDGET = Budget(max_thinking=4, max_answer=3)
 
 
 class Flaky(ScriptedBackend):
-    """Fails on the rows whose prompt holds a given number, while it is told to."""
+    """Fails on the rows whose prompt holds a given text, while it is told to."""
 
-    batch_size = 4
-    broken: str = ""
+    batch_size, broken = 4, ""
 
     def complete(self, prompts, params):
         made = super().complete(prompts, params)
-        return [
-            replace(done, token_ids=(), finish_reason="error", error="out of memory")
-            if self.broken and self.broken in self.tokenizer.decode(prompt)
-            else done
-            for prompt, done in zip(prompts, made, strict=True)
-        ]
+        for row, prompt in enumerate(prompts):
+            if self.broken and self.broken in self.tokenizer.decode(prompt):
+                made[row] = Completion((), "error", "out of memory")
+        return made
 
 
 def ask(backend, journal) -> int:
-    return resume(
-        journal, backend, PROBLEMS, BUDGET, samples=2, temperature=0.0, seed=0, template="s1"
-    )
+    how = {"samples": 2, "temperature": 0.0, "seed": 0, "template": "s1"}
+    return resume(journal, backend, PROBLEMS, BUDGET, **how)
 
 
 def test_rows_that_an_engine_fails_on_lose_no_others_and_are_asked_again(tmp_path):

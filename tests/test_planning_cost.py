@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from s1lab.planning.sft_plan import BANDWIDTH, H100, memory, paper_arithmetic, p
 from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
 from s1lab.planning.tokens import Counter
 from s1lab.runs import RunStore
-from tests.helpers import CHECKOUT
+from tests.helpers import CHECKOUT, tiny_model
 from tests.planning_fixtures import SMALL, save_model, write_profile
 
 
@@ -168,7 +167,7 @@ def test_shapes_have_the_sizes_on_the_model_cards_and_other_files_give_none(tmp_
             ModelShape.of(tmp_path)
 
 
-def test_parameters_and_flops_are_those_that_torch_counts(tiny_model: Any) -> None:
+def test_parameters_and_flops_are_those_that_torch_counts() -> None:
     """The oracle counts every product; torch's attention counts the masked half as well."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -176,9 +175,9 @@ def test_parameters_and_flops_are_those_that_torch_counts(tiny_model: Any) -> No
     ids = torch.arange(64)[None]
     with FlopCounterMode(display=False) as counter:
         tiny_model(input_ids=ids, labels=ids).loss.backward()
-    tiny_model.zero_grad()
-    shape = ModelShape.of(tiny_model.config)
-    assert shape.parameters == sum(p.numel() for p in tiny_model.parameters())
+    tiny_model().zero_grad()
+    shape = ModelShape.of(tiny_model().config)
+    assert shape.parameters == sum(p.numel() for p in tiny_model().parameters())
     assert shape.matrix_parameters == shape.parameters  # tied: the embedding is multiplied with
     matrices = shape.train_flops([64]) - shape.layers * 6 * 32 * 64**2
     vectors = 6 * 64 * (shape.layers * (2 * 32 + 32 + 2 * 16) + 32)  # norms and biases

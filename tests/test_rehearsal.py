@@ -5,14 +5,9 @@ counts are the real ones. `make rehearse PROFILE=box` does the same with a real 
 all notebooks.
 """
 
-import os
-import random
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +20,7 @@ from s1lab.planning.status import lines, rate, seconds_left, status
 from s1lab.rehearsal.cut import cut
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
-from tests.helpers import CHECKOUT, command, public
+from tests.helpers import CHECKOUT, command
 
 GPQA = "GPQA Diamond"
 
@@ -145,28 +140,3 @@ def test_two_processes_train_as_one_does_started_by_the_script_for_slurm(place, 
     # In bf16, which sums in another order when weights are sharded.
     assert len(losses[0]) == 2 and losses[0] == pytest.approx(losses[1], rel=5e-3)
     assert "processes: 2" in (tmp_path / "two" / "profile.yaml").read_text()
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, done):
-    """kill -9 of everything once the store holds some random number of files; five times."""
-    theirs = public(place / "out" / "store")
-    folder = tmp_path / "killed"
-    moments = sorted(random.Random(8).sample(range(1, len(files(place / "out" / "store"))), 5))
-    for moment in moments:
-        quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
-        asked = [sys.executable, "-m", "s1lab.cli", *words(place, folder)]
-        process = subprocess.Popen(asked, **quiet, start_new_session=True)
-        while process.poll() is None and len(files(folder / "store")) < moment:
-            time.sleep(0.01)
-        assert process.returncode is None, "it ended before it could be killed"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert public(folder / "store") != theirs
-    assert rehearse(place, folder).returncode == 0
-    assert public(folder / "store") == theirs
-
-
-def files(store: Path) -> list[Path]:
-    """What a store holds besides locks, logs and what is being written."""
-    return [p for p in store.rglob("*") if p.is_file() and not p.name.startswith((".", "log"))]

@@ -22,9 +22,8 @@ import openai
 from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, generate
-from s1core.records import Problem, write_jsonl
+from s1core.records import Problem
 from s1core.templates import prompt_ids
-from s1lab import pocket
 from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -176,35 +175,3 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
     last = told.stderr.strip().splitlines()[-1]
     assert told.returncode == 1 and last.startswith("s1core: vLLM does not start: ")
     assert "memory" in last.lower() and "Traceback" not in last
-
-
-def test_a_run_goes_on_after_its_server_was_killed(tmp_path):
-    """SIGKILL in the middle: what is missing is made after a restart, once, and equal."""
-    problems = pocket.evaluation_problems(24)
-    write_jsonl(tmp_path / "p.jsonl", problems)
-    port = free_port()
-    run = [sys.executable, "-m", "s1core.cli", "generate", "--model", "pocket-s1", "--input"]
-    run += ["p.jsonl", "--budget", "150", "--waits", "1", "--max-answer", "24"]
-    server = ["--backend", "completions", "--url", f"http://127.0.0.1:{port}/v1"]
-    server += ["--tokenizer", "pocket-s1", "--batch-size", "4", "--engine-option=attempts=2"]
-    output = tmp_path / "out.jsonl"
-
-    def lines():
-        return output.read_bytes().count(b"\n") if output.exists() else 0
-
-    asked = [*run, *server, "--output", output.name]
-    with serving("pocket-s1", tmp_path, port) as (_, process):
-        first = subprocess.Popen(asked, cwd=tmp_path, env=ENVIRONMENT)
-        while not lines() and first.poll() is None:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert first.wait(120) == 1
-    assert 0 < lines() < 24
-    with serving("pocket-s1", tmp_path, port):
-        assert subprocess.run(asked, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
-    assert lines() == 24
-    whole = tmp_path / "whole.jsonl"
-    asked = [*run, "--batch-size", "4", "--output", whole.name]
-    assert subprocess.run(asked, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
-    assert sorted(output.read_text().splitlines()) == sorted(whole.read_text().splitlines())

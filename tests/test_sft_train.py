@@ -21,7 +21,7 @@ from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 from s1core.sft.train import batch_at
-from tests import helpers
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
@@ -40,12 +40,12 @@ def examples(count: int = 10) -> list[Example]:
 
 
 @pytest.fixture(scope="session")
-def encoded(tiny_tokenizer: Any) -> Encoded:
-    return encode(examples(), tiny_tokenizer, max_seq_len=128)
+def encoded() -> Encoded:
+    return encode(examples(), tiny_tokenizer(), max_seq_len=128)
 
 
 @pytest.fixture(scope="session")
-def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
+def run(encoded: Encoded) -> Any:
     """Train a fresh copy of the tiny model into a folder; raise after the step `stop`."""
 
     def go(out: Path, config: SFTConfig = CONFIG, stop: int = 0, **options: Any) -> TrainResult:
@@ -54,8 +54,8 @@ def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
                 raise KeyboardInterrupt
 
         rows = options.pop("rows", encoded)
-        start = options.pop("model", None) or copy.deepcopy(tiny_model)
-        return train(start, tiny_tokenizer, rows, config, out, **{"on_log": raise_at, **options})
+        start = options.pop("model", None) or copy.deepcopy(tiny_model())
+        return train(start, tiny_tokenizer(), rows, config, out, **{"on_log": raise_at, **options})
 
     return go
 
@@ -102,12 +102,12 @@ def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
-def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encoded, undisturbed):
+def test_the_losses_are_those_of_plain_transformers_and_torch(encoded, undisturbed):
     """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
     import torch
     from transformers import Trainer, get_cosine_schedule_with_warmup
 
-    model = copy.deepcopy(tiny_model)
+    model = copy.deepcopy(tiny_model())
     decayed, groups = Trainer.get_decay_parameter_names(None, model), []
     for name, parameter in model.named_parameters():
         decay = 1e-4 if name in decayed else 0.0
@@ -128,14 +128,14 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encode
 
 
 def test_a_finished_run_is_plain_safetensors_and_is_returned_and_not_repeated(
-    run, encoded, undisturbed, tiny_tokenizer, tmp_path
+    run, encoded, undisturbed, tmp_path
 ):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
     text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
-    assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
-    assert tokenizer.chat_template == tiny_tokenizer.chat_template
+    assert tokenizer.encode(text) == tiny_tokenizer().encode(text)
+    assert tokenizer.chat_template == tiny_tokenizer().chat_template
     assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
     assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
@@ -147,12 +147,19 @@ def test_a_finished_run_is_plain_safetensors_and_is_returned_and_not_repeated(
         run(copied)
 
 
-@pytest.mark.parametrize("step", [1, 3, 6])
+TAILS = ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None]  # of a torn log
+
+
+@pytest.mark.parametrize("step, tail", [(1, "all"), (6, "all"), *((3, tail) for tail in TAILS)])
 def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
-    step, run, undisturbed, tmp_path, capfd
+    step, tail, run, undisturbed, tmp_path, capfd
 ):
     stopped(run, tmp_path, step)
-    assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
+    if tail != "all":
+        damage(tmp_path / "log.jsonl", tail)
+    resumed = run(tmp_path)
+    assert resumed.resumed_from == (step - 1) // 2 * 2
+    assert [row["step"] for row in resumed.log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
     assert capfd.readouterr() == ("", "")
 
@@ -161,7 +168,7 @@ def _train_until_killed(out: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
-    made = helpers.tiny_model(), helpers.tiny_tokenizer(), examples()
+    made = tiny_model(), tiny_tokenizer(), examples()
     # It waits just after the first checkpoint.
     train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
 
@@ -190,19 +197,19 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(run, encoded, tm
     for config, changes, what in (
         (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, {"rows": fewer}, "the data"),
-        (CONFIG, {"model": helpers.tiny_model(1)}, "the model"),
+        (CONFIG, {"model": tiny_model(1)}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
     with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
-        run(tmp_path, model=copy.deepcopy(helpers.tiny_model(0, 4)))
+        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run, tiny_model, encoded, tmp_path
+    run, encoded, tmp_path
 ):
-    model = copy.deepcopy(tiny_model)
+    model = copy.deepcopy(tiny_model())
 
     def poison(row: dict[str, Any]) -> None:
         if row["step"] == 3:
@@ -288,11 +295,3 @@ def test_what_is_damaged_is_named_and_the_advice_works(
     shutil.rmtree(out if "run.json" in pattern else path.parent)
     assert run(out).resumed_from == 0
     assert same_bytes(out, undisturbed.path.parent)
-
-
-@pytest.mark.parametrize("tail", ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None])
-def test_a_torn_log_is_made_whole_from_the_checkpoint(tail, run, undisturbed, tmp_path):
-    stopped(run, tmp_path, 3)
-    damage(tmp_path / "log.jsonl", tail)
-    assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]
-    assert same_bytes(tmp_path, undisturbed.path.parent)

@@ -9,24 +9,19 @@ from html.parser import HTMLParser
 import pytest
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Problem, Segment, printable, write_atomically
+from s1core.records import Generation, Grade, Problem, Segment, printable
 from s1core.templates import encode
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point
 from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
-from s1lab.runs import Run, RunStore
 from tests.helpers import DATA, cases, tiny_tokenizer
-from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
+from tests.hostile import BIDI, HANDLER, HOSTILE, SCRIPT, paths
 
 ROW, TABLES = (DATA / "trace_row.json").read_text(encoding="utf-8"), cases("trace_viewer")
 PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
 LOADS = {"script", "link", "style", "img", "svg", "iframe", "h1"}  # no element of the viewer's
-ELEMENTS = set("figure figcaption div article p span strong em mark bdi".split())
-ELEMENTS |= set("ol li details summary pre q b i".split())
-ATTRIBUTES = set("class id role aria-label aria-labelledby aria-hidden title open hidden".split())
-ATTRIBUTES |= {"dir", "style", "data-runs"}
 
 
 class Page(HTMLParser):
@@ -128,26 +123,6 @@ def test_a_single_generation_is_shown_with_its_verdict():
     page = Page(trace_html(generation, tokenizer, PROBLEM, verdict, separator="\n"))
     assert len(page.having("s1-forced")) == 2  # the Wait, the delimiter
     assert "✓ right" in page.text and "Stopped" not in page.text
-
-
-def test_hostile_output_by_way_of_a_results_file_is_text_that_can_be_read(tmp_path):
-    def write(run: Run) -> None:
-        # As escapes, which is how a lone surrogate gets into a file at all.
-        write_atomically(run.path / "public" / "rows.json", [json.dumps(ROWS)])
-
-    run = RunStore(tmp_path).ensure("reading", {}, write)
-    page = Page(viewer_html(run.read_json("rows.json"), "hostile"))
-    assert set(page.tags) <= ELEMENTS
-    for _, attributes in page.elements:
-        assert set(attributes) <= ATTRIBUTES and attributes.get("id") != "owned"
-        style = attributes.get("style", "left:0%")
-        assert re.fullmatch(r"(flex|left):[\d.]+( 0 0|%)", style)
-    assert page.text.count(SCRIPT) >= 5
-    assert "&lt;b&gt;" in page.text  # an entity that the model wrote is not an element's
-    assert "U+202E" in page.text and "\u202e" not in page.text
-    assert all(c.isprintable() or c in "\n\t" for c in page.text)
-    assert "96,001 more characters are not shown" in page.text
-    assert LONG[:4000] in page.text and LONG[:4100] not in page.text
 
 
 VALUES = [HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER]]
