@@ -25,10 +25,7 @@ from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES, ChatServer
 from tests.helpers import cases, rows, told
 
 KEY = "secret-key-0123"
-TAXONOMY = {
-    "05": Subject("Combinatorics", ["Graph theory"]),
-    "11": Subject("Number theory", ["Primes"]),
-}
+TAXONOMY = {"05": Subject("Combinatorics", ["Graphs"]), "11": Subject("Number theory", ["Primes"])}
 
 
 class Server(ChatServer):
@@ -205,29 +202,21 @@ def test_distillation_makes_examples_and_says_why_others_have_none(server, tmp_p
     assert "cut off at max_tokens" in made.errors[problems[2].key]
 
 
-def test_problems_get_the_title_of_their_subject(server, tmp_path):
+def test_problems_get_the_title_of_their_subject_and_attempts_are_judged(server, tmp_path):
     problems = problems_of(server, "Roll two dice", "Is 7 prime? [unparsable]")
     found = classify(problems, TAXONOMY).run(server.config(), tmp_path / "domains.jsonl")
     assert list(found.values.values()) == ["Combinatorics", "Number theory"]
     assert list(found.values) == [p.key for p in problems] and found.usage.requests == 3
-
-
-def test_attempts_are_judged_against_the_reference(server, tmp_path):
     problems = [Problem(f"{server.name} {q}", a) for q, a in zip("abcd", ("4", "5", "", "1"))]
     attempts = {p.key: "4" for p in problems[:3]}
     judged = judge(problems, attempts).run(server.config(), tmp_path / "grades.jsonl")
     assert judged.values == {problems[0].key: True, problems[1].key: False}
-    assert judged.errors == {
-        problems[2].key: "there is no reference solution",
-        problems[3].key: "there is no attempt",
-    }
+    said = ["there is no reference solution", "there is no attempt"]
+    assert judged.errors == dict(zip([p.key for p in problems[2:]], said))
 
 
-def code_of(reply):
-    return parse_code(reply, TAXONOMY)
-
-
-PARSE = {"trace": parse_trace, "code": code_of, "verdict": parse_verdict}
+PARSE = {"trace": parse_trace, "verdict": parse_verdict}
+PARSE["code"] = lambda reply: parse_code(reply, TAXONOMY)
 
 
 @pytest.mark.parametrize("case", rows("replies.jsonl"), ids=str)
@@ -242,13 +231,11 @@ def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_par
 SUBJECT = {"code": "05", "title": "Combinatorics", "descriptions": ["Graphs"]}
 
 
-@pytest.mark.parametrize("changes", [
-    {"code": 5}, {"code": "005"}, {"title": None}, {"descriptions": "x"}, {"descriptions": [1]}, {},
-])  # fmt: skip
-def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path, changes):
-    write_jsonl(tmp_path / "t.jsonl", [SUBJECT, SUBJECT | changes])  # or a repetition
-    with pytest.raises(InputError, match="row 2: not a subject"):
-        read_taxonomy(tmp_path / "t.jsonl")
+def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path):
+    for changes in cases("annotation")["taxonomy"]:  # the last is a repetition
+        write_jsonl(tmp_path / "t.jsonl", [SUBJECT, SUBJECT | changes])
+        with pytest.raises(InputError, match="row 2: not a subject"):
+            read_taxonomy(tmp_path / "t.jsonl")
     (tmp_path / "t.jsonl").write_text("")
     with pytest.raises(InputError, match="lists no subject"):
         read_taxonomy(tmp_path / "t.jsonl")

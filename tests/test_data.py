@@ -48,6 +48,10 @@ def test_the_registry_says_where_everything_is_and_guesses_nothing():
             assert "no full commit could be verified" in entry.note, entry.name
         assert entry.gated is (entry.hub_id == "Idavidrein/gpqa")
         assert not (entry.gated and entry.mirror)
+    with pytest.raises(InputError, match="'aime': choose one of .*AIME24"):
+        source("aime")
+    assert source("gpqa-diamond") is source("GPQA Diamond")
+    assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
 
 
 def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
@@ -56,19 +60,6 @@ def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
     assert {table7_name(row["source_type"]) for row in run} <= names
     assert table7_name("qfq/openaimath/Algebra") == "MATH"
     assert table7_name("nowhere") == "nowhere"
-
-
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match="'aime': choose one of .*AIME24"):
-        source("aime")
-    assert source("gpqa-diamond") is source("GPQA Diamond")
-    assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
-
-
-def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
-    monkeypatch.setenv("S1CORE_DATA_DIR", str(root))
-    assert problems("math500") == [Problem("p", "1", "", "MATH500/")]
 
 
 @pytest.mark.parametrize("case", rows("source_rows.jsonl"), ids=lambda case: case["source"])
@@ -119,6 +110,7 @@ def test_a_parquet_file_gives_the_same_rows_as_jsonl(tmp_path):
             list(read_rows(tmp_path / "b.parquet"))
 
 
+ROW = {"problem": "p", "answer": "1"}
 ZEROS, OUTSIDE = "0" * 64, TABLES["outside"]
 CHANGES = [(says, row) for says, of in TABLES["changes"].items() for row in of]
 CHANGES += [("is no path inside|symbolic link", {"dir": "", "file": name}) for name in OUTSIDE]
@@ -130,7 +122,7 @@ SUMS += [f"{ZEROS}  {name}" for name in OUTSIDE]
 
 @pytest.mark.parametrize("says, change", [*CHANGES, *(("is not", text) for text in SHAPES)])
 def test_a_manifest_names_files_of_the_mirror_as_they_are(mirror_of, says, change):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
+    root = mirror_of(math500__math500_jsonl=[ROW])
     (root / "link").symlink_to("/etc/hostname")
     (row,) = json.loads((root / "MANIFEST.json").read_text())
     text = change if isinstance(change, str) else json.dumps([row | change])
@@ -151,7 +143,9 @@ def test_checksums_name_files_of_their_folder_and_nothing_outside_is_touched(tmp
     assert (tmp_path / "victim").read_text() == "kept"
 
 
-def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path):
+def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(mirror_of(math500__math500_jsonl=[ROW])))
+    assert problems("math500") == [Problem("p", "1", "", "MATH500/")]
     with pytest.raises(InputError, match="is not a data mirror: it has no MANIFEST.json"):
         Mirror.open(tmp_path / "nowhere")
     root = mirror_of(x_jsonl=[{}])
@@ -199,12 +193,9 @@ def test_the_nearest_question_is_the_one_a_pairwise_comparison_finds(question, b
     assert all(n.benchmark_key == first for n in found)
 
 
-def test_shingles_ignore_case_punctuation_and_spacing():
+def test_the_report_is_sorted_and_keeps_to_its_threshold_whatever_case_and_spacing():
     assert shingles("Find  $x$, y and\nZ!") == {"find x y", "x y and", "y and z"}
     assert shingles("Find x") == {"find x"} and shingles(" !") == frozenset()
-
-
-def test_the_report_is_sorted_and_keeps_to_its_threshold():
     pool = [Problem(q, "") for q in ("a b c d", "a b c x", "p q r s", "a b c d !")]
     found = near_duplicates(pool, {"bench": ["a b c d"]}, threshold=0.5)
     assert [(n.key, n.similarity) for n in found] == sorted((pool[i].key, 1.0) for i in (0, 3))

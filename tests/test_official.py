@@ -56,19 +56,16 @@ def test_the_readme_makes_these_requests():
     assert result.answer == "<|im_start|>answer\n7"
 
 
-@pytest.mark.parametrize(
-    ("texts", "most", "waits", "left", "thinking"),
-    [
+def test_the_readme_shrinks_what_is_left_and_forces_nothing():
+    for texts, most, waits, left, thinking in (
         # The stop token is subtracted, the Wait is not.
         ("yes<|im_start|> no<|im_start|> no<|im_start|> 7", 10, 2, [10, 8, 6], "yesWaitnoWaitno"),
         # A round is skipped when nothing is left, and no delimiter or cue is forced.
         ("yesyesyesyes yesyes<|im_end|>", 3, 3, [3], "yesyesyes"),
-    ],
-)
-def test_the_readme_shrinks_what_is_left_and_forces_nothing(texts, most, waits, left, thinking):
-    result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
-    assert [r.max_tokens for r in result.requests] == [*left, 32_768]
-    assert result.final_prompt == THINK + thinking
+    ):
+        result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
+        assert [r.max_tokens for r in result.requests] == [*left, 32_768]
+        assert result.final_prompt == THINK + thinking
 
 
 def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():

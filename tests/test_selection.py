@@ -124,13 +124,10 @@ def test_string_patterns_equal_the_official_rule(text, source):
     assert len(kept) + len(dropped) == 1
 
 
-def test_patterns_of_another_pool_can_look_at_the_trace():
+def test_only_what_neither_model_solves_is_kept_and_patterns_can_look_at_the_trace():
     pattern = StringPattern("ends mid-line", r"=\s*$", field="thinking")
     kept, dropped = check_format([candidate(thinking="3 + 4 ="), candidate()], [pattern])
     assert len(kept) == 1 and dropped[0].reason == "ends mid-line"
-
-
-def test_only_what_neither_model_solves_is_kept():
     solved = {(True, False): "the small model only", (False, True): "the large model only"}
     solved |= {(True, True): "both models"}
     graded = [candidate(f"q{s}", small_correct=s, large_correct=b) for s, b in solved]
@@ -188,12 +185,10 @@ def test_another_row_order_gives_the_same_selection(seed, shuffler):
     first = select(pool, {}, config, np.random.default_rng(seed))
     shuffler.shuffle(pool)
     assert select(pool, {}, config, np.random.default_rng(seed)) == first
-
-
-def test_the_diverse_baseline_draws_domains_uniformly_whatever_their_size():
-    pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
-    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
-    assert 70 < sum(c.domain == "small" for c in chosen) < 130
+    copies = [candidate("same", thinking_tokens=n) for n in (30, 10, 20)]
+    for order in itertools.permutations(copies):
+        kept, dropped = deduplicate(order)
+        assert kept == [copies[1]] and len(dropped) == 2
 
 
 def test_the_notebook_imitates_the_benchmarks_domains():
@@ -234,13 +229,6 @@ def test_the_funnel_accounts_for_every_question_at_every_stage_and_survives_json
     assert (rows["pre-selected"]["paper"], rows["pre-selected"]["notebook"]) == (384, 393)
 
 
-def test_duplicates_leave_one_copy_whatever_the_row_order():
-    copies = [candidate("same", thinking_tokens=n) for n in (30, 10, 20)]
-    for order in itertools.permutations(copies):
-        kept, dropped = deduplicate(order)
-        assert kept == [copies[1]] and len(dropped) == 2
-
-
 def test_baselines_take_what_their_name_says():
     pool = a_pool(300)
     rng = np.random.default_rng(0)
@@ -254,6 +242,9 @@ def test_baselines_take_what_their_name_says():
         assert len(BASELINES[name](pool, 300, rng)) == 300
     with pytest.raises(InputError, match="301 of 300"):
         BASELINES["random"](pool, 301, rng)
+    pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
+    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
+    assert 70 < sum(c.domain == "small" for c in chosen) < 130  # whatever the size of a domain
 
 
 def run(pool, *more):
@@ -303,13 +294,10 @@ def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(pool, more
     assert re.search(says, refused("s1core", *words)) and not Path("out.jsonl").exists()
 
 
-def test_math500_against_itself_drops_500_of_500(data_dir):
+def test_the_official_runs_questions_hash_to_their_recorded_keys_and_math500_drops_itself(data_dir):
     questions = [row["problem"] for row in rows(data_dir / "math500" / "math500.jsonl")]
     pool = [candidate(q) for q in questions]
     assert len(decontaminate(pool, BenchmarkIndex({"MATH500": questions}))[1]) == 500
-
-
-def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     run = rows(data_dir / "s1k" / "s1k_questions_from_filter_notebook.jsonl")
     assert len(run) == len({row["question_hash"] for row in run}) == 1000
     held = [row for row in run if not row["withheld"]]
