@@ -20,14 +20,6 @@ from tests.helpers import write_grades
 SMOKE = profiles.load("smoke")
 
 
-def test_one_seed_gives_students_interval_over_questions() -> None:
-    values = np.random.default_rng(0).normal(5, 2, (40, 1))
-    interval = crossed_interval(values)
-    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
-    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
-    assert interval.n == 40 and "one seed" in interval.method
-
-
 @pytest.mark.parametrize(("question", "seed"), [(1.0, 0.0), (1.0, 0.3), (0.0, 1.0)])
 def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, seed: float) -> None:
     """1,000 trials of 60 questions and 3 seeds with crossed effects and noise."""
@@ -37,6 +29,11 @@ def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, s
         effects = question * rng.normal(size=(60, 1)) + seed * rng.normal(size=(1, 3))
         covered += 0 in crossed_interval(effects + rng.normal(size=(60, 3)))
     assert 0.93 <= covered / 1_000 <= 1
+    values = rng.normal(5, 2, (40, 1))  # one seed: Student's interval over questions
+    interval = crossed_interval(values)
+    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+    assert interval.n == 40 and "one seed" in interval.method
 
 
 def trained(run: Run, examples: int, tokens: int, steps: int) -> None:
@@ -91,9 +88,8 @@ def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None
     for low, high, said in [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (0, 1, "cannot tell")]:
         gap = replace(random.difference, low=low, high=high)
         assert replace(random, difference=gap).verdict == said
-    costs = subsets.cost_rows(
-        [s1, random, full], [subsets.training_set(pipeline, n) for n in ("s1", "random", "full")]
-    )
+    made = [subsets.training_set(pipeline, name) for name in ("s1", "random", "full")]
+    costs = subsets.cost_rows([s1, random, full], made)
     assert [row["name"] for row in costs] == ["random", "s1", "full"]
     assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
 

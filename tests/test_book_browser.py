@@ -309,6 +309,10 @@ def test_the_keyboard_leafs_and_folds(viewer, visit):
     press("ArrowRight")  # from a step: to the first step of the next trace
     assert shown(visit) == [1]
     assert visit.page.evaluate("document.activeElement.closest('.s1-away') !== null") is False
+    trace = visit.page.locator(".s1-trace:not(.s1-away)")
+    trace.locator(".s1-blocks > .s1-block").nth(2).click()  # the ruler leads to a step
+    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 3")
+    assert visit.page.locator(".s1-steps").evaluate_all(CUT) == 0  # the list ends between two
 
 
 def test_a_step_with_more_to_say_folds_and_one_that_is_whole_does_not(viewer, visit):
@@ -320,13 +324,6 @@ def test_a_step_with_more_to_say_folds_and_one_that_is_whole_does_not(viewer, vi
     for visible in (False, True, False):
         assert step.locator("pre").is_visible() == visible
         step.locator("summary").press("Enter")
-
-
-def test_the_ruler_leads_to_a_step_and_the_list_ends_between_two(viewer, visit):
-    trace = visit.page.locator(".s1-trace").first
-    trace.locator(".s1-blocks > .s1-block").nth(2).click()
-    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 3")
-    assert visit.page.locator(".s1-steps").evaluate_all(CUT) == 0
 
 
 def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(viewer, visit):

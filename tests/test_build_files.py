@@ -76,12 +76,6 @@ def make(*words: str) -> str:
     return run("make", *words, env=clean).stdout
 
 
-def test_make_help_lists_every_target_that_has_a_purpose():
-    listed = set(re.findall(r"^  make (\S+) ", make("help"), re.MULTILINE))
-    assert {"setup", "reproduce", "notebooks", "book", "serve", "test", "nbval"} <= listed
-    assert {"lint", "bench", "clean", "accept", "help"} <= listed
-
-
 MISSING = {"git": "git is not installed", "python": "no Python 3.11 or newer found"}
 MISSING |= {"venv": "has no venv module"}
 
@@ -115,7 +109,10 @@ def test_scripts_have_no_errors_that_shellcheck_sees():
     assert done.returncode == 0, done.stdout
 
 
-def test_another_seed_or_profile_gets_a_book_of_its_own():
+def test_make_lists_its_targets_and_another_seed_or_profile_gets_a_book_of_its_own():
+    listed = set(re.findall(r"^  make (\S+) ", make("help"), re.MULTILINE))
+    assert {"setup", "reproduce", "notebooks", "book", "serve", "test", "nbval"} <= listed
+    assert {"lint", "bench", "clean", "accept", "help"} <= listed
     asked = ("--dry-run", "--always-make", "execute-notebooks")
     assert "--output book/notebooks/" in make(*asked)
     assert "--output book/_build/smoke/notebooks/" in make(*asked, "PROFILE=smoke")

@@ -184,25 +184,10 @@ def test_the_interval_of_scaling_covers_what_generated_the_data():
         ]
         covered += 0.08 in measures(made_runs, resamples=400).scaling
     assert covered >= 51  # 95% of 60 is 57; fewer than 51 has a chance below 0.5%
-
-
-def test_a_slope_between_runs_of_one_length_is_undetermined():
-    rng = np.random.default_rng(0)
     alike = [setting("TCC", rng.normal(200, 20, 40), rng.random(40) < 0.5) for _ in range(4)]
     assert measures(alike).slope == "undetermined"
     apart = [setting("BF", [8 * 4**i] * 40, np.arange(40) < 9 * i) for i in range(4)]
     assert measures(apart).slope == measures(apart).scaling
-
-
-@pytest.mark.parametrize("used", [[200, 200, 200], [16, 32, 64], [100, 50, 25]])
-def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
-    asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
-    family = [
-        methods.Setting(condition, None, setting("TCC", [tokens], [1]))
-        for condition, tokens in zip(asked, used, strict=True)
-    ]
-    assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
-    assert methods.obeyed(family[:1]) is None
 
 
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
@@ -217,6 +202,12 @@ def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
 
 
 def test_what_is_not_defined_is_none():
+    for used in ([200, 200, 200], [16, 32, 64], [100, 50, 25]):  # thinking, of 16, 32, 64 asked for
+        asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
+        runs = [setting("TCC", [tokens], [1]) for tokens in used]
+        family = [methods.Setting(one, None, run) for one, run in zip(asked, runs)]
+        assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
+        assert methods.obeyed(family[:1]) is None
     one = measures([setting("CCC", [9.0] * 8, [1, 0] * 4)])
     assert one.scaling is None and one.control is None and math.isnan(one.control_of_runs)
     with pytest.raises(InputError, match="at least one"):
