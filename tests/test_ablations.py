@@ -94,20 +94,6 @@ def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None
     assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
 
 
-def test_the_papers_rows_are_those_of_tables_2_and_8() -> None:
-    rows = {(r["name"], r["benchmark"]): r for r in subsets.paper_difference_rows()}
-    assert len(rows) == 12
-    diverse = rows["diverse", "AIME24"]
-    assert diverse["difference"] == pytest.approx(-23.3)
-    assert (diverse["low"], diverse["high"]) == (-40.0, -10.0)
-    assert all(r["low"] <= r["difference"] <= r["high"] for r in rows.values())
-    assert {r["cost"] for r in subsets.paper_cost_rows()} == {1, 394 / 7}
-    cut = by_length.paper_rows()[0]
-    assert (cut["benchmark"], cut["name"], cut["thinking_tokens"]) == ("AIME24", "4,096", 20_721)
-    assert cut["accuracy"] == pytest.approx(9 / 30)
-    assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
-
-
 def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeline) -> None:
     short, whole = by_length.lengths(pipeline, "countdown")
     assert (short.tokens, whole.tokens) == (96, 1024)

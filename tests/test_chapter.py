@@ -1,7 +1,6 @@
-"""Chapters: numbers by one rule, prose that is held to them, one value on every page; and what "How
-to read this book" promises holds on every committed page."""
+"""Chapters: numbers by one rule, prose that is held to them, one value on every page; what
+"How to read this book" promises is in `test_promises.py`."""
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -13,13 +12,12 @@ import pytest
 pytest.importorskip("IPython", reason="the book extra is not installed")
 
 from s1core.errors import RunError
-from s1lab import experiments, profiles
+from s1lab import profiles
 from s1lab.book.chapter import WRITTEN_FOR, Chapter, quantities
 from s1lab.book.first import first_page
 from s1lab.book.generated import answers
-from s1lab.evaluation import Interval, measure, wilson
+from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, written
-from s1lab.figures.style import INKS
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 from tests.helpers import CHECKOUT, cases
@@ -29,9 +27,6 @@ PAGES = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in sorted((BOOK / "notebooks").glob("*.ipynb"))
 }
-SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in CHECKOUT.glob("notebooks/*.py")}
-READING = " ".join((BOOK / "reading.md").read_text(encoding="utf-8").split())
-FOLDED = {"parameters", "hide-input", "hide-cell", "remove-input", "remove-cell"}
 GAP = Interval(-0.138, -0.159, -0.116, 320, "paired bootstrap", "accuracy: b − a")
 SMALL = SimpleNamespace(profile=profiles.load("smoke"))
 Shown = dict[str, dict[str, str]]
@@ -162,77 +157,3 @@ def test_what_is_registered_is_what_is_shown():
             assert middle in data and ends in data, f"{page}: {about} is shown as something else"
         glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
         assert not glued or "(here: " not in str(output["data"]), f"{page}: {glued}"
-
-
-def markup(page: str) -> str:
-    """The HTML of every output of a page."""
-    made = (output for name, output in in_notebooks() if name == page)
-    return " ".join("".join(one.get("data", {}).get("text/html", "")) for one in made)
-
-
-def drawings(page: str) -> Iterator[str]:
-    """Every drawing of a page on light paper, as SVG."""
-    for data in re.findall(r"svg\+xml;base64,([\w+/=]+)", markup(page)):
-        svg = base64.b64decode(data).decode()
-        if INKS["text"].light in svg:
-            yield svg
-
-
-def promised(sentence: str) -> None:
-    assert sentence in READING, "the page no longer promises this: change the test with it"
-
-
-def test_right_and_wrong_borrow_no_colour_of_a_condition():
-    promised("In figures one colour means one thing.")
-    looks = "".join((BOOK / "_static" / f"{name}.css").read_text() for name in ("curve", "traces"))
-    assert "--s1-parallel" not in looks and "--s1-rejection" not in looks
-    promised("So the two always have different colours here.")
-    assert INKS["capping"].light != INKS["wait"].light and INKS["capping"].dark != INKS["wait"].dark
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_papers_marks_are_hollow_and_grey_and_a_table_of_accuracies_has_its_n(page):
-    promised("<b>The paper</b>: hollow marks, always grey")
-    for svg in drawings(page):
-        marks = re.findall(r'(?s)<g id="PathCollection.*?</g>\s*</g>', svg)
-        assert not [m for m in marks if f"fill: {INKS['paper'].light}" in m]
-    promised("A table of accuracies says on how many questions they were measured, *n*")
-    for table in re.findall(r"(?s)<table.*?</table>", markup(page)):
-        head = re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0])
-        measured = any(name.startswith("accuracy") for name in head)
-        assert not measured or {"n", "questions"} & set(head), head
-
-
-def test_intervals_are_of_the_kind_that_the_page_names():
-    promised("where it comes from one sample, and for what others have printed, it is a Wilson")
-    store = RunStore(CHECKOUT / "results" / "laptop", read_only=True)
-    pipeline = Pipeline(profiles.load("laptop"), store)
-    several = [pipeline.run(condition) for condition in experiments.curve(pipeline.profile)[:2]]
-    samples = measure.read_samples(several[0])
-    assert samples.correct.shape[1] > 1
-    assert measure.mean(several[0]).method.startswith("question-clustered bootstrap")
-    assert measure.difference(*several).method.startswith("paired bootstrap")
-    one = measure.clustered_bootstrap(samples.correct[:, :1])
-    ends = wilson(samples.correct[:, 0].sum(), len(samples.correct))
-    assert (one.low, one.high) == (ends.low, ends.high)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_a_chapter_has_what_every_chapter_has(page):
-    source, code = SOURCES[page], [c for c in PAGES[page]["cells"] if c["cell_type"] == "code"]
-    for words in ("It says what you need", "What to keep", "exercise with a folded answer"):
-        promised(words)
-    assert PAGES[page]["metadata"]["s1core"]["profile"] == "laptop"  # every chapter of this book
-    assert re.search(r"You\s+(#\s+)?need", source) and "What to keep" in source
-    assert source.count(":class: exercise") == 1 and ":class: dropdown" in source
-    assert len(source.splitlines()) <= 300
-    read = [c for c in code if not FOLDED & set(c["metadata"].get("tags", []))]
-    assert max((len("".join(c["source"]).splitlines()) for c in read), default=0) <= 14
-
-
-def test_every_word_of_the_glossary_that_is_used_has_a_card():
-    promised("A word with dots under it is in the [glossary](glossary)")
-    text = (BOOK / "glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(r"(?m)^\S.*$", text.partition("{glossary}")[2])
-    wanted = "AIME24 maj@k pass@1 Wilson McNemar doubling Wait budget profile".split()
-    assert not set(wanted) - set(terms), "words that the chapters use without explaining them"

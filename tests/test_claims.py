@@ -111,14 +111,6 @@ def test_all_seeds_of_a_training_enter(pipeline: Pipeline) -> None:
     assert measured(claim("make it worse"), pipeline).verdict == "not tested"
 
 
-def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
-    (base,) = [c for c in experiments.voting(pipeline.profile) if c.kind == "majority, base"]
-    give(pipeline, base, 30)
-    give(pipeline, curve(pipeline, "natural")[0], 55)
-    ours = measured(claim("Majority voting"), pipeline)
-    assert ours.ours.startswith("+25.0 points [") and ours.verdict == "agrees"
-
-
 def test_every_claim_has_a_source_the_papers_number_and_a_chapter_of_the_book() -> None:
     assert {words: claim(words).paper() for words in TABLES["printed"]} == TABLES["printed"]
     assert {c.chapter for c in CLAIMS} <= CHAPTERS

@@ -75,7 +75,6 @@ def test_scoring_continuations_is_refused_with_a_reason():
     from s1lab.harness import S1Core
 
     model = S1Core("", backend=HFBackend(tiny_model(), tiny_tokenizer()))
-    with pytest.raises(InputError, match="generate_until"):
-        model.loglikelihood([])
-    with pytest.raises(InputError, match="generate_until"):
-        model.loglikelihood_rolling([])
+    for score in (model.loglikelihood, model.loglikelihood_rolling):
+        with pytest.raises(InputError, match="generate_until"):
+            score([])

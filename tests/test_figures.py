@@ -91,22 +91,17 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("vision", TABLES["vision"])
-def test_things_drawn_together_can_be_told_apart(vision, theme):
-    seen = TABLES["vision"][vision]
-    # Grey is also drawn hollow, so only the filled marks must differ by colour alone.
-    filled = [lab(seen @ linear(getattr(INKS[n], theme))) for n in THINGS if n != "paper"]
-    for one, other in itertools.combinations(filled, 2):
-        assert np.linalg.norm(one - other) > 12
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", [n for n in INKS if n not in {"rule", "page"}])
-def test_every_ink_can_be_read_as_text_on_its_page(name, theme):
-    needed = 4.5 if name in {"text", "muted"} else 3.0  # WCAG AA: text, and graphics
+def test_things_drawn_together_can_be_told_apart_and_every_ink_read_on_its_page(theme):
+    for seen in TABLES["vision"].values():
+        # Grey is also drawn hollow, so only the filled marks must differ by colour alone.
+        filled = [lab(seen @ linear(getattr(INKS[n], theme))) for n in THINGS if n != "paper"]
+        for one, other in itertools.combinations(filled, 2):
+            assert np.linalg.norm(one - other) > 12
     weights = [0.2126, 0.7152, 0.0722]
-    dim, bright = sorted(weights @ linear(getattr(INKS[n], theme)) for n in (name, "page"))
-    assert (bright + 0.05) / (dim + 0.05) >= needed
+    for name in INKS.keys() - {"rule", "page"}:
+        needed = 4.5 if name in {"text", "muted"} else 3.0  # WCAG AA: text, and graphics
+        dim, bright = sorted(weights @ linear(getattr(INKS[n], theme)) for n in (name, "page"))
+        assert (bright + 0.05) / (dim + 0.05) >= needed, name
 
 
 def test_an_ink_is_known_by_its_light_value_and_stands_in_the_style_sheet():

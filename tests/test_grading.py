@@ -19,7 +19,7 @@ from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verdict, Verifier
 from s1core.records import Generation, Problem, Segment, question_key
 from s1lab.evaluation.logs import read_log
-from tests.helpers import cases, rows
+from tests.helpers import DATA, cases, rows
 
 
 def problem(answer: str, question: str = "How many?") -> Problem:
@@ -248,33 +248,7 @@ def test_a_failure_of_the_grader_is_never_a_wrong_answer(impatient):
     assert impatient("x+1", "1+x").same  # what was stopped does not disturb the next
 
 
-WALL = """
-import sys; sys.path.insert(0, {folder!r})
-import verifier_server as server
-server.limit_worker(2 << 30)
-import collections, os, socket, subprocess
-from sympy import lambdify, symbols, sympify
-for name, way in {{
-    "eval": lambda: eval("1+1"),
-    "compile": lambda: compile("1+1", "<string>", "eval"),
-    "sympify": lambda: sympify("__import__('os').system('true')"),
-    "lambdify": lambda: lambdify(symbols("x"), "x+1"),
-    "system": lambda: os.system("true"),
-    "run": lambda: subprocess.run(["true"]),
-    "socket": lambda: socket.create_connection(("127.0.0.1", 9)),
-    "write": lambda: open({marker!r}, "w"),
-    "os.open": lambda: os.open({marker!r}, os.O_CREAT | os.O_WRONLY),
-    "unlink": lambda: os.unlink({kept!r}),
-    "rename": lambda: os.rename({kept!r}, {marker!r}),
-    "fork": os.fork,
-}}.items():
-    try:
-        way()
-        print("done:", name)
-    except PermissionError:
-        pass
-print(collections.namedtuple("Point", "x y")(1, 2).x)
-"""
+WALL = (DATA / "wall.txt").read_text(encoding="utf-8")
 
 
 def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path):

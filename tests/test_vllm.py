@@ -57,12 +57,14 @@ def both(tmp_path_factory):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_vllm_gives_the_tokens_of_transformers(both, native):
-    options = {"samples": 2, "top_p": 0.95}
-    vllm, reference = (
-        list(generate(backend, PROBLEMS, BUDGETS, native=way, **options))
-        for backend, way in zip(both, (native, True), strict=True)
-    )
-    assert vllm == reference
+    direct = {"budgets": Budget(0, max_answer=9), "thinking": False}
+    for options in ({"budgets": BUDGETS, "samples": 2, "top_p": 0.95}, direct):
+        vllm, reference = (
+            list(generate(backend, PROBLEMS, native=way, **options))
+            for backend, way in zip(both, (native, True), strict=True)
+        )
+        assert vllm == reference
+    assert not any(g.thinking_tokens for g in vllm)
 
 
 def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
@@ -72,15 +74,6 @@ def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both)
     ours, theirs = (backend.complete(prompts, params) for backend in both)
     assert ours[::2] == theirs[::2]  # greedy
     assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_answers_without_thinking_agree(both, native):
-    ours, theirs = (
-        list(generate(backend, PROBLEMS, Budget(0, max_answer=9), thinking=False, native=way))
-        for backend, way in zip(both, (native, True), strict=True)
-    )
-    assert ours == theirs and not any(g.thinking_tokens for g in ours)
 
 
 def test_steps_are_forced_over_several_calls_only(both):

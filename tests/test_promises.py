@@ -1,0 +1,104 @@
+"""What "How to read this book" promises holds on every committed page."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="the book extra is not installed")
+
+from s1lab import experiments, profiles
+from s1lab.evaluation import measure, wilson
+from s1lab.figures.style import INKS
+from s1lab.pipeline import Pipeline
+from s1lab.runs import RunStore
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+BOOK = CHECKOUT / "book"
+READING = " ".join((BOOK / "reading.md").read_text(encoding="utf-8").split())
+EXECUTED = sorted((BOOK / "notebooks").glob("*.ipynb"))
+PAGES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in EXECUTED}
+SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in CHECKOUT.glob("notebooks/*.py")}
+FOLDED = {"parameters", "hide-input", "hide-cell", "remove-input", "remove-cell"}
+
+
+def shown(page: str) -> Iterator[str]:
+    """The HTML of every output of a page."""
+    for cell in PAGES[page]["cells"]:
+        for output in cell.get("outputs", []):
+            yield "".join(output.get("data", {}).get("text/html", ""))
+
+
+def drawings(page: str) -> Iterator[str]:
+    """Every drawing of a page on light paper, as SVG."""
+    for data in re.findall(r"svg\+xml;base64,([\w+/=]+)", " ".join(shown(page))):
+        svg = base64.b64decode(data).decode()
+        if INKS["text"].light in svg:
+            yield svg
+
+
+def promised(sentence: str) -> None:
+    assert sentence in READING, "the page no longer promises this: change the test with it"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_papers_marks_are_hollow_and_grey(page):
+    promised("<b>The paper</b>: hollow marks, always grey")
+    for svg in drawings(page):
+        marks = re.findall(r'(?s)<g id="PathCollection.*?</g>\s*</g>', svg)
+        assert not [m for m in marks if f"fill: {INKS['paper'].light}" in m]
+
+
+def test_right_and_wrong_borrow_no_colour_of_a_condition():
+    promised("In figures one colour means one thing.")
+    looks = "".join((BOOK / "_static" / f"{name}.css").read_text() for name in ("curve", "traces"))
+    assert "--s1-parallel" not in looks and "--s1-rejection" not in looks
+    promised("So the two always have different colours here.")
+    assert INKS["capping"].light != INKS["wait"].light and INKS["capping"].dark != INKS["wait"].dark
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_table_of_accuracies_has_its_n(page):
+    promised("A table of accuracies says on how many questions they were measured, *n*")
+    for table in re.findall(r"(?s)<table.*?</table>", " ".join(shown(page))):
+        head = re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0])
+        measured = any(name.startswith("accuracy") for name in head)
+        assert not measured or {"n", "questions"} & set(head), head
+
+
+def test_intervals_are_of_the_kind_that_the_page_names():
+    promised("where it comes from one sample, and for what others have printed, it is a Wilson")
+    store = RunStore(CHECKOUT / "results" / "laptop", read_only=True)
+    pipeline = Pipeline(profiles.load("laptop"), store)
+    several = [pipeline.run(condition) for condition in experiments.curve(pipeline.profile)[:2]]
+    samples = measure.read_samples(several[0])
+    assert samples.correct.shape[1] > 1
+    assert measure.mean(several[0]).method.startswith("question-clustered bootstrap")
+    assert measure.difference(*several).method.startswith("paired bootstrap")
+    one = measure.clustered_bootstrap(samples.correct[:, :1])
+    ends = wilson(samples.correct[:, 0].sum(), len(samples.correct))
+    assert (one.low, one.high) == (ends.low, ends.high)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_chapter_has_what_every_chapter_has(page):
+    source, code = SOURCES[page], [c for c in PAGES[page]["cells"] if c["cell_type"] == "code"]
+    for words in ("It says what you need", "What to keep", "exercise with a folded answer"):
+        promised(words)
+    assert PAGES[page]["metadata"]["s1core"]["profile"] == "laptop"  # every chapter of this book
+    assert re.search(r"You\s+(#\s+)?need", source) and "What to keep" in source
+    assert source.count(":class: exercise") == 1 and ":class: dropdown" in source
+    assert len(source.splitlines()) <= 300
+    read = [c for c in code if not FOLDED & set(c["metadata"].get("tags", []))]
+    assert max((len("".join(c["source"]).splitlines()) for c in read), default=0) <= 14
+
+
+def test_every_word_of_the_glossary_that_is_used_has_a_card():
+    promised("A word with dots under it is in the [glossary](glossary)")
+    text = (BOOK / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"(?m)^\S.*$", text.partition("{glossary}")[2])
+    wanted = "AIME24 maj@k pass@1 Wilson McNemar doubling Wait budget profile".split()
+    assert not set(wanted) - set(terms), "words that the chapters use without explaining them"
