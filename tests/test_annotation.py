@@ -9,7 +9,7 @@ from filelock import FileLock
 from s1core.backends.client import Retry
 from s1core.errors import BackendError, InputError
 from s1core.records import Problem, read_jsonl, write_jsonl
-from s1lab.annotation.batch import Annotation, Question, annotate, estimate
+from s1lab.annotation.batch import Annotation, Question, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
 from s1lab.annotation.tasks import (
     Subject,
@@ -155,20 +155,6 @@ def test_spending_counts_every_attempt_stops_at_the_limit_and_goes_on_when_it_is
     assert len(server.requests()) == 3
     done = annotate(questions, dataclasses.replace(config, max_cost=None), path, parse)
     assert (done.usage.cached, done.usage.requests, done.usage.cost) == (2, 3, 3.0)
-
-
-def test_a_dry_run_prices_the_job_without_asking(server, tmp_path):
-    path = tmp_path / "out.jsonl"
-    config = server.config(prompt_price=1.0, completion_price=10.0)
-    texts = [Question(text, (("user", text),)) for text in ("abcd", "abcdefgh", "abcdefgh")]
-    annotate(texts[:1], config, path, content)
-    before = path.read_bytes() + b'{"half'
-    path.write_bytes(before)
-    plan = estimate(texts, config, path, completion_tokens_each=100)
-    assert (plan.questions, plan.requests, plan.cached) == (3, 1, 2)
-    assert (plan.prompt_tokens, plan.completion_tokens) == (2, 100)
-    assert plan.cost == pytest.approx((2 * 1 + 100 * 10) / 1e6)
-    assert len(server.requests()) == 1 and path.read_bytes() == before
 
 
 def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, tmp_path):

@@ -98,17 +98,6 @@ def test_a_missing_prerequisite_is_one_clear_sentence(tmp_path, missing):
     assert MISSING[missing] in done.stderr and not (tmp_path / ".venv").exists()
 
 
-def test_scripts_have_no_errors_that_shellcheck_sees():
-    found = (CHECKOUT.glob(f"{f}/**/*.s[hb]*") for f in ("launch", "benchmarks", "s1lab"))
-    recipes = [str(path) for paths in found for path in paths]
-    assert len(recipes) == 4
-    try:
-        done = run("shellcheck", ".ci/run", ".ci/prerequisites", *recipes)
-    except FileNotFoundError:
-        pytest.skip("shellcheck is not installed")
-    assert done.returncode == 0, done.stdout
-
-
 def test_make_lists_its_targets_and_another_seed_or_profile_gets_a_book_of_its_own():
     listed = set(re.findall(r"^  make (\S+) ", make("help"), re.MULTILINE))
     assert {"setup", "reproduce", "notebooks", "book", "serve", "test", "nbval"} <= listed

@@ -124,19 +124,3 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     assert seconds_left(found) > 0
     text = "\n".join(lines(found, gpus=1, price=3.0))
     assert "tokens/s so far" in text and "at 3 per hour" in text and "stopped" in text
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one_does_started_by_the_script_for_slurm(place, tmp_path, done):
-    """`paper` trains under torchrun on two nodes; this machine twice stands for them."""
-    small_profile(place / "two.yaml", "AIME24", base="paper")
-    ran = rehearse(place, tmp_path / "two", "two.yaml")
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    logs = [
-        next(folder.glob("store/sft-*/public/log.jsonl")).read_text()
-        for folder in (tmp_path / "two", place / "out")
-    ]
-    losses = [[float(x) for x in re.findall(r'"loss":\s*([\d.]+)', log)] for log in logs]
-    # In bf16, which sums in another order when weights are sharded.
-    assert len(losses[0]) == 2 and losses[0] == pytest.approx(losses[1], rel=5e-3)
-    assert "processes: 2" in (tmp_path / "two" / "profile.yaml").read_text()

@@ -6,9 +6,7 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 """
 
 import copy
-import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +20,7 @@ from s1core.forcing import Budget, controls, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab import pocket
-from tests.helpers import save_tiny, tiny_model, tiny_tokenizer, told
+from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
@@ -115,21 +113,6 @@ def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
     assert vllm.complete(prompts, params) == reference.complete(prompts, params)
     text = "Use 3 7 make\n<|im_end|>"
     assert vllm.llm.get_tokenizer().encode(text) == tokenizer.encode(text)
-
-
-def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
-    from s1core.records import write_jsonl
-
-    monkeypatch.chdir(tmp_path)
-    write_jsonl("p.jsonl", pocket.evaluation_problems(8))
-    common = "generate --model pocket-s1 --input p.jsonl --budget 150".split()
-    common += "--waits 1 --max-answer 24 --batch-size 4".split()
-    engine = [f"--engine-option={name}={json.dumps(value)}" for name, value in CPU.items()]
-    for backend, options in (("vllm", engine), ("hf", [])):
-        options = [*options, "--backend", backend, "--output", f"{backend}.jsonl"]
-        code, shown = told("s1core", *common, *options)
-        assert code == 0, shown
-    assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path):
