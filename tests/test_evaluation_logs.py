@@ -126,7 +126,7 @@ def test_a_compressed_log_is_read_as_a_plain_one(suffix, pack, tmp_path):
     assert len(read_log(path).responses) == 1
     for torn in (pack(b'{"question": \n{}\n'), path.read_bytes()[:30]):
         path.write_bytes(torn)
-        with pytest.raises(InputError, match=rf"log\.jsonl{suffix}: "):
+        with pytest.raises(InputError, match=rf"log\.jsonl{suffix}:."):
             read_log(path)
 
 
