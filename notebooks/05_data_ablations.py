@@ -167,7 +167,11 @@ told = [one for one in here.values() if one.verdict in ("worse", "better")]
 beyond = sum(abs(one.difference.estimate) > apart for one in told)
 chapter.says("beyond", beyond, 3)
 pair = [here[n].point.accuracy for n in ("s1", "diverse") if n in here]
-needed = chapter.ask(questions_needed, *(one.estimate for one in pair)) if pair[1:] else None
+needed = (
+    chapter.ask(questions_needed, *(one.estimate for one in pair))
+    if pair[1:]
+    else None
+)
 chapter.numbers(needed=needed)
 
 # %% [markdown]

@@ -1,13 +1,13 @@
 """A small book for tests: one real notebook, one run, the project's own book sources."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-DATA = CHECKOUT / "tests" / "data" / "book"
+from tests import helpers
+from tests.helpers import CHECKOUT
+
+DATA = helpers.DATA / "book"
 """Notebooks as text, scripts for the browser, and the results and benchmarks of the small book."""
 
 RUN = Path("results/laptop/generate-abc123def456")

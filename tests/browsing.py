@@ -1,7 +1,5 @@
 """Headless Chromium over a folder of pages, for tests: no network, every complaint kept."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import http.server

@@ -5,8 +5,6 @@ request at a time, and when none is left the question is answered. `BEHAVIOURS` 
 what a client should make of each; a status is a directive too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import threading

@@ -6,16 +6,13 @@ list of faults to /faults (a status, "drop", "hold", "greedy"): the next complet
 each.
 """
 
-from __future__ import annotations
-
-import contextlib
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from s1core.backends.base import SamplingParams
 from s1core.backends.hf import HFBackend
+from tests import misbehaving_server
 from tests.helpers import tiny_model, tiny_tokenizer
 
 BACKEND = HFBackend(tiny_model(), tiny_tokenizer())
@@ -24,87 +21,77 @@ FAULTS: list[str] = []
 SEEN: list[dict] = []
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        if self.path in ("/seen", "/health"):
-            return self.reply(200, SEEN if self.path == "/seen" else {})
-        told = {"max_model_len": BACKEND.context_length}
-        if self.path.startswith("/llama"):
-            told = {"aliases": ["small"], "meta": {"n_ctx": BACKEND.context_length}}
-        self.reply(200, {"data": [{"id": NAME, **told}]})
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/faults":
-            with LOCK:
-                FAULTS[:] = body
-                SEEN.clear()
-            return self.reply(200, {})
+class Handler(misbehaving_server.Handler):
+    def parts(self, path: str, body: bytes) -> list[str]:
+        """The reply to a request; none where the connection is dropped."""
+        if path == "/seen":
+            return reply(SEEN)
+        if not body:
+            told = {"max_model_len": BACKEND.context_length}
+            if path.startswith("/llama"):
+                told = {"aliases": ["small"], "meta": {"n_ctx": BACKEND.context_length}}
+            return reply({"data": [{"id": NAME, **told}]})
+        asked = json.loads(body)
         with LOCK:
-            SEEN.append({**body, "authorization": self.headers.get("Authorization")})
+            if path == "/faults":
+                FAULTS[:] = asked
+                SEEN.clear()
+                return reply({})
+            SEEN.append({**asked, "authorization": self.authorization or None})
             fault = FAULTS.pop(0) if FAULTS else ""
         if fault == "drop":
-            self.close_connection = True
-            return self.connection.close()
+            return []
         if fault == "hold":  # until others have asked three times
             until = time.monotonic() + 20
             while len(SEEN) < 4 and time.monotonic() < until:
                 time.sleep(0.01)
         if fault.isdigit():
-            return self.reply(int(fault), {"error": "told to fail"}, {"Retry-After": "0.05"})
-        if self.path.startswith("/text") and not isinstance(body["prompt"], str):
-            return self.reply(400, {"error": "prompt must be a string"})
-        self.reply(200, self.complete(body, fault == "greedy"))
+            return reply({"error": "told to fail"}, int(fault))
+        if path.startswith("/text") and not isinstance(asked["prompt"], str):
+            return reply({"error": "prompt must be a string"}, 400)
+        return reply(complete(path, asked, fault == "greedy"))
 
-    def complete(self, body: dict, greedy: bool) -> dict:
-        prompt = body["prompt"]
-        ids = tiny_tokenizer().encode(prompt) if isinstance(prompt, str) else prompt
-        stops = tuple(body.get("stop_token_ids", ()))
-        biased = {*map(str, stops)} & {*body.get("logit_bias", ())}
-        params = SamplingParams(
-            max_tokens=body["max_tokens"] + (7 if greedy else 0),
-            temperature=body["temperature"],
-            seed=body["seed"],
-            stop_token_ids=() if greedy else stops,
-            # llama.cpp knows no min_tokens, but biases; a biased request has no stop at all here.
-            min_tokens=body["max_tokens"] if biased else body.get("min_tokens", 0),
-        )
-        with LOCK:
-            (done,) = BACKEND.complete([ids], [params])
-        stopped = done.finish_reason == "stop"
-        shown = done.token_ids[:-1] if stopped else done.token_ids
-        choice = {"text": tiny_tokenizer().decode(shown), "finish_reason": done.finish_reason}
-        if self.path.startswith("/llama"):
-            verbose = body.get("verbose") and body.get("return_tokens")
-            told = {"__verbose": {"tokens": list(done.token_ids)}} if verbose else {}
-            return {"choices": [choice], **told}
-        choice["stop_reason"] = done.token_ids[-1] if stopped else None
-        if body.get("return_token_ids") and not self.path.startswith("/text"):
-            choice["token_ids"] = list(done.token_ids)
-        return {"choices": [choice]}
 
-    def reply(self, status: int, body: object, headers: dict | None = None):
-        data = json.dumps(body).encode()
-        with contextlib.suppress(ConnectionError):
-            self.send_response(status)
-            for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
+def reply(body: object, status: int = 200) -> list[str]:
+    text = json.dumps(body)
+    head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nRetry-After: 0.05\r\n"
+    return [f"{head}Content-Length: {len(text)}\r\n\r\n{text}"]
+
+
+def complete(path: str, body: dict, greedy: bool) -> dict:
+    prompt = body["prompt"]
+    ids = tiny_tokenizer().encode(prompt) if isinstance(prompt, str) else prompt
+    stops = tuple(body.get("stop_token_ids", ()))
+    biased = {*map(str, stops)} & {*body.get("logit_bias", ())}
+    params = SamplingParams(
+        max_tokens=body["max_tokens"] + (7 if greedy else 0),
+        temperature=body["temperature"],
+        seed=body["seed"],
+        stop_token_ids=() if greedy else stops,
+        # llama.cpp knows no min_tokens, but biases; a biased request has no stop at all here.
+        min_tokens=body["max_tokens"] if biased else body.get("min_tokens", 0),
+    )
+    with LOCK:
+        (done,) = BACKEND.complete([ids], [params])
+    stopped, made = done.finish_reason == "stop", list(done.token_ids)
+    text = tiny_tokenizer().decode(made[:-1] if stopped else made)
+    choice = {"text": text, "finish_reason": done.finish_reason}
+    if path.startswith("/llama"):
+        verbose = body.get("verbose") and body.get("return_tokens")
+        return {"choices": [choice], **({"__verbose": {"tokens": made}} if verbose else {})}
+    choice["stop_reason"] = made[-1] if stopped else None
+    if body.get("return_token_ids") and not path.startswith("/text"):
+        choice["token_ids"] = made
+    return {"choices": [choice]}
 
 
 def serve(port: int = 0, name: str = NAME) -> None:
     """Answer until the process ends; prints the port."""
     global NAME
     NAME = name
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    server = misbehaving_server.Server(handler=Handler, port=port)
+    print(server.server_address[1], flush=True)
+    threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,10 @@
 """Fixtures that every area's tests share."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
-
-from tests import helpers
 
 # A busy machine must not fail a property; a failure must come back on the next run.
 settings.register_profile("s1core", deadline=None, derandomize=True)
@@ -24,13 +19,3 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real data at {path}; set S1CORE_DATA_DIR to the folder that holds it")
     return path
-
-
-@pytest.fixture(scope="session")
-def tiny_tokenizer() -> Any:
-    return helpers.tiny_tokenizer()
-
-
-@pytest.fixture(scope="session")
-def tiny_model() -> Any:
-    return helpers.tiny_model()

@@ -1,9 +1,16 @@
 """A tokenizer and a model small enough for unit tests, with ChatML and thinking delimiters."""
 
-from __future__ import annotations
-
+import contextlib
+import io
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from functools import cache
+from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +28,8 @@ CHATML = (
 )
 
 
-DATA = Path(__file__).parent / "data"
+CHECKOUT = Path(__file__).resolve().parents[1]
+DATA = CHECKOUT / "tests" / "data"
 
 
 def rows(name: str) -> list[Any]:
@@ -33,6 +41,77 @@ def rows(name: str) -> list[Any]:
 def cases(file: str) -> Any:
     """The tables of a test file, by name: its part of `data/cases.yaml`."""
     return yaml.safe_load((DATA / "cases.yaml").read_text("utf-8"))[file]
+
+
+def command(program: str, *words: object, env: dict | None = None, **options: Any) -> Any:
+    """Run `s1core` or `s1lab` in a process of its own, with further variables `env`."""
+    options = {"capture_output": True, "text": True, "timeout": 300, **options}
+    line = [sys.executable, "-m", f"{program}.cli", *map(str, words)]
+    return subprocess.run(line, env={**os.environ, **(env or {})}, **options)
+
+
+def told(program: str, *words: object) -> tuple[Any, str]:
+    """Run `s1core` or `s1lab` in this process; its exit code, and all that it shows."""
+    shown, code = io.StringIO(), 0
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        try:
+            import_module(f"{program}.cli").main([*map(str, words)])
+        except SystemExit as ended:
+            code = ended.code or 0
+    return code, shown.getvalue() + (code if isinstance(code, str) else "")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, by path; locks left out."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found if p.suffix != ".lock"}
+
+
+def refused(program: str, *words: object, place: Path | None = None) -> str:
+    """What a command says that must refuse: no traceback, not exit code 0, every file as it was."""
+    place = place or Path.cwd()
+    before = files(place)
+    code, text = told(program, *words)
+    assert code != 0 and "Traceback" not in text and len(text) < 4_000, (code, text)
+    assert files(place).items() >= before.items()
+    return " ".join(text.split())
+
+
+def wait_until(reached: Callable[[], Any], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def public(store: Path) -> dict[str, bytes]:
+    """Everything in a store that must be the same on every attempt."""
+    named = ("manifest.json", "finished.json")
+    kept = (p for p in store.rglob("*") if p.parent.name == "public" or p.name in named)
+    return {str(p.relative_to(store)): p.read_bytes() for p in sorted(kept) if p.is_file()}
+
+
+def write_grades(
+    run: Any, right: list[int], tokens: list[int], samples: int = 2, cut: float = float("inf")
+) -> None:
+    """A finished generation run: `right[i]` of the samples of question i are correct; those that
+    think for `cut` tokens or more were cut short."""
+    rows = []
+    for i, sample in product(range(len(right)), range(samples)):
+        correct = sample < right[i]
+        row = {"problem_key": f"{i:016x}", "sample": sample, "thinking_tokens": tokens[i]}
+        row |= {"answer_tokens": 5, "waits_used": 0, "extracted": "1 + 1" if correct else "1 - 1"}
+        row |= {"status": "correct" if correct else "wrong"}
+        rows.append(row | {"outcome": "truncated" if tokens[i] >= cut else "ended"})
+    run.write_table("grades.csv", rows)
+    run.finish()
+
+
+def save_tiny(folder: Path, **shape: Any) -> str:
+    """The tiny model and its tokenizer as a checkpoint; its folder."""
+    for part in (tiny_model(**shape), tiny_tokenizer()):
+        part.save_pretrained(folder)
+    return str(folder)
 
 
 @cache

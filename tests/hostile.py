@@ -1,7 +1,5 @@
 """A results file as an attacker, or a model gone wrong, would write it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

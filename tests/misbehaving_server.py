@@ -7,8 +7,6 @@ seconds; RESET breaks the connection off. `to` says whether it answers POST (a c
 for) or GET (a context length).
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import socketserver
@@ -63,9 +61,12 @@ class Server(socketserver.ThreadingTCPServer):
     """Serves behaviours; `asked` has the path of every request."""
 
     daemon_threads = allow_reuse_address = True
+    request_queue_size = 128
 
-    def __init__(self, host: str = "127.0.0.1", other: str = "", handler: type = Handler) -> None:
-        super().__init__((host, 0), handler)
+    def __init__(
+        self, host: str = "127.0.0.1", other: str = "", handler: type = Handler, port: int = 0
+    ) -> None:
+        super().__init__((host, port), handler)
         self.other, self.asked = other, []
         self.url = f"http://{host}:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()

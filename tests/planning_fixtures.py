@@ -1,7 +1,5 @@
 """A profile, a mirror and a model of a few kilobytes, as the large profiles have theirs."""
 
-from __future__ import annotations
-
 import copy
 import json
 from pathlib import Path

@@ -1,9 +1,6 @@
 """Data ablations and sequence lengths: counted by hand, drawn with their intervals."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +16,9 @@ from s1lab.experiments import Training
 from s1lab.kinds import curation, sft
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run, RunStore
+from tests.helpers import write_grades
 
 SMOKE = profiles.load("smoke")
-QUESTIONS = [f"{i:016x}" for i in range(4)]
-
-
-def test_one_seed_gives_students_interval_over_questions() -> None:
-    values = np.random.default_rng(0).normal(5, 2, (40, 1))
-    interval = crossed_interval(values)
-    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
-    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
-    assert interval.n == 40 and "one seed" in interval.method
 
 
 @pytest.mark.parametrize(("question", "seed"), [(1.0, 0.0), (1.0, 0.3), (0.0, 1.0)])
@@ -41,18 +30,11 @@ def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, s
         effects = question * rng.normal(size=(60, 1)) + seed * rng.normal(size=(1, 3))
         covered += 0 in crossed_interval(effects + rng.normal(size=(60, 3)))
     assert 0.93 <= covered / 1_000 <= 1
-
-
-def graded(run: Run, right: list[int], tokens: list[int]) -> None:
-    """A generation run: `right[i]` of the two samples of question i are correct; those that think
-    for 100 tokens were cut short."""
-    rows = []
-    for (i, key), sample in product(enumerate(QUESTIONS), range(2)):
-        row = {"problem_key": key, "sample": sample, "thinking_tokens": tokens[i]}
-        row["status"] = "correct" if sample < right[i] else "wrong"
-        row["outcome"] = "truncated" if tokens[i] >= 100 else "ended"
-        rows.append(row | {"answer_tokens": 5, "waits_used": 0, "extracted": ""})
-    run.ensure(lambda run: run.write_table("grades.csv", rows))
+    values = rng.normal(5, 2, (40, 1))  # one seed: Student's interval over questions
+    interval = crossed_interval(values)
+    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+    assert interval.n == 40 and "one seed" in interval.method
 
 
 def trained(run: Run, examples: int, tokens: int, steps: int) -> None:
@@ -73,7 +55,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
         selected = curation.selection(found, name).run
         selected.ensure(lambda run, summary=summary: run.write_json("summary.json", summary))
         trained(sft.step(found, condition.training).run, *made[name])
-        graded(found.locate_run(condition), right[name], [10, 20, 30, 100])
+        write_grades(found.locate_run(condition), right[name], [10, 20, 30, 100], cut=100)
     seeded = {(96, 0): [0, 0, 1, 0], (96, 1): [1, 0, 1, 0], (1024, 1): [2, 1, 2, 0]}
     for condition in experiments.sequence_lengths(found.profile):
         changes = dict(condition.training.changes)
@@ -81,7 +63,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
         trained(sft.step(found, condition.training).run, 32, 100, 2)
         if place in seeded:
             tokens = [30, 60, 100, 100] if place[0] == 96 else [10, 20, 30, 90]
-            graded(found.locate_run(condition), seeded[place], tokens)
+            write_grades(found.locate_run(condition), seeded[place], tokens, cut=100)
     return found
 
 
@@ -107,25 +89,10 @@ def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None
     for low, high, said in [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (0, 1, "cannot tell")]:
         gap = replace(random.difference, low=low, high=high)
         assert replace(random, difference=gap).verdict == said
-    costs = subsets.cost_rows(
-        [s1, random, full], [subsets.training_set(pipeline, n) for n in ("s1", "random", "full")]
-    )
+    made = [subsets.training_set(pipeline, name) for name in ("s1", "random", "full")]
+    costs = subsets.cost_rows([s1, random, full], made)
     assert [row["name"] for row in costs] == ["random", "s1", "full"]
     assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
-
-
-def test_the_papers_rows_are_those_of_tables_2_and_8() -> None:
-    rows = {(r["name"], r["benchmark"]): r for r in subsets.paper_difference_rows()}
-    assert len(rows) == 12
-    diverse = rows["diverse", "AIME24"]
-    assert diverse["difference"] == pytest.approx(-23.3)
-    assert (diverse["low"], diverse["high"]) == (-40.0, -10.0)
-    assert all(r["low"] <= r["difference"] <= r["high"] for r in rows.values())
-    assert {r["cost"] for r in subsets.paper_cost_rows()} == {1, 394 / 7}
-    cut = by_length.paper_rows()[0]
-    assert (cut["benchmark"], cut["name"], cut["thinking_tokens"]) == ("AIME24", "4,096", 20_721)
-    assert cut["accuracy"] == pytest.approx(9 / 30)
-    assert by_length.paper_differences()["AIME24"].estimate == pytest.approx(-6 / 30)
 
 
 def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeline) -> None:
@@ -161,11 +128,9 @@ def test_the_cut_is_counted_on_the_training_examples() -> None:
 
     drawn: list[Example] = [row.example for row in pool.build_pool(0, 200) if not row.error]
 
-    class Fixed(Pipeline):
-        def examples(self, subset: str = "s1") -> list[Example]:
-            return drawn
-
-    found = by_length.encoded_at(Fixed(SMOKE, RunStore("nowhere")), 96)
+    fixed = Pipeline(SMOKE, RunStore("nowhere"))
+    fixed.examples = lambda subset="s1": drawn
+    found = by_length.encoded_at(fixed, 96)
     longer = [row for row in found.examples if row.full_length > 96]
     assert found.truncated == len(longer) == found.answers_lost + found.answers_cut > 0
     assert max(found.lengths) == 96

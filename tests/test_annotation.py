@@ -1,23 +1,15 @@
 """Annotation over a chat endpoint: a real server process on loopback, which fails on request."""
 
-from __future__ import annotations
-
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from filelock import FileLock
 
 from s1core.backends.client import Retry
 from s1core.errors import BackendError, InputError
-from s1core.records import Example, Problem, Trace, read_jsonl, write_jsonl
-from s1lab.annotation.batch import Annotation, Question, annotate, estimate
+from s1core.records import Problem, read_jsonl, write_jsonl
+from s1lab.annotation.batch import Annotation, Question, annotate
 from s1lab.annotation.chat import ChatConfig, ChatReply
 from s1lab.annotation.tasks import (
     Subject,
@@ -29,15 +21,11 @@ from s1lab.annotation.tasks import (
     parse_verdict,
     read_taxonomy,
 )
-from s1lab.cli import app
 from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES, ChatServer
+from tests.helpers import cases, rows, told
 
-ROOT = Path(__file__).resolve().parents[1]
 KEY = "secret-key-0123"
-TAXONOMY = {
-    "05": Subject("Combinatorics", ["Graph theory"]),
-    "11": Subject("Number theory", ["Primes"]),
-}
+TAXONOMY = {"05": Subject("Combinatorics", ["Graphs"]), "11": Subject("Number theory", ["Primes"])}
 
 
 class Server(ChatServer):
@@ -71,9 +59,6 @@ def ask(server, *texts):
 
 def content(reply):
     return reply.content
-
-
-# ----------------------------------------------------------------------------- one question
 
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
@@ -113,22 +98,11 @@ def test_a_question_that_spells_out_a_control_token_is_not_sent_as_text(server, 
     assert len(server.requests()) == len(plain)
 
 
-@pytest.mark.parametrize(
-    "setting, values",
-    {
-        "max_tokens": (0, -1, 1.5, True), "concurrency": (0, 10**6), "max_attempts": (0, "3"),
-        "temperature": (-1, float("nan"), 1e300),
-        "prompt_price": (-0.1, float("nan")), "completion_price": (float("inf"), "1"),
-        "max_cost": (-1, float("nan")), "model": ("", "a\nb"),
-    }.items(),
-)  # fmt: skip
+@pytest.mark.parametrize("setting, values", cases("annotation")["wrong"].items())
 def test_numbers_out_of_range_are_refused_before_anything_is_asked(setting, values):
     for value in values:
         with pytest.raises(InputError, match=setting):
             ChatConfig("http://127.0.0.1:9/v1", **{"model": "m", setting: value})
-
-
-# ---------------------------------------------------------------------------- many questions
 
 
 def test_an_answer_that_does_not_parse_is_asked_again_a_bounded_number_of_times(server, tmp_path):
@@ -142,7 +116,9 @@ def test_an_answer_that_does_not_parse_is_asked_again_a_bounded_number_of_times(
     assert [r["seed"] for r in server.requests() if " b " in r["q"]] == [0, 1, 2]
 
 
-def test_what_is_in_the_file_is_not_asked_again_unless_it_is_not_valid(server, tmp_path):
+def test_what_is_in_the_file_is_asked_again_only_where_it_failed_or_the_question_is_another(
+    server, tmp_path
+):
     path = tmp_path / "out.jsonl"
     first = annotate(ask(server, "a", "b"), server.config(), path, content)
     again = annotate(ask(server, "b", "a", "c"), server.config(), path, content)
@@ -150,20 +126,18 @@ def test_what_is_in_the_file_is_not_asked_again_unless_it_is_not_valid(server, t
     assert (again.usage.cached, again.usage.requests) == (2, 1)
     assert len(server.requests()) == 3
     other = annotate(ask(server, "a"), server.config(), path, content, lambda value: False)
-    assert other.usage.requests == 1
-    for failed in (1, 1, 0):  # what failed is asked again
+    hotter = annotate(ask(server, "a"), server.config(temperature=0.5), path, content)
+    assert other.usage.requests == hotter.usage.requests == 1
+    same = [Question(key, (("user", f"{server.name} z"),)) for key in ("one", "two")]
+    done = annotate(same, server.config(requests_per_minute=600), path, content)
+    assert list(done.values) == ["one", "two"] and done.usage.requests == 1
+    for failed in (1, 1, 0):
         done = annotate(ask(server, "d [500 500]"), server.config(attempts=1), path, content)
         assert done.usage.failed == failed == len(done.errors)
-
-
-def test_another_model_or_prompt_is_asked_anew_and_one_text_is_asked_once(server, tmp_path):
-    path = tmp_path / "out.jsonl"
-    annotate(ask(server, "a"), server.config(), path, content)
-    annotate(ask(server, "a"), server.config(temperature=0.5), path, content)
-    same = [Question(key, (("user", f"{server.name} z"),)) for key in ("one", "two")]
-    done = annotate(same, server.config(), path, content)
-    assert list(done.values) == ["one", "two"] and done.usage.requests == 1
-    assert len(server.requests()) == 3
+    spaced = server.config(requests_per_minute=600, concurrency=4)
+    annotate(ask(server, *"efghij"), spaced, path, content)
+    times = sorted(r["at"] for r in server.requests()[-6:])
+    assert times[-1] - times[0] >= 5 * 0.1 - 0.05
 
 
 def test_spending_counts_every_attempt_stops_at_the_limit_and_goes_on_when_it_is_raised(
@@ -183,21 +157,8 @@ def test_spending_counts_every_attempt_stops_at_the_limit_and_goes_on_when_it_is
     assert (done.usage.cached, done.usage.requests, done.usage.cost) == (2, 3, 3.0)
 
 
-def test_a_dry_run_prices_the_job_without_asking(server, tmp_path):
-    path = tmp_path / "out.jsonl"
-    config = server.config(prompt_price=1.0, completion_price=10.0)
-    texts = [Question(text, (("user", text),)) for text in ("abcd", "abcdefgh", "abcdefgh")]
-    annotate(texts[:1], config, path, content)
-    before = path.read_bytes() + b'{"half'
-    path.write_bytes(before)
-    plan = estimate(texts, config, path, completion_tokens_each=100)
-    assert (plan.questions, plan.requests, plan.cached) == (3, 1, 2)
-    assert (plan.prompt_tokens, plan.completion_tokens) == (2, 100)
-    assert plan.cost == pytest.approx((2 * 1 + 100 * 10) / 1e6)
-    assert len(server.requests()) == 1 and path.read_bytes() == before
-
-
 def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, tmp_path):
+    """As a job killed in the middle leaves it: what is whole is not asked again."""
     path, questions = tmp_path / "out.jsonl", ask(server, "a", "b")
     annotate(questions, server.config(), path, content)
     whole = path.read_bytes()
@@ -205,40 +166,12 @@ def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, t
         path.write_bytes(torn)
         assert annotate(questions, server.config(), path, content).usage.requests == asked
         assert len(list(read_jsonl(path, Annotation))) == 2
-    for damage in (b'{"half": \n', b'{"key": 1}\n', b"[]\n", b"\xff\n", b'{"a": NaN}\n'):
-        path.write_bytes(damage + whole)
-        with pytest.raises(InputError, match="out.jsonl:1: damaged line"):
-            annotate(questions, server.config(), path, content)
-
-
-def test_a_job_killed_in_the_middle_goes_on_where_it_was_and_runs_alone(server, tmp_path):
-    path = tmp_path / "out.jsonl"
-    code = (
-        "import sys; from s1lab.annotation.batch import *\n"
-        "def ask(i): return Question(str(i), (('user', f'{sys.argv[3]} {i} [slow]'),))\n"
-        "questions = [ask(i) for i in range(9)]\n"
-        "annotate(questions, ChatConfig(sys.argv[1], 'teacher', concurrency=2), sys.argv[2],\n"
-        "         lambda reply: reply.content)"
-    )
-    arguments = [sys.executable, "-c", code, f"{server.url}/v1", str(path), server.name]
-    child = subprocess.Popen(arguments, cwd=ROOT)
-    deadline = time.monotonic() + 20
-    while (not path.exists() or path.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    with pytest.raises(BackendError, match="another process is writing"):
-        annotate([], server.config(), path, content)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    before = len(list(read_jsonl(path, Annotation)))
-    assert 3 <= before < 9
-    done = annotate(ask(server, *(f"{i} [slow]" for i in range(9))), server.config(), path, content)
-    assert len(done.values) == 9 and done.usage.cached == before
-    # What was under way at the kill is asked again, and nothing else.
-    repeated = [n for n in Counter(r["q"] for r in server.requests()).values() if n > 1]
-    assert len(repeated) <= 2 and max(repeated, default=1) <= 2
-
-
-# --------------------------------------------------------------- distil, classify, judge
+    path.write_bytes(b"[]\n" + whole)
+    with pytest.raises(InputError, match="out.jsonl:1: damaged line"):
+        annotate(questions, server.config(), path, content)
+    with FileLock(f"{path}.lock"):
+        with pytest.raises(BackendError, match="another process is writing"):
+            annotate([], server.config(), path, content)
 
 
 def problems_of(server, *texts, answer="4"):
@@ -255,32 +188,24 @@ def test_distillation_makes_examples_and_says_why_others_have_none(server, tmp_p
     assert "cut off at max_tokens" in made.errors[problems[2].key]
 
 
-def test_problems_get_the_title_of_their_subject(server, tmp_path):
+def test_problems_get_the_title_of_their_subject_and_attempts_are_judged(server, tmp_path):
     problems = problems_of(server, "Roll two dice", "Is 7 prime? [unparsable]")
     found = classify(problems, TAXONOMY).run(server.config(), tmp_path / "domains.jsonl")
     assert list(found.values.values()) == ["Combinatorics", "Number theory"]
     assert list(found.values) == [p.key for p in problems] and found.usage.requests == 3
-
-
-def test_attempts_are_judged_against_the_reference(server, tmp_path):
     problems = [Problem(f"{server.name} {q}", a) for q, a in zip("abcd", ("4", "5", "", "1"))]
     attempts = {p.key: "4" for p in problems[:3]}
     judged = judge(problems, attempts).run(server.config(), tmp_path / "grades.jsonl")
     assert judged.values == {problems[0].key: True, problems[1].key: False}
-    assert judged.errors == {
-        problems[2].key: "there is no reference solution",
-        problems[3].key: "there is no attempt",
-    }
+    said = ["there is no reference solution", "there is no attempt"]
+    assert judged.errors == dict(zip([p.key for p in problems[2:]], said))
 
 
-def code_of(reply):
-    return parse_code(reply, TAXONOMY)
+PARSE = {"trace": parse_trace, "verdict": parse_verdict}
+PARSE["code"] = lambda reply: parse_code(reply, TAXONOMY)
 
 
-PARSE = {"trace": parse_trace, "code": code_of, "verdict": parse_verdict}
-
-
-@pytest.mark.parametrize("case", read_jsonl(ROOT / "tests" / "data" / "replies.jsonl"), ids=str)
+@pytest.mark.parametrize("case", rows("replies.jsonl"), ids=str)
 def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(case):
     if case["value"] is None:
         with pytest.raises(ValueError):
@@ -292,58 +217,38 @@ def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_par
 SUBJECT = {"code": "05", "title": "Combinatorics", "descriptions": ["Graphs"]}
 
 
-@pytest.mark.parametrize("changes", [
-    {"code": 5}, {"code": "005"}, {"title": None}, {"descriptions": "x"}, {"descriptions": [1]}, {},
-])  # fmt: skip
-def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path, changes):
-    write_jsonl(
-        tmp_path / "t.jsonl", [SUBJECT, SUBJECT | changes]
-    )  # the second may be a repetition
-    with pytest.raises(InputError, match="row 2: not a subject"):
-        read_taxonomy(tmp_path / "t.jsonl")
+def test_a_taxonomy_that_cannot_be_read_is_a_clear_error(tmp_path):
+    for changes in cases("annotation")["taxonomy"]:  # the last is a repetition
+        write_jsonl(tmp_path / "t.jsonl", [SUBJECT, SUBJECT | changes])
+        with pytest.raises(InputError, match="row 2: not a subject"):
+            read_taxonomy(tmp_path / "t.jsonl")
     (tmp_path / "t.jsonl").write_text("")
     with pytest.raises(InputError, match="lists no subject"):
         read_taxonomy(tmp_path / "t.jsonl")
 
 
-# ---------------------------------------------------------------------------- the command
-
-
-def run(server, task, source, output, say="--yes"):
-    arguments = ["annotate", task, str(source), "--output", str(output), "--model", "teacher"]
-    return CliRunner().invoke(app, [*arguments, "--base-url", f"{server.url}/v1", *say.split()])
-
-
-def test_a_job_is_priced_before_anything_is_asked(server, tmp_path):
+def test_a_job_is_priced_first_and_one_that_fails_leaves_a_good_output_alone(server, tmp_path):
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    write_jsonl(source, problems_of(server, "a", "b"))
-    done = run(server, "distill", source, output, say="")
-    assert (
-        done.exit_code == 0 and "2 requests" in done.stdout and "nothing was asked" in done.stdout
-    )
+
+    def run(*asked, task="distill", say=("--yes",)):
+        if asked:
+            write_jsonl(source, asked)
+        line = ["annotate", task, source, "--output", output, "--model", "teacher"]
+        return told("s1lab", *line, "--base-url", f"{server.url}/v1", *say)
+
+    code, said = run(*problems_of(server, "a", "b"), say=())
+    assert code == 0 and "2 requests" in said and "nothing was asked" in said
     assert not server.requests() and not output.exists()
-
-
-def test_a_job_where_every_question_fails_says_so_and_leaves_a_good_output_alone(server, tmp_path):
-    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    write_jsonl(source, problems_of(server, "a [400]", "b"))
-    assert run(server, "distill", source, output).exit_code == 0
+    assert run(*problems_of(server, "a [400]", "b"))[0] == 0
     kept = output.read_bytes()
     assert kept.count(b"\n") == 1
-    write_jsonl(source, problems_of(server, "c [400]", "d [422]"))
-    done = run(server, "distill", source, output)
-    assert isinstance(done.exception, BackendError) and output.read_bytes() == kept
-    assert "none of 2 questions was answered" in str(done.exception)
+    code, said = run(*problems_of(server, "c [400]", "d [422]"))
+    assert code and "none of 2 questions was answered" in said and output.read_bytes() == kept
     output.write_bytes(kept * 3)
-    write_jsonl(source, problems_of(server, "e", "f"))
-    done = run(server, "distill", source, output)
-    assert "holds 3 rows" in str(done.exception) and output.read_bytes() == kept * 3
-
-
-def test_the_answers_beside_an_output_are_no_input_either(server, tmp_path):
-    source = tmp_path / "in.jsonl"
-    write_jsonl(source, [Example(Problem("q", "1"), Trace("t", "1"))])
-    (tmp_path / "x.answers").hardlink_to(source)
-    before = source.read_bytes()
-    assert isinstance(run(server, "judge", source, tmp_path / "x").exception, InputError)
-    assert source.read_bytes() == before and not server.requests()
+    code, said = run(*problems_of(server, "e", "f"))
+    assert code and "holds 3 rows" in said and output.read_bytes() == kept * 3
+    before, answers = len(server.requests()), tmp_path / "out.jsonl.answers"
+    answers.unlink()
+    answers.hardlink_to(source)  # what is beside an output is no input either
+    code, said = run(task="judge")
+    assert code and "is an input too" in said and len(server.requests()) == before

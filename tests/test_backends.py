@@ -1,10 +1,7 @@
 """One contract for every engine: native and multi-call forcing give the same tokens, a batch gives
 what its members give alone, and nothing outside the tokenizer is ever sampled."""
 
-from __future__ import annotations
-
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -20,9 +17,8 @@ from s1core.backends.sampling import choose
 from s1core.errors import BackendError, InputError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
-from s1core.templates import prompt_ids
-from tests.helpers import tiny_model, tiny_tokenizer
-from tests.scripted import NativeScriptedBackend, ScriptedBackend, follow
+from tests.helpers import cases, tiny_model, tiny_tokenizer
+from tests.scripted import NativeScriptedBackend, ScriptedBackend
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
 BUDGETS = [
@@ -69,18 +65,6 @@ def test_mixed_budgets_in_one_batch_give_what_each_gives_alone(backend, temperat
     assert run(backend, **options) == list(itertools.chain(*alone))
 
 
-@pytest.mark.parametrize("template", ["deepseek-r1", "qwen3"])
-def test_a_think_model_gets_its_waits_and_its_own_delimiter(template):
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    options = {"template": template, "temperature": 1.0, "samples": 6}
-    budget = Budget(120, num_ignore=1, max_answer=8)
-    native = run(backend, PROBLEMS[:2], budget, **options)
-    assert native == run(backend, PROBLEMS[:2], budget, native=False, **options)
-    (end,) = tiny_tokenizer().encode("</think>")
-    assert all(g.token_ids().count(end) == 1 for g in native)
-    assert any(g.waits_used for g in native)
-
-
 @st.composite
 def budgets(draw: st.DrawFn) -> Budget:
     most = draw(st.integers(0, 60))
@@ -121,22 +105,15 @@ def test_samples_made_apart_equal_samples_made_together_by_problem_then_by_sampl
     assert order == list(itertools.product([p.key for p in PROBLEMS], [4, 5, 6]))
 
 
-def test_an_empty_batch_gives_nothing(backend):
+def test_the_stop_token_is_the_last_of_a_completion_and_not_among_the_first_min_tokens(backend):
     assert run(backend, [], []) == run(backend, [], Budget(5)) == backend.complete([], []) == []
-
-
-def test_the_stop_token_is_the_last_of_a_completion(backend):
-    tokenizer = tiny_tokenizer()
-    prompts = [tokenizer.encode(f"Use {i} to make 7") for i in range(20)]
+    prompts = [tiny_tokenizer().encode(f"Use {i} to make 7") for i in range(20)]
     stops = tuple(range(0, 60))
     params = [SamplingParams(max_tokens=1 + i, stop_token_ids=stops) for i in range(20)]
     for i, completion in enumerate(backend.complete(prompts, params)):
         assert 1 <= len(completion.token_ids) <= i + 1
         assert not set(completion.token_ids[:-1]) & set(stops)
         assert (completion.token_ids[-1] in stops) == (completion.finish_reason == "stop")
-
-
-def test_no_stop_token_among_the_first_min_tokens(backend):
     prompt = tiny_tokenizer().encode("Use 3 to make 7")
     stops = tuple(i for i in range(len(tiny_tokenizer())) if i != 30)
     params = SamplingParams(max_tokens=9, stop_token_ids=stops, min_tokens=4)
@@ -145,92 +122,36 @@ def test_no_stop_token_among_the_first_min_tokens(backend):
     assert completion.finish_reason == "stop" or len(completion.token_ids) == 9
 
 
-def test_a_continued_call_uses_the_random_numbers_of_one_that_runs_through():
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    prompt, own = tiny_tokenizer().encode("Use 3 to make 7"), {"temperature": 1.0, "seed": 11}
-    whole, head = backend.complete([prompt] * 2, [SamplingParams(n, **own) for n in (20, 8)])
-    rest = SamplingParams(12, **own, first_draw=8)
-    (tail,) = backend.complete([[*prompt, *head.token_ids]], [rest])
-    assert head.token_ids + tail.token_ids == whole.token_ids
-
-
-def test_ids_outside_the_tokenizer_are_never_sampled():
-    backend = HFBackend(tiny_model(), tiny_tokenizer())
-    assert backend.model.config.vocab_size > len(tiny_tokenizer())
+def test_ids_outside_the_tokenizer_are_never_sampled_and_the_model_is_left_as_it_was():
+    backend = HFBackend(model := tiny_model(), tiny_tokenizer())
+    before = (model.config._attn_implementation, model.training)
+    assert model.config.vocab_size > len(tiny_tokenizer())
     generations = run(backend, budgets=Budget(60, max_answer=60), samples=8, temperature=5.0)
     sampled = {t for g in generations for t in g.token_ids(origin="sampled")}
-    assert len(sampled) > 100
-    assert max(sampled) < len(tiny_tokenizer())
-
-
-def test_decoding_leaves_the_model_as_it_was():
-    model = tiny_model()
-    before = (model.config._attn_implementation, model.training)
-    run(HFBackend(model, tiny_tokenizer()), budgets=Budget(5, max_answer=3))
+    assert len(sampled) > 100 and max(sampled) < len(tiny_tokenizer())
     assert (model.config._attn_implementation, model.training) == before
 
 
-SAMPLING = {
-    "max_tokens": (0, -1, 1.5, True, None, "5", math.nan, 10**30),
-    "temperature": (-1, math.nan, math.inf, 1e30, 1e-300, True, "1", None),
-    "top_p": (0, -0.5, 1.01, math.nan, math.inf, None),
-    "seed": (-1, 2**64, 0.5, math.nan, "x"),
-    "min_tokens": (-1, 0.5, math.nan, None),
-    "first_draw": (-1, math.inf, 10**30),
-    "stop_token_ids": ((-1,), (True,), (1.0,), ("5",), (10**30,)),
-}
+@pytest.mark.parametrize("kind", [Retry, SamplingParams])
+def test_settings_have_ranges(kind):
+    for name, values in cases("backends")[kind.__name__].items():
+        for value in values:
+            needed = {"max_tokens": 1} if kind is SamplingParams else {}
+            with pytest.raises(InputError, match=name.removesuffix("_token_ids").replace("_", ".")):
+                kind(**{**needed, name: tuple(value) if isinstance(value, list) else value})
 
 
-PATIENCE = {"attempts": (0, -1, 1.5, True, 10**9), "timeout": (0, -1, math.nan, math.inf, "5")}
-PATIENCE |= {"wait": (-1, math.nan, None), "longest_wait": (-0.1, 1e30)}
-NUMBERS = [(Retry, name, value) for name, values in PATIENCE.items() for value in values]
-NUMBERS += [(SamplingParams, name, value) for name, values in SAMPLING.items() for value in values]
-
-
-@pytest.mark.parametrize(("kind", "name", "value"), NUMBERS)
-def test_settings_have_ranges(kind, name, value):
-    needed = {"max_tokens": 1} if kind is SamplingParams else {}
-    with pytest.raises(InputError, match=name.removesuffix("_token_ids").replace("_", ".")):
-        kind(**{**needed, name: value})
-
-
-WRONG = {"no dtype": ("dtype", "float99", "int8", 32), "batch_size": ("batch_size", 0, math.nan)}
-WRONG |= {"no device": ("device", "abacus", "cuda:99", {})}
-
-
-@pytest.mark.parametrize(
-    ("said", "name", "value"), [(s, name, v) for s, (name, *vs) in WRONG.items() for v in vs]
-)
-def test_an_engine_refuses_what_it_does_not_have_in_a_sentence(said, name, value):
-    with pytest.raises(InputError, match=f"{said}.*{value}") as error:
-        open_engine("hf", "pocket-s1", **{name: value})
-    assert "\n" not in str(error.value)
-
-
-def test_engines_open_by_name():
+def test_engines_open_by_name_and_refuse_what_they_do_not_have_in_a_sentence():
     engine = open_engine("hf", "pocket-s1", batch_size=3, dtype="float32", device="cpu")
     assert isinstance(engine, HFBackend) and engine.batch_size == 3
+    for said, name, *values in cases("backends")["options"]:
+        for value in values:
+            with pytest.raises(InputError, match=rf"\A.*{said}.*{value}.*\Z"):
+                open_engine("hf", "pocket-s1", **{name: value})
     with pytest.raises(InputError, match="no engine 'abacus'; pick one of hf, vllm"):
         open_engine("abacus", "pocket-s1")
     with pytest.raises(InputError, match="timeout"):
         open_engine("completions", "m", url="http://h/v1", tokenizer="pocket-s1", timeout=-1)
-
-
-def test_multi_call_resubmits_token_ids_and_what_is_left_of_the_budget():
-    tokenizer = tiny_tokenizer()
-    stop = tokenizer.eos_token_id
-    problem = Problem("yes?", "")
-    prompt = prompt_ids("s1", tokenizer, problem.question)
-    backend = ScriptedBackend(tokenizer, follow([40, 41, stop], len(prompt), then=stop))
-    (generation,) = run(backend, [problem], Budget(10, num_ignore=1, max_answer=7))
-    (wait,) = tokenizer.encode("Wait")
-    assert generation.token_ids("thinking", "sampled") == [40, 41]
-    end = tokenizer.encode("<|im_start|>answer\n")
-    assert [(ids[len(prompt) :], p.max_tokens) for ids, p in backend.requests] == [
-        ([], 10),
-        ([40, 41, wait], 7),
-        ([40, 41, wait, *end], 7),
-    ]
 
 
 def test_a_failing_engine_is_a_failure_and_never_a_generation():

@@ -4,8 +4,6 @@ One site is the checkout's, one a known chapter, one has the trace viewer and th
 with real generations beside hostile ones. S1CORE_SCREENSHOTS=folder keeps a picture of every page.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import json
@@ -28,9 +26,9 @@ from tests.hostile import BIDI, CLOSING, HANDLER, HOSTILE, ROWS, SCRIPT, paths
 
 pytestmark = pytest.mark.browser
 
-FIGURES, FOCUSED, MARKUP, SCRIPTS, SHARES = (
+FIGURES, FOCUSED, MARKUP, SCRIPTS, SHARES, CUT = (
     (DATA / f"{name}.js").read_text()
-    for name in ("figures", "focused", "markup", "scripts", "shares")
+    for name in ("figures", "focused", "markup", "scripts", "shares", "cut")
 )
 REAL = 3  # traces of a committed run before the hostile ones
 PLAIN = "Use 3 7 to make 10"
@@ -121,11 +119,14 @@ def test_every_page_is_without_fault_in_every_view(tour, fault):
     assert {page: seen[fault] for page, seen in tour.items() if seen[fault]} == {}
 
 
-def test_every_figure_is_loaded_described_and_at_its_natural_size(tour):
+def test_every_figure_is_loaded_described_at_its_natural_size_and_of_the_theme(tour):
     for (name, view), seen in tour.items():
         for image in seen["images"]:
             shrunk = image["shown"] and image["width"] < image["natural"] - 1
             assert image["loaded"] and image["alt"] and not shrunk, (name, view, image)
+    for view in VIEWS:
+        shown = [image["theme"] for image in tour["sample", view]["images"] if image["shown"]]
+        assert shown == ["s1-dark" if view == "dark" else "s1-light"]
 
 
 def test_code_is_at_most_a_third_of_any_page(tour):
@@ -135,21 +136,11 @@ def test_code_is_at_most_a_third_of_any_page(tour):
     assert [name for name, s in chapters.items() if s["code"] > s["page"] / 3] == []
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_figure_is_shown_in_the_variant_of_the_theme(tour, view):
-    shown = [image["theme"] for image in tour["sample", view]["images"] if image["shown"]]
-    assert shown == ["s1-dark" if view == "dark" else "s1-light"]
-
-
-def test_search_finds_a_word_of_the_book(browser, book):
+def test_search_finds_a_word_of_the_book_and_lists_chapters_before_the_reference(browser, book):
     with Visit(browser, f"{book[0]}/search.html?q=capping", "light") as visit:
         results = visit.page.locator("#search-results li a")
         results.first.wait_for(timeout=10_000)
-        assert "How to read this book" in results.all_inner_texts()
-        assert visit.complaints == []
-
-
-def test_search_lists_chapters_before_the_reference(browser, book):
+        assert "How to read this book" in results.all_inner_texts() and visit.complaints == []
     with Visit(browser, f"{book[0]}/search.html?q=budget", "light") as visit:
         visit.page.locator("p.search-summary", has_text="found").wait_for(timeout=10_000)
         links = visit.page.locator("#search-results li > a")
@@ -178,17 +169,14 @@ def test_a_term_and_a_citation_say_what_they_mean_beside_the_word(browser, book)
         assert title and not visit.page.locator("#s1-card").count()
 
 
-def test_the_sidebar_leads_to_every_page(browser, book):
+def test_the_sidebar_leads_to_every_page_and_a_verdict_to_its_chapter(browser, book):
     address, names = book
     with Visit(browser, f"{address}/index.html", "light") as visit:
         links = visit.page.eval_on_selector_all("nav.bd-links a", "found => found.map(a => a.href)")
     listed = {link.removeprefix(f"{address}/").partition("#")[0] for link in links}
     # What Sphinx makes besides: its indices, and the page that the search shows.
     assert set(names) - {"genindex.html", "py-modindex.html"} <= listed
-
-
-def test_a_verdict_links_the_chapter_that_explains_it(browser, book):
-    with Visit(browser, f"{book[0]}/claims.html", "light") as visit:
+    with Visit(browser, f"{address}/claims.html", "light") as visit:
         row = visit.page.locator("table tr", has_text="forced end keeps every generation")
         assert row.locator(".s1-verdict").count() == 1
         row.locator("a").first.click()
@@ -213,15 +201,12 @@ def test_two_clicks_lead_from_the_first_page_to_a_wait_of_ones_own(browser, book
         assert serious(visit.page) == complaints == []
 
 
-def test_without_scripts_the_recorded_trace_stays(browser, book):
+def test_without_scripts_the_recorded_trace_and_the_signatures_of_the_reference_stay(browser, book):
     chapter = f"{book[0]}/notebooks/03_budget_forcing.html"
     with Visit(browser, chapter, "light", scripts=False) as visit:
         assert not visit.page.locator("#try").is_visible()
         assert visit.page.locator(".s1-trace pre mark.s1-forced").first.is_visible()
-
-
-def test_the_reference_has_a_signature_and_what_it_means(browser, book):
-    with Visit(browser, f"{book[0]}/api/s1core.forcing.budget.html", "light") as visit:
+        visit.page.goto(f"{book[0]}/api/s1core.forcing.budget.html")
         budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")
         assert budget.is_visible() and "max_thinking" in budget.inner_text()
 
@@ -248,10 +233,7 @@ def test_a_figure_can_be_downloaded_and_traced_to_its_files(visit):
     assert link.is_visible()
     answer = visit.context.request.get(link.evaluate("a => a.href"))
     assert answer.ok and answer.json()[0]["thinking_tokens"] == 8
-
-
-def test_equations_are_typeset_without_a_network(visit):
-    visit.page.locator("mjx-container").first.wait_for()
+    visit.page.locator("mjx-container").first.wait_for()  # equations need no network
     assert visit.page.locator("mjx-merror").count() == 0
 
 
@@ -263,6 +245,9 @@ def shown(visit: Visit) -> list[int]:
 
 def test_hostile_text_is_text_on_every_trace(browser, viewer):
     with Visit(browser, viewer, "phone") as visit:
+        for row in visit.page.locator(".s1-trace").first.locator(".s1-row pre").all():
+            assert row.evaluate("e => e.scrollWidth <= e.clientWidth + 1")  # real: read to its end
+            assert row.inner_text().strip().endswith(("yes", "no"))
         visit.page.get_by_role("button", name="Unfold all steps").click()
         tall = visit.page.locator(".s1-viewer").bounding_box()["height"]
         for place in range(REAL + len(HOSTILE)):
@@ -324,34 +309,21 @@ def test_the_keyboard_leafs_and_folds(viewer, visit):
     press("ArrowRight")  # from a step: to the first step of the next trace
     assert shown(visit) == [1]
     assert visit.page.evaluate("document.activeElement.closest('.s1-away') !== null") is False
+    trace = visit.page.locator(".s1-trace:not(.s1-away)")
+    trace.locator(".s1-blocks > .s1-block").nth(2).click()  # the ruler leads to a step
+    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 3")
+    assert visit.page.locator(".s1-steps").evaluate_all(CUT) == 0  # the list ends between two
 
 
 def test_a_step_with_more_to_say_folds_and_one_that_is_whole_does_not(viewer, visit):
-    whole = visit.page.locator(".s1-trace").first.locator(".s1-whole pre")
-    assert (
-        whole.count() > 5 and visit.page.locator(".s1-trace").first.locator("details").count() == 0
-    )
+    first = visit.page.locator(".s1-trace").first
+    assert first.locator(".s1-whole pre").count() > 5 and first.locator("details").count() == 0
     for _ in range(REAL):
         visit.page.get_by_role("button", name="Next").click()
     step = visit.page.locator(".s1-trace:not(.s1-away) details").first
     for visible in (False, True, False):
         assert step.locator("pre").is_visible() == visible
         step.locator("summary").press("Enter")
-
-
-def test_every_step_of_a_real_trace_can_be_read_to_its_end_on_a_phone(browser, viewer):
-    with Visit(browser, viewer, "phone") as visit:
-        for row in visit.page.locator(".s1-trace").first.locator(".s1-row pre").all():
-            assert row.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-            assert row.inner_text().strip().endswith(("yes", "no"))
-
-
-def test_the_ruler_leads_to_a_step_and_the_list_ends_between_two(viewer, visit):
-    trace = visit.page.locator(".s1-trace").first
-    trace.locator(".s1-blocks > .s1-block").nth(2).click()
-    assert visit.page.evaluate(FOCUSED)["words"].startswith("step 3")
-    cut = (DATA / "cut.js").read_text()
-    assert visit.page.locator(".s1-steps").evaluate_all(cut) == 0
 
 
 def test_tab_goes_through_the_page_in_reading_order_and_is_always_seen(viewer, visit):

@@ -1,7 +1,5 @@
 """From notebook to page: what is kept, what is refused, and a site that is whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -21,7 +19,9 @@ from s1lab.book.cleaning import clean
 from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
+from tests.helpers import cases
 
+TABLES = cases("book_site")
 CHAPTER = "notebooks/00_chapter.html"
 BUILT = "book/notebooks/00_chapter.ipynb"
 STAMP = {"source": "notebooks/00_x.py", "profile": "laptop", "parameters": {"PROFILE": "laptop"}}
@@ -50,41 +50,31 @@ def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-def test_cell_ids_depend_on_position_and_source_alone():
+def test_timings_are_dropped_parameters_hidden_streams_joined_and_ids_made_of_the_source():
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
-
-
-@pytest.mark.parametrize(
-    ("metadata", "kept"),
-    [
+    for metadata, kept in (
         ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
-    ],
-)
-def test_timings_are_dropped_parameters_hidden_and_what_the_author_wrote_is_kept(metadata, kept):
-    cell = cleaned(("PROFILE = 'laptop'", [], metadata)).cells[0]
-    assert cell.metadata == {"tags": kept} and cell.source == "PROFILE = 'laptop'"
+    ):
+        (cell,) = cleaned(("N = 1", [stream("one\n"), stream("two\n")], metadata)).cells
+        assert cell.metadata == {"tags": kept} and cell.source == "N = 1"
+        assert [output.text for output in cell.outputs] == ["one\ntwo\n"]
 
 
-def test_streams_that_the_kernel_split_are_joined():
-    outputs = cleaned(("print()", [stream("one\n"), stream("two\n")], {})).cells[0].outputs
-    assert [output.text for output in outputs] == ["one\ntwo\n"]
+DIFFER = {
+    "wrote to stderr: UserWarning: careful": stream("UserWarning: careful\n", "stderr"),
+    "object's address": stream("<Model object at 0x7f0012345678>"),
+    "path": stream(f"{Path.home()}/.cache/model"),
+    "raised KeyError: 'x'": nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"),
+}
 
 
-@pytest.mark.parametrize(
-    ("output", "message"),
-    [
-        (stream("UserWarning: careful\n", "stderr"), "wrote to stderr: UserWarning: careful"),
-        (stream("<Model object at 0x7f0012345678>"), "object's address"),
-        (stream(f"{Path.home()}/.cache/model"), "path"),
-        (nbformat.v4.new_output("error", ename="KeyError", evalue="'x'"), "raised KeyError: 'x'"),
-    ],
-)
-def test_what_differs_between_machines_is_refused(output, message):
+@pytest.mark.parametrize("message", DIFFER)
+def test_what_differs_between_machines_is_refused(message):
     with pytest.raises(RunError, match="cell 2") as refusal:
-        cleaned(("1", [], {}), ("2", [output], {}))
+        cleaned(("1", [], {}), ("2", [DIFFER[message]], {}))
     assert message in str(refusal.value)
 
 
@@ -97,28 +87,14 @@ def test_the_stamp_says_where_a_notebook_came_from_and_the_seed_reaches_it(small
     assert stamp["parameters"] == {"PROFILE": "laptop", "SEED": 7}
     assert set(notebook.metadata) == {"kernelspec", "language_info", "s1core"}
     assert "seed 7 0.40" in (small / BUILT).read_text()
-
-
-def test_a_second_execution_changes_nothing_on_disk_or_in_the_environment(small):
-    built = small / BUILT
+    built = small / BUILT  # a second execution changes nothing on disk or in the environment
     before, when, environment = built.read_bytes(), built.stat().st_mtime_ns, dict(os.environ)
     assert run(small) is False
     assert built.read_bytes() == before and built.stat().st_mtime_ns == when
     assert dict(os.environ) == environment
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, "no such notebook"),
-        ("# %%\n1\n", 'no cell tagged "parameters"'),
-        ('# %% tags=["parameters"]\nN = ""\n', "declares no parameter PROFILE"),
-        (
-            '# %% tags=["parameters"]\nPROFILE = ""\n\n# %%\n{}["missing"]\n',
-            "00_x.py: the cell numbered .* raised KeyError",
-        ),
-    ],
-)
+@pytest.mark.parametrize("message, text", TABLES["sources"].items())
 def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
     tmp_path, text, message
 ):
@@ -134,6 +110,7 @@ def test_a_bad_source_or_a_failing_cell_leaves_the_committed_notebook_as_it_was(
 
 
 def test_a_notebook_made_from_another_source_is_stale(small, tmp_path):
+    assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []
     shutil.copytree(small, tmp_path / "p")
     sources, built = tmp_path / "p/notebooks", tmp_path / "p/book/notebooks"
     assert stale_notebooks(sources, built) == []
@@ -156,10 +133,6 @@ def test_one_changed_number_in_a_result_file_fails_the_check(small, tmp_path, ca
     assert "'seed 7 0.40\\n' == 'seed 7 0.41\\n'" in output
 
 
-def test_committed_notebooks_are_made_from_the_committed_sources():
-    assert stale_notebooks(CHECKOUT / "notebooks", CHECKOUT / "book" / "notebooks") == []
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its site built in `site/`."""
@@ -175,34 +148,28 @@ def page(project: Path, name: str = CHAPTER) -> str:
     return (project / "site" / name).read_text()
 
 
-def test_every_source_has_a_page_and_the_notebook_shows_its_outputs(project):
+def test_every_source_has_a_page_and_a_figure_names_its_run_and_links_the_exact_files(project):
     text = page(project)
     assert 'id="fig-chapter-scaling"' in text and "40.0%" in text
     assert 'class="s1-light"' in text and 'class="s1-dark"' in text
     assert "Two ways to the same pages" in page(project, "index.html")
     assert (project / "site/references.html").is_file()
     assert list((project / "site/_static/mathjax").rglob("*.woff"))
-
-
-def test_a_figure_names_its_run_and_links_the_exact_files(project):
     text, link = page(project), f"_{RUN.as_posix()}/public/points.json"
     assert RUN.name in text and "samples 2" in text
     assert f'href="../{link}"' in text
     points = (project / RUN / "public/points.json").read_bytes()
     assert (project / "site" / link).read_bytes() == points
+    digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
+    assert stamp_of(text) == (
+        "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
+        f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
+    )
 
 
 def stamp_of(text: str) -> str:
     """The line under the figure, as a reader sees it."""
     return re.sub(r"<[^>]+>", "", re.search(r"<summary>(.*?)</summary>", text)[1])
-
-
-def test_the_line_under_a_figure_says_what_made_it(project):
-    digest = hashlib.sha256((project / "notebooks/00_chapter.py").read_bytes()).hexdigest()
-    assert stamp_of(page(project)) == (
-        "laptop · tiny, fine-tuned · seed 3 · n = 1,280 generations in 1 run · a CPU, 2 cores · "
-        f"took 41 s · 2026-01-31 · notebooks/00_chapter.py @ {digest[:12]}"
-    )
 
 
 def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
@@ -272,43 +239,20 @@ def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_
         build_site(tmp_path / "p")
     assert page(tmp_path / "p", "index.html") == before
     assert not list((tmp_path / "p").glob(".building-*"))
-
-
-def test_nothing_to_build_or_to_check_is_an_error_not_a_success(tmp_path):
     with pytest.raises(RunError, match="not a book"):
         build(tmp_path, tmp_path, tmp_path, tmp_path / "site")
     with pytest.raises(RunError, match="no executed notebooks"):
         check_notebooks([])
 
 
-@pytest.mark.parametrize(
-    ("damaged", "old", "new", "problem"),
-    [
-        ("index.html", "", None, "index.html is missing"),
-        (CHAPTER, "", None, "has no page"),
-        (CHAPTER, 'id="fig-chapter-scaling"', "", "figure chapter-scaling is not on the page"),
-        (CHAPTER, "cell_output", "lost", "no cell output"),
-        (CHAPTER, "</body>", '<script src="https://x.org/a.js"></script>', "x.org/a.js"),
-        (CHAPTER, "</body>", '<img src="gone.png">', "gone.png does not exist"),
-        (CHAPTER, "</body>", '<a href="01_next">next</a>', "01_next does not exist"),
-        (CHAPTER, "</body>", "<p>:::{admonition} Box</p>", "':::'"),
-        (CHAPTER, "</body>", "<p>{doc}`there`</p>", "'{doc}`'"),
-        (CHAPTER, "</body>", "<p>so $\\alpha$ rises</p>", "'$\\\\alpha'"),
-        (CHAPTER, "</body>", 'Type<span class="colon">:</span>', "splits a docstring"),
-        *(
-            (CHAPTER, "</body>", f"<table><tr><td>{text}</td></tr></table>", "as programs write it")
-            for text in ("&lt;NA&gt;", "(0.9, 0.95)", "{'a': 1}", "2.8 [-1.4, 7.0]", "1e-05", "-3")
-        ),
-        ("_static/book.css", "", 'a {src: url("//x.org/f")}', "book.css: loads a remote asset"),
-    ],
-)
-def test_a_site_that_lacks_something_is_not_whole(project, tmp_path, damaged, old, new, problem):
+def test_a_site_that_lacks_something_is_not_whole(project, tmp_path):
     site = tmp_path / "site"
     shutil.copytree(project / "site", site)
     assert site_problems(site, project / "book") == []
-    if new is None:
-        (site / damaged).unlink()
-    else:
-        text = (site / damaged).read_text()
-        (site / damaged).write_text(text.replace(old, new) if old else new + text)
-    assert any(problem in found for found in site_problems(site, project / "book"))
+    for problem, damaged, old, *new in TABLES["lacks"]:
+        whole = (site / damaged).read_text()
+        (site / damaged).write_text(whole.replace(old, new[0]) if new else old + whole)
+        if not old:
+            (site / damaged).unlink()
+        assert any(problem in found for found in site_problems(site, project / "book")), problem
+        (site / damaged).write_text(whole)

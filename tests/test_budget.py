@@ -1,8 +1,6 @@
 """Budget forcing as a specification: every invariant of Section 3.1's decoder, against a scripted
 model that tries to break it. No tokenizer and no engine here, only ids."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from operator import ne
 
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from s1core.errors import InputError
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.templates import resolve
+from tests.helpers import cases as tables
 from tests.helpers import tiny_tokenizer
 
 EOS, END, ANSWER, NEWLINE, CUE, WAIT, HMM, A, B = range(9)
@@ -204,42 +203,28 @@ def test_a_larger_budget_extends_a_smaller_one(small, more, model):
     assert long[: len(short)] == short
 
 
-SCRIPTED = {  # changed rules, what is sampled (then, for ever), thinking, outcome, Waits
-    "ends at once: waits, then may end": (
-        {"num_ignore": 2}, (EOS, A, END, B, END, A, EOS), A, [WAIT, A, WAIT, B], "ended", 2),
-    "never ends: is cut": ({"max_thinking": 3}, (), A, [A, A, A], "truncated", 0),
-    "samples only stops": ({"num_ignore": 3}, (), END, [WAIT] * 3, "ended", 3),
-    "the ignore string does not fit: thinking ends": (
-        {"max_thinking": 4, "num_ignore": 1, "ignore_ids": ((WAIT,) * 3,)},
-        (A, A, END, EOS), A, [A, A], "ended", 0),
-    "the ignore string just fits: the budget is used up": (
-        {"max_thinking": 4, "num_ignore": 1, "ignore_ids": ((WAIT, WAIT),)},
-        (A, A, END, EOS), A, [A, A, WAIT, WAIT], "truncated", 1),
-    "no thinking at all": ({"max_thinking": 0, "num_ignore": 4}, (A, EOS), A, [], "truncated", 0),
-    "ignore strings in turn": (
-        {"num_ignore": 3, "ignore_ids": ((WAIT,), (HMM,))}, (), END, [WAIT, HMM, WAIT], "ended", 3),
-    # An end right after a suppressed one cannot be sampled; something else (A) is.
-    "without a string the end is suppressed once per Wait": (
-        {"num_ignore": 2, "ignore_ids": ((),)},
-        (B, END, END, END, B, END, EOS), A, [B, A, B], "ended", 2),
-    "below the minimum, without Waits": (
-        {"min_thinking": 3}, (A, END, END, END, EOS), A, [A, WAIT, WAIT], "ended", 2),
-}  # fmt: skip
+IDS = {name: globals()[name] for name in "EOS END ANSWER NEWLINE CUE WAIT HMM A B".split()}
+TABLES = tables("budget")
 
 
-@pytest.mark.parametrize(
-    "changes, script, then, thinking, outcome, waits", SCRIPTED.values(), ids=SCRIPTED
-)
-def test_a_scripted_model_is_made_to(changes, script, then, thinking, outcome, waits):
-    machine = decode(replace(RULES, **changes), says(*script, then=then))
-    assert phase_ids(machine, "thinking") == thinking
+def ids(words: str) -> list[int]:
+    return [IDS[word] for word in words.split()]
+
+
+@pytest.mark.parametrize("name", TABLES["scripted"])
+def test_a_scripted_model_is_made_to(name):
+    changes, script, then, thinking, outcome, waits = TABLES["scripted"][name]
+    if "ignore_ids" in changes:
+        changes = {**changes, "ignore_ids": tuple(tuple(ids(s)) for s in changes["ignore_ids"])}
+    machine = decode(replace(RULES, **changes), says(*ids(script), then=IDS[then]))
+    assert phase_ids(machine, "thinking") == ids(thinking)
     assert (machine.outcome, machine.waits_used) == (outcome, waits)
 
 
 def test_after_the_close_the_answer_is_sampled_to_its_end_or_its_cap():
     cut, ended = decode(make_rules(3), says()), decode(make_rules(3), says(A, END, B, EOS))
-    assert cut.token_ids == [A, A, A, NEWLINE, END, ANSWER, NEWLINE, CUE, CUE, A, A, A, A]
-    assert ended.token_ids == [A, END, ANSWER, NEWLINE, B]
+    assert cut.token_ids == ids("A A A NEWLINE END ANSWER NEWLINE CUE CUE A A A A")
+    assert ended.token_ids == ids("A END ANSWER NEWLINE B")
     assert (cut.finish_reason, ended.finish_reason) == ("length", "stop")
 
 
@@ -255,20 +240,10 @@ def test_a_second_close_does_not_end_the_answer(again, cap):
     assert machine.finish_reason == "stop"
 
 
-@pytest.mark.parametrize(
-    ("sampled", "answer"),
-    [
-        ((B, END, A, EOS), [B]),  # the header of another turn: this one is over
-        ((END, A, B), []),
-        ((END, EOS), []),
-        ((END, END, ANSWER, EOS), []),
-        ((END, ANSWER, B, EOS), [END, ANSWER, B]),
-        ((B, B, B, END), [B, B, B]),  # cut where the next token would tell
-    ],
-)
+@pytest.mark.parametrize("sampled, answer", TABLES["headers"])
 def test_where_the_delimiter_is_a_header_another_header_ends_the_answer(sampled, answer):
-    machine = decode(make_rules(1, header=END), says(A, *sampled, then=A))
-    assert phase_ids(machine, "answer", "sampled") == answer
+    machine = decode(make_rules(1, header=END), says(A, *ids(sampled), then=A))
+    assert phase_ids(machine, "answer", "sampled") == ids(answer)
     assert machine.finish_reason == "stop"
 
 
@@ -284,38 +259,22 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused():
     assert decode(make_rules(5), says(then=A), context=10).outcome == "context"
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        *(
-            ({"max_thinking": 5, field: value}, f"{field} must be a whole number from")
-            for field in ("max_thinking", "num_ignore", "min_thinking", "max_answer")
-            for value in [-1, 2**31, 10**5000, 1.5, float("nan"), float("inf"), True, None, "3"]
-        ),
-        ({"max_thinking": 5, "max_answer": 0}, "max_answer must be a whole number from 1"),
-        *(
-            ({"max_thinking": 5, "ignore_str": value}, "ignore_str must be text or a list of texts")
-            for value in (None, 7, ("Wait", None), {"a": 1})
-        ),
-        ({"max_thinking": 5, "answer_cue": None}, "answer_cue must be text, not None"),
-        ({"max_thinking": 5, "min_thinking": 6}, r"min_thinking \(6\) exceeds max_thinking \(5\)"),
-        ({"max_thinking": 5, "ignore_str": ()}, "ignore_str is an empty list"),
-    ],
-)
-def test_a_budget_that_makes_no_sense_is_refused(settings, message):
+WRONG = [(message, row) for message, rows in TABLES["refused"].items() for row in rows]
+NO_NUMBERS = [-1, 2**31, 10**5000, 1.5, float("nan"), float("inf"), True, None, "3"]
+for field in ("max_thinking", "num_ignore", "min_thinking", "max_answer"):
+    WRONG += [(f"{field} must be a whole number from", {field: value}) for value in NO_NUMBERS]
+
+
+@pytest.mark.parametrize("message, settings", WRONG)
+def test_a_budget_that_makes_no_sense_is_refused(message, settings):
     with pytest.raises(InputError, match=message):
-        Budget(**settings)
+        Budget(**{"max_thinking": 5, **settings})
 
 
-def test_an_ignore_string_may_not_end_thinking_itself():
+def test_a_budget_becomes_ids_of_the_tokenizer_and_no_ignore_string_ends_thinking_itself():
     tokenizer = tiny_tokenizer()
-    delimiters = resolve("s1", tokenizer)
     with pytest.raises(InputError, match="contains an end-of-thinking token"):
-        rules(Budget(5, ignore_str="Wait<|im_end|>"), delimiters, tokenizer)
-
-
-def test_a_budget_becomes_ids_of_the_tokenizer():
-    tokenizer = tiny_tokenizer()
+        rules(Budget(5, ignore_str="Wait<|im_end|>"), resolve("s1", tokenizer), tokenizer)
     compiled = rules(Budget(5, ignore_str=("Wait", "Hmm")), resolve("s1", tokenizer), tokenizer)
     assert [tokenizer.decode(ids) for ids in compiled.ignore_ids] == ["Wait", "Hmm"]
     assert tokenizer.decode(compiled.end_ids) == "<|im_start|>answer\n"

@@ -1,11 +1,9 @@
-"""Chapters: numbers by one rule, prose that is held to them, one value on every page."""
-
-from __future__ import annotations
+"""Chapters: numbers by one rule, prose that is held to them, one value on every page; what
+"How to read this book" promises is in `test_promises.py`."""
 
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from string import Template
 from types import SimpleNamespace
 
@@ -22,9 +20,13 @@ from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, written
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT, cases
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-EXECUTED = CHECKOUT / "book" / "notebooks"
+BOOK = CHECKOUT / "book"
+PAGES = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((BOOK / "notebooks").glob("*.ipynb"))
+}
 GAP = Interval(-0.138, -0.159, -0.116, 320, "paired bootstrap", "accuracy: b − a")
 SMALL = SimpleNamespace(profile=profiles.load("smoke"))
 Shown = dict[str, dict[str, str]]
@@ -42,22 +44,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (GAP, "points", "−13.8 points [−15.9, −11.6]"),
-        (Interval(0.66, 0.614, 0.706, 320), "", "66.0% [61.4, 70.6]"),
-        (Interval(12.04, -3.0, 0.04, 9), "+tokens", "+12.0 tokens [−3.0, 0.0]"),
-        (1000, "", "1,000"),
-        (0.5, "%", "50.0%"),
-        (5370.25, "tokens", "5,370.2 tokens"),
-        (-0.0001, "points", "0.0 points"),
-        (None, "points", "not measured here"),
-        ("Wait 2x", "", "Wait 2x"),
-    ],
-)
+@pytest.mark.parametrize(("value", "unit", "text"), cases("chapter")["written"])
 def test_numbers_are_written_by_one_rule(value, unit, text):
-    assert written(value, unit) == text
+    assert written(Interval(*value) if isinstance(value, list) else value, unit) == text
 
 
 @pytest.mark.parametrize(("strict", "says"), [(True, "lower"), (False, "lower"), (False, "higher")])
@@ -81,24 +70,23 @@ def test_a_number_that_was_changed_contradicts_its_sentence(shown, ends):
 
 
 def test_a_table_is_text_to_the_left_numbers_to_the_right_and_escaped(shown):
-    rows = [{"arm": "<b>", "gain (points)": GAP, "n": 1000}, {"arm": "none", "n": None}]
+    rows = [
+        {"arm": "<b>", "gain (points)": GAP, "n": 1000},
+        {"arm": "`x-[-2]` is -3, 1e-05, pre-1"},
+    ]
     Chapter("x", SMALL, strict=True).table(rows)
     markup = shown[0]["data"]["text/html"]
     assert "&lt;b&gt;" in markup and "<b>" not in markup
     assert '<td class="s1-amount">−13.8 <span class="s1-ends">[−15.9, −11.6]</span></td>' in markup
     assert markup.count("–") == 2 and "1,000" in markup
+    assert "<code>x-[-2]</code> is −3, 1e−05, pre-1</" in markup  # a minus is a minus
     assert shown[0]["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
 
 
-def test_what_is_quoted_is_code_and_elsewhere_a_minus_is_a_minus(shown):
-    Chapter("x", SMALL, strict=True).table([{"a": "b", "said": "`x-[-2]` is -3, 1e-05, pre-1"}])
-    assert "<td><code>x-[-2]</code> is −3, 1e−05, pre-1</td>" in shown[0]["data"]["text/html"]
-
-
 def in_notebooks() -> Iterator[tuple[str, dict]]:
-    for path in sorted(EXECUTED.glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            yield from ((path.stem, output) for output in cell.get("outputs", []))
+    for page, made in PAGES.items():
+        for cell in made["cells"]:
+            yield from ((page, output) for output in cell.get("outputs", []))
 
 
 def on_pages() -> Shown:
@@ -117,10 +105,8 @@ def disagreements(pages: Shown) -> list[str]:
     found = []
     for page, shown in pages.items():
         for about, text in shown.items():
-            ends = [
-                float(end.replace(",", ""))
-                for end in re.findall(r"[-\d.,]+\d", text.replace("−", "-"))
-            ]
+            plain = text.replace("−", "-").replace(",", "")
+            ends = [float(end) for end in re.findall(r"[-\d.]+\d", plain)]
             measure, _, between = about.partition(": ")
             sides = between.split(" − ")
             if sides != sorted(sides):
@@ -169,9 +155,5 @@ def test_what_is_registered_is_what_is_shown():
         for about, text in output.get("metadata", {}).get("s1", {}).items():
             middle, _, ends = text.partition(" ")
             assert middle in data and ends in data, f"{page}: {about} is shown as something else"
-
-
-def test_the_committed_pages_have_no_mark_of_another_profile():
-    for page, output in in_notebooks():
         glued = output.get("metadata", {}).get("scrapbook", {}).get("name")
         assert not glued or "(here: " not in str(output["data"]), f"{page}: {glued}"

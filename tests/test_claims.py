@@ -1,9 +1,7 @@
 """Claims: a verdict follows from finished runs by the stated rule, and from nothing else."""
 
-from __future__ import annotations
-
+import json
 import shutil
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +14,11 @@ from s1lab.evaluation import Interval
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT, cases, write_grades
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = CHECKOUT / "notebooks"
 CHAPTERS = {path.stem.partition("_")[2] for path in NOTEBOOKS.glob("*.py")}
-QUESTIONS = 100
+QUESTIONS, TABLES = 100, cases("claims")
 
 
 @pytest.fixture
@@ -30,14 +29,9 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 def give(pipeline: Pipeline, condition: Condition, right: int, thinking: int = 10) -> None:
     """Write a finished run: the first `right` questions are answered, each sample alike."""
-    run, rows = pipeline.locate_run(condition), []
-    for question, sample in product(range(QUESTIONS), range(condition.samples)):
-        row = {"problem_key": f"{question:03}", "sample": sample, "thinking_tokens": thinking}
-        row |= {"answer_tokens": 5, "outcome": "ended", "waits_used": 0}
-        row["status"] = "correct" if question < right else "wrong"
-        rows.append(row | {"extracted": "1 + 1" if question < right else "1 - 1"})
-    run.write_table("grades.csv", rows)
-    run.finish()
+    samples = condition.samples
+    solved = [samples * (question < right) for question in range(QUESTIONS)]
+    write_grades(pipeline.locate_run(condition), solved, [thinking] * QUESTIONS, samples)
 
 
 def claim(words: str) -> Claim:
@@ -50,14 +44,10 @@ def curve(pipeline: Pipeline, kind: str) -> list[Condition]:
 
 
 def test_a_verdict_says_on_which_side_of_the_border_the_interval_is() -> None:
-    sides = {
-        "agrees": [(0.01, 0.2, 1, 0), (-0.2, -0.01, -1, 0), (-0.02, 0.02, -1, ONE_QUESTION)],
-        "does not agree": [(-0.2, -0.01, 1, 0), (0.01, 0.2, -1, 0), (0.04, 0.09, -1, ONE_QUESTION)],
-        "inside uncertainty": [(-0.01, 0.2, 1, 0), (0, 0.2, 1, 0), (-0.02, 0.05, -1, ONE_QUESTION)],
-    }
-    for expected, cases in sides.items():
-        for low, high, *claimed in cases:
-            assert verdict(Interval((low + high) / 2, low, high, 30), *claimed) == expected
+    for expected, sides in TABLES["sides"].items():
+        for low, high, sign, border in sides:
+            interval = Interval((low + high) / 2, low, high, 30)
+            assert verdict(interval, sign, border and ONE_QUESTION) == expected
 
 
 def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipeline) -> None:
@@ -68,12 +58,11 @@ def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipelin
         measured(CLAIMS[0], Pipeline(pipeline.profile, RunStore(pipeline.store.root)))
 
 
-@pytest.mark.parametrize(
-    ("with_waits", "expected"), [(60, "agrees"), (20, "does not agree"), (41, "inside uncertainty")]
-)
-def test_waits_are_compared_with_none_on_the_same_questions(
-    pipeline: Pipeline, with_waits: int, expected: str
-) -> None:
+VERDICTS = [(60, "agrees"), (20, "does not agree"), (41, "inside uncertainty")]
+
+
+@pytest.mark.parametrize(("with_waits", "expected"), VERDICTS)
+def test_waits_are_compared_with_none_on_the_same_questions(pipeline, with_waits, expected):
     (two,) = [c for c in curve(pipeline, "wait") if c.budget.num_ignore == 2]
     give(pipeline, curve(pipeline, "natural")[0], 40)
     give(pipeline, two, with_waits)
@@ -83,9 +72,7 @@ def test_waits_are_compared_with_none_on_the_same_questions(
 
 
 @pytest.mark.parametrize(("whole", "expected"), [(40, "agrees"), (60, "does not agree")])
-def test_no_gain_means_less_than_a_question_of_aime(
-    pipeline: Pipeline, whole: int, expected: str
-) -> None:
+def test_no_gain_means_less_than_a_question_of_aime(pipeline, whole, expected):
     by_kind = {c.kind: c for c in experiments.subsets(pipeline.profile)}
     give(pipeline, by_kind["s1"], 40)
     give(pipeline, by_kind["full"], whole)
@@ -93,9 +80,7 @@ def test_no_gain_means_less_than_a_question_of_aime(
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_one_generation_over_its_budget_is_no_perfect_control(
-    pipeline: Pipeline, over: int
-) -> None:
+def test_one_generation_over_its_budget_is_no_perfect_control(pipeline, over):
     capped = curve(pipeline, "budget")
     for condition in capped:
         give(pipeline, condition, 50, condition.budget.max_thinking)
@@ -118,9 +103,7 @@ def test_all_seeds_of_a_training_enter(pipeline: Pipeline) -> None:
     for condition in experiments.sequence_lengths(pipeline.profile):
         cut = "112" in condition.kind
         give(pipeline, condition, 30 if cut else 50, thinking=90 if cut else 40)
-    longer, worse = (
-        measured(claim(words), pipeline) for words in ("think longer.", "make it worse")
-    )
+    longer, worse = (measured(claim(of), pipeline) for of in ("think longer.", "make it worse"))
     assert longer.ours.startswith("+50.0 tokens [") and longer.verdict == "agrees"
     assert worse.ours.startswith("+20.0 points [") and worse.verdict == "agrees"
     asked = experiments.sequence_lengths(pipeline.profile)
@@ -128,28 +111,8 @@ def test_all_seeds_of_a_training_enter(pipeline: Pipeline) -> None:
     assert measured(claim("make it worse"), pipeline).verdict == "not tested"
 
 
-def test_a_vote_counts_equal_values_as_one(pipeline: Pipeline) -> None:
-    (base,) = [c for c in experiments.voting(pipeline.profile) if c.kind == "majority, base"]
-    give(pipeline, base, 30)
-    give(pipeline, curve(pipeline, "natural")[0], 55)
-    ours = measured(claim("Majority voting"), pipeline)
-    assert ours.ours.startswith("+25.0 points [") and ours.verdict == "agrees"
-
-
-PRINTED = {
-    '"Wait" twice': "+3.3 points (53.3 and 50.0, AIME24)",
-    "no substantial gain": "+3.3 points (53.3 and 50.0, AIME24)",
-    "random thousand": "+13.3 points (50.0 and 36.7, AIME24)",
-    "(Control)": "100% (AIME24)",
-    "think longer.": "20,721 tokens against 6,984 (AIME24)",
-    "(Scaling)": "+14.8 points per doubling (AIME24)",
-    "answers better": "+50.0 points from 500 to 5,300 tokens (AIME24)",
-    "inversely": "-35 points per doubling (AIME24)",
-}
-
-
 def test_every_claim_has_a_source_the_papers_number_and_a_chapter_of_the_book() -> None:
-    assert {words: claim(words).paper() for words in PRINTED} == PRINTED
+    assert {words: claim(words).paper() for words in TABLES["printed"]} == TABLES["printed"]
     assert {c.chapter for c in CLAIMS} <= CHAPTERS
     assert all(c.where and c.paper() for c in CLAIMS)
     assert len({c.text for c in CLAIMS}) == len(CLAIMS)
@@ -166,9 +129,8 @@ def test_every_figure_table_algorithm_and_equation_of_the_paper_is_accounted_for
 
 def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "00_introduction.ipynb").write_text(
-        '{"cells": [{"cell_type": "markdown", "source": ["# A start: why?"]}], "metadata": {}}'
-    )
+    page = {"cells": [{"cell_type": "markdown", "source": ["# A start: why?"]}], "metadata": {}}
+    (tmp_path / "notebooks" / "00_introduction.ipynb").write_text(json.dumps(page))
     store = RunStore(tmp_path / "_results" / "laptop", read_only=True)
     store.root.mkdir(parents=True)
     pipeline = Pipeline(profiles.load("laptop"), store)

@@ -1,21 +1,19 @@
 """Data sets as a specification: the registry, row mappings, the mirror and its error messages."""
 
-from __future__ import annotations
-
 import json
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from s1core.errors import InputError
-from s1core.records import Example, Problem, question_key, read_jsonl, write_jsonl
+from s1core.records import Problem, question_key, write_jsonl
 from s1lab.data.audit import audit, load_audit, near_duplicates, shingles
 from s1lab.data.load import benchmark_questions, examples, problems
 from s1lab.data.mirror import Mirror, damaged, read_rows, sha256
 from s1lab.data.sources import POOL, SOURCES, source, table7_name
+from tests.helpers import cases, rows
 
 
 @pytest.fixture
@@ -24,12 +22,12 @@ def mirror_of(tmp_path):
 
     def build(**files: list):
         entries = []
-        for name, rows in files.items():
+        for name, held in files.items():
             folder, _, file = name.replace("__", "/").replace("_jsonl", ".jsonl").rpartition("/")
             path = tmp_path / folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_jsonl(path, rows)
-            row = {"dir": folder, "file": file, "rows": len(rows), "sha256": sha256(path)}
+            write_jsonl(path, held)
+            row = {"dir": folder, "file": file, "rows": len(held), "sha256": sha256(path)}
             entries.append(row)
         (tmp_path / "MANIFEST.json").write_text(json.dumps(entries))
         return tmp_path
@@ -37,7 +35,7 @@ def mirror_of(tmp_path):
     return build
 
 
-# ------------------------------------------------------------------------------ registry
+TABLES = cases("data")
 
 
 def test_the_registry_says_where_everything_is_and_guesses_nothing():
@@ -46,6 +44,10 @@ def test_the_registry_says_where_everything_is_and_guesses_nothing():
         assert re.fullmatch("([0-9a-f]{40})?", entry.revision), entry.name
         assert entry.gated is (entry.hub_id == "Idavidrein/gpqa")
         assert not (entry.gated and entry.mirror)
+    with pytest.raises(InputError, match="'aime': choose one of .*AIME24"):
+        source("aime")
+    assert source("gpqa-diamond") is source("GPQA Diamond")
+    assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
 
 
 def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
@@ -56,36 +58,15 @@ def test_recorded_sources_are_counted_under_their_row_of_table_7(data_dir):
     assert table7_name("nowhere") == "nowhere"
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match="'aime': choose one of .*AIME24"):
-        source("aime")
-    assert source("gpqa-diamond") is source("GPQA Diamond")
-    assert source("s1k_1.1") is source("s1K-1.1") is not source("s1K")
-
-
-def test_the_mirror_can_be_named_in_the_environment(mirror_of, monkeypatch):
-    root = mirror_of(math500__math500_jsonl=[{"problem": "p", "answer": "1"}])
-    monkeypatch.setenv("S1CORE_DATA_DIR", str(root))
-    assert problems("math500") == [Problem("p", "1", "", "MATH500/")]
-
-
-# ------------------------------------------------------------------------------ mappings
-
-
-ROWS = list(read_jsonl(Path(__file__).parent / "data" / "source_rows.jsonl"))
-CASES = [case for case in ROWS if case["problem"] != "refused"]
-REFUSED = [case for case in ROWS if case["problem"] == "refused"]
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case["source"] for case in CASES])
-def test_rows_become_the_questions_that_s1_records_or_are_left_out(case):
-    made = source(case["source"]).convert(case["row"])
-    assert made == (Problem(*case["problem"]) if case["problem"] else None)
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_row_of_another_shape_is_refused_with_its_number(mirror_of, case):
+@pytest.mark.parametrize("case", rows("source_rows.jsonl"), ids=lambda case: case["source"])
+def test_rows_become_the_questions_that_s1_records_or_are_refused_with_their_number(
+    mirror_of, case
+):
     name, row = case["source"], case["row"]
+    if case["problem"] != "refused":
+        made = source(name).convert(row)
+        assert made == (Problem(*case["problem"]) if case["problem"] else None)
+        return
     root = mirror_of(x_jsonl=[row])
     manifest = json.loads((root / "MANIFEST.json").read_text())
     (root / "MANIFEST.json").write_text(json.dumps([manifest[0] | {"source": name}]))
@@ -106,14 +87,9 @@ def test_released_rows_become_examples_with_the_trace_they_are_known_for():
     row = {"question": "q", "solution": r"\boxed{3}", "source_type": "x", "attempt": "a"}
     old = source("s1K").convert(row | {"thinking_trajectories": ["t"]})
     assert (old.problem.answer, old.trace.thinking, old.trace.attempt) == ("3", "t", "a")
-    new = source("s1K").convert(
-        row | {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"}
-    )
+    again = {"deepseek_thinking_trajectory": "d", "deepseek_attempt": "b"}
+    new = source("s1K").convert(row | again)
     assert (new.trace.thinking, new.trace.model) == ("d", "deepseek-r1")
-    assert isinstance(old, Example)
-
-
-# -------------------------------------------------------------------------------- mirror
 
 
 def test_a_parquet_file_gives_the_same_rows_as_jsonl(tmp_path):
@@ -131,56 +107,27 @@ def test_a_parquet_file_gives_the_same_rows_as_jsonl(tmp_path):
 
 
 ROW = {"problem": "p", "answer": "1"}
-OUTSIDE = [
-    "../victim",
-    "a/../../victim",
-    "/etc/hostname",
-    "",
-    ".",
-    "a\\..\\b",
-    "C:x",
-    "a\nb",
-    "link",
-]
+ZEROS, OUTSIDE = "0" * 64, TABLES["outside"]
+CHANGES = [(says, row) for says, of in TABLES["changes"].items() for row in of]
+CHANGES += [("is no path inside|symbolic link", {"dir": "", "file": name}) for name in OUTSIDE]
+CHANGES += [("is no path inside|symbolic", {"dir": name, "file": "x"}) for name in OUTSIDE[:3]]
+SHAPES = ["", "{", "[1]", "null", '{"a": 1}', "[{}]", "[" * 10**5, "\ud800"]
+SUMS = ["", "\n", ZEROS, f"{ZEROS[1:]}  a", "a  b", f"{ZEROS} a"]
+SUMS += [f"{ZEROS}  {name}" for name in OUTSIDE]
 
 
-@pytest.mark.parametrize(
-    "change, says",
-    [
-        ({"rows": 2}, "has 1 rows, the manifest says 2"),
-        ({"sha256": "0" * 64}, "the copy is damaged or was edited"),
-        ({"dir": "nowhere"}, "lists no math500/math500.jsonl"),
-        *(({"dir": "", "file": name}, "is no path inside|symbolic link") for name in OUTSIDE),
-        *(({"dir": name, "file": "x"}, "is no path inside|symbolic link") for name in OUTSIDE[:3]),
-        *((bad, "entry 1 is not one of") for bad in (
-            {"rows": -1}, {"rows": True}, {"rows": "1"}, {"rows": None}, {"sha256": "x"},
-            {"sha256": None}, {"file": None}, {"file": 3}, {"dir": ["a"]},
-        )),
-    ],
-)  # fmt: skip
-def test_a_manifest_names_files_of_the_mirror_as_they_are(mirror_of, tmp_path, change, says):
+@pytest.mark.parametrize("says, change", [*CHANGES, *(("is not", text) for text in SHAPES)])
+def test_a_manifest_names_files_of_the_mirror_as_they_are(mirror_of, says, change):
     root = mirror_of(math500__math500_jsonl=[ROW])
     (root / "link").symlink_to("/etc/hostname")
     (row,) = json.loads((root / "MANIFEST.json").read_text())
-    (root / "MANIFEST.json").write_text(json.dumps([row | change]))
+    text = change if isinstance(change, str) else json.dumps([row | change])
+    (root / "MANIFEST.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(InputError, match=says):
         problems("MATH500", root)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "null", '{"a": 1}', "[{}]", "[" * 10**5, "\ud800"]
-)
-def test_a_manifest_of_another_shape_is_refused(mirror_of, text):
-    root = mirror_of(math500__math500_jsonl=[ROW])
-    (root / "MANIFEST.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(InputError, match="MANIFEST.json(, entry 1)? is not"):
-        Mirror.open(root)
-
-
-@pytest.mark.parametrize(
-    "sums", ["", "\n", "0" * 64, f"{'0' * 63}  a", "a  b", f"{'0' * 64} a",
-             *(f"{'0' * 64}  {name}" for name in OUTSIDE)],
-)  # fmt: skip
+@pytest.mark.parametrize("sums", SUMS)
 def test_checksums_name_files_of_their_folder_and_nothing_outside_is_touched(tmp_path, sums):
     folder = tmp_path / "model"
     folder.mkdir()
@@ -192,7 +139,9 @@ def test_checksums_name_files_of_their_folder_and_nothing_outside_is_touched(tmp
     assert (tmp_path / "victim").read_text() == "kept"
 
 
-def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path):
+def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(mirror_of(math500__math500_jsonl=[ROW])))
+    assert problems("math500") == [Problem("p", "1", "", "MATH500/")]
     with pytest.raises(InputError, match="is not a data mirror: it has no MANIFEST.json"):
         Mirror.open(tmp_path / "nowhere")
     root = mirror_of(x_jsonl=[{}])
@@ -201,9 +150,6 @@ def test_what_a_mirror_lacks_is_said_plainly(mirror_of, tmp_path):
     (root / "x.jsonl").unlink()
     with pytest.raises(InputError, match="in the manifest but not on disk"):
         Mirror.open(root).path("x.jsonl")
-
-
-def test_questions_without_traces_are_not_examples():
     with pytest.raises(InputError, match="MATH500 has questions but no traces"):
         examples("MATH500")
 
@@ -230,9 +176,6 @@ def test_what_the_hub_refuses_is_one_sentence_that_says_what_to_do(monkeypatch):
         problems("GPQA Diamond")
 
 
-# ----------------------------------------------------------------------- near-duplicates
-
-
 questions = st.lists(st.sampled_from("a b B! c, d2 $x$".split()), max_size=9).map(" ".join)
 
 
@@ -246,19 +189,13 @@ def test_the_nearest_question_is_the_one_a_pairwise_comparison_finds(question, b
     assert all(n.benchmark_key == first for n in found)
 
 
-def test_shingles_ignore_case_punctuation_and_spacing():
+def test_the_report_is_sorted_and_keeps_to_its_threshold_whatever_case_and_spacing():
     assert shingles("Find  $x$, y and\nZ!") == {"find x y", "x y and", "y and z"}
     assert shingles("Find x") == {"find x"} and shingles(" !") == frozenset()
-
-
-def test_the_report_is_sorted_and_keeps_to_its_threshold():
     pool = [Problem(q, "") for q in ("a b c d", "a b c x", "p q r s", "a b c d !")]
     found = near_duplicates(pool, {"bench": ["a b c d"]}, threshold=0.5)
     assert [(n.key, n.similarity) for n in found] == sorted((pool[i].key, 1.0) for i in (0, 3))
     assert len(near_duplicates(pool, {"bench": ["a b c d"]}, threshold=0.3)) == 3
-
-
-# ---------------------------------------------------------------------------- real files
 
 
 def test_benchmarks_of_the_mirror_have_the_rows_they_should(data_dir):

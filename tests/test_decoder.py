@@ -4,8 +4,6 @@ The page is opened as a file, with the scripts beside it: no server, no request.
 does with it, in every view, is in `test_book_browser.py`.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from s1core.backends.base import row_seed, uniforms
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, Machine, generate
 from s1core.forcing.budget import Rules
@@ -29,8 +26,8 @@ from s1lab.evaluation import wilson
 from s1lab.evaluation.voting import same_answer
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
-from tests.book_fixtures import CHECKOUT
 from tests.browsing import Visit, chromium
+from tests.helpers import CHECKOUT, DATA
 
 pytestmark = pytest.mark.browser
 SCRIPTS = ("model", "machine", "worker", "page")
@@ -103,9 +100,7 @@ def asked(budget: Budget, temperature: float = 0.0, seed: int = 0) -> dict[str, 
     return {**named, "ignore": budget.ignore_str, "temperature": temperature, "seed": seed}
 
 
-COMPLETE = (
-    "given => given.map(([puzzle, settings, sample]) => w.complete(puzzle, settings, sample))"
-)
+COMPLETE = "given => given.map((one) => w.complete(...one))"
 
 
 def test_greedy_is_token_for_token_what_transformers_gives(inside):
@@ -113,9 +108,8 @@ def test_greedy_is_token_for_token_what_transformers_gives(inside):
     budgets = [BUDGETS[place % len(BUDGETS)] for place in range(len(problems))]
     backend = HFBackend(pocket.load_model("s1"), pocket.load_tokenizer())
     theirs = list(generate(backend, problems, budgets))
-    ours = inside.evaluate(
-        COMPLETE, [[puzzle(p), asked(b), 0] for p, b in zip(problems, budgets, strict=True)]
-    )
+    pairs = [(puzzle(p), asked(b), 0) for p, b in zip(problems, budgets, strict=True)]
+    ours = inside.evaluate(COMPLETE, pairs)
     assert [made["ids"] for made in ours] == [list(made.token_ids()) for made in theirs]
     assert [made["outcome"] for made in ours] == [made.outcome for made in theirs]
     assert [made["waitsUsed"] for made in ours] == [made.waits_used for made in theirs]
@@ -154,19 +148,6 @@ def test_weights_keep_nineteen_bits_and_the_whole_fits_three_megabytes(files):
     assert sum(path.stat().st_size for path in added) < 3_000_000
 
 
-def test_chance_is_that_of_the_package(inside):
-    questions = ["Use 3 7 8 to make 29", "Use 16 16 2 to make 199"]
-    for seed, question, sample in ((0, questions[0], 0), (7, questions[1], 15), (999_999, "", 3)):
-        wanted = row_seed(seed, Problem(question, "").key, sample)
-        given = [seed, question, sample]
-        assert int(inside.evaluate("g => String(w.tested.rowSeed(...g))", given)) == wanted
-        draws = list(range(200))
-        ours = inside.evaluate(
-            "([s, n]) => n.map(draw => w.tested.uniform(BigInt(s), draw))", [str(wanted), draws]
-        )
-        assert ours == uniforms(np.full(200, wanted, np.uint64), np.array(draws)).tolist()
-
-
 def test_the_machine_is_that_of_the_package(inside):
     """Random budgets and random tokens, stops and headers among them, cut at random places."""
     rng = np.random.default_rng(5)
@@ -191,20 +172,7 @@ def test_the_machine_is_that_of_the_package(inside):
         cases.append([rules, context, steps])
         wanted.append([forced, machine.token_ids, machine.outcome, machine.finish_reason])
         wanted[-1] += [machine.waits_used, machine.thinking_tokens, machine.draws]
-    made = inside.evaluate(
-        """given => given.map(([rules, context, steps]) => {
-          let machine = new DecoderMachine(rules, [5, 6, 4], context);
-          const forced = [machine.start()];
-          for (const run of steps) {
-            machine = machine.clone(); // which goes on as the machine would have
-            forced.push(machine.take(run));
-          }
-          const ids = [...machine.tokens.map((token) => token.id), ...machine.held];
-          return [forced, ids, machine.outcome, machine.finishReason, machine.waitsUsed,
-            machine.thinkingTokens, machine.draws];
-        })""",
-        cases,
-    )
+    made = inside.evaluate((DATA / "book" / "machines.js").read_text(), cases)
     assert made == json.loads(json.dumps(wanted))
     assert {one[2] for one in wanted} == {"ended", "truncated", "context"}
 
@@ -286,10 +254,8 @@ def test_the_keyboard_alone_pauses_steps_cuts_and_refuses(visit, page):
     visit.page.wait_for_function("document.querySelector('[data-part=pause]').innerText == 'Go on'")
     before = int(part(visit, "used").inner_text().split()[0])
     press("t")
-    visit.page.wait_for_function(
-        "n => parseInt(document.querySelector('[data-part=used]').textContent) === n",
-        arg=before + 1,
-    )
+    used = "n => parseInt(document.querySelector('[data-part=used]').textContent) === n"
+    visit.page.wait_for_function(used, arg=before + 1)
     assert part(visit, "next").locator("li").count() == 5
     press("c")
     assert "thinking was cut" in until(visit, "status", "Answer ")
@@ -317,22 +283,17 @@ def test_a_vote_says_what_it_cost_and_a_run_lands_on_the_curve(visit):
     assert drawn.count() == before + 1 == len(experiments.curve(profiles.load("laptop"))) + 1
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
+def test_what_is_no_puzzle_is_told_in_a_sentence_and_a_hostile_link_changes_only_settings(
+    visit, page
+):
+    for text, shown in (
         ("3 7", "Write two or three numbers"),
         ("Use 3 7 800 to make 29", "none above 199"),
         ("<img src=x onerror=alert(1)>", "Write two or three numbers"),
-    ],
-)
-def test_what_is_no_puzzle_is_told_in_a_sentence(visit, text, shown):
-    visit.page.get_by_label("Puzzle", exact=True).fill(text)
-    part(visit, "start").click()
-    assert shown in part(visit, "fault").inner_text()
-    assert visit.page.locator(".decoder img").count() == 0
-
-
-def test_a_hostile_link_changes_nothing_but_settings(visit, page):
+    ):
+        visit.page.get_by_label("Puzzle", exact=True).fill(text)
+        part(visit, "start").click()
+        assert shown in part(visit, "fault").inner_text()
     evil = "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E"
     opened(visit, page, f"?puzzle=3+7+8+29&budget={evil}&ignore={evil}&did={evil}.Wait&cut=x")
     visit.page.wait_for_function("document.querySelector('.decoder').hidden === false")

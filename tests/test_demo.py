@@ -1,7 +1,5 @@
 """The demo shows tokens when they are sampled, marks what was forced, and changes nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

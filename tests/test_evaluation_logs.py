@@ -1,7 +1,5 @@
 """Regrading other people's logs: layouts, damage, and agreement with the stored verdicts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pytest
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark, load
 from s1lab.evaluation.logs import known_logs, read_log, regrade, summary
-from tests.helpers import rows
+from tests.helpers import CHECKOUT, cases, rows
 
 KNOWN = known_logs()["files"]
 
@@ -26,15 +24,7 @@ def test_regrading_real_logs_gives_what_is_stated(known, data_dir):
     assert all(why for _, why in said)
 
 
-FOREIGN = [
-    ("crosslingual/global_mmlu_en/cap-500/samples_global_mmlu_en_stem.jsonl", 46, 43, 500),
-    ("crosslingual/fork/cap-1000/samples_s1_fork.jsonl", 184, 148, 1_000),
-    ("crosslingual/mgsm_one_wait/32B/wait/en.jsonl", 250, 238, None),
-    ("skythought_aime24/checkpoint-105.jsonl", 30, 10, None),
-]
-
-
-@pytest.mark.parametrize(("file", "n", "right", "budget"), FOREIGN)
+@pytest.mark.parametrize(("file", "n", "right", "budget"), cases("logs")["foreign"])
 def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir):
     log = read_log(data_dir / "generations" / file)
     graded = regrade(log, "multiple_choice" if "samples" in file else "math")
@@ -46,17 +36,8 @@ def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir)
     assert {response.stored for response in log.responses} == {True, False}
 
 
-# ------------------------------------------------------------------------- layouts
-
 GENERIC = {"question": "1+1?", "gold": "2", "response": "Answer: 2", "correct": True}
-HARNESS = {
-    "doc_id": 7,
-    "doc": {"problem": "1+1?", "answer": "2"},
-    "target": "2",
-    "resps": [[r"<think>\boxed{3}</think>\boxed{2}", "Answer: 5"]],
-    "filtered_resps": ["2"],
-    "exact_match": 1.0,
-}
+HARNESS = cases("logs")["harness"]
 
 
 def write(path: Path, *lines: object, end: str = "\n") -> Path:
@@ -79,18 +60,11 @@ def test_both_layouts_may_hold_several_responses(tmp_path):
 
 def test_a_sample_file_written_by_the_harness_itself_is_read():
     """`fixtures/samples_gsm8k_tiny.jsonl` was written by lm-evaluation-harness 0.4.13."""
-    log = read_log(Path(__file__).parent / "fixtures/samples_gsm8k_tiny.jsonl")
+    log = read_log(CHECKOUT / "tests/fixtures/samples_gsm8k_tiny.jsonl")
     again = regrade(log)
     assert (log.layout, log.torn, len(log.responses)) == ("lm-evaluation-harness", None, 8)
     assert all(response.stored is not None for response in log.responses)
     assert summary(again)["agreement"] == 1.0
-
-
-def test_a_log_that_names_the_finish_reason_is_believed(tmp_path):
-    stopped = {**GENERIC, "response": "<think>never ended", "finish_reason": "stop"}
-    cut = {**GENERIC, "response": "so we get 2", "finish_reason": "length"}
-    again = regrade(read_log(write(tmp_path / "log.jsonl", stopped, cut)))
-    assert [r.grade.status for r in again] == ["no_answer", "truncated"]
 
 
 def test_a_torn_last_line_is_left_out_and_any_other_damage_is_an_error(tmp_path):
@@ -113,25 +87,20 @@ def test_a_row_that_cannot_be_used_is_left_out_and_named(row, reason, tmp_path):
         read_log(write(tmp_path / "log.jsonl", row))
 
 
-@pytest.mark.parametrize(
-    ("said", "known"),
-    [(True, True), (1, True), ("True", True), ("A", True), ("correct", True), (1.0, True)]
-    + [(False, False), (0, False), ("False", False), ("no", False), ("C", False)]
-    + [(None, None), (0.5, None)],
-)
-def test_a_stored_verdict_is_read_as_it_is_meant(said, known, tmp_path):
-    log = read_log(write(tmp_path / "log.jsonl", {**GENERIC, "correct": said}))
-    assert log.responses[0].stored is known
+def test_a_stored_verdict_and_a_finish_reason_are_read_as_they_are_meant(tmp_path):
+    stored = cases("logs")["stored"]
+    said = [(word, known) for known, words in stored.items() for word in words]
+    rows = [{**GENERIC, "correct": word} for word, _ in said]
+    log = read_log(write(tmp_path / "log.jsonl", *rows))
+    assert [response.stored for response in log.responses] == [known for _, known in said]
+    stopped = {**GENERIC, "response": "<think>never ended", "finish_reason": "stop"}
+    cut = {**GENERIC, "response": "so we get 2", "finish_reason": "length"}
+    again = regrade(read_log(write(tmp_path / "log.jsonl", stopped, cut)))
+    assert [r.grade.status for r in again] == ["no_answer", "truncated"]
 
 
 def test_the_gold_answer_comes_before_the_worked_solution(tmp_path):
-    log = [
-        {"question": "q", "solution": "We see 3, then 4.", "gt": 204, "code": ["\\boxed{204}"]},
-        {"question": "q", "gold": 204.0, "response": "Answer: 204"},
-        {"question": "q", "answer": "so\n#### 204", "response": "Answer: 204"},
-        {"question": "q", "solution": "We see. " * 40 + "\\boxed{204}", "response": "Answer: 204"},
-    ]
-    graded = regrade(read_log(write(tmp_path / "log.jsonl", *log)))
+    graded = regrade(read_log(write(tmp_path / "log.jsonl", *cases("logs")["golds"])))
     assert [result.grade.status for result in graded] == ["correct"] * 4
 
 
@@ -148,15 +117,11 @@ def test_nothing_to_grade_is_refused(tmp_path):
     assert summary(regrade(read_log(write(log, {**GENERIC, "correct": None}))))["agreement"] is None
 
 
-@pytest.mark.parametrize(("name", "rows"), [("aime24", 30), ("math-500", 500), ("GSM8K", 1_319)])
-def test_benchmarks_are_complete_and_grade_their_own_solutions(name, rows, data_dir):
+def test_a_benchmark_grades_its_own_solutions(data_dir):
     from s1core.grading import grade_text
 
-    problems = load(name, data_dir)
-    assert len({problem.key for problem in problems}) == rows
-    if name != "aime24":  # AIME's solutions are the contest's prose, not model answers
-        kind = benchmark(name).kind
-        assert all(grade_text(p, p.solution, kind).status == "correct" for p in problems[:200])
+    problems, kind = load("GSM8K", data_dir)[:200], benchmark("GSM8K").kind
+    assert all(grade_text(p, p.solution, kind).status == "correct" for p in problems)
 
 
 def test_another_number_of_rows_and_an_unknown_benchmark_are_refused(monkeypatch):

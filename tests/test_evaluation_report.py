@@ -1,7 +1,5 @@
 """Tables across runs: the numbers, the matrix, and text that must not break out of its cell."""
 
-from __future__ import annotations
-
 import csv
 import io
 from html.parser import HTMLParser
@@ -9,16 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from s1core.errors import InputError
-from s1core.grading.grades import read_generations
-from s1core.records import Generation, Grade, Problem, Segment, to_json
+from s1core.records import Generation, Grade, Problem, Segment
 from s1lab.evaluation import clustered_bootstrap, wilson
-from s1lab.evaluation.report import (
-    GradedRun,
-    question_table,
-    report,
-    summarise,
-    write_table,
-)
+from s1lab.evaluation.report import GradedRun, question_table, report, summarise, write_table
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
 NASTY = Problem("<script>alert('x')</script> | `$\\pi$` =cmd|' /C calc'!A0\nnext", "=1+1")
@@ -74,8 +65,6 @@ def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems():
     assert table[1][0][:3] == (PROBLEMS[0].key, "What is 0 + 1?", "1")
 
 
-# ---------------------------------------------------------------------------- hostile text
-
 FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(A1)", "=cmd|' /C calc'!A0", "+x", "-o", "＝1+1", "\t=1"]
 MARKUP = ["a|b", "<b>x</b>", "[x](javascript:1)", "\x1b]0;x\x07", "a\nb", "\u202e", "`$"]
 HOSTILE = [*FORMULAS, *MARKUP]
@@ -129,11 +118,3 @@ def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup():
     lines = write_table(table).splitlines()
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
     assert len(lines) == 2 + len(HOSTILE) and not any("[x](" in line for line in lines)
-
-
-def test_damaged_and_repeated_generations_are_errors_with_their_line(tmp_path):
-    path, line = tmp_path / "generations.jsonl", to_json(made(PROBLEMS[0], 0, 4))
-    for lines, place in [((line, line), 2), ((line, "{}"), 2), ((line[:40], line), 1)]:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        with pytest.raises(InputError, match=f":{place}: "):
-            read_generations(path)

@@ -1,7 +1,5 @@
 """Intervals that cover what they say, differences, and power: against scipy and brute force."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -66,11 +64,11 @@ def paired(rng: np.random.Generator, n: int) -> bool:
     return truth in paired_bootstrap(a, b, rng, resamples=1_000)
 
 
-@pytest.mark.parametrize(
-    ("trial", "n"),
-    [(single, 15), (single, 30), (single, 198), (unpaired, 30), (clustered, 15), (clustered, 30),
-     (clustered, 198), (paired, 30)],
-)  # fmt: skip
+TRIALS = [(single, 15), (single, 30), (single, 198), (unpaired, 30), (paired, 30)]
+TRIALS += [(clustered, 15), (clustered, 30), (clustered, 198)]
+
+
+@pytest.mark.parametrize(("trial", "n"), TRIALS)
 def test_intervals_cover_95_percent(trial, n):
     """2,000 trials, each with its own true accuracy; small n included."""
     rng = np.random.default_rng(n)
@@ -82,9 +80,6 @@ def test_the_interval_is_wilsons_for_one_seed_and_where_all_agree(scores) -> Non
     interval, right = clustered_bootstrap(scores, 0), np.mean(scores) * AIME
     assert (interval.low, interval.high) == (wilson(right, AIME).low, wilson(right, AIME).high)
     assert "Wilson" in interval.method
-
-
-def test_what_is_missing_is_skipped() -> None:
     whole = clustered_bootstrap([[1, 1], [0, 0], [1, 0]], 0)
     assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]], 0) == whole, "skips what is missing"
 
@@ -122,9 +117,6 @@ def test_aime24_cannot_show_the_headline():
     assert questions_needed(17 / 30, 15 / 30) == 881
     assert questions_needed(17 / 30, 15 / 30, discordant=2 / 30) == 116
     assert detectable_difference(AIME, 0.5) == pytest.approx(0.348, abs=0.001)
-
-
-def test_detectable_difference_inverts_questions_needed():
     gap = detectable_difference(198, 0.566)
     assert questions_needed(0.566 + gap, 0.566) <= 198 < questions_needed(0.566 + 0.99 * gap, 0.566)
     assert np.isnan(detectable_difference(3, 0.9)) and np.isnan(detectable_difference(3, 1.0))

@@ -1,7 +1,5 @@
 """What a profile measures: every table and figure has its conditions, each condition one run."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -21,25 +19,28 @@ def steps(name: str, folder):
 
 
 @pytest.mark.parametrize("name", profiles.names())
-def test_every_step_comes_once_and_after_those_it_needs(name, tmp_path):
-    made: set[str] = set()
-    for step in steps(name, tmp_path):
-        assert step.run.id not in made
-        assert made.issuperset(need.run.id for need in step.needs)
-        made.add(step.run.id)
+def test_every_condition_has_its_step_once_and_after_those_it_needs(name, tmp_path):
+    pipeline = Pipeline(profiles.load(name), RunStore(tmp_path))
+    listed: dict[str, tuple] = {}
+    for step in pipeline.steps():
+        assert step.run.id not in listed and {need.run.id for need in step.needs} <= listed.keys()
+        listed[step.run.id] = step.experiments
+    for experiment, condition in experiments.conditions(pipeline.profile):
+        assert experiment.name in listed[pipeline.locate_run(condition).id]
     assert list(tmp_path.iterdir()) == []  # listing makes nothing
 
 
-@pytest.mark.parametrize("name", profiles.names())
-def test_every_condition_has_its_step(name, tmp_path):
-    pipeline = Pipeline(profiles.load(name), RunStore(tmp_path))
-    listed = {step.run.id: step.experiments for step in pipeline.steps()}
-    for experiment, condition in experiments.conditions(pipeline.profile):
-        assert experiment.name in listed[pipeline.locate_run(condition).id]
-
-
-def test_the_headline_figure_comes_before_anything_else(tmp_path):
-    order = ["scaling curve" in step.experiments for step in steps("laptop", tmp_path)]
+def test_the_headline_figure_comes_before_anything_else_and_one_experiment_can_be_run_alone(
+    tmp_path,
+):
+    everything = steps("laptop", tmp_path)
+    alone = wanted(everything, ["sequence length"])
+    assert len(alone) < len(everything)
+    names = {step.run.id for step in alone}
+    assert all(need.run.id in names for step in alone for need in step.needs)
+    with pytest.raises(InputError, match=r"no experiment 'table 8'.*'sequence length'"):
+        wanted(everything, ["table 8"])
+    order = ["scaling curve" in step.experiments for step in everything]
     assert order == sorted(order, reverse=True)
 
 
@@ -56,19 +57,11 @@ def test_equal_conditions_under_other_labels_are_one_run(tmp_path):
 def test_whatever_changes_the_result_changes_the_run(tmp_path):
     pipeline = Pipeline(LAPTOP, RunStore(tmp_path))
     plain = experiments.natural(LAPTOP)
-    others = [
-        replace(plain, samples=plain.samples + 1),
-        replace(plain, temperature=0.5),
-        replace(plain, training=None),
-        replace(plain, training=Training("random")),
-        replace(plain, training=Training(control="tokens")),
-        replace(plain, training=Training(changes=(("seed", 7),))),
-        replace(plain, instruct=("tokens", 64)),
-        replace(plain, steps=4),
-        replace(plain, thinking=False),
-        replace(plain, budget=replace(plain.budget, num_ignore=1)),
-    ]
-    names = {pipeline.locate_run(c).id for c in (plain, *others)}
+    others = [{"samples": plain.samples + 1}, {"temperature": 0.5}, {"training": None}]
+    others += [{"training": Training("random")}, {"training": Training(control="tokens")}]
+    others += [{"training": Training(changes=(("seed", 7),))}, {"instruct": ("tokens", 64)}]
+    others += [{"budget": replace(plain.budget, num_ignore=1)}, {"steps": 4}, {"thinking": False}]
+    names = {pipeline.locate_run(replace(plain, **other)).id for other in ({}, *others)}
     assert len(names) == len(others) + 1
     assert pipeline.locate_run(replace(plain, label="x", kind="y")).id in names
 
@@ -83,13 +76,3 @@ def test_a_forced_condition_enforces_what_the_prompt_names():
         how, limit = condition.instruct
         assert how == "steps" and condition.training.control == "steps"
         assert condition.steps == (limit if condition.kind.endswith("BF") else None)
-
-
-def test_one_experiment_alone_is_a_part_that_can_be_run(tmp_path):
-    everything = steps("laptop", tmp_path)
-    alone = wanted(everything, ["sequence length"])
-    assert len(alone) < len(everything)
-    names = {step.run.id for step in alone}
-    assert all(need.run.id in names for step in alone for need in step.needs)
-    with pytest.raises(InputError, match=r"no experiment 'table 8'.*'sequence length'"):
-        wanted(everything, ["table 8"])

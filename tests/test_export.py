@@ -1,7 +1,5 @@
 """Exported tables hold what went in, in every format, and never look finished when they are not."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sqlite3
@@ -85,22 +83,17 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize(
-    "rows, says",
-    [
+def test_what_no_table_can_hold_is_a_clear_error(tmp_path, suffix):
+    cased = [{"a": 1, "A": 2}]
+    for rows, says in (
         ([], "no rows"),
         ([{}], "no rows"),
         ([{"a": 1}, {"a": 2**63}], "column 'a' holds a number beyond 64 bits"),
         ([{"a": "\ud800"}], "cannot be written: .*surrogates"),
-        ([{"a": 1, "A": 2}], "cannot be written: duplicate column name: A"),
-    ],
-)
-def test_what_no_table_can_hold_is_a_clear_error(tmp_path, suffix, rows, says):
-    if "duplicate" in says and suffix in (".parquet", ".csv"):
-        assert export(rows, tmp_path / f"x{suffix}") == 1
-        return
-    with pytest.raises(InputError, match=says):
-        export(rows, tmp_path / f"x{suffix}")
+        *([(cased, "duplicate column name: A")] if suffix in (".sqlite", ".db") else []),
+    ):
+        with pytest.raises(InputError, match=says):
+            export(rows, tmp_path / f"x{suffix}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,7 +1,5 @@
 """Conditional control, step forcing and rejection sampling."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +19,11 @@ def test_instructions_follow_the_question_word_for_word():
     assert controls.step_prompt("Q?", 64) == "Q?\n\nThink for up to 64 steps."
     assert controls.class_prompt("Q?", "short").startswith("Q?\n\nAnswer after a short amount of")
     assert controls.class_prompt("Q?", "long").startswith("Q?\n\nAnswer after a long amount of")
+    backend = ScriptedBackend(tiny_tokenizer(), lambda context: tiny_tokenizer().eos_token_id)
+    asked = {"ask": lambda p: controls.step_prompt(p.question, 8)}
+    (generation,) = generate(backend, PROBLEMS[:1], Budget(5), **asked)
+    assert generation.problem_key == PROBLEMS[0].key  # as without the instruction
+    assert "Think for up to 8 steps." in tiny_tokenizer().decode(backend.requests[0][0])
 
 
 @given(st.integers(1, 10**6))
@@ -41,15 +44,6 @@ def test_a_training_example_names_its_length_and_counts_its_steps_down():
     assert made.problem.question == "yes?\n\nThink for up to 16 tokens."  # 9 tokens with spaces
 
 
-def test_instructions_change_the_prompt_but_not_the_key():
-    backend = ScriptedBackend(tiny_tokenizer(), lambda context: tiny_tokenizer().eos_token_id)
-    (generation,) = generate(
-        backend, PROBLEMS[:1], Budget(5), ask=lambda p: controls.step_prompt(p.question, 8)
-    )
-    assert generation.problem_key == PROBLEMS[0].key
-    assert "Think for up to 8 steps." in tiny_tokenizer().decode(backend.requests[0][0])
-
-
 def stepper(total: int, words: int = 3):
     """A model that writes `total` steps of some words, counting down, then the answer."""
     tokenizer = tiny_tokenizer()
@@ -57,11 +51,9 @@ def stepper(total: int, words: int = 3):
     script = tokenizer.encode(steps + "<|im_start|>answer\nUse answer<|im_end|>")
 
     def policy(context):
-        text = tokenizer.encode("<|im_start|>think\n")
-        start = next(
-            i for i in range(len(context), 0, -1) if list(context[i - len(text) : i]) == text
-        )
-        return script[len(context) - start]
+        text, said = tokenizer.encode("<|im_start|>think\n"), list(context)
+        start = next(i for i in range(len(said), 0, -1) if said[i - len(text) : i] == text)
+        return script[len(said) - start]
 
     return policy, script
 
@@ -84,10 +76,7 @@ def test_a_model_within_its_steps_is_left_alone_and_one_step_too_many_ends_think
     generation = force_steps(kind(tokenizer, stepper(5)[0]), steps=2)
     assert controls.count_steps(generation.thinking) == 2 and generation.outcome == "ended"
     assert generation.token_ids("answer", "forced") == tokenizer.encode("<|im_start|>answer\n")
-
-
-def test_max_thinking_holds_over_steps():
-    generation = force_steps(ScriptedBackend(tiny_tokenizer(), stepper(9)[0]), 8, max_thinking=12)
+    generation = force_steps(kind(tokenizer, stepper(9)[0]), 8, max_thinking=12)
     assert (generation.outcome, generation.thinking_tokens) == ("truncated", 12)
 
 

@@ -3,8 +3,6 @@
 `FUZZ_SECONDS=120 python -m pytest -m slow tests/test_fuzz.py` is what a release is tried with.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import time

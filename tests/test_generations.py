@@ -1,7 +1,5 @@
 """What released models said: how a logged row becomes an outcome, and how outcomes are kept."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -13,10 +11,10 @@ from s1lab.audit.published import accuracy_of
 from s1lab.generations import files, tables
 from s1lab.generations.files import counter, differences, table, write
 from s1lab.generations.read import WAITS, outcomes, split, stated_number
-from tests.helpers import cases
+from tests.helpers import CHECKOUT, cases
 
 SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
-COMMITTED = Path(__file__).resolve().parents[1] / "results" / "generations"
+COMMITTED = CHECKOUT / "results" / "generations"
 
 
 def words(texts):
@@ -30,9 +28,6 @@ def log(folder: Path, name: str, *rows: dict) -> Path:
     return path
 
 
-# ------------------------------------------------------------------------- parts of a row
-
-
 @pytest.mark.parametrize(("text", "parts"), cases("generations")["split"])
 def test_thinking_ends_at_the_delimiter_and_was_cut_where_the_cue_follows_it(text, parts):
     assert split(text) == tuple(parts)
@@ -41,20 +36,15 @@ def test_thinking_ends_at_the_delimiter_and_was_cut_where_the_cue_follows_it(tex
 @pytest.mark.parametrize(("text", "language", "number"), cases("generations")["numbers"])
 def test_a_stated_number_is_read_in_any_script(text, language, number):
     assert stated_number(text, language) == stated_number(text, language, guess=False) == number
-
-
-def test_of_two_numbers_in_the_last_paragraph_the_last_is_a_guess():
-    assert stated_number("5 cars in 15 minutes") == 15
+    assert stated_number("5 cars in 15 minutes") == 15  # the last is a guess
     assert stated_number("5 cars in 15 minutes", guess=False) is None
 
 
-def sample(answer: str, cap: int = 500) -> dict:
-    return {
-        "doc": {"question": " Which? ", "option_a": "this", "option_b": "that"},
-        "target": "B",
-        "arguments": {"gen_args_0": {"arg_0": "", "arg_1": {"max_tokens_thinking": cap}}},
-        "resps": [[f"<|im_start|>think\none two{answer}"]],
-    }
+def sample(answer: str) -> dict:
+    doc = {"question": " Which? ", "option_a": "this", "option_b": "that"}
+    asked = {"gen_args_0": {"arg_0": "", "arg_1": {"max_tokens_thinking": 500}}}
+    said = [[f"<|im_start|>think\none two{answer}"]]
+    return {"doc": doc, "target": "B", "arguments": asked, "resps": said}
 
 
 def read(tmp_path: Path, name: str, *rows: dict) -> list:
@@ -65,10 +55,8 @@ def test_samples_of_the_harness_carry_their_cap_and_say_whether_it_cut(tmp_path)
     cut = sample("\n<|im_start|>answer\nFinal Answer: B. that")
     ended = sample("<|im_start|>answer\nThe correct answer is A.")
     found = read(tmp_path, SAMPLES, cut, ended)
-    assert [(o.condition, o.status, o.cut) for o in found] == [
-        ("500", "correct", 1),
-        ("500", "wrong", 0),
-    ]
+    told = [(o.condition, o.status, o.cut) for o in found]
+    assert told == [("500", "correct", 1), ("500", "wrong", 0)]
     assert {(o.set, o.model, o.thinking_tokens) for o in found} == {("fork", "s1.1-32B", 2)}
 
 
@@ -89,23 +77,19 @@ def test_one_forced_wait_is_found_in_every_language_and_splits_the_thought(tmp_p
     ]
 
 
-def test_files_that_note_their_waits_and_score_files(tmp_path):
+def test_files_of_others_are_read_each_in_its_own_columns(tmp_path):
     row = {"problem": "Who?", "answer": "Bob", "grading": "C", "thinking_tokens": 9}
-    row["response"] = ""
-    row["append_wait_place"] = [3, 5]
+    row |= {"response": "", "append_wait_place": [3, 5]}
     (found,) = read(tmp_path, "tts_knowledge/m/Qwen3-8B_simpleqa_exd2.jsonl", row)
     assert (found.model, found.condition, found.status) == ("Qwen3-8B", "2", "no_answer")
     assert (found.waits, found.place, found.thinking_tokens, found.cut) == (2, "noted", 9, 1)
     assert found.method == "gold not in the answer"
-
     code = "a b<|end_of_thought|> \\boxed{033}"
     row = {"question": "q", "gt": "33", "code": [code], "score": [True]}
     (found,) = read(tmp_path, "skythought_aime24/checkpoint-21.jsonl", row)
     assert (found.condition, found.status) == ("21", "correct")
     assert found.method.endswith("stored correct")
-
-
-def test_the_authors_own_logs_are_read_in_the_harness_format(tmp_path):
+    # The authors' own logs are in the harness' format.
     name = "simplescaling_results/forcingignore2wait/x/samples_aime24_figures_2025-01-01.jsonl"
     asked = "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nHow many?<|im_end|>\n"
     settings = {"max_tokens_thinking": "auto", "thinking_n_ignore": 2}
@@ -122,26 +106,16 @@ def test_a_file_with_other_columns_is_refused_in_a_sentence(tmp_path, row):
         read(tmp_path, SAMPLES, row)
 
 
-# ---------------------------------------------------------------------- files and outcomes
-
-
-def test_every_file_has_a_commit_a_digest_and_terms():
-    listed = files.entries()
-    assert len(listed) == 122 and sum(entry.rows for entry in listed) > 28_000
-    for entry in listed:
-        assert len(entry.commit) == 40 and len(entry.sha256) == 64 and entry.licence
-
-
-def test_a_file_that_is_missing_or_another_is_refused_before_any_is_read(tmp_path):
-    entry = files.entries()[0]
+def test_every_file_has_a_commit_a_digest_and_terms_and_another_is_refused(tmp_path):
+    entry, *rest = files.entries()
+    assert len(rest) == 121 and sum(entry.rows for entry in rest) > 28_000
+    for one in rest:
+        assert len(one.commit) == 40 and len(one.sha256) == 64 and one.licence
     with pytest.raises(InputError, match="is missing; `s1lab fetch generations"):
         files.located(tmp_path, entry)
     log(tmp_path, entry.file, {})
     with pytest.raises(InputError, match="is not the file at .*sha256 differs"):
         files.located(tmp_path, entry)
-
-
-def test_another_models_tokenizer_is_refused(tmp_path):
     with pytest.raises(InputError, match="is no tokenizer"):
         counter(tmp_path)
     from s1core.checkpoints import locate
@@ -162,17 +136,11 @@ def test_outcomes_that_were_changed_by_hand_are_refused(tmp_path):
         table("fork", tmp_path)
 
 
-# ---------------------------------------------------------------------------------- tables
-
-
-def test_the_authors_logs_as_recounted_agree_with_the_paper_where_both_count():
+def test_the_committed_tables_count_every_trace_once_and_agree_with_the_paper():
     """MATH500 under its largest cap: 93.0 in the paper's Table 1, and in the recount."""
     of = tables.recounted(COMMITTED)
     largest = of[(of.benchmark == "MATH500") & (of.amount == 32_000)].accuracy.item()
     assert 100 * largest == accuracy_of("Table 1", "s1-32B", "MATH500").percent
-
-
-def test_one_wait_counts_every_trace_once_and_nets_what_it_mended():
     of = tables.one_wait(COMMITTED, "model")
     assert of.traces.sum() == len(table("mgsm", COMMITTED)) == 13_146
     assert (of.readable <= of.traces).all()

@@ -1,7 +1,5 @@
 """Grading: case tables from real outputs, statuses, and answers that mean harm."""
 
-from __future__ import annotations
-
 import random
 import resource
 import subprocess
@@ -16,17 +14,12 @@ from s1core.errors import InputError
 from s1core.grading import grade, grade_all, grade_text
 from s1core.grading import verifier as verifier_module
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import (
-    extract_choice,
-    extract_math,
-    options,
-    split_thinking,
-)
+from s1core.grading.extraction import extract_choice, extract_math, options, split_thinking
 from s1core.grading.grades import accuracy
 from s1core.grading.verifier import Verdict, Verifier
 from s1core.records import Generation, Problem, Segment, question_key
 from s1lab.evaluation.logs import read_log
-from tests.helpers import cases, rows
+from tests.helpers import DATA, cases, rows
 
 
 def problem(answer: str, question: str = "How many?") -> Problem:
@@ -38,8 +31,6 @@ def generation(of: Problem, answer: str, **more: object) -> Generation:
     settings = {"outcome": "ended", "waits_used": 0, "answer": answer, **more}
     return Generation(of.key, 0, segments, **settings)
 
-
-# ------------------------------------------------------------------------- extraction
 
 CASES = cases("grading")
 
@@ -61,8 +52,6 @@ def test_thinking_is_never_part_of_the_answer():
     assert split_thinking("<|im_start|>think\na\n<|im_start|>answer\nb") == ("a", "b")
     assert split_thinking("plain") == ("", "plain")
 
-
-# ------------------------------------------------------------------------- equivalence
 
 PARTICLES = "Which?\n(A) a proton\n(B) a neutron\n(C) A heavier nucleus\n(D) an electron"
 
@@ -123,9 +112,6 @@ def test_gold_grades_gold_on_every_math500_solution(data_dir):
     assert [g.status for g in graded] == ["correct"] * 500
 
 
-# ------------------------------------------------------------------------- statuses
-
-
 @pytest.mark.parametrize("gold", CASES["golds"])
 @pytest.mark.parametrize("kind", ["math", "aime"])
 def test_a_gold_answer_is_read_however_it_is_written(gold, kind):
@@ -142,26 +128,17 @@ def test_a_row_that_cannot_be_graded_loses_itself_alone_and_is_named():
     assert "1 that could not be compared" in accuracy(graded, 2)
     bad = grade_text(asked[2], "Answer: A", "multiple_choice")
     assert (bad.status, "is no option" in bad.method) == ("not_compared", True)
-
-
-def test_missing_generations_are_named_beside_the_accuracy():
-    asked = [problem("1", "a"), problem("1", "b"), problem("1", "c")]
     made = [replace(generation(asked[n // 2], "1"), sample=n % 2) for n in range(3)]
     said = accuracy(grade_all(asked, made), 3)
-    assert "1 questions not answered at all" in said
-    assert "1 samples missing" in said
-
-
-def test_a_forced_cue_needs_no_cue_in_the_text():
-    asked = problem("204")
-    verdict = grade(asked, generation(asked, " 204", outcome="truncated"), "aime")
-    assert (verdict.status, verdict.extracted) == ("correct", "204")
-    assert verdict.method == "after the forced cue; text"
+    assert "1 questions not answered at all" in said and "1 samples missing" in said
 
 
 @pytest.mark.parametrize(("text", "cut", "whole"), CASES["cut"])
 def test_a_cut_off_generation_is_truncated_unless_it_had_answered(text, cut, whole):
     asked = problem("204")
+    forced = grade(asked, generation(asked, " 204", outcome="truncated"), "aime")
+    assert (forced.status, forced.extracted) == ("correct", "204")
+    assert forced.method == "after the forced cue; text"  # the text itself needs none
     ended = grade(asked, generation(asked, text), "aime")
     assert grade(asked, generation(asked, text, finish_reason="length"), "aime").status == cut
     assert ended.status == whole
@@ -178,16 +155,10 @@ def test_grading_pairs_by_key():
         grade_all([one], [generation(other, "2")])
     with pytest.raises(InputError, match="pick one of math, aime"):
         grade_text(one, "1", "physics")  # type: ignore[arg-type]
+    puzzle, said = problem("", "Use 3 7 8 to make 29"), {"( 3 * 7 ) + 8": "correct"}
+    for text, status in (said | {"3 + 7 + 8": "wrong", "": "no_answer"}).items():
+        assert grade_text(puzzle, text, "countdown").status == status
 
-
-def test_countdown_is_checked_exactly():
-    asked = problem("", "Use 3 7 8 to make 29")
-    assert grade_text(asked, "( 3 * 7 ) + 8", "countdown").status == "correct"
-    assert grade_text(asked, "3 + 7 + 8", "countdown").status == "wrong"
-    assert grade_text(asked, "", "countdown").status == "no_answer"
-
-
-# ------------------------------------------------------------------------- harm
 
 BOMBS = ["9^{9^{9^{9}}}", "10000000!", r"\prod_{k=1}^{10^8} k", r"\sum_{k=1}^{10^9} k!"]
 CODE = ["__import__('os').system('touch {}')", "open('{}','w').write('x')"]
@@ -247,33 +218,25 @@ def test_hostile_answers_get_a_status_each_run_nothing_and_end_in_time(
     assert not marker.exists()
 
 
-@pytest.mark.parametrize(
-    ("unit", "count"),
-    [("9", 1e6), (r"\boxed{", 150e3), ("Answer:", 150e3), ("$", 1e6), ("answer ", 150e3)]
-    + [("final answer" + " " * 10**6 + "x", 1), (r"\boxed" + " " * 10**6, 1), ("a = ", 250e3)]
-    + [(" " * 10**6 + "x", 1), (r"\(", 500e3), ("1,", 500e3), ("{" * 500_000 + "}" * 500_000, 1)],
-)
-def test_a_megabyte_on_one_line_is_read_in_linear_time(unit, count):
+WIDE = " " * 10**6
+UNITS = ["9", r"\boxed{", "Answer:", "$", "answer ", "a = ", r"\(", "1,", f"final answer{WIDE}x"]
+UNITS += [rf"\boxed{WIDE}", f"{WIDE}x", "{" * 500_000 + "}" * 500_000]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: repr(unit[:20]))
+def test_a_megabyte_on_one_line_is_read_in_linear_time(unit):
     start = time.process_time()
-    grade_text(problem("7"), unit * int(count))
+    grade_text(problem("7"), unit * max(1, 10**6 // len(unit)))
     assert time.process_time() - start < 3
 
 
-def test_a_comparison_cannot_take_more_memory_than_its_share():
+def test_a_comparison_has_its_share_of_memory_and_a_killed_server_is_started_again():
     small = Verifier(time_limit=1, memory_limit=300 << 20)
-    verdict = small("7", "2^{10^{10}}")
-    assert not verdict.same
-    assert small("x+1", "1+x").same
+    assert not small("7", "2^{10^{10}}").same and small("x+1", "1+x").same
+    small._process.kill()
+    small._process.wait()
+    assert small("x+2", "2+x").same
     small.close()
-
-
-def test_a_killed_server_is_started_again():
-    verifier = Verifier()
-    assert verifier("x+1", "1+x").same
-    verifier._process.kill()
-    verifier._process.wait()
-    assert verifier("x+2", "2+x").same
-    verifier.close()
 
 
 def test_a_failure_of_the_grader_is_never_a_wrong_answer(impatient):
@@ -285,33 +248,7 @@ def test_a_failure_of_the_grader_is_never_a_wrong_answer(impatient):
     assert impatient("x+1", "1+x").same  # what was stopped does not disturb the next
 
 
-WALL = """
-import sys; sys.path.insert(0, {folder!r})
-import verifier_server as server
-server.limit_worker(2 << 30)
-import collections, os, socket, subprocess
-from sympy import lambdify, symbols, sympify
-for name, way in {{
-    "eval": lambda: eval("1+1"),
-    "compile": lambda: compile("1+1", "<string>", "eval"),
-    "sympify": lambda: sympify("__import__('os').system('true')"),
-    "lambdify": lambda: lambdify(symbols("x"), "x+1"),
-    "system": lambda: os.system("true"),
-    "run": lambda: subprocess.run(["true"]),
-    "socket": lambda: socket.create_connection(("127.0.0.1", 9)),
-    "write": lambda: open({marker!r}, "w"),
-    "os.open": lambda: os.open({marker!r}, os.O_CREAT | os.O_WRONLY),
-    "unlink": lambda: os.unlink({kept!r}),
-    "rename": lambda: os.rename({kept!r}, {marker!r}),
-    "fork": os.fork,
-}}.items():
-    try:
-        way()
-        print("done:", name)
-    except PermissionError:
-        pass
-print(collections.namedtuple("Point", "x y")(1, 2).x)
-"""
+WALL = (DATA / "wall.txt").read_text(encoding="utf-8")
 
 
 def test_behind_the_wall_no_text_is_run_and_nothing_leaves(tmp_path):

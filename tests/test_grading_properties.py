@@ -4,23 +4,19 @@ Each kind of answer is a seeded generator of `(spellings, spellings of something
 share runs always; `-m slow` draws 5,000 pairs of each kind both ways.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import yaml
 
 from s1core.grading.equivalence import equivalent
+from tests.helpers import DATA
 
 Spellings = list[str]
 Maker = Callable[[random.Random], tuple[Spellings, Spellings]]
-TABLE = yaml.safe_load(
-    (Path(__file__).parent / "data/grading_spellings.yaml").read_text(encoding="utf-8")
-)
+TABLE = yaml.safe_load((DATA / "grading_spellings.yaml").read_text(encoding="utf-8"))
 
 
 def spelled(kind: str, **parts: object) -> Spellings:

@@ -1,7 +1,5 @@
 """Records are what their fields declare, whatever a file holds; nothing but one sentence else."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import asdict, make_dataclass
@@ -33,6 +31,7 @@ from s1core.records import (
     printable,
     question_key,
 )
+from tests.helpers import cases
 
 RECORDS = {
     Problem: Problem("q?", "1"),
@@ -58,14 +57,11 @@ def row_of(kind: type) -> dict:
     return json.loads(to_json(RECORDS[kind]))
 
 
-@pytest.mark.parametrize("kind", RECORDS)
-def test_a_record_comes_back_as_it_was_written(kind, tmp_path):
-    write_jsonl(tmp_path / "f.jsonl", [RECORDS[kind]] * 2)
-    assert list(read_jsonl(tmp_path / "f.jsonl", kind)) == [RECORDS[kind]] * 2
-
-
-def test_a_field_that_is_not_what_it_declares_is_refused_by_file_line_and_name(tmp_path):
+def test_a_field_comes_back_as_it_declares_or_is_refused_by_file_line_and_name(tmp_path):
     file = tmp_path / "f.jsonl"
+    for kind, record in RECORDS.items():
+        write_jsonl(file, [record] * 2)
+        assert list(read_jsonl(file, kind)) == [record] * 2
     for kind, field, value in CASES:
         file.write_text(to_json(RECORDS[kind]) + "\n" + json.dumps({**row_of(kind), field: value}))
         with pytest.raises(InputError) as error:
@@ -85,30 +81,18 @@ def test_a_declaration_that_could_not_be_checked_is_an_error(declared):
     "ids", [[-1], [1.0], [True], [None], ["1"], [[1]], [2**63], [1, 2, float("nan")], "12", None, 5]
 )
 def test_token_ids_are_whole_numbers_from_zero(ids):
-    row = {**row_of(Generation), "segments": [{**asdict(Segment((), "forced", "answer"))}]}
-    row["segments"][0]["token_ids"] = ids
+    segment = {**asdict(Segment((), "forced", "answer")), "token_ids": ids}
+    row = {**row_of(Generation), "segments": [segment]}
     with pytest.raises(InputError, match=r"segments\[0\]: token_ids must be a list of whole"):
         from_dict(Generation, row)
 
 
-LINES = {
-    "nothing": (b'{"question": ', "not JSON"),
-    "latin-1": ('{"question": "é"}'.encode("latin-1"), "not UTF-8"),
-    "a list": (b"[]", "expected a JSON object, found a list"),
-    "null": (b"null", "expected a JSON object, found null"),
-    "a number": (b"7", "expected a JSON object, found 7"),
-    "deep": (b"[" * 100_000, "nested too deeply"),
-    "deep objects": (b'{"a":' * 100_000, "nested too deeply"),
-    "long number": (b'{"question": ' + b"9" * 5_000 + b"}", "a number too long"),
-    "half a character": (b'{"question": "\\ud800", "answer": ""}', "lone surrogate"),
-    "twice": (b'{"question": "a", "question": "b"}', "question is there twice"),
-    "a field too few": (b'{"question": "a"}', "missing answer"),
-    "a field too many": (b'{"question": "a", "answer": "", "x": 1}', "unknown x"),
-    "zeros": (b"\0" * 40, "not JSON"),
-}
+LINES = [(text.encode("l1"), said) for said, text in cases("jsonl")["lines"]]
+LINES += [(b"[" * 100_000, "nested too deeply"), (b'{"a":' * 100_000, "nested too deeply")]
+LINES += [(b'{"question": ' + b"9" * 5_000 + b"}", "a number too long")]
 
 
-@pytest.mark.parametrize("line, said", LINES.values(), ids=LINES)
+@pytest.mark.parametrize("line, said", LINES, ids=lambda value: repr(value[:20]))
 def test_a_line_that_is_no_record_is_named_and_costs_no_other_line(tmp_path, line, said):
     file, good = tmp_path / "f.jsonl", to_json(RECORDS[Problem]).encode()
     file.write_bytes(b"\n".join((good, line, good)) + b"\n")
@@ -177,9 +161,6 @@ def test_only_regular_files_are_read_and_written(tmp_path):
             list(read_jsonl(path))
     write_atomically(tmp_path / "link", ["x"])
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "x"
-
-
-def test_a_question_that_is_not_unicode_has_no_key():
     with pytest.raises(InputError, match="not Unicode"):
         question_key("\ud800")
 

@@ -4,8 +4,6 @@ Where `vllm serve` is started, a real completions server over the transformers b
 vLLM installed its own server does, two replicas behind it: `python -m pytest -m vllm` here.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil
@@ -13,13 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from s1core.engine_start import reason_in, reasoned
 
-from s1core.errors import BackendError
+from s1core.errors import BackendError, InputError
 from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch
@@ -27,6 +25,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
+from tests.helpers import CHECKOUT, wait_until
 
 STANDING_IN = """
 import sys
@@ -35,7 +34,6 @@ serve(int(sys.argv[sys.argv.index("--port") + 1]), "model")
 """
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
 WITHOUT = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="no vLLM here")
-HERE = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(params=["stand-in", pytest.param("vllm", marks=[*VLLM, WITHOUT])])
@@ -44,10 +42,8 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
     site = tmp_path / "site"
     if request.param == "vllm":
         find_vllm(sys.executable, site)
-        model, options = (
-            "pocket-s1",
-            VLLM_ON_CPU | {"max_model_len": 512, "kv_cache_memory_bytes": 64 << 20},
-        )
+        model, sizes = "pocket-s1", {"max_model_len": 512, "kv_cache_memory_bytes": 64 << 20}
+        options = VLLM_ON_CPU | sizes
         monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     else:
         inner = site / "vllm" / "entrypoints" / "cli"
@@ -56,7 +52,7 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
             (folder / "__init__.py").touch()
         (inner / "main.py").write_text(STANDING_IN)
         model, options = str(make.save_model(tmp_path / "model")), {}
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{HERE}")
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{CHECKOUT}")
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
     make.write_mirror(tmp_path / "mirror", AIME24=make.aime(), s1K=make.released())
     asked = {"benchmarks": ["AIME24"], "questions": 12, "samples": 3, "temperature": 1.0}
@@ -79,9 +75,7 @@ def rows(run) -> list[Generation]:
 
 def processes(group: int) -> dict[int, str]:
     """Processes of a keeper's command, by their ids."""
-    told = subprocess.run(
-        ["ps", "-ewwo", "pgid=,pid=,args="], capture_output=True, text=True
-    ).stdout
+    told = subprocess.check_output(["ps", "-ewwo", "pgid=,pid=,args="], text=True)
     found = (line.split(maxsplit=2) for line in told.splitlines())
     return {int(pid): args for pgid, pid, args in found if int(pgid) == group}
 
@@ -90,13 +84,6 @@ def group_of(process: subprocess.Popen) -> int:
     """The process group of what a keeper runs."""
     told = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
     return int(subprocess.check_output(told, text=True).split()[0])
-
-
-def wait_until(reached, seconds: float = 900) -> None:
-    limit = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("killed", ["--port", "EngineCore_DP1"])
@@ -114,7 +101,7 @@ def test_a_server_or_a_replica_that_is_killed_costs_nothing_that_was_finished(
     worker = threading.Thread(target=small.run, args=(condition,))
     worker.start()
     run = small.locate_run(condition)
-    wait_until(lambda: run.path.exists() and len(list(run.records())) >= 8)
+    wait_until(lambda: run.path.exists() and len(list(run.records())) >= 8, 900)
     group = group_of(small._engine[1]._process)
     victims = [pid for pid, args in processes(group).items() if killed in args]
     before = list(run.records())
@@ -133,7 +120,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
     inner = tmp_path / "site" / "vllm"
     inner.mkdir(parents=True)
     (inner / "__init__.py").write_text("raise ValueError('no memory for the cache')")
-    monkeypatch.setenv("PYTHONPATH", f"{inner.parent}:{HERE}")
+    monkeypatch.setenv("PYTHONPATH", f"{inner.parent}:{CHECKOUT}")
     with pytest.raises(BackendError, match="does not start: ValueError: no memory for the cache"):
         launch.ServedBackend("pocket-s1", gpus=1, batch_size=1, log=tmp_path / "server.log")
 
@@ -152,12 +139,6 @@ def test_what_a_keeper_runs_ends_with_whoever_asked_even_by_kill_9(tmp_path):
     kept = int(mark.read_text())
     wait_until(lambda: not processes(kept))
     assert not processes(kept)
-
-
-def test_the_status_of_what_is_kept_is_passed_on(tmp_path):
-    process = keeper.start([[sys.executable, "-c", "raise SystemExit(3)"]])
-    assert process.wait() == 3
-    keeper.stop(process)
 
 
 def test_every_gpu_of_every_node_samples_and_trains(monkeypatch):
@@ -179,16 +160,19 @@ def test_every_gpu_of_every_node_samples_and_trains(monkeypatch):
     assert trained[0][trained[0].index("--nproc-per-node") + 1] == "8"
 
 
-def test_the_stand_in_for_srun_ends_all_nodes_when_one_fails(tmp_path, monkeypatch):
-    srun = shutil.copy(HERE / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
+def test_a_status_is_passed_on_and_the_stand_in_for_srun_ends_all_nodes_when_one_fails(
+    tmp_path, monkeypatch
+):
+    process = keeper.start([[sys.executable, "-c", "raise SystemExit(3)"]])
+    assert process.wait() == 3
+    keeper.stop(process)
+    srun = shutil.copy(CHECKOUT / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
     Path(srun).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_NNODES", "2")
     commands = [[sys.executable, "-c", "import time; time.sleep(600)"]]
     commands += [[sys.executable, "-c", "raise SystemExit(5)"]]
-    began = time.monotonic()
     assert keeper.start(commands).wait(timeout=120) != 0
-    assert time.monotonic() - began < 120
 
 
 def test_conditions_of_one_checkpoint_are_asked_together(small):
@@ -205,3 +189,34 @@ def test_conditions_of_one_checkpoint_are_asked_together(small):
     assert all(step.run.is_finished for step in steps)
     log = (made.store.root / "server.log").read_text()
     assert log.count("Application startup complete") in (0, 1)
+
+
+def test_the_reason_is_the_deepest_cause_that_says_something():
+    said = "^vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV .* needed$"
+    with pytest.raises(BackendError, match=said), reasoned("vLLM"):
+        try:
+            raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
+        except ValueError as error:
+            raise RuntimeError("Engine core initialization failed. See root cause.") from error
+
+
+def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
+    written = "(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\\nmore\\n"
+    said = "^vLLM does not start: OutOfMemoryError: CUDA out of"
+    # A command of its own tells no more than its exit status.
+    for told in ("Engine core initialization failed. See root cause.", "its server ended with 1"):
+        with pytest.raises(BackendError, match=said), reasoned("vLLM"):
+            os.system(f"printf '{written}' >&2; sleep 0.2")
+            raise RuntimeError(told)
+    assert "CUDA out of memory" in capfd.readouterr().err
+
+
+def test_without_any_reason_the_error_itself_is_told_and_ours_pass_unchanged():
+    with pytest.raises(BackendError, match="Engine core initialization failed"), reasoned("vLLM"):
+        raise RuntimeError("Engine core initialization failed.")
+    with pytest.raises(InputError, match="^as it is$"), reasoned("vLLM"):
+        raise InputError("as it is")
+    lines = ["(APIServer) INFO started", "RuntimeError: Engine core initialization failed."]
+    lines += ["x.ValidationError: 1 validation error for ModelConfig", "  Value error, too long"]
+    assert reason_in(lines) == "Value error, too long"
+    assert reason_in([*lines[:2], "", "the end"]) == "the end" and reason_in([]) == ""

@@ -1,33 +1,29 @@
 """Votes and rejection from stored samples, and what is measured of methods: against brute force."""
 
-from __future__ import annotations
-
 import itertools
-import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from s1core.backends import Completion
 from s1core.backends.hf import HFBackend
-from s1core.errors import InputError, RunError
+from s1core.errors import BackendError, InputError, RunError
 from s1core.forcing import Budget, generate
 from s1core.grading.countdown import check
-from s1core.records import Problem
+from s1core.records import Generation, Problem
 from s1lab.analysis import controls as methods
 from s1lab.analysis import discussion
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
-from s1lab.evaluation.measure import Samples, read_samples, tabulate
+from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
 from s1lab.evaluation.metrics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
-from s1lab.figures.panels import PAPER
-from s1lab.runs import RunStore
-from tests.helpers import tiny_model, tiny_tokenizer
+from s1lab.runs import Journal, RunStore
+from tests.helpers import rows, tiny_model, tiny_tokenizer
+from tests.scripted import ScriptedBackend
 
-VOTES = Path(__file__).parent / "data/votes.jsonl"
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
 
@@ -46,9 +42,7 @@ def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
     return sequential(made([[c] for c in correct], [[t] for t in thinking]), method, "", limit)
 
 
-@pytest.mark.parametrize(
-    ("kind", "a", "b", "same"), map(json.loads, VOTES.read_text().splitlines())
-)
+@pytest.mark.parametrize(("kind", "a", "b", "same"), rows("votes.jsonl"))
 def test_answers_are_one_vote_when_they_are_the_same_answer(kind, a, b, same):
     assert same_answer(kind)(a, b) is same_answer(kind)(b, a) is same
 
@@ -81,9 +75,6 @@ def test_a_vote_is_averaged_over_every_choice_of_samples(seed):
     for k in range(1, 7):
         won = np.mean([wins(order) for order in itertools.permutations(range(6), k)])
         assert majority(answers, right, [k], same) == [pytest.approx(won)]
-
-
-def test_a_vote_of_one_is_pass_at_1_and_costs_one_sample():
     samples = made([[1, 0, 0, 1], [0, 0, 0, 0]], [[1, 2, 3, 4], [5, 5, 5, 5]])
     found = votes(samples, same_answer("math"))
     assert found[0].correct.tolist() == [0.5, 0.0]
@@ -129,9 +120,9 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
     ended = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
     samples = made(correct, thinking, answer=4, ended=ended)
     found = rejection(samples, limit)
-    for i, rows in enumerate(zip(*row) for row in zip(correct, thinking, ended)):
+    for i, drawn in enumerate(zip(*row) for row in zip(correct, thinking, ended)):
         tried = []
-        for order in itertools.permutations(rows):
+        for order in itertools.permutations(drawn):
             spent = 0
             for number, (right, tokens, stopped) in enumerate(order, start=1):
                 if stopped and tokens < limit:
@@ -193,39 +184,16 @@ def test_the_interval_of_scaling_covers_what_generated_the_data():
         ]
         covered += 0.08 in measures(made_runs, resamples=400).scaling
     assert covered >= 51  # 95% of 60 is 57; fewer than 51 has a chance below 0.5%
-
-
-def test_a_slope_between_runs_of_one_length_is_undetermined():
-    rng = np.random.default_rng(0)
     alike = [setting("TCC", rng.normal(200, 20, 40), rng.random(40) < 0.5) for _ in range(4)]
     assert measures(alike).slope == "undetermined"
     apart = [setting("BF", [8 * 4**i] * 40, np.arange(40) < 9 * i) for i in range(4)]
     assert measures(apart).slope == measures(apart).scaling
 
 
-@pytest.mark.parametrize("used", [[200, 200, 200], [16, 32, 64], [100, 50, 25]])
-def test_obedience_is_how_thinking_follows_the_budget_that_was_asked_for(used):
-    asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
-    family = [
-        methods.Setting(condition, None, setting("TCC", [tokens], [1]))
-        for condition, tokens in zip(asked, used, strict=True)
-    ]
-    assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
-    assert methods.obeyed(family[:1]) is None
-
-
-def test_the_papers_runs_are_drawn_beside_ours():
-    table = methods.panel_table(methods.paper_points(), **PAPER)
-    assert set(table["panel"]) == set(methods.WORDS["panels"])
-    assert set(table["series"]) == {"paper"} and table["hollow"].all()
-    waits = table[(table["panel"] == "Budget forcing") & (table["name"] == "Wait")]
-    assert list(waits["x"]) == sorted(waits["x"]) and len(waits) == 3
-    assert methods.paper_rows("SCC")[0]["condition"] == "16 steps"
-    ours = methods.panel_table({"capping": methods.paper_points()["capping"]})
-    assert set(ours["panel"]) == {"Budget forcing"}  # a method that was not run has no panel
-
-
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
+    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
+    assert draws.mean() == pytest.approx(0.5, abs=0.01)  # and scatter as 30 questions do
+    assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
     samples = made([[1, 0], [1, 1], [0, 1]], [[10, 30], [99, 99], [50, 20]])
     found = discussion.right_and_wrong(samples)
     assert (found["both"], found["questions"]) == (2, 3)
@@ -233,13 +201,13 @@ def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
     assert discussion.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
 
 
-def test_small_benchmarks_scatter_as_their_size_says():
-    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
-    assert draws.mean() == pytest.approx(0.5, abs=0.01)
-    assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
-
-
 def test_what_is_not_defined_is_none():
+    for used in ([200, 200, 200], [16, 32, 64], [100, 50, 25]):  # thinking, of 16, 32, 64 asked for
+        asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
+        runs = [setting("TCC", [tokens], [1]) for tokens in used]
+        family = [methods.Setting(one, None, run) for one, run in zip(asked, runs)]
+        assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
+        assert methods.obeyed(family[:1]) is None
     one = measures([setting("CCC", [9.0] * 8, [1, 0] * 4)])
     assert one.scaling is None and one.control is None and one.control_of_runs is None
     with pytest.raises(InputError, match="at least one"):
@@ -247,3 +215,45 @@ def test_what_is_not_defined_is_none():
     for limit in (0, -1, math.nan):
         with pytest.raises(InputError, match="accepts nothing"):
             rejection(made([[1, 0]]), limit)
+
+
+BUDGET = Budget(max_thinking=4, max_answer=3)
+
+
+class Flaky(ScriptedBackend):
+    """Fails on the rows whose prompt holds a given text, while it is told to."""
+
+    batch_size, broken = 4, ""
+
+    def complete(self, prompts, params):
+        made = super().complete(prompts, params)
+        for row, prompt in enumerate(prompts):
+            if self.broken and self.broken in self.tokenizer.decode(prompt):
+                made[row] = Completion((), "error", "out of memory")
+        return made
+
+
+def ask(backend, journal) -> int:
+    how = {"samples": 2, "temperature": 0.0, "seed": 0, "template": "s1"}
+    return resume(journal, backend, PROBLEMS, BUDGET, **how)
+
+
+def test_rows_that_an_engine_fails_on_lose_no_others_and_are_asked_again(tmp_path):
+    backend = Flaky(tiny_tokenizer(), lambda context: 7)
+    undisturbed = Journal(tmp_path / "whole.jsonl")
+    assert ask(backend, undisturbed) == 12
+
+    journal, backend.broken = Journal(tmp_path / "out.jsonl"), "Use 2 7"
+    with pytest.raises(BackendError, match=r"2 generations failed.*out of memory.*run again"):
+        ask(backend, journal)
+    kept = list(journal.records(Generation))
+    assert len(kept) == 10 and PROBLEMS[2].key not in {g.problem_key for g in kept}
+
+    backend.broken = ""
+    assert ask(backend, journal) == 2
+    assert ask(backend, journal) == 0
+
+    def in_order(of: Journal) -> list[Generation]:
+        return sorted(of.records(Generation), key=lambda g: (g.problem_key, g.sample))
+
+    assert in_order(journal) == in_order(undisturbed)

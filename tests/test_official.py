@@ -1,12 +1,10 @@
 """The official loops, request by request, and where each parts from the specification."""
 
-from __future__ import annotations
-
 import pytest
 
 from s1core.records import Problem
 from s1lab.official import loops as compat
-from s1lab.official.loops import DEPARTURES, HarnessSettings, LoopCrash, LoopEngine, Output
+from s1lab.official.loops import HarnessSettings, LoopCrash, LoopEngine, Output
 from tests.helpers import tiny_tokenizer
 from tests.scripted import ScriptedBackend
 
@@ -57,19 +55,16 @@ def test_the_readme_makes_these_requests():
     assert result.answer == "<|im_start|>answer\n7"
 
 
-@pytest.mark.parametrize(
-    ("texts", "most", "waits", "left", "thinking"),
-    [
+def test_the_readme_shrinks_what_is_left_and_forces_nothing():
+    for texts, most, waits, left, thinking in (
         # The stop token is subtracted, the Wait is not.
         ("yes<|im_start|> no<|im_start|> no<|im_start|> 7", 10, 2, [10, 8, 6], "yesWaitnoWaitno"),
         # A round is skipped when nothing is left, and no delimiter or cue is forced.
         ("yesyesyesyes yesyes<|im_end|>", 3, 3, [3], "yesyesyes"),
-    ],
-)
-def test_the_readme_shrinks_what_is_left_and_forces_nothing(texts, most, waits, left, thinking):
-    result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
-    assert [r.max_tokens for r in result.requests] == [*left, 32_768]
-    assert result.final_prompt == THINK + thinking
+    ):
+        result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
+        assert [r.max_tokens for r in result.requests] == [*left, 32_768]
+        assert result.final_prompt == THINK + thinking
 
 
 def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():
@@ -124,7 +119,10 @@ def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
         harness(Replay("yes yes", "yes yes"), CHAT, CHAT, max_tokens_thinking=2, **WAIT)
 
 
-def test_without_a_string_the_harness_only_resubmits():
+def test_without_a_string_the_harness_only_resubmits_and_stop_strings_are_one_token():
+    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
+    with pytest.raises(ValueError, match="is not one token"):
+        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
     engine = Replay("yes<|im_start|>", " no<|im_start|>", "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=50, thinking_n_ignore=1)
     assert list(result.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
@@ -156,12 +154,6 @@ def test_a_loop_gives_generations_that_can_be_graded(loop):
     assert generation.answer.strip() == "7"
 
 
-def test_stop_strings_of_several_tokens_are_refused():
-    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
-    with pytest.raises(ValueError, match="is not one token"):
-        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
-
-
 def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused():
     """The loops ask for 32,768 tokens whatever the model holds; vLLM stops at its context."""
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: 30, context_length=20)
@@ -170,8 +162,3 @@ def test_a_request_ends_with_the_context_and_a_prompt_that_fills_it_is_refused()
     assert (len(output.token_ids), output.finish_reason) == (13, "length")
     with pytest.raises(LoopCrash, match="a prompt of 20 tokens"):
         engine.generate([compat.LoopRequest(tuple(range(20)), 5)])
-
-
-def test_every_departure_names_a_loop_of_this_module():
-    assert {loop for loop, _, _ in DEPARTURES} == {"readme", "generate_script", "harness"}
-    assert all(hasattr(compat, loop) and does and said for loop, does, said in DEPARTURES)

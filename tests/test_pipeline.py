@@ -1,7 +1,5 @@
 """The whole path under the smoke profile, and what happens when it is killed in the middle."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -14,11 +12,12 @@ import numpy as np
 import pytest
 
 from s1core.records import Generation
-from s1lab import experiments, profiles
-from s1lab.evaluation.measure import difference, read_samples
+from s1lab import profiles
+from s1lab.evaluation.measure import read_samples
 from s1lab.lab import wanted
 from s1lab.pipeline import Pipeline, compare_results
 from s1lab.runs import RunStore
+from tests.helpers import command, public, wait_until
 
 SMOKE = profiles.load("smoke")
 
@@ -26,13 +25,18 @@ SMOKE = profiles.load("smoke")
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Pipeline:
     """The smoke profile, computed once for this module by the command line."""
-    root = tmp_path_factory.mktemp("smoke")
-    _reproduce(root / "store").check_returncode()
-    return Pipeline(SMOKE, RunStore(root / "store"))
+    store = tmp_path_factory.mktemp("smoke") / "store"
+    reproduce(store)
+    return Pipeline(SMOKE, RunStore(store))
 
 
 HEADLINE = ("--only", "scaling curve")
 """What the tests that start over and over make: the part that everything else resembles."""
+
+
+def reproduce(store: Path, *options: str) -> None:
+    done = command("s1lab", "reproduce", "smoke", *options, env={"S1CORE_STORE": str(store)})
+    assert done.returncode == 0, done.stderr
 
 
 def _command(store: Path, *options: str) -> tuple[list[str], dict[str, str]]:
@@ -40,47 +44,24 @@ def _command(store: Path, *options: str) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "s1lab.cli", "reproduce", "smoke", *options], environment
 
 
-def _reproduce(store: Path, *options: str) -> subprocess.CompletedProcess:
-    command, environment = _command(store, *options)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def _public(store: Path) -> dict[str, bytes]:
-    """Everything that must be the same on every attempt."""
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file()
-        and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
-    }
-
-
 def _headline(finished: Pipeline) -> dict[str, bytes]:
     """What a run of `HEADLINE` must leave, from the store that holds everything."""
     runs = {step.run.id for step in wanted(finished.steps(), [HEADLINE[1]])}
-    public = _public(finished.store.root)
-    return {path: content for path, content in public.items() if path.split("/")[0] in runs}
+    kept = public(finished.store.root).items()
+    return {path: content for path, content in kept if path.split("/")[0] in runs}
 
 
-def test_every_arrow_leaves_a_finished_run(finished):
-    steps = finished.steps()
+def test_every_arrow_leaves_a_finished_run_and_asking_again_computes_nothing(finished):
+    def times() -> dict[Path, int]:
+        return {p: p.stat().st_mtime_ns for p in finished.store.root.rglob("*") if p.is_file()}
+
+    steps, before = finished.steps(), times()
     assert [step.run.kind for step in steps[:3]] == ["difficulty", "selection", "sft"]
-    assert all(step.run.is_finished for step in steps)
-    made: set[str] = set()
-    for step in steps:  # each after those it needs
-        assert made.issuperset(need.run.id for need in step.needs)
-        made.add(step.run.id)
+    assert all(step.make().is_finished for step in steps)
     assert len(finished.examples()) == SMOKE.selected
-
-
-def test_asking_again_computes_nothing(finished):
-    before = {p: p.stat().st_mtime_ns for p in finished.store.root.rglob("*") if p.is_file()}
-    for step in finished.steps():
-        step.make()
     points = finished.curve()
-    after = {p: p.stat().st_mtime_ns for p in finished.store.root.rglob("*") if p.is_file()}
-    assert before == after
     assert len(points) == len(SMOKE.evaluation.budgets) + 1 + len(SMOKE.evaluation.waits)
+    assert times() == before
 
 
 def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
@@ -100,24 +81,6 @@ def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
         assert not np.isnan(read_samples(run).correct).any()
 
 
-def test_a_larger_budget_begins_with_the_same_thinking(finished):
-    capped = [c for c in experiments.curve(SMOKE) if c.kind == "budget"]
-    small, large = (
-        {
-            (g.problem_key, g.sample): g.token_ids("thinking")
-            for g in finished.run(condition).records(Generation)
-        }
-        for condition in capped
-    )
-    assert all(large[key][: len(ids)] == ids for key, ids in small.items())
-
-
-def test_a_run_differs_from_itself_by_nothing(finished):
-    run = finished.run(experiments.natural(SMOKE))
-    gap = difference(run, run)
-    assert (gap.estimate, gap.low, gap.high) == (0, 0, 0)
-
-
 MOMENTS = {
     "after the first run": lambda store: any(store.glob("difficulty-*/finished.json")),
     "while training": lambda store: any(store.glob("sft-*/sft/log.jsonl")),
@@ -132,32 +95,23 @@ def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path)
     Only the first process is killed; the second one must end by itself.
     """
     store, kills = tmp_path / "store", 0
-    command, environment = _command(store, *HEADLINE, "--jobs", "2")
+    asked, environment = _command(store, *HEADLINE, "--jobs", "2")
+    quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
     seen: dict[str, int] = {}
     for reached in (*MOMENTS.values(), None):
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(asked, env=environment, **quiet)
         while process.poll() is None and not (reached and reached(store)):
             time.sleep(0.005)
         if process.returncode is None:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-            _wait_until(lambda: not _processes_of(store))
+            wait_until(lambda: not _processes_of(store))
         markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
         assert all(markers[path] == when for path, when in seen.items())  # never computed again
         seen = markers
     assert process.returncode == 0 and kills == len(MOMENTS)
-    assert _public(store) == _headline(finished)
-
-
-def test_two_processes_at_once_give_the_same_results(finished, tmp_path):
-    store = tmp_path / "store"
-    command, environment = _command(store, *HEADLINE)
-    both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(timeout=300) for process in both] == [0, 0]
-    assert _public(store) == _headline(finished)
+    assert public(store) == _headline(finished)
 
 
 def _processes_of(store: Path) -> list[Path]:
@@ -171,13 +125,6 @@ def _processes_of(store: Path) -> list[Path]:
     return found
 
 
-def _wait_until(reached, seconds: float = 20) -> None:
-    limit = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-
-
 def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, tmp_path):
     """A file size limit stands in for the disk: writing past it fails in the same way."""
     store = tmp_path / "store"
@@ -186,19 +133,13 @@ def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, t
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
         "from s1lab.cli import main; main(['reproduce', 'smoke', *sys.argv[1:]])"
     )
-    command, environment = _command(store, *HEADLINE)
-    full = subprocess.run(
-        [sys.executable, "-c", script, *HEADLINE],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert full.returncode == 1
+    asked = [sys.executable, "-c", script, *HEADLINE]
+    _, environment = _command(store)
+    full = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=300)
+    assert full.returncode == 1 and "Traceback" not in full.stderr
     assert full.stderr.strip().splitlines()[-1].startswith("s1lab: ")
-    assert "Traceback" not in full.stderr
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
-    assert _public(store) == _headline(finished)
+    reproduce(store, *HEADLINE)
+    assert public(store) == _headline(finished)
 
 
 def test_a_comparison_with_itself_is_identical_and_with_another_seed_is_a_table(finished, tmp_path):

@@ -1,16 +1,15 @@
-"""What a profile takes: parts add up, larger means more, and what cannot fit is said."""
-
-from __future__ import annotations
+"""Counting before running: parts add up, larger means more, and what cannot fit is said."""
 
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s1core.errors import InputError, RunError
+from s1core.sft import SFTConfig
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import (
@@ -24,10 +23,11 @@ from s1lab.planning.cost import (
     read_speeds,
 )
 from s1lab.planning.fetch import needs
-from s1lab.planning.sft_plan import BANDWIDTH, H100
-from s1lab.planning.shapes import shape_of
+from s1lab.planning.sft_plan import BANDWIDTH, H100, memory, paper_arithmetic, plan
+from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
 from s1lab.planning.tokens import Counter
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT, tiny_model
 from tests.planning_fixtures import SMALL, save_model, write_profile
 
 
@@ -84,11 +84,9 @@ def test_sampling_is_never_faster_than_memory_allows(tmp_path):
     """Every token of a condition's mean sequence reads all weights once for a full batch."""
     made = pipeline("h100", tmp_path)
     weights = 2 * shape_of(made.profile.model).parameters
-    ours = [
-        row
-        for row in cost(made).steps.itertuples()
-        if (c := row.step.condition) and (c.training is None or not c.training.released)
-    ]
+    asked = [row for row in cost(made).steps.itertuples() if row.step.condition]
+    training = [row.step.condition.training for row in asked]
+    ours = [row for row, how in zip(asked, training) if how is None or not how.released]
     assert len(ours) > 50
     for row in ours:
         assert row.best > row.generated / made.profile.batch_size * weights / BANDWIDTH
@@ -111,7 +109,7 @@ def test_a_minute_of_training_is_measured_and_noted(tmp_path, monkeypatch):
     sft = {"max_seq_len": 256, "sequence_parallel": 1}
     changes = {"model": str(save_model(tmp_path / "model")), "gpus": 0, "processes": 1, "sft": sft}
     path = write_profile(tmp_path / "small.yaml", "box", **SMALL, **changes)
-    script = Path(__file__).resolve().parents[1] / "benchmarks" / "calibrate.py"
+    script = CHECKOUT / "benchmarks" / "calibrate.py"
     monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("PYTHONPATH", str(script.parents[1]))
     ask = [sys.executable, str(script), str(path)]
@@ -130,7 +128,9 @@ def test_32b_fits_one_gpu_in_fp8_only(tmp_path):
     assert cost(made).misfits == ()
 
 
-def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path, monkeypatch):
+def test_more_than_an_hour_is_started_only_when_agreed_to_and_without_gpus_nobody_is_asked(
+    tmp_path, monkeypatch
+):
     made = pipeline("h100", tmp_path)
     assert cost(made).steps.worst.sum() > ASK_BEYOND
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path))  # an empty folder: what follows fails
@@ -141,9 +141,6 @@ def test_more_than_an_hour_is_started_only_when_agreed_to(tmp_path, monkeypatch)
     assert len(asked) == 1 and "Start?" in asked[0]
     with pytest.raises(RunError, match="nothing was started.*--yes"):
         begin_with(made, lambda question: False)
-
-
-def test_a_profile_without_gpus_is_never_asked_about(tmp_path):
     made = pipeline("laptop", tmp_path)
     assert begin_with(made, lambda question: pytest.fail(question)) is made
     assert cost(made, encodes=False).steps.worst.sum() == 0
@@ -161,3 +158,68 @@ def test_what_is_missing_is_left_out_of_every_list(tmp_path):
     assert made.profile.ablations.subsets == ("random", "diverse")
     assert list(made.profile.released) == ["s1.1-32B"]
     assert RunStore(tmp_path / "store").missing("paper") == {}
+
+
+LARGE, BF16 = SHAPES["Qwen2.5-32B"], SFTConfig(dtype="bfloat16")
+
+
+def test_shapes_have_the_sizes_on_the_model_cards_and_other_files_give_none(tmp_path) -> None:
+    for name, billions in (("0.5B", 0.494), ("7B", 7.616), ("32B", 32.764)):
+        assert SHAPES[f"Qwen2.5-{name}"].parameters / 1e9 == pytest.approx(billions, abs=5e-4)
+        assert ModelShape.of(f"Qwen/Qwen2.5-{name}-Instruct") is SHAPES[f"Qwen2.5-{name}"]
+    with pytest.raises(InputError, match="neither a model folder nor one of Qwen2.5-0.5B"):
+        ModelShape.of(tmp_path)
+    for config in ("", "{", "[]", "{}", '{"hidden_size": []}'):
+        (tmp_path / "config.json").write_text(config)
+        with pytest.raises(InputError, match="does not give a decoder's sizes"):
+            ModelShape.of(tmp_path)
+
+
+def test_parameters_and_flops_are_those_that_torch_counts() -> None:
+    """The oracle counts every product; torch's attention counts the masked half as well."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ids = torch.arange(64)[None]
+    with FlopCounterMode(display=False) as counter:
+        tiny_model(input_ids=ids, labels=ids).loss.backward()
+    tiny_model().zero_grad()
+    shape = ModelShape.of(tiny_model().config)
+    assert shape.parameters == sum(p.numel() for p in tiny_model().parameters())
+    assert shape.matrix_parameters == shape.parameters  # tied: the embedding is multiplied with
+    matrices = shape.train_flops([64]) - shape.layers * 6 * 32 * 64**2
+    vectors = 6 * 64 * (shape.layers * (2 * 32 + 32 + 2 * 16) + 32)  # norms and biases
+    counted = counter.get_flop_counts()["Global"]
+    products = sum(n for op, n in counted.items() if "attention" not in str(op))
+    assert products == pytest.approx(matrices - vectors, rel=0.01)
+
+
+def test_the_papers_cost_works_out() -> None:
+    hours, _, times, _, rate, share, six, twenty, _ = (row.value for row in paper_arithmetic())
+    assert (hours, times) == pytest.approx((7, 56.3), abs=0.1)
+    assert (rate, share) == pytest.approx((200, 0.2), rel=0.1)
+    assert six < 1 < twenty  # dollars for an H100-hour
+
+
+def test_what_cannot_fit_is_refused_with_the_part_that_is_too_large() -> None:
+    lean = replace(BF16, activation_checkpointing=True, micro_batch_tokens=26_000)
+    plain, lengths = replace(lean, activation_checkpointing=False), [4700] * 999 + [26_000]
+    for config, processes, message in (
+        (lean, 1, "offers 80: moments take 262 GB; use more processes"),
+        (plain, 16, "activations take .*set activation_checkpointing"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan(LARGE, lengths, config, processes=processes).refuse_unless_it_fits(H100)
+    plan(LARGE, lengths, lean, processes=32).refuse_unless_it_fits(H100)
+    totals = [memory(LARGE, BF16, 8192, processes=n).total for n in (1, 2, 8)]
+    assert totals == sorted(totals, reverse=True)  # more processes, less memory each
+
+
+def test_one_example_per_process_waits_for_the_longest_and_teams_hardly() -> None:
+    drawn = np.random.default_rng(0).lognormal(8.3, 0.6, 1000).clip(500, 26_000)
+    lengths, config = drawn.astype(int).tolist(), replace(BF16, max_seq_len=26_000)
+    balances = [plan(LARGE, lengths, config, processes=n).balance for n in (1, 4, 8, 16)]
+    assert balances == sorted(balances, reverse=True)
+    assert balances[0] == 1 and balances[-1] < 0.5
+    teams = replace(config, sequence_parallel=8)
+    assert plan(LARGE, lengths, teams, processes=16).balance > 0.95

@@ -1,12 +1,12 @@
-"""Preflight: each fault that was put in is found before anything long begins, and named.
+"""Preflight: each fault that was put in is found before anything long begins, and named; and fetch:
+one folder with everything a profile reads, from a server that speaks the Hub's protocol.
 
 Faults are real ones: files are cut and edited, packages of another version are installed on the
 path, ports are taken. Only a GPU is played, by a driver's tool that answers what ours would.
 """
 
-from __future__ import annotations
-
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +22,9 @@ from s1core.errors import RunError
 from s1core.forcing import generate
 from s1core.records import Problem
 from s1lab import profiles
-from s1lab.data.mirror import CHECKSUMS
+from s1lab.data import benchmarks, load
+from s1lab.data.mirror import CHECKSUMS, damaged
+from s1lab.data.sources import source
 from s1lab.pipeline import Pipeline
 from s1lab.planning.cost import begin_with, cost
 from s1lab.planning.fetch import needs
@@ -30,10 +32,12 @@ from s1lab.planning.preflight import Finding, broken_shards, check_datasets, pre
 from s1lab.planning.preflight import gpus as find_gpus
 from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
-from tests.hub_server import COMMIT, Hub
+from tests.helpers import cases, command
+from tests.hub_server import COMMIT, TOKEN, Hub
 from tests.planning_fixtures import (
     SMALL,
     aime,
+    jsonl,
     math500,
     released,
     save_model,
@@ -71,18 +75,7 @@ def test_nothing_stands_in_the_way_where_nothing_is_wrong(problems):
     assert problems() == {}
 
 
-# ------------------------------------------------------------------------- the machine
-
-
-@pytest.mark.parametrize(
-    ("answer", "gpus", "said"),
-    [
-        ("", 1, {"GPU": "none found (nvidia-smi does not answer), 1 needed on this node"}),
-        ("NVIDIA A10G, 23028, 470.1", 1, {"GPU memory": "NVIDIA A10G has 22 GiB, 79 needed"}),
-        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 16, {"GPU": "1 found, 8 needed on this node"}),
-        ("NVIDIA H100 80GB HBM3, 81559, 580.1", 1, {}),
-    ],
-)
+@pytest.mark.parametrize(("answer", "gpus", "said"), cases("preflight")["drivers"])
 def test_gpus_are_counted_and_measured_by_what_the_driver_says(
     profile, tmp_path, monkeypatch, answer, gpus, said
 ):
@@ -153,9 +146,6 @@ def test_the_model_that_tries_an_engine_is_decisive_in_any_precision(model, tmp_
     assert "stop" in {g.finish_reason for g in made}
 
 
-# ----------------------------------------------------------------------- data and models
-
-
 def test_a_missing_token(profile, problems, monkeypatch):
     monkeypatch.delenv("S1CORE_DATA_DIR")
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -170,26 +160,23 @@ def test_a_missing_token(profile, problems, monkeypatch):
     assert "does not answer" in found.text
 
 
-def edited(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"Wait", b"wait", 1))
+OTHERS = {
+    "row 1": {"AIME24": [{"prompt": "Why?", "answer": "1"}]},
+    "29 questions where 30 are expected": {"AIME24": aime(29)},
+    "999 examples where 1,000 are expected": {"s1K": released(999)},
+    "sha256": {"s1K": released()},  # edited afterwards
+}
 
 
-@pytest.mark.parametrize(
-    ("files", "name", "said"),
-    [
-        ({"AIME24": [{"prompt": "Why?", "answer": "1"}]}, "AIME24", ("row 1", "'problem'")),
-        ({"AIME24": aime(29)}, "AIME24", ("29 questions where 30 are expected",)),
-        ({"s1K": released(999)}, "s1K", ("999 examples where 1,000 are expected",)),
-        ({}, "s1K", ("sha256",)),  # edited afterwards
-    ],
-)
-def test_a_data_set_that_is_not_what_it_should_be(problems, tmp_path, files, name, said):
-    whole = {"AIME24": aime(), "MATH500": math500(), "s1K": released()}
-    write_mirror(tmp_path / "mirror", **(whole | files))
-    if not files:
-        edited(tmp_path / "mirror" / "datasets" / "s1K.jsonl")
+@pytest.mark.parametrize("said", OTHERS)
+def test_a_data_set_that_is_not_what_it_should_be(problems, tmp_path, said):
+    whole, ((name, rows),) = {"AIME24": aime(), "MATH500": math500()}, OTHERS[said].items()
+    write_mirror(tmp_path / "mirror", **{"s1K": released(), **whole, name: rows})
+    if said == "sha256":
+        path = tmp_path / "mirror" / "datasets" / "s1K.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"Wait", b"wait", 1))
     found = problems()
-    assert list(found) == [name] and all(text in found[name].text for text in said)
+    assert list(found) == [name] and said in found[name].text
 
 
 def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
@@ -208,20 +195,15 @@ def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
     assert "no safetensors" in broken_shards(folder)[0]
 
 
-def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path):
+def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, monkeypatch):
     write_mirror(tmp_path / "mirror", AIME24=aime(29), MATH500=math500(), s1K=released())
-
-    def lab(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "s1lab.cli", *arguments]
-        variables = os.environ | {"S1CORE_STORE": str(tmp_path / "store")} | environment
-        return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
-
-    done = lab("preflight", str(tmp_path / "p.yaml"))
+    monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
+    done = command("s1lab", "preflight", tmp_path / "p.yaml")
     assert done.returncode == 1, done.stderr
     assert "1 to fix before h100 can run:\n  1. AIME24: fetch again" in done.stdout
     # The same fault stops the run itself before anything is trained.
-    nowhere = str(tmp_path / "nowhere")
-    started = lab("reproduce", str(tmp_path / "p.yaml"), "--yes", S1CORE_DATA_DIR=nowhere)
+    nowhere = {"S1CORE_DATA_DIR": str(tmp_path / "nowhere")}
+    started = command("s1lab", "reproduce", tmp_path / "p.yaml", "--yes", env=nowhere)
     assert started.returncode == 1 and "is not a data mirror" in started.stderr
 
 
@@ -231,13 +213,101 @@ def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     code = "import sys; from s1lab.planning.preflight import on_hub; "
     code += "print(*map(on_hub, sys.argv[1:]), sep='\\n')"
     clean = {k: v for k, v in os.environ.items() if k not in ("S1CORE_DATA_DIR", "HF_HUB_OFFLINE")}
+    asked = [sys.executable, "-c", code, f"org/tiny@{COMMIT}", "org/tiny@" + "0" * 40]
     with Hub(repositories) as hub:
-        done = subprocess.run(
-            [sys.executable, "-c", code, f"org/tiny@{COMMIT}", "org/tiny@" + "0" * 40],
-            env={**clean, "HF_ENDPOINT": hub.url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    there, gone = done.stdout.splitlines()[:2]
+        told = subprocess.check_output(asked, env={**clean, "HF_ENDPOINT": hub.url}, text=True)
+    there, gone = told.splitlines()[:2]
     assert there.startswith("ok") and gone.startswith("PROBLEM") and "RevisionNotFound" in gone
+
+
+MODEL = f"org/tiny@{COMMIT}"
+GPQA = {"Question": "Which?", "Correct Answer": "this"} | {
+    f"Incorrect Answer {i}": f"that {i}" for i in (1, 2, 3)
+}
+CARD = "---\nconfigs:\n- config_name: gpqa_diamond\n  data_files: gpqa_diamond.jsonl\n---\n"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    folder = save_model(tmp_path_factory.mktemp("model"))
+    repositories = {
+        "models/org/tiny": {path.name: path.read_bytes() for path in folder.iterdir()},
+        "datasets/simplescaling/s1K": {"train.jsonl": jsonl(released())},
+        "datasets/simplescaling/aime24_nofigures": {"train.jsonl": jsonl(aime())},
+        "datasets/Idavidrein/gpqa": {
+            "gpqa_diamond.jsonl": jsonl([GPQA] * 198),
+            "README.md": CARD.encode(),
+        },
+    }
+    # Larger than the pieces in which the Hub's client writes, so that a part of it stays.
+    repositories["models/org/tiny"]["large.safetensors"] = bytes(24 << 20)
+    commits = {COMMIT, source("s1K").revision}
+    gated = {"datasets/Idavidrein/gpqa"}
+    with Hub(repositories, gated=gated, commits=commits) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hub_profile(tmp_path_factory) -> Path:
+    changes = {"model": MODEL, "released": {}, "ablations": {}}
+    changes["evaluation"] = {"benchmarks": ["AIME24", "GPQA Diamond"]}
+    return write_profile(tmp_path_factory.mktemp("profile") / "h.yaml", **changes)
+
+
+def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.CompletedProcess:
+    told = {"HF_TOKEN": "", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    told |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(to.parent / "hf"), **environment}
+    return command("s1lab", "fetch", profile, "--to", to, env=told)
+
+
+@pytest.mark.slow
+def test_a_mirror_holds_everything_goes_on_where_it_broke_off_and_names_what_it_lacks(
+    hub, hub_profile, tmp_path, monkeypatch
+):
+    mirror = tmp_path / "mirror"
+    hub.cut.add("large.safetensors")
+    first = fetch(hub, hub_profile, mirror)
+    assert first.returncode == 0, first.stderr
+    assert "2 there" not in first.stdout and "3 there, 1 missing" in first.stdout
+    assert hub.downloads("large.safetensors") == ["", f"bytes={10 << 20}-"]
+
+    # What is gated is missing, with what to do; the rest is there.
+    missing = json.loads((mirror / "missing.json").read_text())
+    assert list(missing) == ["GPQA Diamond"] and "accept its terms" in missing["GPQA Diamond"]
+
+    # The loaders prefer the mirror: no server is needed any more.
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(mirror))
+    assert len(load.examples("s1K")) == 1000 and len(benchmarks.load("AIME24")) == 30
+    from s1core.checkpoints import load_tokenizer, locate
+
+    assert Path(locate(MODEL)) == mirror / "models" / MODEL
+    assert not damaged(mirror / "models" / MODEL)
+    assert load_tokenizer(MODEL).eos_token == "<|im_end|>"
+
+    # Again, with one file damaged: only that one is brought again.
+    shard = mirror / "models" / MODEL / "model.safetensors"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    data = mirror / "datasets" / "AIME24.jsonl"
+    data.write_bytes(data.read_bytes() + b"{}\n")
+    hub.asked.clear()
+    assert fetch(hub, hub_profile, mirror).returncode == 0
+    assert len(hub.downloads("model.safetensors")) == 1
+    assert not hub.downloads("config.json") and not hub.downloads("s1K/train.jsonl")
+    assert not damaged(mirror / "models" / MODEL) and len(load.problems("AIME24")) == 30
+
+
+@pytest.mark.slow
+def test_without_the_training_set_nothing_can_run_and_with_a_token_gpqa_is_had(
+    hub, hub_profile, tmp_path
+):
+    gone = hub.repositories.pop("datasets/simplescaling/s1K")
+    try:
+        done = fetch(hub, hub_profile, tmp_path / "mirror", HF_TOKEN=TOKEN)
+    finally:
+        hub.repositories["datasets/simplescaling/s1K"] = gone
+    assert done.returncode == 1 and "nothing can run without s1K" in done.stderr
+    entries = json.loads((tmp_path / "mirror" / "MANIFEST.json").read_text())
+    (gpqa,) = [entry for entry in entries if entry["source"] == "GPQA Diamond"]
+    assert gpqa["rows"] == 198 and "do not pass on" in gpqa["note"]

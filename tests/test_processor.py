@@ -3,8 +3,6 @@
 In an environment that holds vLLM: `python -m pytest -m vllm tests/test_processor.py`.
 """
 
-from __future__ import annotations
-
 import random
 from types import SimpleNamespace
 
@@ -29,15 +27,14 @@ from vllm.v1.worker.gpu.sample.logits_processor.loader import _load_v2_logitspro
 from s1core.backends.vllm import INSIDE, VLLMBackend
 from s1core.errors import BackendError, InputError
 from s1core.serving.processor import KEY, Extension, Processor, asked
-from s1core.serving.slots import replay
 from s1core.templates import resolve
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny
 from tests.test_slots import (
     TOKENIZER,
     Engine,
     Model,
     V,
-    by_machine,
+    check_forced,
     check_plain,
     plain,
     random_budget,
@@ -51,10 +48,7 @@ LONGEST = 400
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tiny")
-    tiny_model(hidden=128).save_pretrained(path)
-    tiny_tokenizer().save_pretrained(path)
-    return str(path)
+    return save_tiny(tmp_path_factory.mktemp("tiny"), hidden=128)
 
 
 def config(folder, slots):
@@ -144,11 +138,10 @@ class FirstRunner(Engine):
 
     def step(self, running, rows):
         # `rows` are the engine's slots; the batch holds them at indices of its own.
-        wanted = [running[s] for s in rows]
-        removed = [i for i, row in enumerate(self.batch) if not any(row is w for w in wanted)]
-        added, moved = [], []
-        kept = [row for i, row in enumerate(self.batch) if i not in removed]
-        batch = {i: row for i, row in enumerate(self.batch) if i not in removed}
+        wanted, added, moved = [running[s] for s in rows], [], []
+        batch = {i: row for i, row in enumerate(self.batch) if any(row is w for w in wanted)}
+        removed = [i for i in range(len(self.batch)) if i not in batch]
+        kept = list(batch.values())
         for row in wanted:
             if not any(row is k for k in kept):
                 index = next(i for i in range(len(self.batch) + len(wanted)) if i not in batch)
@@ -167,14 +160,12 @@ class FirstRunner(Engine):
         update = BatchUpdate(len(batch), removed, added, moved) if changed else None
         self.processor.update_state(update)
         self.batch = [batch[i] for i in range(len(batch))]
-        made = self.processor.apply(
-            torch.stack([row.model([*row.prompt, *row.out]) for row in self.batch])
-        )
-        for row, logits in zip(self.batch, made, strict=True):
+        logits = torch.stack([row.model([*row.prompt, *row.out]) for row in self.batch])
+        for row, made in zip(self.batch, self.processor.apply(logits), strict=True):
             if row.read:  # its prompt is not read to the end: what was sampled is dropped
                 row.read = 0
             else:
-                row.out.append(int(logits.argmax()))
+                row.out.append(int(made.argmax()))
 
 
 @pytest.mark.parametrize("runner", [FirstRunner, SecondRunner])
@@ -194,11 +185,7 @@ def test_either_runner_gives_the_rows_of_the_machine(folder, runner, seed):
     engine = runner(folder, 3, chance)
     engine.run(every)
     check_plain(others)
-    for row in rows:
-        expected = by_machine(row.model, row.rules, row.prompt, row.context)
-        replay(row.machine, row.out, engine.slots.dropped([row.key])[row.key])
-        assert row.machine.segments == expected.segments
-        assert row.machine.waits_used == expected.waits_used
+    check_forced(rows, engine.slots)
 
 
 @pytest.mark.parametrize("native", [True, False])

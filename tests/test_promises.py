@@ -1,7 +1,5 @@
 """What "How to read this book" promises holds on every committed page."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """What a trace looks like from inside: its steps, the answer at each, the model's uncertainty."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -25,13 +23,13 @@ PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(
 
 def generation(*runs: tuple[str, str], problem: Problem = PROBLEMS[0]) -> Generation:
     """A generation from (origin, text) runs of thinking, then an answer."""
-    tokenizer = tiny_tokenizer()
-    thinking = [
-        Segment(tuple(encode(tokenizer, text)), origin, "thinking") for origin, text in runs
-    ]
-    closing = Segment(tuple(encode(tokenizer, "<|im_start|>answer\n")), "forced", "answer")
-    said = Segment(tuple(encode(tokenizer, "3 + 7")), "sampled", "answer")
-    return Generation(problem.key, 0, (*thinking, closing, said), "ended", 0, answer="3 + 7")
+    written = [(origin, text, "thinking") for origin, text in runs]
+    written += [("forced", "<|im_start|>answer\n", "answer"), ("sampled", "3 + 7", "answer")]
+    segments = tuple(
+        Segment(tuple(encode(tiny_tokenizer(), text)), origin, phase)
+        for origin, text, phase in written
+    )
+    return Generation(problem.key, 0, segments, "ended", 0, answer="3 + 7")
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +58,16 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one():
 A, B, C = "3 + 7 = 10 no\n", "3 * 7 = 21 no\n", "7 - 3 = 4 no\n"
 
 
-@pytest.mark.parametrize(
-    ("stretches", "steps", "new", "repeated"),
-    [
-        ([""], (0,), (0,), 0.0),
-        ([A + B + A + A], (4,), (2,), 0.5),
-        ([A + B, B], (2, 1), (2, 0), 1 / 3),
-        ([A, B, A + C], (1, 1, 2), (1, 1, 1), 1 / 4),
-        ([A, ""], (1, 0), (1, 0), 0.0),
-    ],
-)
+STRETCHES = [
+    ([""], (0,), (0,), 0.0),
+    ([A + B + A + A], (4,), (2,), 0.5),
+    ([A + B, B], (2, 1), (2, 0), 1 / 3),
+    ([A, B, A + C], (1, 1, 2), (1, 1, 1), 1 / 4),
+    ([A, ""], (1, 0), (1, 0), 0.0),
+]
+
+
+@pytest.mark.parametrize(("stretches", "steps", "new", "repeated"), STRETCHES)
 def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, steps, new, repeated):
     runs = [run for text in stretches for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
     found = novelty(generation(*runs[1:]), tiny_tokenizer(), "\n")
@@ -161,29 +159,21 @@ def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy():
 
 
 def row(key: str, values: list[float], **places: list[int]) -> dict:
-    return {
-        "problem_key": key,
-        **dict.fromkeys(uncertainty.MEASURES, values),
-        **{group: places.get(group, []) for group in uncertainty.GROUPS},
-    }
+    groups = {group: places.get(group, []) for group in uncertainty.GROUPS}
+    return {"problem_key": key, **dict.fromkeys(uncertainty.MEASURES, values), **groups}
 
 
 def test_means_around_a_wait_by_hand():
-    rows = [
-        row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4]),
-        row("b", [0, 2, 4, 6], forced=[1, 2]),
-    ]
+    rows = [row("a", [0, 1, 2, 3, 4, 5], forced=[2], plain=[4])]
+    rows.append(row("b", [0, 2, 4, 6], forced=[1, 2]))
     table = uncertainty.around_waits(rows, window=2)
-    forced = {r["offset"]: r for r in table if (r["group"], r["measure"]) == ("forced", "entropy")}
-    assert {offset: r["mean"] for offset, r in forced.items()} == {
-        -2: (0 + 0) / 2,  # of a's 0 and b's 0: the first Wait of b has one token before it
-        -1: (1 + 0 + 2) / 3,
-        0: pytest.approx((2 + 2 + 4) / 3, abs=1e-4),
-        1: pytest.approx((3 + 4 + 6) / 3, abs=1e-4),
-        2: (4 + 6) / 2,
-    }
-    assert [forced[o]["positions"] for o in (-2, -1, 0, 1, 2)] == [2, 3, 3, 3, 2]
-    assert {r["questions"] for r in forced.values()} == {2}
+    forced = [r for r in table if (r["group"], r["measure"]) == ("forced", "entropy")]
+    # The first Wait of b has one token before it.
+    by_hand = [(0 + 0) / 2, (1 + 0 + 2) / 3, (2 + 2 + 4) / 3, (3 + 4 + 6) / 3, (4 + 6) / 2]
+    assert [r["offset"] for r in forced] == [-2, -1, 0, 1, 2]
+    assert [r["mean"] for r in forced] == pytest.approx(by_hand, abs=1e-4)
+    assert [r["positions"] for r in forced] == [2, 3, 3, 3, 2]
+    assert {r["questions"] for r in forced} == {2}
     assert all(r["low"] <= r["mean"] <= r["high"] for r in table)
     assert not [r for r in table if r["group"] == "own"]
 
@@ -202,12 +192,10 @@ def test_contrasts_subtract_ordinary_steps_on_the_same_resampled_questions():
 
 
 def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend):
-    trace = generation(
-        ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait"), ("sampled", " 3 + 7\n")
-    )
-    (found,) = uncertainty.uncertainty_rows(
-        backend.model, backend.tokenizer, PROBLEMS, [trace], separator="\n"
-    )
+    said, forced = ("sampled", "3 + 7\nWait 3 + 7\n3 * 7\n"), ("forced", "Wait")
+    trace, engine = generation(said, forced, ("sampled", " 3 + 7\n")), backend
+    asked = (engine.model, engine.tokenizer, PROBLEMS, [trace])
+    (found,) = uncertainty.uncertainty_rows(*asked, separator="\n")
     starts = [step.start for step in split(trace, backend.tokenizer, "\n")]
     assert [found["own"], found["plain"], found["forced"]] == [[s] for s in starts[1:]]
     prompt = prompt_ids("s1", backend.tokenizer, PROBLEMS[0].question)

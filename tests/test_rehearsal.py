@@ -5,16 +5,9 @@ counts are the real ones. `make rehearse PROFILE=box` does the same with a real 
 all notebooks.
 """
 
-from __future__ import annotations
-
-import os
-import random
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +20,9 @@ from s1lab.planning.tokens import lines, rate, seconds_left, status
 from s1lab.rehearsal.rehearse import cut
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
+from tests.helpers import CHECKOUT, command
 
 GPQA = "GPQA Diamond"
-CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +43,13 @@ def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
     make.write_profile(path, **small, name="small", **options)
 
 
-def command(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
+def words(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
     options = ["--model", str(place / "model"), "--data-dir", str(place / "mirror")]
-    options += ["--folder", str(folder), "--runs-only"]
-    return [sys.executable, "-m", "s1lab.cli", "rehearse", str(place / base), *options]
+    return ["rehearse", str(place / base), *options, "--folder", str(folder), "--runs-only"]
 
 
 def rehearse(*arguments: Any) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+    return command("s1lab", *words(*arguments))
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +69,6 @@ def pipeline(place, done, monkeypatch) -> Pipeline:
     monkeypatch.chdir(place / "out" / "notebooks")
     store = RunStore(place / "out" / "store")
     return Pipeline(profiles.load("../profile.yaml"), store)
-
-
-def public(store: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(store)): path.read_bytes()
-        for path in sorted(store.rglob("*"))
-        if path.is_file()
-        and (path.parent.name == "public" or path.name in ("manifest.json", "finished.json"))
-    }
 
 
 def test_every_run_is_made_and_what_cannot_be_had_is_named(done, pipeline):
@@ -141,43 +124,3 @@ def test_status_says_what_is_done_how_fast_and_what_is_left(pipeline, tmp_path):
     assert seconds_left(found) > 0
     text = "\n".join(lines(found, gpus=1, price=3.0))
     assert "tokens/s so far" in text and "at 3 per hour" in text and "stopped" in text
-
-
-@pytest.mark.slow
-def test_two_processes_train_as_one_does_started_by_the_script_for_slurm(place, tmp_path, done):
-    """`paper` trains under torchrun on two nodes; this machine twice stands for them."""
-    small_profile(place / "two.yaml", "AIME24", base="paper")
-    ran = rehearse(place, tmp_path / "two", "two.yaml")
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    logs = [
-        next(folder.glob("store/sft-*/public/log.jsonl")).read_text()
-        for folder in (tmp_path / "two", place / "out")
-    ]
-    losses = [[float(x) for x in re.findall(r'"loss":\s*([\d.]+)', log)] for log in logs]
-    # In bf16, which sums in another order when weights are sharded.
-    assert len(losses[0]) == 2 and losses[0] == pytest.approx(losses[1], rel=5e-3)
-    assert "processes: 2" in (tmp_path / "two" / "profile.yaml").read_text()
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_it_resumes_to_the_same_files(place, tmp_path, done):
-    """kill -9 of everything once the store holds some random number of files; five times."""
-    theirs = public(place / "out" / "store")
-    folder = tmp_path / "killed"
-    moments = sorted(random.Random(8).sample(range(1, len(files(place / "out" / "store"))), 5))
-    for moment in moments:
-        quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
-        process = subprocess.Popen(command(place, folder), **quiet, start_new_session=True)
-        while process.poll() is None and len(files(folder / "store")) < moment:
-            time.sleep(0.01)
-        assert process.returncode is None, "it ended before it could be killed"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert public(folder / "store") != theirs
-    assert rehearse(place, folder).returncode == 0
-    assert public(folder / "store") == theirs
-
-
-def files(store: Path) -> list[Path]:
-    """What a store holds besides locks, logs and what is being written."""
-    return [p for p in store.rglob("*") if p.is_file() and not p.name.startswith((".", "log"))]

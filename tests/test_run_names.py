@@ -1,14 +1,11 @@
 """Runs are named by their settings: code may move, names may not, or committed results are lost."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 from s1lab import profiles
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT
 
-COMMITTED = Path(__file__).resolve().parents[1] / "results" / "laptop"
+COMMITTED = CHECKOUT / "results" / "laptop"
 
 
 def test_the_laptop_profile_asks_for_exactly_the_committed_runs():

@@ -1,7 +1,5 @@
 """Selection as a specification: stages, Algorithm 1, baselines, against brute-force oracles."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random
@@ -12,10 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from s1core.cli import app
-from s1core.errors import InputError, S1Error
+from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace, from_dict, read_jsonl, to_json, write_jsonl
 from s1core.selection import Funnel, SelectionConfig, select
 from s1core.selection.criteria import (
@@ -27,15 +23,10 @@ from s1core.selection.criteria import (
     difficulty,
 )
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
-from s1core.selection.diversity import (
-    DiversityConfig,
-    benchmark_domains,
-    diversify,
-    preselect,
-)
+from s1core.selection.diversity import DiversityConfig, benchmark_domains, diversify, preselect
 from s1lab.data.audit import beside_paper
 from s1lab.data.baselines import BASELINES
-from tests.helpers import cases
+from tests.helpers import cases, refused, rows, told
 
 AIME, GPQA, MATH = "qq8933/AIME_1983_2024", "Idavidrein/gpqa", "qfq/openaimath/Algebra"
 
@@ -87,14 +78,8 @@ def test_overlap_equals_brute_force(question, benchmark, n):
 def test_eight_shared_words_or_a_whole_short_question_drop_one(benchmark, n, question, dropped):
     index = BenchmarkIndex({"bench": [benchmark]}, n)
     assert (index.overlap(question) is not None) is dropped
-
-
-def test_questions_are_compared_by_their_normal_form():
     index = BenchmarkIndex({"a": ["7 3 8"]}, None, normalize=lambda q: " ".join(sorted(q)))
     assert index.overlap("8 7 3") and not index.overlap("8 7 4")
-
-
-def test_a_benchmark_that_is_not_there_is_an_error():
     for benchmarks, n, says in (({"a": []}, 8, "'a' has no question"), ({"a": "b"}, 0, "one word")):
         with pytest.raises(InputError, match=says):
             BenchmarkIndex(benchmarks, n)
@@ -110,20 +95,11 @@ def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
 
 
 def test_missing_fields_and_api_errors_are_dropped_with_their_reason():
-    cases = {
-        "kept": candidate(),
-        "API error": candidate(error="429 Too Many Requests"),
-        "missing question": candidate("  "),
-        "missing thinking": candidate(thinking=""),
-        "missing attempt": candidate(attempt="\n"),
-        "missing domain": candidate(domain=""),
-        "missing grade of the small model": candidate(small_correct=None),
-        "missing grade of the large model": candidate(large_correct=None),
-        "missing grade of the trace": candidate(trace_correct=None),
+    lacking = {
+        name: candidate(**changes) for name, changes in cases("selection")["lacking"].items()
     }
-    kept, dropped = check_fields(cases.values())
-    assert kept == [cases["kept"]]
-    assert [d.reason for d in dropped] == list(cases)[1:]
+    kept, dropped = check_fields([candidate(), *lacking.values()])
+    assert kept == [candidate()] and [d.reason for d in dropped] == list(lacking)
 
 
 def official_rule_keeps(question, source):
@@ -148,13 +124,10 @@ def test_string_patterns_equal_the_official_rule(text, source):
     assert len(kept) + len(dropped) == 1
 
 
-def test_patterns_of_another_pool_can_look_at_the_trace():
+def test_only_what_neither_model_solves_is_kept_and_patterns_can_look_at_the_trace():
     pattern = StringPattern("ends mid-line", r"=\s*$", field="thinking")
     kept, dropped = check_format([candidate(thinking="3 + 4 ="), candidate()], [pattern])
     assert len(kept) == 1 and dropped[0].reason == "ends mid-line"
-
-
-def test_only_what_neither_model_solves_is_kept():
     solved = {(True, False): "the small model only", (False, True): "the large model only"}
     solved |= {(True, True): "both models"}
     graded = [candidate(f"q{s}", small_correct=s, large_correct=b) for s, b in solved]
@@ -212,52 +185,27 @@ def test_another_row_order_gives_the_same_selection(seed, shuffler):
     first = select(pool, {}, config, np.random.default_rng(seed))
     shuffler.shuffle(pool)
     assert select(pool, {}, config, np.random.default_rng(seed)) == first
+    copies = [candidate("same", thinking_tokens=n) for n in (30, 10, 20)]
+    for order in itertools.permutations(copies):
+        kept, dropped = deduplicate(order)
+        assert kept == [copies[1]] and len(dropped) == 2
 
 
-def test_preselection_needs_a_correct_trace_and_a_trusted_source():
-    pool = [candidate("1", source=AIME), candidate("2", source=AIME, trace_correct=False)]
-    pool += [candidate(str(n - 5597), source=MATH, thinking_tokens=n) for n in (5600, 5601)]
-    pool += [candidate("5", source="other", thinking_tokens=9000)]
-    taken = preselect(pool, DiversityConfig())
-    assert {c.question for c in taken} == {"1", "4"}
-
-
-def test_the_diverse_baseline_draws_domains_uniformly_whatever_their_size():
-    pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
-    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
-    assert 70 < sum(c.domain == "small" for c in chosen) < 130
-
-
-def test_the_notebook_imitates_the_benchmarks_domains_after_the_switch_while_they_last():
+def test_the_notebook_imitates_the_benchmarks_domains():
     geometry = {"source": AIME, "domain": "Geometry", "trace_correct": False}
     biology = {"source": GPQA, "domain": "Biology", "trace_correct": False}
     pool = [candidate(f"a{i}", **geometry) for i in range(90)]
     pool += [candidate(f"g{i}", **biology) for i in range(9)]
     pool += [candidate(f"o{i}", domain="Statistics") for i in range(400)]
-    config = DiversityConfig(target=200, variant="notebook", switch_at=10)
-    weights = benchmark_domains(pool, config)
+    weights = benchmark_domains(pool, DiversityConfig(target=200, variant="notebook", switch_at=10))
     assert weights == pytest.approx({"Geometry": 90 / 135, "Biology": 45 / 135})
-    kept, _ = diversify(pool, config, np.random.default_rng(0))
-    last = max(i for i, c in enumerate(kept) if c.domain != "Statistics")
-    assert {c.domain for c in kept[10:last]} == {"Geometry", "Biology"}
-    assert {c.domain for c in kept[last + 1 :]} == {"Statistics"} and len(kept) == 200
 
 
-@pytest.mark.parametrize(
-    "pool, changes, says",
-    [
-        ([], {"target": 1}, "0 questions are left for a target of 1"),
-        ([candidate()], {"target": 2}, "1 questions are left for a target of 2"),
-        ([candidate()], {"target": 0}, "for a target of 0"),
-        ([candidate(), candidate()], {"target": 1}, "deduplicate the pool"),
-        ([candidate()], {"target": 1, "variant": "notebook"}, "no question from there"),
-        ([candidate()], {"target": 1, "variant": "best"}, "not 'best'"),
-        ([candidate(q, source=AIME) for q in "ab"], {"target": 1}, "2 questions are pre-selected"),
-    ],
-)
-def test_what_cannot_be_selected_from_is_a_clear_error(pool, changes, says):
+@pytest.mark.parametrize("says, questions, changes", cases("selection")["pools"])
+def test_what_cannot_be_selected_from_is_a_clear_error(says, questions, changes):
+    pool = [candidate(question, source=AIME if says[0] == "2" else "a") for question in questions]
     with pytest.raises(InputError, match=says):
-        diversify(pool, DiversityConfig(**changes), np.random.default_rng(0))
+        diversify(pool, DiversityConfig(**{"target": 1, **changes}), np.random.default_rng(0))
 
 
 def test_the_funnel_accounts_for_every_question_at_every_stage_and_survives_json():
@@ -281,13 +229,6 @@ def test_the_funnel_accounts_for_every_question_at_every_stage_and_survives_json
     assert (rows["pre-selected"]["paper"], rows["pre-selected"]["notebook"]) == (384, 393)
 
 
-def test_duplicates_leave_one_copy_whatever_the_row_order():
-    copies = [candidate("same", thinking_tokens=n) for n in (30, 10, 20)]
-    for order in itertools.permutations(copies):
-        kept, dropped = deduplicate(order)
-        assert kept == [copies[1]] and len(dropped) == 2
-
-
 def test_baselines_take_what_their_name_says():
     pool = a_pool(300)
     rng = np.random.default_rng(0)
@@ -301,72 +242,62 @@ def test_baselines_take_what_their_name_says():
         assert len(BASELINES[name](pool, 300, rng)) == 300
     with pytest.raises(InputError, match="301 of 300"):
         BASELINES["random"](pool, 301, rng)
+    pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
+    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
+    assert 70 < sum(c.domain == "small" for c in chosen) < 130  # whatever the size of a domain
 
 
-def run(pool, output, *more):
-    return CliRunner().invoke(app, ["select", str(pool), "--output", str(output), *map(str, more)])
+def run(pool, *more):
+    """The command's words; it must succeed."""
+    code, shown = told("s1core", "select", pool, "--output", "out.jsonl", *more)
+    assert code == 0, shown
+    return shown
 
 
 @pytest.fixture
-def pool_file(tmp_path):
-    write_jsonl(tmp_path / "pool.jsonl", a_pool(300))
-    return tmp_path / "pool.jsonl"
+def pool(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_jsonl("pool.jsonl", made := a_pool(300))
+    return made
 
 
-def test_the_command_selects_what_the_function_selects_in_any_layout(pool_file, tmp_path):
-    pool, held_out = a_pool(300), [{"problem": a_pool(300)[0].question}]
-    write_jsonl(tmp_path / "held-out.jsonl", held_out)
+def test_the_command_selects_what_the_function_selects_in_any_layout(pool):
+    write_jsonl("held-out.jsonl", [{"problem": pool[0].question}])
     config = SelectionConfig(diversity=DiversityConfig(target=60))
-    expected, funnel = select(pool, {"b": [held_out[0]["problem"]]}, config)
+    expected, funnel = select(pool, {"b": [pool[0].question]}, config)
     flat = [json.loads(to_json(c)) for c in pool]
-    write_jsonl(tmp_path / "flat.jsonl", [row.pop("example") | row for row in flat])
-    for layout in ("pool", "flat"):
-        output = tmp_path / f"{layout}-selected.jsonl"
-        done = run(tmp_path / f"{layout}.jsonl", output, "--size", 60, "--against",
-                   tmp_path / "held-out.jsonl")  # fmt: skip
-        assert list(read_jsonl(output, Example)) == [c.example for c in expected]
-        shown = [line.split()[-2:] for line in done.stdout.splitlines()[1:]]
-        assert all([str(s.kept), str(s.dropped)] in shown for s in funnel.stages)
+    write_jsonl("flat.jsonl", [row.pop("example") | row for row in flat])
+    for layout in ("pool.jsonl", "flat.jsonl"):
+        shown = run(layout, "--size", 60, "--against", "held-out.jsonl").splitlines()
+        assert list(read_jsonl("out.jsonl", Example)) == [c.example for c in expected]
+        counts = [line.split()[-2:] for line in shown]
+        assert all([str(s.kept), str(s.dropped)] in counts for s in funnel.stages)
+    said = refused("s1core", "select", "pool.jsonl", "--output", "out.jsonl", "--size", 50)
+    assert "60 rows" in said  # an output is not replaced by less
 
 
-def test_annotations_that_no_row_has_are_not_asked_for_and_bad_rows_are_counted(tmp_path):
+def test_annotations_that_no_row_has_are_not_asked_for_and_bad_rows_are_counted(pool):
     rows = [{"problem": {"question": f"q{i}", "answer": ""},
              "trace": {"thinking": "w " * i, "attempt": "a"}} for i in range(1, 40)]  # fmt: skip
-    write_jsonl(tmp_path / "pool.jsonl", [*rows, {"problem": 1}, {"trace": {}}])
-    done = run(tmp_path / "pool.jsonl", tmp_path / "out.jsonl", "--size", 10)
-    assert done.exit_code == 0 and len(list(read_jsonl(tmp_path / "out.jsonl", Example))) == 10
-    assert "no row says domain, small_correct, large_correct, trace_correct" in done.stderr
-    assert "2 rows were left out; the first: " in done.stderr and "pool.jsonl:40" in done.stderr
+    write_jsonl("pool.jsonl", [*rows, {"problem": 1}, {"trace": {}}])
+    shown = run("pool.jsonl", "--size", 10)
+    assert len(list(read_jsonl("out.jsonl", Example))) == 10
+    assert "no row says domain, small_correct, large_correct, trace_correct" in shown
+    assert "2 rows were left out; the first: " in shown and "pool.jsonl:40" in shown
 
 
 @pytest.mark.parametrize("more, says", cases("selection")["refused"].items())
-def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(
-    pool_file, tmp_path, monkeypatch, more, says
-):
-    monkeypatch.chdir(tmp_path)
+def test_what_cannot_be_selected_is_a_sentence_and_nothing_is_written(pool, more, says):
     for name, text in {"empty": "", "numbers": '{"question": 1}', "torn": '{"question'}.items():
         Path(f"{name}.jsonl").write_text(text)
-    done = run(pool_file, "out.jsonl", *more.split())
-    assert isinstance(done.exception, (S1Error, OSError)) and re.search(says, str(done.exception))
-    assert not Path("out.jsonl").exists()
+    words = ["select", "pool.jsonl", "--output", "out.jsonl", *more.split()]
+    assert re.search(says, refused("s1core", *words)) and not Path("out.jsonl").exists()
 
 
-def test_an_output_is_not_replaced_by_less(pool_file, tmp_path):
-    assert run(pool_file, tmp_path / "a.jsonl", "--size", 60).exit_code == 0
-    assert "60 rows" in str(run(pool_file, tmp_path / "a.jsonl", "--size", 50).exception)
-
-
-def rows(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def test_math500_against_itself_drops_500_of_500(data_dir):
+def test_the_official_runs_questions_hash_to_their_recorded_keys_and_math500_drops_itself(data_dir):
     questions = [row["problem"] for row in rows(data_dir / "math500" / "math500.jsonl")]
     pool = [candidate(q) for q in questions]
     assert len(decontaminate(pool, BenchmarkIndex({"MATH500": questions}))[1]) == 500
-
-
-def test_the_official_runs_questions_hash_to_their_recorded_keys(data_dir):
     run = rows(data_dir / "s1k" / "s1k_questions_from_filter_notebook.jsonl")
     assert len(run) == len({row["question_hash"] for row in run}) == 1000
     held = [row for row in run if not row["withheld"]]

@@ -4,8 +4,6 @@ A job of its own, in an environment that holds vLLM (its CPU build will do; ther
 a minute or two to start): `python -m pytest -m vllm tests/test_serve.py`.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -24,10 +22,9 @@ import openai
 from s1core.backends import SamplingParams
 from s1core.backends.hf import HFBackend
 from s1core.forcing import Budget, generate
-from s1core.records import Problem, write_jsonl
+from s1core.records import Problem
 from s1core.templates import prompt_ids
-from s1lab import pocket
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -75,39 +72,28 @@ def serving(model, folder, port, *options):
 def served(tmp_path_factory):
     """A tiny random model that marks thinking by <think>, and what transformers makes of it."""
     folder = tmp_path_factory.mktemp("served")
-    tiny_model(hidden=128).save_pretrained(folder / "tiny")
-    tiny_tokenizer().save_pretrained(folder / "tiny")
+    model = save_tiny(folder / "tiny", hidden=128)
     options = ["--served-model-name", "tiny", "--reasoning-parser", "deepseek_r1"]
     options += ["--max-model-len", "512", "--generation-config", "vllm"]
-    with serving(str(folder / "tiny"), folder, free_port(), *options) as (client, _):
+    with serving(model, folder, free_port(), *options) as (client, _):
         yield client, HFBackend(tiny_model(hidden=128), tiny_tokenizer())
 
 
 def chat(client, text, extras=None, **options):
     body = {"return_token_ids": True, "skip_special_tokens": False}
     body |= {"vllm_xargs": extras} if extras else {}
-    options = {"temperature": 0, "max_tokens": 400, **options}
+    options = {"temperature": 0, "max_tokens": 400, "extra_body": body, **options}
     messages = [{"role": "user", "content": text}]
-    return client.chat.completions.create(
-        model="tiny", messages=messages, extra_body=body, **options
-    )
+    return client.chat.completions.create(model="tiny", messages=messages, **options)
 
 
-EXTRAS = [
-    {"max_thinking": 30, "waits": 2, "max_answer": 20},
-    {"max_thinking": 25, "min_thinking": 20, "ignore_str": "Hmm", "max_answer": 9},
-    {"max_thinking": 0, "max_answer": 9},
-    {"max_thinking": 12, "answer_cue": "yes", "waits": 1, "ignore_str": ["Wait", "Hmm"]},
-    {"max_thinking": 300, "waits": 9, "ignore_str": "", "max_answer": 30},
-]
+EXTRAS, BAD = cases("serve")["extras"], cases("serve")["bad"]
 
 
 def expected(reference, text, extras):
-    names = {"waits": "num_ignore"}
-    settings = {names.get(name, name): value for name, value in extras.items()}
+    settings = {name.replace("waits", "num_ignore"): value for name, value in extras.items()}
     budget = Budget(**{"max_answer": 400, **settings})
-    (made,) = generate(reference, [Problem(text, "")], budget, template="qwen3")
-    return made
+    return next(generate(reference, [Problem(text, "")], budget, template="qwen3"))
 
 
 @pytest.mark.parametrize("extras", EXTRAS)
@@ -167,20 +153,8 @@ def test_beside_requests_with_extras_plain_ones_are_as_without_us(served):
         assert tuple(made[number].token_ids) == plain[number % 3].token_ids
 
 
-BAD = [
-    ({"max_thinking": -1}, "max_thinking must be a whole number from 0"),
-    ({"max_thinking": "many"}, "max_thinking must be a whole number"),
-    ({"waits": 1.5}, "waits must be a whole number"),
-    ({"max_thinking": 5, "min_thinking": 6}, "min_thinking .6. exceeds max_thinking .5."),
-    ({"max_thinkin": 5}, "no extra 'max_thinkin'; did you mean 'max_thinking'"),
-    ({"effort": "huge"}, "no effort 'huge'; pick one of low, medium, high"),
-    ({"waits": 1, "ignore_str": "a</think>b"}, "contains an end-of-thinking token"),
-    ({"s1core": "x"}, "'s1core' is no extra"),
-]
-
-
-@pytest.mark.parametrize(("extras", "said"), BAD)
-def test_a_bad_value_is_a_400_with_a_sentence(served, extras, said):
+@pytest.mark.parametrize(("said", "extras"), BAD.items())
+def test_a_bad_value_is_a_400_with_a_sentence(served, said, extras):
     with pytest.raises(openai.BadRequestError, match=said):
         chat(served[0], TEXTS[0], extras)
     assert chat(served[0], TEXTS[0], {"effort": "low"}, max_tokens=40).choices
@@ -194,47 +168,10 @@ def test_a_cap_leaves_room_for_an_answer_within_max_tokens(served):
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path):
-    tiny_model(hidden=128).save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
-    options = ["--max-model-len", "512", "--port", free_port()]
+    asked = command(save_tiny(tmp_path, hidden=128), "--max-model-len", "512")
     small = {**ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "100000"}
-    told = subprocess.run(
-        command(str(tmp_path), *options), env=small, capture_output=True, text=True, timeout=500
-    )
+    asked += ["--port", free_port()]
+    told = subprocess.run(asked, env=small, capture_output=True, text=True, timeout=500)
     last = told.stderr.strip().splitlines()[-1]
     assert told.returncode == 1 and last.startswith("s1core: vLLM does not start: ")
     assert "memory" in last.lower() and "Traceback" not in last
-
-
-def test_a_run_goes_on_after_its_server_was_killed(tmp_path):
-    """SIGKILL in the middle: what is missing is made after a restart, once, and equal."""
-    problems = pocket.evaluation_problems(24)
-    write_jsonl(tmp_path / "p.jsonl", problems)
-    port = free_port()
-    run = [sys.executable, "-m", "s1core.cli", "generate", "--model", "pocket-s1", "--input"]
-    run += ["p.jsonl", "--budget", "150", "--waits", "1", "--max-answer", "24"]
-    server = ["--backend", "completions", "--url", f"http://127.0.0.1:{port}/v1"]
-    server += ["--tokenizer", "pocket-s1", "--batch-size", "4", "--engine-option=attempts=2"]
-    output = tmp_path / "out.jsonl"
-
-    def lines():
-        return output.read_bytes().count(b"\n") if output.exists() else 0
-
-    asked = [*run, *server, "--output", output.name]
-    with serving("pocket-s1", tmp_path, port) as (_, process):
-        first = subprocess.Popen(asked, cwd=tmp_path, env=ENVIRONMENT)
-        while not lines() and first.poll() is None:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert first.wait(120) == 1
-    assert 0 < lines() < 24
-    with serving("pocket-s1", tmp_path, port):
-        assert subprocess.run(asked, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
-    assert lines() == 24
-    whole = [*run, "--batch-size", "4", "--output", "whole.jsonl"]
-    assert subprocess.run(whole, cwd=tmp_path, env=ENVIRONMENT).returncode == 0
-    made, undisturbed = (
-        sorted(p.read_text().splitlines()) for p in (output, tmp_path / "whole.jsonl")
-    )
-    assert made == undisturbed

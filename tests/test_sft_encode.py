@@ -1,7 +1,5 @@
 """Encoding and packing: exactly what is supervised, and what a sequence length does to it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import SFTConfig, encode
 from s1core.sft.encode import IGNORE, pack, plan_step
+from tests.helpers import tiny_model, tiny_tokenizer
 
 CASES = yaml.safe_load(Path(__file__).with_name("data").joinpath("sft.yaml").read_text())
 
@@ -22,20 +21,20 @@ def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3
     return Example(Problem(question, "9"), Trace(thinking, attempt))
 
 
-def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(tiny_tokenizer):
-    (encoded,) = encode([example()], tiny_tokenizer).examples
+def test_everything_after_the_assistant_header_is_supervised_and_nothing_before():
+    (encoded,) = encode([example()], tiny_tokenizer()).examples
     taught = [i for i, label in enumerate(encoded.labels) if label != IGNORE]
-    text = tiny_tokenizer.decode([encoded.token_ids[i] for i in taught])
-    masked = tiny_tokenizer.decode(encoded.token_ids[: taught[0]])
+    text = tiny_tokenizer().decode([encoded.token_ids[i] for i in taught])
+    masked = tiny_tokenizer().decode(encoded.token_ids[: taught[0]])
     assert masked == "<|im_start|>user\nUse 3 7<|im_end|>\n<|im_start|>assistant\n"
     assert text == "<|im_start|>think\na b\nc\n<|im_start|>answer\n9<|im_end|>"
     assert encoded.labels[taught[0] :] == encoded.token_ids[taught[0] :]
-    prompt = templates.prompt_ids("s1", tiny_tokenizer, "Use 3 7")  # as inference has it
+    prompt = templates.prompt_ids("s1", tiny_tokenizer(), "Use 3 7")  # as inference has it
     assert list(encoded.token_ids[: len(prompt)]) == prompt
 
 
 @pytest.mark.slow
-def test_labels_are_those_of_trl_with_completion_only_loss(tiny_tokenizer, tiny_model, tmp_path):
+def test_labels_are_those_of_trl_with_completion_only_loss(tmp_path):
     """The oracle: another trainer, given prompt and completion as text."""
     pytest.importorskip("trl", reason="TRL is the oracle: pip install trl")
     from datasets import Dataset
@@ -50,13 +49,14 @@ def test_labels_are_those_of_trl_with_completion_only_loss(tiny_tokenizer, tiny_
         chats.append(chat)
         turns.append(f"{thought}<|im_start|>answer\n{row.trace.attempt}<|im_end|>")
     for length in (512, 40):
-        args = TRLConfig(
-            str(tmp_path), max_length=length, completion_only_loss=True, bf16=False, use_cpu=True
-        )
+        how = {"completion_only_loss": True, "bf16": False, "use_cpu": True}
+        args = TRLConfig(str(tmp_path), max_length=length, **how)
         data = Dataset.from_dict({"prompt": chats, "completion": turns})
-        trainer = SFTTrainer(tiny_model, args, train_dataset=data, processing_class=tiny_tokenizer)
+        trainer = SFTTrainer(
+            tiny_model(), args, train_dataset=data, processing_class=tiny_tokenizer()
+        )
         batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
-        ours = encode(rows, tiny_tokenizer, max_seq_len=length)
+        ours = encode(rows, tiny_tokenizer(), max_seq_len=length)
         for i, encoded in enumerate(ours.examples):
             size = len(encoded.token_ids)
             assert batch["input_ids"][i][:size].tolist() == list(encoded.token_ids)
@@ -64,29 +64,29 @@ def test_labels_are_those_of_trl_with_completion_only_loss(tiny_tokenizer, tiny_
             assert set(batch["labels"][i][size:].tolist()) <= {IGNORE}
 
 
-def test_a_cut_is_counted_by_what_it_costs(tiny_tokenizer):
+def test_a_cut_is_counted_by_what_it_costs():
     rows = [example(attempt="1 2 3 4")]
-    whole = encode(rows, tiny_tokenizer).examples[0].token_ids
-    answer = tiny_tokenizer.convert_ids_to_tokens(list(whole)).index("answer") + 2
+    whole = encode(rows, tiny_tokenizer()).examples[0].token_ids
+    answer = tiny_tokenizer().convert_ids_to_tokens(list(whole)).index("answer") + 2
     for length, cut, lost in ((len(whole) - 1, 1, 0), (answer + 1, 1, 0), (answer, 0, 1)):
-        encoded = encode(rows, tiny_tokenizer, max_seq_len=length)
+        encoded = encode(rows, tiny_tokenizer(), max_seq_len=length)
         assert (encoded.truncated, encoded.answers_cut, encoded.answers_lost) == (1, cut, lost)
         assert encoded.examples[0].token_ids == whole[:length]
         assert encoded.examples[0].full_length == len(whole)
         assert "1 were cut (100%)" in encoded.report()
 
 
-def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refused(tiny_tokenizer):
+def test_what_is_too_long_is_refused_or_dropped_by_name_and_nothing_left_is_refused():
     rows = [example(), example("a " * 100, question="Use 1 2")]
     with pytest.raises(InputError, match=f"{rows[1].key} is too long .* 60 allowed"):
-        encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="error")
-    left = encode(rows, tiny_tokenizer, max_seq_len=60, on_too_long="drop")
+        encode(rows, tiny_tokenizer(), max_seq_len=60, on_too_long="error")
+    left = encode(rows, tiny_tokenizer(), max_seq_len=60, on_too_long="drop")
     assert [e.key for e in left.examples] == [rows[0].key]
     assert left.dropped[0][0] == rows[1].key and "too long" in left.dropped[0][1]
     with pytest.raises(InputError, match="dataset is empty"):
-        encode([], tiny_tokenizer)
+        encode([], tiny_tokenizer())
     with pytest.raises(InputError, match="all 1 examples were dropped.*raise max_seq_len"):
-        encode([example()], tiny_tokenizer, max_seq_len=4)
+        encode([example()], tiny_tokenizer(), max_seq_len=4)
 
 
 @given(st.lists(st.integers(1, 50), max_size=60))
@@ -98,12 +98,6 @@ def test_every_example_is_packed_once_and_no_row_overflows(lengths):
     assert sum(2 * sum(lengths[i] for i in row) <= 50 for row in rows) <= 1
 
 
-def test_packing_by_hand():
-    assert pack([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
-    rows = plan_step([5, 4, 3, 3, 3], SFTConfig(micro_batch_tokens=8), processes=2)
-    assert rows == [[[0, 3], []], [[1, 2], [4]]]
-
-
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=16), st.integers(1, 4), st.booleans())
 def test_a_step_gives_every_process_the_same_number_of_passes(lengths, processes, packing):
     plan = plan_step(lengths, SFTConfig(micro_batch_tokens=64, packing=packing), processes)
@@ -112,22 +106,20 @@ def test_a_step_gives_every_process_the_same_number_of_passes(lengths, processes
     assert sorted(i for passes in plan for row in passes for i in row) == list(range(len(lengths)))
 
 
-WRONG = [(name, value) for name, values in CASES["wrong"].items() for value in values]
-WRONG += [("betas", pair) for pair in ((0.9,), (0.9, 1.0), (0.9, float("nan")), (-0.1, 0.9), "ab")]
+@pytest.mark.parametrize("name", CASES["wrong"])
+def test_settings_that_cannot_be_meant_are_refused(name):
+    pairs = [(0.9,), (0.9, 1.0), (0.9, float("nan")), (-0.1, 0.9), "ab"] * (name == "betas")
+    for value in [*CASES["wrong"][name], *pairs]:
+        with pytest.raises(InputError, match=rf"^{name}.* must be .* not "):
+            SFTConfig(**{name: value})
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG)
-def test_settings_that_cannot_be_meant_are_refused(name, value):
-    with pytest.raises(InputError, match=rf"^{name}.* must be .* not "):
-        SFTConfig(**{name: value})
-
-
-def test_nothing_trains_on_an_empty_part_in_silence(tiny_tokenizer):
+def test_nothing_trains_on_an_empty_part_in_silence():
     whole = example(question="Use 9")
     rows = [whole, example(attempt=" "), example(thinking=""), example(question="\n")]
-    left = encode(rows, tiny_tokenizer)
+    left = encode(rows, tiny_tokenizer())
     assert [row.key for row in left.examples] == [whole.key]
     assert "3 dropped: 1 without an answer, 1 without a thought, 1 without a" in left.report()
     for wrong in (None, 3, ["9"]):
         with pytest.raises(InputError, match="for an answer, which is no text"):
-            encode([example(attempt=wrong)], tiny_tokenizer)  # type: ignore[arg-type]
+            encode([example(attempt=wrong)], tiny_tokenizer())  # type: ignore[arg-type]

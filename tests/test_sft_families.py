@@ -1,7 +1,5 @@
 """The loss: torch's, in less memory; transformers', packed or not, or the model is refused."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any
@@ -15,6 +13,7 @@ from s1core.sft import SFTConfig, encode
 from s1core.sft.checkpoint import save_tokenizer
 from s1core.sft.engine import summed_loss
 from s1core.sft.train import batch_at
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import damage, examples, losses, reference_loss, train
 
@@ -38,42 +37,38 @@ def built(name: str, settings: dict[str, Any], tokenizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", SUPPORTED)
-def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stops(
-    name, tiny_tokenizer, tmp_path
-):
+def test_the_loss_is_that_of_transformers_packed_or_not_and_the_saved_model_stops(name, tmp_path):
     from transformers import AutoModelForCausalLM
 
-    model = built(name, SUPPORTED[name], tiny_tokenizer)
+    model = built(name, SUPPORTED[name], tiny_tokenizer())
     model.save_pretrained(tmp_path / "model")
-    save_tokenizer(tiny_tokenizer, tmp_path / "model")
-    encoded = encode(examples(), tiny_tokenizer, max_seq_len=128)
+    save_tokenizer(tiny_tokenizer(), tmp_path / "model")
+    encoded = encode(examples(), tiny_tokenizer(), max_seq_len=128)
     expected = reference_loss(model, batch_at(encoded.examples, CONFIG, 0)).item()
     alone = replace(CONFIG, packing=False)
-    unpacked = train(tmp_path / "model", tiny_tokenizer, encoded, alone, tmp_path / "alone")
-    result = train(tmp_path / "model", tiny_tokenizer, encoded, CONFIG, tmp_path / "packed")
+    unpacked = train(tmp_path / "model", tiny_tokenizer(), encoded, alone, tmp_path / "alone")
+    result = train(tmp_path / "model", tiny_tokenizer(), encoded, CONFIG, tmp_path / "packed")
     assert losses(result)[0] == pytest.approx(expected, rel=1e-4)
     assert losses(result) == pytest.approx(losses(unpacked), rel=1e-4)
     saved = AutoModelForCausalLM.from_pretrained(result.path, attn_implementation="eager")
-    assert tiny_tokenizer.eos_token_id in saved.generation_config.eos_token_id  # and the old end
+    assert tiny_tokenizer().eos_token_id in saved.generation_config.eos_token_id  # and the old end
     assert reference_loss(saved, encoded.examples).item() < expected * 1.1
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_be_computed_otherwise_is_refused_before_any_work(
-    name, tiny_tokenizer, tmp_path
-):
-    model = built(name, REFUSED[name], tiny_tokenizer)
+def test_what_would_be_computed_otherwise_is_refused_before_any_work(name, tmp_path):
+    model = built(name, REFUSED[name], tiny_tokenizer())
     with pytest.raises(InputError, match=r"\A.*would not be as in transformers.*\Z"):
-        train(model, tiny_tokenizer, examples(), CONFIG, tmp_path)
+        train(model, tiny_tokenizer(), examples(), CONFIG, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] in ([], [".lock"])
 
 
 @pytest.mark.parametrize("what", FOREIGN)
 def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
-    what, tiny_model, tiny_tokenizer, tmp_path, monkeypatch
+    what, tmp_path, monkeypatch
 ):
     folder = tmp_path / "model"
-    tiny_model.save_pretrained(folder)
+    tiny_model().save_pretrained(folder)
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr("builtins.input", lambda *_: "y")
     for name, content in FOREIGN[what].items():
@@ -82,19 +77,17 @@ def test_a_damaged_or_foreign_folder_is_refused_in_a_sentence_and_runs_no_code(
             content = json.dumps({k: v for k, v in row.items() if v is not None})
         damage(folder / name, content)
     with pytest.raises(S1Error, match=r"\A.+\Z"):  # in one line
-        train(folder, tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
+        train(folder, tiny_tokenizer(), examples(), CONFIG, tmp_path / "out")
     assert not (tmp_path / "ran").exists()
 
 
-def test_generation_settings_that_contradict_each_other_do_not_lose_a_training(
-    tiny_model, tiny_tokenizer, tmp_path
-):
-    tiny_model.save_pretrained(tmp_path / "model")
+def test_generation_settings_that_contradict_each_other_do_not_lose_a_training(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "model")
     path = tmp_path / "model" / "generation_config.json"
     path.write_text(json.dumps({"temperature": 0.6, "top_p": 0.9, "eos_token_id": [1, 9]}))
-    result = train(tmp_path / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "out")
+    result = train(tmp_path / "model", tiny_tokenizer(), examples(), CONFIG, tmp_path / "out")
     saved = json.loads((result.path / "generation_config.json").read_text())
-    assert saved["eos_token_id"] == [tiny_tokenizer.eos_token_id, 1, 9]
+    assert saved["eos_token_id"] == [tiny_tokenizer().eos_token_id, 1, 9]
 
 
 def inputs(tokens: int, hidden: int, vocab: int, ignored: int) -> tuple[Any, Any, Any]:

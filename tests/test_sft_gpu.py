@@ -1,7 +1,5 @@
 """What only a GPU can show: the variable-length kernel, bf16 training, memory against the plan."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 
@@ -11,6 +9,7 @@ import torch
 from s1core import sft
 from s1core.sft import SFTConfig
 from s1core.sft.attention import layout, packed_attention
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_sft_train import CONFIG, examples, losses, train
 
 missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -33,10 +32,11 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(kv_heads, 
     torch.testing.assert_close(fast.float(), plain, atol=2e-2, rtol=2e-2)
 
 
-def test_bf16_with_checkpointing_follows_fp32(tiny_model, tiny_tokenizer, tmp_path):
+def test_bf16_with_checkpointing_follows_fp32(tmp_path):
     lean = replace(CONFIG, dtype="bfloat16", activation_checkpointing=True)
-    here = train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "cpu")
-    there = sft.train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), lean, tmp_path / "gpu")
+    given = tiny_tokenizer(), examples()
+    here = train(copy.deepcopy(tiny_model()), *given, CONFIG, tmp_path / "cpu")
+    there = sft.train(copy.deepcopy(tiny_model()), *given, lean, tmp_path / "gpu")
     assert losses(there) == pytest.approx(losses(here), rel=0.05)
 
 

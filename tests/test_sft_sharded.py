@@ -1,7 +1,5 @@
 """Sharded training (FSDP2) is the same training: two gloo processes on the CPU stand for GPUs."""
 
-from __future__ import annotations
-
 import copy
 import json
 import subprocess
@@ -19,6 +17,7 @@ from s1core.errors import RunError
 from s1core.records import write_jsonl
 from s1core.sft.checkpoint import save_tokenizer
 from s1lab.kinds.launch import spawn
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 from tests.test_sft_train import CONFIG, examples, same_bytes, train
 
@@ -35,10 +34,10 @@ main(sys.argv[1:])
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: Any) -> Path:
+def folder(tmp_path_factory: Any) -> Path:
     path = tmp_path_factory.mktemp("sharded")
-    tiny_model.save_pretrained(path / "model")
-    save_tokenizer(tiny_tokenizer, path / "model")
+    tiny_model().save_pretrained(path / "model")
+    save_tokenizer(tiny_tokenizer(), path / "model")
     write_jsonl(path / "examples.jsonl", examples())
     return path
 
@@ -78,12 +77,10 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own(
-    folder, tiny_model, tiny_tokenizer, tmp_path
-):
+def test_a_folder_is_trained_like_a_model_in_memory_also_in_a_process_of_its_own(folder, tmp_path):
     result = spawn(str(folder / "model"), examples(), CONFIG, tmp_path / "folder", 1)
     assert (result.steps, result.resumed_from) == (6, 6)
-    train(copy.deepcopy(tiny_model), tiny_tokenizer, examples(), CONFIG, tmp_path / "memory")
+    train(copy.deepcopy(tiny_model()), tiny_tokenizer(), examples(), CONFIG, tmp_path / "memory")
     assert same_bytes(tmp_path / "folder", tmp_path / "memory")
     with pytest.raises(RunError, match="ended with status 1; .* -m s1core.cli sft --model"):
         spawn(str(folder / "nothing"), examples(), CONFIG, tmp_path / "failed", 1)
@@ -102,20 +99,16 @@ def test_a_file_of_settings_that_cannot_be_meant_is_refused_in_a_sentence(
 
 
 @pytest.mark.slow
-def test_two_processes_lose_what_one_does_and_resume_on_another_number(
-    folder, tmp_path, tiny_tokenizer
-):
+def test_two_processes_lose_what_one_does_and_resume_on_another_number(folder, tmp_path):
     from transformers import AutoModelForCausalLM
 
-    train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
+    train(folder / "model", tiny_tokenizer(), examples(), CONFIG, tmp_path / "one")
     expected = losses(tmp_path / "one")
     said = torchrun(2, "-m", "s1core.cli", *command(folder, tmp_path / "two"))
     assert said.endswith("status 0") and said.count("6 steps, ") == 1, said
     assert losses(tmp_path / "two") == pytest.approx(expected, rel=1e-4)
-    one, two = (
-        AutoModelForCausalLM.from_pretrained(tmp_path / name / "final").state_dict()
-        for name in ("one", "two")
-    )
+    finals = (tmp_path / name / "final" for name in ("one", "two"))
+    one, two = (AutoModelForCausalLM.from_pretrained(path).state_dict() for path in finals)
     assert all((tensor - two[name]).abs().max() < 1e-3 for name, tensor in one.items())
 
     (tmp_path / "stopping.py").write_text(STOPPING)
@@ -131,19 +124,15 @@ def test_two_processes_lose_what_one_does_and_resume_on_another_number(
             assert losses(out) == losses(tmp_path / "two")
 
 
+# Ulysses: tokens are split outside attention, heads inside it.
+ULYSSES = {"sequence_parallel": 2, "packing": False}
+LEAN = {"dtype": "bfloat16", "activation_checkpointing": True}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "tolerance"),
-    [
-        ({"dtype": "bfloat16", "activation_checkpointing": True}, 0.05),
-        # Ulysses: tokens are split outside attention, heads inside it.
-        ({"sequence_parallel": 2, "packing": False}, 1e-4),
-    ],
-)
-def test_two_processes_lose_what_one_does_however_they_compute(
-    how, tolerance, folder, tmp_path, tiny_tokenizer
-):
-    train(folder / "model", tiny_tokenizer, examples(), CONFIG, tmp_path / "one")
+@pytest.mark.parametrize(("how", "tolerance"), [(LEAN, 0.05), (ULYSSES, 1e-4)])
+def test_two_processes_lose_what_one_does_however_they_compute(how, tolerance, folder, tmp_path):
+    train(folder / "model", tiny_tokenizer(), examples(), CONFIG, tmp_path / "one")
     said = torchrun(2, "-m", "s1core.cli", *command(folder, tmp_path / "two", **how))
     assert said.endswith("status 0"), said
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=tolerance)

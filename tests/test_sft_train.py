@@ -1,8 +1,5 @@
 """Training: the loss does not depend on how it is computed, and no accident loses a good state."""
 
-from __future__ import annotations
-
-import contextlib
 import copy
 import json
 import multiprocessing
@@ -24,7 +21,7 @@ from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 from s1core.sft.train import batch_at
-from tests import helpers
+from tests.helpers import tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
@@ -43,12 +40,12 @@ def examples(count: int = 10) -> list[Example]:
 
 
 @pytest.fixture(scope="session")
-def encoded(tiny_tokenizer: Any) -> Encoded:
-    return encode(examples(), tiny_tokenizer, max_seq_len=128)
+def encoded() -> Encoded:
+    return encode(examples(), tiny_tokenizer(), max_seq_len=128)
 
 
 @pytest.fixture(scope="session")
-def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
+def run(encoded: Encoded) -> Any:
     """Train a fresh copy of the tiny model into a folder; raise after the step `stop`."""
 
     def go(out: Path, config: SFTConfig = CONFIG, stop: int = 0, **options: Any) -> TrainResult:
@@ -57,8 +54,8 @@ def run(tiny_model: Any, tiny_tokenizer: Any, encoded: Encoded) -> Any:
                 raise KeyboardInterrupt
 
         rows = options.pop("rows", encoded)
-        start = options.pop("model", None) or copy.deepcopy(tiny_model)
-        return train(start, tiny_tokenizer, rows, config, out, **{"on_log": raise_at, **options})
+        start = options.pop("model", None) or copy.deepcopy(tiny_model())
+        return train(start, tiny_tokenizer(), rows, config, out, **{"on_log": raise_at, **options})
 
     return go
 
@@ -94,24 +91,23 @@ def reference_loss(model: Any, rows: Any) -> Any:
     return summed / sum(row.supervised for row in rows)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [("packing", False), ("micro_batch_tokens", 130), ("loss_chunk_tokens", 7)]
-    + [("activation_checkpointing", True)],
-)
+HOW = {"packing": False, "micro_batch_tokens": 130, "loss_chunk_tokens": 7}
+
+
+@pytest.mark.parametrize("how", [*HOW, "activation_checkpointing"])
 def test_the_loss_curve_does_not_depend_on_how_the_batch_is_computed(
     how, run, undisturbed, tmp_path
 ):
-    result = run(tmp_path, replace(CONFIG, **dict([how])))
+    result = run(tmp_path, replace(CONFIG, **{how: HOW.get(how, True)}))
     assert losses(result) == pytest.approx(losses(undisturbed), rel=1e-4)
 
 
-def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encoded, undisturbed):
+def test_the_losses_are_those_of_plain_transformers_and_torch(encoded, undisturbed):
     """The oracle: unpacked forward, transformers' schedule and decay groups, torch's AdamW."""
     import torch
     from transformers import Trainer, get_cosine_schedule_with_warmup
 
-    model = copy.deepcopy(tiny_model)
+    model = copy.deepcopy(tiny_model())
     decayed, groups = Trainer.get_decay_parameter_names(None, model), []
     for name, parameter in model.named_parameters():
         decay = 1e-4 if name in decayed else 0.0
@@ -131,17 +127,16 @@ def test_the_losses_are_those_of_plain_transformers_and_torch(tiny_model, encode
         optimizer.zero_grad()
 
 
-def test_the_final_model_is_plain_safetensors_with_the_same_tokenizer(undisturbed, tiny_tokenizer):
+def test_a_finished_run_is_plain_safetensors_and_is_returned_and_not_repeated(
+    run, encoded, undisturbed, tmp_path
+):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(undisturbed.path)
     text = "<|im_start|>user\nUse 3 7  make\n\nA b<|im_end|>"
-    assert tokenizer.encode(text) == tiny_tokenizer.encode(text)
-    assert tokenizer.chat_template == tiny_tokenizer.chat_template
+    assert tokenizer.encode(text) == tiny_tokenizer().encode(text)
+    assert tokenizer.chat_template == tiny_tokenizer().chat_template
     assert {p.suffix for p in undisturbed.path.iterdir()} <= {".json", ".safetensors", ".jinja"}
-
-
-def test_a_finished_run_is_returned_and_not_repeated(run, encoded, undisturbed, tmp_path):
     assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
     folder = undisturbed.path.parent
@@ -152,12 +147,19 @@ def test_a_finished_run_is_returned_and_not_repeated(run, encoded, undisturbed, 
         run(copied)
 
 
-@pytest.mark.parametrize("step", [1, 3, 6])
+TAILS = ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None]  # of a torn log
+
+
+@pytest.mark.parametrize("step, tail", [(1, "all"), (6, "all"), *((3, tail) for tail in TAILS)])
 def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
-    step, run, undisturbed, tmp_path, capfd
+    step, tail, run, undisturbed, tmp_path, capfd
 ):
     stopped(run, tmp_path, step)
-    assert run(tmp_path).resumed_from == (step - 1) // 2 * 2
+    if tail != "all":
+        damage(tmp_path / "log.jsonl", tail)
+    resumed = run(tmp_path)
+    assert resumed.resumed_from == (step - 1) // 2 * 2
+    assert [row["step"] for row in resumed.log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
     assert capfd.readouterr() == ("", "")
 
@@ -166,7 +168,7 @@ def _train_until_killed(out: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
-    made = helpers.tiny_model(), helpers.tiny_tokenizer(), examples()
+    made = tiny_model(), tiny_tokenizer(), examples()
     # It waits just after the first checkpoint.
     train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
 
@@ -174,9 +176,8 @@ def _train_until_killed(out: str, threads: int) -> None:
 def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, undisturbed, tmp_path):
     import torch
 
-    process = multiprocessing.get_context("spawn").Process(
-        target=_train_until_killed, args=[tmp_path, torch.get_num_threads()]
-    )
+    asked = {"target": _train_until_killed, "args": [tmp_path, torch.get_num_threads()]}
+    process = multiprocessing.get_context("spawn").Process(**asked)
     process.start()
     try:
         while not list(tmp_path.glob("checkpoints/step-*")) and process.is_alive():
@@ -196,19 +197,19 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(run, encoded, tm
     for config, changes, what in (
         (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, {"rows": fewer}, "the data"),
-        (CONFIG, {"model": helpers.tiny_model(1)}, "the model"),
+        (CONFIG, {"model": tiny_model(1)}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
     with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
-        run(tmp_path, model=copy.deepcopy(helpers.tiny_model(0, 4)))
+        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run, tiny_model, encoded, tmp_path
+    run, encoded, tmp_path
 ):
-    model = copy.deepcopy(tiny_model)
+    model = copy.deepcopy(tiny_model())
 
     def poison(row: dict[str, Any]) -> None:
         if row["step"] == 3:
@@ -231,27 +232,21 @@ def test_what_cannot_be_trained_on_is_refused(run, encoded, tmp_path):
         run(tmp_path, replace(CONFIG, sequence_parallel=3))
 
 
-@contextlib.contextmanager
-def files_of_at_most(limit: int) -> Iterator[None]:
-    """A limit on the size of files: writing a longer one fails half-way, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+@pytest.fixture
+def files_of_at_most() -> Iterator[Any]:
+    """Limits the size of files: writing a longer one fails half-way, as on a full disk."""
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or kept[0], kept[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
 
 
 @pytest.mark.parametrize("step", [3, 6])
-def test_a_full_disk_keeps_the_last_good_checkpoint(step, run, undisturbed, tmp_path):
-    limited = contextlib.ExitStack()
-
-    def fill_the_disk(row: dict[str, Any]) -> None:
-        if row["step"] == step:
-            limited.enter_context(files_of_at_most(20_000))
-
-    with limited, pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
-        run(tmp_path, on_log=fill_the_disk)
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    step, run, undisturbed, tmp_path, files_of_at_most
+):
+    with pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
+        run(tmp_path, on_log=lambda row: row["step"] == step and files_of_at_most(20_000))
+    files_of_at_most(None)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{(step - 1) // 2 * 2:06d}"]
     run(tmp_path)
@@ -259,10 +254,12 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(step, run, undisturbed, tmp_
 
 
 def test_what_cannot_be_written_first_or_last_leaves_what_can_be_gone_on_from(
-    run, undisturbed, tmp_path
+    run, undisturbed, tmp_path, files_of_at_most
 ):
-    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+    files_of_at_most(10)
+    with pytest.raises(OSError, match="File too large"):
         run(tmp_path)
+    files_of_at_most(None)
     in_the_way = tmp_path / ".final.partial"
     in_the_way.write_text("a file where the folder would be")
     with pytest.raises(RunError, match="final model could not be written.*free some disk space"):
@@ -298,11 +295,3 @@ def test_what_is_damaged_is_named_and_the_advice_works(
     shutil.rmtree(out if "run.json" in pattern else path.parent)
     assert run(out).resumed_from == 0
     assert same_bytes(out, undisturbed.path.parent)
-
-
-@pytest.mark.parametrize("tail", ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None])
-def test_a_torn_log_is_made_whole_from_the_checkpoint(tail, run, undisturbed, tmp_path):
-    stopped(run, tmp_path, 3)
-    damage(tmp_path / "log.jsonl", tail)
-    assert [row["step"] for row in run(tmp_path).log] == [1, 2, 3, 4, 5, 6]
-    assert same_bytes(tmp_path, undisturbed.path.parent)

@@ -1,8 +1,6 @@
 """The machines in tensors do what `Machine` does: token for token under greedy decoding, equal in
 distribution under sampling, however an engine schedules, drops and moves its rows."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from types import SimpleNamespace
@@ -44,16 +42,14 @@ class Model:
         return torch.from_numpy(logits)
 
 
-def by_machine(model, rules_, prompt, context, phase="thinking"):
+def by_machine(model, rules_, prompt, context, pick=lambda logits: int(logits.argmax())):
     machine = Machine(rules_, prompt, context)
-    if phase == "answer":
-        machine.skip_thinking()
     machine.start()
     while not machine.finished:
         logits = model([*prompt, *machine.token_ids])
         if machine.suppress:
             logits[list(machine.stops)] = -torch.inf
-        machine.take([int(logits.argmax())])
+        machine.take([pick(logits)])
     return machine
 
 
@@ -120,19 +116,13 @@ def request(model, budget, prompt, context, key, template="s1", sampling=GREEDY,
     own = compiled(budget, template)
     machine = Machine(own, prompt, context)
     told = program(own, machine.room, own.max_answer, key=key, **options)
-    ends = set(own.eos_ids)
-    return SimpleNamespace(
-        model=model,
-        prompt=prompt,
-        context=context,
-        out=[],
-        told=told,
-        ends=ends,
-        rules=own,
-        sampling=sampling,
-        key=key,
-        machine=machine,
-    )
+    row = plain(model, prompt, context, key, ends=set(own.eos_ids), told=told)
+    return SimpleNamespace(**vars(row) | {"rules": own, "sampling": sampling, "machine": machine})
+
+
+def plain(model, prompt, context, key, ends=frozenset([2]), told=None):
+    asked = {"model": model, "prompt": prompt, "context": context, "key": key, "ends": ends}
+    return SimpleNamespace(**asked, told=told, out=[], sampling=GREEDY)
 
 
 def check_plain(rows) -> None:
@@ -144,17 +134,13 @@ def check_plain(rows) -> None:
         assert row.out == expected[len(row.prompt) :]
 
 
-def plain(model, prompt, context, key):
-    return SimpleNamespace(
-        model=model,
-        prompt=prompt,
-        context=context,
-        out=[],
-        told=None,
-        ends={2},
-        key=key,
-        sampling=GREEDY,
-    )
+def check_forced(rows, slots) -> None:
+    """Requests with a budget are what the machine makes of them, by itself."""
+    for row in rows:
+        expected = by_machine(row.model, row.rules, row.prompt, row.context)
+        replay(row.machine, row.out, slots.dropped([row.key])[row.key])
+        for name in ("segments", "waits_used", "outcome", "finish_reason", "finished"):
+            assert getattr(row.machine, name) == getattr(expected, name), name
 
 
 def random_budget(chance):
@@ -180,10 +166,8 @@ def test_greedy_rows_are_those_of_the_machine(seed, template):
     favoured = [*own.end_of_thinking_ids, *own.think_end_ids[:2], *wait]
     requests = []
     for key, (budget, context) in enumerate(some, start=1):
-        prompt = TOKENIZER.encode(
-            "Use 3 7 " * chance.randrange(1, 3) + chance.choice(["yes", "\n"])
-        )
-        model = Model(f"{seed}:{key}", bias, favoured)
+        text = "Use 3 7 " * chance.randrange(1, 3) + chance.choice(["yes", "\n"])
+        prompt, model = TOKENIZER.encode(text), Model(f"{seed}:{key}", bias, favoured)
         requests.append(request(model, budget, prompt, context, key, template))
     others = [plain(Model(f"p{seed}:{i}", 0.5, [2]), [9, 11], 40, 0) for i in range(3)]
     every = [*requests, *others]
@@ -191,25 +175,13 @@ def test_greedy_rows_are_those_of_the_machine(seed, template):
     engine = Engine(3, chance)
     engine.run(every)
     check_plain(others)
-    for row in requests:
-        expected = by_machine(row.model, row.rules, row.prompt, row.context)
-        drops = engine.slots.dropped([row.key])[row.key]
-        replay(row.machine, row.out, drops)
-        assert row.machine.token_ids == expected.token_ids
-        assert row.machine.segments == expected.segments
-        assert row.machine.waits_used == expected.waits_used
-        assert (row.machine.outcome, row.machine.finish_reason, row.machine.finished) == (
-            expected.outcome,
-            expected.finish_reason,
-            True,
-        )
+    check_forced(requests, engine.slots)
 
 
 def test_random_numbers_are_those_of_every_backend():
     seeds, draws = np.arange(0, 2**63 - 1, 2**59), np.arange(16)
-    assert uniform(torch.tensor(seeds), torch.tensor(draws)).tolist() == list(
-        uniforms(seeds, draws)
-    )
+    made = uniform(torch.tensor(seeds), torch.tensor(draws))
+    assert made.tolist() == list(uniforms(seeds, draws))
 
 
 class Few:
@@ -258,31 +230,18 @@ def test_sampled_rows_have_the_distribution_of_the_machine(how):
         ids, share = truncated(logits, how)
         return int(numbers.choice(ids, p=share))
 
-    def by_hand():
-        machine = Machine(compiled(budget), prompt, context)
-        machine.start()
-        while not machine.finished:
-            logits = model([*prompt, *machine.token_ids])
-            if machine.suppress:
-                logits[list(machine.stops)] = -torch.inf
-            machine.take([pick(logits)])
-        return machine
-
-    chance = random.Random(7)
-    requests = [
-        request(model, budget, prompt, context, key, sampling=how, seed=key * 7919)
-        for key in range(1, many + 1)
-    ]
-    engine = Engine(512, chance, sample=lambda row, request: pick(row))
+    asked = (model, budget, prompt, context)
+    requests = [request(*asked, key, sampling=how, seed=key * 7919) for key in range(1, many + 1)]
+    engine = Engine(512, random.Random(7), sample=lambda row, request: pick(row))
     engine.slots = Slots(512, 400, LINES, kept=2 * many)
     engine.run(requests)
     dropped = engine.slots.dropped([r.key for r in requests])
     for made in requests:
         replay(made.machine, made.out, dropped[made.key])
-    counts = []
-    for machines in ([by_hand() for _ in range(many)], [r.machine for r in requests]):
-        said = [(*m.token_ids, m.waits_used, m.outcome) for m in machines]
-        counts.append(Counter(said))
+    own, counts = compiled(budget), []
+    by_hand = [by_machine(model, own, prompt, context, pick) for _ in range(many)]
+    for machines in (by_hand, [r.machine for r in requests]):
+        counts.append(Counter((*m.token_ids, m.waits_used, m.outcome) for m in machines))
     common = [key for key, n in (counts[0] + counts[1]).items() if n >= 16]
     table = [[count[key] for key in common] for count in counts]
     table = [[*row, many - sum(row) + 1] for row in table]

@@ -1,7 +1,5 @@
 """Delimiters and prompts are the same for training and inference, and exact."""
 
-from __future__ import annotations
-
 import copy
 import os
 from pathlib import Path
@@ -51,6 +49,9 @@ def test_training_supervises_exactly_what_inference_forces():
     assert tuple(ids[: len(start)]) == start
     assert any(tuple(ids[i : i + len(end)]) == end for i in range(len(ids)))
     assert ids[-1] in delimiters.eos_ids
+    steps = Trace("<|im_start|>4 steps left\nyes", "no")  # whose headers are real, too
+    ids = templates.assistant_ids("s1", tokenizer, steps)
+    assert ids.count(tokenizer.encode("<|im_start|>")[0]) == 3
 
 
 def test_a_chat_template_that_opens_thinking_is_not_opened_twice():
@@ -75,6 +76,10 @@ def test_a_template_that_does_not_fit_names_those_that_do():
         templates.resolve("deepseek-r1", load_tokenizer("pocket-s1"))
     with pytest.raises(InputError, match="this model has no .*no known template fits it"):
         templates.resolve("s1", byte_tokenizer())
+    with pytest.raises(InputError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
+        templates.get("gpt")
+    with pytest.raises(InputError, match="no chat template"):
+        templates.prompt_ids("s1", changed(chat_template=None), "yes?")
 
 
 def test_sky_t1_thinks_and_answers_between_markers_that_are_tokens():
@@ -93,23 +98,7 @@ def test_sky_t1_thinks_and_answers_between_markers_that_are_tokens():
     assert text.endswith("<|im_start|>assistant\n<|begin_of_thought|>\n\n")
 
 
-def test_an_unknown_template_and_a_tokenizer_without_one_are_refused_clearly():
-    with pytest.raises(InputError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
-        templates.get("gpt")
-    with pytest.raises(InputError, match="no chat template"):
-        templates.prompt_ids("s1", changed(chat_template=None), "yes?")
-
-
 NAMES = ["<end_of_turn>", "<|eom_id|>", "<|return|>", "<|eot_id|>", "<|end_of_text|>", "<turn|>"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("special", [True, False])
-def test_an_end_of_turn_is_known_by_its_name(name, special):
-    tokenizer = changed((name,), special)
-    (end,) = tokenizer.encode(name)
-    delimiters = templates.resolve("s1", tokenizer)
-    assert end in delimiters.eos_ids and end in delimiters.end_of_thinking_ids
 
 
 @pytest.mark.parametrize("declared", [60, [60], [60, 61, 2], None, []])
@@ -119,9 +108,8 @@ def test_an_end_of_turn_is_known_by_the_generation_settings(tmp_path, declared):
     model.save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     eos = templates.resolve("s1", load_tokenizer(tmp_path)).eos_ids
-    assert eos == templates.resolve("s1", tiny_tokenizer()).eos_ids | set(
-        declared if isinstance(declared, list) else [declared] if declared else []
-    )
+    more = declared if isinstance(declared, list) else [declared] if declared else []
+    assert eos == templates.resolve("s1", tiny_tokenizer()).eos_ids | {*more}
 
 
 def test_the_templates_own_end_ends_a_turn_and_is_what_is_trained():
@@ -132,11 +120,13 @@ def test_the_templates_own_end_ends_a_turn_and_is_what_is_trained():
     assert templates.assistant_ids("s1", tokenizer, Trace("yes", "no"))[-1] == end
 
 
-def test_every_end_of_turn_in_a_thought_is_replaced_by_wait():
-    tokenizer = changed(tuple(NAMES), declared_ends=(60,))
+@pytest.mark.parametrize("special", [True, False])
+def test_an_end_of_turn_is_known_by_its_name_and_in_a_thought_replaced_by_wait(special):
+    tokenizer = changed(tuple(NAMES), special, declared_ends=(60,))
     delimiters = templates.resolve("s1", tokenizer)
     compiled = rules(Budget(40, num_ignore=1, max_answer=9), delimiters, tokenizer)
     ends = [*(tokenizer.encode(name)[0] for name in (*NAMES, "<|im_end|>", "<|endoftext|>")), 60]
+    assert delimiters.eos_ids >= {*ends} and delimiters.end_of_thinking_ids >= {*ends}
     for end in ends:
         machine = Machine(compiled, (1,), 400)
         assert machine.take([70, end]) == tokenizer.encode("Wait") and machine.waits_used == 1
@@ -146,38 +136,25 @@ SPELLED = ["<|im_end|>", "<|im_start|>", "<|im_start|>answer\n", "<think>", "</t
 SPELLED += ["<|endoftext|>"]
 
 
-@pytest.mark.parametrize("name", ["s1", "qwen3", "deepseek-r1"])
-@pytest.mark.parametrize("spelled", SPELLED)
-def test_control_tokens_that_a_question_or_a_trace_spells_out_stay_text(name, spelled):
+spelled = st.lists(st.sampled_from([*"yes <|>\n\ue000", *SPELLED, "<|im_"]), max_size=9)
+
+
+@given(spelled.map("".join), st.sampled_from(["s1", "qwen3", "deepseek-r1"]))
+def test_control_tokens_that_a_question_or_a_trace_spells_out_stay_text(text, name):
     tokenizer = tiny_tokenizer()
-    controls = set(tokenizer.all_special_ids)
+    controls = set(tokenizer.all_special_ids) - {tokenizer.encode("\ue000")[0]}
 
     def counted(ids):
         return [token for token in ids if token in controls]
 
-    for text in (spelled, f"yes {spelled} no", f"{spelled}{spelled}", f"<{spelled}"):
-        asked = templates.prompt_ids(name, tokenizer, text)
-        assert counted(asked) == counted(templates.prompt_ids(name, tokenizer, "yes"))
+    asked = templates.prompt_ids(name, tokenizer, text)
+    assert counted(asked) == counted(templates.prompt_ids(name, tokenizer, "yes"))
+    turn = templates.assistant_ids(name, tokenizer, Trace(f"{text} no", f"{text} no"))
+    plain = templates.assistant_ids(name, tokenizer, Trace("yes no", "yes no"))
+    assert counted(turn) == counted(plain)
+    if "\ue000" not in text:  # which this tokenizer does not know
         assert text.strip() in tokenizer.decode(asked)
-        turn = templates.assistant_ids(name, tokenizer, Trace(f"{text} no", f"{text} no"))
-        plain = templates.assistant_ids(name, tokenizer, Trace("yes no", "yes no"))
-        assert counted(turn) == counted(plain)
-        assert tokenizer.decode(turn).count(f"{text} no") == 2
-
-
-@given(st.lists(st.sampled_from([*"yes <|>\n\ue000", *SPELLED, "<|im_"]), max_size=9).map("".join))
-def test_whatever_is_asked_the_prompt_has_the_templates_control_tokens_alone(question):
-    tokenizer = tiny_tokenizer()
-    ids = templates.prompt_ids("s1", tokenizer, question)
-    asked = templates.prompt_ids("s1", tokenizer, "yes")
-    controls = set(tokenizer.all_special_ids) - {tokenizer.encode("\ue000")[0]}
-    assert [t for t in ids if t in controls] == [t for t in asked if t in controls]
-
-
-def test_step_headers_of_a_trace_are_real():
-    trace = Trace("<|im_start|>4 steps left\nyes", "no")
-    ids = templates.assistant_ids("s1", tiny_tokenizer(), trace)
-    assert ids.count(tiny_tokenizer().encode("<|im_start|>")[0]) == 3
+        assert tokenizer.decode(turn).count(f"{text} no".strip()) >= 2
 
 
 def test_a_template_with_todays_date_is_told_the_same_day_every_day():
@@ -191,9 +168,6 @@ def test_a_chat_template_that_fails_is_one_sentence(template):
     with pytest.raises(InputError, match="chat template does not take") as error:
         templates.prompt_ids("s1", changed(chat_template=template), "yes", system="Think")
     assert len(str(error.value).splitlines()) == 1
-
-
-def test_what_is_not_unicode_is_refused():
     with pytest.raises(InputError, match="not Unicode"):
         templates.prompt_ids("s1", tiny_tokenizer(), "yes \udcff")
 
@@ -204,12 +178,8 @@ def test_ids_of_the_real_qwen_tokenizer():
         pytest.skip("set S1CORE_QWEN_TOKENIZER to a folder with Qwen's tokenizer.json")
     from transformers import PreTrainedTokenizerFast
 
-    qwen = PreTrainedTokenizerFast(
-        tokenizer_file=f"{folder}/tokenizer.json",
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        chat_template=CHATML,
-    )
+    tokens = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": CHATML}
+    qwen = PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json", **tokens)
     s1, qwen3 = (templates.resolve(name, qwen) for name in ("s1", "qwen3"))
     assert (s1.think_start_ids, s1.newline_ids) == ((151644, 26865, 198), (198,))
     assert s1.think_end_ids == (151644, 9217, 198)

@@ -1,35 +1,27 @@
 """The trace viewer and the explorable figure as markup: complete, escaped, and without a script."""
 
-from __future__ import annotations
-
 import functools
 import json
 import operator
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Problem, Segment, printable, write_atomically
+from s1core.records import Generation, Grade, Problem, Segment, printable
 from s1core.templates import encode
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import Point
 from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
-from s1lab.runs import Run, RunStore
-from tests.helpers import tiny_tokenizer
-from tests.hostile import BIDI, HANDLER, HOSTILE, LONG, ROWS, SCRIPT, paths
+from tests.helpers import DATA, cases, tiny_tokenizer
+from tests.hostile import BIDI, HANDLER, HOSTILE, SCRIPT, paths
 
-ROW = (Path(__file__).parent / "data/trace_row.json").read_text(encoding="utf-8")
+ROW, TABLES = (DATA / "trace_row.json").read_text(encoding="utf-8"), cases("trace_viewer")
 PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
 LOADS = {"script", "link", "style", "img", "svg", "iframe", "h1"}  # no element of the viewer's
-ELEMENTS = set("figure figcaption div article p span strong em mark bdi".split())
-ELEMENTS |= set("ol li details summary pre q b i".split())
-ATTRIBUTES = set("class id role aria-label aria-labelledby aria-hidden title open hidden".split())
-ATTRIBUTES |= {"dir", "style", "data-runs"}
 
 
 class Page(HTMLParser):
@@ -62,16 +54,13 @@ class Page(HTMLParser):
         return [a for _, a in self.elements if name in (a.get("class") or "").split()]
 
 
-def test_nothing_invisible_gets_through():
+def test_nothing_invisible_gets_through_and_ordinary_text_of_any_language_stays_as_it_is():
     shown = visible(f"{BIDI}\x1b[0m\x00\ud800\u2028\r")
     for code in ("U+202E", "U+2066", "U+200F", "U+001B", "U+0000", "U+D800", "U+2028", "U+000D"):
         assert code in shown
     assert 'title="right-to-left override"' in shown
     assert all(c.isprintable() for c in shown)
     assert printable(BIDI).count("\N{REPLACEMENT CHARACTER}") == 3
-
-
-def test_ordinary_text_of_any_language_stays_as_it_is():
     for text in ("3 * 7 = 21\n\tyes", "naïve 数学 עברית", "\N{NO-BREAK SPACE}\N{THIN SPACE}x²"):
         assert visible(text) == text
     assert visible('a < b & "c"\r\nd') == "a &lt; b &amp; &quot;c&quot;\nd"
@@ -80,17 +69,6 @@ def test_ordinary_text_of_any_language_stays_as_it_is():
 
 def row(**changes) -> dict:
     return {**json.loads(ROW), **changes}
-
-
-def test_without_a_script_everything_is_open_and_on_the_page():
-    page = Page(viewer_html([row(), row(question="another")], "viewer", caption="Two of them."))
-    assert not [a for tag, a in page.elements if tag == "details" and "open" not in a]
-    assert not [a for tag, a in page.elements if tag == "article" and "hidden" in a]
-    assert not LOADS & set(page.tags)
-    for text in ("another", "3 + 7 = 10 no", "Final Answer:", "Two of them."):
-        assert text in page.text
-    empty = Page(viewer_html([row(steps=[], answers=[], thinking_tokens=0, status="")], "viewer"))
-    assert not empty.having("s1-ruler") and "Use 3 7 to make 10" in empty.text
 
 
 def test_forced_tokens_are_marks_that_say_so_in_words():
@@ -105,10 +83,7 @@ def test_forced_tokens_are_marks_that_say_so_in_words():
 def test_the_ruler_is_to_scale_and_told_in_words():
     page = Page(viewer_html([row()], "viewer"))
     (ruler,) = page.having("s1-ruler")
-    assert ruler["aria-label"] == (
-        "11 thinking tokens in 3 steps. Waits forced after 8 tokens. The answer would be right at "
-        "1 of 4 places, the first after 8 tokens."
-    )
+    assert ruler["aria-label"] == TABLES["ruler"]
     blocks = [b for b in page.having("s1-block") if "style" in b]
     assert [b["style"] for b in blocks] == ["flex:8 0 0", "flex:1 0 0", "flex:2 0 0"]
     assert [b["class"].split()[1] for b in blocks] == ["s1-correct", "s1-wrong", "s1-truncated"]
@@ -123,13 +98,7 @@ def test_every_step_says_what_would_be_answered_there_and_unfolds_only_what_its_
     steps = row()["steps"]
     steps[0]["pieces"] = [long]
     assert Page(viewer_html([row(steps=steps)], "viewer")).tags.count("details") == 2
-    for line in (
-        "Stopped before it began: 0, ✗ wrong",
-        "3 + 7 = 10 no\n8 ✓",
-        "forced: Wait9 ✗",
-        "Stopped after 11 tokens: 11, – answer cut off",
-        "✓ right 11 thinking tokens · 1 forced Wait · thinking cut at its budget",
-    ):
+    for line in TABLES["steps"]:
         assert line in text
 
 
@@ -146,12 +115,8 @@ def test_an_endless_trace_ends_on_the_page():
 
 def test_a_single_generation_is_shown_with_its_verdict():
     tokenizer = tiny_tokenizer()
-    written = [
-        ("3 + 7\n", "sampled", "thinking"),
-        ("Wait", "forced", "thinking"),
-        ("<|im_start|>answer\n", "forced", "answer"),
-        ("3 + 7", "sampled", "answer"),
-    ]
+    written = [("3 + 7\n", "sampled", "thinking"), ("Wait", "forced", "thinking")]
+    written += [("<|im_start|>answer\n", "forced", "answer"), ("3 + 7", "sampled", "answer")]
     segments = tuple(Segment(tuple(encode(tokenizer, t)), *how) for t, *how in written)
     generation = Generation(PROBLEM.key, 0, segments, "ended", 1, answer="3 + 7")
     verdict = Grade(PROBLEM.key, 0, "correct", "3 + 7", "exact")
@@ -160,35 +125,13 @@ def test_a_single_generation_is_shown_with_its_verdict():
     assert "✓ right" in page.text and "Stopped" not in page.text
 
 
-def test_hostile_output_by_way_of_a_results_file_is_text_that_can_be_read(tmp_path):
-    def write(run: Run) -> None:
-        # As escapes, which is how a lone surrogate gets into a file at all.
-        write_atomically(run.path / "public" / "rows.json", [json.dumps(ROWS)])
-
-    run = RunStore(tmp_path).ensure("reading", {}, write)
-    page = Page(viewer_html(run.read_json("rows.json"), "hostile"))
-    assert set(page.tags) <= ELEMENTS
-    for _, attributes in page.elements:
-        assert set(attributes) <= ATTRIBUTES and attributes.get("id") != "owned"
-        style = attributes.get("style", "left:0%")
-        assert re.fullmatch(r"(flex|left):[\d.]+( 0 0|%)", style)
-    assert page.text.count(SCRIPT) >= 5
-    assert "&lt;b&gt;" in page.text  # an entity that the model wrote is not an element's
-    assert "U+202E" in page.text and "\u202e" not in page.text
-    assert all(c.isprintable() or c in "\n\t" for c in page.text)
-    assert "96,001 more characters are not shown" in page.text
-    assert LONG[:4000] in page.text and LONG[:4100] not in page.text
-
-
-HOSTILE_VALUES = [
-    *(HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER]),
-    *({"a": HANDLER}, BIDI, "\x1b]0;owned\x07"),
-]
+VALUES = [HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER]]
+VALUES += [{"a": HANDLER}, BIDI, "\x1b]0;owned\x07"]
 
 
 @pytest.mark.parametrize("place", paths(row()), ids=str)
 def test_a_field_of_another_type_is_refused_or_is_text(place):
-    for value in HOSTILE_VALUES:
+    for value in VALUES:
         damaged, (*way, last) = row(), place
         within = functools.reduce(operator.getitem, way, damaged)
         of_its_type = isinstance(value, str) and isinstance(within[last], str)
@@ -217,12 +160,8 @@ POINTS = [
 def grades(right: int) -> list[dict]:
     """Of each question's two samples; the first `right` questions are solved by both."""
     return [
-        {
-            "problem_key": problem.key,
-            "status": "correct" if number < right else "wrong",
-            "thinking_tokens": str(10 * number + sample),
-            "extracted": problem.question,
-        }
+        {"problem_key": problem.key, "status": "correct" if number < right else "wrong"}
+        | {"thinking_tokens": str(10 * number + sample), "extracted": problem.question}
         for number, problem in enumerate(QUESTIONS)
         for sample in (0, 1)
     ]
@@ -246,15 +185,12 @@ def test_the_curve_carries_each_questions_results_easiest_first(curve):
     assert sorted(data["points"][0]["spent"]) == [10 * n for n in range(len(QUESTIONS))]
 
 
-def test_without_a_script_the_curve_is_a_drawing_and_a_table(curve):
+def test_without_a_script_the_curve_is_a_drawing_to_scale_and_a_table(curve):
     page = Page(curve)
     labels = [a["aria-label"] for tag, a in page.elements if tag == "g"]
     assert labels[0] == "8 tokens: 10.0 [5.0, 15.0] percent at 8 thinking tokens"
     assert page.tags.count("tr") == 1 + len(POINTS) and "A <caption>." in page.text
     assert not {"caption", "h1", "img", "iframe"} & set(page.tags)
-
-
-def test_points_are_drawn_where_they_are_measured(curve):
     hits = re.findall(r'<circle class="s1-hit" cx="([\d.]+)" cy="([\d.]+)"', curve)
     (x8, y8), (x100, y100), (x200, y200) = [(float(x), float(y)) for x, y in hits]
     # One doubling is one width; a point of accuracy is one height, downwards.
@@ -269,31 +205,26 @@ def test_embedded_data_cannot_end_its_script():
 
 
 @pytest.mark.parametrize("field", ["status", "thinking_tokens", "extracted", "problem_key"])
-@pytest.mark.parametrize("value", [5, -1, None, HANDLER, [HANDLER], float("nan"), 10**30])
-def test_a_grade_of_another_type_is_refused_or_is_text(field, value):
-    damaged = [{**grades(3)[0], field: value}, *grades(3)[1:]]
-    try:
-        markup = interactive_curve(POINTS, [damaged, *GRADES[1:]], QUESTIONS)
-    except InputError as refusal:
-        assert "Wait 1x, grade 1" in str(refusal)
-        return
-    assert field in ("extracted", "problem_key") or (field, value) == ("thinking_tokens", 5)
-    assert "<img" not in markup and HANDLER not in markup
+def test_a_grade_of_another_type_is_refused_or_is_text(field):
+    for value in VALUES:
+        damaged = [{**grades(3)[0], field: value}, *grades(3)[1:]]
+        try:
+            markup = interactive_curve(POINTS, [damaged, *GRADES[1:]], QUESTIONS)
+        except InputError as refusal:
+            assert "Wait 1x, grade 1" in str(refusal)
+            continue
+        assert field in ("extracted", "problem_key") or value == "1", (field, value)
+        assert "<img" not in markup and HANDLER not in markup
 
 
-HOSTILE_MADE = Generation(PROBLEM.key, 0, (), "ended", waits_used=HANDLER)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: viewer_html([], "viewer"), "no traces"),
-        (lambda: viewer_html([row()], "The Viewer"), "lower-case words"),
-        (lambda: trace_html(HOSTILE_MADE, tiny_tokenizer(), PROBLEM), "must be a whole number"),
-        (lambda: interactive_curve(POINTS, GRADES[:1], QUESTIONS), "3 points and 1 tables"),
-        (lambda: interactive_curve(POINTS, GRADES, [PROBLEM]), "no grade for question"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(make, message):
-    with pytest.raises(InputError, match=message):
-        make()
+def test_what_does_not_fit_together_is_refused():
+    hostile = Generation(PROBLEM.key, 0, (), "ended", waits_used=HANDLER)
+    for message, make, *given in (
+        ("no traces", viewer_html, [], "viewer"),
+        ("lower-case words", viewer_html, [row()], "The Viewer"),
+        ("must be a whole number", trace_html, hostile, tiny_tokenizer(), PROBLEM),
+        ("3 points and 1 tables", interactive_curve, POINTS, GRADES[:1], QUESTIONS),
+        ("no grade for question", interactive_curve, POINTS, GRADES, [PROBLEM]),
+    ):
+        with pytest.raises(InputError, match=message):
+            make(*given)

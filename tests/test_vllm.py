@@ -5,12 +5,8 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 `S1CORE_REAL` may name checkpoints (SmolLM2-135M, a Qwen2.5) to repeat the contract on real models.
 """
 
-from __future__ import annotations
-
 import copy
-import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +20,7 @@ from s1core.forcing import Budget, controls, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab import pocket
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
@@ -43,17 +39,11 @@ CPU = {"dtype": "float32", "enforce_eager": True, "block_size": 32}
 CPU |= {"kv_cache_memory_bytes": 256 << 20}
 
 
-def save(model, tokenizer, folder) -> str:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """vLLM and transformers on one tiny checkpoint (vLLM's CPU kernels want a head size of 32)."""
     model, tokenizer = tiny_model(hidden=128), tiny_tokenizer()
-    folder = save(model, tokenizer, tmp_path_factory.mktemp("tiny"))
+    folder = save_tiny(tmp_path_factory.mktemp("tiny"), hidden=128)
     # So few tokens a step that prompts are prefilled in chunks: positions are asked for twice.
     vllm = VLLMBackend.from_pretrained(
         folder, native=True, max_model_len=96, max_num_batched_tokens=16, max_num_seqs=16, **CPU
@@ -65,21 +55,14 @@ def both(tmp_path_factory):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_vllm_gives_the_tokens_of_transformers(both, native):
-    options = {"samples": 2, "top_p": 0.95}
-    vllm, reference = (
-        list(generate(backend, PROBLEMS, BUDGETS, native=way, **options))
-        for backend, way in zip(both, (native, True), strict=True)
-    )
-    assert vllm == reference
-
-
-def test_a_batch_equals_its_singletons(both):
-    together = list(generate(both[0], PROBLEMS, BUDGETS))
-    alone = [
-        next(generate(both[0], [problem], budget))
-        for problem, budget in zip(PROBLEMS, BUDGETS, strict=True)
-    ]
-    assert together == alone
+    direct = {"budgets": Budget(0, max_answer=9), "thinking": False}
+    for options in ({"budgets": BUDGETS, "samples": 2, "top_p": 0.95}, direct):
+        vllm, reference = (
+            list(generate(backend, PROBLEMS, native=way, **options))
+            for backend, way in zip(both, (native, True), strict=True)
+        )
+        assert vllm == reference
+    assert not any(g.thinking_tokens for g in vllm)
 
 
 def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both):
@@ -89,15 +72,6 @@ def test_completions_agree_and_ids_outside_the_tokenizer_are_never_sampled(both)
     ours, theirs = (backend.complete(prompts, params) for backend in both)
     assert ours[::2] == theirs[::2]  # greedy
     assert max(t for c in ours for t in c.token_ids) < len(tiny_tokenizer())
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_answers_without_thinking_agree(both, native):
-    ours, theirs = (
-        list(generate(backend, PROBLEMS, Budget(0, max_answer=9), thinking=False, native=way))
-        for backend, way in zip(both, (native, True), strict=True)
-    )
-    assert ours == theirs and not any(g.thinking_tokens for g in ours)
 
 
 def test_steps_are_forced_over_several_calls_only(both):
@@ -141,25 +115,7 @@ def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
     assert vllm.llm.get_tokenizer().encode(text) == tokenizer.encode(text)
 
 
-def test_the_command_line_writes_the_file_that_transformers_writes(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from s1core.cli import app
-    from s1core.records import write_jsonl
-
-    monkeypatch.chdir(tmp_path)
-    write_jsonl("p.jsonl", pocket.evaluation_problems(8))
-    common = "generate --model pocket-s1 --input p.jsonl --budget 150".split()
-    common += "--waits 1 --max-answer 24 --batch-size 4".split()
-    engine = [f"--engine-option={name}={json.dumps(value)}" for name, value in CPU.items()]
-    for backend, options in (("vllm", engine), ("hf", [])):
-        options = [*options, "--backend", backend, "--output", f"{backend}.jsonl"]
-        done = CliRunner().invoke(app, [*common, *options])
-        assert done.exit_code == 0, (done.output, done.exception)
-    assert Path("vllm.jsonl").read_bytes() == Path("hf.jsonl").read_bytes()
-
-
 def test_an_engine_that_cannot_start_says_why(tmp_path):
-    folder = save(tiny_model(hidden=128), tiny_tokenizer(), tmp_path)
+    folder, most = save_tiny(tmp_path, hidden=128), {"max_model_len": 1 << 30}
     with pytest.raises(BackendError, match="^vLLM does not start: .*max_model_len"):
-        VLLMBackend.from_pretrained(folder, **{**CPU, "max_model_len": 1 << 30})
+        VLLMBackend.from_pretrained(folder, **{**CPU, **most})
