@@ -71,9 +71,9 @@ def build(
         if results.is_dir():
             shutil.copytree(results, shown)
         if store is not None:
-            finished = [run for run in RunStore(store).runs() if run.is_finished]
+            runs = [r for r in RunStore(store).runs() if (r.path / "finished.json").is_file()]
             for profile in _executed_profiles(source):
-                RunStore(store).export(finished, shown / profile)
+                RunStore(store).export(runs, shown / profile)
         write_pages(source, Path(benchmarks))
         _run_jupyter_book(source, out)
         site = out / "_build" / "html"

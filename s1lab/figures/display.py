@@ -129,7 +129,8 @@ def cell(text: str) -> Markup:
         code.format(visible(part)) if number % 2 else shown
         for number, (part, shown) in enumerate(zip(parts, plain, strict=True))
     )
-    return Markup(re.sub(r"(?<=\d )\[[^\[\]<>]*\]$", r'<span class="s1-ends">\g<0></span>', whole))
+    ends, one_word = r"(?<=\d )(\[[^\[\]<>]*\])$", r'<span class="s1-ends">\1</span>'
+    return Markup(re.sub(ends, one_word, str(whole)))
 
 
 def own_waits(text: str) -> Markup:
