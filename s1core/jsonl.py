@@ -184,7 +184,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(read, dict):

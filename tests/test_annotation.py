@@ -129,15 +129,11 @@ def test_what_is_in_the_file_is_asked_again_only_where_it_failed_or_the_question
     hotter = annotate(ask(server, "a"), server.config(temperature=0.5), path, content)
     assert other.usage.requests == hotter.usage.requests == 1
     same = [Question(key, (("user", f"{server.name} z"),)) for key in ("one", "two")]
-    done = annotate(same, server.config(requests_per_minute=600), path, content)
+    done = annotate(same, server.config(), path, content)
     assert list(done.values) == ["one", "two"] and done.usage.requests == 1
     for failed in (1, 1, 0):
         done = annotate(ask(server, "d [500 500]"), server.config(attempts=1), path, content)
         assert done.usage.failed == failed == len(done.errors)
-    spaced = server.config(requests_per_minute=600, concurrency=4)
-    annotate(ask(server, *"efghij"), spaced, path, content)
-    times = sorted(r["at"] for r in server.requests()[-6:])
-    assert times[-1] - times[0] >= 5 * 0.1 - 0.05
 
 
 def test_spending_counts_every_attempt_stops_at_the_limit_and_goes_on_when_it_is_raised(

@@ -125,7 +125,7 @@ def test_a_benchmark_grades_its_own_solutions(data_dir):
 
 
 def test_another_number_of_rows_and_an_unknown_benchmark_are_refused(monkeypatch):
-    monkeypatch.setattr("s1lab.data.load.problems", lambda name, data_dir: [])
+    monkeypatch.setattr("s1lab.data.benchmarks.problems", lambda name, data_dir: [])
     with pytest.raises(InputError, match="has 0 questions where 30 are expected"):
         load("AIME25")
     with pytest.raises(InputError, match="AIME24, AIME25, MATH500, GPQA Diamond"):

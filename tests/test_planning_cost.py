@@ -180,12 +180,11 @@ def test_parameters_and_flops_are_those_that_torch_counts() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    ids = torch.arange(64)[None]
+    model, ids = tiny_model(), torch.arange(64)[None]
     with FlopCounterMode(display=False) as counter:
-        tiny_model(input_ids=ids, labels=ids).loss.backward()
-    tiny_model().zero_grad()
-    shape = ModelShape.of(tiny_model().config)
-    assert shape.parameters == sum(p.numel() for p in tiny_model().parameters())
+        model(input_ids=ids, labels=ids).loss.backward()
+    shape = ModelShape.of(model.config)
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
     assert shape.matrix_parameters == shape.parameters  # tied: the embedding is multiplied with
     matrices = shape.train_flops([64]) - shape.layers * 6 * 32 * 64**2
     vectors = 6 * 64 * (shape.layers * (2 * 32 + 32 + 2 * 16) + 32)  # norms and biases
