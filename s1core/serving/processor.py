@@ -2,6 +2,8 @@
 vLLM has two model runners, each with an interface of its own for such processors. A request says
 what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched."""
 
+from __future__ import annotations  # the book reads this module where vLLM is not
+
 import difflib
 import json
 import os
