@@ -15,9 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from s1core.engine_start import reason_in, reasoned
 
-from s1core.errors import BackendError, InputError
+from s1core.errors import BackendError, InputError, reason_in, reasoned
 from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch

@@ -18,8 +18,8 @@ from transformers import AutoConfig
 
 from s1core.backends.base import Machines, Params, Prompts
 from s1core.backends.completions import CompletionsBackend, Retry
-from s1core.checkpoints import explained, load_tokenizer, locate
-from s1core.errors import BackendError, RunError, reason_in
+from s1core.checkpoints import load_tokenizer, locate
+from s1core.errors import BackendError, RunError, explained, reason_in
 from s1core.records import Example, write_atomically, write_jsonl
 from s1core.sft import SFTConfig, TrainResult, train
 from s1lab.kinds.keeper import meeting, nodes, start, stop
