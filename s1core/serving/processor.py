@@ -2,8 +2,6 @@
 vLLM has two model runners, each with an interface of its own for such processors. A request says
 what it wants in `extra_args` (`vllm_xargs` over HTTP): see `asked`. Others are untouched."""
 
-from __future__ import annotations  # the book reads this module where vLLM is not
-
 import difflib
 import json
 import os
@@ -117,7 +115,7 @@ class _OnFirst(_Forcing, FirstInterface):
         """No: it decides tokens of greedy rows too."""
         return False
 
-    def update_state(self, batch_update: BatchUpdate | None) -> None:
+    def update_state(self, batch_update: "BatchUpdate | None") -> None:
         """Follow requests as they leave, join and move within the batch."""
         if batch_update is None:
             return
