@@ -71,7 +71,8 @@ def test_the_method_knows_nothing_of_the_reproduction():
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_modules_import_each_other_in_a_circle(package):
     graph = {name: imported(name) for name in modules() if name.startswith(package)}
-    TopologicalSorter(graph).prepare()  # raises a CycleError that names the circle
+    order = [*TopologicalSorter(graph).static_order()]  # a CycleError names the circle
+    assert len(order) >= len(graph) > 10
 
 
 def test_imports_of_every_kind_are_seen():

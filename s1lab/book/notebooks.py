@@ -72,8 +72,9 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
             raise RunError(_describe(source, error)) from error
         executed = nbformat.read(ran, as_version=4)
     digest, where = hashlib.sha256(source.read_bytes()).hexdigest(), _inside_project(source)
-    stamp = {"source": where, "source_sha256": digest, "profile": profile, "parameters": values}
-    stamp |= {"version": __version__, "package_sha256": package_digest()}
+    stamp = {"source": where, "source_sha256": digest, "parameters": values}
+    stamp |= {"profile": Path(profile).stem, "version": __version__}
+    stamp |= {"package_sha256": package_digest()}
     text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
