@@ -33,7 +33,7 @@ from s1lab.figures.curves import tokens_and_accuracy
 from s1lab.figures.runs import still_thinking
 
 chapter = open_chapter("lengths", PROFILE, SEED)
-trained = chapter.ask(lengths.all_lengths, chapter.pipeline) or []
+trained = chapter.ask(lengths.lengths, chapter.pipeline) or []
 first = [one for one in trained if one.benchmark == trained[0].benchmark]
 found = lengths.cut_against_whole(*first[-2:]) if first else {}
 cut = found.get("cut", 0)
@@ -82,8 +82,9 @@ chapter.figure(
 chapter.take(found, "points", accuracy="lower")
 thinking = found.get("thinking_tokens")
 chapter.number("thinking", thinking, "+tokens", says="higher")
-chapter.numbers(**lengths.paper_folds())
-for name, gap in lengths.paper_differences().items():
+paper = lengths.paper_effects()
+chapter.numbers(**{name: folds for name, (folds, _) in paper.items()})
+for name, (_, gap) in paper.items():
     chapter.number(f"paper_{name}", gap, "points", says="cannot tell")
 
 # %% [markdown]

@@ -71,26 +71,21 @@ def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline:
     from s1core.checkpoints import locate
     from s1lab.planning.shapes import ModelShape
 
-    made = subsets.training_set(pipeline, "full")
-    assert (made.examples, made.domains, made.steps, made.tokens) == (96, 5, 6, 10_400)
-    assert made.thinking_tokens == 81.5 and made.correct == 0.25
+    made = subsets.training_sets(pipeline)["full"]
+    assert (made["examples"], made["subjects"]) == (96, 5)
+    assert made["a trace (tokens)"] == 81.5 and made["right (%)"] == 0.25
     shape = ModelShape.of(locate("pocket-large"))  # one epoch of 96 examples of 108 tokens
-    assert made.flops == pytest.approx(96 * shape.train_flops([108]))
+    assert 1e12 * made["TFLOP"] == pytest.approx(96 * shape.train_flops([108]))
 
 
 def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None:
-    s1, random, full = subsets.compare(pipeline, "countdown")
-    assert s1.difference is None and s1.verdict == ""
-    assert s1.point.accuracy.estimate == pytest.approx(4 / 8)
-    assert random.difference and full.difference
-    assert random.difference.estimate == pytest.approx(-3 / 8)
-    assert full.difference.estimate == pytest.approx(+3 / 8)
-    assert random.difference.method == "paired bootstrap, 10000 resamples"
-    for low, high, said in [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (0, 1, "cannot tell")]:
-        gap = replace(random.difference, low=low, high=high)
-        assert replace(random, difference=gap).verdict == said
-    made = [subsets.training_set(pipeline, name) for name in ("s1", "random", "full")]
-    costs = subsets.cost_rows([s1, random, full], made)
+    rows = [*subsets.compare(pipeline, "countdown").values()]
+    none, random, full = (row["to s1 (points)"] for row in rows)
+    assert none is None and rows[0]["accuracy (%)"].estimate == pytest.approx(4 / 8)
+    assert random.estimate == pytest.approx(-3 / 8)
+    assert full.estimate == pytest.approx(+3 / 8)
+    assert random.method == "paired bootstrap, 10000 resamples"
+    costs = subsets.cost_rows(rows, subsets.training_sets(pipeline))
     assert [row["name"] for row in costs] == ["random", "s1", "full"]
     assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
 
@@ -101,24 +96,24 @@ def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeli
     assert short.seeds == whole.seeds == (0, 1)
     assert whole.training.id == sft.step(pipeline, Training()).run.id
     cut, uncut = [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]]
-    assert whole.by_seed("thinking_tokens") == [40, 37.5]
+    assert whole.by_seed["tokens"].tolist() == [40, 37.5]
     gap, expected = difference(short.runs, whole.runs), crossed_interval(np.subtract(cut, uncut))
     assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
     assert (gap.low, gap.high) == (expected.low, expected.high)
 
 
 def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
-    short, _ = by_length.lengths(pipeline, "countdown")
-    for measure in ("accuracy", "cut_short"):
-        share = short.interval(measure)
-        assert 0 <= share.low <= share.estimate <= share.high <= 1
-    assert short.generations == 16
-    # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
-    assert short.stops(96) == [(8, 0, 2), (8, 8, 1)]
+    short, whole = by_length.lengths(pipeline, "countdown")
+    row = short.row()
+    for heading in ("accuracy (%)", "cut short (%)"):
+        assert 0 <= row[heading].low <= row[heading].estimate <= row[heading].high <= 1
+    assert len(short.generations) == 16
     goes_on = short.goes_on(30)  # 60, 100, 100; of these 100 and 100 double it
     assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
     assert short.goes_on(100) is None
-    assert short.mean_of_ended() == 45 and by_length.paper_folds()["AIME24"] > 2.9
+    assert by_length.cut_against_whole(short, whole)["ended_cut"] == 45
+    assert by_length.paper_effects()["AIME24"][0] > 2.9
+    # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
     assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8, 16]
 
 

@@ -14,7 +14,7 @@ from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 from s1lab.traces import uncertainty
 from s1lab.traces.repetition import novelty
-from s1lab.traces.steps import answer_pieces, answers_at_steps, read_traces, split
+from s1lab.traces.steps import answers_at_steps, read_traces, split, trace_row
 from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
 
@@ -49,7 +49,7 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one():
     assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
     pieces = [(piece.origin, piece.text) for piece in steps[2].pieces]
     assert pieces == [("forced", "Wait"), ("sampled", " 3 + 7\n")]
-    answer = [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())]
+    answer = [(p.origin, p.text) for p in trace_row(PROBLEMS[0], trace, tiny_tokenizer()).answer]
     assert answer == [("forced", "<|im_start|>answer\n"), ("sampled", "3 + 7")]
     spaced = split(generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n")), tiny_tokenizer())
     assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
@@ -208,8 +208,8 @@ def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend):
 def test_rows_of_the_viewer_have_graded_answers(backend, greedy):
     rows = read_traces(backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4)
     for shown, whole in zip(rows, greedy, strict=True):
-        assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens
-        cuts = [answer["thinking_tokens"] for answer in shown["answers"]]
-        assert cuts == [0, *(step["end"] for step in shown["steps"])]
+        assert shown.steps[-1].end == shown.thinking_tokens == whole.thinking_tokens
+        cuts = [answer.thinking_tokens for answer in shown.answers]
+        assert cuts == [0, *(step.end for step in shown.steps)]
         known = {"correct", "wrong", "no_answer", "truncated"}
-        assert {answer["status"] for answer in shown["answers"]} <= known
+        assert {answer.status for answer in shown.answers} <= known

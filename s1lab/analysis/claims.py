@@ -23,8 +23,8 @@ import numpy as np
 
 from s1core.errors import InputError, RunError
 from s1lab import experiments
-from s1lab.analysis.controls import rejected
-from s1lab.analysis.methods import MethodRun, measures, sequential, votes
+from s1lab.analysis.controls import class_means, family
+from s1lab.analysis.methods import MethodRun, measures, votes
 from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks
@@ -144,20 +144,10 @@ def two_waits(pipeline: Pipeline) -> Measured:
     return difference(pipeline, ("curve", "wait", place), ("curve", "natural", 0))
 
 
-def slope(pipeline: Pipeline) -> Measured:
-    """Scaling (Equation 2) over the points of Figure 1: every cap, and the natural end."""
-    found = [one for kind in ("budget", "natural") for one in _made(pipeline, "curve", kind)]
-    return _scaling([sequential(samples, "BF", c.label) for c, _, samples in found], 1)
-
-
-def rejection_slope(pipeline: Pipeline) -> Measured:
-    """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
-    _wanted(pipeline, "voting", "natural")
-    return _scaling([one.run for one in rejected(pipeline)], -1)
-
-
-def _scaling(settings: Sequence[MethodRun], sign: int) -> Measured:
-    gap = measures(settings).scaling if len(settings) > 1 else None
+def slope(pipeline: Pipeline, method: str, sign: int) -> Measured:
+    """Scaling (Equation 2) over the settings of a method; -1 claims that it is negative."""
+    found = family(pipeline, method)
+    gap = measures(found).scaling if len(found) > 1 else None
     if gap is None:
         raise RunError("one setting, or settings with equal tokens, have no slope")
     return _measured(gap, "points per doubling", sign)
@@ -167,30 +157,32 @@ def budgets_kept(pipeline: Pipeline) -> Measured:
     """Control (Equation 1) of forced budgets, generation by generation, under every cap."""
     capped = _made(pipeline, "curve", "budget")
     within = np.array([samples.thinking <= c.budget.max_thinking for c, _, samples in capped])
-    said: Verdict = "agrees" if within.all() else "does not agree"
-    return Measured(f"{100 * within.mean():.2f}%", f"{within.size:,} generations", said)
+    text, n = f"{100 * within.mean():.2f}%", f"{within.size:,} generations"
+    return Measured(text, n, "agrees" if within.all() else "does not agree")
 
 
 def token_limits_kept(pipeline: Pipeline) -> Measured:
     """Control of limits that are only named in the prompt, by mean thinking tokens (Table 12)."""
-    asked = _made(pipeline, "token_conditional", "TCC")
-    kept = [samples.thinking.mean() <= c.instruct[1] for c, _, samples in asked]
+    _wanted(pipeline, "token_conditional", "TCC")
+    found = family(pipeline, "TCC")
+    kept = [setting.thinking_tokens <= setting.limit for setting in found]
     text = f"{100 * np.mean(kept):.0f}% ({sum(kept)} of {len(kept)} limits)"
-    said: Verdict = "does not agree" if all(kept) else "agrees"
-    return Measured(text, f"{len(asked[0][2].keys)} questions each", said)
+    return _asked(text, found, all(kept))
 
 
 def class_prompts(pipeline: Pipeline) -> Measured:
     """Control of "a short" and "a long amount of thinking" (Table 14)."""
-    asked = _made(pipeline, "class_conditional")
-    means = {c.instruct[1] if c.instruct else "default": s.thinking.mean() for c, _, s in asked}
-    if set(means) != {"short", "long", "default"}:
+    if not (means := class_means(pipeline)):
         raise RunError("the profile does not ask for both classes")
     share = class_control(**means)
     listed = ", ".join(f"{name} {means[name]:.0f}" for name in ("short", "default", "long"))
-    said: Verdict = "does not agree" if share == 100 else "agrees"
-    n = f"{len(asked[0][2].keys)} questions each"
-    return Measured(f"{share:.0f}% ({listed} tokens)", n, said)
+    return _asked(f"{share:.0f}% ({listed} tokens)", family(pipeline, "CCC"), share == 100)
+
+
+def _asked(text: str, found: Sequence[MethodRun], kept: bool) -> Measured:
+    """What prompts alone control: the claim is that they do so in part."""
+    n = f"{found[0].correct.size} questions each"
+    return Measured(text, n, "does not agree" if kept else "agrees")
 
 
 def votes_of_the_base(pipeline: Pipeline) -> Measured:
@@ -203,8 +195,7 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
 
 
 _ASKED = (
-    difference, two_waits, slope, rejection_slope, budgets_kept, token_limits_kept,
-    class_prompts, votes_of_the_base,
+    difference, two_waits, slope, budgets_kept, token_limits_kept, class_prompts, votes_of_the_base
 )  # fmt: skip
 _TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 

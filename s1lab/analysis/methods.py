@@ -10,9 +10,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s1core.errors import InputError
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
@@ -20,6 +21,8 @@ from s1lab.evaluation.measure import Samples
 from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 from s1lab.evaluation.voting import Same, majority
+from s1lab.experiments import Condition
+from s1lab.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class MethodRun:
 
     `correct` is the expected accuracy, `thinking` the mean thinking tokens of what is counted as
     the answer (NaN where nothing is), `tokens` all that were spent, and `keeps` the share of
-    generations within `limit` thinking tokens, if there is one (Control, Eq. 1).
+    generations within `limit` thinking tokens, if there is one (Control, Eq. 1). `condition` and
+    `run` say where it was measured, if that is one place.
     """
 
     method: str
@@ -38,6 +42,8 @@ class MethodRun:
     tokens: Array
     keeps: Array | None = None
     limit: float = math.nan
+    condition: Condition | None = None
+    run: Run | None = None
 
     @cached_property
     def accuracy(self) -> Interval:
@@ -55,10 +61,12 @@ class MethodRun:
         return float(self.tokens.mean())
 
 
-def sequential(samples: Samples, method: str, setting: str, limit: float = math.nan) -> MethodRun:
+def sequential(
+    samples: Samples, method: str, setting: str, limit: float = math.nan, **where: Any
+) -> MethodRun:
     """One generation per question, averaged over those that were drawn (pass@1)."""
     parts = (samples.correct, samples.thinking, samples.tokens, samples.thinking <= limit)
-    return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit)
+    return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit, **where)
 
 
 def votes(
@@ -76,27 +84,29 @@ def votes(
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class Rejected:
-    """Rejection sampling under one limit (Figure 6), question by question. `run.correct` counts a
-    question that no sample fits as wrong; `answered` is 1 where one fits, `tries` are samples
-    drawn, and `unlimited` is the accuracy of any sample, fitting or not."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rejection(MethodRun):
+    """Rejection sampling under one limit (Figure 6), question by question. `correct` counts a
+    question that no sample fits as wrong; `tries` are samples drawn, and `unlimited` is the
+    accuracy of any sample, fitting or not."""
 
-    run: MethodRun
-    answered: Array
     tries: Array
     unlimited: Array
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Whether a sample fits."""
+        return ~np.isnan(self.thinking)
 
     @cached_property
     def gain(self) -> Interval:
         """What insisting on a short trace changes on the questions that have one."""
-        asked = self.answered == 1
-        return paired_bootstrap(self.run.correct[asked], self.unlimited[asked])
+        return paired_bootstrap(self.correct[self.answered], self.unlimited[self.answered])
 
     def row(self) -> Row:
         """A line of a table; tries and tokens are means by question."""
-        run, (answered, tries) = self.run, map(np.mean, (self.answered, self.tries))
-        cells = (round(run.limit), answered, tries, run.thinking_tokens, run.cost, run.accuracy)
+        answered, tries = map(float, (self.answered.mean(), self.tries.mean()))
+        cells = (round(self.limit), answered, tries, self.thinking_tokens, self.cost, self.accuracy)
         head = "limit (tokens) | answered (%) | tries | thinking | spent | accuracy (%)"
         rest = (self.gain, self.tries.size)
         return lines(f"{head} | short less any (points) | n", [(*cells, *rest)])[0]
@@ -108,7 +118,7 @@ def fits(samples: Samples, limit: int) -> Array:
     return samples.ended * (samples.thinking < limit)
 
 
-def rejection(samples: Samples, limit: int) -> Rejected:
+def rejection(samples: Samples, limit: int, **where: Any) -> Rejection:
     """Rejection sampling from samples that were drawn without the limit, a positive one
     (Section 5.2).
 
@@ -129,29 +139,20 @@ def rejection(samples: Samples, limit: int) -> Rejected:
     wasted = cut * np.where(some, 1 / (m + 1), 1.0)
     kept = (mean * samples.tokens).sum(axis=1)
     correct, keeps = (mean * samples.correct).sum(axis=1), np.where(some, 1.0, math.nan)
-    run = MethodRun("RS", f"{limit} tokens", correct, thinking, wasted + kept, keeps, limit)
-    return Rejected(run, some.astype(float), tries, samples.correct.mean(axis=1))
+    where |= {"tries": tries, "unlimited": samples.correct.mean(axis=1)}
+    parts = (correct, thinking, wasted + kept, keeps)
+    return Rejection("RS", f"{limit} tokens", *parts, limit, **where)
 
 
-class Match(NamedTuple):
-    """A setting against another method's curve, interpolated over log2(tokens), at its cost."""
-
-    ours: MethodRun
-    theirs: float
-    difference: Interval
-
-
-def match(ours: Sequence[MethodRun], theirs: Sequence[MethodRun]) -> list[Match]:
-    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2). Both must be over
-    the same questions in one order. Settings outside the range of the other curve are left out:
-    nothing was measured there."""
+def match(
+    ours: Sequence[MethodRun], theirs: Sequence[MethodRun]
+) -> list[tuple[MethodRun, float, Interval]]:
+    """Each of `ours` against `theirs` at equal tokens per question (Section 6.2): the setting, the
+    other curve's accuracy at its cost, over log2(tokens), and the difference. Both must be over the
+    same questions in one order. Settings outside the other curve's range are left out."""
     curve = sorted((run for run in theirs if run.cost > 0), key=lambda run: run.cost)
-    within = (run for run in ours if curve and curve[0].cost <= run.cost <= curve[-1].cost)
-    return [_against(run, curve) for run in within]
 
-
-def _against(run: MethodRun, curve: Sequence[MethodRun]) -> Match:
-    def level(weights: Array) -> Array:
+    def level(weights: Array, run: MethodRun) -> Array:
         """Accuracy of the curve at the run's cost, for each row of weights over the questions."""
         costs = np.log2([weights @ other.tokens for other in curve]).T
         accuracies = np.array([weights @ other.correct for other in curve]).T
@@ -159,9 +160,13 @@ def _against(run: MethodRun, curve: Sequence[MethodRun]) -> Match:
         rows = zip(at, costs, accuracies, orders, strict=True)
         return np.array([np.interp(x, cost[o], accuracy[o]) for x, cost, accuracy, o in rows])
 
-    n = run.correct.size
-    gap = _interval(lambda weights: weights @ run.correct - level(weights), n)
-    return Match(run, float(level(np.full((1, n), 1 / n))[0]), gap)
+    found = []
+    for run in ours:
+        if curve and curve[0].cost <= run.cost <= curve[-1].cost:
+            n = run.correct.size
+            gap = _interval(lambda w, run=run: w @ run.correct - level(w, run), n)
+            found.append((run, float(level(np.full((1, n), 1 / n), run)[0]), gap))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

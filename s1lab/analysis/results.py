@@ -15,7 +15,7 @@ from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import Interval, control
 from s1lab.evaluation.measure import Samples, difference, mean, read_samples
 from s1lab.evaluation.report import Row, lines
-from s1lab.experiments import Condition
+from s1lab.experiments import Condition, Conditions
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 
@@ -44,31 +44,27 @@ def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) 
     return {name: value for name, value in row.items() if name not in left_out}
 
 
-def turned(after: Run, before: Run) -> tuple[float, float]:
-    """Shares of generations, sample by sample, that `after` mends and that it breaks."""
-    gained = read_samples(after).correct - read_samples(before).correct
-    return float((gained == 1).mean()), float((gained == -1).mean())
+def uncapped(pipeline: Pipeline) -> Conditions:
+    """The natural end, then every number of Waits: nothing shortens thinking but the room."""
+    return tuple(c for c in experiments.curve(pipeline.profile) if c.kind != "budget")
 
 
 def by_waits(pipeline: Pipeline) -> list[Row]:
     """Each number of Waits against none, on the same questions (Figure 4a)."""
-    none, rows = pipeline.run(experiments.natural(pipeline.profile)), []
-    for c, run, samples in made(pipeline, experiments.waits(pipeline.profile)):
-        changed = (*_changed(run, none), *turned(run, none))
-        rows.append((c.budget.num_ignore, *changed, float(samples.waits.mean())))
+    (_, plain, before), *waiting = made(pipeline, uncapped(pipeline))
+    rows = []
+    for c, run, after in waiting:
+        gap, turned = difference(run, plain), after.correct - before.correct
+        shares = (float(some.mean()) for some in (turned == 1, turned == -1, after.waits))
+        rows.append((c.budget.num_ignore, gap, gap.says("higher", "lower"), *shares))
     head = "Waits | against none (points) | accuracy is | mended (%) | broken (%) | Waits used"
     return lines(head, rows)
 
 
-def _changed(after: Run, before: Run) -> tuple[Interval, str]:
-    gap = difference(after, before)
-    return gap, gap.says("higher", "lower")
-
-
 def last_step(pipeline: Pipeline) -> Interval | None:
     """The most Waits less the next fewer: whether the curve goes on, flattens or comes down."""
-    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile)]
-    return difference(runs[-1], runs[-2]) if len(runs) > 1 else None
+    _, *waiting = map(pipeline.run, uncapped(pipeline))
+    return difference(waiting[-1], waiting[-2]) if waiting[1:] else None
 
 
 def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Generation, Grade]]:
@@ -82,8 +78,8 @@ def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Genera
 
 def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
     """Kept generations without a Wait and with the fewest, as a row each, and the waiting one."""
-    waiting = experiments.waits(pipeline.profile)[0]
-    before = {p.key: (g, v) for p, g, v in kept(pipeline, experiments.natural(pipeline.profile))}
+    natural, waiting, *_ = uncapped(pipeline)
+    before = {p.key: (g, v) for p, g, v in kept(pipeline, natural)}
     head = f"question | without a Wait | tokens | with {waiting.label} | its tokens | mended"
     found = []
     for asked, waited, verdict in kept(pipeline, waiting):
@@ -136,7 +132,8 @@ def effects(pipeline: Pipeline) -> list[Row]:
         ("the think delimiter, base model", base, direct),
     )
     head = "effect of | change (points) | accuracy is"
-    return lines(head, ((name, *_changed(after, before)) for name, after, before in steps))
+    gaps = [(name, difference(after, before)) for name, after, before in steps]
+    return lines(head, ((name, gap, gap.says("higher", "lower")) for name, gap in gaps))
 
 
 def efficiency(pipeline: Pipeline) -> list[Row]:
@@ -162,9 +159,8 @@ def paper_efficiency() -> list[Row]:
 
 def curve_of_waits(pipeline: Pipeline) -> list[Row]:
     """Accuracy by Waits allowed, none included."""
-    asked = (experiments.natural(pipeline.profile), *experiments.waits(pipeline.profile))
-    runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
-    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs.items()]
+    runs = ((c.budget.num_ignore, pipeline.run(c)) for c in uncapped(pipeline))
+    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs]
 
 
 def released_waits() -> list[Row]:

@@ -1,8 +1,8 @@
 """Training sets: what each is made of, what it costs, and how its model compares (Table 2)."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from s1core.sft.config import SFTConfig
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, published
 from s1lab.evaluation import Interval
-from s1lab.evaluation.measure import Point, difference
+from s1lab.evaluation.measure import difference
 from s1lab.evaluation.report import Row, lines
 from s1lab.experiments import Training
 from s1lab.pipeline import Pipeline
@@ -26,27 +26,6 @@ PAPER_NAMES["full"] = "59K-full"
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """What a training set is made of, and what one training on it costs.
-
-    `domains` counts the subjects of the examples (0 where they carry none), `thinking_tokens` is
-    the mean length of a trace, `correct` the share of traces whose answer is right (None where
-    nobody has judged them). `steps` and `tokens` are over all epochs, `flops` as `training_flops`
-    has them, `minutes` those of the machine that trained.
-    """
-
-    name: str
-    examples: int
-    domains: int
-    thinking_tokens: float
-    correct: float | None
-    steps: int
-    tokens: int
-    flops: float
-    minutes: float
-
-
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
     """What a training took, at least: every example at the mean length, which a finished training
     states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
@@ -56,78 +35,56 @@ def training_flops(pipeline: Pipeline, training: Training | None = None) -> floa
     return passes * shape.train_flops([round(run["tokens"] / passes)])
 
 
-def training_set(pipeline: Pipeline, name: str) -> TrainingSet:
-    """Training set `name`, from the runs that selected it and that trained on it."""
-    run = pipeline.checkpoint(Training(name))
+def training_sets(pipeline: Pipeline) -> dict[str, Row]:
+    """A line of a table for each training set of the profile, by its name, s1 first: what it is
+    made of, and what training on it took. None stands for subjects where examples carry none, and
+    for the share of right traces where nobody has judged them."""
+    hours, rows = paper_hours(), []
+    for name in [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]:
+        cost = training_flops(pipeline, Training(name)) / 1e12, _minutes(pipeline, name)
+        rows.append((name, *_made_of(pipeline, name), *cost, hours.get(name)))
+    head = "trained on | examples | subjects | a trace (tokens) | right (%)"
+    listed = lines(f"{head} | TFLOP | training (min) | paper, H100 h", rows)
+    return {row["trained on"]: row for row in listed}
+
+
+def _minutes(pipeline: Pipeline, name: str) -> float:
+    return pipeline.checkpoint(Training(name)).minutes
+
+
+def _made_of(pipeline: Pipeline, name: str) -> tuple[Any, ...]:
+    """Examples, subjects, mean tokens of a trace, and the share of traces that are right."""
     if pipeline.profile.curates:
         made = pipeline.selection(name).read_json("summary.json")
-        count, domains = made["examples"], made["domains"]
-        length, correct = made["mean_thinking_tokens"], made["correct_traces"] / count
-    else:  # a released set: what its rows say
-        examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
-        count, correct = len(examples), None
-        domains = len({example.problem.domain for example in examples} - {""})
-        length = float(np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples]))
-    done, flops = run.summary(), training_flops(pipeline, Training(name))
-    spent = done["steps"], done["tokens"], flops, run.minutes
-    return TrainingSet(name, count, domains, length, correct, *spent)
+        right = made["correct_traces"] / made["examples"]
+        return made["examples"], made["domains"] or None, made["mean_thinking_tokens"], right
+    # A released set: what its rows say.
+    examples, tokenizer = pipeline.examples(name), load_tokenizer(pipeline.profile.model)
+    subjects = {example.problem.domain for example in examples} - {""}
+    length = np.mean([len(tokenizer(e.trace.thinking).input_ids) for e in examples])
+    return len(examples), len(subjects) or None, float(length), None
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A training set's model on one benchmark; `difference` to s1's is paired, None for s1's."""
-
-    name: str
-    benchmark: str
-    point: Point
-    difference: Interval | None
-
-    def row(self, made: TrainingSet) -> Row:
-        """A line of a table: what the model gives, and what its training took."""
-        point = self.point
-        found = (point.accuracy, self.difference, point.thinking_tokens, point.cut_short)
-        cells = (self.name, self.benchmark, *found, point.accuracy.n, made.minutes)
-        head = "trained on | benchmark | accuracy (%) | to s1 (points) | thinking tokens"
-        return lines(f"{head} | cut short (%) | n | training (min)", [cells])[0]
-
-    @property
-    def verdict(self) -> str:
-        """ "better", "worse" or "cannot tell" than s1; "" for s1 itself."""
-        return self.difference.says("better", "worse") if self.difference else ""
-
-
-def compare(pipeline: Pipeline, benchmark: str) -> list[Compared]:
-    """Every training set of the profile on one benchmark, s1 first; InputError for s1 alone."""
-    conditions = experiments.subsets(pipeline.profile, benchmark)
-    if not conditions:
+def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
+    """A line of a table for each training set's model, s1's first, by the id of its run, on some
+    benchmarks, by default those of the ablations. Differences to s1's are paired, None for itself.
+    InputError: the profile trains on s1 alone."""
+    asked, rows = (
+        pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks,
+        {},
+    )
+    head = "trained on | benchmark | accuracy (%) | to s1 (points) | thinking tokens"
+    for benchmark in benchmarks or asked:
+        conditions = experiments.subsets(pipeline.profile, benchmark)
+        for c in conditions:
+            run, of = pipeline.run(c), pipeline.point(c)
+            gap = None if c is conditions[0] else difference(run, pipeline.run(conditions[0]))
+            cells = (c.label, benchmark, of.accuracy, gap, of.thinking_tokens, of.cut_short)
+            line = (*cells, of.accuracy.n, _minutes(pipeline, c.label))
+            (rows[run.id],) = lines(f"{head} | cut short (%) | n | training (min)", [line])
+    if not rows:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
-    s1 = pipeline.run(conditions[0])
-    gaps = [None, *(difference(pipeline.run(condition), s1) for condition in conditions[1:])]
-    points = map(pipeline.point, conditions)
-    return [Compared(c.label, benchmark, *pair) for c, *pair in zip(conditions, points, gaps)]
-
-
-def compare_all(pipeline: Pipeline) -> list[Compared]:
-    """`compare` on every benchmark of the ablations."""
-    asked = pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks
-    return [one for benchmark in asked for one in compare(pipeline, benchmark)]
-
-
-def training_sets(pipeline: Pipeline) -> list[TrainingSet]:
-    """Every training set of the profile, s1 first."""
-    names = [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]
-    return [training_set(pipeline, name) for name in names]
-
-
-def set_rows(sets: Sequence[TrainingSet]) -> list[Row]:
-    """A line of a table for each set: what it is made of, and what training on it took."""
-    hours, rows = paper_hours(), []
-    for made in sets:
-        cost = (made.flops / 1e12, made.minutes, hours.get(made.name))
-        traces = (made.domains or None, made.thinking_tokens, made.correct)
-        rows.append((made.name, made.examples, *traces, *cost))
-    head = "trained on | examples | subjects | a trace (tokens) | right (%)"
-    return lines(f"{head} | TFLOP | training (min) | paper, H100 h", rows)
+    return rows
 
 
 def money_rows() -> list[Row]:
@@ -146,12 +103,12 @@ def paper_hours() -> dict[str, float]:
     return {ours: hours[theirs] for ours, theirs in PAPER_NAMES.items() if theirs in hours}
 
 
-def difference_rows(compared: Iterable[Compared]) -> list[Row]:
-    """Our differences to s1, as `figures.ablations.differences` draws them."""
+def difference_rows(compared: Iterable[Row]) -> list[Row]:
+    """Our differences to s1, as `figures.forests.differences` draws them."""
     return [
-        one.difference.row("difference", 100, benchmark=one.benchmark, name=one.name)
-        for one in compared
-        if one.difference is not None
+        gap.row("difference", 100, benchmark=row["benchmark"], name=row["trained on"])
+        for row in compared
+        if (gap := row["to s1 (points)"]) is not None
     ]
 
 
@@ -166,14 +123,14 @@ def paper_difference_rows() -> list[Row]:
     return rows
 
 
-def cost_rows(compared: Iterable[Compared], sets: Sequence[TrainingSet]) -> list[Row]:
-    """Accuracy and FLOPs in multiples of s1's, for `figures.ablations.cost_and_accuracy`."""
-    cost = {made.name: made.flops / sets[0].flops for made in sets}
-    ordered = sorted(compared, key=lambda one: cost[one.name])
-    return [
-        c.point.accuracy.row("accuracy", benchmark=c.benchmark, name=c.name, cost=cost[c.name])
-        for c in ordered
-    ]
+def cost_rows(compared: Iterable[Row], sets: Mapping[str, Row]) -> list[Row]:
+    """Accuracy and FLOPs in multiples of s1's, for `figures.curves.cost_and_accuracy`."""
+    cost = {name: row["TFLOP"] / sets["s1"]["TFLOP"] for name, row in sets.items()}
+    drawn = []
+    for row in sorted(compared, key=lambda row: cost[row["trained on"]]):
+        look = {"benchmark": row["benchmark"], "name": row["trained on"]}
+        drawn.append(row["accuracy (%)"].row("accuracy", cost=cost[look["name"]], **look))
+    return drawn
 
 
 def paper_cost_rows() -> list[Row]:

@@ -1,7 +1,5 @@
 """Figures of what happens along a training, along a trace, and until thinking ends."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,10 +57,8 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
 def still_thinking(table: Table, *, cuts: Sequence[tuple[float, str]] = ()) -> Figure:
     """Share of generations that are still thinking after so many tokens.
 
-    Args:
-        table: `name`, `seed` and `tokens`, a row for each generation's thinking tokens. A seed is
-            a thin line, all together a bold one.
-        cuts: thinking tokens to mark, with what happens there.
+    `table` has `name`, `seed` and thinking `tokens`, a row for each generation; a seed is a thin
+    line, all together a bold one. `cuts` are tokens to mark, with what happens there.
     """
     table = tidy(table, "name", "seed", "tokens").astype({"tokens": float})
     fig, panel = plt.subplots(figsize=(width(), 3.6))
