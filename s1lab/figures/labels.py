@@ -4,23 +4,17 @@ A legend makes a reader match colours; a name at the line does not. The place is
 candidates per line by counting what each would cover, in pixels of the finished layout.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from matplotlib.axes import Axes
 
 PAD = 9.0  # pixels between a line's point and its name
 NOTHING = np.full((1, 2), -1e9)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A drawn line: its name, its colour, and its points in data coordinates."""
 
     name: str

@@ -8,11 +8,9 @@ with), `joined` (False for marks alone), `label` (written at the point). `fewest
 interval of `x`; `seeds` are (x, accuracy) that are drawn small.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from s1core.errors import InputError
+from s1lab.evaluation import Interval
 from s1lab.figures.labels import Line
 from s1lab.figures.style import INKS, ink, thousands
-
-if TYPE_CHECKING:
-    from s1lab.evaluation import Interval
 
 Table = Any  # anything that pandas.DataFrame accepts
 DASHES = ("", (4, 2), (1, 1.6), (5, 1.5, 1, 1.5))
@@ -34,11 +30,8 @@ PAPER = {"series": "paper", "hollow": True}
 
 
 def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
-    """A copy as a data frame that has `columns`, other columns filled with defaults.
-
-    Raises:
-        InputError: there are no rows, or a column is missing.
-    """
+    """A copy as a data frame that has `columns`, other columns filled with defaults. InputError:
+    there are no rows, or a column is missing."""
     table = pd.DataFrame(rows).reset_index(drop=True)
     missing = [column for column in columns if column not in table]
     if table.empty or missing:
@@ -54,11 +47,11 @@ def curve(
     name: str | Sequence[str],
     series: str,
     x: Sequence[float],
-    accuracies: Sequence[Interval],
+    found: Sequence[Interval],
     **look: Any,
 ) -> pd.DataFrame:
     """The table of one curve, from measured accuracies; `look` sets further columns."""
-    measured = pd.DataFrame([{**a.row("accuracy"), "percent": a.percent()} for a in accuracies])
+    measured = pd.DataFrame([accuracy.row("accuracy") for accuracy in found])
     return measured.assign(name=name, series=series, x=list(x), **look)
 
 
@@ -73,7 +66,7 @@ def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
     said = []
     for name, rows in table.groupby("name", sort=False, dropna=False):
         some = rows if len(rows) < 13 else rows.iloc[[0, len(rows) // 2, -1]]
-        said.append(f"{name or 'values'}: {', '.join(map(one, (r for _, r in some.iterrows())))}")
+        said.append(f"{name or 'values'}: {', '.join(some.apply(one, axis=1))}")
     return "; ".join(said) + "."
 
 
