@@ -29,8 +29,7 @@ from functools import partial
 
 from s1lab.analysis import lengths
 from s1lab.book.chapter import open_chapter
-from s1lab.figures.curves import tokens_and_accuracy
-from s1lab.figures.runs import still_thinking
+from s1lab.figures.curves import still_thinking, tokens_and_accuracy
 
 chapter = open_chapter("lengths", PROFILE, SEED)
 trained = chapter.ask(lengths.lengths, chapter.pipeline) or []

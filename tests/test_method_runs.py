@@ -15,7 +15,7 @@ from s1core.forcing import Budget, generate
 from s1core.grading.countdown import check
 from s1core.records import Generation, Problem
 from s1lab.analysis import controls as methods
-from s1lab.analysis import discussion
+from s1lab.analysis import results
 from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
@@ -190,14 +190,14 @@ def test_the_interval_of_scaling_covers_what_generated_the_data():
 
 
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
-    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
+    draws = results.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
     assert draws.mean() == pytest.approx(0.5, abs=0.01)  # and scatter as 30 questions do
     assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
     samples = made([[1, 0], [1, 1], [0, 1]], [[10, 30], [99, 99], [50, 20]])
-    found = discussion.right_and_wrong(samples)
+    found = results.right_and_wrong(samples)
     assert (found["both"], found["questions"]) == (2, 3)
     assert (found["right"], found["wrong"], found["gap"].estimate) == (15, 40, -25)
-    assert discussion.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
+    assert results.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
 
 
 def test_what_is_not_defined_is_none():

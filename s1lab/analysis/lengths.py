@@ -153,7 +153,7 @@ def rows(found: Iterable[Length]) -> list[Row]:
 
 
 def survival(found: Iterable[Length]) -> pd.DataFrame:
-    """Every generation, as `figures.runs.still_thinking` draws them."""
+    """Every generation, as `figures.curves.still_thinking` draws them."""
     return pd.concat([one.generations for one in found] or [pd.DataFrame()])
 
 

@@ -44,11 +44,7 @@ def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
 
 
 def curve(
-    name: str | Sequence[str],
-    series: str,
-    x: Sequence[float],
-    found: Sequence[Interval],
-    **look: Any,
+    name: Any, series: str, x: Sequence[float], found: Sequence[Interval], **look: Any
 ) -> pd.DataFrame:
     """The table of one curve, from measured accuracies; `look` sets further columns."""
     measured = pd.DataFrame([accuracy.row("accuracy") for accuracy in found])
