@@ -111,7 +111,9 @@ chapter.take(both, "", "right", "wrong", digits=0)
 chapter.take(both, "+tokens", gap="lower")
 equal = EqualCompute(pipeline, chapter.benchmark)
 for name, says in (("two", "higher"), ("eight", "cannot tell")):
-    row = equal.against(-1, {"two": "Wait 2x", "eight": "Wait 8x"}[name])
+    row = equal.against(
+        "fine-tuned", dict(two="Wait 2x", eight="Wait 8x")[name]
+    )
     chapter.number(name, row.get("difference (points)"), "points", says=says)
 draws = results.small_benchmarks(samples, SEED)
 low, high = np.percentile(draws, [2.5, 97.5])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from s1core.errors import RunError
 from s1lab import experiments
@@ -75,50 +75,47 @@ class EqualCompute:
             rows += _curve(name, "parallel" if number else "base", voted, **looks)
         return rows
 
-    def contest(self, place: Literal[0, -1]) -> list[Row]:
-        """Each sequential setting against the votes of the base model (0) or the tuned one (-1)
+    @cached_property
+    def contest(self) -> list[Row]:
+        """Each sequential setting against the votes of the base model, then of the fine-tuned one,
         at the same tokens per question; none where none is drawn."""
-        against, rows = ("base model", "fine-tuned")[place], []
-        for rival in self.drawn[place:][:1]:
+        sides, rows = {"base model": self.drawn[:1], "fine-tuned": self.drawn[-1:]}, []
+        for against, rival in ((name, c) for name, side in sides.items() for c in side):
             for ours, theirs, gap in match(self.settings, self.votes[rival.label]):
                 row = (ours.setting, against, ours.cost, float(ours.correct.mean()), theirs, gap)
                 rows.append((*row, gap.says("higher", "lower")))
         head = "setting | against the vote of | tokens | setting (%) | vote (%)"
         return lines(f"{head} | difference (points) | the setting is", rows)
 
-    def against(self, place: Literal[0, -1], setting: str = "") -> Row:
-        """The line of a contest for a setting, by default the costliest; {} where there is none."""
-        rows = [row for row in self.contest(place) if setting in ("", row["setting"])]
-        return rows[-1] if rows else {}
+    def against(self, vote: str, setting: str = "") -> Row:
+        """The line of the contest with a vote ("base model", "fine-tuned") for a setting, by
+        default the costliest; {} where there is none."""
+        rows = [row for row in self.contest if row["against the vote of"] == vote]
+        return next((row for row in rows[::-1] if setting in ("", row["setting"])), {})
 
     @property
     def best(self) -> MethodRun:
         """The most accurate sequential setting."""
         return max(self.settings, key=lambda run: run.correct.mean())
 
-    @property
-    def largest(self) -> MethodRun:
-        """The vote over all samples of the fine-tuned model that stops by itself."""
+    def whatever_it_costs(self) -> tuple[Interval, float, Interval]:
+        """The vote over all samples of the fine-tuned model that stops by itself: less the best
+        sequential setting, its price in multiples of that, and its accuracy."""
         if not self.drawn:
             raise RunError("the profile draws no votes")
-        return self.votes[self.drawn[-1].label][-1]
-
-    def whatever_it_costs(self) -> tuple[Interval, float]:
-        """The largest vote less the best sequential setting, and its price in multiples."""
-        gap = paired_bootstrap(self.largest.correct, self.best.correct)
-        return gap, self.largest.cost / self.best.cost
+        largest = self.votes[self.drawn[-1].label][-1]
+        gap = paired_bootstrap(largest.correct, self.best.correct)
+        return gap, largest.cost / self.best.cost, largest.accuracy
 
 
 def of_the_paper() -> list[Row]:
     """Figure 4b of the paper, digitised: tokens per question of GPQA Diamond."""
     figure, n = published()["figure4b"], published()["questions"]["GPQA Diamond"]
-    looks = (
-        ("majority_Qwen2.5-32B-Instruct", {"name": "vote, base", "marker": "s", "dashed": 1}),
-        ("sequential_s1", {"name": "forcing", "marker": "o", "dashed": 0}),
-    )
+    vote, forcing = ({"name": "vote, base", "marker": "s", "dashed": 1}, {"name": "forcing"})
+    looks = {"majority_Qwen2.5-32B-Instruct": vote, "sequential_s1": forcing}
     return [
         printed_accuracy("GPQA Diamond", percent).row("accuracy", x=tokens / n, **look)
-        for key, look in looks
+        for key, look in looks.items()
         for tokens, percent in zip(figure[key]["tokens"], figure[key]["acc"], strict=True)
     ]
 
