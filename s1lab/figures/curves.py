@@ -17,8 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from s1lab.audit import published
 from s1lab.figures import panels as draw
-from s1lab.figures.labels import Line, label_lines
-from s1lab.figures.panels import PAPER, Table, curve_table, tidy
+from s1lab.figures.panels import PAPER, Line, Table, curve_table, label_lines, tidy
 from s1lab.figures.style import ink, on_phone, styled, thousands, width
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
