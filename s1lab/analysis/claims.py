@@ -16,6 +16,7 @@ differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ import numpy as np
 from s1core.errors import InputError, RunError
 from s1lab import experiments
 from s1lab.analysis.controls import class_means, family
+from s1lab.analysis.equal_compute import FIGURE_4B
 from s1lab.analysis.methods import MethodRun, measures, votes
 from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
@@ -61,22 +63,26 @@ class Measured:
 class Claim:
     """One claim of the paper, a row of `claims.json`, in our words.
 
-    `chapter` is the notebook that discusses it, without its number; `numbers` names where the
-    paper's come from (see `_PAPER`) and `test` how ours are tested (`_TESTS`), with arguments;
-    `released` says what released models did, in words of `s1lab.generations.tables.numbers`.
+    `chapter` is the notebook that discusses it, without its number; `numbers` are the paper's: a
+    table with two of its rows, or a sentence that names numbers of `published.json` and `_derived`;
+    `test` says how ours are tested (`_TESTS`), with arguments; `released` what released models did,
+    in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
     where: str
     chapter: str
-    numbers: Sequence[str]
+    numbers: str | Sequence[str]
     test: Sequence[Any]
     released: str = ""
 
     def paper(self) -> str:
-        """The paper's numbers, read from `published.json`."""
-        name, *arguments = self.numbers
-        return _PAPER[name](*arguments)
+        """The paper's numbers; those of two rows are of AIME24."""
+        if isinstance(self.numbers, str):
+            return self.numbers.format(**published(), **_derived())
+        table, *rows = self.numbers
+        a, b = (accuracy_of(table, row, "AIME24").percent for row in rows)
+        return f"{a - b:+.1f} points ({a} and {b}, AIME24)"
 
 
 def measured(claim: Claim, pipeline: Pipeline) -> Measured:
@@ -200,32 +206,20 @@ _ASKED = (
 _TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 
 
-def _gap(first: float, second: float) -> str:
-    return f"{first - second:+.1f} points ({first} and {second}, AIME24)"
-
-
-def _rows(table: str, a: str, b: str) -> str:
-    return _gap(*(accuracy_of(table, row, "AIME24").percent for row in (a, b)))
-
-
-def _of(place: str) -> str:
-    """What a figure or a table says of a claim."""
+@cache
+def _derived() -> dict[str, float]:
+    """What follows from the points of figures and the cells of Table 8."""
     known, curve = published(), published()["figure1"]["points"]["AIME24"]
     (start, low), (end, high) = curve[0], curve[-3]  # the last two are Waits
     *_, (_, fourth), (_, sixth) = known["figure4a"]["points"]
-    votes, forced = (known["figure4b"][name]["acc"] for name in _FIGURE_4B)
-    slope = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
-    return {
-        "figure 1": f"{high - low:+.1f} points from {start:,.0f} to {end:,.0f} tokens (AIME24)",
-        "figure 4a": f"{sixth - fourth:+.1f} points from Wait 4x to 6x (AIME24)",
-        "figure 4b": f"{min(forced[1:])} against {max(votes)} at best (GPQA Diamond)",
-        "table 8": _gap(*(row[0] for row in known["table8"]["rows"]["AIME24"][::-1])),
-        "scaling of BF": f"{slope:+.1f} points per doubling (AIME24)",
-    }[place]
+    (cut, _), (whole, _) = known["table8"]["rows"]["AIME24"]
+    votes, forced = (known["figure4b"][name]["acc"] for name in FIGURE_4B)
+    found = {"start": start, "end": end, "figure_1": high - low, "figure_4a": sixth - fourth}
+    found |= {"cut": cut, "whole": whole, "table_8": whole - cut}
+    found |= {"least_forced": min(forced[1:]), "best_vote": max(votes)}
+    bf = runs("BF")
+    return found | {"slope": scaling_per_doubling(bf.thinking_tokens, bf.exact_accuracy)}
 
-
-_FIGURE_4B = ("majority_Qwen2.5-32B-Instruct", "sequential_s1")
-_PAPER = {"said": lambda text: text.format(**published()), "rows": _rows, "of": _of}
 
 _FILE = files("s1lab.analysis").joinpath("claims.json")
 CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))

@@ -18,6 +18,9 @@ from s1lab.evaluation.voting import same_answer
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
 
+FIGURE_4B = ("majority_Qwen2.5-32B-Instruct", "sequential_s1")
+"""The two curves of it that the book tells of: the base model's vote, and forcing."""
+
 
 @dataclass(frozen=True, eq=False)
 class EqualCompute:
@@ -112,10 +115,9 @@ def of_the_paper() -> list[Row]:
     """Figure 4b of the paper, digitised: tokens per question of GPQA Diamond."""
     figure, n = published()["figure4b"], published()["questions"]["GPQA Diamond"]
     vote, forcing = ({"name": "vote, base", "marker": "s", "dashed": 1}, {"name": "forcing"})
-    looks = {"majority_Qwen2.5-32B-Instruct": vote, "sequential_s1": forcing}
     return [
         printed_accuracy("GPQA Diamond", percent).row("accuracy", x=tokens / n, **look)
-        for key, look in looks.items()
+        for key, look in zip(FIGURE_4B, (vote, forcing), strict=True)
         for tokens, percent in zip(figure[key]["tokens"], figure[key]["acc"], strict=True)
     ]
 
