@@ -26,7 +26,7 @@ SEED = 0
 
 # %% tags=["hide-input"]
 from s1lab import experiments
-from s1lab.analysis import equal_compute, results
+from s1lab.analysis import methods, results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference
 from s1lab.figures import curves, forests
@@ -163,10 +163,10 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 # samples, so no point depends on which came first.
 
 # %% tags=["hide-input"]
-compute = equal_compute.EqualCompute(pipeline, benchmark)
+compute = methods.EqualCompute(pipeline, benchmark)
 chapter.table(compute.table())
 conditions = (*experiments.curve(chapter.profile), *compute.drawn)
-theirs, across = equal_compute.of_the_paper(), "tokens per question"
+theirs, across = methods.of_the_paper(), "tokens per question"
 chapter.figure(
     curves.scaling_curve(compute.curves(), theirs, across=across),
     "equal-compute",

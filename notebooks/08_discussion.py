@@ -25,7 +25,7 @@ SEED = 0
 # %% tags=["hide-input"]
 import numpy as np
 from s1lab.analysis import results
-from s1lab.analysis.equal_compute import EqualCompute
+from s1lab.analysis.methods import EqualCompute
 from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import repetition_panels

@@ -16,7 +16,8 @@ from s1core.grading.countdown import check
 from s1core.records import Generation, Problem
 from s1lab.analysis import controls as methods
 from s1lab.analysis import results
-from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
+from s1lab.analysis.controls import measures
+from s1lab.analysis.methods import MethodRun, fits, match, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
 from s1lab.evaluation.metrics import performance

@@ -24,9 +24,8 @@ import numpy as np
 
 from s1core.errors import InputError, RunError
 from s1lab import experiments
-from s1lab.analysis.controls import class_means, family
-from s1lab.analysis.equal_compute import FIGURE_4B
-from s1lab.analysis.methods import MethodRun, measures, votes
+from s1lab.analysis.controls import class_means, family, measures
+from s1lab.analysis.methods import FIGURE_4B, MethodRun, votes
 from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks

@@ -5,8 +5,9 @@ abbreviation. "capping" and "wait" are the two halves of budget forcing; the nat
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments
-from s1lab.analysis.methods import Measures, MethodRun, measures, rejection, sequential
+from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
 from s1lab.analysis.results import line
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
-from s1lab.evaluation import Interval, class_control
+from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
 from s1lab.evaluation.report import Row, lines
+from s1lab.evaluation.statistics import RESAMPLES, Array
 from s1lab.figures.panels import curve
 from s1lab.pipeline import Pipeline
 
@@ -98,6 +100,72 @@ def obeyed(family: Sequence[MethodRun]) -> float | None:
     asked = np.log2([setting.condition.instruct[1] for setting in family])
     used = np.log2([setting.thinking_tokens for setting in family])
     return 2 ** float(np.polyfit(asked, used, 1)[0]) if len(family) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
+
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does; `scaling` the mean slope over all pairs of runs (Eq. 2); None where
+    there is none. `performance` is the accuracy of the best run (Eq. 3); its interval chooses the
+    best anew in every resample: a maximum errs upwards.
+    """
+
+    method: str
+    runs: int
+    control: Interval | None
+    control_of_runs: float | None
+    scaling: Interval | None
+    performance: Interval
+
+    @property
+    def slope(self) -> Interval | str | None:
+        """The scaling, where it is determined to within 100 points; where runs hardly differ in
+        tokens, Eq. 2 divides noise by nearly nothing, and it is not."""
+        wide = self.scaling is not None and self.scaling.high - self.scaling.low > 1
+        return "undetermined" if wide else self.scaling
+
+
+def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
+    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method, at least one."""
+    if not runs:
+        raise InputError("a method without runs has no measures; give at least one")
+    n = runs[0].correct.size
+    limited = [run for run in runs if not math.isnan(run.limit)]
+    keeps = np.array([run.keeps for run in limited]).reshape(-1, n).T
+    known = keeps[~np.isnan(keeps).all(axis=1)]  # questions that some run has a value for
+    within = [run.thinking_tokens <= run.limit for run in limited]
+    slope = len({run.thinking_tokens for run in runs}) > 1
+    about = ", ".join(run.setting for run in runs)
+    best = resampled(lambda w: np.max([w @ run.correct for run in runs], axis=0), n, resamples)
+    scaling = resampled(lambda weights: _slopes(weights, runs), n, resamples) if slope else None
+    return Measures(
+        runs[0].method,
+        len(runs),
+        clustered_bootstrap(known) if limited else None,
+        float(np.mean(within)) if limited else None,
+        scaling and replace(scaling, about=f"scaling: {about}"),
+        replace(best, about=f"performance: {about}"),
+    )
+
+
+def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
+    """Eq. 2 per doubling, for each row of weights over the questions."""
+    x = np.log2([_average(weights, run.thinking) for run in runs])
+    y = np.array([weights @ run.correct for run in runs])
+    i, j = np.triu_indices(len(runs), 1)
+    doublings = x[j] - x[i]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
+        return np.nanmean((y[j] - y[i]) / np.where(doublings == 0, math.nan, doublings), axis=0)
+
+
+def _average(weights: Array, values: Array) -> Array:
+    """Weighted mean over the questions that have a value."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
 
 
 def measured(pipeline: Pipeline, found: Families) -> dict[str, Measures]:
