@@ -26,7 +26,7 @@ PROFILE = "laptop"
 SEED = 0
 
 # %% tags=["hide-input"]
-from s1lab.analysis import lengths, results, subsets
+from s1lab.analysis import ablations, results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation import questions_needed
 from s1lab.experiments import Training
@@ -36,10 +36,10 @@ from s1lab.planning.sft_plan import paper_arithmetic
 
 chapter = open_chapter("ablations", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
-compared = chapter.ask(subsets.compare, pipeline) or {}
+compared = chapter.ask(ablations.compare, pipeline) or {}
 rows = list(compared.values())
 here = {r["trained on"]: r for r in rows if r["benchmark"] == benchmark}
-made = subsets.training_sets(pipeline)
+made = ablations.training_sets(pipeline)
 s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 
 # %% [markdown]
@@ -53,7 +53,7 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 # %% tags=["hide-input"]
 chapter.table(made.values())
 worked = {row.unit: row.value for row in paper_arithmetic()}
-hours, steps = subsets.paper_hours(), pipeline.steps()
+hours, steps = ablations.paper_hours(), pipeline.steps()
 spent = sum(step.run.minutes for step in steps)
 chapter.numbers("minutes", minutes=s1["training (min)"])
 chapter.numbers("minutes", minutes_full=full and full["training (min)"])
@@ -78,7 +78,7 @@ chapter.numbers(cost=cost(s1["training (min)"]), cost_all=cost(spent))
 # a price, and the price a sum for the whole pool:
 
 # %% tags=["hide-input"]
-chapter.table(subsets.money_rows())
+chapter.table(ablations.money_rows())
 
 # %% [markdown]
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came before:
@@ -97,7 +97,7 @@ chapter.table(rows)
 gaps = {name: row["to s1 (points)"] for name, row in here.items()}
 words = dict(random="lower", diverse="cannot tell", longest="higher")
 chapter.take(gaps, "points", **words, full="higher")
-printed = subsets.paper_difference_rows()
+printed = ablations.paper_difference_rows()
 zero = [row for row in printed if row["name"] != "full" and row["high"] >= 0]
 chapter.says("zero", len(zero), 6)
 
@@ -108,7 +108,7 @@ chapter.says("zero", len(zero), 6)
 # %% tags=["hide-input"]
 chapter.table(results.paper_table("Table 2"))
 chapter.figure(
-    chapter.ask(differences, subsets.difference_rows(rows), printed),
+    chapter.ask(differences, ablations.difference_rows(rows), printed),
     "differences",
     "Differences in accuracy to the model trained on s1, in points.",
     caption="Difference to s1 with its 95% interval; left of the line is "
@@ -131,7 +131,7 @@ chapter.figure(
 # The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens.
 
 # %% tags=["hide-input"]
-costs = subsets.cost_rows(rows, made), subsets.paper_cost_rows()
+costs = ablations.cost_rows(rows, made), ablations.paper_cost_rows()
 chapter.figure(
     chapter.ask(cost_and_accuracy, *costs),
     "cost",
@@ -161,7 +161,7 @@ chapter.numbers(steps=full and done["full"]["steps"] / done["s1"]["steps"])
 # {glue:text}`ablations_apart` points apart. The three clear differences above are larger than that{glue:text}`ablations_beyond`.
 
 # %% tags=["remove-input"]
-seeded = chapter.ask(lengths.lengths, pipeline, benchmark) or []
+seeded = chapter.ask(ablations.lengths, pipeline, benchmark) or []
 by_seed = [*seeded[-1].by_seed["correct"]] if seeded else []
 apart = max(by_seed) - min(by_seed) if by_seed else 1
 chapter.numbers(seeds=len(by_seed), apart=100 * apart if by_seed else None)

@@ -19,7 +19,7 @@ pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
 from s1core.errors import InputError
 from s1lab import profiles
-from s1lab.analysis import lengths, subsets
+from s1lab.analysis import ablations
 from s1lab.evaluation import wilson
 from s1lab.figures import curves, forests
 from s1lab.figures.display import dark_svg, figure_frame, figure_html, to_pdf, to_svg
@@ -58,10 +58,10 @@ DRAWN = {
     "waits": lambda: curves.waits_curve(WAITS, WAITS.assign(series="paper")),
     "repetition": lambda: curves.repetition_panels(TABLES["repeated"], TABLES["repeated"]),
     "sizes": lambda: curves.sample_efficiency(SIZES[:2], SIZES.assign(series="paper")),
-    "cost": lambda: curves.cost_and_accuracy(ENDS, subsets.paper_cost_rows()),
-    "length": lambda: curves.tokens_and_accuracy(ENDS, lengths.paper_rows()),
+    "cost": lambda: curves.cost_and_accuracy(ENDS, ablations.paper_cost_rows()),
+    "length": lambda: curves.tokens_and_accuracy(ENDS, ablations.paper_length_rows()),
     "comparison": lambda: forests.comparison(ROWS, gaps=True),
-    "differences": lambda: forests.differences(GAPS, subsets.paper_difference_rows()),
+    "differences": lambda: forests.differences(GAPS, ablations.paper_difference_rows()),
     "funnel": lambda: forests.funnel(TABLES["stages"]),
     "loss": lambda: curves.loss_curve(LOG, title="Loss"),
     "survival": lambda: curves.still_thinking(THINKING, cuts=[(50, "cut at 50")]),

@@ -16,7 +16,7 @@ from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import encode
 from s1lab import profiles
-from s1lab.analysis.subsets import training_flops
+from s1lab.analysis.ablations import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.sources import POOL
