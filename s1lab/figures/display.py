@@ -8,7 +8,6 @@ random ids. Markup is made by templates, which escape whatever they are given.
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import io
 import os
@@ -84,16 +83,7 @@ def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **co
 
 def render(template: str, **values: Any) -> Markup:
     """A template of this folder with values, each of them escaped."""
-    return Markup(_templates().get_template(f"{template}.jinja").render(**values))
-
-
-@functools.lru_cache(maxsize=1)
-def _templates() -> Any:
-    folder = FileSystemLoader(Path(__file__).parent)
-    blocks = {"trim_blocks": True, "lstrip_blocks": True}
-    made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
-    made.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
-    return made
+    return Markup(_TEMPLATES.get_template(f"{template}.jinja").render(**values))
 
 
 def visible(text: str) -> Markup:
@@ -102,28 +92,23 @@ def visible(text: str) -> Markup:
     Controls, terminal escapes, overrides of direction and half characters are named by code point.
     """
 
-    def code_point(c: str) -> str:
+    def shown(c: str) -> str:
+        if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs":
+            return html.escape(c)
         name = unicodedata.name(c, "control character").lower()
         return f'<span class="s1-code-point" title="{name}">U+{ord(c):04X}</span>'
 
-    def shown(c: str) -> bool:
-        return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
-
-    plain = text.replace("\r\n", "\n")
-    return Markup("".join(html.escape(c) if shown(c) else code_point(c) for c in plain))
+    return Markup("".join(map(shown, text.replace("\r\n", "\n"))))
 
 
 def cell(text: str) -> Markup:
     """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus;
     the ends of an interval are one word."""
     parts = text.split("`") if text.count("`") % 2 == 0 else [text]
-    code, plain = Markup("<code>{}</code>"), (visible(minus(part)) for part in parts)
-    whole = Markup().join(
-        code.format(visible(part)) if number % 2 else shown
-        for number, (part, shown) in enumerate(zip(parts, plain, strict=True))
-    )
+    code = Markup("<code>{}</code>")
+    shown = (code.format(visible(p)) if n % 2 else visible(minus(p)) for n, p in enumerate(parts))
     ends, one_word = r"(?<=\d )(\[[^\[\]<>]*\])$", r'<span class="s1-ends">\1</span>'
-    return Markup(re.sub(ends, one_word, str(whole)))
+    return Markup(re.sub(ends, one_word, "".join(shown)))
 
 
 def own_waits(text: str) -> Markup:
@@ -141,6 +126,13 @@ def ticks(total: int) -> list[int]:
     """Marks of a ruler: 0, a few round numbers, and the end."""
     step = next(s * 10**p for p in range(19) for s in (10, 20, 50) if total <= s * 10**p * 5)
     return [*(at for at in range(0, total, step) if total - at > step / 2), total]
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+_TEMPLATES.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
 
 
 def to_svg(fig: Figure, name: str) -> str:
