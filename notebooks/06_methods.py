@@ -159,14 +159,14 @@ chapter.take(gains, "points", **words, gain_192="higher")
 
 # %% tags=["hide-input"]
 chapter.figure(
-    method_panels(controls.panel_table(controls.points(found))),
+    method_panels(controls.panel_rows(controls.points(found))),
     "all",
     "Accuracy against thinking tokens for four families of methods.",
     caption="Every way to control thinking, 95% intervals over questions.",
     runs=[s.run for name, of in found.items() if name != "RS" for s in of],
 )
 chapter.figure(
-    method_panels(controls.panel_table(controls.paper_points(), **PAPER)),
+    method_panels(controls.panel_rows(controls.paper_points(), **PAPER)),
     "paper",
     "The paper's methods on AIME24, accuracy against thinking tokens.",
     caption="Tables 12 to 14 and Figures 1 and 6 of the paper, AIME24.",

@@ -23,7 +23,6 @@ from s1lab.analysis import ablations
 from s1lab.evaluation import wilson
 from s1lab.figures import curves, forests
 from s1lab.figures.display import dark_svg, figure_frame, figure_html, to_pdf, to_svg
-from s1lab.figures.panels import curve
 from s1lab.figures.style import INKS, ink, styled
 from s1lab.lab import STAMP_VARIABLE
 from s1lab.pipeline import Pipeline
@@ -45,8 +44,9 @@ ALT = "Accuracy rises with thinking tokens."
 
 
 def made(name, series: str, start: int, accuracies: list[float], look: dict) -> pd.DataFrame:
+    rows = [wilson(round(200 * a), 200).row("accuracy") for a in accuracies]
     places = [start * 2.0**i for i in range(len(accuracies))]
-    return curve(name, series, places, [wilson(round(200 * a), 200) for a in accuracies], **look)
+    return pd.DataFrame(rows).assign(name=name, series=series, x=places, **look)
 
 
 METHODS = pd.concat([made(*row) for row in TABLES["methods"]])

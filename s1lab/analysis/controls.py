@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from s1core.checkpoints import load_tokenizer
@@ -29,7 +28,6 @@ from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
 from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array
-from s1lab.figures.panels import curve
 from s1lab.pipeline import Pipeline
 
 WORDS = yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
@@ -283,16 +281,15 @@ def paper_points() -> Points:
     return found | {"capping": found["BF"][:-2], "wait": found["BF"][-3:]}
 
 
-def panel_table(found: Points, **paper: Any) -> pd.DataFrame:
-    """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others.
-    `paper` is `figures.panels.PAPER` where the points are."""
+def panel_rows(found: Points, **paper: Any) -> list[Row]:
+    """Rows of a curve table for `figures.curves.method_panels`; budget forcing is faint beside
+    others. `paper` is `figures.panels.PAPER` where the points are."""
     drawn = []
     for place, (heading, methods) in enumerate(WORDS["panels"].items()):
         if any(found.get(method) for method in methods):
             faint = {"BF": ("", "capping", {"faint": True})} if place else {}
             for method, (name, series, look) in (faint | methods).items():
-                if found.get(method):
-                    tokens, accuracies = zip(*found[method], strict=True)
-                    table = curve(name, series, tokens, accuracies, panel=heading, **look)
-                    drawn.append(table.assign(**paper))
-    return pd.concat(drawn)
+                look = {"name": name, "series": series, "panel": heading} | look | paper
+                points = found.get(method, ())
+                drawn += [accuracy.row("accuracy", x=x, **look) for x, accuracy in points]
+    return drawn

@@ -19,7 +19,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from s1core.errors import InputError
-from s1lab.evaluation import Interval
 from s1lab.figures.style import INKS, ink, thousands
 
 Table = Any  # anything that pandas.DataFrame accepts
@@ -50,14 +49,6 @@ def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
         given = table[column] if column in table else pd.Series(None, table.index, dtype=object)
         table[column] = given.where(given.notna(), value)
     return table
-
-
-def curve(
-    name: Any, series: str, x: Sequence[float], found: Sequence[Interval], **look: Any
-) -> pd.DataFrame:
-    """The table of one curve, from measured accuracies; `look` sets further columns."""
-    measured = pd.DataFrame([accuracy.row("accuracy") for accuracy in found])
-    return measured.assign(name=name, series=series, x=list(x), **look)
 
 
 def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
