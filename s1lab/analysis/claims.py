@@ -195,7 +195,7 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
     ((base, _, drawn),) = _made(pipeline, "voting", "majority, base", 0)
     ((_, _, ours),) = _made(pipeline, "curve", "natural", 0)
     same = same_answer(benchmarks.benchmark(base.benchmark).kind)
-    (voted,) = votes(drawn, same, at=[drawn.correct.shape[1]])
+    (voted,) = votes(drawn, same, [drawn.correct.shape[1]])
     return _measured(paired_bootstrap(ours.correct, voted.correct), "points")
 
 

@@ -20,7 +20,7 @@ from s1lab.analysis.results import made
 from s1lab.audit.published import printed_accuracy, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
 from s1lab.evaluation import Interval, clustered_bootstrap, paired_bootstrap
-from s1lab.evaluation.measure import Samples, read_samples
+from s1lab.evaluation.measure import Samples
 from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array, widened_ends
 from s1lab.evaluation.voting import Same, majority, same_answer
@@ -76,9 +76,7 @@ def sequential(
     return MethodRun(method, setting, *(part.mean(axis=1) for part in parts), limit, **where)
 
 
-def votes(
-    samples: Samples, same: Same, *, at: Sequence[int] = (), method: str = "majority"
-) -> list[MethodRun]:
+def votes(samples: Samples, same: Same, at: Sequence[int] = ()) -> list[MethodRun]:
     """Majority voting over k samples for each k of `at` (default: powers of two), exact maj@k."""
     drawn = samples.correct.shape[1]
     at = at or [2**power for power in range(drawn.bit_length()) if 2**power <= drawn]
@@ -86,7 +84,7 @@ def votes(
     won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
     thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
     return [
-        MethodRun(method, f"{k}x", correct, k * thinking, k * tokens)
+        MethodRun("majority", f"{k}x", correct, k * thinking, k * tokens)
         for k, correct in zip(at, np.array(won).T, strict=True)
     ]
 
@@ -215,22 +213,18 @@ class EqualCompute:
     def votes(self) -> dict[str, list[MethodRun]]:
         """maj@k for powers of two up to all samples, answers of equal value being one vote."""
         same = same_answer(find_benchmark(self.benchmark).kind)
-        return {c.label: self._votes(c, same) for c in self.drawn}
-
-    def _votes(self, condition: Condition, same: Any, at: Sequence[int] = ()) -> list[MethodRun]:
-        samples = read_samples(self.pipeline.run(condition))
-        return votes(samples, same, at=at, method=condition.label)
+        return {c.label: votes(of, same) for c, _, of in made(self.pipeline, self.drawn)}
 
     def table(self) -> list[Row]:
         """One answer against a vote of all samples, and what joining equal values is worth."""
         k, rows = self.pipeline.profile.methods.votes, []
-        for condition in self.drawn:
+        for condition, run, samples in made(self.pipeline, self.drawn):
             one, *_, every = self.votes[condition.label]
-            (by_text,) = self._votes(condition, str.__eq__, [k])
+            (by_text,) = votes(samples, str.__eq__, [k])
             joined = paired_bootstrap(every.correct, by_text.correct)
             n = f"{one.correct.size}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{k}"
             row = (_short(condition.label), one.cost, one.accuracy, every.accuracy, joined, n)
-            rows.append((*row, self.pipeline.run(condition).minutes))
+            rows.append((*row, run.minutes))
         head = f"samples of | tokens per sample | one answer (%) | maj@{k} (%)"
         return lines(f"{head} | equal values joined (points) | n | cost (min)", rows)
 
