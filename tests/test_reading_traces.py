@@ -13,7 +13,7 @@ from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 from s1lab.traces import uncertainty
-from s1lab.traces.repetition import novelty
+from s1lab.traces.repetition import novelty, repeated
 from s1lab.traces.steps import answers_at_steps, read_traces, split, trace_row
 from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -59,20 +59,19 @@ A, B, C = "3 + 7 = 10 no\n", "3 * 7 = 21 no\n", "7 - 3 = 4 no\n"
 
 
 STRETCHES = [
-    ([""], (0,), (0,), 0.0),
-    ([A + B + A + A], (4,), (2,), 0.5),
-    ([A + B, B], (2, 1), (2, 0), 1 / 3),
-    ([A, B, A + C], (1, 1, 2), (1, 1, 1), 1 / 4),
-    ([A, ""], (1, 0), (1, 0), 0.0),
+    ([""], [[]], 0.0),
+    ([A + B + A + A], [[True, True, False, False]], 0.5),
+    ([A + B, B], [[True, True], [False]], 1 / 3),
+    ([A, B, A + C], [[True], [True], [False, True]], 1 / 4),
+    ([A, ""], [[True], []], 0.0),
 ]
 
 
-@pytest.mark.parametrize(("stretches", "steps", "new", "repeated"), STRETCHES)
-def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, steps, new, repeated):
+@pytest.mark.parametrize(("stretches", "new", "share"), STRETCHES)
+def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, new, share):
     runs = [run for text in stretches for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
     found = novelty(generation(*runs[1:]), tiny_tokenizer(), "\n")
-    assert (found.steps, found.new) == (steps, new)
-    assert found.repeated == pytest.approx(repeated)
+    assert found == new and repeated(found) == pytest.approx(share)
 
 
 origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n")
