@@ -158,7 +158,8 @@ chapter.numbers(pairs=len(pairs), mended=len(mended))
 shown = mended or [found for _, found in pairs]
 problem, made, verdict = min(shown, key=lambda f: f[1].thinking_tokens)
 separator = pipeline.profile.methods.step_separator
-chapter.says("trace", problem.question, "Use 5 2 14 to make 11")
+told = problem.question == "Use 5 2 14 to make 11"
+chapter.says("trace", "this one" if told else "another trace", "this one")
 HTML(trace_html(made, tokenizer, problem, verdict, separator=separator))
 
 # %% [markdown]

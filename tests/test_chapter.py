@@ -83,6 +83,13 @@ def test_a_table_is_text_to_the_left_numbers_to_the_right_and_escaped(shown):
     assert shown[0]["metadata"]["s1"] == {"accuracy: b − a": "−13.8 [−15.9, −11.6]"}
 
 
+@pytest.mark.parametrize("heading", ["question", "in the pool"])
+def test_a_question_stands_in_a_table_as_it_was_asked(shown, heading):
+    Chapter("x", SMALL, strict=True).table([{heading: "Is $s+\\frac12$ `-1`, <b>?", "n": 1}])
+    asked = "<bdi>Is $s+\\frac12$ `-1`, &lt;b&gt;?</bdi>"
+    assert asked in shown[0]["data"]["text/html"]
+
+
 def in_notebooks() -> Iterator[tuple[str, dict]]:
     for page, made in PAGES.items():
         for cell in made["cells"]:

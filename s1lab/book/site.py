@@ -30,7 +30,7 @@ _FETCHED = dict.fromkeys(("script", "img", "iframe", "source", "video", "audio",
 _FETCHED["object"] = "data"
 _FETCHED_LINKS = ["stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"]
 # Text of another kind: code, figures, menus; an answer in a table may be TeX.
-_OWN_TEXT = ["pre", "code", "script", "style", "figure", "nav", "td"]
+_OWN_TEXT = ["pre", "code", "script", "style", "figure", "nav", "td", "bdi"]
 # A directive, a role or TeX that nothing has rendered.
 _UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
 # What a data frame, a tuple or a hyphen leaves in a cell; what is quoted as code may be anything.
