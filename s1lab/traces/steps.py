@@ -14,7 +14,6 @@ from s1core.forcing import Budget, generate
 from s1core.forcing.budget import Machine, Rules
 from s1core.grading import grade
 from s1core.records import Generation, Grade, Origin, Outcome, Phase, Problem, Status
-from s1core.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
 
 def answers_at_steps(
     backend: Backend, problem: Problem, generation: Generation, *,
-    separator: str = "\n\n", max_answer: int = 512, template: str | Template = "s1",
+    separator: str = "\n\n", max_answer: int = 512, template: str = "s1",
 ) -> list[Generation]:  # fmt: skip
     """What the model would say if its thinking stopped after each step, the start included.
 

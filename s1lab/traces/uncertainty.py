@@ -16,7 +16,6 @@ import numpy as np
 
 from s1core import templates
 from s1core.records import Generation, Problem
-from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
 from s1lab.traces.steps import split
 
@@ -94,7 +93,7 @@ def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
 
 def uncertainty_rows(
     model: Any, tokenizer: Any, problems: Sequence[Problem], generations: Sequence[Generation], *,
-    separator: str = "\n\n", template: str | Template = "s1",
+    separator: str = "\n\n", template: str = "s1",
 ) -> list[Row]:  # fmt: skip
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
