@@ -25,8 +25,6 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
 from s1lab.traces import repetition
 
-DIRECT = "base, asked directly"
-
 
 def made(
     pipeline: Pipeline, conditions: Iterable[Condition]
@@ -114,7 +112,9 @@ def arms(pipeline: Pipeline) -> dict[str, Condition]:
     """Two by two: base and fine-tuned, without Waits and with; before them the base, asked at once.
     Empty where the profile forces nothing or draws no votes."""
     found, drawn = experiments.arms(pipeline.profile), experiments.voting(pipeline.profile)
-    return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
+    if not (found and drawn):
+        return {}
+    return {"base, asked directly": drawn[0], **{c.label: c for c in found}}
 
 
 def bars(pipeline: Pipeline) -> list[Row]:
