@@ -100,7 +100,7 @@ chapter.numbers(first=points[0].accuracy, first_label=points[0].label)
 chapter.numbers(natural=stopped.accuracy)
 longer = difference(pipeline.run(natural), pipeline.run(conditions[0]))
 chapter.number("longer", longer, "points", says="higher")
-found = chapter.ask(claims.slope, pipeline)
+found = chapter.ask(claims.slope, pipeline, "capping", 1)
 slope, unit = (found.interval, found.unit) if found else (None, "")
 chapter.number("slope", slope, unit, says="higher")
 printed = published.published()["figure1"]["points"]

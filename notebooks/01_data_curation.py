@@ -92,7 +92,7 @@ chapter.table(curation.reasons())
 # questions have fewer than eight words and are all alike, so they are compared as a whole, with their numbers sorted:
 
 # %% tags=["hide-input"]
-chapter.table(curation.copies[:3])
+chapter.table(curation.copies()[:3])
 
 # %% [markdown]
 # Eight shared words are a blunt instrument. On the published s1K itself, whose questions (without GPQA's) were
@@ -168,17 +168,19 @@ chapter.table(training.versions())
 # same algorithm overlap? On the pocket pool one can simply draw again with other seeds.
 
 # %%
-overlaps = curation.overlaps()
-print("two draws here, on average", round(float(np.mean(overlaps)), 2))
+overlap = curation.overlap()
+print("two draws here, on average", round(overlap, 2))
 
 # %% tags=["remove-input"]
 chapter.number("jaccard", audit["jaccard"], digits=2)
 chapter.number("shared", audit["shared_by_both"])
-chapter.number("overlap", float(np.mean(overlaps)), digits=2)
-_, middle_hard, _ = training.tokens(curation.hard)
-_, middle_chosen, _ = training.tokens(curation.chosen)
-chapter.numbers(hard=middle_hard, chosen=middle_chosen)
-chapter.says("longer", middle_chosen > middle_hard)
+chapter.number("overlap", overlap, digits=2)
+hard, chosen = (
+    round(np.median([c.thinking_tokens for c in group]))
+    for group in (curation.hard, curation.chosen)
+)
+chapter.numbers(hard=hard, chosen=chosen)
+chapter.says("longer", chosen > hard)
 
 # %% [markdown]
 # The printed and the released thousand share {glue:text}`curation_shared` questions, a Jaccard overlap of {glue:text}`curation_jaccard`; two

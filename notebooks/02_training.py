@@ -29,9 +29,9 @@ import numpy as np
 from s1core.checkpoints import load_tokenizer
 from s1core.sft import SFTConfig, encode
 from s1lab.analysis import training
-from s1lab.analysis.subsets import training_flops
+from s1lab.analysis.ablations import training_flops
 from s1lab.book.chapter import open_chapter
-from s1lab.figures.runs import loss_curve
+from s1lab.figures.curves import loss_curve
 
 chapter = open_chapter("training", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile

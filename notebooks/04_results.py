@@ -26,7 +26,7 @@ SEED = 0
 
 # %% tags=["hide-input"]
 from s1lab import experiments
-from s1lab.analysis import equal_compute, results
+from s1lab.analysis import methods, results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation.measure import difference
 from s1lab.figures import curves, forests
@@ -163,10 +163,10 @@ chapter.number("last", results.last_step(pipeline), "points", says="lower")
 # samples, so no point depends on which came first.
 
 # %% tags=["hide-input"]
-compute = equal_compute.EqualCompute(pipeline, benchmark)
+compute = methods.EqualCompute(pipeline, benchmark)
 chapter.table(compute.table())
 conditions = (*experiments.curve(chapter.profile), *compute.drawn)
-theirs, across = equal_compute.of_the_paper(), "tokens per question"
+theirs, across = methods.of_the_paper(), "tokens per question"
 chapter.figure(
     curves.scaling_curve(compute.curves(), theirs, across=across),
     "equal-compute",
@@ -183,16 +183,19 @@ chapter.figure(
 # tokens. A setting outside the vote's range has nothing to be compared with and is left out.
 
 # %% tags=["hide-input"]
-chapter.table(compute.contest(0) + compute.contest(-1))
+chapter.table(compute.contest)
 best = compute.best.setting
-rivals = {"base": compute.against(0), "own": compute.against(-1, best)}
+rivals = {
+    "base": compute.against("base model"),
+    "own": compute.against("fine-tuned", best),
+}
 for name, row in rivals.items():
     gap, tokens = row.get("difference (points)"), row.get("tokens")
     chapter.number(name, gap, "points", says="higher")
     chapter.number(f"{name}_tokens", tokens, digits=0)
-ahead, price = chapter.ask(compute.whatever_it_costs) or (None, None)
+ahead, price, largest = chapter.ask(compute.whatever_it_costs) or [None] * 3
 chapter.number("ahead", ahead, "points", says="higher")
-chapter.numbers(price=price, largest=price and compute.largest.accuracy)
+chapter.numbers(price=price, largest=largest)
 chapter.numbers(best=compute.best.accuracy, best_name=best)
 
 # %% [markdown]

@@ -26,19 +26,20 @@ PROFILE = "laptop"
 SEED = 0
 
 # %% tags=["hide-input"]
-from s1lab.analysis import lengths, results, subsets
+from s1lab.analysis import ablations, results
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation import questions_needed
+from s1lab.experiments import Training
 from s1lab.figures.curves import cost_and_accuracy
 from s1lab.figures.forests import differences
 from s1lab.planning.sft_plan import paper_arithmetic
 
 chapter = open_chapter("ablations", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
-compared = chapter.ask(subsets.compare_all, pipeline) or []
-sets = subsets.training_sets(pipeline)
-here = {one.name: one for one in compared if one.benchmark == benchmark}
-made = {one.name: one for one in sets}
+compared = chapter.ask(ablations.compare, pipeline) or {}
+rows = list(compared.values())
+here = {r["trained on"]: r for r in rows if r["benchmark"] == benchmark}
+made = ablations.training_sets(pipeline)
 s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 
 # %% [markdown]
@@ -50,20 +51,20 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 # paper, from the mean length: a lower bound for both.
 
 # %% tags=["hide-input"]
-chapter.table(subsets.set_rows(sets))
+chapter.table(made.values())
 worked = {row.unit: row.value for row in paper_arithmetic()}
-hours, steps = subsets.paper_hours(), pipeline.steps()
+hours, steps = ablations.paper_hours(), pipeline.steps()
 spent = sum(step.run.minutes for step in steps)
-chapter.numbers("minutes", minutes=s1.minutes)
-chapter.numbers("minutes", minutes_full=full and full.minutes)
-chapter.numbers(times_full=full and full.flops / s1.flops)
+chapter.numbers("minutes", minutes=s1["training (min)"])
+chapter.numbers("minutes", minutes_full=full and full["training (min)"])
+chapter.numbers(times_full=full and full["TFLOP"] / s1["TFLOP"])
 chapter.number("share", worked["of 1"], "%", 0)
 chapter.number("paper_times_full", hours["full"] / hours["s1"], digits=0)
-chapter.number("flops", worked["FLOP"] / s1.flops / 1e3, digits=0)
+chapter.number("flops", worked["FLOP"] / 1e15 / s1["TFLOP"], digits=0)
 chapter.number("all", spent, "minutes", 0)
 cost, hardware = chapter.profile.cost, chapter.profile.hardware
 chapter.numbers(hardware=hardware, runs=len(steps))
-chapter.numbers(cost=cost(s1.minutes), cost_all=cost(spent))
+chapter.numbers(cost=cost(s1["training (min)"]), cost_all=cost(spent))
 
 # %% [markdown]
 # The paper's seven H100-hours are 26 minutes on sixteen of them; by the arithmetic that was done, they ran at
@@ -77,7 +78,7 @@ chapter.numbers(cost=cost(s1.minutes), cost_all=cost(spent))
 # a price, and the price a sum for the whole pool:
 
 # %% tags=["hide-input"]
-chapter.table(subsets.money_rows())
+chapter.table(ablations.money_rows())
 
 # %% [markdown]
 # On any of them the pool costs {glue:text}`ablations_paper_times_full` times as much as the thousand. The sums leave out what came before:
@@ -92,11 +93,11 @@ chapter.table(subsets.money_rows())
 # bootstrap over questions, as in the paper: what makes a question hard for both cancels out.
 
 # %% tags=["hide-input"]
-chapter.table(one.row(made[one.name]) for one in compared)
-gaps = {name: one.difference for name, one in here.items()}
+chapter.table(rows)
+gaps = {name: row["to s1 (points)"] for name, row in here.items()}
 words = dict(random="lower", diverse="cannot tell", longest="higher")
 chapter.take(gaps, "points", **words, full="higher")
-printed = subsets.paper_difference_rows()
+printed = ablations.paper_difference_rows()
 zero = [row for row in printed if row["name"] != "full" and row["high"] >= 0]
 chapter.says("zero", len(zero), 6)
 
@@ -106,14 +107,13 @@ chapter.says("zero", len(zero), 6)
 
 # %% tags=["hide-input"]
 chapter.table(results.paper_table("Table 2"))
-runs = [one.point.run for one in compared]
 chapter.figure(
-    chapter.ask(differences, subsets.difference_rows(compared), printed),
+    chapter.ask(differences, ablations.difference_rows(rows), printed),
     "differences",
     "Differences in accuracy to the model trained on s1, in points.",
     caption="Difference to s1 with its 95% interval; left of the line is "
     "worse. Top: this profile. Bottom: Table 2, intervals as printed.",
-    runs=runs,
+    runs=compared,
 )
 
 # %% [markdown]
@@ -131,22 +131,23 @@ chapter.figure(
 # The recipe fixes the number of epochs, so a set with more examples or longer traces also trains for more tokens.
 
 # %% tags=["hide-input"]
-costs = subsets.cost_rows(compared, sets), subsets.paper_cost_rows()
+costs = ablations.cost_rows(rows, made), ablations.paper_cost_rows()
 chapter.figure(
     chapter.ask(cost_and_accuracy, *costs),
     "cost",
     "Accuracy against the cost of training, in multiples of s1's.",
     caption="Accuracy with its 95% interval against the cost of training. Left: "
     "this profile, FLOPs. Right: the paper, H100-hours, Wilson's intervals.",
-    runs=runs,
+    runs=compared,
 )
-dear = sorted(made, key=lambda name: made[name].flops)[-2:]
+dear = sorted(made, key=lambda name: made[name]["TFLOP"])[-2:]
 chapter.says("costliest", dear, ["longest", "full"])
-long = sorted(here, key=lambda name: here[name].point.thinking_tokens)
+long = sorted(here, key=lambda name: here[name]["thinking tokens"])
 chapter.says("thinking", long[-1:] + long[:1], ["longest", "full"])
-chapter.number("trace", longest and longest.thinking_tokens, digits=0)
-chapter.number("s1_trace", s1.thinking_tokens, digits=0)
-chapter.numbers(steps=full and full.steps / s1.steps)
+chapter.number("trace", longest and longest["a trace (tokens)"], digits=0)
+chapter.number("s1_trace", s1["a trace (tokens)"], digits=0)
+done = {name: pipeline.checkpoint(Training(name)).summary() for name in made}
+chapter.numbers(steps=full and done["full"]["steps"] / done["s1"]["steps"])
 
 # %% [markdown]
 # The two sets that beat s1 are the two that train for most{glue:text}`ablations_costliest`: *longest* through traces of
@@ -160,13 +161,14 @@ chapter.numbers(steps=full and full.steps / s1.steps)
 # {glue:text}`ablations_apart` points apart. The three clear differences above are larger than that{glue:text}`ablations_beyond`.
 
 # %% tags=["remove-input"]
-by_seed = chapter.ask(lengths.by_seed, pipeline, benchmark) or []
+seeded = chapter.ask(ablations.lengths, pipeline, benchmark) or []
+by_seed = [*seeded[-1].by_seed["correct"]] if seeded else []
 apart = max(by_seed) - min(by_seed) if by_seed else 1
 chapter.numbers(seeds=len(by_seed), apart=100 * apart if by_seed else None)
-told = [one for one in here.values() if one.verdict in ("worse", "better")]
-beyond = sum(abs(one.difference.estimate) > apart for one in told)
+told = [gap for gap in gaps.values() if gap and 0 not in gap]
+beyond = sum(abs(gap.estimate) > apart for gap in told)
 chapter.says("beyond", beyond, 3)
-pair = [here[n].point.accuracy for n in ("s1", "diverse") if n in here]
+pair = [here[n]["accuracy (%)"] for n in ("s1", "diverse") if n in here]
 needed = (
     chapter.ask(questions_needed, *(one.estimate for one in pair))
     if pair[1:]

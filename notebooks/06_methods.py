@@ -41,8 +41,7 @@ from s1lab.figures.panels import PAPER
 chapter = open_chapter("methods", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile
 found = controls.families(pipeline)
-rejecting = chapter.ask(controls.rejected, pipeline) or []
-measured = controls.measured(pipeline, found, rejecting)
+measured = controls.measured(pipeline, found)
 slopes = {name: row.slope for name, row in measured.items()}
 
 # %% [markdown]
@@ -117,7 +116,7 @@ for name in ("short", "long"):
     gap = run and difference(run, plain, "thinking_tokens")
     chapter.number(f"{name}_more", gap, "+tokens", says="cannot tell")
 chance = float((read_samples(plain).thinking <= 128).mean())
-kept = (one := asked.get("128 tokens")) and float(one.result.keeps.mean())
+kept = (one := asked.get("128 tokens")) and float(one.keeps.mean())
 chapter.numbers("%", by_chance=chance, by_asking=kept)
 
 # %% [markdown]
@@ -138,8 +137,8 @@ chapter.numbers("%", by_chance=chance, by_asking=kept)
 # than any trace of the same question*. *Short less any* is the second alone, where a sample was accepted.
 
 # %% tags=["hide-input"]
-chapter.table(one.row() for one in rejecting)
-gains = {f"gain_{one.run.limit:.0f}": one.gain for one in rejecting}
+chapter.table(one.row() for one in found["RS"])
+gains = {f"gain_{one.limit:.0f}": one.gain for one in found["RS"]}
 words = dict(gain_16="lower", gain_32="lower", gain_64="cannot tell")
 chapter.take(gains, "points", **words, gain_192="higher")
 
@@ -160,14 +159,14 @@ chapter.take(gains, "points", **words, gain_192="higher")
 
 # %% tags=["hide-input"]
 chapter.figure(
-    method_panels(controls.panel_table(controls.points(found, rejecting))),
+    method_panels(controls.panel_rows(controls.points(found))),
     "all",
     "Accuracy against thinking tokens for four families of methods.",
     caption="Every way to control thinking, 95% intervals over questions.",
-    runs=[s.run for family in found.values() for s in family],
+    runs=[s.run for name, of in found.items() if name != "RS" for s in of],
 )
 chapter.figure(
-    method_panels(controls.panel_table(controls.paper_points(), **PAPER)),
+    method_panels(controls.panel_rows(controls.paper_points(), **PAPER)),
     "paper",
     "The paper's methods on AIME24, accuracy against thinking tokens.",
     caption="Tables 12 to 14 and Figures 1 and 6 of the paper, AIME24.",
@@ -187,7 +186,7 @@ chapter.figure(
 # in length, is of that kind.
 
 # %% tags=["hide-input"]
-for rows in controls.table_3(measured, controls.minutes(pipeline, found)):
+for rows in controls.table_3(measured, found):
     chapter.table(rows)
 
 # %% [markdown]

@@ -27,15 +27,14 @@ SEED = 0
 # %% tags=["hide-input"]
 from functools import partial
 
-from s1lab.analysis import lengths
+from s1lab.analysis import ablations
 from s1lab.book.chapter import open_chapter
-from s1lab.figures.curves import tokens_and_accuracy
-from s1lab.figures.runs import still_thinking
+from s1lab.figures.curves import still_thinking, tokens_and_accuracy
 
 chapter = open_chapter("lengths", PROFILE, SEED)
-trained = chapter.ask(lengths.all_lengths, chapter.pipeline) or []
+trained = chapter.ask(ablations.lengths, chapter.pipeline) or []
 first = [one for one in trained if one.benchmark == trained[0].benchmark]
-found = lengths.cut_against_whole(*first[-2:]) if first else {}
+found = ablations.cut_against_whole(*first[-2:]) if first else {}
 cut = found.get("cut", 0)
 
 # %% [markdown]
@@ -45,7 +44,7 @@ cut = found.get("cut", 0)
 # thinking: all that the model sees of it is thinking that goes on.
 
 # %% tags=["hide-input"]
-cut_rows = lengths.cut_rows(chapter.pipeline, first) if first else []
+cut_rows = ablations.cut_rows(chapter.pipeline, first) if first else []
 chapter.table(cut_rows)
 (row,) = cut_rows[len(first) - 2 : len(first) - 1] or [{}]
 chapter.number("lost", row.get("answers lost (%)"), "%", 0)
@@ -69,8 +68,8 @@ chapter.take(found, "minutes", "minutes_cut", "minutes_whole")
 
 # %% tags=["hide-input"]
 chapter.table(one.row() for one in trained)
-chapter.table(lengths.paper_table())
-ours, theirs = lengths.rows(trained), lengths.paper_rows()
+chapter.table(ablations.paper_lengths())
+ours, theirs = ablations.length_rows(trained), ablations.paper_length_rows()
 chapter.figure(
     chapter.ask(tokens_and_accuracy, ours, theirs),
     "accuracy",
@@ -82,8 +81,9 @@ chapter.figure(
 chapter.take(found, "points", accuracy="lower")
 thinking = found.get("thinking_tokens")
 chapter.number("thinking", thinking, "+tokens", says="higher")
-chapter.numbers(**lengths.paper_folds())
-for name, gap in lengths.paper_differences().items():
+paper = ablations.paper_length_effects()
+chapter.numbers(**{name: folds for name, (folds, _) in paper.items()})
+for name, (_, gap) in paper.items():
     chapter.number(f"paper_{name}", gap, "points", says="cannot tell")
 
 # %% [markdown]
@@ -103,7 +103,7 @@ for name, gap in lengths.paper_differences().items():
 # %% tags=["hide-input"]
 drawn = partial(still_thinking, cuts=[(cut, f"cut at {cut:,}")])
 chapter.figure(
-    chapter.ask(drawn, lengths.survival(first[::-1])),
+    chapter.ask(drawn, ablations.survival(first[::-1])),
     "survival",
     "Share of generations still thinking against thinking tokens.",
     caption="Bold: all seeds together; thin: each seed. A curve that stays up "

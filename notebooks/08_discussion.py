@@ -24,16 +24,16 @@ SEED = 0
 
 # %% tags=["hide-input"]
 import numpy as np
-from s1lab.analysis import discussion, results
-from s1lab.analysis.equal_compute import EqualCompute
+from s1lab.analysis import results
+from s1lab.analysis.methods import EqualCompute
 from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
 from s1lab.figures.curves import repetition_panels
 
 chapter = open_chapter("discussion", PROFILE, SEED)
 pipeline, profile = chapter.pipeline, chapter.profile
-run, traces, waits = chapter.ask(discussion.loops, pipeline) or (None, [], [])
-samples = discussion.many_samples(pipeline)
+run, traces, waits = chapter.ask(results.loops, pipeline) or (None, [], [])
+samples = results.many_samples(pipeline)
 
 # %% [markdown]
 # ## Loops
@@ -43,7 +43,7 @@ samples = discussion.many_samples(pipeline)
 # that was not there yet?
 
 # %% tags=["hide-input"]
-chapter.table(chapter.ask(discussion.loop_rows, pipeline) or [])
+chapter.table(chapter.ask(results.loop_rows, pipeline) or [])
 chapter.figure(
     chapter.ask(repetition_panels, traces, waits),
     "repetition",
@@ -54,7 +54,7 @@ chapter.figure(
 )
 last = chapter.ask(results.last_step, pipeline)
 chapter.number("last", last, "points", says="lower")
-ends = chapter.ask(discussion.loop_ends, pipeline) or {}
+ends = chapter.ask(results.loop_ends, pipeline) or {}
 chapter.take(ends, "%", "none", "most", "first", "latest")
 chapter.says("grow", bool(ends) and ends["none"].high < ends["most"].low)
 chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
@@ -76,7 +76,7 @@ chapter.says("fade", bool(ends) and ends["latest"].high < ends["first"].low)
 # *cut* it at its budget; or the *context* was nearly full.
 
 # %% tags=["hide-input"]
-window = discussion.window_rows(pipeline)
+window = results.window_rows(pipeline)
 chapter.table(window)
 none, fewer, most = window[0], window[-2:][0], window[-1]
 chapter.numbers("%", cut_none=none["cut (%)"], cut_most=most["cut (%)"])
@@ -105,15 +105,17 @@ chapter.numbers(limit=profile.evaluation.max_thinking)
 # trust. Here is the same comparison, on questions that the model answers both rightly and wrongly.
 
 # %% tags=["remove-input"]
-both = discussion.right_and_wrong(samples)
+both = results.right_and_wrong(samples)
 chapter.take(both, "", "both", "questions")
 chapter.take(both, "", "right", "wrong", digits=0)
 chapter.take(both, "+tokens", gap="lower")
 equal = EqualCompute(pipeline, chapter.benchmark)
 for name, says in (("two", "higher"), ("eight", "cannot tell")):
-    row = equal.against(-1, {"two": "Wait 2x", "eight": "Wait 8x"}[name])
+    row = equal.against(
+        "fine-tuned", dict(two="Wait 2x", eight="Wait 8x")[name]
+    )
     chapter.number(name, row.get("difference (points)"), "points", says=says)
-draws = discussion.small_benchmarks(samples, SEED)
+draws = results.small_benchmarks(samples, SEED)
 low, high = np.percentile(draws, [2.5, 97.5])
 chapter.numbers("%", mean=float(samples.correct.mean()), low=low, high=high)
 chapter.numbers(spread=100 * float(np.std(draws)))

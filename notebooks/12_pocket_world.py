@@ -26,7 +26,7 @@ from s1core.checkpoints import locate
 from s1core.grading.countdown import check
 from s1lab import pocket
 from s1lab.book.chapter import open_chapter
-from s1lab.figures.runs import loss_curve
+from s1lab.figures.curves import loss_curve
 from s1lab.pocket import pool, pretrain, teacher, world
 
 chapter = open_chapter("pocket", PROFILE, SEED)

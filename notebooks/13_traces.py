@@ -27,7 +27,7 @@ SEED = 0
 # %% tags=["hide-input"]
 from IPython.display import HTML
 from s1lab.book.chapter import open_chapter
-from s1lab.figures.runs import around_waits
+from s1lab.figures.curves import around_waits
 from s1lab.figures.trace import viewer_html
 from s1lab.traces import reading as analysis
 

@@ -121,12 +121,8 @@ chapter.table(tables.rows(by_size, "gain", "points"), digits=2)
 # other questions and is not paired.
 
 # %% tags=["hide-input"]
-more = tables.more_waits(folder)
-more, gains = (
-    more[more.columns.drop([*more.filter(like="pair")])],
-    tables.wait_gains(folder),
-)
-chapter.table(tables.rows(more))
+chapter.table(tables.rows(tables.more_waits(folder)))
+gains = tables.wait_gains(folder)
 chapter.table(tables.rows(gains, "difference", "points"), digits=2)
 
 # %% [markdown]

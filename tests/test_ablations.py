@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from s1lab import experiments, profiles
-from s1lab.analysis import lengths as by_length
-from s1lab.analysis import subsets
+from s1lab.analysis import ablations
 from s1lab.evaluation import crossed_interval
 from s1lab.evaluation.measure import difference
 from s1lab.experiments import Training
@@ -71,54 +70,49 @@ def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline:
     from s1core.checkpoints import locate
     from s1lab.planning.shapes import ModelShape
 
-    made = subsets.training_set(pipeline, "full")
-    assert (made.examples, made.domains, made.steps, made.tokens) == (96, 5, 6, 10_400)
-    assert made.thinking_tokens == 81.5 and made.correct == 0.25
+    made = ablations.training_sets(pipeline)["full"]
+    assert (made["examples"], made["subjects"]) == (96, 5)
+    assert made["a trace (tokens)"] == 81.5 and made["right (%)"] == 0.25
     shape = ModelShape.of(locate("pocket-large"))  # one epoch of 96 examples of 108 tokens
-    assert made.flops == pytest.approx(96 * shape.train_flops([108]))
+    assert 1e12 * made["TFLOP"] == pytest.approx(96 * shape.train_flops([108]))
 
 
 def test_differences_to_s1_are_paired_over_questions(pipeline: Pipeline) -> None:
-    s1, random, full = subsets.compare(pipeline, "countdown")
-    assert s1.difference is None and s1.verdict == ""
-    assert s1.point.accuracy.estimate == pytest.approx(4 / 8)
-    assert random.difference and full.difference
-    assert random.difference.estimate == pytest.approx(-3 / 8)
-    assert full.difference.estimate == pytest.approx(+3 / 8)
-    assert random.difference.method == "paired bootstrap, 10000 resamples"
-    for low, high, said in [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (0, 1, "cannot tell")]:
-        gap = replace(random.difference, low=low, high=high)
-        assert replace(random, difference=gap).verdict == said
-    made = [subsets.training_set(pipeline, name) for name in ("s1", "random", "full")]
-    costs = subsets.cost_rows([s1, random, full], made)
+    rows = [*ablations.compare(pipeline, "countdown").values()]
+    none, random, full = (row["to s1 (points)"] for row in rows)
+    assert none is None and rows[0]["accuracy (%)"].estimate == pytest.approx(4 / 8)
+    assert random.estimate == pytest.approx(-3 / 8)
+    assert full.estimate == pytest.approx(+3 / 8)
+    assert random.method == "paired bootstrap, 10000 resamples"
+    costs = ablations.cost_rows(rows, ablations.training_sets(pipeline))
     assert [row["name"] for row in costs] == ["random", "s1", "full"]
     assert costs[1]["cost"] == 1 and costs[0]["cost"] < 0.51 and 1.8 < costs[2]["cost"] < 2
 
 
 def test_lengths_come_shortest_first_and_differences_are_paired(pipeline: Pipeline) -> None:
-    short, whole = by_length.lengths(pipeline, "countdown")
+    short, whole = ablations.lengths(pipeline, "countdown")
     assert (short.tokens, whole.tokens) == (96, 1024)
     assert short.seeds == whole.seeds == (0, 1)
     assert whole.training.id == sft.step(pipeline, Training()).run.id
     cut, uncut = [[0, 0.5], [0, 0], [0.5, 0.5], [0, 0]], [[1, 1], [0.5, 0.5], [0.5, 1], [0, 0]]
-    assert whole.by_seed("thinking_tokens") == [40, 37.5]
+    assert whole.by_seed["tokens"].tolist() == [40, 37.5]
     gap, expected = difference(short.runs, whole.runs), crossed_interval(np.subtract(cut, uncut))
     assert gap.estimate == pytest.approx(3 / 16 - 9 / 16)
     assert (gap.low, gap.high) == (expected.low, expected.high)
 
 
 def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
-    short, _ = by_length.lengths(pipeline, "countdown")
-    for measure in ("accuracy", "cut_short"):
-        share = short.interval(measure)
-        assert 0 <= share.low <= share.estimate <= share.high <= 1
-    assert short.generations == 16
-    # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
-    assert short.stops(96) == [(8, 0, 2), (8, 8, 1)]
+    short, whole = ablations.lengths(pipeline, "countdown")
+    row = short.row()
+    for heading in ("accuracy (%)", "cut short (%)"):
+        assert 0 <= row[heading].low <= row[heading].estimate <= row[heading].high <= 1
+    assert len(short.generations) == 16
     goes_on = short.goes_on(30)  # 60, 100, 100; of these 100 and 100 double it
     assert goes_on and goes_on.row("share") == dict.fromkeys(("share", "low", "high"), 4 / 6)
     assert short.goes_on(100) is None
-    assert short.mean_of_ended() == 45 and by_length.paper_folds()["AIME24"] > 2.9
+    assert ablations.cut_against_whole(short, whole)["ended_cut"] == 45
+    assert ablations.paper_length_effects()["AIME24"][0] > 2.9
+    # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
     assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8, 16]
 
 
@@ -130,7 +124,7 @@ def test_the_cut_is_counted_on_the_training_examples() -> None:
 
     fixed = Pipeline(SMOKE, RunStore("nowhere"))
     fixed.examples = lambda subset="s1": drawn
-    found = by_length.encoded_at(fixed, 96)
+    found = ablations.encoded_at(fixed, 96)
     longer = [row for row in found.examples if row.full_length > 96]
     assert found.truncated == len(longer) == found.answers_lost + found.answers_cut > 0
     assert max(found.lengths) == 96
@@ -140,6 +134,6 @@ def test_a_profile_without_ablations_says_so(tmp_path: Path) -> None:
     bare = replace(SMOKE, ablations=profiles.Ablations())
     found = Pipeline(bare, RunStore(tmp_path))
     with pytest.raises(ValueError, match="trains on s1 alone"):
-        subsets.compare(found, "countdown")
+        ablations.compare(found, "countdown")
     with pytest.raises(ValueError, match="one sequence length"):
-        by_length.lengths(found, "countdown")
+        ablations.lengths(found, "countdown")

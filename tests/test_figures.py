@@ -19,11 +19,10 @@ pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
 from s1core.errors import InputError
 from s1lab import profiles
-from s1lab.analysis import lengths, subsets
+from s1lab.analysis import ablations
 from s1lab.evaluation import wilson
-from s1lab.figures import curves, forests, runs
+from s1lab.figures import curves, forests
 from s1lab.figures.display import dark_svg, figure_frame, figure_html, to_pdf, to_svg
-from s1lab.figures.panels import curve
 from s1lab.figures.style import INKS, ink, styled
 from s1lab.lab import STAMP_VARIABLE
 from s1lab.pipeline import Pipeline
@@ -38,15 +37,16 @@ LOG = [{"step": i, "epoch": i / 10, "loss": 3 / (i + 1), "lr": 1e-3 * i / 30} fo
 THINKING = pd.DataFrame(TABLES["thinking"], columns=["name", "seed", "tokens"])
 AROUND = [
     {"group": g, "measure": m, "offset": str(o), "mean": "0.5", "low": "0.4", "high": "0.6"}
-    for g, m, o in itertools.product(runs.GROUPS, runs.UNITS, (-1, 0, 1))
+    for g, m, o in itertools.product(curves.GROUPS, curves.UNITS, (-1, 0, 1))
 ]
 PAGE = ink("page")
 ALT = "Accuracy rises with thinking tokens."
 
 
 def made(name, series: str, start: int, accuracies: list[float], look: dict) -> pd.DataFrame:
+    rows = [wilson(round(200 * a), 200).row("accuracy") for a in accuracies]
     places = [start * 2.0**i for i in range(len(accuracies))]
-    return curve(name, series, places, [wilson(round(200 * a), 200) for a in accuracies], **look)
+    return pd.DataFrame(rows).assign(name=name, series=series, x=places, **look)
 
 
 METHODS = pd.concat([made(*row) for row in TABLES["methods"]])
@@ -58,14 +58,14 @@ DRAWN = {
     "waits": lambda: curves.waits_curve(WAITS, WAITS.assign(series="paper")),
     "repetition": lambda: curves.repetition_panels(TABLES["repeated"], TABLES["repeated"]),
     "sizes": lambda: curves.sample_efficiency(SIZES[:2], SIZES.assign(series="paper")),
-    "cost": lambda: curves.cost_and_accuracy(ENDS, subsets.paper_cost_rows()),
-    "length": lambda: curves.tokens_and_accuracy(ENDS, lengths.paper_rows()),
+    "cost": lambda: curves.cost_and_accuracy(ENDS, ablations.paper_cost_rows()),
+    "length": lambda: curves.tokens_and_accuracy(ENDS, ablations.paper_length_rows()),
     "comparison": lambda: forests.comparison(ROWS, gaps=True),
-    "differences": lambda: forests.differences(GAPS, subsets.paper_difference_rows()),
+    "differences": lambda: forests.differences(GAPS, ablations.paper_difference_rows()),
     "funnel": lambda: forests.funnel(TABLES["stages"]),
-    "loss": lambda: runs.loss_curve(LOG, title="Loss"),
-    "survival": lambda: runs.still_thinking(THINKING, cuts=[(50, "cut at 50")]),
-    "around": lambda: runs.around_waits(AROUND),
+    "loss": lambda: curves.loss_curve(LOG, title="Loss"),
+    "survival": lambda: curves.still_thinking(THINKING, cuts=[(50, "cut at 50")]),
+    "around": lambda: curves.around_waits(AROUND),
 }
 
 
@@ -226,7 +226,7 @@ def test_what_is_read_from_left_to_right_has_names_numbers_and_intervals(name):
 def test_a_survival_curve_counts_who_still_thinks():
     tokens = np.random.default_rng(0).integers(1, 50, 200)
     table = pd.DataFrame({"name": "all", "seed": 0, "tokens": tokens})
-    x, y = runs.still_thinking(table).axes[0].lines[-1].get_data()
+    x, y = curves.still_thinking(table).axes[0].lines[-1].get_data()
     for place in (0.5, 10, 33.3, 49):
         share = 100 * np.mean(tokens > place)
         assert y[np.searchsorted(x, place, side="right") - 1] == pytest.approx(share)
@@ -237,7 +237,7 @@ def test_data_that_cannot_be_drawn_is_named():
         (curves.scaling_curve, [], "no column|no rows"),
         (curves.scaling_curve, [{"accuracy": 1}], "no column x"),
         (forests.funnel, [{"stage": "pool", "kept": 0}], "not empty"),
-        (runs.loss_curve, [{"step": 1}], "no column loss, lr"),
+        (curves.loss_curve, [{"step": 1}], "no column loss, lr"),
     ):
         with pytest.raises(InputError, match=message):
             draw(rows)

@@ -141,7 +141,7 @@ def test_the_committed_tables_count_every_trace_once_and_agree_with_the_paper():
     of = tables.recounted(COMMITTED)
     largest = of[(of.benchmark == "MATH500") & (of.amount == 32_000)].accuracy.item()
     assert 100 * largest == accuracy_of("Table 1", "s1-32B", "MATH500").percent
-    of = tables.one_wait(COMMITTED, "model")
+    of = tables.one_wait(COMMITTED)
     assert of.traces.sum() == len(table("mgsm", COMMITTED)) == 13_146
     assert (of.readable <= of.traces).all()
     net = (of.mended - of.broken) / of.readable

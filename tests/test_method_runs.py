@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +15,9 @@ from s1core.forcing import Budget, generate
 from s1core.grading.countdown import check
 from s1core.records import Generation, Problem
 from s1lab.analysis import controls as methods
-from s1lab.analysis import discussion
-from s1lab.analysis.methods import MethodRun, fits, match, measures, rejection, sequential, votes
+from s1lab.analysis import results
+from s1lab.analysis.controls import measures
+from s1lab.analysis.methods import MethodRun, fits, match, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
 from s1lab.evaluation.metrics import performance
@@ -131,8 +133,7 @@ def test_rejection_is_averaged_over_every_order_of_the_samples(limit):
                 spent += min(tokens, limit)
             else:
                 tried.append((0, math.nan, 4, spent))
-        run = found.run
-        by_hand = (run.correct[i], run.thinking[i], found.tries[i], run.tokens[i])
+        by_hand = (found.correct[i], found.thinking[i], found.tries[i], found.tokens[i])
         assert by_hand == pytest.approx(np.mean(tried, axis=0), nan_ok=True)
         assert found.answered[i] == fits(samples, limit)[i].any()
     one = made([[1, 0], [1, 0], [1, 1], [0, 0]], [[5, 50], [5, 50], [50, 50], [50, 50]])
@@ -147,14 +148,13 @@ def test_methods_are_matched_on_the_line_between_two_settings():
     theirs = votes(made(rng.random((80, 8)) < 0.4, rng.integers(10, 40, (80, 8))), str.__eq__)
     found = match(ours, theirs)
     assert 0 < len(found) < len(ours) and not match(ours, []), "some of ours lie outside"
-    for one in found:
-        left = max((run for run in theirs if run.cost <= one.ours.cost), key=lambda run: run.cost)
-        right = min((run for run in theirs if run.cost >= one.ours.cost), key=lambda run: run.cost)
-        share = math.log2(one.ours.cost / left.cost) / math.log2(right.cost / left.cost)
+    for run, level, gap in found:
+        left = max((other for other in theirs if other.cost <= run.cost), key=lambda o: o.cost)
+        right = min((other for other in theirs if other.cost >= run.cost), key=lambda o: o.cost)
+        share = math.log2(run.cost / left.cost) / math.log2(right.cost / left.cost)
         ends = left.correct.mean(), right.correct.mean()
-        assert one.theirs == pytest.approx((1 - share) * ends[0] + share * ends[1])
-        gap = one.difference
-        assert gap.estimate == pytest.approx(one.ours.correct.mean() - one.theirs)
+        assert level == pytest.approx((1 - share) * ends[0] + share * ends[1])
+        assert gap.estimate == pytest.approx(run.correct.mean() - level)
         assert gap.low < gap.estimate < gap.high
 
 
@@ -191,21 +191,20 @@ def test_the_interval_of_scaling_covers_what_generated_the_data():
 
 
 def test_right_and_wrong_traces_are_compared_on_the_questions_that_have_both():
-    draws = discussion.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
+    draws = results.small_benchmarks(made(np.arange(400)[:, None] % 2), seed=0)
     assert draws.mean() == pytest.approx(0.5, abs=0.01)  # and scatter as 30 questions do
     assert draws.std() == pytest.approx(0.5 / 30**0.5 * (370 / 399) ** 0.5, rel=0.03)
     samples = made([[1, 0], [1, 1], [0, 1]], [[10, 30], [99, 99], [50, 20]])
-    found = discussion.right_and_wrong(samples)
+    found = results.right_and_wrong(samples)
     assert (found["both"], found["questions"]) == (2, 3)
     assert (found["right"], found["wrong"], found["gap"].estimate) == (15, 40, -25)
-    assert discussion.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
+    assert results.right_and_wrong(made([[1, 1]])) == {"both": 0, "questions": 1}
 
 
 def test_what_is_not_defined_is_none():
     for used in ([200, 200, 200], [16, 32, 64], [100, 50, 25]):  # thinking, of 16, 32, 64 asked for
         asked = [SimpleNamespace(instruct=("tokens", limit)) for limit in (16, 32, 64)]
-        runs = [setting("TCC", [tokens], [1]) for tokens in used]
-        family = [methods.Setting(one, None, run) for one, run in zip(asked, runs)]
+        family = [replace(setting("TCC", [t], [1]), condition=c) for t, c in zip(used, asked)]
         assert methods.obeyed(family) == pytest.approx(used[1] / used[0])
         assert methods.obeyed(family[:1]) is None
     one = measures([setting("CCC", [9.0] * 8, [1, 0] * 4)])

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s1core.backends.hf import HFBackend
-from s1core.errors import BackendError, InputError
+from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 from s1lab.traces import uncertainty
-from s1lab.traces.repetition import novelty
-from s1lab.traces.steps import answer_pieces, answers_at_steps, read_traces, split
+from s1lab.traces.repetition import novelty, repeated
+from s1lab.traces.steps import answers_at_steps, read_traces, split, trace_row
 from s1lab.traces.uncertainty import token_uncertainty
 from tests.helpers import tiny_model, tiny_tokenizer
 
@@ -49,7 +49,7 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one():
     assert [step.text for step in steps] == ["3 + 7\n", "3 * 7", "Wait 3 + 7\n"]
     pieces = [(piece.origin, piece.text) for piece in steps[2].pieces]
     assert pieces == [("forced", "Wait"), ("sampled", " 3 + 7\n")]
-    answer = [(p.origin, p.text) for p in answer_pieces(trace, tiny_tokenizer())]
+    answer = [(p.origin, p.text) for p in trace_row(PROBLEMS[0], trace, tiny_tokenizer()).answer]
     assert answer == [("forced", "<|im_start|>answer\n"), ("sampled", "3 + 7")]
     spaced = split(generation(("sampled", "\n\n3 + 7\n\n\n\n3 * 7\n\n")), tiny_tokenizer())
     assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
@@ -59,20 +59,19 @@ A, B, C = "3 + 7 = 10 no\n", "3 * 7 = 21 no\n", "7 - 3 = 4 no\n"
 
 
 STRETCHES = [
-    ([""], (0,), (0,), 0.0),
-    ([A + B + A + A], (4,), (2,), 0.5),
-    ([A + B, B], (2, 1), (2, 0), 1 / 3),
-    ([A, B, A + C], (1, 1, 2), (1, 1, 1), 1 / 4),
-    ([A, ""], (1, 0), (1, 0), 0.0),
+    ([""], [[]], 0.0),
+    ([A + B + A + A], [[True, True, False, False]], 0.5),
+    ([A + B, B], [[True, True], [False]], 1 / 3),
+    ([A, B, A + C], [[True], [True], [False, True]], 1 / 4),
+    ([A, ""], [[True], []], 0.0),
 ]
 
 
-@pytest.mark.parametrize(("stretches", "steps", "new", "repeated"), STRETCHES)
-def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, steps, new, repeated):
+@pytest.mark.parametrize(("stretches", "new", "share"), STRETCHES)
+def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, new, share):
     runs = [run for text in stretches for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
     found = novelty(generation(*runs[1:]), tiny_tokenizer(), "\n")
-    assert (found.steps, found.new) == (steps, new)
-    assert found.repeated == pytest.approx(repeated)
+    assert found == new and repeated(found) == pytest.approx(share)
 
 
 origins, texts = st.sampled_from(["sampled", "forced"]), st.sampled_from("a1 \n")
@@ -138,8 +137,6 @@ def test_entropy_and_varentropy_by_hand():
     assert token_uncertainty(certain, [[0]], [[2]])[0].tolist() == [[0], [0], [math.inf]]
     padded = token_uncertainty(Fixed([[0.25, 0.25, 0.5]] * 3), [[0]], [[1]], vocabulary=2)
     assert padded[0].ravel() == pytest.approx([1, 0, 1])
-    with pytest.raises(InputError, match="at least one token"):
-        token_uncertainty(model, [[]], [[1]])
 
 
 def test_a_row_does_not_depend_on_its_batch_and_agrees_with_scipy():
@@ -208,8 +205,8 @@ def test_the_kinds_of_step_are_told_apart_by_who_wrote_the_wait(backend):
 def test_rows_of_the_viewer_have_graded_answers(backend, greedy):
     rows = read_traces(backend, PROBLEMS, greedy, "countdown", separator="\n", max_answer=4)
     for shown, whole in zip(rows, greedy, strict=True):
-        assert shown["steps"][-1]["end"] == shown["thinking_tokens"] == whole.thinking_tokens
-        cuts = [answer["thinking_tokens"] for answer in shown["answers"]]
-        assert cuts == [0, *(step["end"] for step in shown["steps"])]
+        assert shown.steps[-1].end == shown.thinking_tokens == whole.thinking_tokens
+        cuts = [answer.thinking_tokens for answer in shown.answers]
+        assert cuts == [0, *(step.end for step in shown.steps)]
         known = {"correct", "wrong", "no_answer", "truncated"}
-        assert {answer["status"] for answer in shown["answers"]} <= known
+        assert {answer.status for answer in shown.answers} <= known

@@ -16,6 +16,7 @@ differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -23,8 +24,8 @@ import numpy as np
 
 from s1core.errors import InputError, RunError
 from s1lab import experiments
-from s1lab.analysis.controls import rejected
-from s1lab.analysis.methods import MethodRun, measures, sequential, votes
+from s1lab.analysis.controls import class_means, family, measures
+from s1lab.analysis.methods import FIGURE_4B, MethodRun, votes
 from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks
@@ -61,22 +62,26 @@ class Measured:
 class Claim:
     """One claim of the paper, a row of `claims.json`, in our words.
 
-    `chapter` is the notebook that discusses it, without its number; `numbers` names where the
-    paper's come from (see `_PAPER`) and `test` how ours are tested (`_TESTS`), with arguments;
-    `released` says what released models did, in words of `s1lab.generations.tables.numbers`.
+    `chapter` is the notebook that discusses it, without its number; `numbers` are the paper's: a
+    table with two of its rows, or a sentence that names numbers of `published.json` and `_derived`;
+    `test` says how ours are tested (`_TESTS`), with arguments; `released` what released models did,
+    in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
     where: str
     chapter: str
-    numbers: Sequence[str]
+    numbers: str | Sequence[str]
     test: Sequence[Any]
     released: str = ""
 
     def paper(self) -> str:
-        """The paper's numbers, read from `published.json`."""
-        name, *arguments = self.numbers
-        return _PAPER[name](*arguments)
+        """The paper's numbers; those of two rows are of AIME24."""
+        if isinstance(self.numbers, str):
+            return self.numbers.format(**published(), **_derived())
+        table, *rows = self.numbers
+        a, b = (accuracy_of(table, row, "AIME24").percent for row in rows)
+        return f"{a - b:+.1f} points ({a} and {b}, AIME24)"
 
 
 def measured(claim: Claim, pipeline: Pipeline) -> Measured:
@@ -144,20 +149,10 @@ def two_waits(pipeline: Pipeline) -> Measured:
     return difference(pipeline, ("curve", "wait", place), ("curve", "natural", 0))
 
 
-def slope(pipeline: Pipeline) -> Measured:
-    """Scaling (Equation 2) over the points of Figure 1: every cap, and the natural end."""
-    found = [one for kind in ("budget", "natural") for one in _made(pipeline, "curve", kind)]
-    return _scaling([sequential(samples, "BF", c.label) for c, _, samples in found], 1)
-
-
-def rejection_slope(pipeline: Pipeline) -> Measured:
-    """Scaling of rejection sampling: the longer the accepted traces, the worse (Figure 6)."""
-    _wanted(pipeline, "voting", "natural")
-    return _scaling([one.run for one in rejected(pipeline)], -1)
-
-
-def _scaling(settings: Sequence[MethodRun], sign: int) -> Measured:
-    gap = measures(settings).scaling if len(settings) > 1 else None
+def slope(pipeline: Pipeline, method: str, sign: int) -> Measured:
+    """Scaling (Equation 2) over the settings of a method; -1 claims that it is negative."""
+    found = family(pipeline, method)
+    gap = measures(found).scaling if len(found) > 1 else None
     if gap is None:
         raise RunError("one setting, or settings with equal tokens, have no slope")
     return _measured(gap, "points per doubling", sign)
@@ -167,30 +162,32 @@ def budgets_kept(pipeline: Pipeline) -> Measured:
     """Control (Equation 1) of forced budgets, generation by generation, under every cap."""
     capped = _made(pipeline, "curve", "budget")
     within = np.array([samples.thinking <= c.budget.max_thinking for c, _, samples in capped])
-    said: Verdict = "agrees" if within.all() else "does not agree"
-    return Measured(f"{100 * within.mean():.2f}%", f"{within.size:,} generations", said)
+    text, n = f"{100 * within.mean():.2f}%", f"{within.size:,} generations"
+    return Measured(text, n, "agrees" if within.all() else "does not agree")
 
 
 def token_limits_kept(pipeline: Pipeline) -> Measured:
     """Control of limits that are only named in the prompt, by mean thinking tokens (Table 12)."""
-    asked = _made(pipeline, "token_conditional", "TCC")
-    kept = [samples.thinking.mean() <= c.instruct[1] for c, _, samples in asked]
+    _wanted(pipeline, "token_conditional", "TCC")
+    found = family(pipeline, "TCC")
+    kept = [setting.thinking_tokens <= setting.limit for setting in found]
     text = f"{100 * np.mean(kept):.0f}% ({sum(kept)} of {len(kept)} limits)"
-    said: Verdict = "does not agree" if all(kept) else "agrees"
-    return Measured(text, f"{len(asked[0][2].keys)} questions each", said)
+    return _asked(text, found, all(kept))
 
 
 def class_prompts(pipeline: Pipeline) -> Measured:
     """Control of "a short" and "a long amount of thinking" (Table 14)."""
-    asked = _made(pipeline, "class_conditional")
-    means = {c.instruct[1] if c.instruct else "default": s.thinking.mean() for c, _, s in asked}
-    if set(means) != {"short", "long", "default"}:
+    if not (means := class_means(pipeline)):
         raise RunError("the profile does not ask for both classes")
     share = class_control(**means)
     listed = ", ".join(f"{name} {means[name]:.0f}" for name in ("short", "default", "long"))
-    said: Verdict = "does not agree" if share == 100 else "agrees"
-    n = f"{len(asked[0][2].keys)} questions each"
-    return Measured(f"{share:.0f}% ({listed} tokens)", n, said)
+    return _asked(f"{share:.0f}% ({listed} tokens)", family(pipeline, "CCC"), share == 100)
+
+
+def _asked(text: str, found: Sequence[MethodRun], kept: bool) -> Measured:
+    """What prompts alone control: the claim is that they do so in part."""
+    n = f"{found[0].correct.size} questions each"
+    return Measured(text, n, "does not agree" if kept else "agrees")
 
 
 def votes_of_the_base(pipeline: Pipeline) -> Measured:
@@ -198,43 +195,30 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
     ((base, _, drawn),) = _made(pipeline, "voting", "majority, base", 0)
     ((_, _, ours),) = _made(pipeline, "curve", "natural", 0)
     same = same_answer(benchmarks.benchmark(base.benchmark).kind)
-    (voted,) = votes(drawn, same, at=[drawn.correct.shape[1]])
+    (voted,) = votes(drawn, same, [drawn.correct.shape[1]])
     return _measured(paired_bootstrap(ours.correct, voted.correct), "points")
 
 
 _ASKED = (
-    difference, two_waits, slope, rejection_slope, budgets_kept, token_limits_kept,
-    class_prompts, votes_of_the_base,
+    difference, two_waits, slope, budgets_kept, token_limits_kept, class_prompts, votes_of_the_base
 )  # fmt: skip
 _TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 
 
-def _gap(first: float, second: float) -> str:
-    return f"{first - second:+.1f} points ({first} and {second}, AIME24)"
-
-
-def _rows(table: str, a: str, b: str) -> str:
-    return _gap(*(accuracy_of(table, row, "AIME24").percent for row in (a, b)))
-
-
-def _of(place: str) -> str:
-    """What a figure or a table says of a claim."""
+@cache
+def _derived() -> dict[str, float]:
+    """What follows from the points of figures and the cells of Table 8."""
     known, curve = published(), published()["figure1"]["points"]["AIME24"]
     (start, low), (end, high) = curve[0], curve[-3]  # the last two are Waits
     *_, (_, fourth), (_, sixth) = known["figure4a"]["points"]
-    votes, forced = (known["figure4b"][name]["acc"] for name in _FIGURE_4B)
-    slope = scaling_per_doubling(runs("BF").thinking_tokens, runs("BF").exact_accuracy)
-    return {
-        "figure 1": f"{high - low:+.1f} points from {start:,.0f} to {end:,.0f} tokens (AIME24)",
-        "figure 4a": f"{sixth - fourth:+.1f} points from Wait 4x to 6x (AIME24)",
-        "figure 4b": f"{min(forced[1:])} against {max(votes)} at best (GPQA Diamond)",
-        "table 8": _gap(*(row[0] for row in known["table8"]["rows"]["AIME24"][::-1])),
-        "scaling of BF": f"{slope:+.1f} points per doubling (AIME24)",
-    }[place]
+    (cut, _), (whole, _) = known["table8"]["rows"]["AIME24"]
+    votes, forced = (known["figure4b"][name]["acc"] for name in FIGURE_4B)
+    found = {"start": start, "end": end, "figure_1": high - low, "figure_4a": sixth - fourth}
+    found |= {"cut": cut, "whole": whole, "table_8": whole - cut}
+    found |= {"least_forced": min(forced[1:]), "best_vote": max(votes)}
+    bf = runs("BF")
+    return found | {"slope": scaling_per_doubling(bf.thinking_tokens, bf.exact_accuracy)}
 
-
-_FIGURE_4B = ("majority_Qwen2.5-32B-Instruct", "sequential_s1")
-_PAPER = {"said": lambda text: text.format(**published()), "rows": _rows, "of": _of}
 
 _FILE = files("s1lab.analysis").joinpath("claims.json")
 CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))

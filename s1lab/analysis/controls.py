@@ -5,14 +5,14 @@ abbreviation. "capping" and "wait" are the two halves of budget forcing; the nat
 """
 
 import math
-from collections import defaultdict
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from s1core.checkpoints import load_tokenizer
@@ -21,77 +21,68 @@ from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments
-from s1lab.analysis.methods import Measures, MethodRun, Rejected, measures, rejection, sequential
+from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
 from s1lab.analysis.results import line
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
-from s1lab.evaluation import Interval, class_control
+from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
 from s1lab.evaluation.report import Row, lines
-from s1lab.experiments import Condition
-from s1lab.figures.panels import curve
+from s1lab.evaluation.statistics import RESAMPLES, Array
 from s1lab.pipeline import Pipeline
-from s1lab.runs import Run
 
 WORDS = yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
+Families = Mapping[str, Sequence[MethodRun]]
+"""The settings of every method."""
 Points = Mapping[str, Sequence[tuple[float, Interval]]]
 """Of each method: thinking tokens and accuracy of its settings."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting of a method: its condition, the run that was made, and what it gave."""
-
-    condition: Condition
-    run: Run
-    result: MethodRun
-
-    @property
-    def kept_steps(self) -> float:
-        """Share of the traces kept for reading that keep the number of steps asked for."""
-        kept = (from_dict(Generation, row) for row in self.run.read_records("traces.jsonl"))
-        most = self.condition.instruct[1]
-        return float(np.mean([controls.count_steps(g.thinking) <= most for g in kept]))
-
-
-Families = defaultdict[str, list[Setting]]
+def family(pipeline: Pipeline, method: str) -> list[MethodRun]:
+    """The settings of one method that the profile asks for, and what they gave. The limit is the
+    cap, or what the prompt names, in tokens; a class names none. Rejection sampling ("RS") is that
+    at each cap of the curve and at the profile's limit, where a sample fits."""
+    (experiment, *kinds), asked, found = WORDS["settings"][method], pipeline.profile.evaluation, []
+    for c in getattr(experiments, experiment)(pipeline.profile):
+        if c.kind not in kinds:
+            continue
+        samples, where = read_samples(run := pipeline.run(c)), {"condition": c, "run": run}
+        if method == "RS":
+            limits = (*sorted(asked.budgets), asked.max_thinking)
+            every = (rejection(samples, limit, **where) for limit in limits)
+            found += [one for one in every if one.answered.any()]
+            continue
+        how, limit = c.instruct or ("", c.budget.max_thinking)
+        if how in ("steps", "class"):
+            limit = limit * step_tokens(pipeline) if how == "steps" else math.nan
+        found.append(sequential(samples, method, c.label, limit, **where))
+    return found
 
 
 def families(pipeline: Pipeline) -> Families:
-    """The settings of every method that the profile asks for, rejection sampling aside."""
-    profile, found = pipeline.profile, defaultdict(list)
-    per_step = step_tokens(pipeline) if profile.methods.step_limits else 0
-    halves = {"budget": ["capping"], "natural": ["capping", "wait"], "wait": ["wait"]}
-    asked = [
-        *((["BF", *halves[c.kind]], c, c.budget.max_thinking) for c in experiments.curve(profile)),
-        *(([c.kind], c, c.instruct[1]) for c in experiments.token_conditional(profile)),
-        *(([c.kind], c, c.instruct[1] * per_step) for c in experiments.step_conditional(profile)),
-        *((["CCC"], c, math.nan) for c in experiments.class_conditional(profile) if c.instruct),
-    ]
-    for methods, condition, limit in asked:
-        run = pipeline.run(condition)
-        result = sequential(read_samples(run), methods[0], condition.label, limit)
-        for method in methods:
-            found[method].append(Setting(condition, run, result))
-    return found
+    """`family` of every method."""
+    return {method: family(pipeline, method) for method in WORDS["settings"]}
 
 
 def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
     """A line of a table for each setting: what it gives and costs, and what it keeps."""
     table = []
     for setting in (s for method in methods for s in found[method]):
-        how, _ = setting.condition.instruct
+        how, amount = setting.condition.instruct
         row = line(pipeline, setting.condition, "all tokens", "cut short (%)")
         if how == "class":
             plain = pipeline.run(experiments.natural(pipeline.profile))
             row["longer by (+tokens)"] = difference(setting.run, plain, "thinking_tokens")
         else:
-            row["kept the limit (%)"] = float(setting.result.keeps.mean())
-        if how == "steps":
-            row["kept the steps (%)"] = setting.kept_steps
+            row["kept the limit (%)"] = float(setting.keeps.mean())
+        if how == "steps":  # counted in the traces kept for reading
+            kept = (from_dict(Generation, row) for row in setting.run.read_records("traces.jsonl"))
+            few = [controls.count_steps(g.thinking) <= amount for g in kept]
+            row["kept the steps (%)"] = float(np.mean(few))
         table.append(row)
     return table
 
 
+@cache
 def step_tokens(pipeline: Pipeline) -> int:
     """Tokens of the longest step in the training data, header included: a step's limit here."""
     tokenizer = load_tokenizer(pipeline.profile.model)
@@ -101,51 +92,102 @@ def step_tokens(pipeline: Pipeline) -> int:
     return max(len(encode(tokenizer, controls.STEP_MARK + step)) for step in steps)
 
 
-def rejected(pipeline: Pipeline) -> list[Rejected]:
-    """Rejection sampling at each cap of the curve and at the profile's limit, where it answers;
-    InputError where the profile draws no samples to accept or reject."""
-    if not (drawn := experiments.voting(pipeline.profile)):
-        raise InputError("the profile draws no votes, so there is nothing to reject: see methods")
-    samples, asked = read_samples(pipeline.run(drawn[-1])), pipeline.profile.evaluation
-    found = (rejection(samples, limit) for limit in (*sorted(asked.budgets), asked.max_thinking))
-    return [one for one in found if one.answered.any()]
-
-
-def obeyed(family: Sequence[Setting]) -> float | None:
+def obeyed(family: Sequence[MethodRun]) -> float | None:
     """By what factor thinking grows when the budget in the prompt doubles; 1 ignores it, 2 obeys,
     None is for fewer than two budgets."""
     asked = np.log2([setting.condition.instruct[1] for setting in family])
-    used = np.log2([setting.result.thinking_tokens for setting in family])
+    used = np.log2([setting.thinking_tokens for setting in family])
     return 2 ** float(np.polyfit(asked, used, 1)[0]) if len(family) > 1 else None
 
 
-def measured(
-    pipeline: Pipeline, found: Families, rejecting: Sequence[Rejected]
-) -> dict[str, Measures]:
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """A row of Table 3 with intervals over questions. Fractions; Scaling per doubling of tokens.
+
+    `control` is the share of generations that keep their limit, `control_of_runs` the paper's: of
+    runs whose average does; `scaling` the mean slope over all pairs of runs (Eq. 2); None where
+    there is none. `performance` is the accuracy of the best run (Eq. 3); its interval chooses the
+    best anew in every resample: a maximum errs upwards.
+    """
+
+    method: str
+    runs: int
+    control: Interval | None
+    control_of_runs: float | None
+    scaling: Interval | None
+    performance: Interval
+
+    @property
+    def slope(self) -> Interval | str | None:
+        """The scaling, where it is determined to within 100 points; where runs hardly differ in
+        tokens, Eq. 2 divides noise by nearly nothing, and it is not."""
+        wide = self.scaling is not None and self.scaling.high - self.scaling.low > 1
+        return "undetermined" if wide else self.scaling
+
+
+def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measures:
+    """Control, Scaling and Performance (Eq. 1 to 3) of the runs of one method, at least one."""
+    if not runs:
+        raise InputError("a method without runs has no measures; give at least one")
+    n = runs[0].correct.size
+    limited = [run for run in runs if not math.isnan(run.limit)]
+    keeps = np.array([run.keeps for run in limited]).reshape(-1, n).T
+    known = keeps[~np.isnan(keeps).all(axis=1)]  # questions that some run has a value for
+    within = [run.thinking_tokens <= run.limit for run in limited]
+    slope = len({run.thinking_tokens for run in runs}) > 1
+    about = ", ".join(run.setting for run in runs)
+    best = resampled(lambda w: np.max([w @ run.correct for run in runs], axis=0), n, resamples)
+    scaling = resampled(lambda weights: _slopes(weights, runs), n, resamples) if slope else None
+    return Measures(
+        runs[0].method,
+        len(runs),
+        clustered_bootstrap(known) if limited else None,
+        float(np.mean(within)) if limited else None,
+        scaling and replace(scaling, about=f"scaling: {about}"),
+        replace(best, about=f"performance: {about}"),
+    )
+
+
+def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
+    """Eq. 2 per doubling, for each row of weights over the questions."""
+    x = np.log2([_average(weights, run.thinking) for run in runs])
+    y = np.array([weights @ run.correct for run in runs])
+    i, j = np.triu_indices(len(runs), 1)
+    doublings = x[j] - x[i]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
+        return np.nanmean((y[j] - y[i]) / np.where(doublings == 0, math.nan, doublings), axis=0)
+
+
+def _average(weights: Array, values: Array) -> Array:
+    """Weighted mean over the questions that have a value."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
+
+
+def measured(pipeline: Pipeline, found: Families) -> dict[str, Measures]:
     """Table 3 of every method; Control over runs of the classes as Appendix E.1 has it."""
-    rows = {method: measures(settings) for method, settings in _settings(found, rejecting).items()}
-    means = {s.condition.instruct[1]: s.result.thinking_tokens for s in found["CCC"]}
-    if {"short", "long"} <= set(means):
-        natural = read_samples(pipeline.run(experiments.natural(pipeline.profile)))
-        share = class_control(natural.thinking.mean(), **means) / 100
-        rows["CCC"] = replace(rows["CCC"], control_of_runs=share)
+    rows = {method: measures(settings) for method, settings in found.items() if settings}
+    if means := class_means(pipeline):
+        rows["CCC"] = replace(rows["CCC"], control_of_runs=class_control(**means) / 100)
     order = ["BF", "capping", "wait", *published()["table3"]["rows"]]
     return {method: rows[method] for method in order if method in rows}
 
 
-def minutes(pipeline: Pipeline, found: Families) -> dict[str, float]:
-    """What the runs of each method took, all its settings together."""
-    runs = {method: {s.run.id: s.run for s in family} for method, family in found.items()}
-    if drawn := experiments.voting(pipeline.profile):
-        runs["RS"] = {"all": pipeline.run(drawn[-1])}
-    return {method: sum(run.minutes for run in made.values()) for method, made in runs.items()}
+def class_means(pipeline: Pipeline) -> dict[str, float]:
+    """Mean thinking tokens where "short" and "long" thinking is asked for, and by "default"; empty
+    where the profile does not ask for both."""
+    found = {}
+    for c in experiments.class_conditional(pipeline.profile):
+        name = c.instruct[1] if c.instruct else "default"
+        found[name] = float(read_samples(pipeline.run(c)).thinking.mean())
+    return found if {"short", "long"} <= set(found) else {}
 
 
-def table_3(
-    rows: Mapping[str, Measures], minutes: Mapping[str, float]
-) -> tuple[list[Row], list[Row]]:
+def table_3(rows: Mapping[str, Measures], found: Families) -> tuple[list[Row], list[Row]]:
     """Table 3 with intervals, the paper's numbers beside ours: Control; Scaling and Performance,
-    with the `minutes` of a method's settings."""
+    with the minutes that all settings of a method took."""
     control, rest = [], []
     for method, row in rows.items():
         printed = published()["table3"]["rows"].get(method, {})
@@ -153,7 +195,8 @@ def table_3(
         name, shares = WORDS["names"][method], (row.control, row.control_of_runs)
         control.append((name, row.runs, *shares, paper.get("control")))
         scaling, best = paper.get("scaling"), paper.get("performance")
-        rest.append((name, row.slope, scaling, row.performance, best, minutes.get(method)))
+        minutes = sum({s.run.id: s.run.minutes for s in found[method]}.values())
+        rest.append((name, row.slope, scaling, row.performance, best, minutes))
     heads = (
         "method | settings | Control (%) | of averages (%) | paper (%)",
         "method | Scaling (points) | paper (points) | Performance (%) | paper (%)",
@@ -222,17 +265,9 @@ def paper_class_rows() -> list[Row]:
     )
 
 
-def _settings(found: Families, rejecting: Sequence[Rejected]) -> dict[str, list[MethodRun]]:
-    settings = {name: [s.result for s in family] for name, family in found.items() if family}
-    return settings | ({"RS": [one.run for one in rejecting]} if rejecting else {})
-
-
-def points(found: Families, rejecting: Sequence[Rejected] = ()) -> Points:
+def points(found: Families) -> Points:
     """What `method_panels` draws of ours."""
-    return {
-        method: [(run.thinking_tokens, run.accuracy) for run in settings]
-        for method, settings in _settings(found, rejecting).items()
-    }
+    return {name: [(s.thinking_tokens, s.accuracy) for s in of] for name, of in found.items()}
 
 
 def paper_points() -> Points:
@@ -246,16 +281,15 @@ def paper_points() -> Points:
     return found | {"capping": found["BF"][:-2], "wait": found["BF"][-3:]}
 
 
-def panel_table(found: Points, **paper: Any) -> pd.DataFrame:
-    """A curve table for `figures.curves.method_panels`; budget forcing is faint beside others.
-    `paper` is `figures.panels.PAPER` where the points are."""
+def panel_rows(found: Points, **paper: Any) -> list[Row]:
+    """Rows of a curve table for `figures.curves.method_panels`; budget forcing is faint beside
+    others. `paper` is `figures.panels.PAPER` where the points are."""
     drawn = []
     for place, (heading, methods) in enumerate(WORDS["panels"].items()):
         if any(found.get(method) for method in methods):
             faint = {"BF": ("", "capping", {"faint": True})} if place else {}
             for method, (name, series, look) in (faint | methods).items():
-                if found.get(method):
-                    tokens, accuracies = zip(*found[method], strict=True)
-                    table = curve(name, series, tokens, accuracies, panel=heading, **look)
-                    drawn.append(table.assign(**paper))
-    return pd.concat(drawn)
+                look = {"name": name, "series": series, "panel": heading} | look | paper
+                points = found.get(method, ())
+                drawn += [accuracy.row("accuracy", x=x, **look) for x, accuracy in points]
+    return drawn

@@ -1,4 +1,5 @@
-"""What several chapters show of the same runs: lines of results, what a Wait changes, arms.
+"""What the chapters show of the same runs: lines of results, what a Wait changes, arms; and where
+the curve ends (Section 4.2, Appendices A and B): loops, the window, long traces, noise.
 
 A Wait *mends* an answer that is wrong without it and right with it, and *breaks* one the other way
 round: counted over pairs of generations of one question and sample, wherever the book says it.
@@ -7,19 +8,22 @@ round: counted over pairs of generations of one question and sample, wherever th
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from s1core.errors import InputError
 from s1core.grading import grade
 from s1core.records import Generation, Grade, Problem, from_dict
 from s1lab import experiments
 from s1lab.audit.published import accuracies, accuracy_of, printed_accuracy, published
 from s1lab.data.benchmarks import benchmark as find_benchmark
-from s1lab.evaluation import Interval, control
+from s1lab.evaluation import Interval, control, paired_bootstrap
 from s1lab.evaluation.measure import Samples, difference, mean, read_samples
 from s1lab.evaluation.report import Row, lines
-from s1lab.experiments import Condition
+from s1lab.evaluation.statistics import Array
+from s1lab.experiments import Condition, Conditions
 from s1lab.pipeline import Pipeline
 from s1lab.runs import Run
-
-DIRECT = "base, asked directly"
+from s1lab.traces import repetition
 
 
 def made(
@@ -44,31 +48,27 @@ def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) 
     return {name: value for name, value in row.items() if name not in left_out}
 
 
-def turned(after: Run, before: Run) -> tuple[float, float]:
-    """Shares of generations, sample by sample, that `after` mends and that it breaks."""
-    gained = read_samples(after).correct - read_samples(before).correct
-    return float((gained == 1).mean()), float((gained == -1).mean())
+def uncapped(pipeline: Pipeline) -> Conditions:
+    """The natural end, then every number of Waits: nothing shortens thinking but the room."""
+    return tuple(c for c in experiments.curve(pipeline.profile) if c.kind != "budget")
 
 
 def by_waits(pipeline: Pipeline) -> list[Row]:
     """Each number of Waits against none, on the same questions (Figure 4a)."""
-    none, rows = pipeline.run(experiments.natural(pipeline.profile)), []
-    for c, run, samples in made(pipeline, experiments.waits(pipeline.profile)):
-        changed = (*_changed(run, none), *turned(run, none))
-        rows.append((c.budget.num_ignore, *changed, float(samples.waits.mean())))
+    (_, plain, before), *waiting = made(pipeline, uncapped(pipeline))
+    rows = []
+    for c, run, after in waiting:
+        gap, turned = difference(run, plain), after.correct - before.correct
+        shares = (float(some.mean()) for some in (turned == 1, turned == -1, after.waits))
+        rows.append((c.budget.num_ignore, gap, gap.says("higher", "lower"), *shares))
     head = "Waits | against none (points) | accuracy is | mended (%) | broken (%) | Waits used"
     return lines(head, rows)
 
 
-def _changed(after: Run, before: Run) -> tuple[Interval, str]:
-    gap = difference(after, before)
-    return gap, gap.says("higher", "lower")
-
-
 def last_step(pipeline: Pipeline) -> Interval | None:
     """The most Waits less the next fewer: whether the curve goes on, flattens or comes down."""
-    runs = [pipeline.run(c) for c in experiments.waits(pipeline.profile)]
-    return difference(runs[-1], runs[-2]) if len(runs) > 1 else None
+    _, *waiting = map(pipeline.run, uncapped(pipeline))
+    return difference(waiting[-1], waiting[-2]) if waiting[1:] else None
 
 
 def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Generation, Grade]]:
@@ -82,8 +82,8 @@ def kept(pipeline: Pipeline, condition: Condition) -> list[tuple[Problem, Genera
 
 def pairs(pipeline: Pipeline) -> list[tuple[Row, Any]]:
     """Kept generations without a Wait and with the fewest, as a row each, and the waiting one."""
-    waiting = experiments.waits(pipeline.profile)[0]
-    before = {p.key: (g, v) for p, g, v in kept(pipeline, experiments.natural(pipeline.profile))}
+    natural, waiting, *_ = uncapped(pipeline)
+    before = {p.key: (g, v) for p, g, v in kept(pipeline, natural)}
     head = f"question | without a Wait | tokens | with {waiting.label} | its tokens | mended"
     found = []
     for asked, waited, verdict in kept(pipeline, waiting):
@@ -112,7 +112,9 @@ def arms(pipeline: Pipeline) -> dict[str, Condition]:
     """Two by two: base and fine-tuned, without Waits and with; before them the base, asked at once.
     Empty where the profile forces nothing or draws no votes."""
     found, drawn = experiments.arms(pipeline.profile), experiments.voting(pipeline.profile)
-    return {DIRECT: drawn[0], **{c.label: c for c in found}} if found and drawn else {}
+    if not (found and drawn):
+        return {}
+    return {"base, asked directly": drawn[0], **{c.label: c for c in found}}
 
 
 def bars(pipeline: Pipeline) -> list[Row]:
@@ -136,7 +138,8 @@ def effects(pipeline: Pipeline) -> list[Row]:
         ("the think delimiter, base model", base, direct),
     )
     head = "effect of | change (points) | accuracy is"
-    return lines(head, ((name, *_changed(after, before)) for name, after, before in steps))
+    gaps = [(name, difference(after, before)) for name, after, before in steps]
+    return lines(head, ((name, gap, gap.says("higher", "lower")) for name, gap in gaps))
 
 
 def efficiency(pipeline: Pipeline) -> list[Row]:
@@ -162,9 +165,8 @@ def paper_efficiency() -> list[Row]:
 
 def curve_of_waits(pipeline: Pipeline) -> list[Row]:
     """Accuracy by Waits allowed, none included."""
-    asked = (experiments.natural(pipeline.profile), *experiments.waits(pipeline.profile))
-    runs = {c.budget.num_ignore: pipeline.run(c) for c in asked}
-    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs.items()]
+    runs = ((c.budget.num_ignore, pipeline.run(c)) for c in uncapped(pipeline))
+    return [mean(run).row("accuracy", x=waits, run=run.id) for waits, run in runs]
 
 
 def released_waits() -> list[Row]:
@@ -205,3 +207,87 @@ def efforts(pipeline: Pipeline) -> list[Row]:
         row: Row = {"effort": name, "setting": found and found.label}
         rows.append(row | (line(pipeline, found, "condition") if found else {}))
     return rows
+
+
+def loops(pipeline: Pipeline) -> tuple[Run, list[Row], list[Row]]:
+    """The run that counted repeated steps, its lines by condition, and by place under most Waits,
+    each with its `share` over questions; InputError where the profile asks for no Waits."""
+    if not pipeline.profile.evaluation.waits:
+        raise InputError("the profile asks for no Waits, so nothing was counted")
+    run, tables = repetition.step(pipeline).make(), []
+    n = len(pipeline.problems(pipeline.profile.evaluation.benchmarks[0]))
+    for file, name in (("traces.csv", "repeated"), ("waits.csv", "new")):
+        rows = []
+        for given in run.read_table(file):
+            row = {k: v if k == "label" else float(v) for k, v in given.items()}
+            ends, about = (row[name], row[f"{name}_low"], row[f"{name}_high"]), row.get("wait", "")
+            share = Interval(*ends, n, about=f"{name}: {row['label']} {about}")
+            rows.append(row | {"share": share})
+        tables.append(rows)
+    traces, waits = tables
+    return run, traces, [row for row in waits if row["label"] == traces[-1]["label"]]
+
+
+def loop_rows(pipeline: Pipeline) -> list[Row]:
+    """A line of a table for each number of Waits: what it gives, and how much of it is repeated."""
+    _, traces, _ = loops(pipeline)
+    return [
+        line(pipeline, c, "all tokens") | {"steps": row["steps"], "repeated (%)": row["share"]}
+        for c, row in zip(uncapped(pipeline), traces, strict=True)
+    ]
+
+
+def loop_ends(pipeline: Pipeline) -> dict[str, Interval]:
+    """Steps repeated without a Wait (`none`) and under the `most`; first and last Waits (`first`,
+    `latest`) that bring a new step. InputError: thinking never ended before the limit, so no Wait
+    was used."""
+    _, traces, waits = loops(pipeline)
+    if not waits:
+        raise InputError("no Wait was used: thinking never ended before the limit")
+    ends = {"none": traces[0], "most": traces[-1], "first": waits[0], "latest": waits[-1]}
+    return {name: row["share"] for name, row in ends.items()}
+
+
+def window_rows(pipeline: Pipeline) -> list[Row]:
+    """How thinking ended under each number of Waits, in shares, and how often it was right."""
+    rows = []
+    for condition in uncapped(pipeline):
+        graded = pipeline.run(condition).read_table("grades.csv")
+        how, status = (np.array([row[name] for row in graded]) for name in ("outcome", "status"))
+        row: Row = {"condition": condition.label, "generations": len(graded)}
+        for name, outcome in (("ended", "ended"), ("cut", "truncated"), ("context", "context")):
+            row[f"{name} (%)"] = float((how == outcome).mean())
+        for name, some in (("ended", how == "ended"), ("cut", how != "ended")):
+            right = status[some] == "correct"
+            row[f"right when {name} (%)"] = float(right.mean()) if right.size else None
+        rows.append(row)
+    return rows
+
+
+def many_samples(pipeline: Pipeline) -> Samples:
+    """The natural end with as many samples as votes were drawn of, or those of the curve."""
+    drawn = [c for c in experiments.voting(pipeline.profile) if c.kind == "natural"]
+    return read_samples(pipeline.run((*drawn, experiments.natural(pipeline.profile))[0]))
+
+
+def right_and_wrong(samples: Samples) -> dict[str, Any]:
+    """Thinking tokens of right and of wrong answers to the same questions, those that have both."""
+    both = np.ptp(samples.correct, axis=1) > 0
+    found: dict[str, Any] = {"both": int(both.sum()), "questions": len(both)}
+    if both.any():
+        parts = (np.where(samples.correct == v, samples.thinking, np.nan)[both] for v in (1, 0))
+        right, wrong = (np.nanmean(part, axis=1) for part in parts)
+        found |= {"right": right.mean(), "wrong": wrong.mean()}
+        found["gap"] = paired_bootstrap(right, wrong)
+    return found
+
+
+def small_benchmarks(samples: Samples, seed: int, size: int = 30) -> Array:
+    """Accuracies of 10,000 benchmarks of `size` of the questions, one sample each."""
+    rng, scores = np.random.default_rng(seed), samples.correct
+    size = min(size, len(scores))
+    draws = [
+        (rng.choice(len(scores), size, replace=False), rng.integers(scores.shape[1], size=size))
+        for _ in range(10_000)
+    ]
+    return np.array([scores[place].mean() for place in draws])

@@ -2,8 +2,8 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property
+from itertools import combinations
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +16,7 @@ from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import encode
 from s1lab import profiles
-from s1lab.analysis.subsets import training_flops
+from s1lab.analysis.ablations import training_flops
 from s1lab.audit.published import published
 from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.sources import POOL
@@ -47,7 +47,6 @@ class Curation:
         dropped = ((s.name, *pair) for s in self.funnel.stages for pair in s.reasons.items())
         return lines("stage | reason | questions", dropped)
 
-    @cached_property
     def copies(self) -> list[Row]:
         """Questions that are copies of evaluation questions."""
         _, dropped = selection.decontaminate(self.candidates, self.evaluation)
@@ -76,13 +75,9 @@ class Curation:
     def solved(self) -> list[Row]:
         """Questions by which of the two base models solves them."""
         count = Counter((c.small_correct, c.large_correct) for c in self.checked)
-        return lines(
-            "solved | not by the large model | by the large model",
-            (
-                (f"{word} the small model", count[small, False], count[small, True])
-                for small, word in enumerate(("not by", "by"))
-            ),
-        )
+        names = {False: "not by the small model", True: "by the small model"}
+        rows = ((name, count[small, False], count[small, True]) for small, name in names.items())
+        return lines("solved | not by the large model | by the large model", rows)
 
     def subjects(self) -> list[Row]:
         """Questions of each subject before and after Algorithm 1, the largest subject first."""
@@ -91,47 +86,40 @@ class Curation:
         cells = ((name, count, after[name], after[name] / count) for name, count in listed)
         return lines("subject | hard | selected | share taken (%)", cells)
 
-    def overlaps(self, draws: int = 6) -> list[float]:
-        """Jaccard overlaps between draws of Algorithm 1 with different seeds."""
-        drawn = [{c.key for c in self.draw(seed)} for seed in range(draws)]
-        return [selection.jaccard(a, b) for i, a in enumerate(drawn) for b in drawn[:i]]
-
-
-def tokens(group: Sequence[Candidate], percentiles: Sequence[int] = (10, 50, 90)) -> list[int]:
-    """Percentiles of thinking tokens."""
-    return [round(n) for n in np.percentile([c.thinking_tokens for c in group], percentiles)]
+    def overlap(self) -> float:
+        """The mean Jaccard overlap between six draws of Algorithm 1 with different seeds."""
+        drawn = [{c.key for c in self.draw(seed)} for seed in range(6)]
+        return float(np.mean([selection.jaccard(a, b) for a, b in combinations(drawn, 2)]))
 
 
 def sources() -> list[Row]:
     """Table 7, with what one needs in order to fetch each source again."""
-    known = ((s.name, s.rows, s.hub_id, s.revision[:10], s.licence) for s in POOL)
-    return lines(
-        "source | questions | repository | commit | licence",
-        ((*cells, at or "not verified", terms or "none stated") for *cells, at, terms in known),
+    known = (
+        (s.name, s.rows, s.hub_id, s.revision[:10] or "not verified", s.licence or "none stated")
+        for s in POOL
     )
+    return lines("source | questions | repository | commit | licence", known)
 
 
 def shared_8_grams() -> list[Row]:
     """What eight shared words find in the published s1K, by benchmark."""
     head = "benchmark | questions sharing 8 words | of these from AIME 1983–2021"
-    return lines(
-        f"{head} | the most common eight",
-        (
-            (name, of["questions"], of["by_source"]["AIME 1983-2021"], of["most_common"][0][0])
-            for name, of in load_audit()["published"]["shared_8_grams"].items()
-        ),
+    found = (
+        (name, of["questions"], of["by_source"]["AIME 1983-2021"], of["most_common"][0][0])
+        for name, of in load_audit()["published"]["shared_8_grams"].items()
     )
+    return lines(f"{head} | the most common eight", found)
 
 
 def versions() -> list[Row]:
     """Section 2.2 and Algorithm 1 beside the notebook that made the data."""
-    paper, notebook = (published()["selection"][side] for side in ("paper", "notebook"))
-    names = {
-        "after the formatting stage": "after_format_filters",
-        "after the difficulty stage": "after_difficulty",
-        "pre-selected (see below)": "pre_selected",
-    }
-    rows = [(what, paper[key], notebook[key]) for what, key in names.items()]
+    sides = [published()["selection"][side] for side in ("paper", "notebook")]
+    counted = (
+        ("after the formatting stage", "after_format_filters"),
+        ("after the difficulty stage", "after_difficulty"),
+        ("pre-selected (see below)", "pre_selected"),
+    )
+    rows = [(what, *(side[key] for side in sides)) for what, key in counted]
     rows += [
         ("domains", "drawn uniformly to the end", "weighted from 700 questions on"),
         ("subjects", "50 in the text, 51 in Table 6", "51"),

@@ -8,14 +8,12 @@ random ids. Markup is made by templates, which escape whatever they are given.
 from __future__ import annotations
 
 import base64
-import functools
 import html
 import io
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +23,13 @@ from markupsafe import Markup
 from s1core.errors import InputError
 from s1lab.evaluation.report import minus
 from s1lab.figures.style import INKS, SETTINGS, ink
+from s1lab.lab import STAMP_VARIABLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
 _DARK = {colour.light: colour.dark for colour in INKS.values()}
-
-STAMP_VARIABLE = "S1CORE_STAMP"
-"""Environment variable with a word that is written across every figure, such as "rehearsal"."""
 
 
 def figure_html(
@@ -42,13 +38,12 @@ def figure_html(
     """A figure as markup for a page; it is closed.
 
     Args:
-        fig: drawn with inks only (`s1lab.figures.style.ink`), so that a dark variant can be made;
-            its numbers (`in_words`) follow `alt` by themselves.
+        fig: drawn with inks only (`s1lab.figures.style.ink`), so that a dark variant can be made.
         name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
-        alt: what a reader who cannot see the figure should be told.
+        alt: what a reader who cannot see the figure is told; its numbers (`in_words`) follow.
         caption: plain text under the figure.
-        runs: what the figure shows: runs (anything with an `.id`), their ids, or paths of files
-            below `results/<profile>/`. The book links them under the figure.
+        runs: what the book links under it: runs (anything with an `.id`), their ids, or paths of
+            files below `results/<profile>/`.
 
     Raises:
         InputError: no alternative text, a bad name, or a colour that is not an ink.
@@ -61,19 +56,16 @@ def figure_html(
     shown: dict[str, Any] = {"alt": told, "wide": _drawing(fig, name), "pdf": _base64(to_pdf(fig))}
     plt.close(fig)
     if for_phone := getattr(fig, "for_phone", None):
-        narrow = for_phone()
-        shown["narrow"] = _drawing(narrow, f"{name}-phone")
+        shown["narrow"] = _drawing(narrow := for_phone(), f"{name}-phone")
         plt.close(narrow)
     return figure_frame(name, runs=runs, caption=caption, **shown)
 
 
 def _drawing(fig: Figure, name: str) -> dict[str, Any]:
     """A figure's SVG for either theme, and its size in CSS pixels."""
-    light = to_svg(fig, name)
-    size = [round(inches * 96) for inches in fig.get_size_inches()]
-    return {"size": size} | {
-        theme: _base64(svg.encode()) for theme, svg in (("light", light), ("dark", dark_svg(light)))
-    }
+    light, size = to_svg(fig, name), [round(inches * 96) for inches in fig.get_size_inches()]
+    themes = {"light": light, "dark": dark_svg(light)}
+    return {"size": size} | {theme: _base64(svg.encode()) for theme, svg in themes.items()}
 
 
 def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **content: Any) -> str:
@@ -91,16 +83,7 @@ def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **co
 
 def render(template: str, **values: Any) -> Markup:
     """A template of this folder with values, each of them escaped."""
-    return Markup(_templates().get_template(f"{template}.jinja").render(**values))
-
-
-@functools.lru_cache(maxsize=1)
-def _templates() -> Any:
-    folder = FileSystemLoader(Path(__file__).parent)
-    blocks = {"trim_blocks": True, "lstrip_blocks": True}
-    made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, **blocks)
-    made.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
-    return made
+    return Markup(_TEMPLATES.get_template(f"{template}.jinja").render(**values))
 
 
 def visible(text: str) -> Markup:
@@ -109,28 +92,23 @@ def visible(text: str) -> Markup:
     Controls, terminal escapes, overrides of direction and half characters are named by code point.
     """
 
-    def code_point(c: str) -> str:
+    def shown(c: str) -> str:
+        if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs":
+            return html.escape(c)
         name = unicodedata.name(c, "control character").lower()
         return f'<span class="s1-code-point" title="{name}">U+{ord(c):04X}</span>'
 
-    def shown(c: str) -> bool:
-        return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
-
-    plain = text.replace("\r\n", "\n")
-    return Markup("".join(html.escape(c) if shown(c) else code_point(c) for c in plain))
+    return Markup("".join(map(shown, text.replace("\r\n", "\n"))))
 
 
 def cell(text: str) -> Markup:
     """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus;
     the ends of an interval are one word."""
     parts = text.split("`") if text.count("`") % 2 == 0 else [text]
-    code, plain = Markup("<code>{}</code>"), (visible(minus(part)) for part in parts)
-    whole = Markup().join(
-        code.format(visible(part)) if number % 2 else shown
-        for number, (part, shown) in enumerate(zip(parts, plain, strict=True))
-    )
+    code = Markup("<code>{}</code>")
+    shown = (code.format(visible(p)) if n % 2 else visible(minus(p)) for n, p in enumerate(parts))
     ends, one_word = r"(?<=\d )(\[[^\[\]<>]*\])$", r'<span class="s1-ends">\1</span>'
-    return Markup(re.sub(ends, one_word, str(whole)))
+    return Markup(re.sub(ends, one_word, "".join(shown)))
 
 
 def own_waits(text: str) -> Markup:
@@ -150,13 +128,17 @@ def ticks(total: int) -> list[int]:
     return [*(at for at in range(0, total, step) if total - at > step / 2), total]
 
 
-def to_svg(fig: Figure, name: str) -> str:
-    """SVG text with a transparent background; equal figures give equal bytes.
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+_TEMPLATES.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
 
-    Raises:
-        InputError: a colour is not the light value of an ink.
-    """
-    svg = _saved(fig, "svg", {"Date": None, "Creator": None}, {"svg.hashsalt": name}).decode()
+
+def to_svg(fig: Figure, name: str) -> str:
+    """SVG text with a transparent background; equal figures give equal bytes. InputError: a colour
+    is not the light value of an ink."""
+    svg = _saved(fig, "svg", ("Date", "Creator"), {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:
         raise InputError(
@@ -173,35 +155,25 @@ def dark_svg(light: str) -> str:
 
 def to_pdf(fig: Figure) -> bytes:
     """PDF bytes (light inks, fonts embedded); equal figures give equal bytes."""
-    return _saved(fig, "pdf", {"CreationDate": None, "Creator": None, "Producer": None}, {})
+    return _saved(fig, "pdf", ("CreationDate", "Creator", "Producer"), {})
 
 
-def _saved(fig: Figure, kind: str, metadata: dict[str, None], options: dict[str, Any]) -> bytes:
-    """A file's bytes, in the part of the style that acts while saving."""
+def _saved(fig: Figure, kind: str, left_out: Iterable[str], options: dict[str, Any]) -> bytes:
+    """A file's bytes, in the part of the style that acts while saving, the word of `S1CORE_STAMP`,
+    if there is one, across it; without some metadata."""
     import matplotlib
 
-    keys = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family")
+    keys, stamp = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family"), None
     style, buffer = {key: SETTINGS[key] for key in keys}, io.BytesIO()
-    with matplotlib.rc_context({**style, **options}), _stamped(fig):
-        fig.savefig(buffer, format=kind, metadata=metadata)
+    with matplotlib.rc_context({**style, **options}):
+        if word := os.environ.get(STAMP_VARIABLE):
+            look = {"ha": "center", "va": "center", "rotation": 20, "zorder": 99, "alpha": 0.35}
+            look |= {"fontsize": 9 * fig.get_size_inches()[0], "color": ink("wait")}
+            stamp = fig.text(0.5, 0.5, word, gid=f"stamp-{word}", in_layout=False, **look)
+        fig.savefig(buffer, format=kind, metadata=dict.fromkeys(left_out))
+        if stamp:
+            stamp.remove()
     return buffer.getvalue()
-
-
-@contextmanager
-def _stamped(fig: Figure) -> Iterator[None]:
-    """Write the word of `S1CORE_STAMP`, if there is one, across the figure while it is saved."""
-    word = os.environ.get(STAMP_VARIABLE)
-    if not word:
-        yield
-        return
-    size = 9 * fig.get_size_inches()[0]
-    place = {"ha": "center", "va": "center", "rotation": 20, "zorder": 99, "gid": f"stamp-{word}"}
-    text = fig.text(0.5, 0.5, word, fontsize=size, color=ink("wait"), alpha=0.35, **place)
-    text.set_in_layout(False)
-    try:
-        yield
-    finally:
-        text.remove()
 
 
 def _base64(data: bytes) -> str:

@@ -3,8 +3,6 @@
 Tidy rows in, one Figure out. The first row is on top; what the paper measured is hollow and grey.
 """
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd
@@ -24,11 +22,9 @@ LOOK = {"series": "ours", "hollow": False, "marker": "o", "low": math.nan, "high
 def comparison(rows: Table, *, metric: str = "accuracy", gaps: bool = False) -> Figure:
     """Named results as points with intervals, the paper's beside ours (Tables 1 to 4).
 
-    Args:
-        rows: `name`, `accuracy`, and optionally `low`, `high`, `paper` (the paper's value for
-            the same row, drawn hollow) and `series` (an ink; "paper" is drawn hollow).
-        metric: what the horizontal axis measures.
-        gaps: the values are differences against one thing: signs, and a line at zero.
+    `rows` have `name`, `accuracy`, and optionally `low`, `high`, `paper` (the paper's value for the
+    same row, drawn hollow) and `series` (an ink; "paper" is drawn hollow). `metric` is what the
+    axis measures; `gaps` are differences against one thing: signs, and a line at zero.
     """
     table = tidy(rows, "name", "accuracy", **LOOK)
     table["hollow"] = table["series"] == "paper"
@@ -53,25 +49,27 @@ def differences(ours: Table, paper: Table) -> Figure:
     """
     columns = ("benchmark", "name", "difference")
     tables = [tidy(ours, *columns, **LOOK), tidy(paper, *columns, **{**LOOK, **PAPER})]
-    stacked = [t["benchmark"].nunique() if on_phone() else 1 for t in tables]
+    tables = [table.assign(value=table["difference"]) for table in tables]
+    panels = (table["benchmark"].nunique() for table in tables)
+    shapes = [(n, 1) if on_phone() else (1, n) for n in panels]
     heights = [
-        rows * (0.85 + 0.34 * table["name"].nunique())
-        for rows, table in zip(stacked, tables, strict=True)
+        shape[0] * (0.85 + 0.34 * table["name"].nunique())
+        for shape, table in zip(shapes, tables, strict=True)
     ]
     fig = plt.figure(figsize=(width(), sum(heights) + 0.2))
     parts = fig.subfigures(2, 1, height_ratios=[heights[0], heights[1] + 0.2])
-    for part, table, whose in zip(parts, tables, ("Ours: ", "Paper: "), strict=True):
-        groups = list(table.assign(value=table["difference"]).groupby("benchmark", sort=False))
-        shape = (len(groups), 1) if on_phone() else (1, len(groups))
+    words = []
+    for part, table, shape, whose in zip(parts, tables, shapes, ("Ours: ", "Paper: "), strict=True):
         axes = list(part.subplots(*shape, sharex=True, sharey=True, squeeze=False).flat)
+        groups = table.groupby("benchmark", sort=False)
         for panel, (benchmark, rows) in zip(axes, groups, strict=True):
             _forest(panel, rows, signed=True)
             panel.set_title(f"{whose if panel is axes[0] else ''}{benchmark}")
         low, high = axes[0].get_xlim()
         axes[0].set_xlim(min(low, -1), max(high, 1))
-    named = [t.assign(name=t["benchmark"] + " " + t["name"]) for t in tables]
-    words = [spoken(table, "difference") for table in named]
-    fig.in_words = f"Ours: {words[0]} Paper: {words[1]}"
+        named = table.assign(name=table["benchmark"] + " " + table["name"])
+        words.append(whose + spoken(named, "value"))
+    fig.in_words = " ".join(words)
     parts[1].supxlabel("difference to s1 in percentage points", fontsize=11, color=ink("muted"))
     return fig
 
@@ -81,10 +79,7 @@ def funnel(rows: Table) -> Figure:
     """Bars for the share of the pool that each stage of selection leaves, with its count.
 
     `rows` have `stage`, `kept`, and optionally `paper` (the paper's count, drawn as a hollow point
-    at its own share), as `s1lab.data.audit.beside_paper` gives them. The first is the pool.
-
-    Raises:
-        InputError: there are no rows, or the pool is empty.
+    at its own share). The first is the pool; InputError where it is empty.
     """
     table = tidy(rows, "stage", "kept", marker="o", paper=math.nan, **PAPER)
     if not table["kept"][0]:

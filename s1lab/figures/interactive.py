@@ -6,28 +6,23 @@ library would be 4 MB) adds the grid of questions, with what a condition gains a
 keys. Data travels as JSON in the page.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
-from s1core.errors import InputError, check_number
+from s1core.errors import InputError
 from s1core.records import Problem, Status, from_dict, printable
+from s1lab.evaluation.measure import Point
 from s1lab.figures.display import figure_frame, render
 from s1lab.figures.style import thousands
 
-if TYPE_CHECKING:
-    from s1lab.evaluation.measure import Point
-
 BOX = {"width": 680, "height": 380, "left": 54, "right": 666}
 TOP, BOTTOM = 18, 334
-Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +35,25 @@ class CurveGrade:
     extracted: str
 
 
-Table = dict[str, list[CurveGrade]]
-
-
 def interactive_curve(
-    points: Sequence[Point],
-    grades: Sequence[Rows],
-    questions: Sequence[Problem],
-    *,
-    name: str = "interactive-scaling",
-    caption: str = "",
-) -> str:
+    points: Sequence[Point], grades: Sequence[Sequence[Mapping[str, Any]]],
+    questions: Sequence[Problem], *, name: str = "interactive-scaling", caption: str = "",
+) -> str:  # fmt: skip
     """Accuracy against thinking tokens (Figures 1 and 4a), question by question, as HTML.
 
-    Args:
-        points: measured conditions, in any order.
-        grades: for each point its rows of `grades.csv`.
-        questions: those that were asked.
-        name, caption: as in `s1lab.figures.display.figure_html`.
-
-    Raises:
-        InputError: no points, not as many tables of grades as points, a point lacks a question, or
-            a field is not of its kind.
+    For each point, in any order, `grades` has its rows of `grades.csv`; `questions` are those that
+    were asked, `name` and `caption` as in `s1lab.figures.display.figure_html`. InputError: no
+    points, not as many tables of grades, a question without a grade, or a field of another kind.
     """
     if not points or len(points) != len(grades):
         raise InputError(
             f"interactive curve {name}: {len(points)} points and {len(grades)} tables of grades; "
             "give one table for each of at least one point."
         )
-    for point in points:
-        check_number(f"{point.label}: thinking tokens", point.thinking_tokens, 0, 2**53, False)
-    ordered = sorted(zip(points, grades, strict=True), key=lambda pair: pair[0].thinking_tokens)
-    points = [point for point, _ in ordered]
-    tables = [_by_question(rows, point.label) for point, rows in ordered]
-    body = render("curve", **_drawing(points), name=name, data=_json(points, tables, questions))
+    pairs = sorted(zip(points, grades, strict=True), key=lambda pair: pair[0].thinking_tokens)
+    found = [(point, _by_question(rows, point.label, questions)) for point, rows in pairs]
+    points = [point for point, _ in found]
+    body = render("curve", **_drawing(points), name=name, data=_json(found, questions))
     return figure_frame(name, body=body, caption=caption, runs=[p.run for p in points])
 
 
@@ -83,9 +63,11 @@ def embed(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _by_question(rows: Rows, label: str) -> Table:
+def _by_question(
+    rows: Sequence[Mapping[str, Any]], label: str, asked: Sequence[Problem]
+) -> dict[str, list[CurveGrade]]:
     """Grades by question; tokens are text in a CSV file."""
-    table: Table = {}
+    table: dict[str, list[CurveGrade]] = {}
     for number, given in enumerate(rows, 1):
         row = {name: given[name] for name in CurveGrade.__slots__ if name in given}
         if str(row.get("thinking_tokens")).isdecimal():
@@ -95,35 +77,36 @@ def _by_question(rows: Rows, label: str) -> Table:
         except InputError as error:
             raise InputError(f"{label}, grade {number}: {error}") from error
         table.setdefault(made.problem_key, []).append(made)
+    if missing := [p.key for p in asked if p.key not in table]:
+        raise InputError(
+            f"{label}: no grade for question {missing[0]} ({len(missing)} missing); "
+            "give the questions that were asked."
+        )
     return table
 
 
-def _right(rows: Sequence[CurveGrade]) -> int:
-    return sum(row.status == "correct" for row in rows)
-
-
-def _json(points: Sequence[Point], tables: Sequence[Table], asked: Sequence[Problem]) -> Markup:
+def _json(
+    found: Sequence[tuple[Point, dict[str, list[CurveGrade]]]], asked: Sequence[Problem]
+) -> Markup:
     """What the script reads: questions, the easiest first, and each point's results for them."""
-    for point, table in zip(points, tables, strict=True):
-        if missing := [p.key for p in asked if p.key not in table]:
-            raise InputError(
-                f"{point.label}: no grade for question {missing[0]} ({len(missing)} missing); "
-                "give the questions that were asked."
-            )
-    ordered = sorted(asked, key=lambda p: (-sum(_right(t[p.key]) for t in tables), p.key))
+    right = [
+        {key: sum(row.status == "correct" for row in rows) for key, rows in table.items()}
+        for _, table in found
+    ]
+    ordered = sorted(asked, key=lambda p: (-sum(solved[p.key] for solved in right), p.key))
     results = [
         {
             "label": point.label,
             "tokens": round(point.thinking_tokens, 1),
             "accuracy": point.accuracy.percent(),
-            "samples": max(len(rows) for rows in table.values()),
-            "right": [_right(table[p.key]) for p in ordered],
+            "samples": max(map(len, table.values())),
+            "right": [solved[p.key] for p in ordered],
             "spent": [round(mean(r.thinking_tokens for r in table[p.key])) for p in ordered],
             "answers": [printable(table[p.key][0].extracted[:80]) for p in ordered],
         }
-        for point, table in zip(points, tables, strict=True)
+        for (point, table), solved in zip(found, right, strict=True)
     ]
-    stops = [number for number, point in enumerate(points) if point.kind == "natural"]
+    stops = [number for number, (point, _) in enumerate(found) if point.kind == "natural"]
     texts = [printable(p.question[:400]) for p in ordered]
     return embed({"questions": texts, "points": results, "natural": stops[0] if stops else None})
 

@@ -1,4 +1,4 @@
-"""The pieces that figures are drawn from: tidy tables, curves with intervals, and their axes.
+"""The pieces that figures are drawn from: tidy tables, curves with intervals, axes, and names.
 
 A curve table has a row for each point: `x`, `accuracy` and, with an interval, `low` and `high`
 (fractions between 0 and 1, shown in percent). Further columns have defaults: `series` (an ink),
@@ -8,11 +8,9 @@ with), `joined` (False for marks alone), `label` (written at the point). `fewest
 interval of `x`; `seeds` are (x, accuracy) that are drawn small.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,24 +19,27 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from s1core.errors import InputError
-from s1lab.figures.labels import Line
 from s1lab.figures.style import INKS, ink, thousands
-
-if TYPE_CHECKING:
-    from s1lab.evaluation import Interval
 
 Table = Any  # anything that pandas.DataFrame accepts
 DASHES = ("", (4, 2), (1, 1.6), (5, 1.5, 1, 1.5))
 LOOK = {"hollow": False, "dashed": 0, "faint": False, "joined": True, "label": "", "low": math.nan}
 PAPER = {"series": "paper", "hollow": True}
+PAD = 9.0  # pixels between a line's point and its name
+NOTHING = np.full((1, 2), -1e9)
+
+
+class Line(NamedTuple):
+    """A drawn line: its name, its colour, and its points in data coordinates."""
+
+    name: str
+    colour: str
+    points: tuple[tuple[float, float], ...]
 
 
 def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
-    """A copy as a data frame that has `columns`, other columns filled with defaults.
-
-    Raises:
-        InputError: there are no rows, or a column is missing.
-    """
+    """A copy as a data frame that has `columns`, other columns filled with defaults. InputError:
+    there are no rows, or a column is missing."""
     table = pd.DataFrame(rows).reset_index(drop=True)
     missing = [column for column in columns if column not in table]
     if table.empty or missing:
@@ -48,18 +49,6 @@ def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
         given = table[column] if column in table else pd.Series(None, table.index, dtype=object)
         table[column] = given.where(given.notna(), value)
     return table
-
-
-def curve(
-    name: str | Sequence[str],
-    series: str,
-    x: Sequence[float],
-    accuracies: Sequence[Interval],
-    **look: Any,
-) -> pd.DataFrame:
-    """The table of one curve, from measured accuracies; `look` sets further columns."""
-    measured = pd.DataFrame([{**a.row("accuracy"), "percent": a.percent()} for a in accuracies])
-    return measured.assign(name=name, series=series, x=list(x), **look)
 
 
 def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
@@ -73,7 +62,7 @@ def spoken(table: pd.DataFrame, value: str = "accuracy", at: str = "") -> str:
     said = []
     for name, rows in table.groupby("name", sort=False, dropna=False):
         some = rows if len(rows) < 13 else rows.iloc[[0, len(rows) // 2, -1]]
-        said.append(f"{name or 'values'}: {', '.join(map(one, (r for _, r in some.iterrows())))}")
+        said.append(f"{name or 'values'}: {', '.join(some.apply(one, axis=1))}")
     return "; ".join(said) + "."
 
 
@@ -89,7 +78,7 @@ def curve_table(rows: Table, **defaults: Any) -> pd.DataFrame:
 
 
 def draw_curves(panel: Axes, table: pd.DataFrame) -> list[Line]:
-    """Draw a curve table; returns the lines for `labels.label_lines`."""
+    """Draw a curve table; returns the lines for `label_lines`."""
     joined = table[table["joined"]]
     if len(joined):
         looks = joined.drop_duplicates("name")
@@ -186,3 +175,66 @@ def accuracy_axis(panel: Axes, table: pd.DataFrame) -> None:
     low, high = ends.min().min(), ends.max().max()
     room = 0.08 * max(high - low, 5)
     panel.set_ylim(-2 if low < 35 else low - room, min(high + room, 102))
+
+
+def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
+    """Write each line's name inside `panel`, next to one of its points: a legend makes a reader
+    match colours. The place is chosen among a few per line by counting what each would cover, in
+    pixels of the finished layout."""
+    if len(lines) < 2 and all(line.name == "ours" for line in lines):
+        return  # the title says whose line it is
+    panel.figure.draw_without_rendering()  # positions are known once the layout is
+    fixed, frame = _obstacles(panel), panel.get_window_extent().extents
+    drawn = {line.name: _pixels(panel, line) for line in lines}
+    placed: list[np.ndarray] = []
+    for line in sorted(lines, key=lambda line: -len(line.points)):
+        text = panel.text(0, 0, line.name, color=line.colour, fontweight="semibold", va="bottom")
+        text.set_in_layout(False)
+        near = np.vstack([fixed, drawn[line.name]])
+        far = np.vstack([NOTHING, *(pixels for n, pixels in drawn.items() if n != line.name)])
+        costs = [
+            # Near another line a name would seem to be that line's.
+            (_covered(box, near, 3) + _covered(box, far, 13) + _misplaced(box, placed, frame), box)
+            for box in _candidates(panel, line, *text.get_window_extent().size)
+        ]
+        best = min(costs, key=lambda choice: choice[0])[1]  # the first of equals
+        placed.append(best)
+        text.set_position(panel.transData.inverted().transform(best[:2]))
+
+
+def _candidates(panel: Axes, line: Line, width: float, height: float) -> Iterator[np.ndarray]:
+    """Places (left, bottom, right, top) beside the line's points, the best one first."""
+    right, left, middle = PAD, -PAD - width, -width / 2
+    across = [right, left, middle, middle, left, right]
+    up = [-height / 2, -height / 2, PAD, -PAD - height, PAD / 2, -PAD / 2 - height]
+    for place in panel.transData.transform(line.points)[::-1]:
+        for corner in place + np.column_stack([across, up]):
+            yield np.concatenate([corner, corner + [width, height]])
+
+
+def _pixels(panel: Axes, line: Line) -> np.ndarray:
+    """Pixels along a line; its marks count three times, since a covered mark is worse."""
+    corners = panel.transData.transform(line.points)
+    along = corners[:-1] + np.diff(corners, axis=0) * np.linspace(0, 1, 13)[:, None, None]
+    return np.vstack([along.reshape(-1, 2), *[corners] * 3])
+
+
+def _obstacles(panel: Axes) -> np.ndarray:
+    """Pixels along the intervals, and the corners of labels at points."""
+    pixels = [NOTHING, *(text.get_window_extent().corners() for text in panel.texts)]
+    for collection in panel.collections:
+        for segment in getattr(collection, "get_segments", list)():
+            start, *_, end = panel.transData.transform(segment)
+            pixels.append(np.linspace(start, end, 7))
+    return np.vstack(pixels)
+
+
+def _covered(box: np.ndarray, pixels: np.ndarray, margin: float) -> int:
+    return int(((pixels > box[:2] - margin) & (pixels < box[2:] + margin)).all(axis=1).sum())
+
+
+def _misplaced(box: np.ndarray, placed: Sequence[np.ndarray], frame: np.ndarray) -> float:
+    """How badly a label would overlap earlier ones or leave the panel."""
+    over = sum(((box[:2] < other[2:] + 2) & (other[:2] < box[2:] + 2)).all() for other in placed)
+    outside = np.maximum([frame[:2] - box[:2], box[2:] - frame[2:]], 0).sum()
+    return float(80 * over + outside)

@@ -44,11 +44,8 @@ SETTINGS = {
 
 
 def ink(name: str) -> str:
-    """The light value of an ink; `display.figure_html` derives the dark page from it.
-
-    Raises:
-        KeyError: no ink has this name; the message lists those that exist.
-    """
+    """The light value of an ink; `display.figure_html` derives the dark page from it. KeyError: no
+    ink has this name; the message lists those that exist."""
     if name not in INKS:
         raise KeyError(f"no ink is called {name!r}; there are {', '.join(sorted(INKS))}")
     return INKS[name].light
@@ -101,7 +98,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def _register_fonts() -> None:
     """Make the typeface that the package carries known to matplotlib."""
     from matplotlib import font_manager

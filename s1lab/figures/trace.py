@@ -5,57 +5,17 @@ open, one below the other. `book/_static/traces.js` folds the steps, shows one t
 adds the keys. Nothing is told by colour alone; what is too long is cut, and the cut announced.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, replace
+from typing import Any
 
 from s1core.errors import InputError
-from s1core.records import Generation, Grade, Outcome, Problem, Status, from_dict
+from s1core.records import Generation, Grade, Problem, from_dict
 from s1lab.figures.display import figure_frame, render
-from s1lab.traces.steps import Piece, TraceStep
+from s1lab.traces.steps import TraceRow, TraceStep, trace_row
 
 MOST_STEPS = 400
 """Steps of one trace; the rest are one last step, so that a page stays a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceAnswer:
-    """What is answered when thinking stops after `thinking_tokens` tokens, graded."""
-
-    thinking_tokens: int
-    answer: str
-    status: Status
-    extracted: str
-
-
-@dataclass(frozen=True, slots=True)
-class TraceRow:
-    """One generation as the viewer reads it (`s1lab.traces.steps.trace_row`)."""
-
-    question: str
-    status: Literal[Status, ""]
-    outcome: Outcome
-    waits_used: int
-    thinking_tokens: int
-    steps: tuple[TraceStep, ...]
-    answer: tuple[Piece, ...]
-    answers: tuple[TraceAnswer, ...] = ()
-    extracted: str = ""
-    finish_reason: str = ""
-    problem_key: str = ""
-    sample: int = 0
-
-    @property
-    def by_cut(self) -> dict[int, TraceAnswer]:
-        """The answers, by the thinking tokens after which they are given."""
-        return {answer.thinking_tokens: answer for answer in self.answers}
-
-    @property
-    def waits(self) -> list[int]:
-        """After how many tokens a Wait was forced."""
-        return [s.start for s in self.steps if s.pieces and s.pieces[0].origin == "forced"]
 
 
 def viewer_html(
@@ -63,12 +23,9 @@ def viewer_html(
 ) -> str:
     """Several generations, to be leafed through, as one block of HTML.
 
-    Args:
-        rows: as `s1lab.traces.steps.read_traces` gives them (see `TraceRow`).
-        name, caption, runs: as in `s1lab.figures.display.figure_html`.
-
-    Raises:
-        InputError: there are no rows, or a field is not what `TraceRow` declares.
+    `rows` are those of `s1lab.traces.steps.read_traces`, as JSON has them; `name`, `caption` and
+    `runs` are as in `s1lab.figures.display.figure_html`. InputError: there are no rows, or a field
+    is not what `TraceRow` declares.
     """
     if not rows:
         raise InputError(f"viewer {name}: there are no traces to show.")
@@ -78,22 +35,12 @@ def viewer_html(
 
 
 def trace_html(
-    generation: Generation,
-    tokenizer: Any,
-    problem: Problem,
-    verdict: Grade | None = None,
+    generation: Generation, tokenizer: Any, problem: Problem, verdict: Grade | None = None,
     separator: str = "\n\n",
-) -> str:
-    """One generation as a self-contained block of HTML, its steps unfolded.
-
-    `separator` ends a step: a blank line, or a line break where every line is a step.
-
-    Raises:
-        InputError: a field of the generation is not of its type.
-    """
-    from s1lab.traces.steps import trace_row
-
-    row = trace_row(problem, generation, tokenizer, verdict, separator=separator)
+) -> str:  # fmt: skip
+    """One generation as a self-contained block of HTML, its steps unfolded. `separator` ends a
+    step. InputError: a field of the generation is not of its type."""
+    row = asdict(trace_row(problem, generation, tokenizer, verdict, separator=separator))
     trace = _read(row, f"trace of {problem.key}")
     return str(render("trace", traces=[trace], anchor=f"trace-{problem.key}", single=True))
 

@@ -8,7 +8,6 @@ from collections import namedtuple
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from s1core.errors import InputError
 from s1core.records import write_atomically
 from s1lab.data.mirror import sha256
 from s1lab.generations.read import Count, outcomes
+from s1lab.provenance import json_text
 
 HOST = "https://raw.githubusercontent.com"
 MANIFEST, AGGREGATES = "manifest.json", "aggregates.json"
@@ -106,26 +106,21 @@ def recompute(
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
     authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
     paths |= {path.relative_to(folder).as_posix(): path for path in authors}
-    aggregates, tables = {}, []
+    counted = {f: paths.pop(f) for f in [*paths] if f.startswith("governor/")}  # by others
+    aggregates = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in counted.values()}
+    tables = []
     for file, path in paths.items():
-        if file.startswith("governor/"):
-            aggregates[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-            continue
         tables.append(outcomes(path, file, count))
         say(f"{file}: {len(tables[-1])}")
     made = {
         f"{name}.csv": of.drop(columns="set").to_csv(index=False, lineterminator="\n")
         for name, of in pd.concat(tables).groupby("set", sort=False)
     }
-    made[AGGREGATES] = _json(aggregates)
+    made[AGGREGATES] = json_text(aggregates)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()}
     sources = {f"{e.repository}@{e.commit}": e.licence for e in listed}
     manifest = {"files": digests, "sources": sources, "rows": sum(e.rows for e in listed)}
-    return made | {MANIFEST: _json(manifest)}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+    return made | {MANIFEST: json_text(manifest)}
 
 
 def write(made: dict[str, str], folder: str | Path) -> None:
@@ -144,12 +139,12 @@ def differences(made: dict[str, str], folder: str | Path) -> list[str]:
 def table(name: str, folder: str | Path) -> pd.DataFrame:
     """The outcomes of one set, checked against the manifest's digest. Raises InputError: the file
     is missing or was changed."""
-    folder = Path(folder)
+    path = Path(folder) / f"{name}.csv"
     try:
-        digest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][f"{name}.csv"]
-        content = (folder / f"{name}.csv").read_bytes()
+        manifest = path.with_name(MANIFEST).read_text(encoding="utf-8")
+        digest, content = json.loads(manifest)["files"][path.name], path.read_bytes()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder} holds no outcomes of {name} ({error})") from error
     if hashlib.sha256(content).hexdigest() != digest:
-        raise InputError(f"{folder / name}.csv is not what was computed (its sha256 differs)")
+        raise InputError(f"{path} is not what was computed (its sha256 differs)")
     return pd.read_csv(io.BytesIO(content), dtype={"condition": str}, keep_default_na=False)

@@ -74,10 +74,10 @@ def cap_differences(name: str, folder: Path) -> pd.DataFrame:
 
 def per_doubling(name: str, folder: Path) -> Interval:
     """Slope of s1.1-32B's accuracy over log2 of its mean thinking tokens, questions resampled."""
-    of = table(name, folder)
-    runs = [of[(of.model == "s1.1-32B") & (of.condition == str(cap))] for cap in CAPS]
-    right = np.array([_right(of, "s1.1-32B", cap) for cap in CAPS])
-    tokens = np.array([r.set_index("question").thinking_tokens.sort_index() for r in runs])
+    of = table(name, folder).query("model == 's1.1-32B'")
+    of = of.assign(condition=of.condition.astype(int), right=of.status == "correct")
+    by_cap = of.pivot(index="condition", columns="question").loc[list(CAPS)]
+    right, tokens = (by_cap[of].to_numpy(float) for of in ("right", "thinking_tokens"))
     n = right.shape[1]
     draws = np.vstack([np.arange(n), np.random.default_rng(0).integers(0, n, (2_000, n))])
     doublings = np.log2(tokens[:, draws].mean(axis=2))
@@ -86,23 +86,19 @@ def per_doubling(name: str, folder: Path) -> Interval:
     return Interval(float(slopes[0]), float(low), float(high), n, "questions resampled")
 
 
-def one_wait(folder: Path, by: str = "model") -> pd.DataFrame:
-    """What one forced Wait did to answers that can be read before and after it.
-
-    Columns: `by` ("model", "group" for language, "condition" for how the language was asked for),
+def one_wait(folder: Path) -> pd.DataFrame:
+    """What one forced Wait did to answers that can be read before and after it. Columns: model,
     traces, found (the place of the Wait is known), readable, right_before, mended (wrong, then
-    right), broken (right, then wrong), unchanged, and the net gain among the readable with its
-    interval over traces.
-    """
+    right), broken (right, then wrong), unchanged, and the net gain among the readable."""
     rows = []
-    for value, part in table("mgsm", folder).groupby(by):
+    for model, part in table("mgsm", folder).groupby("model"):
         seen = part[(part.before != "") & (part.status != "no_answer")]
         before, after = ((seen[name] == "correct").to_numpy() for name in ("before", "status"))
         turned = {"right_before": before, "mended": after & ~before, "broken": before & ~after}
         turned["unchanged"] = after == before
         counts = {"traces": len(part), "found": int((part.waits > 0).sum()), "readable": len(seen)}
         counts |= {name: int(some.sum()) for name, some in turned.items()}
-        rows.append({by: value} | counts | paired_bootstrap(after, before).row("gain"))
+        rows.append({"model": model} | counts | paired_bootstrap(after, before).row("gain"))
     return pd.DataFrame(rows)
 
 
@@ -194,14 +190,13 @@ def numbers(folder: Path) -> dict[str, str | Interval]:
     waits, (steps, chance) = one_wait(folder), checkpoints(folder)
     math = recounted(folder).query("benchmark == 'MATH500'").set_index(["kind", "amount"])
     percent, tokens = (100 * math.accuracy).map("{:.1f}".format), math.tokens["Waits"]
-    found, least, most = waits.found.sum(), steps.accuracy.min(), steps.accuracy.max()
-    said = {"found": f"{found:,}"} | {n: f"{waits[n].sum():,}" for n in ("traces", "readable")}
-    said |= {name: str(waits[name].sum()) for name in ("mended", "broken")}
+    counts = ("found", "traces", "readable", "mended", "broken")
+    said = {name: f"{waits[name].sum():,}" for name in counts}
     said |= {"solved": f"{waits.right_before.sum() / waits.readable.sum():.0%}"}
     said |= {"math-first": percent["cap", 500], "math-last": percent["cap", 8000]}
     said |= {"math-one": percent["Waits", 1], "math-eight": percent["Waits", 8]}
-    said |= {"math-growth": f"{tokens[8] / tokens[1]:.1f}", "lowest": f"{100 * least:.1f}"}
-    said |= {"highest": f"{100 * most:.1f}", "cochran": f"{chance:.2f}"}
+    ends = (100 * steps.accuracy).agg({"lowest": "min", "highest": "max"}).map("{:.1f}".format)
+    said |= {"math-growth": f"{tokens[8] / tokens[1]:.1f}", **ends, "cochran": f"{chance:.2f}"}
     for name in NAMES:
         said[f"{name}-slope"] = per_doubling(name, folder)
         gains = cap_differences(name, folder).query("cap == 500")

@@ -6,7 +6,7 @@ share of steps that a trace had written before, and of Waits after which it writ
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,34 +24,25 @@ NAME = "repetition"
 """What `--only` calls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Novelty:
-    """For each stretch of a trace, cut at its forced Waits: how many `steps` it has, and how many
-    of them are `new`. The first stretch is the thinking before any Wait."""
-
-    steps: tuple[int, ...]
-    new: tuple[int, ...]
-
-    @property
-    def repeated(self) -> float:
-        """Share of steps that are repetitions; 0 for a trace without steps."""
-        return 1 - sum(self.new) / sum(self.steps) if sum(self.steps) else 0.0
-
-
-def novelty(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> Novelty:
-    """Count repeated steps (of `split`); two are the same when their sampled text is, spaces and
-    ignore strings aside."""
-    steps, new, seen = [0], [0], set()
+def novelty(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> list[list[bool]]:
+    """Of each stretch of a trace, cut at its forced Waits: is each step (of `split`) new? Two are
+    the same when their sampled text is, spaces and ignore strings aside."""
+    stretches: list[list[bool]] = [[]]
+    seen = set()
     for step in split(generation, tokenizer, separator):
-        if steps != [0] and step.pieces[0].origin == "forced":
-            steps.append(0)
-            new.append(0)
+        if stretches != [[]] and step.pieces[0].origin == "forced":
+            stretches.append([])
         text = "".join(piece.text for piece in step.pieces if piece.origin == "sampled").strip()
         if text:
-            steps[-1] += 1
-            new[-1] += text not in seen
+            stretches[-1].append(text not in seen)
             seen.add(text)
-    return Novelty(tuple(steps), tuple(new))
+    return stretches
+
+
+def repeated(stretches: Iterable[list[bool]]) -> float:
+    """Share of steps that are repetitions; 0 for a trace without steps."""
+    new = [*chain.from_iterable(stretches)]
+    return 1 - sum(new) / len(new) if new else 0.0
 
 
 def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
@@ -76,13 +67,13 @@ def step(lab: Lab) -> Step:
             made = [(g.problem_key, novelty(g, tokenizer, separator)) for g in generations]
             asked: Any = need.condition
             waited = asked.budget.num_ignore
-            steps = round(float(np.mean([sum(found.steps) for _, found in made])), 3)
-            repeated = _mean("repeated", ((key, found.repeated) for key, found in made))
+            steps = round(float(np.mean([sum(map(len, found)) for _, found in made])), 3)
+            shares = _mean("repeated", ((key, repeated(found)) for key, found in made))
             head = {"label": asked.label}
-            traces.append({**head, "waits": waited, "n": len(made), **repeated, "steps": steps})
+            traces.append({**head, "waits": waited, "n": len(made), **shares, "steps": steps})
             for place in range(1, waited + 1):
-                if used := [(key, found) for key, found in made if len(found.steps) > place]:
-                    fresh = _mean("new", ((key, float(f.new[place] > 0)) for key, f in used))
+                if used := [(key, found) for key, found in made if len(found) > place]:
+                    fresh = _mean("new", ((key, float(any(f[place]))) for key, f in used))
                     waits.append({**head, "wait": place, "n": len(used), **fresh})
         run.write_table("traces.csv", traces)
         run.write_table("waits.csv", waits)

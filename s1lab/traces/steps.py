@@ -5,16 +5,15 @@ trace shows when the answer was first there, and whether later thinking kept it.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from s1core.backends.base import Backend
 from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.forcing.budget import Machine, Rules
 from s1core.grading import grade
-from s1core.records import Generation, Grade, Origin, Phase, Problem
-from s1core.templates import Template
+from s1core.records import Generation, Grade, Origin, Outcome, Phase, Problem, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,45 @@ class TraceStep:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAnswer:
+    """What is answered when thinking stops after `thinking_tokens` tokens, graded."""
+
+    thinking_tokens: int
+    answer: str
+    status: Status
+    extracted: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """One generation as the trace viewer reads it: its text in steps, no token ids. `status` is ""
+    where nobody graded it; `answer` begins with the forced closing of thinking."""
+
+    problem_key: str
+    sample: int
+    question: str
+    status: Literal[Status, ""]
+    extracted: str
+    outcome: Outcome
+    finish_reason: str
+    waits_used: int
+    thinking_tokens: int
+    steps: tuple[TraceStep, ...]
+    answer: tuple[Piece, ...]
+    answers: tuple[TraceAnswer, ...]
+
+    @property
+    def by_cut(self) -> dict[int, TraceAnswer]:
+        """The answers, by the thinking tokens after which they are given."""
+        return {answer.thinking_tokens: answer for answer in self.answers}
+
+    @property
+    def waits(self) -> list[int]:
+        """After how many tokens a Wait was forced."""
+        return [s.start for s in self.steps if s.pieces and s.pieces[0].origin == "forced"]
 
 
 def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tuple[TraceStep, ...]:
@@ -69,20 +107,10 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
     return tuple(TraceStep(*span, _pieces(tokens[slice(*span)], tokenizer)) for span in spans)
 
 
-def answer_pieces(generation: Generation, tokenizer: Any) -> tuple[Piece, ...]:
-    """The answer phase of a generation: the forced closing of thinking, then what was sampled."""
-    return _pieces(_marked(generation, "answer"), tokenizer)
-
-
 def answers_at_steps(
-    backend: Backend,
-    problem: Problem,
-    generation: Generation,
-    *,
-    separator: str = "\n\n",
-    max_answer: int = 512,
-    template: str | Template = "s1",
-) -> list[Generation]:
+    backend: Backend, problem: Problem, generation: Generation, *,
+    separator: str = "\n\n", max_answer: int = 512, template: str = "s1",
+) -> list[Generation]:  # fmt: skip
     """What the model would say if its thinking stopped after each step, the start included.
 
     Thinking is ended as an upper bound ends it (Section 3.1), and answers are greedy, whatever the
@@ -90,11 +118,9 @@ def answers_at_steps(
     it gives the same answer. One generation per cut: no thinking, then up to the end of each step.
     Raises BackendError: the generation is another problem's, a cut does not fit, the engine failed.
     """
-    if generation.problem_key != problem.key:
-        raise BackendError(
-            f"generation of problem {generation.problem_key} with the question of {problem.key}; "
-            "pair them by problem key"
-        )
+    if (key := generation.problem_key) != problem.key:
+        told = f"generation of problem {key} with the question of {problem.key}"
+        raise BackendError(f"{told}; pair them by problem key")
     thinking = generation.token_ids("thinking")
 
     def resumed(rules: Rules, prompt: Sequence[int], context_length: int) -> Machine:
@@ -117,43 +143,34 @@ def answers_at_steps(
 
 
 def trace_row(
-    problem: Problem,
-    generation: Generation,
-    tokenizer: Any,
-    verdict: Grade | None = None,
-    answers: Sequence[dict[str, Any]] = (),
-    separator: str = "\n\n",
-) -> dict[str, Any]:
-    """One generation as the trace viewer reads it: its text in steps, no token ids. `answers` are
-    rows of `thinking_tokens`, `answer`, `status` and `extracted`, one per cut."""
-    names = ("outcome", "finish_reason", "waits_used", "thinking_tokens")
-    row = {"problem_key": problem.key, "sample": generation.sample, "question": problem.question}
-    row |= {name: getattr(verdict, name, "") for name in ("status", "extracted")}
-    row |= {name: getattr(generation, name) for name in names}
-    row |= {"steps": [asdict(step) for step in split(generation, tokenizer, separator)]}
-    answer = answer_pieces(generation, tokenizer)
-    return row | {"answer": [asdict(piece) for piece in answer], "answers": list(answers)}
+    problem: Problem, generation: Generation, tokenizer: Any, verdict: Grade | None = None,
+    answers: Sequence[TraceAnswer] = (), separator: str = "\n\n",
+) -> TraceRow:  # fmt: skip
+    """One generation with its verdict, and the answers at its steps, where they are known."""
+    told = {name: getattr(verdict, name, "") for name in ("status", "extracted")}
+    for name in ("sample", "outcome", "finish_reason", "waits_used", "thinking_tokens"):
+        told[name] = getattr(generation, name)
+    told["steps"] = split(generation, tokenizer, separator)
+    told["answer"] = _pieces(_marked(generation, "answer"), tokenizer)
+    return TraceRow(problem.key, question=problem.question, answers=tuple(answers), **told)
 
 
 def read_traces(
-    backend: Backend,
-    problems: Sequence[Problem],
-    generations: Sequence[Generation],
-    kind: str,
+    backend: Backend, problems: Sequence[Problem], generations: Sequence[Generation], kind: str,
     **options: Any,
-) -> list[dict[str, Any]]:
-    """The rows of the trace viewer (see `trace_row`), with the answer at every step, graded.
-    Answers are those of `answers_at_steps`, with its options, graded as `kind` says. Raises
-    BackendError: a cut does not fit into the context, or the engine failed."""
+) -> list[TraceRow]:  # fmt: skip
+    """Rows with the answer at every step: `answers_at_steps` with its options, graded as `kind`
+    says. Raises BackendError: a cut does not fit into the context, or the engine failed."""
     by_key, rows = {problem.key: problem for problem in problems}, []
     separator = options.setdefault("separator", "\n\n")
     for generation in generations:
-        problem = by_key[generation.problem_key]
-        verdict, answers = grade(problem, generation, kind), []
+        problem, answers = by_key[generation.problem_key], []
         for cut in answers_at_steps(backend, problem, generation, **options):
-            graded = grade(problem, cut, kind)
-            row = {"thinking_tokens": cut.thinking_tokens, "answer": cut.answer}
-            answers.append(row | {"status": graded.status, "extracted": graded.extracted})
+            said = grade(problem, cut, kind)
+            answers.append(
+                TraceAnswer(cut.thinking_tokens, cut.answer, said.status, said.extracted)
+            )
+        verdict = grade(problem, generation, kind)
         rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows
 

@@ -7,6 +7,7 @@ varentropy 0; both are 0 where one token is certain. Surprisal is -log2 of the p
 token that is there: high where the decoder forced one that the model would not have chosen.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -14,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from s1core import templates
-from s1core.errors import InputError
 from s1core.records import Generation, Problem
-from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
 from s1lab.traces.steps import split
 
@@ -25,9 +24,7 @@ Row = dict[str, Any]
 GROUPS = ("forced", "own", "plain")
 """Where a step begins: at a Wait that was forced, at one the model wrote, at anything else."""
 
-RESAMPLES = 2000
-
-MEASURES = ("entropy", "varentropy", "surprisal")
+MEASURES, RESAMPLES = ("entropy", "varentropy", "surprisal"), 2000
 
 MOST_LOGITS = 1 << 22
 """Logits held at once (16 MB in float32); a single longer row is computed all the same."""
@@ -35,29 +32,21 @@ MOST_LOGITS = 1 << 22
 CHUNK = 256
 """Positions of a row that are measured at once."""
 
-_LN_2 = float(np.log(2))
-
 
 def token_uncertainty(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    continuations: Sequence[Sequence[int]],
-    *,
+    model: Any, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]],
     vocabulary: int | None = None,
-) -> list[Array]:
+) -> list[Array]:  # fmt: skip
     """Entropy, varentropy and surprisal of every token of each continuation of its prompt.
 
     One forward pass of a transformers `model` per batch, no sampling. Ids from `vocabulary` on are
     never sampled (padding of the embedding) and left out of the distribution; None keeps all.
     Returns an array per row, (`MEASURES`, tokens), which does not depend on what it is batched
-    with. InputError: a prompt is empty, or there are not as many prompts as continuations.
+    with. A prompt has a token at least.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    if len(prompts) != len(continuations) or not all(len(prompt) for prompt in prompts):
-        counts = f"{len(prompts)} prompts for {len(continuations)} continuations"
-        raise InputError(f"{counts}: give one prompt of at least one token to each")
     rows = [[*prompt, *ids] for prompt, ids in zip(prompts, continuations, strict=True)]
     found: dict[int, Array] = {}
     for batch in _batches([len(row) for row in rows], MOST_LOGITS // model.config.vocab_size):
@@ -77,7 +66,9 @@ def _measure(logits: Any, ids: Any) -> Array:
 
     parts = []
     for some, at in zip(logits.split(CHUNK), ids.split(CHUNK), strict=True):
-        information = -torch.log_softmax(some.double(), -1) / _LN_2  # float64: not all at once
+        information = -torch.log_softmax(some.double(), -1) / math.log(
+            2
+        )  # float64: not all at once
         probability = torch.exp2(-information)
         possible = probability > 0  # else infinite information, and no weight
         entropy = torch.where(possible, probability * information, 0.0).sum(-1)
@@ -101,26 +92,20 @@ def _batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
 
 
 def uncertainty_rows(
-    model: Any,
-    tokenizer: Any,
-    problems: Sequence[Problem],
-    generations: Sequence[Generation],
-    *,
-    separator: str = "\n\n",
-    template: str | Template = "s1",
-) -> list[Row]:
+    model: Any, tokenizer: Any, problems: Sequence[Problem], generations: Sequence[Generation], *,
+    separator: str = "\n\n", template: str = "s1",
+) -> list[Row]:  # fmt: skip
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
     `model` is the transformers model that wrote the traces. One row per generation: each of
     `MEASURES` with one value per thinking token, and for each of `GROUPS` the places of its first
-    tokens. A step that the model opens with "Wait" counts as its own; the first step is left out:
-    nothing comes before it.
+    tokens. A step that the model opens with "Wait" counts as its own; the first step is left out.
     """
     asked = {p.key: templates.prompt_ids(template, tokenizer, p.question) for p in problems}
     prompts = [asked[generation.problem_key] for generation in generations]
     thinking = [generation.token_ids("thinking") for generation in generations]
     known = max(tokenizer.get_vocab().values()) + 1
-    measured = token_uncertainty(model, prompts, thinking, vocabulary=known)
+    measured = token_uncertainty(model, prompts, thinking, known)
     rows = []
     for generation, values in zip(generations, measured, strict=True):
         row = {"problem_key": generation.problem_key, "sample": generation.sample}
@@ -141,12 +126,10 @@ def around_waits(rows: Sequence[Mapping[str, Any]], window: int = 13) -> list[Ro
     `offset` (0 is the first token of the step), `mean`, `low`, `high` (95%, questions resampled),
     `positions` and `questions`. Offsets without a position are left out.
     """
-    offsets = list(range(-window, window + 1))
-    table = []
+    offsets, table = range(-window, window + 1), []
     for group, measure in product(GROUPS, MEASURES):
         sums, counts = _sums(rows, group, measure, [(offset, offset) for offset in offsets])
-        ends = _ends(_resampled(sums, counts))
-        total, number = sums.sum(0), counts.sum(0)
+        ends, total, number = _ends(_resampled(sums, counts)), sums.sum(0), counts.sum(0)
         for i in np.flatnonzero(number):
             row = {"group": group, "measure": measure, "offset": offsets[i]}
             row |= _numbers(("mean", "low", "high"), (total[i] / number[i], *ends[:, i]))
