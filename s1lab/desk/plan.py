@@ -27,24 +27,23 @@ WAIT = 0.5
 
 def seconds(profile: Profile, step: Step, trained: int) -> float:
     """Seconds of one process for a step; `trained` are the tokens of a fine-tuning."""
-    rates, asked = profile.rates, profile.evaluation
-    if step.condition is not None:
-        one = step.condition
-        rows = asked.questions_of(one.benchmark) or benchmark(one.benchmark).rows
+    rates, how, one = profile.rates, profile.attempts, step.condition
+    if one is not None:
+        asked = profile.evaluation.questions_of(one.benchmark) or benchmark(one.benchmark).rows
         long = rates["natural"] * (1 + WAIT * one.budget.num_ignore)
         tokens = min(one.budget.max_thinking, long) if one.thinking else rates["direct"]
-        return rows * one.samples * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
-    if step.training is not None:
+        rows = asked * one.samples
+    elif step.training is not None:
         return trained / rates["train"]
-    if step.run.kind != "attempts":
+    elif step.run.kind == "attempts":
+        rows, tokens = profile.pool_size / how.parts, rates["direct"]
+        if (name := step.run.settings["round"]) != GREEDY:
+            hard = rows * (1 - rates["right"])
+            had = hard * rates["sampled"] * (int(name.split()[-1]) - 1)
+            rows = 0 if had >= how.enough / how.parts else hard - had  # at most `enough` in all
+    else:
         return 60.0
-    count = profile.pool_size / profile.attempts.parts
-    if (name := step.run.settings["round"]) != GREEDY:
-        hard, again = count * (1 - rates["right"]), int(name.split()[-1]) - 1
-        had = hard * rates["sampled"] * again  # at most `enough` are wanted of all parts
-        wanted = profile.attempts.enough / profile.attempts.parts
-        count = 0 if had >= wanted else hard - had
-    return count * (rates["prompt"] / rates["read"] + rates["direct"] / rates["sample"])
+    return rows * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
 
 
 def hours(profile: Profile, left: list[tuple[Step, float]]) -> float:
