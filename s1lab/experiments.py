@@ -86,8 +86,8 @@ def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Co
 
 
 EXPERIMENTS: dict[str, tuple[Callable[..., Conditions], Where]] = {}
-"""What `--only` calls the paper's tables and figures: their conditions, and on which benchmarks a
-profile measures them."""
+"""What `--only` calls the paper's tables and figures: what makes their conditions, given a profile
+and perhaps another benchmark than its first, and on which benchmarks they are measured."""
 
 
 def _experiment(name: str = "", where: Where = "first") -> Callable[..., Any]:
@@ -96,6 +96,7 @@ def _experiment(name: str = "", where: Where = "first") -> Callable[..., Any]:
         def asked(profile: Profile, benchmark: str | None = None) -> Conditions:
             return tuple(replace(c, benchmark=benchmark or c.benchmark) for c in made(profile))
 
+        del asked.__wrapped__  # it takes a benchmark too
         if name:
             EXPERIMENTS[name] = asked, where
         return asked

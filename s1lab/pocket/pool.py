@@ -26,6 +26,7 @@ SHARES = {"easy": 0.10, "leaked": 0.02, "formatting": 0.04, "failed": 0.05}
 """Of the pool: two-number puzzles, evaluation puzzles in another order, traces with formatting
 debris, traces that the teacher's API failed to deliver. The rest is as it should be."""
 
+API_ERROR = "429 Resource exhausted"
 POCKET_PATTERNS: tuple[StringPattern, ...] = (
     StringPattern("image reference", r"!\[Image\]"),
     StringPattern("bold number", r"\*\*\d+\*\*", field="thinking"),
@@ -62,18 +63,12 @@ def build_pool(seed: int = 0, size: int = POOL_SIZE) -> list[Candidate]:
     leaked = draw(world.evaluation_puzzles(), counts["leaked"])
     drawn, failed = draw(hard, wanted), counts["failed"]
     soiled = [_soil(row, bold=number % 2 == 1) for number, row in enumerate(drawn[good:-failed])]
-    lost = (
-        replace(row, trace=replace(row.trace, thinking="", attempt="")) for row in drawn[-failed:]
-    )
+    empty = {"thinking": "", "attempt": ""}
+    lost = [replace(row, trace=replace(row.trace, **empty)) for row in drawn[-failed:]]
     rows = [*easy, *leaked, *drawn[:good], *soiled, *lost]
     made = load_tokenizer()([row.trace.thinking for row in rows]).input_ids
     pool = [
-        Candidate(
-            row,
-            len(ids),
-            trace_correct=trace_correct(row),
-            error="" if ids else "429 Resource exhausted",
-        )
+        Candidate(row, len(ids), None, None, trace_correct(row), "" if ids else API_ERROR)
         for row, ids in zip(rows, made, strict=True)
     ]
     return [pool[i] for i in rng.permutation(size)]
