@@ -97,7 +97,8 @@ def _puzzle(rng: np.random.Generator, easy: float) -> Puzzle:
 
 
 def _search(rng: np.random.Generator, long: bool) -> list[str]:
-    tries, puzzle = int(rng.integers(*((11, 72) if long else (0, 11)))), _puzzle(rng, easy=0.1)
+    tries = rng.integers(11, 72) if long else rng.integers(0, 11)
+    puzzle = _puzzle(rng, easy=0.1)
     right = solutions(puzzle)
     wrong = [chain for chain in puzzle.tries if chain.value != puzzle.target]
     lines = [f"{puzzle.question} \n"]
