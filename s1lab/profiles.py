@@ -110,9 +110,8 @@ class Attempts(_Ranged):
 
     reasoning: str = ""  # the system prompt; also how a base model is asked in its own words
     max_tokens: Count = 320  # of a solution
-    rounds: Waits = 4  # further solutions at most, sampled, of what has none right yet
-    enough: Count = 1300  # none more once so many questions that were hard have one
-    temperature: Temperature = 0.8
+    hint: str = ""  # how a `question` is asked again, with its human `solution`
+    taught: Tokens = 0  # parts of which what was wrong is asked again
     parts: Processes = 8  # of the pool, each a run of its own, that processes share
 
 

@@ -1,9 +1,8 @@
 """What a profile without a GPU takes in hours, by rates that were measured, and what it lacks.
 
 A profile's `rates` are tokens per second of one process (`read` a prompt, `sample`, `train`), the
-expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the shares
-of solutions that are `right` (greedy) and `sampled` (of the questions that are left), and the
-gigabytes of `memory` that all of it takes at once.
+expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the share
+of greedy solutions that are `right`, and the gigabytes of `memory` that all of it takes at once.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from s1core.checkpoints import in_mirror, load_tokenizer, locate
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark
 from s1lab.desk import weights
-from s1lab.kinds.attempts import GREEDY
+from s1lab.kinds.attempts import TAUGHT
 from s1lab.lab import Step
 from s1lab.pipeline import Pipeline
 from s1lab.profiles import Profile
@@ -37,10 +36,8 @@ def seconds(profile: Profile, step: Step, trained: int) -> float:
         return trained / rates["train"]
     elif step.run.kind == "attempts":
         rows, tokens = profile.pool_size / how.parts, rates["direct"]
-        if (name := step.run.settings["round"]) != GREEDY:
-            hard = rows * (1 - rates["right"])
-            had = hard * rates["sampled"] * (int(name.split()[-1]) - 1)
-            rows = 0 if had >= how.enough / how.parts else hard - had  # at most `enough` in all
+        if step.run.settings["round"] == TAUGHT:
+            rows *= 1 - rates["right"]
     else:
         return 60.0
     return rows * (rates["prompt"] / rates["read"] + tokens / rates["sample"])

@@ -1,12 +1,12 @@
 """The pool answered by the model that is to be trained: its grades, and the traces it learns from.
 
 Each round asks every part of the pool, so that processes share it and a killed one loses little.
-The first, "greedy", is the grader of Section 2.2. The others are samples of the questions that no
-solution so far got right: those are hard, and what is right at last is what one can learn from.
+The first, "greedy", is the grader of Section 2.2. In the second, "taught", the model solves what it
+got wrong with the human solution before its eyes: so the words are its own, and half are right.
 
-So the model is its own teacher. A question that it got right at once has that solution as its
-trace. One that it got wrong has the wrong solution, "Wait", and then a right one: a thought that
-doubts and mends itself. A question without any right solution has no trace, and is dropped.
+A question that it got right at once has that solution as its trace. One that it got wrong has the
+wrong solution, "Wait", and then the right one: a thought that doubts and mends itself. A question
+without a right solution has no trace, and is dropped; so is a solution that pretends to run code.
 """
 
 from __future__ import annotations
@@ -27,40 +27,29 @@ from s1lab.evaluation.measure import resume, tabulate
 from s1lab.lab import Lab, Step
 from s1lab.runs import Run
 
-GREEDY = "greedy"
+GREEDY, TAUGHT = "greedy", "taught"
 
 
-def rounds(lab: Lab) -> tuple[str, ...]:
-    """The names of the rounds, in order."""
-    return (GREEDY, *(f"sample {n}" for n in range(1, lab.profile.attempts.rounds + 1)))
-
-
-@cache  # a round needs all parts of those before it: they are made once, not once for each part
+@cache
 def step(lab: Lab, asked: str, part: int) -> Step:
     """One round over one part; table `grades.csv`, the texts are the run's records."""
-    profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
+    profile, how = lab.profile, lab.profile.attempts
     settings = {name: getattr(profile, name) for name in ("pool", "batch_size", "seed")}
     settings |= {"model": lab.model_id, "part": [part, how.parts], "round": asked}
-    settings |= {"system": how.reasoning, "max_answer": how.max_tokens}
-    settings["temperature"] = how.temperature if number else 0.0
-    if number > 1:
-        settings["enough"] = how.enough
-    # Whether there are enough is known when all parts are.
-    parts = range(how.parts) if number > 1 else [part] * min(number, 1)
-    needs = tuple(step(lab, one, other) for one in rounds(lab)[:number] for other in parts)
+    settings |= {"system": how.reasoning, "max_answer": how.max_tokens, "temperature": 0.0}
+    options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
+    options |= {"seed": profile.seed, "samples": 1, "thinking": False, "progress": lab.progress}
+    needs: tuple[Step, ...] = ()
+    if asked == TAUGHT:
+        settings["hint"], options["ask"] = how.hint, partial(hinted, how.hint)
+        needs = (step(lab, GREEDY, part),)
 
     def compute(run: Run) -> dict[str, Any]:
-        had = {row["problem_key"]: row["right"] for row in solved(needs) if row["right"]}
-        wanted = [problem for problem in _part(lab, part) if problem.key not in had]
-        if number > 1 and sum(name != GREEDY for name in had.values()) >= how.enough:
-            wanted = []
+        right = {row["problem_key"] for row in solved(needs) if row["right"]}
+        wanted = [problem for problem in _part(lab, part) if problem.key not in right]
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
-        if wanted:
-            options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
-            options |= {"temperature": settings["temperature"], "progress": lab.progress}
-            options |= {"seed": profile.seed + 1000 * number, "samples": 1, "thinking": False}
-            budget = Budget(0, max_answer=how.max_tokens)
-            resume(run, lab.backend(profile.model), wanted, budget, **options)
+        budget = Budget(0, max_answer=how.max_tokens)
+        resume(run, lab.backend(profile.model), wanted, budget, **options)
         said = {made.problem_key: made for made in run.records(Generation)}
         table = tabulate(wanted, [said[problem.key] for problem in wanted], "math")
         names = ("problem_key", "status", "answer_tokens")
@@ -72,9 +61,16 @@ def step(lab: Lab, asked: str, part: int) -> Step:
 
 
 def every(lab: Lab) -> Iterator[Step]:
-    """All rounds over all parts, a round after the one before."""
-    for asked in rounds(lab):
-        yield from map(partial(step, lab, asked), range(lab.profile.attempts.parts))
+    """The first round over all parts, then the second over as many as the profile teaches."""
+    how = lab.profile.attempts
+    yield from (step(lab, GREEDY, part) for part in range(how.parts))
+    yield from (step(lab, TAUGHT, part) for part in range(how.taught))
+
+
+def hinted(hint: str, problem: Problem) -> str:
+    """A question as the second round asks it, `hint` with its `question` and human `solution`."""
+    plain = re.sub(r"<<.*?>>", "", problem.solution).strip()
+    return hint.format(question=problem.question, solution=plain)
 
 
 def solved(made: Iterable[Step]) -> list[dict[str, Any]]:
@@ -99,13 +95,15 @@ def _part(lab: Lab, part: int) -> list[Problem]:
 
 TURN = "\nWait, let me check that again.\n\n"
 """Between a wrong solution and a right one."""
+CODE = "```"
 OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "division"}
 
 
 def trace(problem: Problem, attempts: Sequence[tuple[str, str]], model: str) -> Trace | None:
     """The trace of a question out of its graded solutions, (status, text) in order: the first wrong
-    one, if any, and the first right one; None if none is right."""
-    right, wrong = ([t for said, t in attempts if said == s] for s in ("correct", "wrong"))
+    one, if any, and the first right one; None if none is right. Code that nobody ran is neither."""
+    plain = [(said, text) for said, text in attempts if CODE not in text]
+    right, wrong = ([t for said, t in plain if said == s] for s in ("correct", "wrong"))
     if not right:
         return None
     thinking = TURN.join(text.strip() for text in (*wrong[:1], right[0]))
