@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any, Literal
 
 from s1core.forcing import Budget
@@ -60,11 +61,10 @@ class Condition:
 
 
 Conditions = tuple[Condition, ...]
+Where = Literal["first", "each", "ablations"]
 
 
-def condition(
-    profile: Profile, label: str, kind: str, *, benchmark: str | None = None, **fields: Any
-) -> Condition:
+def condition(profile: Profile, label: str, kind: str, **fields: Any) -> Condition:
     """A condition with the profile's own values for whatever is not given: `fields` are those of a
     `Condition`, and `max_thinking`, `num_ignore`, `ignore_str` of its budget."""
     asked = profile.evaluation
@@ -76,7 +76,8 @@ def condition(
         budget["max_answer"] = profile.attempts.max_tokens  # the solution is in the answer
     fields = {"temperature": asked.temperature, **fields}
     fields["samples"] = fields.get("samples") or asked.samples
-    return Condition(label, kind, benchmark or asked.benchmarks[0], Budget(**budget), **fields)
+    fields["benchmark"] = fields.get("benchmark") or asked.benchmarks[0]
+    return Condition(label, kind, budget=Budget(**budget), **fields)
 
 
 def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Condition:
@@ -84,169 +85,154 @@ def natural(profile: Profile, benchmark: str | None = None, **fields: Any) -> Co
     return condition(profile, "no budget", "natural", benchmark=benchmark, **fields)
 
 
-def curve(profile: Profile, benchmark: str | None = None) -> Conditions:
-    """Figures 1 and 4a: capped thinking, natural ends, and forced Waits."""
-    capped = (
-        condition(profile, f"{cap} tokens", "budget", max_thinking=cap, benchmark=benchmark)
-        for cap in sorted(profile.evaluation.budgets)
-    )
-    return (*capped, natural(profile, benchmark), *waits(profile, benchmark))
+EXPERIMENTS: dict[str, tuple[Callable[..., Conditions], Where]] = {}
+"""What `--only` calls the paper's tables and figures: what makes their conditions, given a profile
+and perhaps another benchmark than its first, and on which benchmarks they are measured."""
 
 
-def waits(profile: Profile, benchmark: str | None = None) -> Conditions:
+def _experiment(name: str = "", where: Where = "first") -> Callable[..., Any]:
+    def register(made: Callable[[Profile], Iterator[Condition]]) -> Callable[..., Conditions]:
+        @wraps(made)
+        def asked(profile: Profile, benchmark: str | None = None) -> Conditions:
+            return tuple(replace(c, benchmark=benchmark or c.benchmark) for c in made(profile))
+
+        del asked.__wrapped__  # it takes a benchmark too
+        if name:
+            EXPERIMENTS[name] = asked, where
+        return asked
+
+    return register
+
+
+@_experiment("scaling curve", "each")
+def curve(profile: Profile) -> Iterator[Condition]:
+    """Figures 1 and 4a, Table 1: capped thinking, natural ends, and forced Waits."""
+    for cap in sorted(profile.evaluation.budgets):
+        yield condition(profile, f"{cap} tokens", "budget", max_thinking=cap)
+    yield natural(profile)
+    yield from waits(profile)
+
+
+@_experiment()
+def waits(profile: Profile) -> Iterator[Condition]:
     """The extrapolation of Figure 4a: the end of thinking replaced by "Wait" n times."""
-    return tuple(
-        condition(profile, f"Wait {n}x", "wait", num_ignore=n, benchmark=benchmark)
-        for n in sorted(profile.evaluation.waits)
-    )
+    for n in sorted(profile.evaluation.waits):
+        yield condition(profile, f"Wait {n}x", "wait", num_ignore=n)
 
 
-def extrapolation(profile: Profile, benchmark: str | None = None) -> Conditions:
+@_experiment("extrapolation", "ablations")
+def extrapolation(profile: Profile) -> Iterator[Condition]:
     """Table 4: what is put in the place of the end of thinking."""
-    n = profile.methods.num_ignore
-    found = [replace(natural(profile, benchmark), label="No extrapolation")]
+    if profile.methods.ignore_strs:
+        yield replace(natural(profile), label="No extrapolation")
     for text in profile.methods.ignore_strs:
-        label = f'{n}x "{text}"' if text else f"{n}x without string"
-        fields: dict[str, Any] = {"num_ignore": n, "ignore_str": text, "benchmark": benchmark}
-        found.append(condition(profile, label, text or "without string", **fields))
-    return tuple(found) if len(found) > 1 else ()
+        n, shown = profile.methods.num_ignore, f'"{text}"' if text else "without string"
+        kind = text or "without string"
+        yield condition(profile, f"{n}x {shown}", kind, num_ignore=n, ignore_str=text)
 
 
-def subsets(profile: Profile, benchmark: str | None = None) -> Conditions:
+@_experiment("data subsets", "ablations")
+def subsets(profile: Profile) -> Iterator[Condition]:
     """Table 2: the same recipe on other thousands, and on the whole pool."""
-    names = ("s1", *profile.ablations.subsets) if profile.ablations.subsets else ()
-    return tuple(
-        condition(profile, name, name, benchmark=benchmark, training=Training(name))
-        for name in names
-    )
+    for name in ("s1", *profile.ablations.subsets) if profile.ablations.subsets else ():
+        yield condition(profile, name, name, training=Training(name))
 
 
-def sequence_lengths(profile: Profile, benchmark: str | None = None) -> Conditions:
+@_experiment("sequence length", "ablations")
+def sequence_lengths(profile: Profile) -> Iterator[Condition]:
     """Table 8: examples cut at a shorter sequence length, each with several seeds of training."""
     ablations, longest = profile.ablations, SFTConfig(**profile.sft).max_seq_len
-    found = []
     for length in (*ablations.seq_lens, longest) if ablations.seq_lens else ():
         cut = () if length == longest else (("max_seq_len", length), ("on_too_long", "truncate"))
         for seed in range(profile.seed, profile.seed + ablations.seeds):
-            seeded = () if seed == profile.seed else (("seed", seed),)
-            fields: dict[str, Any] = {"training": Training(changes=cut + seeded)}
-            label, kind = f"{length} tokens, seed {seed}", f"{length} tokens"
-            found.append(condition(profile, label, kind, benchmark=benchmark, **fields))
-    return tuple(found)
+            training = Training(changes=cut + (() if seed == profile.seed else (("seed", seed),)))
+            label = f"{length} tokens"
+            yield condition(profile, f"{label}, seed {seed}", label, training=training)
 
 
-def token_conditional(profile: Profile) -> Conditions:
-    """Table 12: the budget named in the prompt in tokens, alone and enforced by the decoder."""
-    return _named(profile, "tokens", "TCC", profile.methods.token_limits, "max_thinking")
+@_experiment("token-conditional control")
+def token_conditional(profile: Profile) -> Iterator[Condition]:
+    """Tables 3 and 12: the budget named in the prompt in tokens, alone and enforced."""
+    yield from _named(profile, "tokens", "TCC", profile.methods.token_limits, "max_thinking")
 
 
-def step_conditional(profile: Profile) -> Conditions:
-    """Table 13: the budget named in the prompt in steps, alone and enforced by the decoder."""
-    return _named(profile, "steps", "SCC", profile.methods.step_limits, "steps")
-
-
-def class_conditional(profile: Profile) -> Conditions:
-    """Table 14: asked for a short or a long amount of thinking, and not asked."""
-    samples = profile.methods.samples
-    asked = [
-        condition(profile, f"{name} prompt", "CCC", instruct=("class", name), samples=samples)
-        for name in profile.methods.classes
-    ]
-    return (*asked, natural(profile)) if asked else ()
+@_experiment("step-conditional control")
+def step_conditional(profile: Profile) -> Iterator[Condition]:
+    """Tables 3 and 13: the budget named in the prompt in steps, alone and enforced."""
+    yield from _named(profile, "steps", "SCC", profile.methods.step_limits, "steps")
 
 
 def _named(
     profile: Profile, unit: Any, kind: str, limits: tuple[int, ...], enforced: str
-) -> Conditions:
-    common, found = {"training": Training(control=unit), "samples": profile.methods.samples}, []
-    for word, mark in (("", ""), (", forced", "+BF")):
-        for limit in limits:
-            fields = {**common, "instruct": (unit, limit), **({enforced: limit} if mark else {})}
-            found.append(condition(profile, f"{limit} {unit}{word}", kind + mark, **fields))
-    return tuple(found)
+) -> Iterator[Condition]:
+    common = {"training": Training(control=unit), "samples": profile.methods.samples}
+    for limit in limits:
+        yield condition(profile, f"{limit} {unit}", kind, instruct=(unit, limit), **common)
+    for limit in limits:
+        fields = {**common, "instruct": (unit, limit), enforced: limit}
+        yield condition(profile, f"{limit} {unit}, forced", f"{kind}+BF", **fields)
 
 
-def voting(profile: Profile) -> Conditions:
+@_experiment("class-conditional control")
+def class_conditional(profile: Profile) -> Iterator[Condition]:
+    """Tables 3 and 14: asked for a short or a long amount of thinking, and not asked."""
+    how = {"samples": profile.methods.samples}
+    for name in profile.methods.classes:
+        yield condition(profile, f"{name} prompt", "CCC", instruct=("class", name), **how)
+    if profile.methods.classes:
+        yield natural(profile)
+
+
+@_experiment("parallel scaling")
+def voting(profile: Profile) -> Iterator[Condition]:
     """Figures 4b and 7: many samples to vote over, of the base model and of the fine-tuned one;
     rejection sampling (Figure 6) draws from those that stop by themselves."""
     methods = profile.methods
     if methods.votes < 2:
-        return ()
-    sampled = {"samples": methods.votes, "temperature": methods.vote_temperature}
-    base: dict[str, Any] = {"training": None, "thinking": False, **sampled}
-    capped = (
-        condition(profile, f"votes at {cap} tokens", "majority", max_thinking=cap, **sampled)
-        for cap in methods.vote_budgets
-    )
-    return (
-        condition(profile, "votes, base model", "majority, base", **base),
-        *capped,
-        replace(natural(profile, **sampled), label="votes, no budget"),
-    )
+        return
+    how: dict[str, Any] = {"samples": methods.votes, "temperature": methods.vote_temperature}
+    base = {"training": None, "thinking": False}
+    yield condition(profile, "votes, base model", "majority, base", **base, **how)
+    for cap in methods.vote_budgets:
+        yield condition(profile, f"votes at {cap} tokens", "majority", max_thinking=cap, **how)
+    yield replace(natural(profile, **how), label="votes, no budget")
 
 
-def direct(profile: Profile, benchmark: str | None = None) -> Conditions:
-    """The base model asked for its solution in its own words, where the profile says how."""
-    if not profile.attempts.reasoning:
-        return ()
-    fields: dict[str, Any] = {"benchmark": benchmark, "training": None, "thinking": False}
-    return (condition(profile, "base model, asked directly", "direct", **fields),)
-
-
-def arms(profile: Profile) -> Conditions:
-    """Forcing without fine-tuning, and fine-tuning without forcing: two by two."""
-    found = []
+@_experiment("forcing without fine-tuning")
+def arms(profile: Profile) -> Iterator[Condition]:
+    """Section 4.2: forcing without fine-tuning, and fine-tuning without forcing: two by two."""
     for name, training in (("base model", None), ("fine-tuned", Training())):
         for n in (0, profile.methods.num_ignore) if profile.methods.ignore_strs else ():
             label = f"{name}, {f'Wait {n}x' if n else 'no Wait'}"
-            found.append(condition(profile, label, name, num_ignore=n, training=training))
-    return tuple(found)
+            yield condition(profile, label, name, num_ignore=n, training=training)
 
 
-def released(profile: Profile, benchmark: str | None = None) -> Conditions:
-    """Figure 1 and Tables 1 and 5 without training: the checkpoints that the authors released."""
-    found: list[Condition] = []
+@_experiment("base model", "each")
+def direct(profile: Profile) -> Iterator[Condition]:
+    """The base model asked for its solution in its own words, where the profile says how."""
+    if profile.attempts.reasoning:
+        base = {"training": None, "thinking": False}
+        yield condition(profile, "base model, asked directly", "direct", **base)
+
+
+@_experiment("released checkpoints", "each")
+def released(profile: Profile) -> Iterator[Condition]:
+    """Figure 1, Tables 1 and 5 without training: the checkpoints that the authors released."""
     for name, arm in profile.released.items():
-        caps = [(f"{cap} tokens", {"max_thinking": cap}) for cap in sorted(arm.get("budgets", ()))]
-        forced = [(f"Wait {n}x", {"num_ignore": n}) for n in sorted(arm.get("waits", ()))]
-        fields: dict[str, Any] = {"benchmark": benchmark, "training": Training(released=name)}
-        for label, budget in (*caps, ("no budget", {}), *forced):
-            found.append(condition(profile, f"{name}, {label}", name, **budget, **fields))
-    return tuple(found)
+        how: Any = {"kind": name, "training": Training(released=name)}
+        for cap in sorted(arm.get("budgets", ())):
+            yield condition(profile, f"{name}, {cap} tokens", max_thinking=cap, **how)
+        yield condition(profile, f"{name}, no budget", **how)
+        for n in sorted(arm.get("waits", ())):
+            yield condition(profile, f"{name}, Wait {n}x", num_ignore=n, **how)
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A table or figure of the paper, where it is there, and its conditions under a profile: on one
-    benchmark, or (`per_benchmark`) on each of the profile's."""
-
-    name: str
-    paper: str
-    conditions: Callable[..., Conditions]
-    per_benchmark: bool = False
-
-
-EXPERIMENTS = (
-    Experiment("scaling curve", "Figures 1 and 4a, Table 1", curve, per_benchmark=True),
-    Experiment("extrapolation", "Table 4", extrapolation, per_benchmark=True),
-    Experiment("data subsets", "Table 2", subsets, per_benchmark=True),
-    Experiment("sequence length", "Table 8", sequence_lengths, per_benchmark=True),
-    Experiment("token-conditional control", "Tables 3 and 12", token_conditional),
-    Experiment("step-conditional control", "Tables 3 and 13", step_conditional),
-    Experiment("class-conditional control", "Tables 3 and 14", class_conditional),
-    Experiment("parallel scaling", "Figures 4b, 6 and 7", voting),
-    Experiment("forcing without fine-tuning", "Section 4.2", arms),
-    Experiment("base model", "Section 4.2", direct, per_benchmark=True),
-    Experiment("released checkpoints", "Figure 1, Tables 1 and 5", released, per_benchmark=True),
-)
-
-
-def conditions(profile: Profile) -> Iterator[tuple[Experiment, Condition]]:
+def conditions(profile: Profile) -> Iterator[tuple[str, Condition]]:
     """Every condition of a profile with the experiment that wants it; two of them may be one run,
     under different labels."""
-    every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks or ()
-    for experiment in EXPERIMENTS:
-        whole = not ablated or experiment.conditions in (curve, direct, released)
-        places = [{"benchmark": b} for b in every if whole or b in ablated]
-        for place in places if experiment.per_benchmark else [{}]:
-            yield from ((experiment, c) for c in experiment.conditions(profile, **place))
+    every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks
+    some = tuple(name for name in every if name in ablated or not ablated)
+    places = {"first": every[:1], "each": every, "ablations": some}
+    for name, (experiment, where) in EXPERIMENTS.items():
+        for benchmark in places[where]:
+            yield from ((name, asked) for asked in experiment(profile, benchmark))

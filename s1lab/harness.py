@@ -13,7 +13,7 @@ thought.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -49,7 +49,7 @@ class S1Core(LM):
     ) -> None:
         super().__init__()
         self.budget = Budget(**{"max_thinking": 32_000, "max_answer": 1_024, **budget})
-        self.template, self.sampling_seed = template, seed
+        self.common: Any = {"template": template, "seed": seed}
         if backend is None:
             import torch
 
@@ -65,25 +65,20 @@ class S1Core(LM):
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Answer every request under the budget, cut at the task's stop strings."""
-        texts = [""] * len(requests)
-        # Repeats of a document are samples of it, numbered as they come.
-        rounds: dict[tuple[Any, ...], list[int]] = {}
-        seen: Counter[Any] = Counter()
+        texts, seen, rounds = [""] * len(requests), Counter(), defaultdict(list)
         for index, request in enumerate(requests):
-            settings = _settings(request.args[1])
-            rounds.setdefault((settings, seen[request.args[0], settings]), []).append(index)
-            seen[request.args[0], settings] += 1
-        common: Any = {"template": self.template, "seed": self.sampling_seed}
-        common["progress"] = not disable_tqdm
+            how = _settings(request.args[1])
+            # Repeats of a document are samples of it, numbered as they come.
+            rounds[how, seen[request.args[0], how]].append(index)
+            seen[request.args[0], how] += 1
         for ((temperature, top_p, until), sample), members in rounds.items():
             problems = [Problem(requests[index].args[0], "") for index in members]
-            sampling = {"temperature": temperature, "top_p": top_p, "first_sample": sample}
-            generations = generate(self.backend, problems, self.budget, **common, **sampling)
-            for index, generation in zip(members, generations):
-                cue = self.budget.answer_cue if generation.outcome != "ended" else ""
-                answer = cue + generation.answer
-                ends = [found for stop in until if stop and (found := answer.find(stop)) >= 0]
-                texts[index] = answer[: min(ends, default=len(answer))]
+            how = {"temperature": temperature, "top_p": top_p, "first_sample": sample}
+            how |= {**self.common, "progress": not disable_tqdm}
+            for index, made in zip(members, generate(self.backend, problems, self.budget, **how)):
+                text = ("" if made.outcome == "ended" else self.budget.answer_cue) + made.answer
+                ends = [found for stop in until if stop and (found := text.find(stop)) >= 0]
+                texts[index] = text[: min(ends, default=len(text))]
                 self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
         return texts
 
@@ -95,11 +90,7 @@ class S1Core(LM):
         )
 
     loglikelihood_rolling = loglikelihood
-
-    @property
-    def tokenizer_name(self) -> str:
-        """Names the tokenizer in the harness's cache keys."""
-        return str(self.backend.tokenizer.name_or_path).replace("/", "__")
+    tokenizer_name = "s1core"  # in the harness's cache keys
 
     def chat_template(self, chat_template: bool | str = False) -> str:
         """The chat template is applied by s1core; "" tells the harness to apply none."""

@@ -6,13 +6,13 @@ import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from s1core.backends import open_engine
 from s1core.backends.base import Backend
@@ -31,7 +31,7 @@ class Step:
     """One run, of whatever kind, before it is made."""
 
     label: str  # for people
-    run: Run  # where it will be (or is): its kind and its settings name it
+    run: Run  # where it will be (or is): named by its kind and settings, which fix its result
     compute: Compute  # makes or continues it in its folder
     needs: tuple[Step, ...] = ()  # what must be finished before
     experiments: tuple[str, ...] = ()  # names of the tables and figures that are made from it
@@ -41,16 +41,6 @@ class Step:
     def make(self, held: bool = False) -> Run:
         """The finished run: taken from the store, continued, or computed now (`Run.ensure`)."""
         return self.run.ensure(self.compute, held)
-
-
-def add(found: dict[str, Step], step: Step, experiment: str) -> None:
-    """Add a step, after those it needs, to steps by the names of their runs in the order of making;
-    or note one more experiment that wants it."""
-    for need in step.needs:
-        add(found, need, experiment)
-    known = found.get(step.run.id, step)
-    names = dict.fromkeys((*known.experiments, experiment))
-    found[step.run.id] = replace(known, experiments=tuple(names))
 
 
 def wanted(steps: Sequence[Step], names: Sequence[str]) -> list[Step]:
@@ -77,9 +67,9 @@ def work(
     RunError where a process that makes one is killed.
     """
     waiting = [step for step in steps if not step.run.is_finished]
-    left = {step.run.id for step in waiting}
     running: dict[Future[object], Step] = {}
     while waiting or running:
+        left = {step.run.id for step in (*waiting, *running.values())}
         for step in list(waiting):
             ready = left.isdisjoint(need.run.id for need in step.needs)
             same = (
@@ -97,7 +87,6 @@ def work(
             except BrokenProcessPool as error:
                 told = f"a process was killed while it made {step.label}"
                 raise RunError(f"{told}; run the same command again to go on") from error
-            left.discard(step.run.id)
 
 
 def end_with_parent() -> None:
@@ -135,12 +124,6 @@ class Lab:
         self.closed = False
         self._engine: tuple[str, Backend] | None = None
         self._opening = threading.Lock()
-
-    def step(
-        self, kind: str, settings: Mapping[str, Any], label: str, compute: Compute, **about: Any
-    ) -> Step:
-        """A run of a kind: whatever changes its result is in its settings, which name it."""
-        return Step(label, self.store.locate(kind, settings), compute, **about)
 
     @cached_property
     def curated(self) -> Self:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from s1core.records import Example
 from s1lab import experiments
 from s1lab.evaluation.measure import Point, point
 from s1lab.experiments import Condition, Training
 from s1lab.kinds import curation, generate, sft
-from s1lab.kinds.attempts import Material
-from s1lab.lab import Lab, Step, add
+from s1lab.lab import Lab, Step
 from s1lab.runs import Run, RunStore
 from s1lab.traces import reading, repetition
 
@@ -31,7 +32,7 @@ class Pipeline(Lab):
         """Select examples from the pool; `subset` is "s1" or a baseline of Table 2."""
         return curation.selection(self, subset).make()
 
-    def curation(self) -> Material:
+    def curation(self) -> curation.Material:
         """What selection works on: the annotated pool, the questions kept out, the settings."""
         return curation.material(self)
 
@@ -63,9 +64,17 @@ class Pipeline(Lab):
     def steps(self) -> list[Step]:
         """Every run the book is made of, each once, after those it needs; nothing is computed."""
         found: dict[str, Step] = {}
+
+        def add(step: Step, experiment: str) -> None:
+            for need in step.needs:
+                add(need, experiment)
+            known = found.get(step.run.id, step)
+            names = dict.fromkeys((*known.experiments, experiment))
+            found[step.run.id] = replace(known, experiments=tuple(names))
+
         for kind in KINDS:
             for experiment, step in kind.listed(self):
-                add(found, step, experiment)
+                add(step, experiment)
         if self.profile.one_training:  # the chain of fine-tunings begins as early as it can
             late = (step for step in found.values() for one in (step, *step.needs) if one.condition)
             last = {step.run.id for step in late}
@@ -83,29 +92,24 @@ def compare_results(pipeline: Pipeline, committed: str | Path) -> str:
     runs = [step.run for step in pipeline.steps()]
     known = [run for run in runs if run.id in theirs and run.is_finished]
     same = sum(run.summary()["files"] == theirs[run.id].summary()["files"] for run in known)
-    lines = [f"{same} of {len(runs)} runs are identical to the committed ones"]
+    told = f"{same} of {len(runs)} runs are identical to the committed ones"
     if same == len(runs):
-        return lines[0]
+        return told
     seed = next((run.settings["seed"] for run in theirs.values() if "seed" in run.settings), None)
-    before = _points(Pipeline(pipeline.profile.with_seed(seed), store))
-    both = [(n[0], p, before[n]) for n, p in _points(pipeline).items() if n in before]
-    lines.append(f"{'condition':28} {'here':>20} {'committed':>20}   tokens")
-    for label, ours, their in both:
-        verdict = "inside the intervals" if ours.accuracy.overlaps(their.accuracy) else "MOVED"
-        if replace(ours, run="") == replace(their, run=""):
-            verdict = "identical"
-        lines.append(
-            f"{label:28} {ours.accuracy.percent():>20} {their.accuracy.percent():>20}   "
-            f"{ours.thinking_tokens:.1f} / {their.thinking_tokens:.1f}  {verdict}"
-        )
-    moved = sum(line.endswith("MOVED") for line in lines)
-    return "\n".join([*lines, f"{moved} of {len(both)} conditions moved"])
+    here, there = _points(pipeline), _points(Pipeline(pipeline.profile.with_seed(seed), store))
+    rows = []
+    for name in (name for name in here if name in there):
+        ours, other = here[name], replace(there[name], run=here[name].run)
+        verdict = "inside the intervals" if ours.accuracy.overlaps(other.accuracy) else "MOVED"
+        tokens = f"{ours.thinking_tokens:.1f} / {other.thinking_tokens:.1f}"
+        shares = (point.accuracy.percent() for point in (ours, other))
+        rows.append((name[0], *shares, tokens, "identical" if ours == other else verdict))
+    table = pd.DataFrame(rows, columns=["condition", "here", "committed", "tokens", "verdict"])
+    moved = (table.verdict == "MOVED").sum()
+    return f"{told}\n{table.to_string(index=False)}\n{moved} of {len(rows)} conditions moved"
 
 
 def _points(pipeline: Pipeline) -> dict[tuple[str, str], Point]:
     """The points of the finished conditions, by what they are called and their series."""
-    return {
-        (step.label, condition.kind): pipeline.point(condition)
-        for step in pipeline.steps()
-        if (condition := step.condition) and step.run.is_finished
-    }
+    done = [step for step in pipeline.steps() if step.condition and step.run.is_finished]
+    return {(one.label, one.condition.kind): pipeline.point(one.condition) for one in done}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from s1core import templates
 from s1core.errors import InputError, check_number
@@ -36,6 +36,7 @@ Seed = Annotated[int, 0, 2**32 - 1]
 Processes = Annotated[int, 1, 1024]
 Temperature = Annotated[float, 0, 100]
 """Numbers with their range, which every profile is held to."""
+Subset = Literal["random", "diverse", "longest", "full"]
 
 
 class _Ranged:
@@ -82,7 +83,7 @@ class Ablations(_Ranged):
     """What is trained beside the recipe itself."""
 
     benchmarks: tuple[str, ...] = ()  # where it is measured; empty takes all of `evaluation`
-    subsets: tuple[str, ...] = ()  # baselines of Table 2: random, diverse, longest, full
+    subsets: tuple[Subset, ...] = ()  # baselines of Table 2
     seq_lens: tuple[Count, ...] = ()  # below the recipe's; examples are cut there (Table 8)
     seeds: Processes = 1  # trainings per sequence length
 
@@ -96,7 +97,7 @@ class Methods(_Ranged):
     token_limits: tuple[Count, ...] = ()  # budgets named in the prompt: powers of two (Table 12)
     step_limits: tuple[Count, ...] = ()  # the same in steps (Table 13)
     step_separator: str = "\n\n"  # between two steps of a trace
-    classes: tuple[str, ...] = ()  # "short" and "long" (Table 14)
+    classes: tuple[Literal["short", "long"], ...] = ()  # (Table 14)
     samples: Count | None = None  # per question under such prompts; None takes `evaluation`'s
     votes: Tokens = 0  # samples for majority voting (Figures 4b, 7) and rejection (Figure 6)
     vote_budgets: tuple[Tokens, ...] = ()  # thinking caps of the votes, beside natural ends
@@ -109,9 +110,8 @@ class Attempts(_Ranged):
 
     reasoning: str = ""  # the system prompt; also how a base model is asked in its own words
     max_tokens: Count = 320  # of a solution
-    rounds: Waits = 4  # further solutions at most, sampled, of what has none right yet
-    enough: Count = 1300  # none more once so many questions that were hard have one
-    temperature: Temperature = 0.8
+    hint: str = ""  # how a `question` is asked again, with its human `solution`
+    taught: Tokens = 0  # parts of which what was wrong is asked again
     parts: Processes = 8  # of the pool, each a run of its own, that processes share
 
 
@@ -141,7 +141,7 @@ class Profile(_Ranged):
     attempts: Attempts = field(default_factory=Attempts)
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curation: str = ""  # where the pool comes selected: the profile that shows how one selects
-    engine: str = "hf"  # or vllm
+    engine: Literal["hf", "vllm"] = "hf"
     batch_size: Count = 256
     threads: Processes | None = None  # of the CPU; results are the same bits for equal numbers only
     jobs: Processes = 1  # processes that `reproduce` starts
@@ -171,9 +171,10 @@ class Profile(_Ranged):
         """The same profile without what cannot be had: data sets and models, by name."""
         if not missing:
             return self
-        parts = (self.evaluation, self.ablations)
-        left = (tuple(b for b in part.benchmarks if b not in missing) for part in parts)
-        asked, beside = (replace(part, benchmarks=b) for part, b in zip(parts, left))
+        asked, beside = (
+            replace(part, benchmarks=tuple(b for b in part.benchmarks if b not in missing))
+            for part in (self.evaluation, self.ablations)
+        )
         subsets = tuple(s for s in beside.subsets if SUBSETS.get(s) not in missing)
         kept = {k: arm for k, arm in self.released.items() if arm["model"] not in missing}
         beside = replace(beside, subsets=subsets)
@@ -248,13 +249,6 @@ def _check_values(profile: Profile) -> None:
     templates.get(profile.template)
     for name in (*profile.evaluation.benchmarks, *profile.ablations.benchmarks):
         benchmark(name)
-    for name, values, known in (
-        ("ablations.subsets", profile.ablations.subsets, tuple(SUBSETS)),
-        ("methods.classes", profile.methods.classes, ("short", "long")),
-        ("engine", (profile.engine,), ("hf", "vllm")),
-    ):
-        if wrong := [value for value in values if value not in known]:
-            raise InputError(f"{name}: no {wrong[0]!r}; pick from {', '.join(known)}")
     for name, count in profile.evaluation.limits.items():
         check_number(f"evaluation.limits.{benchmark(name).name}", count, 1, 10_000_000)
     for name, rate in profile.rates.items():

@@ -125,7 +125,7 @@ class Run:
 
     def read_json(self, name: str) -> Any:
         """A public JSON file of a finished run, checked against its digest."""
-        return self._parsed(name, [self._read(name)])[0]
+        return json.loads(self._read(name))
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """A public CSV table, values as text, checked against its digest."""
@@ -133,7 +133,7 @@ class Run:
 
     def read_records(self, name: str) -> list[dict[str, Any]]:
         """A public JSONL file, checked against its digest; only "\\n" ends a record."""
-        return self._parsed(name, filter(None, self._read(name).split("\n")))
+        return [json.loads(line) for line in self._read(name).split("\n") if line]
 
     def _read(self, name: str) -> str:
         path, digest = self.path / "public" / name, self.summary()["files"].get(name)
@@ -141,20 +141,14 @@ class Run:
             raise RunError(f"run {self.id} has no public file {name} (looked in {path.parent})")
         if sha256(path) != digest:
             raise RunError(f"{path}: its sha256 is not that of what was written; {self._advice}")
-        return path.read_bytes().decode("utf-8", errors="replace")
-
-    def _parsed(self, name: str, lines: Iterable[str]) -> list[Any]:
-        try:
-            return [json.loads(line) for line in lines]
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"{name} of {self.id} is not JSON ({error}); {self._advice}") from error
+        return path.read_bytes().decode("utf-8")
 
     @property
     def _advice(self) -> str:
         return f"restore it, or remove the run with `s1lab runs gc --run {self.id}` and run again"
 
     def summary(self) -> dict[str, Any]:
-        """What `finish` recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
+        """What its end recorded: {"files": {name: sha256}, …}; RunError where it is damaged."""
         found = read_object(path := self.path / "finished.json", self._advice)
         if not isinstance(files := found.get("files"), dict) or "/" in "".join(files):
             raise RunError(f"{path} lists no files; {self._advice}")
@@ -172,19 +166,19 @@ class Run:
 
     def verify(self) -> list[str]:
         """What is wrong with the files of a run; empty when nothing is."""
-        problems = []
+        problems, files = [], {}
         if run_name(self.kind, self.settings) != self.id:
             problems.append(f"{self.id}: manifest.json is damaged or another run's; {self._advice}")
-        try:
-            marked = (self.path / "finished.json").exists()
-            for name, digest in self.summary()["files"].items() if marked else ():
-                path = self.path / "public" / name
-                if not path.is_file():
-                    problems.append(f"{self.id}: public/{name} is missing")
-                elif sha256(path) != digest:
-                    problems.append(f"{self.id}: public/{name} was changed after it was written")
-        except RunError as error:
-            problems.append(str(error))
+        if (self.path / "finished.json").exists():
+            try:
+                files = self.summary()["files"]
+            except RunError as error:
+                problems.append(str(error))
+        for name, digest in files.items():
+            if not (path := self.path / "public" / name).is_file():
+                problems.append(f"{self.id}: public/{name} is missing")
+            elif sha256(path) != digest:
+                problems.append(f"{self.id}: public/{name} was changed after it was written")
         return problems
 
     def ensure(self, compute: Compute, held: bool = False) -> Run:
@@ -222,10 +216,6 @@ class Run:
         began = time.perf_counter()
         facts = compute(self) or {}
         note(self.path / "provenance.json", time.perf_counter() - began)
-        self.finish(**facts)
-
-    def finish(self, **facts: Any) -> None:
-        """Mark the run finished: digests of its public files, and facts about it."""
         public = self.path / "public"
         for torn in public.glob(".*.partial"):  # an earlier attempt was killed while writing it
             torn.unlink()
@@ -251,24 +241,17 @@ class RunStore:
     @contextmanager
     def free(self) -> Iterator[bool]:
         """Hold the store while the block lasts, if nobody else does; says whether it is ours."""
-        held = lock(self.root)
         try:
-            held.acquire(timeout=0)
+            ours = lock(self.root).acquire(timeout=0)
         except (Timeout, OSError) as error:  # where nothing can be written, making runs says so
             yield not isinstance(error, Timeout)
         else:
-            try:
+            with ours:
                 yield True
-            finally:
-                held.release()
 
     def locate(self, kind: str, settings: Mapping[str, Any]) -> Run:
         """The run with these settings, finished or not, started or not."""
         return Run(self.root / run_name(kind, settings), kind, settings, self.read_only)
-
-    def ensure(self, kind: str, settings: Mapping[str, Any], compute: Compute) -> Run:
-        """The finished run with these settings (see `Run.ensure`)."""
-        return self.locate(kind, settings).ensure(compute)
 
     def runs(self) -> list[Run]:
         """Every run of the store, finished or not, sorted by name; damaged ones are among them."""

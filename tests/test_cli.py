@@ -27,7 +27,7 @@ def store(tmp_path) -> RunStore:
     """A store with a finished run, and `other` beside it, which the tests damage."""
     made = RunStore(tmp_path / "store")
     for name in ("good", "other"):
-        made.ensure("demo", {"name": name}, lambda run: run.write_json("facts.json", [1]))
+        made.locate("demo", {"name": name}).ensure(lambda run: run.write_json("facts.json", [1]))
     return made
 
 
@@ -77,7 +77,7 @@ def test_a_run_that_is_being_made_is_not_removed(store):
 
 def test_what_a_file_says_cannot_steer_the_terminal(store):
     hostile = "\x1b[2J\x1b]0;owned\x07\u202e\x9b31m\0"
-    run = store.ensure("demo", {hostile: hostile}, lambda run: run.write_json("a.json", 1))
+    run = store.locate("demo", {hostile: hostile}).ensure(lambda run: run.write_json("a.json", 1))
     facts = {"finished": hostile, "wall_seconds": hostile}
     (run.path / "provenance.json").write_text(json.dumps(facts, ensure_ascii=False))
     (run.path / "finished.json").write_text(json.dumps({"files": {hostile: "0"}}))

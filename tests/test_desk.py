@@ -59,13 +59,18 @@ def test_without_a_network_one_sentence_says_what_to_bring(tmp_path, monkeypatch
 
 def test_a_trace_ends_right_shows_the_first_error_and_its_kind_is_that_of_its_solution():
     right, wrong, cut = ("correct", "a "), ("wrong", " b"), ("truncated", "c")
+    code = ("wrong", "```python")
     turned = f"b{attempts.TURN}a"
     for said, thinking in (
-        ([right, wrong], turned), ([right], "a"), ([wrong, cut, right], turned), ([cut, right], "a")
+        ([right], "a"), ([wrong, right], turned), ([cut, right], "a"), ([code, right], "a"),
     ):  # fmt: skip
         made = attempts.trace(PROBLEM, said, "model")
         assert made.thinking == thinking and made.attempt == "Final Answer: \\boxed{12}"
     assert attempts.trace(PROBLEM, [("wrong", "b"), ("truncated", "c")], "model") is None
+    assert attempts.trace(PROBLEM, [("wrong", "b"), ("correct", "```")], "model") is None
+    assert (
+        attempts.hinted("{question} {solution}", PROBLEM) == "How many? She has 24/2=12.\n#### 12"
+    )
     assert attempts.domain(PROBLEM) == "division"
     assert attempts.domain(replace(PROBLEM, solution="<<2+3*4=14>>")) == "addition, multiplication"
 
@@ -143,7 +148,7 @@ def tiny(root, rows) -> Pipeline:
     """The profile over a tiny random model and these questions, from an empty store."""
     sizes = {"benchmarks": ["GSM8K"], "questions": 4, "limits": {}, "max_thinking": 24}
     sizes |= {"max_answer": 12, "budgets": [8], "waits": [1]}
-    how = {"max_tokens": 48, "rounds": 3, "enough": 3, "parts": 2, "reasoning": "b"}
+    how = {"max_tokens": 48, "taught": 2, "parts": 2, "reasoning": "b", "hint": "{question} b"}
     changes = {"model": str(root / "model"), "engine": "hf", "selected": 2, "batch_size": 4}
     changes |= {"evaluation": sizes, "attempts": how, "rates": {}, "pool_size": len(rows)}
     changes["sft"] = {"checkpoint_every": 1}
@@ -163,16 +168,20 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
     asked = [f"Use {n} and {n + 1} to make {n * 2} , {'ab'[n % 2]} ?" for n in range(12)]
     rows = [{"question": text, "answer": "<<1+1=2>> #### 990"} for text in asked]
     said = {}
-    for step in steps(tiny(tmp_path, rows), "sample 1"):
+    for step in steps(tiny(tmp_path, rows), attempts.TAUGHT):
         said |= {row["problem_key"]: row["answer"] for row in step.make().records()}
     # Gold, where there is a number: what the model says when it is asked again.
     for row in rows:
         found = grade_text(Problem(row["question"], "990"), said[question_key(row["question"])])
         row["answer"] = f"<<1+1=2>> #### {found.extracted or 991}"
     pipeline = tiny(tmp_path, rows)
-    rounds = (steps(pipeline, f"sample {n}") for n in (1, 2, 3))
-    counts = [sum(s.make().summary()["asked"] for s in found) for found in rounds]
-    assert counts[0] > 2 and counts[2] == 0  # there were enough
+    greedy, taught = (
+        [step.make().summary() for step in steps(pipeline, name)]
+        for name in (attempts.GREEDY, attempts.TAUGHT)
+    )
+    for first, again in zip(greedy, taught, strict=True):
+        assert again["asked"] == first["asked"] - first["right"]
+    assert sum(again["right"] for again in taught) > 2
     selected = pipeline.selection()
     kept = {stage["name"]: stage["kept"] for stage in selected.read_json("funnel.json")["stages"]}
     assert kept["pool"] == 12 and kept["diversity"] == 2
@@ -183,7 +192,7 @@ def test_the_whole_path_on_a_tiny_model_resumes_to_the_byte(tmp_path, monkeypatc
     weights_file = trained.path / "sft" / "final" / "model.safetensors"
     assert trained.summary()["weights"]["model.safetensors"] == sha256(weights_file)
     assert pipeline.run(direct(pipeline.profile)[0]).summary()["generations"] == 4
-    for step in steps(pipeline, "sample 1"):  # as a killed process leaves it
+    for step in steps(pipeline, attempts.TAUGHT):  # as a killed process leaves it
         path, before = step.run.path / "results.jsonl", step.run.read_table("grades.csv")
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])

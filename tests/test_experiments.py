@@ -26,7 +26,7 @@ def test_every_condition_has_its_step_once_and_after_those_it_needs(name, tmp_pa
         assert step.run.id not in listed and {need.run.id for need in step.needs} <= listed.keys()
         listed[step.run.id] = step.experiments
     for experiment, condition in experiments.conditions(pipeline.profile):
-        assert experiment.name in listed[pipeline.locate_run(condition).id]
+        assert experiment in listed[pipeline.locate_run(condition).id]
     assert list(tmp_path.iterdir()) == []  # listing makes nothing
 
 

@@ -90,10 +90,11 @@ def stored(tmp_path_factory):
     options = {"samples": 6, "temperature": 1.0, "seed": 3}
     drawn = list(generate(backend, PROBLEMS, Budget(60, max_answer=5), **options))
     store, rows = RunStore(tmp_path_factory.mktemp("s")), tabulate(PROBLEMS, drawn, "countdown")
-    ragged = store.ensure("generate", {"a": 1}, lambda r: r.write_table("grades.csv", rows[1:]))
+    ragged = store.locate("generate", {"a": 1})
+    ragged.ensure(lambda run: run.write_table("grades.csv", rows[1:]))
     with pytest.raises(RunError, match="equally many samples"):
         read_samples(ragged)
-    run = store.ensure("generate", {}, lambda run: run.write_table("grades.csv", rows))
+    run = store.locate("generate", {}).ensure(lambda run: run.write_table("grades.csv", rows))
     return backend, drawn, read_samples(run)
 
 

@@ -43,9 +43,9 @@ def _no_data(monkeypatch):
 @pytest.mark.parametrize("name", ["h100", "box", "paper"])
 def test_a_large_profile_is_complete_fits_its_hardware_and_its_parts_add_up(name, tmp_path):
     profile = profiles.load(name)
-    wanted = {experiment.name for experiment, _ in experiments.conditions(profile)}
+    wanted = {experiment for experiment, _ in experiments.conditions(profile)}
     # A base model is asked in its own words where a profile says how: `desk` does.
-    assert wanted == {one.name for one in experiments.EXPERIMENTS} - {"base model"}
+    assert wanted == {*experiments.EXPERIMENTS} - {"base model"}
     assert {"AIME24", "AIME25", "MATH500", "GPQA Diamond"} == set(needs(profile).benchmarks)
     assert re.search("@[0-9a-f]{40}$", profile.model)
     assert profile.sft["max_seq_len"] == 32_768

@@ -29,7 +29,7 @@ def test_the_name_depends_on_the_settings_and_not_on_their_order(store):
     assert run_name("k", {"a": 1, "b": 2}) == run_name("k", {"b": 2, "a": 1})
     assert run_name("k", {"a": 1}) != run_name("k", {"a": 2})
     assert run_name("k", {"a": 1}).removeprefix("k") != run_name("l", {"a": 1}).removeprefix("l")
-    run = store.ensure("demo", SETTINGS, compute)
+    run = store.locate("demo", SETTINGS).ensure(compute)
     manifest = json.loads((run.path / "manifest.json").read_text())
     assert (manifest["kind"], manifest["settings"]) == ("demo", SETTINGS)
     assert store.get(run.id[:8]) == run
@@ -45,13 +45,13 @@ def test_a_finished_run_is_returned_and_a_failed_one_goes_on_with_what_it_had(st
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        store.ensure("demo", SETTINGS, fails)
+        store.locate("demo", SETTINGS).ensure(fails)
     assert not store.locate("demo", SETTINGS).is_finished
     seen = []
-    run = store.ensure("demo", SETTINGS, lambda run: seen.extend(run.records()))
+    run = store.locate("demo", SETTINGS).ensure(lambda run: seen.extend(run.records()))
     assert seen == [{"a": 1}] and run.is_finished
-    first = store.ensure("demo", {}, compute)
-    again = store.ensure("demo", {}, lambda run: pytest.fail("computed again"))
+    first = store.locate("demo", {}).ensure(compute)
+    again = store.locate("demo", {}).ensure(lambda run: pytest.fail("computed again"))
     assert again == first and again.is_finished
     assert again.read_table("table.csv") == [{"x": "1", "y": "two"}]
     assert again.summary()["records"] == 2
@@ -60,7 +60,7 @@ def test_a_finished_run_is_returned_and_a_failed_one_goes_on_with_what_it_had(st
 
 
 def test_a_public_file_that_was_changed_is_refused_and_verify_names_it(store):
-    run = store.ensure("demo", SETTINGS, compute)
+    run = store.locate("demo", SETTINGS).ensure(compute)
     (run.path / "public" / "table.csv").write_text("x,y\n1,three\n")
     with pytest.raises(RunError, match="its sha256 is not"):
         run.read_table("table.csv")
@@ -68,25 +68,25 @@ def test_a_public_file_that_was_changed_is_refused_and_verify_names_it(store):
 
 
 def test_committed_results_are_the_same_bytes_read_but_never_started(store, tmp_path):
-    run, results = store.ensure("demo", SETTINGS, compute), tmp_path / "results"
+    run, results = store.locate("demo", SETTINGS).ensure(compute), tmp_path / "results"
     assert store.export([run], results) == 1 and public(results) == public(store.root)
     committed = RunStore(results, read_only=True)
-    copy = committed.ensure("demo", SETTINGS, compute)
+    copy = committed.locate("demo", SETTINGS).ensure(compute)
     assert copy.read_json("facts.json") == {"n": 2} and not (copy.path / "results.jsonl").exists()
     with pytest.raises(RunError, match="holds no finished run"):
-        committed.ensure("demo", {"other": 1}, compute)
+        committed.locate("demo", {"other": 1}).ensure(compute)
     assert not committed.locate("demo", {"other": 1}).path.exists()
 
 
 def test_a_store_that_cannot_be_made_is_one_clear_sentence(store):
     store.root.write_text("a file is in the way")
     with pytest.raises(RunError, match="cannot write to the run store"):
-        RunStore(store.root).ensure("demo", SETTINGS, compute)
+        RunStore(store.root).locate("demo", SETTINGS).ensure(compute)
 
 
 def _racer(root: str, results) -> None:
     pids = [{"pid": os.getpid()}]
-    run = RunStore(root).ensure("demo", SETTINGS, lambda run: run.append(pids) and None)
+    run = RunStore(root).locate("demo", SETTINGS).ensure(lambda run: run.append(pids) and None)
     results.put([row["pid"] for row in run.records()])
 
 

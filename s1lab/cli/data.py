@@ -180,10 +180,9 @@ def regrade(
 @pocket.command(epilog="Example: s1lab pocket pretrain large --output store/pretrain-large")
 def pretrain(
     size: Annotated[str, typer.Argument(help="small or large.")],
-    output: Annotated[Path, typer.Option(help="Folder of the run; holds checkpoints, log, model.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run; holds its log and the model.")],
 ) -> None:
-    """Train a base model from scratch (about an hour on one core) and measure what it can do;
-    resumes when run again."""
+    """Train a base model from scratch (about an hour on one core) and measure what it can do."""
     from s1lab.pocket.pretrain import RECIPES, measure
     from s1lab.pocket.pretrain import pretrain as train
 

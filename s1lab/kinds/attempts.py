@@ -1,18 +1,19 @@
 """The pool answered by the model that is to be trained: its grades, and the traces it learns from.
 
 Each round asks every part of the pool, so that processes share it and a killed one loses little.
-The first, "greedy", is the grader of Section 2.2. The others are samples of the questions that no
-solution so far got right: those are hard, and what is right at last is what one can learn from.
+The first, "greedy", is the grader of Section 2.2. In the second, "taught", the model solves what it
+got wrong with the human solution before its eyes: so the words are its own, and half are right.
 
-So the model is its own teacher. A question that it got right at once has that solution as its
-trace. One that it got wrong has the wrong solution, "Wait", and then a right one: a thought that
-doubts and mends itself. A question without any right solution has no trace, and is dropped.
+A question that it got right at once has that solution as its trace. One that it got wrong has the
+wrong solution, "Wait", and then the right one: a thought that doubts and mends itself. A question
+without a right solution has no trace, and is dropped; so is a solution that pretends to run code.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -20,49 +21,35 @@ from typing import Any
 from s1core.checkpoints import load_tokenizer
 from s1core.forcing import Budget
 from s1core.records import Example, Generation, Problem, Trace
-from s1core.selection import BenchmarkIndex, Candidate, DiversityConfig, SelectionConfig
-from s1lab.data.load import benchmark_questions, problems
+from s1core.selection import Candidate
+from s1lab.data import problems
 from s1lab.evaluation.measure import resume, tabulate
 from s1lab.lab import Lab, Step
 from s1lab.runs import Run
 
-GREEDY = "greedy"
+GREEDY, TAUGHT = "greedy", "taught"
 
 
-def rounds(lab: Lab) -> tuple[str, ...]:
-    """The names of the rounds, in order."""
-    return (GREEDY, *(f"sample {n}" for n in range(1, lab.profile.attempts.rounds + 1)))
-
-
-@cache  # a round needs all parts of those before it: they are made once, not once for each part
+@cache
 def step(lab: Lab, asked: str, part: int) -> Step:
     """One round over one part; table `grades.csv`, the texts are the run's records."""
-    profile, how, number = lab.profile, lab.profile.attempts, rounds(lab).index(asked)
+    profile, how = lab.profile, lab.profile.attempts
     settings = {name: getattr(profile, name) for name in ("pool", "batch_size", "seed")}
     settings |= {"model": lab.model_id, "part": [part, how.parts], "round": asked}
-    settings |= {"system": how.reasoning, "max_answer": how.max_tokens}
-    settings["temperature"] = how.temperature if number else 0.0
-    if number > 1:
-        settings["enough"] = how.enough
-    # Whether there are enough is known when all parts are.
-    parts = range(how.parts) if number > 1 else [part] * min(number, 1)
-    needs = tuple(step(lab, one, other) for one in rounds(lab)[:number] for other in parts)
+    settings |= {"system": how.reasoning, "max_answer": how.max_tokens, "temperature": 0.0}
+    options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
+    options |= {"seed": profile.seed, "samples": 1, "thinking": False, "progress": lab.progress}
+    needs: tuple[Step, ...] = ()
+    if asked == TAUGHT:
+        settings["hint"], options["ask"] = how.hint, partial(hinted, how.hint)
+        needs = (step(lab, GREEDY, part),)
 
     def compute(run: Run) -> dict[str, Any]:
-        right: dict[str, str] = {}  # the round of each question that some solution got right
-        for need in needs:
-            found = (key for key, status in grades(need.make()) if status == "correct")
-            right |= dict.fromkeys(found, need.run.settings["round"])
+        right = {row["problem_key"] for row in solved(needs) if row["right"]}
         wanted = [problem for problem in _part(lab, part) if problem.key not in right]
-        if number > 1 and sum(name != GREEDY for name in right.values()) >= how.enough:
-            wanted = []
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
-        if wanted:
-            options: dict[str, Any] = {"template": profile.template, "system": how.reasoning}
-            options |= {"temperature": settings["temperature"], "progress": lab.progress}
-            options |= {"seed": profile.seed + 1000 * number, "samples": 1, "thinking": False}
-            budget = Budget(0, max_answer=how.max_tokens)
-            resume(run, lab.backend(profile.model), wanted, budget, **options)
+        budget = Budget(0, max_answer=how.max_tokens)
+        resume(run, lab.backend(profile.model), wanted, budget, **options)
         said = {made.problem_key: made for made in run.records(Generation)}
         table = tabulate(wanted, [said[problem.key] for problem in wanted], "math")
         names = ("problem_key", "status", "answer_tokens")
@@ -70,18 +57,34 @@ def step(lab: Lab, asked: str, part: int) -> Step:
         return {"asked": len(wanted), "right": sum(row["status"] == "correct" for row in table)}
 
     label = f"attempts, {asked}, part {part + 1}"
-    return lab.step("attempts", settings, label, compute, needs=needs)
+    return Step(label, lab.store.locate("attempts", settings), compute, needs=needs)
 
 
 def every(lab: Lab) -> Iterator[Step]:
-    """All rounds over all parts, a round after the one before."""
-    for asked in rounds(lab):
-        yield from map(partial(step, lab, asked), range(lab.profile.attempts.parts))
+    """The first round over all parts, then the second over as many as the profile teaches."""
+    how = lab.profile.attempts
+    yield from (step(lab, GREEDY, part) for part in range(how.parts))
+    yield from (step(lab, TAUGHT, part) for part in range(how.taught))
 
 
-def grades(run: Run) -> list[tuple[str, str]]:
-    """Keys of questions and statuses of the answers of a finished run."""
-    return [(row["problem_key"], row["status"]) for row in run.read_table("grades.csv")]
+def hinted(hint: str, problem: Problem) -> str:
+    """A question as the second round asks it, `hint` with its `question` and human `solution`."""
+    plain = re.sub(r"<<.*?>>", "", problem.solution).strip()
+    return hint.format(question=problem.question, solution=plain)
+
+
+def solved(made: Iterable[Step]) -> list[dict[str, Any]]:
+    """A row for each question of these attempts: which round got it right ("": none), and whether
+    that was the model as a grader (`large`)."""
+    right: dict[str, str] = {}
+    for one in made:
+        for row in one.make().read_table("grades.csv"):
+            key, correct = row["problem_key"], row["status"] == "correct"
+            right[key] = one.run.settings["round"] if correct else right.get(key, "")
+    return [
+        {"problem_key": key, "large": int(asked == GREEDY), "right": asked}
+        for key, asked in right.items()
+    ]
 
 
 def _part(lab: Lab, part: int) -> list[Problem]:
@@ -92,21 +95,18 @@ def _part(lab: Lab, part: int) -> list[Problem]:
 
 TURN = "\nWait, let me check that again.\n\n"
 """Between a wrong solution and a right one."""
+CODE = "```"
 OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "division"}
 
-Attempt = tuple[str, str]
-"""What the grader said of a solution, and the solution."""
-Material = tuple[list[Candidate], BenchmarkIndex, SelectionConfig]
-"""What selection works on: the annotated pool, the questions kept out, the settings."""
 
-
-def trace(problem: Problem, attempts: Sequence[Attempt], model: str) -> Trace | None:
-    """The trace of a question out of the solutions so far, in order; None if none is right."""
-    right = next((text for status, text in attempts if status == "correct"), None)
-    if right is None:
+def trace(problem: Problem, attempts: Sequence[tuple[str, str]], model: str) -> Trace | None:
+    """The trace of a question out of its graded solutions, (status, text) in order: the first wrong
+    one, if any, and the first right one; None if none is right. Code that nobody ran is neither."""
+    plain = [(said, text) for said, text in attempts if CODE not in text]
+    right, wrong = ([t for said, t in plain if said == s] for s in ("correct", "wrong"))
+    if not right:
         return None
-    wrong = [text for status, text in attempts if status == "wrong"]
-    thinking = TURN.join([*(text.strip() for text in wrong[:1]), right.strip()])
+    thinking = TURN.join(text.strip() for text in (*wrong[:1], right[0]))
     return Trace(thinking, f"Final Answer: \\boxed{{{problem.answer}}}", model)
 
 
@@ -117,28 +117,18 @@ def domain(problem: Problem) -> str:
     return ", ".join(name for sign, name in OPERATIONS.items() if sign in done) or "no calculation"
 
 
-def material(lab: Lab, solved: Iterable[Mapping[str, str]]) -> Material:
-    """The pool with its traces, annotated with what the rows of the
-    difficulty run say of each key (`large`: "0" or "1"; there is no smaller grader); the questions
-    of the benchmarks; the paper's settings, with no source that is taken whole."""
-    profile, tokenizer = lab.profile, load_tokenizer(lab.profile.model)
-    right = {row["problem_key"]: row["large"] == "1" for row in solved}
-    made: dict[str, list[Attempt]] = {}
+def candidates(lab: Lab) -> list[Candidate]:
+    """The pool with its traces; a question without one has no verdict on it."""
+    tokenizer, model, made = load_tokenizer(lab.profile.model), lab.model_id, defaultdict(list)
     for one in every(lab):
-        said = dict(grades(run := one.make()))
+        run = one.make()
+        said = {row["problem_key"]: row["status"] for row in run.read_table("grades.csv")}
         for answer in run.records(Generation):
-            key = answer.problem_key
-            made.setdefault(key, []).append((said[key], answer.answer))
-    candidates = []
-    for problem in problems(profile.pool):
-        found = trace(problem, made[problem.key], lab.model_id)
-        known = replace(problem, domain=domain(problem))
-        example = Example(known, found or Trace("", "", lab.model_id))
+            made[answer.problem_key].append((said[answer.problem_key], answer.answer))
+    found = []
+    for problem in problems(lab.profile.pool):
+        thought = trace(problem, made[problem.key], model)
+        example = Example(replace(problem, domain=domain(problem)), thought or Trace("", "", model))
         length = len(tokenizer(example.trace.thinking, add_special_tokens=False).input_ids)
-        verdicts = None, right[problem.key], found is not None or None
-        candidates.append(Candidate(example, length, *verdicts))
-    diversity = DiversityConfig(profile.selected, correct_sources=(), long_sources=())
-    required = ("domain", "large_correct", "trace_correct")
-    config = SelectionConfig(required=required, diversity=diversity)
-    index = BenchmarkIndex(benchmark_questions(profile.evaluation.benchmarks))
-    return candidates, index, config
+        found.append(Candidate(example, length, trace_correct=thought is not None or None))
+    return found

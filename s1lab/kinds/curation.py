@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from s1core import selection as method
 from s1core.checkpoints import identify
 from s1core.errors import RunError
+from s1core.forcing import Budget, generate
+from s1core.grading import grade_text
 from s1core.records import Example, read_jsonl, write_jsonl
-from s1core.selection import curate, select
+from s1lab import data
 from s1lab.data.baselines import BASELINES
 from s1lab.data.sources import SUBSETS
 from s1lab.kinds import attempts
 from s1lab.lab import Lab, Step
+from s1lab.pocket import pool
 from s1lab.runs import Run
 
 SHOWN = 12
 """Examples with questions of others that are kept among the small files, for people to read."""
+Material = tuple[list[method.Candidate], method.BenchmarkIndex, method.SelectionConfig]
 
 
 def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
@@ -30,62 +35,51 @@ def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
 
 
 def difficulty(lab: Lab) -> Step:
-    """Both graders are asked every question of the pool, directly; table `solved.csv`."""
-    profile, most = lab.profile, lab.profile.evaluation.max_answer
+    """Every question of the pool asked directly; table `solved.csv`: whether the `small` and the
+    `large` grader answered it. Where the model to be trained is the only grader, its attempts are
+    read, and `right` names the round that first got a question right ("" for none)."""
+    profile, needs = lab.profile, ()
     if profile.attempts.reasoning:
-        return _attempted(lab)
-    settings = {name: getattr(profile, name) for name in ("pool", "pool_size", "seed")}
-    settings |= {"graders": [identify(name) for name in profile.graders], "max_answer": most}
+        needs = tuple(attempts.every(lab))
+        settings: dict[str, Any] = {"pool": profile.pool, "attempts": [one.run.id for one in needs]}
+    else:
+        settings = {name: getattr(profile, name) for name in ("pool", "pool_size", "seed")}
+        settings["graders"] = [identify(name) for name in profile.graders]
+        settings["max_answer"] = profile.evaluation.max_answer
 
     def compute(run: Run) -> None:
-        from s1lab.pocket.pool import solved
+        run.write_table("solved.csv", attempts.solved(needs) if needs else _solved(lab))
 
-        pool = [row.example.problem for row in _pool(lab)]
-        lab.say(f"difficulty: {len(pool):,} questions, {' and '.join(profile.graders)}")
-        options: Any = {"template": profile.template, "progress": lab.progress}
-        columns = [solved(lab.backend(name), pool, most, **options) for name in profile.graders]
-        rows = (
-            {"problem_key": problem.key, "small": int(small), "large": int(large)}
-            for problem, small, large in zip(pool, *columns, strict=True)
-        )
-        run.write_table("solved.csv", rows)
-
-    return lab.step("difficulty", settings, "difficulty of the pool", compute)
+    run = lab.store.locate("difficulty", settings)
+    return Step("difficulty of the pool", run, compute, needs)
 
 
-def _attempted(lab: Lab) -> Step:
-    """The same where the model to be trained is the grader: `solved.csv` from its attempts, with
-    the round that first got a question right ("" for none)."""
-    made = tuple(attempts.every(lab))
-
-    def compute(run: Run) -> None:
-        rows: dict[str, dict[str, Any]] = {}
-        for one in made:
-            asked = one.run.settings["round"]
-            for key, status in attempts.grades(one.make()):
-                row = rows.setdefault(key, {"problem_key": key, "large": 0, "right": ""})
-                if status == "correct":
-                    row |= {"large": int(asked == attempts.GREEDY), "right": asked}
-        run.write_table("solved.csv", rows.values())
-
-    settings = {"pool": lab.profile.pool, "attempts": [one.run.id for one in made]}
-    return lab.step("difficulty", settings, "difficulty of the pool", compute, needs=made)
+def _solved(lab: Lab) -> list[dict[str, Any]]:
+    profile, budget = lab.profile, Budget(0, max_answer=lab.profile.evaluation.max_answer)
+    problems = [candidate.example.problem for candidate in _pool(lab)]
+    lab.say(f"difficulty: {len(problems):,} questions, {' and '.join(profile.graders)}")
+    rows: list[dict[str, Any]] = [{"problem_key": problem.key} for problem in problems]
+    how: Any = {"template": profile.template, "progress": lab.progress, "thinking": False}
+    for size, name in zip(("small", "large"), profile.graders, strict=True):
+        made = generate(lab.backend(name), problems, budget, **how)
+        for row, problem, one in zip(rows, problems, made, strict=True):
+            row[size] = int(grade_text(problem, one.answer, "countdown").status == "correct")
+    return rows
 
 
 def selection(lab: Lab, subset: str = "s1") -> Step:
-    """The examples that are selected; `subset` is "s1" or a baseline of Table 2."""
+    """The examples that are selected; `subset` is "s1" or a baseline of Table 2. `funnel.json`
+    counts what each stage left, `summary.json` what was selected."""
     graded, selected, seed = difficulty(lab), lab.profile.selected, lab.profile.seed
     settings = {"difficulty": graded.run.id, "selected": selected, "seed": seed, "subset": subset}
 
     def compute(run: Run) -> None:
-        candidates, index, config = material(lab)
-        rng = np.random.default_rng([seed, 1000])
+        found, rng = material(lab), np.random.default_rng([seed, 1000])
         if subset == "s1":
-            chosen, funnel = select(candidates, index, config, rng)
+            chosen, funnel = method.select(*found, rng)
             run.write_json("funnel.json", asdict(funnel))
         else:
-            clean, _, _ = curate(candidates, index, config)
-            chosen = BASELINES[subset](clean, selected, rng)
+            chosen = BASELINES[subset](method.curate(*found)[0], selected, rng)
         kept = [candidate.example for candidate in chosen]
         if subset == "s1":  # for people to read: of real questions a few
             shown = kept if lab.profile.pool == "pocket" else kept[:SHOWN]
@@ -103,25 +97,32 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             facts["mended_traces"] = sum(attempts.TURN in one.trace.thinking for one in kept)
         run.write_json("summary.json", facts)
 
-    return lab.step("selection", settings, f"selection, {subset}", compute, needs=(graded,))
+    run = lab.store.locate("selection", settings)
+    return Step(f"selection, {subset}", run, compute, (graded,))
 
 
-def material(lab: Lab) -> attempts.Material:
-    """The annotated pool, the questions that must not be in it, and the selection's settings."""
-    from s1lab.pocket import pool
-
-    solved = difficulty(lab).make().read_table("solved.csv")
+def material(lab: Lab) -> Material:
+    """What selection works on: the pool, annotated with what graders and teacher got right, the
+    questions that must not be in it, and the paper's settings, with no source taken whole."""
+    solved = {row["problem_key"]: row for row in difficulty(lab).make().read_table("solved.csv")}
+    goal = method.DiversityConfig(lab.profile.selected, correct_sources=(), long_sources=())
     if lab.profile.attempts.reasoning:
-        return attempts.material(lab, solved)
-    return pool.material(_pool(lab), solved, lab.profile.selected)
+        found, graders = attempts.candidates(lab), ("large",)
+        asked = data.benchmark_questions(lab.profile.evaluation.benchmarks)
+        index = method.BenchmarkIndex(asked)
+        required = ("domain", "large_correct", "trace_correct")
+        config = method.SelectionConfig(required=required, diversity=goal)
+    else:
+        found, graders, index = _pool(lab), ("small", "large"), pool.held_out()
+        config = method.SelectionConfig(ngram=None, patterns=pool.POCKET_PATTERNS, diversity=goal)
+    said = ({f"{name}_correct": solved[c.key][name] == "1" for name in graders} for c in found)
+    return [replace(c, **right) for c, right in zip(found, said, strict=True)], index, config
 
 
 def examples(lab: Lab, subset: str = "s1") -> list[Example]:
     """The training examples of a subset, in the order of selection."""
     if not lab.profile.curates:
-        from s1lab.data import examples as released
-
-        return released(SUBSETS.get(subset, lab.profile.pool))
+        return data.examples(SUBSETS.get(subset, lab.profile.pool))
     folder = selection(lab, subset).make().path
     if not (path := folder / "examples.jsonl").exists():  # committed results: what people read
         path = folder / "public" / "examples.jsonl"
@@ -130,10 +131,8 @@ def examples(lab: Lab, subset: str = "s1") -> list[Example]:
     return list(read_jsonl(path, Example))
 
 
-def _pool(lab: Lab) -> list[Any]:
-    from s1lab.pocket.pool import build_pool
-
+def _pool(lab: Lab) -> list[method.Candidate]:
     if lab.profile.pool != "pocket":
         told = "comes selected; only the pocket pool is curated from its raw state here"
         raise RunError(f"the pool {lab.profile.pool!r} {told}")
-    return build_pool(lab.profile.seed, lab.profile.pool_size)
+    return pool.build_pool(lab.profile.seed, lab.profile.pool_size)

@@ -26,7 +26,7 @@ KEPT_TRACES = 12
 def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
     """Every condition of the profile's experiments."""
     for experiment, condition in experiments.conditions(lab.profile):
-        yield experiment.name, step(lab, condition)
+        yield experiment, step(lab, condition)
 
 
 def step(lab: Lab, condition: Condition) -> Step:
@@ -48,19 +48,18 @@ def step(lab: Lab, condition: Condition) -> Step:
         settings["thinking"] = False
         if lab.profile.attempts.reasoning:
             settings["system"] = lab.profile.attempts.reasoning
-    label, how = f"{condition.benchmark}, {condition.label}", settings.get("system")
-    made = partial(_generate, lab, condition, how)
-    about = {"needs": needs, "training": condition.training, "condition": condition}
-    return lab.step("generate", settings, label, made, **about)
+    run, made = lab.store.locate("generate", settings), partial(_generate, lab, condition)
+    about = {"training": condition.training, "condition": condition}
+    return Step(f"{condition.benchmark}, {condition.label}", run, made, needs, **about)
 
 
-def _generate(lab: Lab, condition: Condition, system: str | None, run: Run) -> dict[str, Any]:
+def _generate(lab: Lab, condition: Condition, run: Run) -> dict[str, Any]:
     problems = lab.problems(condition.benchmark)
     lab.say(f"generate: {len(problems)} questions of {condition.benchmark}, {condition.label}")
     model = sft.model(lab, condition.training)
-    how: dict[str, Any] = {"samples": condition.samples, "temperature": condition.temperature}
-    how |= {"seed": lab.profile.seed, "template": lab.profile.template}
-    how |= {"progress": lab.progress, "system": system}
+    how: dict[str, Any] = {n: run.settings[n] for n in ("samples", "temperature", "seed")}
+    how |= {"template": lab.profile.template, "system": run.settings.get("system")}
+    how["progress"] = lab.progress
     for left in reversed(range(STARTS)):
         backend = lab.backend(model)
         try:

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 GRACE = 20.0  # seconds between asking a process to end and ending it
 
@@ -55,37 +55,31 @@ def keep(command: Sequence[str]) -> int:
     """Run a command until it ends or this process's input does; nothing of it is left."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
-    def end(*_: Any) -> None:
+    def end(how: signal.Signals) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait(timeout=GRACE)
+            os.killpg(child.pid, how)
 
     def listen() -> None:
         while os.read(0, 1):  # nobody writes; it ends when the other side does
             pass
+        end(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            end()
-        _kill(child.pid)
+            child.wait(timeout=GRACE)
+        end(signal.SIGKILL)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked for it answers for it
-    signal.signal(signal.SIGTERM, lambda *_: _kill(child.pid))
+    signal.signal(signal.SIGTERM, lambda *_: end(signal.SIGKILL))
     threading.Thread(target=listen, daemon=True).start()
     status = child.wait()
-    _kill(child.pid)
+    end(signal.SIGKILL)
     return status if status >= 0 else 128 - status
-
-
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
 
 
 def meeting() -> tuple[str, int]:
     """The first node, by a name that the others know, and a port that is free there."""
     with socket.socket() as probe:
         probe.bind(("", 0))
-        port = probe.getsockname()[1]
-    return os.environ.get("SLURMD_NODENAME") or socket.gethostname(), port
+        return os.environ.get("SLURMD_NODENAME", "localhost"), probe.getsockname()[1]
 
 
 if __name__ == "__main__":

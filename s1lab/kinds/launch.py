@@ -32,14 +32,11 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
     """The command of each node that runs `python PROGRAM` in so many processes in all."""
     if processes == 1:
         return [[sys.executable, *program]]
-    count = nodes()
-    each = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node"]
-    each.append(str(processes // count))
-    if count == 1:
-        return [[*each, "--standalone", *program]]
-    host, port = meeting()
-    meet = ["--rdzv-backend", "c10d", "--rdzv-id", str(port), "--rdzv-endpoint", f"{host}:{port}"]
-    return [[*each, "--nnodes", str(count), *meet, *program]] * count
+    count, (host, port) = nodes(), meeting()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(count)]
+    command += ["--nproc-per-node", str(processes // count), "--rdzv-backend", "c10d"]
+    command += ["--rdzv-id", str(port), "--rdzv-endpoint", f"{host}:{port}"]
+    return [[*command, *program]] * count
 
 
 def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s1core.checkpoints import identify, load_tokenizer, locate
+from s1core.forcing import controls
 from s1core.records import Example
 from s1lab import experiments
 from s1lab.data.mirror import sha256
@@ -32,7 +33,7 @@ def step(lab: Lab, training: Training) -> Step:
     if training.control:
         settings["control"] = training.control
     label, made = f"fine-tuning, {training.label}", partial(_train, lab, training)
-    return lab.step("sft", settings, label, made, needs=needs, training=training)
+    return Step(label, lab.store.locate("sft", settings), made, needs=needs, training=training)
 
 
 def recipe(lab: Lab, training: Training) -> dict[str, Any]:
@@ -58,9 +59,7 @@ def model(lab: Lab, training: Training | None) -> str | Path:
 
 def identity(lab: Lab, training: Training | None) -> tuple[str, tuple[Step, ...]]:
     """How settings name `model`, and the step that makes it, if one does."""
-    if training is None:
-        return lab.model_id, ()
-    if training.released:
+    if training is None or training.released:
         return identify(str(model(lab, training))), ()
     made = step(lab, training)
     return made.run.id, (made,)
@@ -69,8 +68,6 @@ def identity(lab: Lab, training: Training | None) -> tuple[str, tuple[Step, ...]
 def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
     """What a training reads: a subset, its questions naming the budget of their trace where the
     training is for such control (Appendix E.1)."""
-    from s1core.forcing import controls
-
     examples = curation.examples(lab, training.subset)
     if training.control == "tokens":
         return [controls.token_conditional(example, tokenizer) for example in examples]

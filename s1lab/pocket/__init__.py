@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from s1core import checkpoints
 from s1core.errors import check_number
@@ -19,8 +19,7 @@ from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Size = Literal["small", "large", "s1"]
-SIZES: tuple[Size, ...] = ("small", "large", "s1")
+SIZES = ("small", "large", "s1")
 """Two base models, and the large one fine-tuned by the laptop profile (what `s1core demo` asks)."""
 
 
@@ -29,7 +28,7 @@ def load_tokenizer() -> PreTrainedTokenizerBase:
     return checkpoints.load_tokenizer("pocket-large")
 
 
-def load_model(size: Size = "large") -> PreTrainedModel:
+def load_model(size: str = "large") -> PreTrainedModel:
     """A shipped model in float32, in evaluation mode."""
     return checkpoints.load_model(f"pocket-{size}", dtype="float32").eval()
 

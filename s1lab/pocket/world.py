@@ -60,10 +60,8 @@ class Chain:
     @property
     def line(self) -> str:
         """`3 * 7 = 21 + 8 = 29`."""
-        words = [str(self.numbers[0])]
-        for operator, number, result in zip(self.operators, self.numbers[1:], self.results):
-            words += [operator, str(number), "=", str(result)]
-        return " ".join(words)
+        steps = zip(self.operators, self.numbers[1:], self.results)
+        return " ".join([str(self.numbers[0]), *(f"{how} {n} = {made}" for how, n, made in steps)])
 
     @property
     def expression(self) -> str:
@@ -92,17 +90,17 @@ def apply(left: int, operator: str, right: int) -> int | None:
 def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
     """Every try on these numbers (sorted); `3 + 7` and `7 + 3` are the same: a commutative first
     step keeps its numbers in order."""
-    found: list[Chain] = []
+    found = []
     for order in sorted(set(itertools.permutations(numbers))):
         for operators in itertools.product(OPERATORS, repeat=len(order) - 1):
-            if operators[0] in "+*" and order[0] > order[1]:
-                continue
-            values: list[int | None] = [order[0]]
+            values = [order[0]]
             for operator, number in zip(operators, order[1:]):
-                left = values[-1]
-                values.append(None if left is None else apply(left, operator, number))
-            if None not in values:
-                found.append(Chain(order, "".join(operators), tuple(values[1:])))  # type: ignore[arg-type]
+                if (value := apply(values[-1], operator, number)) is None:
+                    break
+                values.append(value)
+            turned = operators[0] in "+*" and order[0] > order[1]
+            if len(values) == len(order) and not turned:
+                found.append(Chain(order, "".join(operators), tuple(values[1:])))
     return tuple(found)
 
 

@@ -49,7 +49,8 @@ def step(lab: Lab) -> Step:
     sizes = {"kept": KEPT, "measured": MEASURED, "window": WINDOW}
     settings = {"run": read.run.id, "separator": lab.profile.methods.step_separator, **sizes}
     needs = (*read.needs, read)
-    return lab.step("reading", settings, NAME, lambda run: _read(lab, run, read), needs=needs)
+    run = lab.store.locate("reading", settings)
+    return Step(NAME, run, lambda run: _read(lab, run, read), needs)
 
 
 def _read(lab: Lab, run: Run, read: Step) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def step(lab: Lab) -> Step:
         run.write_table("waits.csv", waits)
         return {"generations": sum(row["n"] for row in traces)}
 
-    return lab.step("repetition", settings, NAME, compute, needs=needs)
+    return Step(NAME, lab.store.locate("repetition", settings), compute, needs=needs)
 
 
 def _mean(name: str, values: Iterable[tuple[str, float]]) -> dict[str, float]:
