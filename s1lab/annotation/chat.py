@@ -38,9 +38,13 @@ class Reply:
     finish_reason: str = "stop"
 
 
+Read = Callable[[Reply], Any]
+"""What a reply says; ValueError where it says nothing."""
+
+
 def ask(
     questions: Mapping[str, Messages],
-    read: Callable[[Reply], Any],
+    read: Read,
     path: Path,
     client: Client,
     model: str,
@@ -49,39 +53,14 @@ def ask(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What `read` makes of each reply, by the key of its question, and why others have none.
 
-    `read` raises ValueError for a reply that is no answer. Raises BackendError: the server refuses
-    whatever is asked, or another process writes the file. InputError: the file is damaged.
+    BackendError: the server refuses whatever is asked, or another process writes the file.
+    InputError: the file is damaged.
     """
     import filelock
 
     check_number("max_tokens", max_tokens, 1, 2**31)
     check_number("concurrency", concurrency, 1, 1024)
     settings = {"model": model, "temperature": 0.0, "max_tokens": max_tokens}
-
-    def answer(request: str, messages: Messages) -> tuple[Reply, Any]:
-        if spelled := _CONTROL.search(" ".join(content for _, content in messages)):
-            may = "which a chat server may take for the control token; it is not asked"
-            raise RequestFailed(f"the question spells out {spelled[0]}, {may}")
-        body = {"messages": [dict(role=r, content=c) for r, c in messages], **settings}
-        told = ""
-        for seed in range(TRIES):
-            if client.stopped.is_set():
-                raise RequestFailed("it was not asked")
-            try:
-                reply = client.call(
-                    "/chat/completions", body | {"seed": seed}, read=lambda r: _reply(r, request)
-                )
-                if client.tells_key(f"{reply.content} {reply.reasoning}"):
-                    raise RequestFailed("the answer repeats the key: it is not kept")
-                return reply, read(reply)
-            except RequestFailed as failed:
-                if failed.status in _NOBODY:
-                    client.stop()
-                raise
-            except ValueError as error:
-                told = client.scrub(f"the answer does not parse: {error}")
-        raise RequestFailed(told)
-
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock = filelock.FileLock(f"{path}.lock", timeout=0).acquire()
@@ -92,12 +71,12 @@ def ask(
         known = {reply.request: reply for reply in journal.records(Reply)}
         values, errors, asked = {}, {}, {}
         for key, messages in questions.items():
-            identity = json.dumps([model, max_tokens, messages]).encode("utf-8")
-            request = hashlib.sha256(identity).hexdigest()[:32]
+            body = settings | {"messages": [dict(role=r, content=c) for r, c in messages]}
+            request = hashlib.sha256(json.dumps(body).encode("utf-8")).hexdigest()[:32]
             try:
                 values[key] = read(known[request])
             except (KeyError, ValueError):  # it was not asked, or answers another task
-                asked[pool.submit(answer, request, messages)] = key
+                asked[pool.submit(_answer, client, request, body, read)] = key
         try:
             for done in as_completed(asked):
                 try:
@@ -113,6 +92,30 @@ def ask(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return {key: values[key] for key in questions if key in values}, errors
+
+
+def _answer(client: Client, request: str, body: dict[str, Any], read: Read) -> tuple[Reply, Any]:
+    """A reply and what is read off it; RequestFailed where none came that can be read."""
+    told = ""
+    if spelled := _CONTROL.search(" ".join(part["content"] for part in body["messages"])):
+        may = "which a chat server may take for the control token; it is not asked"
+        raise RequestFailed(f"the question spells out {spelled[0]}, {may}")
+    for seed in range(TRIES):
+        if client.stopped.is_set():
+            raise RequestFailed("it was not asked")
+        try:
+            asked = body | {"seed": seed}
+            reply = client.call("/chat/completions", asked, read=lambda r: _reply(r, request))
+            if client.tells_key(f"{reply.content} {reply.reasoning}"):
+                raise RequestFailed("the answer repeats the key: it is not kept")
+            return reply, read(reply)
+        except RequestFailed as failed:
+            if failed.status in _NOBODY:
+                client.stop()
+            raise
+        except ValueError as error:
+            told = client.scrub(f"the answer does not parse: {error}")
+    raise RequestFailed(told)
 
 
 def _reply(answer: Any, request: str) -> Reply:

@@ -13,17 +13,17 @@ import yaml
 
 from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace, read_jsonl
-from s1lab.annotation.chat import Messages, Reply
+from s1lab.annotation.chat import Messages, Read, Reply
 
 PROMPTS = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
 
 
 class Task(NamedTuple):
-    """Conversations by the key of their problem, what a reply says (ValueError: nothing), and the
-    row that is made of a key and what was said."""
+    """Conversations by the key of their problem, how a reply is read, and the row that is made of
+    a key and what was read."""
 
     questions: dict[str, Messages]
-    read: Callable[[Reply], Any]
+    read: Read
     row: Callable[[str, Any], Any]
 
 

@@ -49,14 +49,13 @@ def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
             kept["outputs"] = _clean_outputs(cell.outputs, where)
         cells.append(nbformat.from_dict(kept))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    language = {"name": "python"}
-    metadata = {"kernelspec": kernel, "language_info": language, "s1core": dict(stamp)}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "s1core": dict(stamp)}
     return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
 
 
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    dropped = {"papermill", "execution", "lines_to_next_cell", "tags"}
+    """Keep what the source wrote; drop timings; hide the parameter cells."""
+    dropped = {"execution", "lines_to_next_cell", "tags"}
     kept = {key: value for key, value in metadata.items() if key not in dropped}
     tags = list(metadata.get("tags", []))
     if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
@@ -69,7 +68,9 @@ def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
     kept: list[Any] = []
     for output in outputs:
         if output.output_type == "error":
-            raise RunError(f"{where} raised {output.ename}: {output.evalue}")
+            told = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.get("traceback", [])))
+            said = f"{where} raised {output.ename}: {output.evalue}"
+            raise RunError("\n    ".join([said, *told.splitlines()[-12:]]))
         if output.output_type == "stream":
             if output.name == "stderr":
                 first = output.text.strip().splitlines()[:1]
