@@ -25,28 +25,20 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 
 
 def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
-    """Reduce an executed notebook to what its source and its results determine.
-
-    `stamp` says where it came from: its `source` above all, and no date, so reruns are identical.
-
-    Raises:
-        RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
-    """
+    """The notebook with what is kept of it; `stamp` says where it came from: its `source` above
+    all, and no date, so reruns are identical. RunError: a cell wrote to stderr, raised, or shows an
+    address or a path of this machine."""
     import nbformat
 
     cells = []
     for position, cell in enumerate(notebook.cells):
         content = f"{position}\n{cell.source}".encode()
-        kept = {
-            "cell_type": cell.cell_type,
-            "id": hashlib.sha256(content).hexdigest()[:12],
-            "metadata": _clean_metadata(cell.metadata),
-            "source": cell.source,
-        }
+        kept = {"cell_type": cell.cell_type, "id": hashlib.sha256(content).hexdigest()[:12]}
+        kept |= {"metadata": _clean_metadata(cell.metadata), "source": cell.source}
         if cell.cell_type == "code":
-            kept["execution_count"] = cell.execution_count
             where = f"{stamp['source']}, cell {position + 1}"
-            kept["outputs"] = _clean_outputs(cell.outputs, where)
+            outputs = _clean_outputs(cell.outputs, where)
+            kept |= {"execution_count": cell.execution_count, "outputs": outputs}
         cells.append(nbformat.from_dict(kept))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "s1core": dict(stamp)}

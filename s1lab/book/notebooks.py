@@ -18,6 +18,7 @@ from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
 from s1lab.book.cleaning import PACKAGES, ROOT, clean
+from s1lab.data.mirror import sha256
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -58,15 +59,15 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     notebook = jupytext.read(source, fmt="py:percent")
     values = _inject(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    client = NotebookClient(notebook, kernel_name="python3", timeout=None)
+    strict = {"timeout": None, "raise_on_iopub_timeout": True}  # no output is lost in silence
+    client = NotebookClient(notebook, kernel_name="python3", **strict)
     with (
         tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch,
         contextlib.suppress(CellExecutionError),  # `clean` refuses the cell's output
     ):
         client.execute(cwd=str(output.parent), env=_environment(scratch))
-    digest, where = hashlib.sha256(source.read_bytes()).hexdigest(), _inside_project(source)
-    stamp = {"source": where, "source_sha256": digest, "parameters": values}
-    stamp |= {"profile": Path(profile).stem, "version": __version__}
+    stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
+    stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
     text = nbformat.writes(clean(notebook, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
@@ -95,7 +96,7 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
             problems.append(f"{built} is missing: run `make notebooks`.")
             continue
         stamp = json.loads(built.read_text(encoding="utf-8"))["metadata"].get("s1core", {})
-        if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
+        if stamp.get("source_sha256") != sha256(source):
             problems.append(f"{built} was made from another {source}: run `make notebooks`.")
     names = {source.stem for source in sources}
     orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
@@ -152,7 +153,5 @@ def _environment(scratch: str) -> dict[str, str]:
 def _inside_project(path: Path) -> str:
     """The path relative to the project (the folder with pyproject.toml), or just the name."""
     path = path.resolve()
-    for parent in path.parents:
-        if (parent / "pyproject.toml").is_file():
-            return path.relative_to(parent).as_posix()
-    return path.name
+    roots = (folder for folder in path.parents if (folder / "pyproject.toml").is_file())
+    return path.relative_to(next(roots, path.parent)).as_posix()
