@@ -60,9 +60,7 @@ def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
     kept: list[Any] = []
     for output in outputs:
         if output.output_type == "error":
-            told = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.get("traceback", [])))
-            said = f"{where} raised {output.ename}: {output.evalue}"
-            raise RunError("\n    ".join([said, *told.splitlines()[-12:]]))
+            raise RunError(f"{where} raised {output.ename}: {output.evalue}")
         if output.output_type == "stream":
             if output.name == "stderr":
                 first = output.text.strip().splitlines()[:1]

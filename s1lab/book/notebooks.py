@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -61,11 +60,14 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     output.parent.mkdir(parents=True, exist_ok=True)
     strict = {"timeout": None, "raise_on_iopub_timeout": True}  # no output is lost in silence
     client = NotebookClient(notebook, kernel_name="python3", **strict)
-    with (
-        tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch,
-        contextlib.suppress(CellExecutionError),  # `clean` refuses the cell's output
-    ):
-        client.execute(cwd=str(output.parent), env=_environment(scratch))
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch:
+        try:
+            client.execute(cwd=str(output.parent), env=_environment(scratch))
+        except CellExecutionError as error:
+            cell = f"the cell numbered [{client.code_cells_executed}]"
+            last = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback).splitlines()[-12:]
+            said = f"{source}: {cell} raised {error.ename}: {error.evalue}"
+            raise RunError("\n    ".join([said, *last])) from error
     stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
     stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
@@ -134,8 +136,8 @@ def _inject(source: Path, notebook: NotebookNode, profile: str, seed: int | None
     if "PROFILE" not in declared:
         raise RunError(f"{source} declares no parameter PROFILE.")
     values = {name: value for name, value in asked.items() if name in declared}
-    text = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-    injected = nbformat.v4.new_code_cell("\n".join(["# Parameters", *text]))
+    text = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
+    injected = nbformat.v4.new_code_cell("".join(["# Parameters\n", *text]))
     injected.metadata["tags"] = ["injected-parameters"]
     notebook.cells.insert(place + 1, injected)
     return values
