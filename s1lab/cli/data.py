@@ -80,7 +80,6 @@ def export(
     data_dir: DataDir = None,
     profile: Annotated[str, typer.Option(help="Profile whose pool is meant.")] = "laptop",
     selection: Annotated[bool, typer.Option(help="The selected examples, not the pool.")] = False,
-    gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
 ) -> None:
     """Write a pool, a selection or a data set as a table for DuckDB, Datasette or a spreadsheet."""
     from s1lab.cli.profile import open_pipeline
@@ -93,7 +92,7 @@ def export(
     if not source:
         pipeline = open_pipeline(profile)
         items = pipeline.examples() if selection else pipeline.curation()[0]
-    count = write(items, output, "selection" if selection else "pool", gated_text)
+    count = write(items, output, "selection" if selection else "pool")
     echo(f"{output}: {count:,} rows")
 
 
