@@ -48,7 +48,7 @@ def annotate(
     if task not in TASKS:
         raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(TASKS)}")
     if (task == "classify") != (taxonomy is not None):
-        raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl, and alone")
+        raise InputError("--taxonomy is for classify, which needs one: s1k/msc_domains.jsonl")
     kept = output.with_name(output.name + ".answers")
     for path in (output, kept):
         check_output(path, input, taxonomy)
