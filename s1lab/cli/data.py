@@ -49,9 +49,9 @@ def annotate(
         raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(TASKS)}")
     if (task == "classify") != (taxonomy is not None):
         raise InputError("--taxonomy is for classify, which needs one: s1k/msc_domains.jsonl")
+    check_output(output, input, taxonomy)
     kept = output.with_name(output.name + ".answers")
-    for path in (output, kept):
-        check_output(path, input, taxonomy)
+    check_output(kept, input, taxonomy)
     rows = list(read_jsonl(input, Example if task == "judge" else Problem))
     if not rows:
         raise InputError(f"{input} is empty: there is nothing to ask")
