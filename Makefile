@@ -32,7 +32,8 @@ SEED_OPTION := $(if $(SEED),--seed $(SEED))
 
 NOTEBOOKS := $(sort $(wildcard notebooks/*.py))
 EXECUTED := $(NOTEBOOKS:notebooks/%.py=$(STAMPS)/%.done)
-PACKAGE := $(shell find s1core s1lab -type f -name '*.py' -o -type f -name '*.yaml' -o -type f -name '*.json')
+PACKAGE := $(shell find s1core s1lab -type f -name '*.py' -o -type f -name '*.yaml' -o -type f -name '*.json' \
+	-o -type f -name '*.jinja')
 PAGES := $(shell find book benchmarks/results $(wildcard results) -type f \
 	-not -path 'book/_build/*' -not -path '*/__pycache__/*') $(wildcard $(NOTEBOOK_DIR)/*.ipynb)
 

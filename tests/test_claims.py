@@ -9,7 +9,7 @@ import pytest
 
 from s1lab import experiments, profiles
 from s1lab.analysis.claims import CLAIMS, ONE_QUESTION, Claim, measured, verdict
-from s1lab.book.generated import COVERAGE, Chapters, answers, claims_page
+from s1lab.book.generated import COVERAGE, answers, claims_page, links
 from s1lab.evaluation import Interval
 from s1lab.experiments import Condition
 from s1lab.pipeline import Pipeline
@@ -136,8 +136,8 @@ def test_the_page_has_a_row_per_claim_with_its_verdict(tmp_path: Path) -> None:
     pipeline = Pipeline(profiles.load("laptop"), store)
     give(pipeline, curve(pipeline, "natural")[0], 80)
     give(pipeline, curve(pipeline, "budget")[0], 10)
-    links = Chapters(tmp_path / "notebooks").links(["introduction", "methods"])
-    assert links == "[A start](notebooks/00_introduction.ipynb)"
+    found = links(tmp_path / "notebooks", ["introduction", "methods"])
+    assert found == "[A start](notebooks/00_introduction.ipynb)"
     page = claims_page(tmp_path)
     rows = [line for line in page.splitlines() if ".s1-verdict" in line and line.startswith("|")]
     row = next(row for row in rows if CLAIMS[0].text in row)

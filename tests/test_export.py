@@ -46,11 +46,10 @@ def test_every_format_gives_back_every_row_in_order(tmp_path, suffix):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_gated_text_is_left_out_unless_asked_for(tmp_path):
+def test_gated_text_is_left_out(tmp_path):
     gated = Problem("secret question", "A", "secret reason", "Idavidrein/gpqa")
     nothing = {"question": None, "answer": None, "solution": None}
     assert flat(gated) == {"key": gated.key, **nothing, "source": gated.source, "domain": ""}
-    assert flat(gated, gated_text=True)["question"] == "secret question"
     released = {"question": "secret", "gemini_attempt": "secret", "source_type": "Idavidrein/gpqa"}
     for suffix in SUFFIXES:
         export([gated, released], tmp_path / f"x{suffix}")

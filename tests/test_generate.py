@@ -129,12 +129,8 @@ def test_an_official_loop_makes_what_the_loop_makes(work, tiny, loop):
     code, shown = told("s1lab", "loop", loop, *options, *given)
     assert code == 0, shown
     backend = HFBackend(tiny_model(), tiny_tokenizer())
-    asked = loops.HarnessSettings(
-        max_tokens_thinking=12, thinking_n_ignore=1, thinking_n_ignore_str="Wait",
-        max_model_len=backend.context_length, max_gen_toks=9,
-    )  # fmt: skip
-    name = "generate_script" if loop == "generate" else loop
-    assert made() == list(loops.run(name, backend, PROBLEMS[:1], asked))
+    asked = {"cap": 12, "waits": 1, "max_answer": 9}
+    assert made() == list(loops.run(loop, backend, PROBLEMS[:1], **asked))
     assert settings()["exact_tokens"] is (loop == "harness")
 
 

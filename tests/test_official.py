@@ -2,9 +2,10 @@
 
 import pytest
 
+from s1core.errors import InputError
 from s1core.records import Problem
 from s1lab.official import loops as compat
-from s1lab.official.loops import HarnessSettings, LoopCrash, LoopEngine, Output
+from s1lab.official.loops import LoopCrash, LoopEngine, Output
 from tests.helpers import tiny_tokenizer
 from tests.scripted import ScriptedBackend
 
@@ -14,8 +15,8 @@ CHAT = "<|im_start|>user\nyes?<|im_end|>\n<|im_start|>assistant\n"
 class Replay:
     """An engine that answers from a list; lengths are what the loops look at."""
 
-    def __init__(self, *texts: str):
-        self.tokenizer = tiny_tokenizer()
+    def __init__(self, *texts: str, context_length: int = 32_768):
+        self.tokenizer, self.context_length = tiny_tokenizer(), context_length
         self.texts = list(texts)
         self.requests = []
 
@@ -45,7 +46,7 @@ THINK = CHAT + "<|im_start|>think"
 
 def test_the_readme_makes_these_requests():
     engine = Replay("yes yes<|im_start|>", " no<|im_end|>", "<|im_start|>answer\n7<|im_end|>")
-    result = compat.readme(engine, CHAT, max_thinking=20, num_ignore=1)
+    result = compat.strings(engine, CHAT, 20, 1)
     assert [(r.prompt, r.max_tokens, r.min_tokens) for r in result.requests] == [
         (THINK, 20, 0),
         (THINK + "yes yesWait", 16, 1),
@@ -62,20 +63,20 @@ def test_the_readme_shrinks_what_is_left_and_forces_nothing():
         # A round is skipped when nothing is left, and no delimiter or cue is forced.
         ("yesyesyesyes yesyes<|im_end|>", 3, 3, [3], "yesyesyes"),
     ):
-        result = compat.readme(Replay(*texts.split()), CHAT, max_thinking=most, num_ignore=waits)
+        result = compat.strings(Replay(*texts.split()), CHAT, most, waits)
         assert [r.max_tokens for r in result.requests] == [*left, 32_768]
         assert result.final_prompt == THINK + thinking
 
 
 def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():
     engine = Replay("yes", "no<|im_start|>", "7<|im_end|>")  # The first output has no stop: a cut.
-    result = compat.generate_script(engine, CHAT)
+    result = compat.strings(engine, CHAT, 32_768, shrinks=False)
     assert [r.max_tokens for r in result.requests] == [32_768] * 3
     assert result.requests[1].prompt.endswith("thinkyesWait")
 
 
 def harness(engine, *prompts, **settings):
-    return compat.harness(engine, [ids(p) for p in prompts], HarnessSettings(**settings))
+    return compat.harness(engine, [ids(p) for p in prompts], **settings)
 
 
 WAIT = {"thinking_n_ignore": 1, "thinking_n_ignore_str": "Wait"}
@@ -120,23 +121,22 @@ def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
 
 
 def test_without_a_string_the_harness_only_resubmits_and_stop_strings_are_one_token():
-    engine = LoopEngine(ScriptedBackend(tiny_tokenizer(), lambda context: IM_END))
-    with pytest.raises(ValueError, match="is not one token"):
-        harness(engine, CHAT, stop=("Question:",), max_tokens_thinking=5)
+    with pytest.raises(InputError, match="'Question:' as one token"):
+        compat._ids(tiny_tokenizer(), ["<|im_end|>", "Question:"])
     engine = Replay("yes<|im_start|>", " no<|im_start|>", "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=50, thinking_n_ignore=1)
     assert list(result.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
 
 
 def test_auto_is_what_the_longest_prompt_of_the_batch_leaves():
-    engine = Replay("a<|im_start|>", "b<|im_start|>", "7<|im_end|>", "8<|im_end|>")
+    said = ("a<|im_start|>", "b<|im_start|>", "7<|im_end|>", "8<|im_end|>")
     longer = "yes" * 10 + CHAT
-    results = harness(engine, CHAT, longer, max_model_len=1000)
+    results = harness(Replay(*said, context_length=1000), CHAT, longer)
     overhead = len(ids("<|im_start|>think")) + len(ids("<|im_start|>answer\nFinal Answer:"))
     assert {r.requests[0].max_tokens for r in results} == {1000 - len(ids(longer)) - overhead - 100}
 
 
-@pytest.mark.parametrize("loop", ["readme", "generate_script", "harness"])
+@pytest.mark.parametrize("loop", ["readme", "generate", "harness"])
 def test_a_loop_gives_generations_that_can_be_graded(loop):
     def scripted(context):
         thinking = tiny_tokenizer().decode(context).split("<|im_start|>think")[1]
@@ -147,9 +147,8 @@ def test_a_loop_gives_generations_that_can_be_graded(loop):
         said = thinking.endswith(("yes", "no"))
         return IM_START if said else ids("no" if "Wait" in thinking else "yes")[0]
 
-    settings = HarnessSettings(30, 1, "Wait", max_gen_toks=30)
     backend = ScriptedBackend(tiny_tokenizer(), scripted, context_length=10**6)
-    (generation,) = compat.run(loop, backend, [Problem("yes?", "7")], settings)
+    (generation,) = compat.run(loop, backend, [Problem("yes?", "7")], 30, max_answer=30)
     assert (generation.thinking, generation.waits_used) == ("yesWaitno", 1)
     assert generation.answer.strip() == "7"
 

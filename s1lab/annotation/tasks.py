@@ -4,58 +4,44 @@ Any endpoint can take the place of the models that the paper asked: Gemini 2.0 F
 s1K-1.1, DeepSeek r1) for traces, Claude for the others. The official prompts are not public.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from s1core.errors import InputError
-from s1core.records import Example, Problem, Trace
-from s1lab.annotation.batch import Answers, Parse, Question, Valid, annotate
-from s1lab.annotation.chat import ChatConfig, ChatReply
-from s1lab.data.mirror import read_rows
+from s1core.records import Example, Problem, Trace, read_jsonl
+from s1lab.annotation.chat import Messages, Read, Reply
 
 PROMPTS = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Questions, how replies are read, what a kept value must be, and stands for (by key)."""
+class Task(NamedTuple):
+    """Conversations by the key of their problem, how a reply is read, and the row that is made of
+    a key and what was read."""
 
-    questions: list[Question]
-    parse: Parse
-    valid: Valid
-    value: Callable[[str, Any], Any]
-    lacks: Mapping[str, str] = field(default_factory=dict)
-
-    def run(self, config: ChatConfig, path: str | Path) -> Answers:
-        """Ask all; resumable at `path`. Raises as `batch.annotate` does."""
-        done = annotate(self.questions, config, path, self.parse, self.valid)
-        values = {key: self.value(key, kept) for key, kept in done.values.items()}
-        return replace(done, values=values, errors=done.errors | self.lacks)
+    questions: dict[str, Messages]
+    read: Read
+    row: Callable[[str, Any], Any]
 
 
-def _shown(task: str, key: str, *parts: str) -> Question:
+def _shown(task: str, *parts: str) -> Messages:
     prompt = PROMPTS[task]
-    return Question(key, (("system", prompt["system"]), ("user", prompt["user"].format(*parts))))
+    return ("system", prompt["system"]), ("user", prompt["user"].format(*parts))
 
 
-def distill(problems: Sequence[Problem], model: str) -> Task:
-    """Ask each question as it is for a trace and an attempt (Section 2.1); values are examples. The
-    teacher gives its reasoning apart, or between `<think>` and `</think>`; `model` names it."""
-    asked, kinds = {p.key: p for p in problems}, {"thinking": str, "attempt": str}
-    return Task(
-        [Question(p.key, (("user", p.question),)) for p in problems],
-        parse_trace,
-        lambda v: isinstance(v, dict) and {name: type(part) for name, part in v.items()} == kinds,
-        lambda key, kept: Example(asked[key], Trace(**kept, model=model)),
-    )
+def distill(problems: Iterable[Problem], model: str) -> Task:
+    """Ask each question as it is for a trace and an attempt (Section 2.1); rows are examples."""
+    asked = {p.key: p for p in problems}
+    questions = {key: (("user", p.question),) for key, p in asked.items()}
+    return Task(questions, read_trace, lambda key, said: Example(asked[key], Trace(*said, model)))
 
 
-def parse_trace(reply: ChatReply) -> dict[str, str]:
-    """The thinking and the attempt of a reply; ValueError where one of them is missing or cut."""
+def read_trace(reply: Reply) -> tuple[str, str]:
+    """Thinking and attempt. The reasoning stands apart, or between `<think>` and `</think>`;
+    ValueError where one of the two is missing or cut off."""
     thinking, attempt = reply.reasoning, reply.content
     if not thinking and "</think>" in attempt:
         thinking, _, attempt = attempt.partition("</think>")
@@ -63,79 +49,58 @@ def parse_trace(reply: ChatReply) -> dict[str, str]:
     thinking, attempt = thinking.strip(), attempt.strip()
     if reply.finish_reason == "length":
         raise ValueError("it was cut off at max_tokens")
-    if not thinking:
-        raise ValueError("it holds no reasoning, neither apart nor in <think> tags")
-    if not attempt:
-        raise ValueError("nothing follows the reasoning")
-    return {"thinking": thinking, "attempt": attempt}
+    if not (thinking and attempt):
+        raise ValueError("it has no reasoning, or nothing after it")
+    return thinking, attempt
 
 
-class Subject(NamedTuple):
-    """A subject of the classification: `Subject("Combinatorics", ["Graph theory", …])`."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A row of a taxonomy, such as the official `s1k/msc_domains.jsonl` of a data mirror: `prompt`
+    is how it is shown, `code` its two digits."""
 
+    code: str
     title: str
-    topics: list[str]
+    prompt: str
+    descriptions: tuple[str, ...] = ()
 
 
-def read_taxonomy(path: str | Path) -> dict[str, Subject]:
-    """Subjects by code from a JSONL file; InputError names the row that is none. The official one
-    is `s1k/msc_domains.jsonl` of a data mirror (`data/msc.json` of s1)."""
-    subjects: dict[str, Subject] = {}
-    for number, row in enumerate(read_rows(path), start=1):
-        code, title, topics = row.get("code"), row.get("title"), row.get("descriptions")
-        texts = [code, title, *(topics if isinstance(topics, list) else [None])]
-        if not all(isinstance(text, str) for text in texts) or len(code) != 2 or code in subjects:
-            needs = "a code of two digits of its own, a title and descriptions"
-            raise InputError(f"{path}, row {number}: not a subject, which has {needs}")
-        subjects[code] = Subject(title, [topic.strip() for topic in topics])
-    if not subjects:
-        raise InputError(f"{path} lists no subject")
-    return subjects
-
-
-def classify(problems: Sequence[Problem], taxonomy: Mapping[str, Subject]) -> Task:
+def classify(problems: Iterable[Problem], taxonomy: Path) -> Task:
     """Ask for one of the 61 upper-level subjects of the Mathematics Subject Classification
-    (Section 2.2, Diversity); values are their titles."""
-    rubrics = "\n\n".join(
-        f"### {subject.title}\n* Code: {code}\n* Description: {'; '.join(subject.topics)}"
-        for code, subject in taxonomy.items()
-    )
-    return Task(
-        [_shown("classify", p.key, p.question, rubrics) for p in problems],
-        lambda reply: parse_code(reply, taxonomy),
-        list(taxonomy).__contains__,
-        lambda _, code: taxonomy[code].title,
-    )
+    (Section 2.2, Diversity); rows have its title as `domain`. InputError: a row of the taxonomy is
+    no `Subject`, or shares its code."""
+    subjects = list(read_jsonl(taxonomy, Subject))
+    titles = {subject.code: subject.title for subject in subjects}
+    if not subjects or len(titles) < len(subjects) or {2} != {*map(len, titles)}:
+        raise InputError(f"{taxonomy} must list subjects, each with its own code of two digits")
+    listed = "\n\n".join(subject.prompt for subject in subjects)
+
+    def read(reply: Reply) -> str:
+        code = reply.content.strip().strip("*` .")[-2:]
+        if code not in titles:
+            raise ValueError(f"it ends in {code!r}, which is no code of the taxonomy")
+        return titles[code]
+
+    questions = {p.key: _shown("classify", p.question, listed) for p in problems}
+    return Task(questions, read, lambda key, title: {"key": key, "domain": title})
 
 
-def parse_code(reply: ChatReply, taxonomy: Mapping[str, Subject]) -> str:
-    """The code at the end of the last line; ValueError where it is none of the taxonomy."""
-    code = reply.content.strip().strip("*` .")[-2:]
-    if code not in taxonomy:
-        raise ValueError(f"it ends in {code!r}, which is no code of the taxonomy")
-    return code
+def judge(examples: Iterable[Example]) -> Task:
+    """Have the attempt of each example compared with its reference (Section 2.2, Appendix C.3);
+    examples without one are left out. Where a question can be graded exactly, `s1core.grading` does
+    it offline. InputError: one question has two attempts."""
+    questions: dict[str, Messages] = {}
+    for key, problem, attempt in ((e.key, e.problem, e.trace.attempt) for e in examples):
+        if reference := problem.solution or problem.answer:
+            asked = _shown("judge", problem.question, attempt, reference)
+            if questions.setdefault(key, asked) != asked:
+                raise InputError(f"there are several attempts at question {key}: judge them apart")
+    return Task(questions, read_verdict, lambda key, right: {"key": key, "correct": right})
 
 
-def judge(problems: Sequence[Problem], attempts: Mapping[str, str]) -> Task:
-    """Have one attempt per problem, by its key, compared with the reference (Section 2.2, Appendix
-    C.3); values are booleans, `errors` says where a reference or attempt is missing. Where a
-    question can be graded exactly, `s1core.grading` does it offline."""
-    questions, lacks = {}, {}
-    for p in problems:
-        if p.key not in attempts:
-            lacks[p.key] = "there is no attempt"
-        elif not (reference := p.solution or p.answer):
-            lacks[p.key] = "there is no reference solution"
-        else:
-            questions[p.key] = _shown("judge", p.key, p.question, attempts[p.key], reference)
-    asked = list(questions.values())
-    return Task(asked, parse_verdict, lambda v: isinstance(v, bool), lambda _, v: v, lacks)
-
-
-def parse_verdict(reply: ChatReply) -> bool:
+def read_verdict(reply: Reply) -> bool:
     """True for a last line of Yes, False for No, ValueError for anything else."""
-    lines = reply.content.strip().splitlines()
-    last = lines[-1].strip(" .*_`").lower() if lines else ""
+    last = ([""] + reply.content.strip().splitlines())[-1].strip(" .*_`").lower()
     if last not in ("yes", "no"):
         raise ValueError(f"its last line is {last[:40]!r}, not Yes or No")
     return last == "yes"

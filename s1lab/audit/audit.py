@@ -7,32 +7,22 @@ between accuracies are in `comparisons`.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from operator import attrgetter
-from typing import Any, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
+from s1lab.audit import published as paper
 from s1lab.audit.comparisons import Comparison, implied_discordance
-from s1lab.audit.published import (
-    accuracies,
-    accuracy_of,
-    answered,
-    printed_accuracy,
-    published,
-    runs,
-)  # fmt: skip
+from s1lab.audit.published import published
 from s1lab.evaluation import class_control, control, scaling_per_doubling
 from s1lab.evaluation.metrics import performance, scaling_per_token
 from s1lab.evaluation.report import Row, lines, minus
 from s1lab.evaluation.statistics import mcnemar_p_value
 
-_FILE = files("s1lab.audit").joinpath("findings.json")
-WORDS: Mapping[str, Mapping[str, str]] = json.loads(_FILE.read_text(encoding="utf-8"))
+WORDS = json.loads(Path(__file__).with_name("findings.json").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFinding:
+class AuditFinding(NamedTuple):
     """One audited number or statement, as printed and as recomputed. `verdict`: the recomputation
     *agrees* with print, *differs*, or leaves the matter *open*."""
 
@@ -40,7 +30,6 @@ class AuditFinding:
     printed: str
     recomputed: str
     how: str
-    source: str
     verdict: Literal["agrees", "differs", "open"]
 
 
@@ -53,8 +42,7 @@ def _finding(kind: str, same: bool | None, **values: Any) -> AuditFinding:
 
 def finding_rows(findings: Iterable[AuditFinding]) -> list[Row]:
     """Findings as lines of a table: what is printed, what comes out, how, and the verdict."""
-    cells = attrgetter("topic", "printed", "recomputed", "how", "verdict")
-    return lines("what | printed | comes out | how | verdict", map(cells, findings))
+    return lines("what | printed | comes out | how | verdict", findings)
 
 
 def audit() -> list[AuditFinding]:
@@ -69,7 +57,7 @@ def audit() -> list[AuditFinding]:
 def headline() -> list[AuditFinding]:
     """The abstract: "exceeds o1-preview by up to 27%" and "from 50% to 57% on AIME24"."""
     rows = ("s1-32B", "o1-preview", "s1 w/o BF")
-    ours, theirs, plain = (accuracy_of("Table 1", row, "AIME24") for row in rows)
+    ours, theirs, plain = (paper.accuracy_of("Table 1", row, "AIME24") for row in rows)
     relative, points = 100 * (ours.percent / theirs.percent - 1), ours.percent - theirs.percent
     gain = ours.correct - plain.correct
     return [
@@ -80,7 +68,7 @@ def headline() -> list[AuditFinding]:
 
 def rounding() -> list[AuditFinding]:
     """Printed accuracies that no whole number of questions gives: averages, or another rounding."""
-    odd = [a for a in accuracies() if not a.exact]
+    odd = [a for a in paper.accuracies() if not a.exact]
     ours = [a for a in odd if a.row.startswith(("s1", "1K", "59K", "2x", "No ", "Qwen"))]
     listed = ", ".join(f"{a.row} {a.percent} on {a.benchmark} ({a.table})" for a in ours)
     near = "; ".join(f"{a.correct} of {a.n} is {100 * a.correct / a.n:.2f}" for a in ours)
@@ -101,7 +89,7 @@ def figure2() -> list[AuditFinding]:
     for other in ("r1-distill", "Bespoke-Stratos", "Sky-T1"):
         theirs, factor = points[other], examples[other] / examples["s1"]
         gap, thousands = (theirs - ours) * n / 100, examples[other] // 1000
-        interval = printed_accuracy("MATH500", theirs)
+        interval = paper.printed_accuracy("MATH500", theirs)
         bounds, holds = interval.percent(), "holds" if ours / 100 in interval else "excludes"
         findings.append(_finding("figure 2", ours / 100 >= interval.low, **locals()))
     return findings
@@ -110,7 +98,10 @@ def figure2() -> list[AuditFinding]:
 def figure4() -> list[AuditFinding]:
     """Figure 4: the extrapolation points, against the released logs and against chance."""
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
-    where, correct = logs["where"], [answered("AIME24", value)[0] for value in logs["accuracy"]]
+    where, correct = (
+        logs["where"],
+        [paper.answered("AIME24", value)[0] for value in logs["accuracy"]],
+    )
     counts, spread = ", ".join(map(str, correct)), max(correct) - min(correct)
     mean = sum(correct) / len(correct) / n
     noise = math.sqrt(n * mean * (1 - mean))
@@ -126,13 +117,12 @@ def table2() -> list[AuditFinding]:
     for row, benchmarks in published()["table2_intervals"]["rows"].items():
         for benchmark, (low, high) in benchmarks.items():
             implied, least = implied_discordance(row, benchmark)
-            pair = [accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
+            pair = [paper.accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
             best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
-            excludes = high < 0 or low > 0
-            zero = (
-                f"it excludes 0, McNemar at best has p = {best:.3f}" if excludes else "it holds 0"
-            )
-            findings.append(_finding("table 2", not excludes or best < 0.05, **locals()))
+            zero, fits = "it holds 0", True
+            if high < 0 or low > 0:
+                zero, fits = f"it excludes 0, McNemar at best has p = {best:.3f}", best < 0.05
+            findings.append(_finding("table 2", fits, **locals()))
     return findings
 
 
@@ -140,8 +130,8 @@ def table3() -> list[AuditFinding]:
     """Table 3 from Tables 12-14 and Figures 1 and 6: all three measures, Scaling in both units."""
     findings = []
     for method, row in published()["table3"]["rows"].items():
-        points = runs(method)
-        where, tokens, exact = points.where, points.thinking_tokens, points.exact_accuracy
+        points = paper.runs(method)
+        tokens, exact = points.thinking_tokens, points.exact_accuracy
         doubling = scaling_per_doubling(tokens, exact)
         thousand = 1000 * scaling_per_token(tokens, exact)
         best, count, share = performance(points.accuracy), len(tokens), None
@@ -155,10 +145,10 @@ def table3() -> list[AuditFinding]:
         for name, value in found.items():
             printed = row[name]
             findings.append(_finding(f"table 3, {name}", value == printed, **locals()))
-    rejection = runs("RS")
+    rejection = paper.runs("RS")
     tokens, exact = rejection.thinking_tokens[1:], rejection.exact_accuracy[1:]
     values = {"scaling": scaling_per_doubling(tokens, exact), "best": performance(exact)}
-    return [*findings, _finding("table 3, rejection", False, where=rejection.where, **values)]
+    return [*findings, _finding("table 3, rejection", False, **values)]
 
 
 def table8() -> list[AuditFinding]:
@@ -195,26 +185,23 @@ def totals() -> list[AuditFinding]:
 def cost() -> list[AuditFinding]:
     """The arithmetic of training: steps, GPU hours, and what 59K would cost (Section 5.1)."""
     recipe, hours = published()["training"], published()["compute_h100_hours"]
-    minutes, gpus, examples = recipe["minutes"], recipe["gpus"], recipe["examples"]
+    minutes, examples = recipe["minutes"], recipe["examples"]
     steps = math.ceil(examples / recipe["batch_size"]) * recipe["epochs"]
-    s1k, full, spent = hours["s1K"], hours["59K-full"], minutes / 60 * gpus
+    s1k, full, spent = hours["s1K"], hours["59K-full"], minutes / 60 * recipe["gpus"]
     pool = published()["selection"]["paper"]["initial"] / examples
     logged = recipe["logged_runtime_seconds"]
     seen = logged * recipe["logged_samples_per_second"]
-    same = round(spent) == s1k
     return [
         _sum("recipe", "training steps", recipe["steps"], steps),
         _sum("recipe", "warm-up steps", recipe["warmup_steps"], round(0.05 * steps)),
-        _finding("hours of s1K", same, printed=s1k, found=spent, minutes=minutes, gpus=gpus),
+        _finding("hours of s1K", round(spent) == s1k, printed=s1k, found=spent, **recipe),
         _finding("hours of 59K", True, printed=full, ratio=full / s1k, pool=pool),
-        _finding("logged run", None, printed=minutes, minutes=logged / 60, seen=seen),
+        _finding("logged run", None, printed=minutes, took=logged / 60, seen=seen),
     ]
 
 
 def _sum(kind: str, topic: str, printed: float, found: float) -> AuditFinding:
-    source = topic.partition(":")[0] if kind == "rows" else "Appendix D"
-    values = {"topic": topic, "printed": printed, "found": found, "source": source}
-    return _finding(f"sum, {kind}", printed == found, **values)
+    return _finding(f"sum, {kind}", printed == found, topic=topic, printed=printed, found=found)
 
 
 def same_model() -> list[AuditFinding]:
@@ -227,11 +214,13 @@ def same_model() -> list[AuditFinding]:
     findings = [_finding("same model, tokens", len({*map(round, thinking)}) == 1, listed=listed)]
     rows = {"Table 1": "s1 w/o BF", "Table 2": "s1K", "Table 4": "No extrapolation"}
     for benchmark in ("MATH500", "GPQA Diamond"):
-        values = {table: accuracy_of(table, rows[table], benchmark).percent for table in rows}
+        values = {table: paper.accuracy_of(table, rows[table], benchmark).percent for table in rows}
         values["Table 8"] = table8[benchmark][1][0]
         findings.append(_one_model("accuracy", values, benchmark=benchmark))
-    qwq = {a.table: a.percent for a in accuracies(benchmark="AIME24") if a.row.startswith("QwQ")}
-    most, least = (answered("AIME24", end(qwq.values()))[0] for end in (max, min))
+    qwq = {
+        a.table: a.percent for a in paper.accuracies(benchmark="AIME24") if a.row.startswith("QwQ")
+    }
+    most, least = (paper.answered("AIME24", end(qwq.values()))[0] for end in (max, min))
     return [*findings, _one_model("QwQ", qwq, apart=most - least)]
 
 
@@ -244,7 +233,7 @@ def reproductions() -> list[AuditFinding]:
     """What users measured where the paper prints a number, with the paper's interval."""
     findings = []
     for row in published()["reported_reproductions"]["rows"]:
-        bounds = printed_accuracy("AIME24", row["printed"])
+        bounds = paper.printed_accuracy("AIME24", row["printed"])
         inside = row["measured"] / 100 in bounds
         words = {"place": "inside" if inside else "outside", "bounds": bounds.percent()}
         findings.append(_finding("reproduction", inside, **words, **row))

@@ -48,9 +48,10 @@ class Comparison:
 
     @property
     def needed(self) -> int | None:
-        """Questions for 80% power at this difference with independent answers; None at 0."""
+        """Questions for 80% power at a claimed difference with independent answers; None at 0."""
         a, b = self.a, self.b
-        return questions_needed(a.correct / a.n, b.correct / b.n) if self.questions else None
+        asked = self.claims_difference and self.questions
+        return questions_needed(a.correct / a.n, b.correct / b.n) if asked else None
 
     @property
     def printed_interval(self) -> tuple[float, float] | None:
@@ -91,13 +92,10 @@ def comparisons() -> list[Comparison]:
 
 
 def comparison_rows(rows: Iterable[Comparison]) -> list[Row]:
-    """Comparisons as lines of a table; `needed` are questions, where a difference is claimed."""
+    """Comparisons as lines of a table."""
     found = []
     for c in rows:
-        printed, needed = (
-            f"{c.a.percent} and {c.b.percent}",
-            c.needed if c.claims_difference else None,
-        )
+        printed, needed = f"{c.a.percent} and {c.b.percent}", c.needed
         best = f"{c.best_p:.3f}" if c.best_p >= 0.001 else "< 0.001"
         found.append((c.claim, c.benchmark, c.a.n, printed, c.difference, best, needed, c.outcome))
     head = "claim | benchmark | n | printed (%) | difference (points) | best p | needed | outcome"

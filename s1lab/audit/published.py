@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from s1core.errors import InputError
 from s1lab.evaluation.statistics import Interval, wilson
@@ -43,15 +43,12 @@ class PublishedAccuracy:
         return _prints(self.correct, self.n, self.percent)
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedRuns:
+class PublishedRuns(NamedTuple):
     """The runs of one method on AIME24, what Table 3 is made of; `limits` where it has any."""
 
-    method: str
     thinking_tokens: tuple[float, ...]
     accuracy: tuple[float, ...]
     limits: tuple[float, ...]
-    where: str
 
     @property
     def exact_accuracy(self) -> tuple[float, ...]:
@@ -107,11 +104,7 @@ def accuracy_of(table: str, row: str, benchmark: str) -> PublishedAccuracy:
 
 
 def runs(method: str) -> PublishedRuns:
-    """The AIME24 runs of a method of Table 3: BF, TCC, TCC+BF, SCC, SCC+BF, CCC or RS. Raises
-    InputError: nothing is published for such a method."""
-    known = published()["runs_aime24"]
-    if method not in known:
-        raise InputError(f"no runs are published for {method!r}; pick one of {', '.join(known)}")
-    row = known[method]
-    lists = (tuple(row.get(name, ())) for name in ("thinking_tokens", "accuracy", "limit"))
-    return PublishedRuns(method, *lists, row["from"])
+    """The AIME24 runs of a method of Table 3: BF, TCC, TCC+BF, SCC, SCC+BF, CCC or RS."""
+    row = published()["runs_aime24"][method]
+    columns = ("thinking_tokens", "accuracy", "limit")
+    return PublishedRuns(*(tuple(row.get(column, ())) for column in columns))

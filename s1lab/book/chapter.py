@@ -57,14 +57,9 @@ class Chapter:
         self, name: str, value: Any, unit: str = "", digits: int = 1,
         *, says: str = "", border: float = 0,
     ) -> None:  # fmt: skip
-        """Glue a value under `<chapter>_<name>`, as `written` writes it.
-
-        `says` is what the prose says of an interval: it is "higher" or "lower" than the border, or
-        one "cannot tell".
-
-        Raises:
-            RunError: on the committed results the interval says something else.
-        """
+        """Glue a value under `<chapter>_<name>`, as `written` writes it. `says` is what the prose
+        says of an interval: it is "higher" or "lower" than the border, or one "cannot tell".
+        RunError: on the committed results it says something else."""
         found = value.says("higher", "lower", border=border) if says and value is not None else None
         mark = self._mark(name, found, says) if says else ""
         shown = written(value, unit, digits) + mark * (value is not None)
@@ -92,23 +87,16 @@ class Chapter:
         return None
 
     def says(self, name: str, found: Any, said: Any = True) -> None:
-        """Hold the prose to what it says: `found` (a verdict, a label, a truth) is `said`.
-
-        Glues nothing visible where it is; elsewhere a mark such as " (here: wrong)".
-
-        Raises:
-            RunError: on the committed results it is not.
-        """
+        """Hold the prose to what it says: `found` (a verdict, a label, a truth) is `said`. Where it
+        is not, a mark such as " (here: wrong)" is glued. RunError: on the committed results."""
         _show(self._mark(name, found, said), f"{self.name}_{name}")
 
     def _mark(self, name: str, found: Any, said: Any) -> str:
         if found == said:
             return ""
         if self.strict:
-            glued = f"{self.name}_{name}"
-            raise RunError(
-                f"the sentence with {glued} says {said!r}, the results {found!r}: rewrite it"
-            )
+            told = f"the sentence with {self.name}_{name} says {said!r}, the results {found!r}"
+            raise RunError(f"{told}: rewrite it")
         listed = ", ".join(map(str, found)) if isinstance(found, list | set | tuple) else found
         return f" (here: {in_parts(listed)[0]})"
 
@@ -130,30 +118,25 @@ class Chapter:
         for row in rows:
             last = [*row.values()][-1]
             listed[last if last in fold else ""].append(_counted(row))
+        if not any(listed.values()):
+            _show(NOTHING)
         for word, some in listed.items():
-            if some or not (word or any(listed.values())):
+            if some:
                 self._table(some, units, digits, word and f"{word}: {len(some)}")
 
     def _table(self, rows: list[Row], units: Mapping[str, str], digits: int, folded: str) -> None:
-        if not rows:
-            return _show(NOTHING)
         head = list(dict.fromkeys(heading for row in rows for heading in row))
         if {row.get("benchmark") for row in rows} == {self.benchmark}:
             head.remove("benchmark")
         named = {h: h[h.rfind("(") + 1 : -1] for h in head if h.endswith(")")} | dict(units)
         cells = [[(row.get(h), named.get(h, "")) for h in head] for row in rows]
-        _show(
-            render(
-                "table",
-                head=head,
-                amounts=[any(map(_is_amount, column)) for column in zip(*cells, strict=True)],
-                rows=[[self._written(*cell, digits) for cell in row] for row in cells],
-                price=f"${self.profile.price:.2f} for an hour of a "
-                + ("GPU" if self.profile.gpus else "core"),
-                folded=folded,
-            ),
-            found=quantities(sum(cells, [])),
-        )
+        # Columns with a number are set to the right.
+        amount = [not all(isinstance(v, str | bool | None) for v, _ in of) for of in zip(*cells)]
+        text = [[self._written(*cell, digits) for cell in row] for row in cells]
+        of = "GPU" if self.profile.gpus else "core"
+        hour = f"${self.profile.price:.2f} for an hour of a {of}"
+        shown = render("table", head=head, amounts=amount, rows=text, price=hour, folded=folded)
+        _show(shown, found=quantities(sum(cells, [])))
 
     def _written(self, value: Any, unit: str, digits: int) -> str:
         """A cell's text: minutes with what they cost."""
@@ -175,11 +158,6 @@ def quantities(values: Iterable[tuple[Any, str]]) -> dict[str, str]:
         for value, unit in values
         if isinstance(value, Interval) and value.about
     }
-
-
-def _is_amount(cell: tuple[Any, str]) -> bool:
-    """Whether a cell has a number: such columns are set to the right."""
-    return not isinstance(cell[0], str | bool | None)
 
 
 def _counted(row: Row) -> Row:

@@ -25,38 +25,29 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 
 
 def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
-    """Reduce an executed notebook to what its source and its results determine.
-
-    `stamp` says where it came from: its `source` above all, and no date, so reruns are identical.
-
-    Raises:
-        RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine.
-    """
+    """The notebook with what is kept of it; `stamp` says where it came from: its `source` above
+    all, and no date, so reruns are identical. RunError: a cell wrote to stderr, raised, or shows an
+    address or a path of this machine."""
     import nbformat
 
     cells = []
     for position, cell in enumerate(notebook.cells):
         content = f"{position}\n{cell.source}".encode()
-        kept = {
-            "cell_type": cell.cell_type,
-            "id": hashlib.sha256(content).hexdigest()[:12],
-            "metadata": _clean_metadata(cell.metadata),
-            "source": cell.source,
-        }
+        kept = {"cell_type": cell.cell_type, "id": hashlib.sha256(content).hexdigest()[:12]}
+        kept |= {"metadata": _clean_metadata(cell.metadata), "source": cell.source}
         if cell.cell_type == "code":
-            kept["execution_count"] = cell.execution_count
             where = f"{stamp['source']}, cell {position + 1}"
-            kept["outputs"] = _clean_outputs(cell.outputs, where)
+            outputs = _clean_outputs(cell.outputs, where)
+            kept |= {"execution_count": cell.execution_count, "outputs": outputs}
         cells.append(nbformat.from_dict(kept))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    language = {"name": "python"}
-    metadata = {"kernelspec": kernel, "language_info": language, "s1core": dict(stamp)}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "s1core": dict(stamp)}
     return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
 
 
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    dropped = {"papermill", "execution", "lines_to_next_cell", "tags"}
+    """Keep what the source wrote; drop timings; hide the parameter cells."""
+    dropped = {"execution", "lines_to_next_cell", "tags"}
     kept = {key: value for key, value in metadata.items() if key not in dropped}
     tags = list(metadata.get("tags", []))
     if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:

@@ -7,6 +7,7 @@ it is loaded when a reader starts the model. The controls are `s1lab/figures/dec
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from s1lab.runs import RunStore
 
 MODEL, SCRIPT = "pocket-s1", "decoder-weights.js"
 IGNORE = ("Wait", "Hmm", "Alternatively", "")
+_SHAPE = {
+    "layers": "num_hidden_layers", "heads": "num_attention_heads", "width": "hidden_size",
+    "keyHeads": "num_key_value_heads", "inner": "intermediate_size",
+    "context": "max_position_embeddings", "epsilon": "rms_norm_eps",
+}  # fmt: skip
 _BASE = 91  # printable characters that a JavaScript string holds as they are
 _MIDDLE = (_BASE**3 - 1) // 2
 
@@ -45,13 +51,9 @@ def shipped() -> dict[str, Any]:
         said[n] for n in ("num_attention_heads", "hidden_size", "rope_parameters")
     )
     halves = np.arange(0, width // heads, 2, np.float32) / np.float32(width // heads)
-    config = {
-        **{"layers": said["num_hidden_layers"], "heads": heads, "headSize": width // heads},
-        **{"width": width, "keyHeads": said["num_key_value_heads"], "known": len(words)},
-        **{"inner": said["intermediate_size"], "context": said["max_position_embeddings"]},
-        "frequencies": (1 / np.float32(theta["rope_theta"]) ** halves).tolist(),
-        "epsilon": said["rms_norm_eps"],
-    }
+    config = {here: said[there] for here, there in _SHAPE.items()}
+    config |= {"headSize": width // heads, "known": len(words)}
+    config["frequencies"] = (1 / np.float32(theta["rope_theta"]) ** halves).tolist()
     weights = load_file(folder / "model.safetensors")
     tensors = {name.removeprefix("model."): packed(values) for name, values in weights.items()}
     return {"config": config, "tensors": tensors, "vocabulary": words, **_asked(tokenizer)}
@@ -97,25 +99,19 @@ def controls(store: RunStore | None) -> str:
     asked, points = profile.evaluation, []
     questions = [problem.question for problem in pocket.evaluation_problems(asked.questions)]
     first = questions[0]
-    try:
-        if store is not None:
+    if store is not None:
+        with suppress(RunError):  # a book whose results are not those of this profile
             pipeline = Pipeline(profile, store)
             points, first = pipeline.curve(), _mended(pipeline)
-    except RunError:  # a book whose results are not those of this profile
-        pass
     curve = [
         {"label": p.label, "kind": p.kind, "budget": p.budget, "waits": p.waits}
         | {"tokens": p.thinking_tokens, **p.accuracy.row("accuracy")}
         for p in points
     ]
-    data = {"puzzles": questions, "curve": curve, "temperature": asked.temperature}
-    values = {
-        "ignore": IGNORE,
-        "first": first,
-        "script": f"{SCRIPT}?{identify(MODEL)[-12:]}",
-        "asked": asked,
-    }
-    return str(render("decoder", data=embed(data), **values))
+    data = embed({"puzzles": questions, "curve": curve, "temperature": asked.temperature})
+    script = f"{SCRIPT}?{identify(MODEL)[-12:]}"
+    shown = {"ignore": IGNORE, "first": first, "script": script, "asked": asked}
+    return str(render("decoder", data=data, **shown))
 
 
 def _mended(pipeline: Pipeline) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from string import Template
-from typing import Any
 
 from s1core.errors import InputError, RunError
 from s1lab import experiments
@@ -38,17 +38,13 @@ def first_page(text: str, pipelines: Sequence[Pipeline]) -> str:
 
 def figure(pipelines: Sequence[Pipeline]) -> str:
     """The scaling curve of every profile that has one, and the paper's, as a directive."""
-    drawn, runs = {}, []
+    drawn = {}
     for pipeline in pipelines:
-        try:
-            points = pipeline.curve()
-        except RunError:
-            continue
-        drawn[f"Ours: {pipeline.profile.title}"] = points
-        runs += [point.run for point in points]
+        with suppress(RunError):
+            drawn[f"Ours: {pipeline.profile.title}"] = pipeline.curve()
     if not drawn:
         return ""
-    look = {"caption": CAPTION, "runs": runs}
+    look = {"caption": CAPTION, "runs": [point.run for of in drawn.values() for point in of]}
     return f"```{{raw}} html\n{figure_html(headline(drawn), 'first-scaling', ALT, **look)}\n```"
 
 
@@ -60,9 +56,8 @@ def numbers(pipeline: Pipeline) -> Mapping[str, str]:
     except (InputError, RunError):
         return {}
     verdicts = Counter(measured(claim, pipeline).verdict for claim in CLAIMS)
-    minutes = sum(run.minutes for run in pipeline.store.runs() if run.minutes == run.minutes)
-    two, most = waits.get(2, {}), waits[max(waits)]
-    values: dict[str, Any] = {
+    cost = pipeline.profile.cost
+    values = {
         "first": points[0].accuracy,
         "first_tokens": points[0].budget,
         "natural": natural.accuracy,
@@ -72,14 +67,13 @@ def numbers(pipeline: Pipeline) -> Mapping[str, str]:
         "agree": verdicts["agrees"],
         "disagree": verdicts["does not agree"],
         "open": verdicts["inside uncertainty"] + verdicts["not tested"],
-        "cost": pipeline.profile.cost(minutes),
-        "training_cost": pipeline.profile.cost(pipeline.checkpoint().minutes),
+        "cost": cost(sum(run.minutes for run in pipeline.store.runs() if run.minutes >= 0)),
+        "training_cost": cost(pipeline.checkpoint().minutes),
         "runs": len(pipeline.store.runs()),
     }
     said = {name: written(value) for name, value in values.items()}
-    for name, row in (("two", two), ("most", most)):
+    for name, row in (("two", waits.get(2, {})), ("most", waits[max(waits)])):
         said[name] = written(row.get("against none (points)"), "points")
-        said |= {
-            f"{what}_{name}": written(row.get(f"{what} (%)"), "%") for what in ("mended", "broken")
-        }
+        for what in ("mended", "broken"):
+            said[f"{what}_{name}"] = written(row.get(f"{what} (%)"), "%")
     return said

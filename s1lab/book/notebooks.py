@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
 from s1lab.book.cleaning import PACKAGES, ROOT, clean
+from s1lab.data.mirror import sha256
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -38,13 +39,9 @@ NOTEBOOK_ENVIRONMENT = {
 
 
 def execute(source: str | Path, output: str | Path, profile: str, seed: int | None = None) -> bool:
-    """Execute `source` (jupytext percent format) and write the cleaned notebook to `output`.
-
-    It runs in the folder of `output`, with PROFILE, and SEED where the notebook declares it,
-    injected after the cell tagged "parameters".
-
-    Returns:
-        True when the file's bytes changed, False when it already held exactly this.
+    """Execute `source` (jupytext percent format) in the folder of `output`, and write it there,
+    cleaned. PROFILE, and SEED where the notebook declares it, are set after the cell tagged
+    "parameters". Returns whether the file's bytes changed.
 
     Raises:
         RunError: no such source, no parameters cell, no PROFILE in it, a failing cell, or an output
@@ -52,30 +49,29 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     """
     import jupytext
     import nbformat
-    import papermill
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     source, output = Path(source), Path(output)
     if not source.is_file():
         raise RunError(f"{source}: no such notebook.")
     notebook = jupytext.read(source, fmt="py:percent")
-    values = _injected(source, notebook, profile, seed)
+    values = _inject(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
-        plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook.metadata["kernelspec"] = kernel
-        nbformat.write(notebook, plain)
-        how = {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
+    strict = {"timeout": None, "raise_on_iopub_timeout": True}  # no output is lost in silence
+    client = NotebookClient(notebook, kernel_name="python3", **strict)
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch:
         try:
-            papermill.execute_notebook(str(plain), str(ran), parameters=values, **how)
-        except papermill.PapermillExecutionError as error:
-            raise RunError(_describe(source, error)) from error
-        executed = nbformat.read(ran, as_version=4)
-    digest, where = hashlib.sha256(source.read_bytes()).hexdigest(), _inside_project(source)
-    stamp = {"source": where, "source_sha256": digest, "parameters": values}
-    stamp |= {"profile": Path(profile).stem, "version": __version__}
+            client.execute(cwd=str(output.parent), env=_environment(scratch))
+        except CellExecutionError as error:
+            cell = f"the cell numbered [{client.code_cells_executed}]"
+            last = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback).splitlines()[-12:]
+            said = f"{source}: {cell} raised {error.ename}: {error.evalue}"
+            raise RunError("\n    ".join([said, *last])) from error
+    stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
+    stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
-    text = nbformat.writes(clean(executed, stamp)) + "\n"
+    text = nbformat.writes(clean(notebook, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
     write_atomically(output, [text])
@@ -93,12 +89,7 @@ def package_digest() -> str:
 
 
 def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
-    """Say which executed notebooks are missing, orphaned, or older than their source.
-
-    Returns one sentence per problem.
-    """
-    import nbformat
-
+    """A sentence for each executed notebook that is missing, orphaned, or older than its source."""
     sources, executed = sorted(Path(sources).glob("*.py")), Path(executed)
     problems = []
     for source in sources:
@@ -106,8 +97,8 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
         if not built.is_file():
             problems.append(f"{built} is missing: run `make notebooks`.")
             continue
-        stamp = nbformat.read(built, as_version=4).metadata.get("s1core", {})
-        if stamp.get("source_sha256") != hashlib.sha256(source.read_bytes()).hexdigest():
+        stamp = json.loads(built.read_text(encoding="utf-8"))["metadata"].get("s1core", {})
+        if stamp.get("source_sha256") != sha256(source):
             problems.append(f"{built} was made from another {source}: run `make notebooks`.")
     names = {source.stem for source in sources}
     orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
@@ -116,9 +107,7 @@ def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
 
 def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
     """Run nbval over executed notebooks on the committed results; returns pytest's exit status.
-
-    What `nbval.cfg` in the working folder replaces is not compared.
-    """
+    What `nbval.cfg` in the working folder replaces is not compared."""
     if not paths:
         raise RunError("no executed notebooks to check: run `make notebooks` first.")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
@@ -128,56 +117,43 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         command += ["-n", str(workers), "--dist", "loadfile"]
     if Path("nbval.cfg").is_file():
         command += ["--nbval-sanitize-with", "nbval.cfg"]
-    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
+    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch:
         # The results mode may be chosen by the caller; the committed ones are the default.
-        environment = {"S1CORE_STORE": "results", **os.environ}
+        environment = {"S1CORE_STORE": "results", **_environment(scratch)}
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
-def _injected(
-    source: Path, notebook: NotebookNode, profile: str, seed: int | None
-) -> dict[str, Any]:
-    """PROFILE, which must be declared, and SEED where it is."""
-    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
-    if not tagged:
+def _inject(source: Path, notebook: NotebookNode, profile: str, seed: int | None) -> dict[str, Any]:
+    """Set PROFILE, which must be declared, and SEED where it is; returns their values."""
+    import nbformat
+
+    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
+    place = next((i for i, of in enumerate(tags) if "parameters" in of), None)
+    if place is None:
         raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
-    declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
+    asked = {"PROFILE": profile} | ({} if seed is None else {"SEED": seed})
+    declared = re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", notebook.cells[place].source, re.MULTILINE)
     if "PROFILE" not in declared:
         raise RunError(f"{source} declares no parameter PROFILE.")
-    seeded = {"SEED": seed} if seed is not None and "SEED" in declared else {}
-    return {"PROFILE": profile, **seeded}
+    values = {name: value for name, value in asked.items() if name in declared}
+    text = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
+    injected = nbformat.v4.new_code_cell("".join(["# Parameters\n", *text]))
+    injected.metadata["tags"] = ["injected-parameters"]
+    notebook.cells.insert(place + 1, injected)
+    return values
 
 
-@contextlib.contextmanager
-def _environment(scratch: str) -> Iterator[None]:
-    """Set the notebook environment for child processes, and put back what was there."""
-    # A user's IPython profile must not run inside the book; ours only quietens the kernel.
+def _environment(scratch: str) -> dict[str, str]:
+    """The environment of notebooks; a user's IPython profile must not run inside the book, ours in
+    the folder `scratch` only quietens the kernel."""
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
-    before = dict(os.environ)
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
-
-
-def _describe(source: Path, error: Any) -> str:
-    """One sentence about a failed cell, with the last lines of what it raised."""
-    first_line = "".join(str(error.evalue).strip().splitlines()[:1])
-    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()[-12:]
-    said = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: {first_line}"
-    return "\n    ".join([said, *traceback])
+    return {**os.environ, **NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
 
 
 def _inside_project(path: Path) -> str:
     """The path relative to the project (the folder with pyproject.toml), or just the name."""
     path = path.resolve()
-    for parent in path.parents:
-        if (parent / "pyproject.toml").is_file():
-            return path.relative_to(parent).as_posix()
-    return path.name
+    roots = (folder for folder in path.parents if (folder / "pyproject.toml").is_file())
+    return path.relative_to(next(roots, path.parent)).as_posix()

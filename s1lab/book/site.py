@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
@@ -72,7 +73,8 @@ def build(
             shutil.copytree(results, shown)
         if store is not None:
             runs = [r for r in RunStore(store).runs() if (r.path / "finished.json").is_file()]
-            for profile in _executed_profiles(source):
+            executed = map(_load, (source / "notebooks").glob("*.ipynb"))
+            for profile in {of["metadata"]["s1core"]["profile"] for of in executed}:
                 RunStore(store).export(runs, shown / profile)
         write_pages(source, Path(benchmarks))
         _run_jupyter_book(source, out)
@@ -96,11 +98,8 @@ def pages(site: str | Path) -> list[Path]:
 
 
 def site_problems(site: str | Path, source: str | Path) -> list[str]:
-    """Everything that a reader would find missing or unrendered in a built site.
-
-    A green build can publish nothing, so this looks at the pages themselves: a page per source
-    document, outputs and figures of each notebook, links that lead somewhere, no markup as text.
-    """
+    """Everything that a reader would find missing or unrendered in a built site: a green build can
+    publish nothing, so this looks at the pages themselves, at their outputs, figures and links."""
     site, source = Path(site), Path(source)
     problems = [] if (site / "index.html").is_file() else ["index.html is missing"]
     for notebook in sorted((source / "notebooks").glob("*.ipynb")):
@@ -108,12 +107,14 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
         if not page.is_file():
             problems.append(f"{notebook.name} has no page: add it to book/_toc.yml")
             continue
-        text = page.read_text(encoding="utf-8")
-        for figure in _shown(notebook):
-            if f'id="fig-{figure}"' not in text:
-                problems.append(f"{page.name}: figure {figure} is not on the page")
-        with_output = [cell["metadata"] for cell in _cells(notebook) if cell.get("outputs")]
-        shown = any("remove-output" not in of.get("tags", []) for of in with_output)
+        text, shown = page.read_text(encoding="utf-8"), False
+        for cell in _load(notebook)["cells"]:
+            tags, outputs = cell["metadata"].get("tags", []), cell.get("outputs", [])
+            if "remove-cell" not in tags:
+                shown |= bool(outputs) and "remove-output" not in tags
+                made = "".join("".join(one.get("data", {}).get("text/html", "")) for one in outputs)
+                lost = [name for name in _FIGURE.findall(made) if f'id="fig-{name}"' not in text]
+                problems += [f"{page.name}: figure {name} is not on the page" for name in lost]
         if shown and "cell_output" not in text:
             problems.append(f"{page.name}: no cell output is on the page")
     for page in pages(site):
@@ -124,10 +125,8 @@ def site_problems(site: str | Path, source: str | Path) -> list[str]:
     return problems
 
 
-def _executed_profiles(source: Path) -> set[str]:
-    found = (source / "notebooks").glob("*.ipynb")
-    stamps = [json.loads(one.read_text(encoding="utf-8"))["metadata"]["s1core"] for one in found]
-    return {stamp["profile"] for stamp in stamps}
+def _load(notebook: Path) -> Any:
+    return json.loads(notebook.read_text(encoding="utf-8"))
 
 
 def _run_jupyter_book(source: Path, out: Path) -> None:
@@ -142,19 +141,6 @@ def _run_jupyter_book(source: Path, out: Path) -> None:
         lines = [line.replace(f"{source}/", "") for line in plain.splitlines()]
         shown = [line for line in lines if re.search(r"WARNING|ERROR|CRITICAL|Error:", line)]
         raise RunError("Sphinx refused the book:\n  " + "\n  ".join(shown or lines[-20:]))
-
-
-def _cells(notebook: Path) -> Iterator[dict]:
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        if "remove-cell" not in cell["metadata"].get("tags", []):
-            yield cell
-
-
-def _shown(notebook: Path) -> Iterator[str]:
-    """Names of the figures in a notebook's outputs."""
-    for cell in _cells(notebook):
-        for output in cell.get("outputs", []):
-            yield from _FIGURE.findall("".join(output.get("data", {}).get("text/html", "")))
 
 
 def _page_problems(page: Path, site: Path) -> Iterator[str]:

@@ -18,14 +18,12 @@ from s1core.errors import BackendError, InputError
 app = typer.Typer()
 pocket = typer.Typer(help="The pocket world: pretrain its models.", no_args_is_help=True)
 
-ANSWERS = {"distill": "", "classify": "domain", "judge": "correct"}
-"""What a chat model can be asked for, and what the answer is called; of `distill`, an example."""
-LENGTH = 500  # tokens expected per answer, where a job is priced before it is begun
+TASKS = ("distill", "classify", "judge")
 
 
 @app.command(
     epilog="Example: s1lab annotate distill problems.jsonl --base-url "
-    "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl --yes"
+    "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl"
 )
 def annotate(
     task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
@@ -34,61 +32,42 @@ def annotate(
     ],
     base_url: Annotated[str, typer.Option(help="Chat endpoint, up to and including /v1.")],
     model: Annotated[str, typer.Option(help="The model's name there.")],
-    output: Annotated[Path, typer.Option(help="JSONL to write; answers are cached beside it.")],
+    output: Annotated[Path, typer.Option(help="JSONL to write; answers are kept beside it.")],
     taxonomy: Annotated[Path | None, typer.Option(help="classify: JSONL of subjects.")] = None,
-    prompt_price: Annotated[float, number("Money per million prompt tokens.", 0, 1e9)] = 0.0,
-    completion_price: Annotated[float, number("... and completion tokens.", 0, 1e9)] = 0.0,
-    max_cost: Annotated[float | None, number("Stop once this much is spent.", 0, 1e12)] = None,
     concurrency: Annotated[int, number("Questions under way at once.", 1, 1024)] = 8,
     max_tokens: Annotated[int, number("Most tokens per answer.", 1)] = 4096,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask; without it only price the job.")] = False,
 ) -> None:
     """Get traces, subjects or verdicts from any OpenAI-compatible chat endpoint; resumes.
 
     The key is read from OPENAI_API_KEY, if the endpoint wants one.
     """
+    from s1core.backends.client import Client, Retry
     from s1core.records import Example, Problem, read_jsonl
-    from s1lab.annotation import batch, tasks
-    from s1lab.annotation.chat import ChatConfig
+    from s1lab.annotation import chat, tasks
 
-    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_cost": max_cost}
-    limits |= {"prompt_price": prompt_price, "completion_price": completion_price}
-    limits["concurrency"] = concurrency
-    config = ChatConfig(base_url, model, **limits)
-    if task not in ANSWERS:
-        raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(ANSWERS)}")
+    if task not in TASKS:
+        raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(TASKS)}")
+    if (task == "classify") != (taxonomy is not None):
+        raise InputError("--taxonomy is for classify, which needs one: s1k/msc_domains.jsonl")
     check_output(output, input, taxonomy)
-    cache = output.with_name(output.name + ".answers")
-    check_output(cache, input, taxonomy)
+    kept = output.with_name(output.name + ".answers")
+    check_output(kept, input, taxonomy)
     rows = list(read_jsonl(input, Example if task == "judge" else Problem))
     if not rows:
         raise InputError(f"{input} is empty: there is nothing to ask")
     if task == "judge":
-        attempts = {row.key: row.trace.attempt for row in rows}
-        if any(attempts[row.key] != row.trace.attempt for row in rows):
-            raise InputError(f"{input} has several attempts at one question: judge them apart")
-        job = tasks.judge([row.problem for row in rows], attempts)
-    elif task == "distill":
-        job = tasks.distill(rows, model)
-    elif taxonomy is None:
-        raise InputError("classify needs --taxonomy, e.g. s1k/msc_domains.jsonl of a mirror")
+        job = tasks.judge(rows)
     else:
-        job = tasks.classify(rows, tasks.read_taxonomy(taxonomy))
-    echo(f"to do:  {batch.estimate(job.questions, config, cache, LENGTH)}")
-    if not yes:
-        echo("nothing was asked; say --yes to start")
-        return
-    result = job.run(config, cache)
-    echo(f"took:   {result.usage}")
-    for key, error in sorted(result.errors.items())[:5]:
+        job = tasks.classify(rows, taxonomy) if taxonomy else tasks.distill(rows, model)
+    client = Client(base_url, retry=Retry(attempts=6, wait=1.0, longest_wait=300.0))
+    said, errors = chat.ask(job.questions, job.read, kept, client, model, max_tokens, concurrency)
+    for key, error in sorted(errors.items())[:5]:
         echo(f"failed: {key}: {error}", err=True)
-    if not result.values:
+    if not said:
         raise BackendError(f"none of {len(rows)} questions was answered: {output} is not written")
-    made = list(result.values.values())
-    if name := ANSWERS[task]:
-        made = [{"key": key, name: value} for key, value in sorted(result.values.items())]
-    options.replace_jsonl(output, made)
-    echo(f"{output}: {len(made)} of {len(rows)}, {len(result.errors)} failed")
+    options.replace_jsonl(output, [job.row(key, value) for key, value in said.items()])
+    left = f"; {len(errors)} failed, the same command asks for them again" if errors else ""
+    echo(f"{output}: {len(said)} of {len(rows)}{left}")
 
 
 @app.command(
@@ -101,7 +80,6 @@ def export(
     data_dir: DataDir = None,
     profile: Annotated[str, typer.Option(help="Profile whose pool is meant.")] = "laptop",
     selection: Annotated[bool, typer.Option(help="The selected examples, not the pool.")] = False,
-    gated_text: Annotated[bool, typer.Option(help="Keep gated text (GPQA): not to share.")] = False,
 ) -> None:
     """Write a pool, a selection or a data set as a table for DuckDB, Datasette or a spreadsheet."""
     from s1lab.cli.profile import open_pipeline
@@ -114,7 +92,7 @@ def export(
     if not source:
         pipeline = open_pipeline(profile)
         items = pipeline.examples() if selection else pipeline.curation()[0]
-    count = write(items, output, "selection" if selection else "pool", gated_text)
+    count = write(items, output, "selection" if selection else "pool")
     echo(f"{output}: {count:,} rows")
 
 

@@ -43,18 +43,11 @@ class OfficialJob(Job):
         return kept if self.capped else kept | {"budget": {**kept["budget"], "max_thinking": None}}
 
     def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
-        from s1lab.official import loops
+        from s1lab.official.loops import run
 
-        settings = loops.HarnessSettings(
-            max_tokens_thinking=self.budget.max_thinking if self.capped else "auto",
-            thinking_n_ignore=self.budget.num_ignore,
-            thinking_n_ignore_str=str(self.budget.ignore_str),
-            max_gen_toks=self.budget.max_answer,
-            max_model_len=engine.context_length,
-            temperature=self.temperature,
-        )
-        name = "generate_script" if self.loop == "generate" else self.loop
-        return loops.run(name, engine, block, settings, self.seed)
+        cap = self.budget.max_thinking if self.capped else None
+        asked = (cap, self.budget.num_ignore, str(self.budget.ignore_str), self.budget.max_answer)
+        return run(self.loop, engine, block, *asked, self.temperature, self.seed)
 
     def exact(self, engine: Backend) -> bool | None:
         """Two of the loops tokenize text again on the way."""

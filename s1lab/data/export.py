@@ -1,7 +1,7 @@
 """Pools and selections as tables, for DuckDB, sqlite-utils, Datasette or a spreadsheet.
 
 Records become flat rows; lists and mappings become JSON text. A file appears under its name only
-when it is complete. Text from gated sources (GPQA) is left out unless asked for.
+when it is complete. Text that must not be spread (GPQA's) is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1core.selection import Candidate
-from s1lab.data.sources import is_gated
 
 Item = Candidate | Example | Problem | Mapping[str, Any]
 
@@ -27,14 +26,14 @@ _SPREAD = ("key", "source", "source_type", "domain", "model", "error")
 _DTYPES = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
 
 
-def flat(item: Item, gated_text: bool = False) -> dict[str, Any]:
-    """One row: `key`, the problem's fields, the trace's, the annotations; no gated text."""
+def flat(item: Item) -> dict[str, Any]:
+    """One row: `key`, the problem's fields, the trace's, the annotations; no text of GPQA."""
     row = {} if isinstance(item, Mapping) else {"key": item.key}
     for name, value in _fields(item):
         if value is not None and type(value) not in _DTYPES:
             value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
         row[str(name)] = value
-    if not gated_text and is_gated(str(row.get("source") or row.get("source_type") or "")):
+    if "gpqa" in str(row.get("source") or row.get("source_type")).lower():
         row |= {n: None for n, v in row.items() if isinstance(v, str) and n not in _SPREAD}
     return row
 
@@ -48,16 +47,14 @@ def _fields(record: Any) -> Iterator[tuple[str, Any]]:
         yield from _fields(value) if dataclasses.is_dataclass(value) else [(field.name, value)]
 
 
-def export(
-    items: Iterable[Item], path: str | Path, table: str = "pool", gated_text: bool = False
-) -> int:
+def export(items: Iterable[Item], path: str | Path, table: str = "pool") -> int:
     """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many. In a CSV
     file a text that a spreadsheet would run as a formula has a `'` before it. InputError: another
     suffix, no rows, what the format cannot hold, or no place to write to."""
     check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        frame = _frame([flat(item, gated_text) for item in items])
+        frame = _frame([flat(item) for item in items])
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
             texts = frame.select_dtypes("string")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 from s1core.records import Example, Problem
 from s1lab.data.mirror import Mirror, read_rows
 from s1lab.data.sources import Row, Source, source
@@ -108,17 +108,14 @@ def hub_rows(entry: Source, revision: str | None = None) -> Iterator[Row]:
 @contextmanager
 def _from_hub(entry: Source) -> Iterator[None]:
     """One sentence for what the Hub's clients report as a dozen unrelated types."""
+    advice = "without a network, give a local mirror with --data-dir"
     try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        kind, lines = type(error).__name__, str(error).splitlines() or [""]
-        told = f"cannot be read from the Hub ({entry.hub_id}): {kind}: {lines[0][:200]}; without a "
-        told += "network, give a local mirror with --data-dir"
+        with explained(f"{entry.name} cannot be read from the Hub ({entry.hub_id}); {advice}"):
+            yield
+    except InputError as error:
+        kind = type(error.__cause__).__name__
         if entry.gated and kind in ("GatedRepoError", "DatasetNotFoundError", "HfHubHTTPError"):
-            place = f"huggingface.co/datasets/{entry.hub_id}"
-            told = (
-                f"is gated: accept its terms at {place} and set HF_TOKEN to a token of that account"
-            )
-        raise InputError(f"{entry.name} {told}") from error
+            terms = f"accept its terms at huggingface.co/datasets/{entry.hub_id}"
+            told = f"is gated: {terms} and set HF_TOKEN to a token of that account"
+            raise InputError(f"{entry.name} {told}") from error.__cause__
+        raise

@@ -244,8 +244,3 @@ def table7_name(source_type: str) -> str:
     the source itself when there is none."""
     found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
     return next(found, source_type)
-
-
-def is_gated(source_type: str) -> bool:
-    """Whether text from this source must not be spread (GPQA)."""
-    return "gpqa" in source_type.lower()

@@ -13,19 +13,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import yaml
 
-from s1core.backends.base import Backend, SamplingParams, row_seed
-from s1core.errors import BackendError
+from s1core.backends.base import Backend, Completion, SamplingParams, row_seed
+from s1core.errors import BackendError, InputError
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
 
 MARK, TURN_END = "<|im_start|>", "<|im_end|>"
 START, END = MARK + "think", MARK + "answer"
 CUE = "\nFinal Answer:"
-SCRIPT_TOKENS = 32_768
+README_TOKENS, SCRIPT_TOKENS = 32_000, 32_768
+
+_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
+DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
+"""Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
+specified."""
 
 
 class LoopCrash(BackendError):
@@ -44,8 +49,7 @@ class LoopRequest:
     temperature: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """What the engine gave: ids with the stop token, text without it."""
 
     token_ids: tuple[int, ...]
@@ -53,8 +57,7 @@ class Output:
     finish_reason: Literal["stop", "length"]
 
 
-@dataclass(frozen=True, slots=True)
-class LoopResult:
+class LoopResult(NamedTuple):
     """What a loop did for one prompt."""
 
     requests: tuple[LoopRequest, ...]  # in order, the answer's included
@@ -65,114 +68,84 @@ class LoopResult:
 
 
 class LoopEngine:
-    """vLLM's `LLM.generate` on any backend, as far as the loops use it: one output per request, and
-    every request kept in `requests`."""
+    """vLLM's `LLM.generate` on any backend, as far as the loops use it: one output per request."""
 
     def __init__(self, backend: Backend, seed: int = 0) -> None:
         self.backend, self.tokenizer, self.seed = backend, backend.tokenizer, seed
-        self.requests: list[LoopRequest] = []
+        self.context_length = backend.context_length
 
     def generate(self, requests: Sequence[LoopRequest]) -> list[Output]:
         """As in vLLM text prompts are tokenized here, a request ends with the context, however many
         tokens it may have, and one whose prompt fills it is refused, like an empty batch."""
         if not requests:
             raise LoopCrash("the loop submits an empty batch, which the engine refuses")
-        self.requests += requests
+        self.seed += len(requests)
         prompts = [
             encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
             for r in requests
         ]
-        longest, context = max(map(len, prompts)), self.backend.context_length
+        longest, context = max(map(len, prompts)), self.context_length
         if longest >= context:
-            raise LoopCrash(
-                f"the loop submits a prompt of {longest} tokens, which an engine with a context "
-                f"of {context} refuses"
-            )
+            refused = f"which an engine with a context of {context} refuses"
+            raise LoopCrash(f"the loop submits a prompt of {longest} tokens, {refused}")
         params = [
             SamplingParams(
                 max_tokens=min(r.max_tokens, context - len(prompts[i])),
                 temperature=r.temperature,
-                seed=self.seed + len(self.requests) + i,
-                stop_token_ids=tuple({*r.stop_token_ids, *self._single_ids(r.stop)}),
+                seed=self.seed + i,
+                stop_token_ids=tuple({*r.stop_token_ids, *_ids(self.tokenizer, r.stop)}),
                 min_tokens=r.min_tokens,
             )
             for i, r in enumerate(requests)
         ]
         return [self._output(c) for c in self.backend.complete(prompts, params)]
 
-    def _single_ids(self, strings: Sequence[str]) -> list[int]:
-        ids = [encode(self.tokenizer, string) for string in strings]
-        if long := [s for s, i in zip(strings, ids, strict=True) if len(i) != 1]:
-            raise ValueError(f"stop string {long[0]!r} is not one token; only such are supported")
-        return [i[0] for i in ids]
-
-    def _output(self, completion: Any) -> Output:
+    def _output(self, completion: Completion) -> Output:
         if completion.finish_reason == "error":
             raise LoopCrash(f"the engine failed: {completion.error}")
-        ids = completion.token_ids
-        stopped = completion.finish_reason == "stop"
+        ids, stopped = completion.token_ids, completion.finish_reason == "stop"
         text = self.tokenizer.decode(ids[:-1] if stopped else ids)
         return Output(ids, text, "stop" if stopped else "length")
 
 
-README_TOKENS = 32_000
+def _ids(tokenizer: object, strings: Sequence[str]) -> tuple[int, ...]:
+    """The ids of strings that are one token each."""
+    ids = [encode(tokenizer, string) for string in strings]
+    if long := [s for s, i in zip(strings, ids, strict=True) if len(i) != 1]:
+        raise InputError(f"the official loops need a model that has {long[0]!r} as one token")
+    return tuple(i[0] for i in ids)
 
 
-def readme(
+def strings(
     engine: LoopEngine,
     prompt: str,
-    max_thinking: int = README_TOKENS,
-    num_ignore: int = 1,
+    left: int = README_TOKENS,
+    waits: int = 1,
     ignore: str = "Wait",
+    shrinks: bool = True,
 ) -> LoopResult:
-    """The README's loop: strings, one prompt, what is left shrinks by each output's tokens."""
-    return _strings(engine, prompt, max_thinking, num_ignore, ignore, shrinks=True)
-
-
-def generate_script(engine: LoopEngine, prompt: str, ignore: str = "Wait") -> LoopResult:
-    """eval/generate.py: as the README with one Wait, but every round has all the tokens."""
-    return _strings(engine, prompt, SCRIPT_TOKENS, 1, ignore, shrinks=False)
-
-
-def _strings(
-    engine: LoopEngine, prompt: str, left: int, waits: int, ignore: str, *, shrinks: bool
-) -> LoopResult:
-    end = tuple(encode(engine.tokenizer, TURN_END))
-    stops = (*encode(engine.tokenizer, MARK), *end)
+    """The README's loop: strings, one prompt, and what is left shrinks by each output's tokens.
+    eval/generate.py's is the same with one Wait, but every round has all the tokens."""
+    stops = _ids(engine.tokenizer, (MARK, TURN_END))
     requests: list[LoopRequest] = []
 
-    def ask(request: LoopRequest) -> Output:
-        requests.append(request)
-        return engine.generate([request])[0]
+    def ask(*request: object) -> Output:
+        requests.append(LoopRequest(*request))
+        return engine.generate(requests[-1:])[0]
 
     prompt += START
     begin = len(prompt)
-    output = ask(LoopRequest(prompt, left, 0, stops))
+    output = ask(prompt, left, 0, stops)
     for _ in range(waits):
         left -= len(output.token_ids) if shrinks else 0
         if left > 0:
             prompt += output.text + ignore
-            output = ask(LoopRequest(prompt, left, 1, stops))
+            output = ask(prompt, left, 1, stops)
     prompt += output.text
     # No delimiter, no cue: the model must write its own, or it goes on thinking.
-    answer, thinking = ask(LoopRequest(prompt, SCRIPT_TOKENS, 0, end)), prompt[begin:]
+    answer, thinking = ask(prompt, SCRIPT_TOKENS, 0, stops[1:]), prompt[begin:]
     ids = tuple(encode(engine.tokenizer, thinking))
     return LoopResult(tuple(requests), prompt, ids, thinking, answer.text)
-
-
-@dataclass(frozen=True, slots=True)
-class HarnessSettings:
-    """The harness's generation settings, by its own names where it has them: `stop` has the task's
-    stop strings, `max_gen_toks` is the answer's limit."""
-
-    max_tokens_thinking: int | Literal["auto"] = "auto"  # what the longest prompt leaves, less 100
-    thinking_n_ignore: int = 0
-    thinking_n_ignore_str: str = ""
-    until_thinking: tuple[str, ...] = (MARK,)
-    stop: tuple[str, ...] = (TURN_END,)
-    max_gen_toks: int = SCRIPT_TOKENS
-    max_model_len: int = SCRIPT_TOKENS
-    temperature: float = 0.0
 
 
 @dataclass(slots=True)
@@ -185,9 +158,16 @@ class _Row:
 
 
 def harness(
-    engine: LoopEngine, prompts: Sequence[Sequence[int]], settings: HarnessSettings
+    engine: LoopEngine,
+    prompts: Sequence[Sequence[int]],
+    max_tokens_thinking: int | None = None,
+    thinking_n_ignore: int = 0,
+    thinking_n_ignore_str: str = "",
+    max_gen_toks: int = SCRIPT_TOKENS,
+    temperature: float = 0.0,
 ) -> list[LoopResult]:
-    """The harness's loop: ids, a batch at a time, each round with the whole cap.
+    """The harness's loop, its settings by its own names: ids, a batch at a time, each round with
+    the whole cap; None is its "auto", what the longest prompt leaves of the context, less 100.
 
     Without Waits one round, which ends at stop strings; with n of them n + 1 rounds by stop ids,
     and whoever hits the cap leaves early. The answer follows the delimiter, with the cue where the
@@ -196,22 +176,19 @@ def harness(
     """
     start, end, end_cue, newline, ignore = (
         encode(engine.tokenizer, text)
-        for text in (START, END, END + CUE, "\n", settings.thinking_n_ignore_str)
+        for text in (START, END, END + CUE, "\n", thinking_n_ignore_str)
     )
-    rows = [_Row([*prompt, *start]) for prompt in prompts]
-    cap, waits = settings.max_tokens_thinking, settings.thinking_n_ignore
-    if cap == "auto":
+    rows, cap = [_Row([*prompt, *start]) for prompt in prompts], max_tokens_thinking
+    if cap is None:
         longest = max(map(len, prompts), default=0)
-        cap = settings.max_model_len - longest - len(start) - len(end_cue) - 100
-    request = LoopRequest((), cap, temperature=settings.temperature)
-    strings = (*settings.stop, *settings.until_thinking)
-    if waits:
-        ids = tuple(encode(engine.tokenizer, string)[0] for string in strings)
+        cap = engine.context_length - longest - len(start) - len(end_cue) - 100
+    request = LoopRequest((), cap, temperature=temperature)
+    thought = replace(request, stop=(TURN_END, MARK))
+    if thinking_n_ignore:
+        ids = _ids(engine.tokenizer, thought.stop)
         thought = replace(request, min_tokens=1, stop_token_ids=ids)
-    else:
-        thought = replace(request, stop=strings)
     live = rows
-    for left in range(waits, -1, -1):
+    for left in range(thinking_n_ignore, -1, -1):
         for row, output in zip(live, _ask(engine, live, thought), strict=True):
             row.stopped = output.finish_reason == "stop"
             row.thinking += output.token_ids[:-1] if row.stopped else output.token_ids
@@ -219,14 +196,13 @@ def harness(
         live = [row for row in live if row.stopped]
         for row in live if left else ():
             row.thinking += ignore
-            row.text += settings.thinking_n_ignore_str
+            row.text += thinking_n_ignore_str
     # The ids are cut to the cap; the text keeps what was cut.
     counted = [tuple(row.thinking[:cap]) for row in rows]
     for row, ids in zip(rows, counted, strict=True):
         cue = end_cue if row.text.endswith("\n") else [*newline, *end_cue]
         row.thinking = [*ids, *(end if row.stopped else cue)]
-    answer = replace(request, max_tokens=settings.max_gen_toks, stop=settings.stop)
-    answers = _ask(engine, rows, answer)
+    answers = _ask(engine, rows, replace(request, max_tokens=max_gen_toks, stop=(TURN_END,)))
     return [
         LoopResult(tuple(row.requests), (*row.prompt, *row.thinking), ids, row.text, output.text)
         for row, ids, output in zip(rows, counted, answers, strict=True)
@@ -241,35 +217,35 @@ def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list
 
 
 def run(
-    loop: Literal["readme", "generate_script", "harness"],
+    loop: Literal["readme", "generate", "harness"],
     backend: Backend,
     problems: Sequence[Problem],
-    settings: HarnessSettings,
+    cap: int | None = None,
+    waits: int = 1,
+    ignore: str = "Wait",
+    max_answer: int = SCRIPT_TOKENS,
+    temperature: float = 0.0,
     seed: int = 0,
 ) -> Iterator[Generation]:
     """Answer problems with an official loop, as one batch (`seed` and the first problem choose its
-    random numbers); LoopCrash where the original would have crashed.
+    random numbers); None is the cap that the loop takes by itself. LoopCrash where the original
+    would have crashed.
 
     The string loops count in re-tokenized text and mark no origins, so all that they keep as
     thinking is marked "sampled"; take counts that matter from `forcing.generate` instead.
     """
     tokenizer = backend.tokenizer
-    asked = (problem.question for problem in problems)
-    prompts = [prompt_ids("s1", tokenizer, question, thinking=False) for question in asked]
+    prompts = [prompt_ids("s1", tokenizer, p.question, thinking=False) for p in problems]
     own = row_seed(seed, problems[0].key, 0) if problems else seed
     engine = LoopEngine(backend, own >> 1)
     if loop == "harness":
-        results = harness(engine, prompts, settings)
+        results = harness(engine, prompts, cap, waits, ignore, max_answer, temperature)
     else:
-        cap, waits = settings.max_tokens_thinking, settings.thinking_n_ignore
-        cap = README_TOKENS if cap == "auto" else cap
-        ignore = settings.thinking_n_ignore_str
-        results = [
-            readme(engine, text, cap, waits, ignore)
-            if loop == "readme"
-            else generate_script(engine, text, ignore)
-            for text in map(tokenizer.decode, prompts)
-        ]
+        readme = loop == "readme"
+        most = README_TOKENS if cap is None else cap
+        rounds = (most, waits) if readme else (SCRIPT_TOKENS, 1)
+        texts = map(tokenizer.decode, prompts)
+        results = [strings(engine, text, *rounds, ignore, shrinks=readme) for text in texts]
     cue = tuple(encode(tokenizer, END + CUE))
     for problem, result in zip(problems, results, strict=True):
         answer = result.answer.removeprefix(END).removeprefix("\n")
@@ -286,9 +262,3 @@ def run(
             thinking=result.thinking,
             answer=answer,
         )
-
-
-_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
-DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
-"""Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
-specified."""
