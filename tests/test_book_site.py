@@ -54,6 +54,7 @@ def test_timings_are_dropped_parameters_hidden_streams_joined_and_ids_made_of_th
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
     for metadata, kept in (
+        ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
     ):

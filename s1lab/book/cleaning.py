@@ -46,8 +46,8 @@ def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
 
 
 def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop timings; hide the parameter cells."""
-    dropped = {"execution", "lines_to_next_cell", "tags"}
+    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
+    dropped = {"papermill", "execution", "lines_to_next_cell", "tags"}
     kept = {key: value for key, value in metadata.items() if key not in dropped}
     tags = list(metadata.get("tags", []))
     if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:

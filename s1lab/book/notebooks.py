@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,29 +50,29 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     """
     import jupytext
     import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    import papermill
 
     source, output = Path(source), Path(output)
     if not source.is_file():
         raise RunError(f"{source}: no such notebook.")
     notebook = jupytext.read(source, fmt="py:percent")
-    values = _inject(source, notebook, profile, seed)
+    values = _injected(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    strict = {"timeout": None, "raise_on_iopub_timeout": True}  # no output is lost in silence
-    client = NotebookClient(notebook, kernel_name="python3", **strict)
-    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
+        plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata["kernelspec"] = kernel
+        nbformat.write(notebook, plain)
+        how = {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
         try:
-            client.execute(cwd=str(output.parent), env=_environment(scratch))
-        except CellExecutionError as error:
-            cell = f"the cell numbered [{client.code_cells_executed}]"
-            last = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback).splitlines()[-12:]
-            said = f"{source}: {cell} raised {error.ename}: {error.evalue}"
-            raise RunError("\n    ".join([said, *last])) from error
+            papermill.execute_notebook(str(plain), str(ran), parameters=values, **how)
+        except papermill.PapermillExecutionError as error:
+            raise RunError(_describe(source, error)) from error
+        executed = nbformat.read(ran, as_version=4)
     stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
     stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
-    text = nbformat.writes(clean(notebook, stamp)) + "\n"
+    text = nbformat.writes(clean(executed, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
     write_atomically(output, [text])
@@ -123,33 +124,44 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
-def _inject(source: Path, notebook: NotebookNode, profile: str, seed: int | None) -> dict[str, Any]:
-    """Set PROFILE, which must be declared, and SEED where it is; returns their values."""
-    import nbformat
-
-    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
-    place = next((i for i, of in enumerate(tags) if "parameters" in of), None)
-    if place is None:
+def _injected(
+    source: Path, notebook: NotebookNode, profile: str, seed: int | None
+) -> dict[str, Any]:
+    """PROFILE, which must be declared, and SEED where it is."""
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if not tagged:
         raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
-    asked = {"PROFILE": profile} | ({} if seed is None else {"SEED": seed})
-    declared = re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", notebook.cells[place].source, re.MULTILINE)
+    declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
     if "PROFILE" not in declared:
         raise RunError(f"{source} declares no parameter PROFILE.")
-    values = {name: value for name, value in asked.items() if name in declared}
-    text = [f"{name} = {json.dumps(value)}\n" for name, value in values.items()]
-    injected = nbformat.v4.new_code_cell("".join(["# Parameters\n", *text]))
-    injected.metadata["tags"] = ["injected-parameters"]
-    notebook.cells.insert(place + 1, injected)
-    return values
+    seeded = {"SEED": seed} if seed is not None and "SEED" in declared else {}
+    return {"PROFILE": profile, **seeded}
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """The environment of notebooks; a user's IPython profile must not run inside the book, ours in
-    the folder `scratch` only quietens the kernel."""
+@contextlib.contextmanager
+def _environment(scratch: str) -> Iterator[None]:
+    """Set the notebook environment for child processes, and put back what was there."""
+    # A user's IPython profile must not run inside the book; ours only quietens the kernel.
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    return {**os.environ, **NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
+    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
+    before = dict(os.environ)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name in wanted.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _describe(source: Path, error: Any) -> str:
+    """One sentence about a failed cell, with the last lines of what it raised."""
+    first_line = "".join(str(error.evalue).strip().splitlines()[:1])
+    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()[-12:]
+    said = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: {first_line}"
+    return "\n    ".join([said, *traceback])
 
 
 def _inside_project(path: Path) -> str:
