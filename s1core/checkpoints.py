@@ -1,6 +1,5 @@
-"""What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id. Only
-safetensors are read, and never code from a repository. A Hub id may end in `@` and a full commit; a
-mirror made by `s1lab fetch` is preferred to the Hub."""
+"""What a model argument may be: a model that ships with s1core, a folder, a Hub id (with `@` and a
+commit, or not; a mirror goes first). Only safetensors are read, and never a repository's code."""
 
 from __future__ import annotations
 
@@ -60,8 +59,7 @@ def split_revision(model: str) -> tuple[str, str]:
 
 
 def download(model: str, folder: str | Path | None = None) -> str:
-    """Bring a model from the Hub, to its cache or to `folder`; goes on where it was stopped.
-    InputError says why it cannot be had, and what else to do."""
+    """Bring a model from the Hub, to its cache or to `folder`; InputError says what else to do."""
     from huggingface_hub import snapshot_download
 
     repository, revision = split_revision(model)
@@ -81,8 +79,7 @@ def identify(model: str) -> str:
 
 
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare;
-    InputError where there is none that can be read."""
+    """A checkpoint's tokenizer, told the ends of turn that its settings declare; or InputError."""
     from transformers import AutoTokenizer
 
     folder = locate(model)

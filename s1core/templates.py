@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 from s1core.records import Trace
 
 STEP_MARK = "<|im_start|>"
@@ -61,8 +61,7 @@ def get(template: Named) -> Template:
 
 
 def fitting(tokenizer: Any) -> str:
-    """The template whose markers a tokenizer has: any ChatML model has those of s1, the last one.
-    InputError: it has those of none."""
+    """The template whose markers a tokenizer has (any ChatML model: that of s1); or InputError."""
     for name in ("qwen3", "deepseek-r1", "sky-t1", "s1"):
         if not _missing(TEMPLATES[name], tokenizer):
             return name
@@ -70,8 +69,7 @@ def fitting(tokenizer: Any) -> str:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added; InputError where
-    it is not Unicode text."""
+    """Ids of `text` alone, nothing added, control tokens read as such; InputError: no Unicode."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -85,8 +83,7 @@ def resolve(template: Named, tokenizer: Any) -> Delimiters:
     if missing := " and no ".join(_missing(template, tokenizer)):
         others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
-        needed = f"which the {template.name!r} template needs"
-        raise InputError(f"this model has no {missing}, {needed}; {advice}")
+        raise InputError(f"this model has no {missing} for template {template.name!r}; {advice}")
     # The tokenizer's own end of turn, those that the model's settings declare (see
     # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
     declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
@@ -121,8 +118,7 @@ def prompt_ids(
     template: Named, tokenizer: Any, question: str, system: str | None = None, thinking: bool = True
 ) -> list[int]:
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1). Without
-    `thinking` it ends at the assistant's turn: how a base model is asked. InputError: no chat
-    template takes the conversation."""
+    `thinking` it ends at the assistant's turn. InputError: no chat template takes it."""
     template = get(template)
     # The chat template is given a hole for each of them, and their ids are put there afterwards.
     parts = _split(template, tokenizer, question)
@@ -193,10 +189,6 @@ def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> 
     if "strftime_now" in str(template):
         options["strftime_now"] = _TODAY.strftime
     messages = [{"role": role, "content": content} for role, content in turns]
-    try:
+    roles = " and ".join(role for role, _ in turns)
+    with explained(f"this model's chat template does not take a {roles} message"):
         return tokenizer.apply_chat_template(messages, tokenize=False, **options)
-    except Exception as error:  # whatever a template raises or does, in jinja or in Python
-        message = " and ".join(role for role, _ in turns) + " message"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        said = f"this model's chat template does not take a {message}: {reason}"
-        raise InputError(said) from error

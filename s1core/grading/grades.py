@@ -46,8 +46,7 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
     InputError: the kind is unknown, or the generation answers another problem.
     """
     if (key := generation.problem_key) != problem.key:
-        told = f"generation of problem {key} graded against {problem.key}"
-        raise InputError(f"{told}; pair them by problem key")
+        raise InputError(f"generation of problem {key} graded against {problem.key}; pair by key")
     cut_off, after_cue = generation.finish_reason == "length", generation.outcome != "ended"
     verdict = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
     return Grade(problem.key, generation.sample, *verdict)
@@ -105,12 +104,10 @@ def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
 def grade_all(
     problems: Iterable[Problem], generations: Iterable[Generation], kind: Kind = "math"
 ) -> list[Grade]:
-    """Grade generations in any order against their problems, matched by key. InputError: a
-    generation answers none of the problems."""
+    """Grades in the order of the generations; InputError: one answers none of the problems."""
     by_key, made = {problem.key: problem for problem in problems}, list(generations)
     if unknown := [g.problem_key for g in made if g.problem_key not in by_key]:
-        advice = "grade with the questions that the generations were made from"
-        raise InputError(f"no problem with key {unknown[0]!r}; {advice}")
+        raise InputError(f"no problem with key {unknown[0]!r}; give the problems that were asked")
     return [grade(by_key[generation.problem_key], generation, kind) for generation in made]
 
 

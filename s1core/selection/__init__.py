@@ -1,6 +1,5 @@
-"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C). `select` runs the whole funnel:
-decontaminate, deduplicate, quality, difficulty, diversity. Every stage is a function `candidates ->
-(kept, dropped with reasons)` that can be called alone."""
+"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C). `select` runs the whole funnel;
+each stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

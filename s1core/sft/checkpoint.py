@@ -35,9 +35,8 @@ def save(root: Path, tensors: Tensors, state: dict[str, Any], group: Any) -> Non
             write_atomically(partial / "state.json", [json.dumps(state)])
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        why = f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is"
-        advice = "free some disk space and start the same run again"
-        raise RunError(f"{why} {latest(root)}; {advice}") from None
+        why = f"{final} could not be saved ({first_line(error)}), the last good one is"
+        raise RunError(f"{why} {latest(root)}: free some disk and start the run again") from None
     group.wait()
     if group.rank == 0:
         publish(partial, final)

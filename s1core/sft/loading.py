@@ -1,6 +1,5 @@
-"""How a run gets its model, and whether that model can be trained at all. In several processes, or
-on a GPU, no process ever holds a whole model: it is laid out without storage, sharded, and each
-reads the rows it owns."""
+"""How a run gets its model, and whether that can be trained at all. In several processes, or on a
+GPU, none ever holds it whole: laid out without storage, then sharded, each reads its own rows."""
 
 import contextlib
 import hashlib
@@ -108,14 +107,13 @@ def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     config, longest = model.config, max(encoded.lengths)
     most = getattr(config, "max_position_embeddings", None) or longest
     if longest > most:
-        over = f"the longest example has {longest} tokens and the model attends over {most}"
-        raise InputError(f"{over}: set max_seq_len to at most {most}")
+        said = f"an example has {longest} tokens and the model attends over {most}"
+        raise InputError(f"{said}: set max_seq_len to at most {most}")
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
     if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:
-        said = f"this model's positions depend on the length of the row beyond {original} tokens"
-        advice = "set packing to false, or lower max_seq_len"
-        raise InputError(f"{said}, so its examples cannot share rows: {advice}")
+        said = f"examples of more than {original} tokens cannot share rows with others here"
+        raise InputError(f"{said}: set packing to false, or lower max_seq_len")
     largest = max(max(example.token_ids) for example in encoded.examples)
     if largest >= getattr(config, "vocab_size", largest + 1):
         raise InputError(f"the tokenizer gives token {largest}, the model has {config.vocab_size}")

@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,6 @@ class TrainResult:
     tokens: int  # over all steps, as are
     supervised_tokens: int
     seconds: float  # spent training, over all sessions of a resumed run
-    resumed_from: int  # the step this call started from; `steps` when the run was finished
     data: str  # what encoding did (`Encoded.report`)
 
 
@@ -57,7 +56,6 @@ def train(
     out_dir: str | Path,
     *,
     progress: bool = True,
-    on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
 ) -> TrainResult:
     """Fine-tune `model` on `examples` (Section 4.1, Appendix D); every process calls it alike.
@@ -67,7 +65,7 @@ def train(
             folder of a transformers checkpoint, with its tokenizer.
         out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
             holds is continued. Several nodes need a file system they share.
-        progress: a bar, in terminals only; `on_log` is called with each row of the log.
+        progress: a bar, in terminals only.
         device: where to compute; default: a GPU when there is one.
 
     InputError: nothing to train on, a model that cannot be, or a loss that is not finite. RunError:
@@ -87,7 +85,7 @@ def train(
         with FileLock(out / ".lock", timeout=0) if group.rank == 0 else contextlib.nullcontext():
             group.wait()
             checkpoint.quiet()
-            return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
+            return _Run(tokenizer, examples, config, out, group).go(model, progress)
     except Timeout:
         raise RunError(f"another process is training in {out}: choose another folder") from None
 
@@ -99,7 +97,6 @@ class _Run:
     config: SFTConfig
     out: Path
     group: Any
-    on_log: Callable[[Row], None] | None
 
     def go(self, model: Any, progress: bool) -> TrainResult:
         from s1core.sft import loading
@@ -131,8 +128,9 @@ class _Run:
                 engine.release()
         log, seconds = tuple(self.state["log"]), self.state["seconds"]
         counts = (sum(row[name] for row in log) for name in ("tokens", "supervised_tokens"))
-        report, final = self.encoded.report(), self.out / "final"
-        return TrainResult(final, len(log), log, *counts, seconds, first, report)
+        return TrainResult(
+            self.out / "final", len(log), log, *counts, seconds, self.encoded.report()
+        )
 
     def _steps(self, engine: Any, first: int, progress: bool) -> None:
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
@@ -150,8 +148,8 @@ class _Run:
                 if not math.isfinite(loss + norm):
                     found = f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1}"
                     kept = f"the last good checkpoint is {checkpoint.latest(root)}"
-                    advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
-                    raise InputError(f"{found} is not a finite number; {kept}: {advice}")
+                    keys = ", ".join(example.key for example in batch)
+                    raise InputError(f"{found} is not finite; {kept}: lower lr, or look at {keys}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": loss, "lr": lr, **stats}
                 self.state["log"].append(row)
@@ -160,8 +158,6 @@ class _Run:
                     log.flush()
                     bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     bar.update()
-                    if self.on_log is not None:
-                        self.on_log(row)
                 if (step + 1) % every == 0 or step + 1 == total:
                     self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
                     checkpoint.save(root, engine.state(), self.state, self.group)

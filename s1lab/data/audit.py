@@ -79,7 +79,7 @@ def _by_source(types: Iterable[str]) -> dict[str, int]:
 def _overlaps(questions: Sequence[Problem], name: str, benchmark: list[str]) -> dict[str, Any]:
     index = BenchmarkIndex({name: benchmark})
     found = [(p, overlap) for p in questions if (overlap := index.overlap(p.question))]
-    grams = Counter(overlap.ngram for _, overlap in found)
+    grams = Counter(ngram for _, (_, ngram) in found)
     return {
         "questions": len(found),
         "by_source": _by_source(p.source for p, _ in found),
