@@ -45,11 +45,10 @@ def locate(model: str | Path) -> str:
     return name
 
 
-def in_mirror(model: str, root: str | Path | None = None) -> Path | None:
-    """The folder that a mirror (default: `S1CORE_DATA_DIR`) has for a Hub id; None without one."""
-    root = root or os.environ.get("S1CORE_DATA_DIR")
-    folder = Path(root or "/nowhere") / "models" / model
-    return folder if root and (folder / "config.json").exists() else None
+def in_mirror(model: str) -> Path | None:
+    """The folder that the mirror `S1CORE_DATA_DIR` has for a Hub id; None without one."""
+    folder = Path(os.environ.get("S1CORE_DATA_DIR") or "/nowhere", "models", model)
+    return folder if (folder / "config.json").exists() else None
 
 
 def split_revision(model: str) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
     kept, dropped = decontaminate(pool, index)
     assert [c.question for c in kept] == ["a b x d"]
     assert [d.candidate.question for d in dropped] == ["a b c d", "q a b c"]
-    assert {(d.reason, d.detail) for d in dropped} == {("overlaps bench", "a b c")}
+    assert [d.reason for d in dropped] == ["overlaps bench"] * 2
 
 
 def test_missing_fields_and_api_errors_are_dropped_with_their_reason():

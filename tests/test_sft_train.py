@@ -24,7 +24,7 @@ from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 from s1core.sft.train import batch_at
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
@@ -62,13 +62,17 @@ def watching(see: Callable[[int], object]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def run(encoded: Encoded) -> Any:
-    """Train a fresh copy of the tiny model into a folder."""
+def tiny(tmp_path_factory: Any) -> str:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
 
-    def go(out: Path, config=CONFIG, rows=encoded, model=None, see=id) -> TrainResult:
+
+@pytest.fixture(scope="session")
+def run(encoded: Encoded, tiny: str) -> Any:
+    """Train the tiny model into a folder."""
+
+    def go(out: Path, config=CONFIG, rows=encoded, model=tiny, see=id) -> TrainResult:
         with watching(see):
-            start = model or copy.deepcopy(tiny_model())
-            return train(start, tiny_tokenizer(), rows, config, out)
+            return train(model, tiny_tokenizer(), rows, config, out)
 
     return go
 
@@ -178,18 +182,18 @@ def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_te
     assert capfd.readouterr() == ("", "")
 
 
-def _train_until_killed(out: str, threads: int) -> None:
+def _train_until_killed(model: str, out: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
     with watching(lambda step: time.sleep(600 * (step == 3))):  # just after the first checkpoint
-        train(tiny_model(), tiny_tokenizer(), examples(), CONFIG, out)
+        train(model, tiny_tokenizer(), examples(), CONFIG, out)
 
 
-def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, undisturbed, tmp_path):
+def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, tiny, undisturbed, tmp_path):
     import torch
 
-    asked = {"target": _train_until_killed, "args": [tmp_path, torch.get_num_threads()]}
+    asked = {"target": _train_until_killed, "args": [tiny, tmp_path, torch.get_num_threads()]}
     process = multiprocessing.get_context("spawn").Process(**asked)
     process.start()
     try:
@@ -210,26 +214,25 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(run, encoded, tm
     for config, changes, what in (
         (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, {"rows": fewer}, "the data"),
-        (CONFIG, {"model": tiny_model(1)}, "the model"),
+        (CONFIG, {"model": save_tiny(tmp_path / "other", seed=1)}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
     with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
-        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
+        run(tmp_path, model=save_tiny(tmp_path / "wider", kv_heads=4))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run, encoded, tmp_path
+    run, encoded, tmp_path, monkeypatch
 ):
+    from s1core.sft import loading
+
     model = copy.deepcopy(tiny_model())
-
-    def poison(step: int) -> None:
-        if step == 3:
-            model.model.norm.weight.data.fill_(float("nan"))
-
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: model)
+    norm, nan = model.model.norm.weight.data, float("nan")
     with pytest.raises(InputError, match="of step 4 is not finite.*step-000002") as error:
-        run(tmp_path, model=model, see=poison)
+        run(tmp_path, see=lambda step: step == 3 and norm.fill_(nan))
     assert all(row.key in str(error.value) for row in batch_at(encoded.examples, CONFIG, 3))
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 

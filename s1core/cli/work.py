@@ -1,7 +1,6 @@
 """Single arrows on any model and data: `select` (Section 2.2), `sft` and `grade`."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,16 +38,14 @@ def select(
     --output selected.jsonl
     """
     check_output(output, pool, *(against or []))
-    benchmarks = {str(path): list(_questions(path)) for path in against or []}
+    benchmarks = {str(path): list(read_jsonl(path, _question)) for path in against or []}
     encode = load_tokenizer(tokenizer) if tokenizer else None
 
     def candidate(row: dict[str, Any]) -> selection.Candidate:
         """From a row of a pool: an example, whole or as problem and trace, and what is known."""
-        if row.keys() & {"problem", "trace"}:
-            parts = {name: row.pop(name) for name in ("problem", "trace") if name in row}
-            if row.setdefault("example", parts) is not parts:
-                raise InputError('a row of a pool has "problem" and "trace", or "example"')
-        text = from_dict(Example, row.get("example")).trace.thinking
+        if "example" not in row:
+            row["example"] = {n: row.pop(n) for n in ("problem", "trace") if n in row}
+        text = from_dict(Example, row["example"]).trace.thinking
         if row.get("thinking_tokens") is None:
             row["thinking_tokens"] = len(encode(text).input_ids if encode else text.split())
         return from_dict(selection.Candidate, row)
@@ -74,13 +71,12 @@ def select(
     echo(f"{output}: {len(selected):,} examples")
 
 
-def _questions(path: Path) -> Iterator[str]:
-    """The questions of a benchmark's file, from its column `question` or `problem`."""
-    for place, row in enumerate(read_jsonl(path), start=1):
-        question = row.get("question", row.get("problem"))
-        if not isinstance(question, str) or not question.strip():
-            raise InputError(f"{path}, row {place}: no text in a column question or problem")
-        yield question
+def _question(row: dict[str, Any]) -> str:
+    """The question in a row of a benchmark, from its column `question` or `problem`."""
+    question = row.get("question", row.get("problem"))
+    if not isinstance(question, str) or not question.strip():
+        raise InputError("no text in a column question or problem")
+    return question
 
 
 def sft(

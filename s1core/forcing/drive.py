@@ -14,7 +14,6 @@ from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, Sampl
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
-from s1core.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def generate(
     problems: Sequence[Problem],
     budgets: Budget | Sequence[Budget],
     *,
-    template: str | Template = "s1",
+    template: str = "s1",
     samples: int = 1,
     first_sample: int = 0,
     temperature: float = 0.0,

@@ -27,7 +27,7 @@ __all__ = ["ANNOTATIONS", "BenchmarkIndex", "Candidate", "DiversityConfig", "Fun
 __all__ += ["SelectionConfig", "StringPattern", "curate", "decontaminate", "difficulty"]
 __all__ += ["diversify", "jaccard", "select"]
 
-Benchmarks = BenchmarkIndex | Questions
+Benchmarks = BenchmarkIndex | Questions  # n-grams, or questions by benchmark name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,15 @@ class SelectionConfig:
 
 def curate(
     candidates: Iterable[Candidate], benchmarks: Benchmarks, config: SelectionConfig | None = None
-) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
-    """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
-
-    `benchmarks` are questions by benchmark name, or an index. Returned are the candidates that are
-    left, the stages so far, and all that was dropped. InputError: the pool or a benchmark is empty.
-    """
+) -> tuple[list[Candidate], list[Stage]]:
+    """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from, and
+    the stages so far. InputError: the pool is empty, or one of the `benchmarks`."""
     config, pool = config or SelectionConfig(), list(candidates)
     if not pool:
         raise InputError("the pool is empty: there is nothing to select from")
     if not isinstance(benchmarks, BenchmarkIndex):
         benchmarks = BenchmarkIndex(benchmarks, config.ngram)
     stages = [Stage.of("pool", pool)]
-    everything: list[Dropped] = []
     for name, step in (
         ("decontaminate", lambda items: decontaminate(items, benchmarks)),
         ("deduplicate", deduplicate),
@@ -99,8 +95,7 @@ def curate(
     ):
         pool, dropped = step(pool)
         stages.append(Stage.of(name, pool, dropped))
-        everything += dropped
-    return pool, stages, everything
+    return pool, stages
 
 
 def select(
@@ -114,7 +109,7 @@ def select(
     InputError: an empty pool or benchmark, fewer candidates left than the target."""
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng
-    pool, stages, _ = curate(candidates, benchmarks, config)
+    pool, stages = curate(candidates, benchmarks, config)
     pool, dropped = difficulty(pool)
     stages.append(Stage.of("difficulty", pool, dropped))
     taken = preselect(pool, config.diversity)

@@ -76,10 +76,10 @@ def _windows(words: list[str], n: int) -> Iterator[str]:
 
 
 def decontaminate(candidates: Iterable[Candidate], index: BenchmarkIndex) -> Partition:
-    """Drop candidates that share an n-gram with a benchmark (Section 2.1); it is the detail."""
+    """Drop candidates that share an n-gram with a benchmark (Section 2.1)."""
 
-    def reason(candidate: Candidate) -> tuple[str, str] | None:
+    def reason(candidate: Candidate) -> str:
         found = index.overlap(candidate.question)
-        return found and (f"overlaps {found[0]}", found[1])
+        return f"overlaps {found[0]}" if found else ""
 
     return partition(candidates, reason)

@@ -143,7 +143,6 @@ class Engine:
 
     def __init__(self, model: PreTrainedModel, config: SFTConfig, group: Group) -> None:
         self.config, self.group, self.model = config, group, model
-        self._restore_attention = model.config._attn_implementation
         model.set_attn_implementation(attention.NAME)
         if config.activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -229,14 +228,6 @@ class Engine:
             if step is not None or "step" not in own:
                 own["step"] = torch.tensor(float(step or 0), device=self.group.device)
         return tensors
-
-    def release(self) -> None:
-        """Give the model back in the state in which it generates."""
-        self.model.set_attn_implementation(self._restore_attention)
-        if self.config.activation_checkpointing:
-            self.model.gradient_checkpointing_disable()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.model.eval()
 
 
 def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:

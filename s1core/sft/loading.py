@@ -21,29 +21,12 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, Group, PackedLM
 
-Started = tuple[str, torch.dtype, Callable[[], Engine]]
-
 
 def prepare(
-    model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
-) -> Started:
+    folder: Path, encoded: Encoded, config: SFTConfig, group: Group
+) -> tuple[str, torch.dtype, Callable[[], Engine]]:
     """The weights' identity, the final model's precision, and what loads and builds all of it.
     InputError: no safetensors checkpoint, or of no model that can learn these examples."""
-    if isinstance(model, str | Path):
-        return _from_folder(Path(model), encoded, config, group)
-    check(model, encoded, config.packing)
-    digest = hashlib.sha256()
-    for name, tensor in model.named_parameters():
-        ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
-        digest.update(repr((name, tuple(tensor.shape), ends.float().tolist())).encode())
-
-    def build() -> Engine:
-        return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
-
-    return digest.hexdigest(), next(model.parameters()).dtype, build
-
-
-def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")

@@ -84,7 +84,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             chosen, funnel = select(candidates, index, config, rng)
             run.write_json("funnel.json", asdict(funnel))
         else:
-            clean, _, _ = curate(candidates, index, config)
+            clean, _ = curate(candidates, index, config)
             chosen = BASELINES[subset](clean, selected, rng)
         kept = [candidate.example for candidate in chosen]
         if subset == "s1":  # for people to read: of real questions a few

@@ -14,7 +14,6 @@ from s1core.forcing import Budget, generate
 from s1core.forcing.budget import Machine, Rules
 from s1core.grading import grade
 from s1core.records import Generation, Grade, Origin, Phase, Problem
-from s1core.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def answers_at_steps(
     *,
     separator: str = "\n\n",
     max_answer: int = 512,
-    template: str | Template = "s1",
+    template: str = "s1",
 ) -> list[Generation]:
     """What the model would say if its thinking stopped after each step, the start included.
 

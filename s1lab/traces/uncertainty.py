@@ -16,7 +16,6 @@ import numpy as np
 from s1core import templates
 from s1core.errors import InputError
 from s1core.records import Generation, Problem
-from s1core.templates import Template
 from s1lab.evaluation.statistics import Array
 from s1lab.traces.steps import split
 
@@ -107,7 +106,7 @@ def uncertainty_rows(
     generations: Sequence[Generation],
     *,
     separator: str = "\n\n",
-    template: str | Template = "s1",
+    template: str = "s1",
 ) -> list[Row]:
     """Entropy, varentropy and surprisal of every thinking token, and where its steps begin.
 
