@@ -11,16 +11,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from s1core.errors import InputError
+from s1core.grading import extraction
 from s1core.grading.countdown import check
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import (
-    ANY,
-    extract_choice,
-    extract_cued,
-    extract_math,
-    named,
-    options,
-)
 from s1core.grading.verifier import Verdict
 from s1core.records import Generation, Grade, Problem, Status, read_recoverable
 
@@ -62,13 +55,13 @@ def grade_text(
     gold, question = str(problem.answer).strip(), problem.question
     if len(question) > 20:  # an echo of the question is no answer
         text = text.replace(question, "\n")
-    known = options(question) if kind == "multiple_choice" else {}
+    known = extraction.options(question) if kind == "multiple_choice" else {}
     if kind == "countdown":
-        found = extract_cued(text, after_cue, first_line=True)
+        found = extraction.extract_cued(text, after_cue, first_line=True)
     elif kind == "multiple_choice":
-        found = extract_choice(text, known or ANY, after_cue=after_cue)
+        found = extraction.extract_choice(text, known or extraction.ANY, after_cue=after_cue)
     else:
-        found = extract_math(text, after_cue=after_cue)
+        found = extraction.extract_math(text, after_cue=after_cue)
     if found.answer is None:
         return TextGrade("truncated" if cut_off else "no_answer", "", found.method)
     if cut_off and (found.guess or not found.complete):
@@ -92,12 +85,12 @@ def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
     """A letter, or the words of an option when they are those of exactly one."""
     letter = gold.strip("(). :").upper()
     if len(letter) != 1 or known and letter not in known:
-        letter = named(gold, known) or ""
+        letter = extraction.named(gold, known) or ""
     if not letter:
         return Verdict(None, f"the gold answer {gold[:40]!r} is no option")
     if len(answer) == 1 and answer.isalpha():
         return Verdict(answer.upper() == letter, "letter")
-    said = named(answer, known)
+    said = extraction.named(answer, known)
     return Verdict(said == letter, "words of an option" if said else "neither letter nor option")
 
 

@@ -9,17 +9,8 @@ from typing import Any
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.selection.criteria import (
-    ANNOTATIONS,
-    PAPER_PATTERNS,
-    Candidate,
-    Dropped,
-    StringPattern,
-    check_fields,
-    check_format,
-    deduplicate,
-    difficulty,
-)
+from s1core.selection import criteria
+from s1core.selection.criteria import ANNOTATIONS, Candidate, Dropped, StringPattern, difficulty
 from s1core.selection.decontaminate import BenchmarkIndex, Questions, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 
@@ -71,7 +62,7 @@ class SelectionConfig:
     `BenchmarkIndex`; a candidate without a `required` annotation is dropped."""
 
     ngram: int | None = 8
-    patterns: tuple[StringPattern, ...] = PAPER_PATTERNS
+    patterns: tuple[StringPattern, ...] = criteria.PAPER_PATTERNS
     required: tuple[str, ...] = tuple(ANNOTATIONS)
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
 
@@ -89,9 +80,9 @@ def curate(
     stages = [Stage.of("pool", pool)]
     for name, step in (
         ("decontaminate", lambda items: decontaminate(items, benchmarks)),
-        ("deduplicate", deduplicate),
-        ("missing or failed", lambda items: check_fields(items, config.required)),
-        ("format", lambda items: check_format(items, config.patterns)),
+        ("deduplicate", criteria.deduplicate),
+        ("missing or failed", lambda items: criteria.check_fields(items, config.required)),
+        ("format", lambda items: criteria.check_format(items, config.patterns)),
     ):
         pool, dropped = step(pool)
         stages.append(Stage.of(name, pool, dropped))
