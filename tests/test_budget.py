@@ -206,21 +206,20 @@ def test_after_the_close_the_answer_is_sampled_to_its_end_or_its_cap():
     assert (cut.finish_reason, ended.finish_reason) == ("length", "stop")
 
 
-@pytest.mark.parametrize("again", [(END,), (END, ANSWER, NEWLINE), (END, END), (END, A, END)])
-@pytest.mark.parametrize("cap", [1, 50])
-def test_a_second_close_does_not_end_the_answer(again, cap):
+AGAIN = ("END", "END ANSWER NEWLINE", "END END", "END A END")
+ANSWERS = [(END, 4, *row) for row in TABLES["headers"]]
+ANSWERS += [(-1, 9, f"{again} B B EOS", f"{again} B B") for again in AGAIN]
+
+
+@pytest.mark.parametrize("header, most, sampled, answer", ANSWERS)
+@pytest.mark.parametrize("natural", [False, True])
+def test_a_second_close_ends_no_answer_but_the_header_of_another_turn_does(
+    natural, header, most, sampled, answer
+):
     """Many models write the delimiter again after a forced or a natural end; the answer follows."""
-    natural = cap > 1
-    script = (A, END, *again, B, B, EOS) if natural else (A, *again, B, B, EOS)
-    machine = decode(make_rules(cap, max_answer=9), says(*script))
+    r, thought = make_rules(50 if natural else 1, max_answer=most, header=header), [A, END]
+    machine = decode(r, says(*thought[: 1 + natural], *ids(sampled)))
     assert machine.outcome == ("ended" if natural else "truncated")
-    assert phase_ids(machine, "answer", "sampled") == [*again, B, B]
-    assert machine.finish_reason == "stop"
-
-
-@pytest.mark.parametrize("sampled, answer", TABLES["headers"])
-def test_where_the_delimiter_is_a_header_another_header_ends_the_answer(sampled, answer):
-    machine = decode(make_rules(1, header=END), says(A, *ids(sampled), then=A))
     assert phase_ids(machine, "answer", "sampled") == ids(answer)
     assert machine.finish_reason == "stop"
 
