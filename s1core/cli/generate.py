@@ -4,7 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from s1core.cli.options import echo
 from s1core.errors import InputError, RunError
 from s1core.forcing.budget import EFFORTS, Budget, Machine, read_effort, rules
 from s1core.grading.grades import read_generations
-from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
+from s1core.records import Generation, Journal, Problem, parse_json, to_json, write_atomically
 
 
 def generate(
@@ -103,9 +103,7 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """As they are kept beside the output; a file is only continued under the same ones."""
-        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        kept["budget"] = json.loads(json.dumps(asdict(self.budget)))
-        return {**kept, "problems": [problem.key for problem in self.problems]}
+        return json.loads(to_json(self)) | {"problems": [problem.key for problem in self.problems]}
 
     def exact(self, engine: Backend) -> bool | None:
         """Whether token ids went from call to call unchanged; None where it is not known yet."""
@@ -113,8 +111,7 @@ class Job:
 
     def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
         """The generations of one block; `more` says which samples, and who is told of failures."""
-        names = ("temperature", "top_p", "seed", "template")
-        own = {name: getattr(self, name) for name in names}
+        own = {n: getattr(self, n) for n in ("temperature", "top_p", "seed", "template")}
         return forcing.generate(engine, block, self.budget, **own, **more)
 
 
