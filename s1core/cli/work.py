@@ -88,12 +88,10 @@ def sft(
     batch_size: Annotated[int, number("Examples per optimizer step.", 1, 2**20)] = 16,
     lr: Annotated[float, number("Peak learning rate.", 1e-12, 1)] = 1e-5,
     max_seq_len: Annotated[int, number("Longest example, in tokens.", 2)] = 32768,
-    on_too_long: Annotated[str, typer.Option(help="truncate, drop or error.")] = "truncate",
     seed: Seed = 0,
     config: Annotated[
         Path | None, typer.Option(help="YAML of settings of SFTConfig; they win over the options.")
     ] = None,
-    limit: options.Limit = None,
 ) -> None:
     """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again.
 
@@ -105,14 +103,14 @@ def sft(
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    settings |= {"max_seq_len": max_seq_len, "on_too_long": on_too_long, "template": template}
+    settings |= {"max_seq_len": max_seq_len, "template": template}
     row = read_yaml(config) if config else {}
     try:
         row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
         recipe = SFTConfig(**settings | row)
     except (TypeError, ValueError) as error:
         raise InputError(f"{config or 'the options'}: {error}") from error
-    examples = list(read_jsonl(data, Example))[:limit]
+    examples = list(read_jsonl(data, Example))
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")
     path = locate(model)
