@@ -135,7 +135,7 @@ class Client:
     def _key(self) -> str:
         key = os.environ.get(self._variable, "")
         if not re.fullmatch(r"[\x21-\x7e]*", key):
-            raise BackendError(f"the key in {self._variable} holds what no header can carry")
+            raise BackendError(f"{self._variable} holds what no header can carry; set it again")
         return key
 
     def _checked(self, url: str) -> str:

@@ -208,4 +208,5 @@ class CompletionsBackend:
         try:
             return self._client.call("/models", read=read)
         except RequestFailed as failed:
-            raise BackendError(f"no context length told ({failed}); give context_length") from None
+            lacks = f"the server does not tell the context length of {self.model!r}"
+            raise BackendError(f"{lacks} ({failed}); give context_length") from None

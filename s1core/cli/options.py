@@ -139,7 +139,8 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
     if engine not in ENGINES:
         raise typer.BadParameter(f"no backend {engine!r}; pick one of {', '.join(ENGINES)}")
     if engine == "completions" and not (url and tokenizer):
-        raise typer.BadParameter("--backend completions needs --url and --tokenizer (see --help)")
+        needs = "--backend completions needs --url and --tokenizer (the model's folder or Hub id)"
+        raise typer.BadParameter(f"{needs}; --model is its name on the server")
     if engine != "completions" and (url or tokenizer or context_length):
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
 

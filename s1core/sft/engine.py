@@ -150,7 +150,7 @@ class Engine:
         heads = getattr(model.config, "num_attention_heads", size)
         pairs = getattr(model.config, "num_key_value_heads", None) or heads
         if group.size % size or heads % size or (pairs % size and size % pairs):
-            wanted = f"{group.size} processes and {heads} attention heads, and fit {pairs} of keys"
+            wanted = f"{group.size} processes, {heads} heads, and fit {pairs} key/value heads"
             raise InputError(f"sequence_parallel={size} must divide the {wanted}")
         team = group.team(size)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
