@@ -15,10 +15,15 @@ from s1core.backends.hf import HFBackend
 from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
-from tests import test_backends
 from tests.helpers import CHECKOUT, tiny_model, tiny_tokenizer
 
-PROBLEMS, BUDGETS = test_backends.PROBLEMS[:5], test_backends.BUDGETS[:5]
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(4)]
+BUDGETS = [
+    Budget(0, max_answer=5),
+    Budget(12, num_ignore=2, max_answer=9),
+    Budget(30, num_ignore=1, ignore_str="", max_answer=3),
+    Budget(40, min_thinking=20, max_answer=12),
+]
 
 
 @functools.cache
