@@ -117,8 +117,9 @@ def ours(
     """This package."""
     from s1core import sft
 
+    model.save_pretrained(out / "model")
     with Gauge() as gauge:
-        result = sft.train(model, tokenizer, encoded, config, out, progress=False)
+        result = sft.train(out / "model", tokenizer, encoded, config, out, progress=False)
     return {
         **gauge.reading(encoded.supervised),
         "losses": [row["loss"] for row in result.log],

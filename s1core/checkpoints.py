@@ -1,6 +1,5 @@
-"""What a model argument may be: a model that ships with s1core, a checkpoint folder, a Hub id. Only
-safetensors are read, and never code from a repository. A Hub id may end in `@` and a full commit; a
-mirror made by `s1lab fetch` is preferred to the Hub."""
+"""What a model argument may be: a model that ships with s1core, a folder, a Hub id (with `@` and a
+commit, or not; a mirror goes first). Only safetensors are read, and never a repository's code."""
 
 from __future__ import annotations
 
@@ -46,11 +45,10 @@ def locate(model: str | Path) -> str:
     return name
 
 
-def in_mirror(model: str, root: str | Path | None = None) -> Path | None:
-    """The folder that a mirror (default: `S1CORE_DATA_DIR`) has for a Hub id; None without one."""
-    root = root or os.environ.get("S1CORE_DATA_DIR")
-    folder = Path(root or "/nowhere") / "models" / model
-    return folder if root and (folder / "config.json").exists() else None
+def in_mirror(model: str) -> Path | None:
+    """The folder that the mirror `S1CORE_DATA_DIR` has for a Hub id; None without one."""
+    folder = Path(os.environ.get("S1CORE_DATA_DIR") or "/nowhere", "models", model)
+    return folder if (folder / "config.json").exists() else None
 
 
 def split_revision(model: str) -> tuple[str, str]:
@@ -60,8 +58,7 @@ def split_revision(model: str) -> tuple[str, str]:
 
 
 def download(model: str, folder: str | Path | None = None) -> str:
-    """Bring a model from the Hub, to its cache or to `folder`; goes on where it was stopped.
-    InputError says why it cannot be had, and what else to do."""
+    """Bring a model from the Hub, to its cache or to `folder`; InputError says what else to do."""
     from huggingface_hub import snapshot_download
 
     repository, revision = split_revision(model)
@@ -81,8 +78,7 @@ def identify(model: str) -> str:
 
 
 def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint, told the ends of turn that the model's settings declare;
-    InputError where there is none that can be read."""
+    """A checkpoint's tokenizer, told the ends of turn that its settings declare; or InputError."""
     from transformers import AutoTokenizer
 
     folder = locate(model)

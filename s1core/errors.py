@@ -1,5 +1,4 @@
-"""The errors whose message is written for the user. Anything else that reaches the command line is
-a fault of this package, and shows its traceback."""
+"""The errors whose message is written for the user. Any other is a fault of this package."""
 
 import os
 import re

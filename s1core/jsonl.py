@@ -1,6 +1,5 @@
-"""JSONL and small JSON files: one line to one typed record, and files that survive a crash. Nothing
-is taken on trust: a line is a JSON object in UTF-8 whose fields are what their dataclass declares,
-or it is named and refused."""
+"""JSONL and small JSON files that survive a crash. Nothing is taken on trust: a line is an object
+in UTF-8 whose fields are what their dataclass declares, or it is named and refused."""
 
 import dataclasses
 import json
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 
 Kind = type | Callable[[dict[str, Any]], Any]
 _NO_JSON: dict[type, str] = {UnicodeDecodeError: "not UTF-8"}
@@ -183,10 +182,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a small YAML file holds; InputError where it holds none."""
     import yaml
 
-    try:
+    with explained(f"{path} cannot be read as YAML"):
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(read, dict):
         raise InputError(f"{path} holds no settings by name")
     return read
@@ -209,6 +206,8 @@ class Journal:
 
     def mend(self) -> None:
         """Cut off a last line without an end, so that the next record starts on its own."""
+        if not self.path.is_file():
+            return
         with open(self.path, "rb") as file:
             whole = sum(len(line) for line in file if line.endswith(b"\n"))
         if whole < self.path.stat().st_size:
@@ -216,16 +215,13 @@ class Journal:
 
     def records(self, kind: type | None = None) -> Iterator[Any]:
         """The records so far; a last line torn by a crash is cut off first. See `read_jsonl`."""
-        if self.path.is_file():
-            self.mend()
+        self.mend()
         return read_jsonl(self.path, kind) if self.path.exists() else iter(())
 
 
-def write_jsonl(path: str | Path, records: Iterable[Any]) -> int:
-    """Write a new file, all or nothing: a half-written one never looks finished; how many rows."""
-    lines = [to_json(record) + "\n" for record in records]
-    write_atomically(path, lines)
-    return len(lines)
+def write_jsonl(path: str | Path, records: Iterable[Any]) -> None:
+    """Write a new file, all or nothing: a half-written one never looks finished."""
+    write_atomically(path, [to_json(record) + "\n" for record in records])
 
 
 def write_atomically(path: str | Path, chunks: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 from s1core.records import Trace
 
 STEP_MARK = "<|im_start|>"
@@ -23,7 +23,6 @@ _TODAY = datetime.datetime(2025, 1, 31)  # what a chat template that names the d
 class Template:
     """How one family of reasoning models delimits thinking (Section 4.1 and Appendix D)."""
 
-    name: str  # key in `TEMPLATES`, which `templates.yaml` lists
     think_start: str  # text that opens thinking, right after the assistant header
     think_end: str  # text that closes thinking and opens the answer
     markers: tuple[str, ...]  # what the tokenizer must know as single tokens
@@ -31,11 +30,10 @@ class Template:
     system: str | None = None  # default system prompt; None leaves it to the chat template
 
 
-Named = str | Template
 _LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
 _ENDS = tuple(_LISTED["ends_of_turn"])
 TEMPLATES = {
-    name: Template(name, **{**row, "markers": tuple(row["markers"])})
+    name: Template(**{**row, "markers": tuple(row["markers"])})
     for name, row in _LISTED["templates"].items()
 }
 
@@ -51,18 +49,15 @@ class Delimiters:
     newline_ids: tuple[int, ...]  # put before the end delimiter when thinking is cut mid-line
 
 
-def get(template: Named) -> Template:
-    """The template of that name (a `Template` stays as it is); an unknown one is an InputError."""
-    if isinstance(template, Template):
-        return template
-    if template not in TEMPLATES:
-        raise InputError(f"no template {template!r}; pick one of {', '.join(TEMPLATES)}")
-    return TEMPLATES[template]
+def get(name: str) -> Template:
+    """The template of that name; InputError where none has it."""
+    if name not in TEMPLATES:
+        raise InputError(f"no template {name!r}; pick one of {', '.join(TEMPLATES)}")
+    return TEMPLATES[name]
 
 
 def fitting(tokenizer: Any) -> str:
-    """The template whose markers a tokenizer has: any ChatML model has those of s1, the last one.
-    InputError: it has those of none."""
+    """The template whose markers a tokenizer has (any ChatML model: that of s1); or InputError."""
     for name in ("qwen3", "deepseek-r1", "sky-t1", "s1"):
         if not _missing(TEMPLATES[name], tokenizer):
             return name
@@ -70,8 +65,7 @@ def fitting(tokenizer: Any) -> str:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Ids of `text` alone, control tokens included: no BOS, no EOS, nothing added; InputError where
-    it is not Unicode text."""
+    """Ids of `text` alone, nothing added, control tokens read as such; InputError: no Unicode."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -79,14 +73,13 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
-def resolve(template: Named, tokenizer: Any) -> Delimiters:
+def resolve(name: str, tokenizer: Any) -> Delimiters:
     """Read a template's delimiters from a tokenizer; InputError where it lacks one of them."""
-    template = get(template)
+    template = get(name)
     if missing := " and no ".join(_missing(template, tokenizer)):
-        others = [name for name, one in TEMPLATES.items() if not _missing(one, tokenizer)]
+        others = [key for key, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
-        needed = f"which the {template.name!r} template needs"
-        raise InputError(f"this model has no {missing}, {needed}; {advice}")
+        raise InputError(f"this model has no {missing} for template {name!r}; {advice}")
     # The tokenizer's own end of turn, those that the model's settings declare (see
     # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
     declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
@@ -118,12 +111,11 @@ def written_end(tokenizer: Any) -> int | None:
 
 
 def prompt_ids(
-    template: Named, tokenizer: Any, question: str, system: str | None = None, thinking: bool = True
+    name: str, tokenizer: Any, question: str, system: str | None = None, thinking: bool = True
 ) -> list[int]:
     """Chat prompt, then the think delimiter: where thinking starts (Section 3.1). Without
-    `thinking` it ends at the assistant's turn: how a base model is asked. InputError: no chat
-    template takes the conversation."""
-    template = get(template)
+    `thinking` it ends at the assistant's turn. InputError: no chat template takes it."""
+    template = get(name)
     # The chat template is given a hole for each of them, and their ids are put there afterwards.
     parts = _split(template, tokenizer, question)
     hole = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in question)
@@ -141,11 +133,11 @@ def prompt_ids(
     return ids + encode(tokenizer, template.think_start) if thinking else ids
 
 
-def assistant_ids(template: Named, tokenizer: Any, trace: Trace) -> list[int]:
+def assistant_ids(name: str, tokenizer: Any, trace: Trace) -> list[int]:
     """What the assistant is trained to write for a trace (Appendix D): thinking and attempt, each
     after its delimiter, encoded on its own as inference forces it, and the end of turn that the
     chat template writes. Of control tokens in the trace only step headers are real."""
-    template, end = get(template), written_end(tokenizer)
+    template, end = get(name), written_end(tokenizer)
     parts = _split(template, tokenizer, trace.thinking.strip("\n") + "\n", steps=True)
     ids = encode(tokenizer, template.think_start) + _joined(tokenizer, parts)
     attempt = _joined(tokenizer, _split(template, tokenizer, trace.attempt))
@@ -193,10 +185,6 @@ def _chat_text(tokenizer: Any, turns: list[tuple[str, str]], **options: Any) -> 
     if "strftime_now" in str(template):
         options["strftime_now"] = _TODAY.strftime
     messages = [{"role": role, "content": content} for role, content in turns]
-    try:
+    roles = " and ".join(role for role, _ in turns)
+    with explained(f"this model's chat template does not take a {roles} message"):
         return tokenizer.apply_chat_template(messages, tokenize=False, **options)
-    except Exception as error:  # whatever a template raises or does, in jinja or in Python
-        message = " and ".join(role for role, _ in turns) + " message"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        said = f"this model's chat template does not take a {message}: {reason}"
-        raise InputError(said) from error

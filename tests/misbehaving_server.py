@@ -27,12 +27,14 @@ class Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         with contextlib.suppress(OSError, IndexError):
-            path = self.rfile.readline().decode().split()[1]
+            request = self.rfile.readline().decode().split()
+            self.method, path = request[0], request[1]
             lines = iter(lambda: self.rfile.readline().decode().strip(), "")
             headers = {name.lower(): value for name, _, value in (x.partition(": ") for x in lines)}
             body = self.rfile.read(int(headers.get("content-length", 0)))
-            self.server.asked.append(path)
             self.authorization = headers.get("authorization", "")
+            self.range = headers.get("range", "")
+            self.server.asked.append((self.method, path, self.range))
             self.play(self.parts(path, body))
 
     def parts(self, path: str, body: bytes) -> list[Any]:
@@ -58,7 +60,7 @@ class Handler(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves behaviours; `asked` has the path of every request."""
+    """Serves behaviours; `asked` has method, path and range of every request."""
 
     daemon_threads = allow_reuse_address = True
     request_queue_size = 128
@@ -70,3 +72,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.other, self.asked = other, []
         self.url = f"http://{host}:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        super().__exit__(*error)

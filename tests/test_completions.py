@@ -151,9 +151,7 @@ def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
     backend, failures = connect(server, faults, attempts=3), []
     assert not list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
     assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
-    backend = connect(server, faults, attempts=3)
-    with pytest.raises(BackendError, match="generations failed.*gave up after 3 tries"):
-        list(generate(backend, PROBLEMS[:1], BUDGETS[1]))
+    assert failures[0].error.endswith("gave up after 3 tries")
 
 
 def test_the_key_comes_from_the_environment_alone(server, monkeypatch):

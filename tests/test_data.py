@@ -217,7 +217,7 @@ def near(pool, benchmarks):
 
 def overlaps(pool, name, listed):
     index = BenchmarkIndex({name: listed})
-    found = [(p, overlap.ngram) for p in pool if (overlap := index.overlap(p.question))]
+    found = [(p, overlap[1]) for p in pool if (overlap := index.overlap(p.question))]
     grams = Counter(gram for _, gram in found).most_common(3)
     kinds = by_source(p.source for p, _ in found)
     return {"questions": len(found), "by_source": kinds, "most_common": [*map(list, grams)]}

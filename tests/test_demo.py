@@ -7,12 +7,10 @@ import threading
 from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from s1core.backends.hf import HFBackend
 from s1core.cli import main
-from s1core.cli.demo import TextStream, WatchedMachine
+from s1core.cli.demo import WatchedMachine
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
 from tests.helpers import tiny_model, tiny_tokenizer
@@ -50,29 +48,6 @@ def test_a_token_is_seen_before_the_model_is_asked_for_the_next():
     sampled = [i for i, event in enumerate(events) if event == ("sampled", 1)]
     assert len(sampled) >= 12
     assert all("model" in events[a:b] for a, b in zip(sampled, sampled[1:], strict=False))
-
-
-def byte_tokenizer():
-    """One token per byte, so that most characters take several."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-
-
-BYTES = byte_tokenizer()
-
-
-@given(st.text(st.sampled_from("aé漢🎲\n \u202e�"), max_size=40))
-def test_text_comes_in_whole_characters_and_none_is_lost(text):
-    stream = TextStream(BYTES)
-    pieces = [stream.add([token]) for token in BYTES.encode(text)]
-    assert "".join(pieces) + stream.add((), last=True) == text
-    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces if "�" not in text)
 
 
 def test_in_a_terminal_what_was_forced_is_in_reverse_video_and_comes_live(monkeypatch):

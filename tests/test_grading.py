@@ -149,7 +149,7 @@ def test_grading_pairs_by_key():
     one, other = problem("1", "a"), problem("2", "b")
     graded = grade_all([one, other], [generation(other, "Answer: 2"), generation(one, "Answer: 2")])
     assert [g.status for g in graded] == ["correct", "wrong"]
-    with pytest.raises(InputError, match="pair them by problem key"):
+    with pytest.raises(InputError, match="pair by key"):
         grade(one, generation(other, "2"))
     with pytest.raises(InputError, match="no problem with key "):
         grade_all([one], [generation(other, "2")])

@@ -10,27 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s1core import jsonl, records
 from s1core.errors import InputError
-from s1core.jsonl import (
-    Journal,
-    from_dict,
-    parse_json,
-    read_jsonl,
-    read_recoverable,
-    to_json,
-    write_atomically,
-    write_jsonl,
-)
-from s1core.records import (
-    Example,
-    Generation,
-    Grade,
-    Problem,
-    Segment,
-    Trace,
-    printable,
-    question_key,
-)
+from s1core.jsonl import Journal, from_dict, parse_json, read_jsonl, read_recoverable, to_json
+from s1core.records import Example, Generation, Grade, Problem, Segment, Trace
 from tests.helpers import cases
 
 RECORDS = {
@@ -60,7 +43,7 @@ def row_of(kind: type) -> dict:
 def test_a_field_comes_back_as_it_declares_or_is_refused_by_file_line_and_name(tmp_path):
     file = tmp_path / "f.jsonl"
     for kind, record in RECORDS.items():
-        write_jsonl(file, [record] * 2)
+        jsonl.write_jsonl(file, [record] * 2)
         assert list(read_jsonl(file, kind)) == [record] * 2
     for kind, field, value in CASES:
         file.write_text(to_json(RECORDS[kind]) + "\n" + json.dumps({**row_of(kind), field: value}))
@@ -145,9 +128,9 @@ def test_a_torn_last_line_is_cut_and_every_whole_one_kept(tmp_path_factory, cut)
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
     file = tmp_path / "f.jsonl"
-    write_jsonl(file, [{"a": 1}])
+    jsonl.write_jsonl(file, [{"a": 1}])
     with pytest.raises(ZeroDivisionError):
-        write_jsonl(file, ({"a": 1 // n} for n in (1, 0)))
+        jsonl.write_jsonl(file, ({"a": 1 // n} for n in (1, 0)))
     assert file.read_text() == '{"a":1}\n' and os.listdir(tmp_path) == ["f.jsonl"]
 
 
@@ -156,17 +139,17 @@ def test_only_regular_files_are_read_and_written(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "target")
     for path in (Path(""), tmp_path, tmp_path / "pipe", Path("/dev/null"), Path("/dev/zero")):
         with pytest.raises(InputError, match="is not a regular file"):
-            write_atomically(path, ["x"])
+            jsonl.write_atomically(path, ["x"])
         with pytest.raises(InputError, match="is not a regular file"):
             list(read_jsonl(path))
-    write_atomically(tmp_path / "link", ["x"])
+    jsonl.write_atomically(tmp_path / "link", ["x"])
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "x"
     with pytest.raises(InputError, match="not Unicode"):
-        question_key("\ud800")
+        records.question_key("\ud800")
 
 
 @given(st.text(st.sampled_from("aé漢\x1b\x07\x00\x9b\r\u202e\u2066\u200b\ud800\n\t")))
 def test_printable_text_moves_no_cursor_and_turns_no_line(text):
-    shown = printable(text)
+    shown = records.printable(text)
     assert len(shown) == len(shown.encode().decode()) == len(text)
     assert all(c.isprintable() or c in "\n\t" for c in shown)

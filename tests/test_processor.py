@@ -28,18 +28,9 @@ from s1core.backends.vllm import INSIDE, VLLMBackend
 from s1core.errors import BackendError, InputError
 from s1core.serving.processor import KEY, Extension, Processor, asked
 from s1core.templates import resolve
+from tests import test_slots
 from tests.helpers import save_tiny
-from tests.test_slots import (
-    TOKENIZER,
-    Engine,
-    Model,
-    V,
-    check_forced,
-    check_plain,
-    plain,
-    random_budget,
-    request,
-)
+from tests.test_slots import TOKENIZER, Engine, Model, V, plain, random_budget, request
 
 pytestmark = pytest.mark.vllm
 
@@ -184,8 +175,8 @@ def test_either_runner_gives_the_rows_of_the_machine(folder, runner, seed):
     chance.shuffle(every)
     engine = runner(folder, 3, chance)
     engine.run(every)
-    check_plain(others)
-    check_forced(rows, engine.slots)
+    test_slots.check_plain(others)
+    test_slots.check_forced(rows, engine.slots)
 
 
 @pytest.mark.parametrize("native", [True, False])

@@ -161,14 +161,12 @@ EXERCISE = ":::{admonition} Try\n# :class: exercise\n# How?\n# :::"
 KEPT = f"{KEEP}Ask {{glue:text}}`x_9` of s1.1 [twice](04_x). Two."
 
 
-@pytest.mark.parametrize("end", [KEPT, f"{KEPT}\n#\n# {EXERCISE}", "| a |\n# |---|"])
-def test_a_section_may_end_so(end):
-    assert unkept(f"# %% [markdown]\n# ## A\n#\n# {end}\n") == []
+ENDS = [(KEPT, []), (f"{KEPT}\n#\n# {EXERCISE}", []), ("| a |\n# |---|", [])]
+ENDS += [(end, ["A"]) for end in ("Told.", EXERCISE, f"{KEPT}\n#\n# More.", f"{KEPT}\n\n# %%\nx")]
+ENDS += [(f"{KEPT} 3.", ["A"]), (f"{KEEP}17.", ["A"])]
 
 
-@pytest.mark.parametrize(
-    "end",
-    ["Told.", EXERCISE, f"{KEPT}\n#\n# More.", f"{KEPT}\n\n# %%\nx", f"{KEPT} 3.", f"{KEEP}17."],
-)
-def test_a_section_without_it_is_found(end):
-    assert unkept(f"# %% [markdown]\n# ## A\n#\n# Told.\n#\n# {end}\n") == ["A"]
+@pytest.mark.parametrize("end, without", ENDS)
+def test_a_section_without_something_to_keep_is_found(end, without):
+    told = "" if end[0] == "|" else "# Told.\n#\n"
+    assert unkept(f"# %% [markdown]\n# ## A\n#\n{told}# {end}\n") == without

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace, from_dict, read_jsonl, to_json, write_jsonl
-from s1core.selection import Funnel, SelectionConfig, select
-from s1core.selection.criteria import (
-    Candidate,
-    StringPattern,
-    check_fields,
-    check_format,
-    deduplicate,
-    difficulty,
-)
+from s1core.selection import Candidate, Funnel, SelectionConfig, StringPattern, difficulty, select
+from s1core.selection.criteria import check_fields, check_format, deduplicate
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import DiversityConfig, benchmark_domains, diversify, preselect
 from s1lab.data.audit import beside_paper
@@ -91,7 +84,7 @@ def test_decontamination_keeps_and_drops_every_candidate_once_and_says_why():
     kept, dropped = decontaminate(pool, index)
     assert [c.question for c in kept] == ["a b x d"]
     assert [d.candidate.question for d in dropped] == ["a b c d", "q a b c"]
-    assert {(d.reason, d.detail) for d in dropped} == {("overlaps bench", "a b c")}
+    assert [d.reason for d in dropped] == ["overlaps bench"] * 2
 
 
 def test_missing_fields_and_api_errors_are_dropped_with_their_reason():

@@ -1,6 +1,5 @@
 """What only a GPU can show: the variable-length kernel, bf16 training, memory against the plan."""
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from s1core import sft
 from s1core.sft import SFTConfig
 from s1core.sft.attention import layout, packed_attention
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny, tiny_tokenizer
 from tests.test_sft_train import CONFIG, examples, losses, train
 
 missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -34,9 +33,9 @@ def test_the_variable_length_kernel_attends_like_one_call_per_example(kv_heads, 
 
 def test_bf16_with_checkpointing_follows_fp32(tmp_path):
     lean = replace(CONFIG, dtype="bfloat16", activation_checkpointing=True)
-    given = tiny_tokenizer(), examples()
-    here = train(copy.deepcopy(tiny_model()), *given, CONFIG, tmp_path / "cpu")
-    there = sft.train(copy.deepcopy(tiny_model()), *given, lean, tmp_path / "gpu")
+    given = save_tiny(tmp_path / "model"), tiny_tokenizer(), examples()
+    here = train(*given, CONFIG, tmp_path / "cpu")
+    there = sft.train(*given, lean, tmp_path / "gpu")
     assert losses(there) == pytest.approx(losses(here), rel=0.05)
 
 

@@ -7,21 +7,24 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from s1core import sft
 from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
 from s1core.sft import Encoded, SFTConfig, TrainResult, encode
 from s1core.sft.train import batch_at
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
 
 CONFIG = SFTConfig(epochs=2, batch_size=4, lr=1e-2, max_seq_len=128, checkpoint_every=2, seed=3)
@@ -44,18 +47,32 @@ def encoded() -> Encoded:
     return encode(examples(), tiny_tokenizer(), max_seq_len=128)
 
 
+@contextmanager
+def watching(see: Callable[[int], object]) -> Iterator[None]:
+    """Call `see` with the number of each step when it is logged, before any checkpoint of it."""
+
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> None:
+            self.n += 1
+            see(self.n)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["s1core.sft.train"], "tqdm", Bar)
+        yield
+
+
 @pytest.fixture(scope="session")
-def run(encoded: Encoded) -> Any:
-    """Train a fresh copy of the tiny model into a folder; raise after the step `stop`."""
+def tiny(tmp_path_factory: Any) -> str:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
 
-    def go(out: Path, config: SFTConfig = CONFIG, stop: int = 0, **options: Any) -> TrainResult:
-        def raise_at(row: dict[str, Any]) -> None:
-            if row["step"] == stop:
-                raise KeyboardInterrupt
 
-        rows = options.pop("rows", encoded)
-        start = options.pop("model", None) or copy.deepcopy(tiny_model())
-        return train(start, tiny_tokenizer(), rows, config, out, **{"on_log": raise_at, **options})
+@pytest.fixture(scope="session")
+def run(encoded: Encoded, tiny: str) -> Any:
+    """Train the tiny model into a folder."""
+
+    def go(out: Path, config=CONFIG, rows=encoded, model=tiny, see=id) -> TrainResult:
+        with watching(see):
+            return train(model, tiny_tokenizer(), rows, config, out)
 
     return go
 
@@ -66,8 +83,8 @@ def undisturbed(run: Any, tmp_path_factory: Any) -> TrainResult:
 
 
 def stopped(run: Any, out: Path, step: int) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run(out, stop=step)
+    with pytest.raises(SystemExit):
+        run(out, see=lambda made: made == step and sys.exit())
 
 
 def losses(result: TrainResult) -> list[float]:
@@ -140,7 +157,7 @@ def test_a_finished_run_is_plain_safetensors_and_is_returned_and_not_repeated(
     assert (undisturbed.steps, undisturbed.tokens) == (6, 2 * sum(encoded.lengths))
     assert undisturbed.supervised_tokens == 2 * encoded.supervised
     folder = undisturbed.path.parent
-    assert run(folder) == replace(undisturbed, resumed_from=6)
+    assert run(folder, see=pytest.fail) == undisturbed
     copied = shutil.copytree(folder, tmp_path / "copy")
     (copied / "state.json").write_text("{")  # not taken as whole
     with pytest.raises(RunError, match="state.json cannot be read.*delete"):
@@ -157,26 +174,26 @@ def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_te
     stopped(run, tmp_path, step)
     if tail != "all":
         damage(tmp_path / "log.jsonl", tail)
-    resumed = run(tmp_path)
-    assert resumed.resumed_from == (step - 1) // 2 * 2
+    made: list[int] = []
+    resumed = run(tmp_path, see=made.append)
+    assert made == list(range((step - 1) // 2 * 2 + 1, 7))
     assert [row["step"] for row in resumed.log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(tmp_path, undisturbed.path.parent)
     assert capfd.readouterr() == ("", "")
 
 
-def _train_until_killed(out: str, threads: int) -> None:
+def _train_until_killed(model: str, out: str, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)  # bytes are equal for equal numbers of threads only
-    made = tiny_model(), tiny_tokenizer(), examples()
-    # It waits just after the first checkpoint.
-    train(*made, CONFIG, out, on_log=lambda row: time.sleep(600 * (row["step"] == 3)))
+    with watching(lambda step: time.sleep(600 * (step == 3))):  # just after the first checkpoint
+        train(model, tiny_tokenizer(), examples(), CONFIG, out)
 
 
-def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, undisturbed, tmp_path):
+def test_a_run_killed_with_sigkill_resumes_to_the_same_bytes(run, tiny, undisturbed, tmp_path):
     import torch
 
-    asked = {"target": _train_until_killed, "args": [tmp_path, torch.get_num_threads()]}
+    asked = {"target": _train_until_killed, "args": [tiny, tmp_path, torch.get_num_threads()]}
     process = multiprocessing.get_context("spawn").Process(**asked)
     process.start()
     try:
@@ -197,26 +214,25 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(run, encoded, tm
     for config, changes, what in (
         (replace(CONFIG, lr=1e-3), {}, r"lr \(0.01 there, 0.001 asked\)"),
         (CONFIG, {"rows": fewer}, "the data"),
-        (CONFIG, {"model": tiny_model(1)}, "the model"),
+        (CONFIG, {"model": save_tiny(tmp_path / "other", seed=1)}, "the model"),
     ):
         with pytest.raises(RunError, match=f"differs in {what}: choose another folder, or delete"):
             run(tmp_path, config, **changes)
     (tmp_path / "run.json").unlink()
     with pytest.raises(S1Error, match="step-000002 cannot be read .*delete"):
-        run(tmp_path, model=copy.deepcopy(tiny_model(0, 4)))
+        run(tmp_path, model=save_tiny(tmp_path / "wider", kv_heads=4))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_keys_and_the_last_checkpoint(
-    run, encoded, tmp_path
+    run, encoded, tmp_path, monkeypatch
 ):
+    from s1core.sft import loading
+
     model = copy.deepcopy(tiny_model())
-
-    def poison(row: dict[str, Any]) -> None:
-        if row["step"] == 3:
-            model.model.norm.weight.data.fill_(float("nan"))
-
-    with pytest.raises(InputError, match="of step 4 is not a finite.*step-000002") as error:
-        run(tmp_path, model=model, on_log=poison)
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: model)
+    norm, nan = model.model.norm.weight.data, float("nan")
+    with pytest.raises(InputError, match="of step 4 is not finite.*step-000002") as error:
+        run(tmp_path, see=lambda step: step == 3 and norm.fill_(nan))
     assert all(row.key in str(error.value) for row in batch_at(encoded.examples, CONFIG, 3))
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()] == [1, 2, 3]
 
@@ -245,7 +261,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     step, run, undisturbed, tmp_path, files_of_at_most
 ):
     with pytest.raises(RunError, match=f"step-00000{step + step % 2} could not be saved"):
-        run(tmp_path, on_log=lambda row: row["step"] == step and files_of_at_most(20_000))
+        run(tmp_path, see=lambda made: made == step and files_of_at_most(20_000))
     files_of_at_most(None)
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert kept == [f"step-{(step - 1) // 2 * 2:06d}"]
@@ -267,7 +283,7 @@ def test_what_cannot_be_written_first_or_last_leaves_what_can_be_gone_on_from(
     assert not (tmp_path / "final").exists()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000006"]
     in_the_way.unlink()
-    assert run(tmp_path).resumed_from == 6
+    run(tmp_path, see=pytest.fail)
     assert same_bytes(tmp_path, undisturbed.path.parent)
 
 
@@ -293,5 +309,5 @@ def test_what_is_damaged_is_named_and_the_advice_works(
         run(out)
     assert "\n" not in str(error.value)
     shutil.rmtree(out if "run.json" in pattern else path.parent)
-    assert run(out).resumed_from == 0
+    assert [row["step"] for row in run(out).log] == [1, 2, 3, 4, 5, 6]
     assert same_bytes(out, undisturbed.path.parent)

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from s1core import templates
 from s1core.checkpoints import load_tokenizer
@@ -15,7 +18,6 @@ from s1core.forcing import Budget, Machine
 from s1core.forcing.budget import rules
 from s1core.records import Trace
 from tests.helpers import CHATML, cases, tiny_model, tiny_tokenizer
-from tests.test_demo import byte_tokenizer
 
 
 def changed(added: tuple[str, ...] = (), special: bool = True, **attributes: object):
@@ -74,8 +76,9 @@ def test_thinking_ends_at_the_delimiter_or_an_end_of_turn(name):
 def test_a_template_that_does_not_fit_names_those_that_do():
     with pytest.raises(InputError, match="no <think> and no </think>.*pick one of s1"):
         templates.resolve("deepseek-r1", load_tokenizer("pocket-s1"))
+    bare = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0}, unk_token="a")))
     with pytest.raises(InputError, match="this model has no .*no known template fits it"):
-        templates.resolve("s1", byte_tokenizer())
+        templates.resolve("s1", bare)
     with pytest.raises(InputError, match="no template 'gpt'; pick one of s1, deepseek-r1"):
         templates.get("gpt")
     with pytest.raises(InputError, match="no chat template"):
@@ -176,8 +179,6 @@ def test_ids_of_the_real_qwen_tokenizer():
     folder = os.environ.get("S1CORE_QWEN_TOKENIZER")
     if not folder or not Path(folder, "tokenizer.json").exists():
         pytest.skip("set S1CORE_QWEN_TOKENIZER to a folder with Qwen's tokenizer.json")
-    from transformers import PreTrainedTokenizerFast
-
     tokens = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": CHATML}
     qwen = PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json", **tokens)
     s1, qwen3 = (templates.resolve(name, qwen) for name in ("s1", "qwen3"))

@@ -5,7 +5,6 @@ A job of its own, in an environment that holds vLLM (its CPU build will do):
 `S1CORE_REAL` may name checkpoints (SmolLM2-135M, a Qwen2.5) to repeat the contract on real models.
 """
 
-import copy
 import os
 
 import pytest
@@ -104,8 +103,8 @@ def test_a_trained_model_gives_the_same_tokens(model, native):
 
 
 def test_a_fine_tuned_checkpoint_is_the_same_model_in_both(tmp_path):
-    model, tokenizer = copy.deepcopy(tiny_model(hidden=128)), tiny_tokenizer()
-    path = train(model, tokenizer, examples(), CONFIG, tmp_path).path
+    model, tokenizer = save_tiny(tmp_path / "model", hidden=128), tiny_tokenizer()
+    path = train(model, tokenizer, examples(), CONFIG, tmp_path / "run").path
     prompts = [prompt_ids("s1", tokenizer, f"Use {i} 7") for i in range(4)]
     vllm = VLLMBackend.from_pretrained(path, max_model_len=512, **CPU)
     reference = HFBackend.from_pretrained(path, dtype="float32")

@@ -1,6 +1,5 @@
-"""What every engine offers: token ids in, token ids out. It knows nothing about thinking or text.
-`complete` is all that budget forcing needs; one that can step a `Steppable` inside its own decoding
-loop also has `force`."""
+"""What every engine offers: token ids in, token ids out; nothing about thinking or text. `complete`
+is all that budget forcing needs; with `force` an engine steps machines in its own decoding loop."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,9 +13,8 @@ from s1core.errors import check_number
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How one prompt is continued; names follow vLLM's. A generation that is continued over several
-    calls, `first_draw` told, uses the same random numbers as one that runs through. InputError for
-    a number outside its range."""
+    """How one prompt is continued; names follow vLLM's. Over several calls, `first_draw` told, it
+    uses the random numbers of a single one. InputError: a number is outside its range."""
 
     max_tokens: int  # most to sample, the stop token included
     temperature: float = 0.0  # 0 takes the most likely token

@@ -30,10 +30,12 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class RequestFailed(BackendError):
-    """A request without a usable answer after `requests` tries. `again`: another could succeed;
-    `status`: HTTP's, or 0; `retry_after`: as the server said it."""
+    """A request without a usable answer."""
 
-    again, status, retry_after, requests = False, 0, "", 1
+    again = False  # whether another try could succeed
+    status = 0  # HTTP's
+    retry_after = ""  # as the server said it
+    requests = 1  # tries in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,8 @@ class Retry:
 
 
 class Client:
-    """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`.
-    Safe to use from several threads. BackendError where the address is none or holds a secret, or
-    the key cannot be sent."""
+    """One server, `url` up to and with `/v1`, with its key in the environment's `key_variable`; for
+    any thread. BackendError: the address is none or holds a secret, or the key cannot be sent."""
 
     def __init__(
         self, url: str, *, key_variable: str = "OPENAI_API_KEY", retry: Retry | None = None
@@ -105,10 +106,10 @@ class Client:
                 return self._try(path, body, read)
             except RequestFailed as failed:
                 failed.requests = attempt + 1
-                pause = self.retry.pause(attempt, failed.retry_after)
                 if not failed.again:
                     raise
-                if failed.requests == self.retry.attempts or self.stopped.wait(pause):
+                last = failed.requests == self.retry.attempts
+                if last or self.stopped.wait(self.retry.pause(attempt, failed.retry_after)):
                     failed.args = (f"{failed}; gave up after {failed.requests} tries",)
                     raise
 
@@ -134,8 +135,7 @@ class Client:
     def _key(self) -> str:
         key = os.environ.get(self._variable, "")
         if not re.fullmatch(r"[\x21-\x7e]*", key):
-            holds = f"the key in the environment variable {self._variable} holds a blank, a line"
-            raise BackendError(f"{holds} break or a letter that no header can carry; set it again")
+            raise BackendError(f"{self._variable} holds what no header can carry; set it again")
         return key
 
     def _checked(self, url: str) -> str:
@@ -145,9 +145,8 @@ class Client:
             bare = clean and not ("@" in parts.netloc or parts.query or parts.fragment)
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and bare:
                 return url.rstrip("/")
-        wanted = "an http(s) one such as http://host/v1, with no user, password or query"
-        advice = f"a key goes into the environment variable {self._variable}"
-        raise BackendError(f"the server's address is not {wanted}; {advice}")
+        wanted = f"such as http://host/v1, with no user or query; a key goes into {self._variable}"
+        raise BackendError(f"the server's address is not {wanted}")
 
     def _try(self, path: str, body: Any, read: Callable[[Any], Any]) -> Any:
         request = self._request(path, body, self._key())

@@ -140,9 +140,8 @@ class CompletionsBackend:
         if meant != read:
             odd = sorted((Counter(read) - Counter(meant)) + (Counter(meant) - Counter(read)))
             names = ", ".join(self.tokenizer.convert_ids_to_tokens(odd or sorted({*read})))
-            said = f"this server takes text only and would read {names} as a control token where"
-            advice = "ask one that takes token ids (vLLM's, llama.cpp's)"
-            raise RequestFailed(f"{said} the question spells it out; {advice}")
+            said = f"this server takes text and would read a question's {names} as control tokens"
+            raise RequestFailed(f"{said}; ask one that takes token ids (vLLM's, llama.cpp's)")
         return text
 
     def _body(self, prompt: list[int] | str, params: SamplingParams) -> dict[str, Any]:
@@ -188,8 +187,7 @@ class CompletionsBackend:
             return Completion(tuple(ids[: first_stop + 1]), "stop", exact_tokens=exact)
         # Text that is tokenized again may come out a little longer than it was sampled.
         if len(ids) > (most if exact else most + most // 8 + 3):
-            said = f"the server sampled {len(ids)} tokens where at most {most} were asked for"
-            raise RequestFailed(f"{said}; it ignores max_tokens")
+            raise RequestFailed(f"the server ignores max_tokens: {len(ids)} ids instead of {most}")
         if reason == "stop" and stops and len(ids) < most:
             # The server left the stop out of its reply, and may say which: vLLM's name, SGLang's.
             told = choice.get("stop_reason", choice.get("matched_stop"))

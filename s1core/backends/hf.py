@@ -18,7 +18,7 @@ from s1core.backends.base import Completion, Params, Plain, Prompts, SamplingPar
 from s1core.backends.kv import GrowingLayer, attention_mask, decoding, pack, windows
 from s1core.backends.sampling import choose, unknown_ids
 from s1core.checkpoints import load_model, load_tokenizer
-from s1core.errors import InputError, check_number
+from s1core.errors import InputError, check_number, explained
 
 
 class HFBackend:
@@ -118,17 +118,13 @@ def _as_alone(twin: Any) -> bool:
 
 def _usable(device: Any) -> Any:
     """The device, or one sentence why there is no such."""
-    try:
+    with explained(f"there is no device {device!r} here; pick cpu, or cuda"):
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        said = str(error).partition("\n")[0]
-        raise InputError(f"no device {device!r} here ({said:.120}); pick cpu, or cuda") from None
 
 
 class _Batch:
-    """Rows decoded together. The *tape* holds one token per row and step, -1 where nothing is
-    decided yet. Forced tokens are written ahead onto the tape; where a step finds -1, it writes
-    what the model samples."""
+    """Rows decoded together. The *tape* holds one token per row and step: forced ones are written
+    ahead, and where a step finds -1, it writes what the model samples."""
 
     def __init__(
         self, backend: Any, prompts: Prompts, machines: Sequence[Any], params: Params

@@ -63,8 +63,7 @@ def _decode_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """Attention of one new token per row, [rows, heads, 1, size]. Query heads that share a key head
-    become its query positions; transformers copies keys and values for each of them instead, which
-    costs more than attending."""
+    become its query positions; transformers copies keys and values for each of them instead."""
     rows, heads, length, size = query.shape
     if length != 1:
         return sdpa_attention_forward(module, query, key, value, mask, **options)

@@ -1,5 +1,4 @@
-"""The command line, `s1core`: the method on a model and data of one's own. This package only wires:
-arguments in, calls to the package, short lines out."""
+"""The command line, `s1core`: arguments in, calls to the package, short lines out."""
 
 import os
 import sys

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from s1core.backends import open_engine
@@ -45,9 +46,9 @@ def demo(
     machine = partial(WatchedMachine, see=screen.see, every=1 if native else 8)
     how = {"template": template, "temperature": temperature, "seed": seed, "native": native}
     (made,) = generate(engine, [Problem(question, "")], asked, machine=machine, **how)
-    screen.see((), "sampled", "answer", last=True)
+    screen.flush()
     echo(
-        f"\n{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
+        f"\n\n{made.thinking_tokens} thinking tokens, {made.waits_used} Waits, thinking "
         f"{made.outcome}, answer {made.answer_tokens} tokens ({made.finish_reason})"
     )
 
@@ -55,9 +56,8 @@ def demo(
 class WatchedMachine(Machine):
     """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
 
-    It asks to be asked after `every` sampled tokens. How they are split over calls of `take`
-    changes nothing, so a watched generation has the tokens of an unwatched one. What was dropped is
-    never shown.
+    It asks to be asked after `every` sampled tokens, which changes none of them. What was dropped
+    is never shown.
     """
 
     def __init__(self, *machine: Any, see: Callable[..., None], every: int = 1) -> None:
@@ -75,40 +75,23 @@ class WatchedMachine(Machine):
             self._see(ids, origin, phase)
 
 
-class TextStream:
-    """Token ids to text, piece by piece: what `add` returned, joined, is the text of all ids. A
-    character of several tokens comes with its last one. Decoding starts anew at each line break, so
-    a long trace costs what a short one does."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._decode = partial(tokenizer.decode, clean_up_tokenization_spaces=False)
-        self._ids: list[int] = []
-        self._shown = 0
-
-    def add(self, ids: Sequence[int], last: bool = False) -> str:
-        """The text that `ids` complete; with `last`, what was held back too."""
-        self._ids.extend(ids)
-        text = self._decode(self._ids)
-        if text.endswith("\N{REPLACEMENT CHARACTER}") and not last:  # an unfinished character
-            return ""
-        new, self._shown = text[self._shown :], len(text)
-        if last or text.endswith("\n"):
-            self._ids, self._shown = [], 0
-        return new
-
-
 class Screen:
-    """Writes tokens as they come: sampled ones plain, forced ones in reverse video."""
+    """Writes tokens as they come: sampled ones word by word, forced ones in reverse video."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer, self._stream = tokenizer, TextStream(tokenizer)
+        from transformers import TextStreamer
 
-    def see(self, ids: Sequence[int], origin: str, phase: str, last: bool = False) -> None:
-        """Show some ids of one origin and phase; what is held back too, before forced ones."""
+        self._tokenizer = tokenizer
+        self._words = TextStreamer(tokenizer, clean_up_tokenization_spaces=False)
+        self._words.on_finalized_text = lambda text, **_: echo(text, nl=False)
+        self.flush = self._words.end
+
+    def see(self, ids: Sequence[int], origin: Origin, phase: Phase) -> None:
+        """Show some ids of one origin and phase."""
         if origin == "sampled":
-            echo(self._stream.add(ids, last), nl=last)
+            self._words.put(np.array(ids))
             return
-        echo(self._stream.add((), last=True), nl=False)
+        self.flush()
         forced = self._tokenizer.decode(list(ids)).strip()
         reverse = sys.stdout is not None and sys.stdout.isatty()
         echo(f" {forced} " if reverse else f"[forced: {forced!r}]", nl=False, reverse=reverse)

@@ -4,7 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +18,9 @@ from s1core.checkpoints import load_tokenizer
 from s1core.cli import options
 from s1core.cli.options import echo
 from s1core.errors import InputError, RunError
-from s1core.forcing.budget import EFFORTS, Budget, Machine, Rules, read_effort, rules
+from s1core.forcing.budget import EFFORTS, Budget, Machine, read_effort, rules
 from s1core.grading.grades import read_generations
-from s1core.records import Generation, Journal, Problem, parse_json, write_atomically
+from s1core.records import Generation, Journal, Problem, parse_json, to_json, write_atomically
 
 
 def generate(
@@ -103,9 +103,7 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """As they are kept beside the output; a file is only continued under the same ones."""
-        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        kept["budget"] = json.loads(json.dumps(asdict(self.budget)))
-        return {**kept, "problems": [problem.key for problem in self.problems]}
+        return json.loads(to_json(self)) | {"problems": [problem.key for problem in self.problems]}
 
     def exact(self, engine: Backend) -> bool | None:
         """Whether token ids went from call to call unchanged; None where it is not known yet."""
@@ -113,30 +111,24 @@ class Job:
 
     def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
         """The generations of one block; `more` says which samples, and who is told of failures."""
-        names = ("temperature", "top_p", "seed", "template")
-        return forcing.generate(
-            engine, block, self.budget, **{n: getattr(self, n) for n in names}, **more
-        )
-
-    def rules(self, tokenizer: Any) -> Rules:
-        """The budget in ids; InputError where it, or the template, does not fit the model."""
-        return rules(self.budget, templates.resolve(self.template, tokenizer), tokenizer)
+        own = {n: getattr(self, n) for n in ("temperature", "top_p", "seed", "template")}
+        return forcing.generate(engine, block, self.budget, **own, **more)
 
 
 def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
     """Check a job against its model, output and engine, then make what is missing of it."""
     record = Record(output, {**job.settings(), "url": url})
-    job.rules(load_tokenizer(job.tokenizer or job.model))  # before the weights are loaded
+    tokenizer = load_tokenizer(job.tokenizer or job.model)  # before the weights are loaded
+    own = rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)
     server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
     server |= {"batch_size": job.batch_size}
-    engine = open_engine(job.backend, job.model, **server, **job.engine_options)
-    own, seen = job.rules(engine.tokenizer), set()
+    engine, seen = open_engine(job.backend, job.model, **server, **job.engine_options), set()
     for number, problem in enumerate(job.problems, start=1):
         try:
             if problem.key in seen:
                 raise InputError("it is there twice; remove one")
             seen.add(problem.key)
-            prompt = templates.prompt_ids(job.template, engine.tokenizer, problem.question)
+            prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
             Machine(own, prompt, engine.context_length)
         except InputError as error:
             raise InputError(f"problem {number} ({problem.key}): {error}") from error
@@ -146,8 +138,7 @@ def run_job(job: Job, output: Path, url: str, context_length: int | None) -> Non
 
 class Record:
     """The files of one output: generations, settings beside them, failures of the last run.
-    RunError: another command made the output, or this one with other settings; while `begin` holds
-    it, a second one is refused."""
+    RunError: another command made or holds the output, or this one with other settings."""
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
         self.settings, self.path, self.journal = settings, output, Journal(output)
@@ -162,13 +153,11 @@ class Record:
         try:
             self._lock.acquire()
         except Timeout:
-            busy = f"another command is writing {self.path}"
-            raise RunError(f"{busy}; wait for it or choose another --output") from None
+            advice = "wait for it or choose another --output"
+            raise RunError(f"another command is writing {self.path}; {advice}") from None
         self._check()
-        made: list[Generation] = []
-        if self.path.exists():
-            self.journal.mend()
-            made, _ = read_generations(self.path)
+        self.journal.mend()
+        made = read_generations(self.path)[0] if self.path.exists() else []
         self._write()
         self.failures.path.unlink(missing_ok=True)
         return {(generation.problem_key, generation.sample) for generation in made}
@@ -194,9 +183,9 @@ class Record:
             raise RunError(f"{path} is damaged ({error}); {advice}") from error
         # A server may have moved, and whether its tokens are exact is found out on the way.
         free = dict.fromkeys(("url", "exact_tokens"))
-        if {**before, **free} != {**self.settings, **free}:
-            began = f"{self.path} was begun with other settings (see {path})"
-            raise RunError(f"{began}; choose another --output")
+        if before | free != self.settings | free:
+            said = f"was begun with other settings (see {path}); choose another --output"
+            raise RunError(f"{self.path} {said}")
         self.exact = before.get("exact_tokens")
 
     def _write(self) -> None:
@@ -205,9 +194,8 @@ class Record:
 
 
 def _complete(job: Job, engine: Backend, record: Record) -> int:
-    """Make what is missing, block by block, and say how it went; returns how many failed. A block
-    that was killed is computed again as a whole, since an engine's last bits depend on what else is
-    in its batch. A server is asked for nothing twice."""
+    """Make what is missing, block by block, and say how it went; returns how many failed. A killed
+    block is computed again as a whole: an engine's last bits depend on what else is in a batch."""
     done, new, failures = record.begin(), list[Generation](), list[Any]()
     began, speed = time.perf_counter(), "0 tokens/s"
     starts = range(0, len(job.problems), job.batch_size)
@@ -219,7 +207,7 @@ def _complete(job: Job, engine: Backend, record: Record) -> int:
             if not wanted:
                 continue
             failed: list[Any] = []
-            asked = [*wanted.values()] if job.backend == "completions" else block
+            asked = [*wanted.values()] if job.backend == "completions" else block  # a server: once
             made = job.make(engine, asked, first_sample=sample, on_failure=failed.append)
             kept = [g for g in made if g.problem_key in wanted]
             record.journal.append(kept)

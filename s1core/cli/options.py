@@ -114,8 +114,8 @@ def read_problems(
     golds: dict[str, str] = {}
     for problem in problems:
         if golds.setdefault(problem.key, problem.answer) != problem.answer:
-            asked = f"the question {problem.question[:60]!r}"
-            raise InputError(f"{path or benchmark} has two answers for {asked}; remove one")
+            twice = f"two answers for the question {problem.question[:60]!r}; remove one"
+            raise InputError(f"{path or benchmark} has {twice}")
     return problems
 
 
@@ -146,8 +146,7 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
 
 
 def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
-    """`["dtype=float32", "tensor_parallel_size=2"]` as arguments; values are JSON where they can.
-    Servers take `timeout` (seconds), `attempts`, `key_variable` and `token_ids`."""
+    """`["dtype=float32", "attempts=2"]` as arguments by name; values are JSON where they can be."""
     parsed: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")

@@ -1,7 +1,6 @@
 """Single arrows on any model and data: `select` (Section 2.2), `sft` and `grade`."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,16 +38,14 @@ def select(
     --output selected.jsonl
     """
     check_output(output, pool, *(against or []))
-    benchmarks = {str(path): list(_questions(path)) for path in against or []}
+    benchmarks = {str(path): list(read_jsonl(path, _question)) for path in against or []}
     encode = load_tokenizer(tokenizer) if tokenizer else None
 
     def candidate(row: dict[str, Any]) -> selection.Candidate:
         """From a row of a pool: an example, whole or as problem and trace, and what is known."""
-        if row.keys() & {"problem", "trace"}:
-            parts = {name: row.pop(name) for name in ("problem", "trace") if name in row}
-            if row.setdefault("example", parts) is not parts:
-                raise InputError('a row of a pool has "problem" and "trace", or "example"')
-        text = from_dict(Example, row.get("example")).trace.thinking
+        if "example" not in row:
+            row["example"] = {n: row.pop(n) for n in ("problem", "trace") if n in row}
+        text = from_dict(Example, row["example"]).trace.thinking
         if row.get("thinking_tokens") is None:
             row["thinking_tokens"] = len(encode(text).input_ids if encode else text.split())
         return from_dict(selection.Candidate, row)
@@ -74,13 +71,12 @@ def select(
     echo(f"{output}: {len(selected):,} examples")
 
 
-def _questions(path: Path) -> Iterator[str]:
-    """The questions of a benchmark's file, from its column `question` or `problem`."""
-    for place, row in enumerate(read_jsonl(path), start=1):
-        question = row.get("question", row.get("problem"))
-        if not isinstance(question, str) or not question.strip():
-            raise InputError(f"{path}, row {place}: no text in a column question or problem")
-        yield question
+def _question(row: dict[str, Any]) -> str:
+    """The question in a row of a benchmark, from its column `question` or `problem`."""
+    question = row.get("question", row.get("problem"))
+    if not isinstance(question, str) or not question.strip():
+        raise InputError("no text in a column question or problem")
+    return question
 
 
 def sft(
@@ -92,12 +88,10 @@ def sft(
     batch_size: Annotated[int, number("Examples per optimizer step.", 1, 2**20)] = 16,
     lr: Annotated[float, number("Peak learning rate.", 1e-12, 1)] = 1e-5,
     max_seq_len: Annotated[int, number("Longest example, in tokens.", 2)] = 32768,
-    on_too_long: Annotated[str, typer.Option(help="truncate, drop or error.")] = "truncate",
     seed: Seed = 0,
     config: Annotated[
         Path | None, typer.Option(help="YAML of settings of SFTConfig; they win over the options.")
     ] = None,
-    limit: options.Limit = None,
 ) -> None:
     """Fine-tune a model on traces with the paper's recipe (Section 4.1); resumes when run again.
 
@@ -109,14 +103,14 @@ def sft(
     if not output.name or (output.exists() and not output.is_dir()):
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    settings |= {"max_seq_len": max_seq_len, "on_too_long": on_too_long, "template": template}
+    settings |= {"max_seq_len": max_seq_len, "template": template}
     row = read_yaml(config) if config else {}
     try:
         row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
         recipe = SFTConfig(**settings | row)
     except (TypeError, ValueError) as error:
         raise InputError(f"{config or 'the options'}: {error}") from error
-    examples = list(read_jsonl(data, Example))[:limit]
+    examples = list(read_jsonl(data, Example))
     if not examples:
         raise InputError(f"{data} holds no examples; nothing to train on")
     path = locate(model)

@@ -70,7 +70,7 @@ def read_effort(name: Any, path: Path = EFFORTS) -> dict[str, Any]:
     named = (read := read_yaml(path)).get("efforts", read)
     rows = named.items() if isinstance(named, dict) else ()
     if not rows or not all(isinstance(k, str) and isinstance(v, dict) for k, v in rows):
-        raise InputError(f"{path} names no budgets; expected such as `low: {{max_thinking: 1000}}`")
+        raise InputError(f"{path} names no budgets, such as `low: {{max_thinking: 1000}}`")
     if not isinstance(name, str) or name not in named:
         raise InputError(f"there is no effort {name!r:.40}; pick one of {', '.join(named)}")
     return named[name]
@@ -100,8 +100,7 @@ class Rules:
 
 
 def rules(budget: Budget, delimiters: Delimiters, tokenizer: Any) -> Rules:
-    """Encode a budget's strings with a tokenizer. InputError: an ignore string or the cue itself
-    holds an end-of-thinking token."""
+    """A budget in a tokenizer's ids; InputError: one of its texts holds an end of thinking."""
     encoded = []
     for text in (*budget.ignore_strings, budget.answer_cue):
         encoded.append(tuple(encode(tokenizer, text)))
@@ -133,22 +132,18 @@ class Machine:
     """
 
     def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
-        """For a context of `context_length` tokens in all; InputError where the prompt and the
-        closing of thinking leave no room for an answer."""
+        """For a context of `context_length` tokens; InputError where no answer would fit it."""
         spare = context_length - len(prompt) - rules.longest_closing
         if spare < 1:
             takes = f"{len(prompt)} tokens and closing its thinking takes {rules.longest_closing}"
             left = f"which leaves no room for an answer in a context of {context_length}"
             raise InputError(f"the prompt has {takes}, {left}; shorten it or lengthen the context")
-        self.stops = rules.stops
+        self.rules, self.stops = rules, rules.stops
         self.phase: Phase = "thinking"
-        self.finished = False
-        self.suppress = False
         self.outcome: Outcome = "ended"
         self.finish_reason: Literal["stop", "length"] = "length"
-        self.waits_used = 0
-        self.draws = 0
-        self.rules = rules
+        self.finished = self.suppress = False
+        self.waits_used = self.draws = 0
         self._last = prompt[-1] if prompt else -1
         self._runs: list[tuple[list[int], Origin, Phase]] = []
         self._thinking_left = min(rules.max_thinking, max(spare - rules.max_answer, 0))
@@ -160,8 +155,9 @@ class Machine:
     @property
     def room(self) -> int:
         """Tokens that may be sampled before the machine must be asked again."""
-        thinking = self.phase == "thinking"
-        return self._thinking_left if thinking else self._answer_left - len(self._held)
+        if self.phase == "thinking":
+            return self._thinking_left
+        return self._answer_left - len(self._held)
 
     @property
     def thinking_tokens(self) -> int:

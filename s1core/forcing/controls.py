@@ -14,24 +14,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError
 from s1core.forcing.budget import Machine, Rules
+from s1core.jsonl import read_yaml
 from s1core.records import Example
 from s1core.templates import STEP_HEADER, STEP_MARK, encode
 
-CLASS_INSTRUCTIONS = {  # Appendix E.1, word for word as in the official prompts.
-    "short": (
-        "Answer after a short amount of thinking. Do not spend excessive time double-checking "
-        "your work."
-    ),
-    "long": (
-        "Answer after a long amount of thinking. If you feel like you are finished early, spend "
-        "the extra time trying to double-check your work until you are absolutely sure that you "
-        "have the correct answer."
-    ),
-}
+CLASS_INSTRUCTIONS = read_yaml(Path(__file__).with_name("classes.yaml"))
+"""What follows a question that asks for short or for long thinking."""
 
 
 def token_prompt(question: str, tokens: int) -> str:

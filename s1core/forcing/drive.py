@@ -1,6 +1,5 @@
-"""From problems to generations: one driver for every engine. The engine steps one state machine per
-row: natively where it can (`force`), else over several calls of `complete`. Both ways use the same
-random numbers, so they give the same tokens."""
+"""From problems to generations: one driver for every engine, which steps one machine per row in
+its own loop (`force`) or over several calls of `complete`, with the same random numbers."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,6 @@ from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, Sampl
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
-from s1core.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ def generate(
     problems: Sequence[Problem],
     budgets: Budget | Sequence[Budget],
     *,
-    template: str | Template = "s1",
+    template: str = "s1",
     samples: int = 1,
     first_sample: int = 0,
     temperature: float = 0.0,
@@ -65,8 +63,7 @@ def generate(
     """
     budgets = [budgets] * len(problems) if isinstance(budgets, Budget) else list(budgets)
     if len(budgets) != len(problems):
-        given = f"{len(problems)} problems but {len(budgets)} budgets"
-        raise InputError(f"{given}; give one per problem")
+        raise InputError(f"{len(problems)} problems, {len(budgets)} budgets; give one per problem")
     check_number("samples", samples, 1, 2**31 - 1)
     check_number("first_sample", first_sample, 0, 2**31 - 1)
     check_number("seed", seed, 0, 2**63 - 1)
@@ -75,17 +72,17 @@ def generate(
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}
-    rows = [
-        (problem.key, sample, prompt, machine(encoded[budget], prompt, backend.context_length))
-        for problem, budget in zip(problems, budgets, strict=True)
-        for question in [ask(problem) if ask else problem.question]
-        for prompt in [templates.prompt_ids(template, tokenizer, question, system, thinking)]
-        for sample in range(first_sample, first_sample + samples)
-    ]
-    for *_, row in rows if not thinking else ():
-        row.skip_thinking()
+    rows = []
+    for problem, budget in zip(problems, budgets, strict=True):
+        question = ask(problem) if ask else problem.question
+        prompt = templates.prompt_ids(template, tokenizer, question, system, thinking)
+        for sample in range(first_sample, first_sample + samples):
+            own = machine(encoded[budget], prompt, backend.context_length)
+            if not thinking:
+                own.skip_thinking()
+            rows.append((problem.key, sample, prompt, own))
     step: Any = backend.force if native else partial(multi_call, backend)
-    failures: list[Failure] = []
+    failures: list[str] = []
     starts = range(0, len(rows), backend.batch_size)
     for first in tqdm(starts, desc="batches", leave=False, disable=not progress):
         keys, numbers, prompts, machines = zip(*rows[first : first + backend.batch_size])
@@ -95,13 +92,13 @@ def generate(
         for key, sample, done, error in zip(keys, numbers, machines, errors, strict=True):
             if not error:
                 yield _generation(key, sample, done, tokenizer, delimiters.think_end_ids)
-                continue
-            failures.append(Failure(key, sample, error))
-            if on_failure:
-                on_failure(failures[-1])
-    if failures and not on_failure:
-        first = "problem {0.problem_key} sample {0.sample}: {0.error}".format(failures[0])
-        raise BackendError(f"{len(failures)} of {len(rows)} generations failed; the first, {first}")
+            elif on_failure:
+                on_failure(Failure(key, sample, error))
+            else:
+                failures.append(f"problem {key} sample {sample}: {error}")
+    if failures:
+        failed = f"{len(failures)} of {len(rows)} generations failed"
+        raise BackendError(f"{failed}; the first, {failures[0]}")
 
 
 def multi_call(

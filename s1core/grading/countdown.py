@@ -12,8 +12,7 @@ _QUESTION = re.compile(r"Use ((?:\d+ )+)to make (\d+)")
 
 
 def read_question(question: str) -> tuple[tuple[int, ...], int]:
-    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`; a control prompt may follow it. InputError: the
-    text holds no Countdown question."""
+    """`"Use 3 7 8 to make 29" -> ((3, 7, 8), 29)`, whatever follows; InputError where none is."""
     match = _QUESTION.search(question)
     if match is None:
         raise InputError(f"not a Countdown question like 'Use 3 7 8 to make 29': {question[:80]!r}")

@@ -92,8 +92,7 @@ def _boxes(text: str) -> list[tuple[int, int, int, int]]:
 
 
 def extract_cued(text: str, after_cue: bool = False, *, first_line: bool = False) -> Extraction:
-    """The line that the strongest cue announces, its last mention first; without one, if
-    `first_line`, the first line (a Countdown expression)."""
+    """The line after the strongest cue (its last mention first), else the first if `first_line`."""
     for name, cue in table("cues").items():
         for match in reversed(list(re.finditer(cue, text))):
             line = _first_line(text, match.end(), name)

@@ -11,16 +11,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from s1core.errors import InputError
+from s1core.grading import extraction
 from s1core.grading.countdown import check
 from s1core.grading.equivalence import equivalent
-from s1core.grading.extraction import (
-    ANY,
-    extract_choice,
-    extract_cued,
-    extract_math,
-    named,
-    options,
-)
 from s1core.grading.verifier import Verdict
 from s1core.records import Generation, Grade, Problem, Status, read_recoverable
 
@@ -46,8 +39,7 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
     InputError: the kind is unknown, or the generation answers another problem.
     """
     if (key := generation.problem_key) != problem.key:
-        told = f"generation of problem {key} graded against {problem.key}"
-        raise InputError(f"{told}; pair them by problem key")
+        raise InputError(f"generation of problem {key} graded against {problem.key}; pair by key")
     cut_off, after_cue = generation.finish_reason == "length", generation.outcome != "ended"
     verdict = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
     return Grade(problem.key, generation.sample, *verdict)
@@ -63,13 +55,13 @@ def grade_text(
     gold, question = str(problem.answer).strip(), problem.question
     if len(question) > 20:  # an echo of the question is no answer
         text = text.replace(question, "\n")
-    known = options(question) if kind == "multiple_choice" else {}
+    known = extraction.options(question) if kind == "multiple_choice" else {}
     if kind == "countdown":
-        found = extract_cued(text, after_cue, first_line=True)
+        found = extraction.extract_cued(text, after_cue, first_line=True)
     elif kind == "multiple_choice":
-        found = extract_choice(text, known or ANY, after_cue=after_cue)
+        found = extraction.extract_choice(text, known or extraction.ANY, after_cue=after_cue)
     else:
-        found = extract_math(text, after_cue=after_cue)
+        found = extraction.extract_math(text, after_cue=after_cue)
     if found.answer is None:
         return TextGrade("truncated" if cut_off else "no_answer", "", found.method)
     if cut_off and (found.guess or not found.complete):
@@ -93,24 +85,22 @@ def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:
     """A letter, or the words of an option when they are those of exactly one."""
     letter = gold.strip("(). :").upper()
     if len(letter) != 1 or known and letter not in known:
-        letter = named(gold, known) or ""
+        letter = extraction.named(gold, known) or ""
     if not letter:
         return Verdict(None, f"the gold answer {gold[:40]!r} is no option")
     if len(answer) == 1 and answer.isalpha():
         return Verdict(answer.upper() == letter, "letter")
-    said = named(answer, known)
+    said = extraction.named(answer, known)
     return Verdict(said == letter, "words of an option" if said else "neither letter nor option")
 
 
 def grade_all(
     problems: Iterable[Problem], generations: Iterable[Generation], kind: Kind = "math"
 ) -> list[Grade]:
-    """Grade generations in any order against their problems, matched by key. InputError: a
-    generation answers none of the problems."""
+    """Grades in the order of the generations; InputError: one answers none of the problems."""
     by_key, made = {problem.key: problem for problem in problems}, list(generations)
     if unknown := [g.problem_key for g in made if g.problem_key not in by_key]:
-        advice = "grade with the questions that the generations were made from"
-        raise InputError(f"no problem with key {unknown[0]!r}; {advice}")
+        raise InputError(f"no problem with key {unknown[0]!r}; give the problems that were asked")
     return [grade(by_key[generation.problem_key], generation, kind) for generation in made]
 
 

@@ -1,6 +1,5 @@
-r"""One spelling for what answers spell in many, without touching what separates their parts.
-Rewritten is only what math-verify misreads. What is recognised is in `patterns.yaml`, read when the
-first answer is graded."""
+r"""One spelling for what answers spell in many, without touching what separates their parts. What
+is recognised is in `patterns.yaml`; rewritten is only what math-verify misreads."""
 
 import re
 import unicodedata

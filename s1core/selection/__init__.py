@@ -1,6 +1,5 @@
-"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C). `select` runs the whole funnel:
-decontaminate, deduplicate, quality, difficulty, diversity. Every stage is a function `candidates ->
-(kept, dropped with reasons)` that can be called alone."""
+"""59K -> 1K: the paper's data curation (Section 2.2, Appendix C). `select` runs the whole funnel;
+each stage is a function `candidates -> (kept, dropped with reasons)` that can be called alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,17 +9,8 @@ from typing import Any
 import numpy as np
 
 from s1core.errors import InputError
-from s1core.selection.criteria import (
-    ANNOTATIONS,
-    PAPER_PATTERNS,
-    Candidate,
-    Dropped,
-    StringPattern,
-    check_fields,
-    check_format,
-    deduplicate,
-    difficulty,
-)
+from s1core.selection import criteria
+from s1core.selection.criteria import ANNOTATIONS, Candidate, Dropped, StringPattern, difficulty
 from s1core.selection.decontaminate import BenchmarkIndex, Questions, decontaminate
 from s1core.selection.diversity import DiversityConfig, diversify, preselect
 
@@ -28,7 +18,7 @@ __all__ = ["ANNOTATIONS", "BenchmarkIndex", "Candidate", "DiversityConfig", "Fun
 __all__ += ["SelectionConfig", "StringPattern", "curate", "decontaminate", "difficulty"]
 __all__ += ["diversify", "jaccard", "select"]
 
-Benchmarks = BenchmarkIndex | Questions
+Benchmarks = BenchmarkIndex | Questions  # n-grams, or questions by benchmark name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +62,31 @@ class SelectionConfig:
     `BenchmarkIndex`; a candidate without a `required` annotation is dropped."""
 
     ngram: int | None = 8
-    patterns: tuple[StringPattern, ...] = PAPER_PATTERNS
+    patterns: tuple[StringPattern, ...] = criteria.PAPER_PATTERNS
     required: tuple[str, ...] = tuple(ANNOTATIONS)
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
 
 
 def curate(
     candidates: Iterable[Candidate], benchmarks: Benchmarks, config: SelectionConfig | None = None
-) -> tuple[list[Candidate], list[Stage], list[Dropped]]:
-    """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from.
-
-    `benchmarks` are questions by benchmark name, or an index. Returned are the candidates that are
-    left, the stages so far, and all that was dropped. InputError: the pool or a benchmark is empty.
-    """
+) -> tuple[list[Candidate], list[Stage]]:
+    """Decontaminate, deduplicate, check quality: the pool that Table 2's baselines draw from, and
+    the stages so far. InputError: the pool is empty, or one of the `benchmarks`."""
     config, pool = config or SelectionConfig(), list(candidates)
     if not pool:
         raise InputError("the pool is empty: there is nothing to select from")
     if not isinstance(benchmarks, BenchmarkIndex):
         benchmarks = BenchmarkIndex(benchmarks, config.ngram)
     stages = [Stage.of("pool", pool)]
-    everything: list[Dropped] = []
     for name, step in (
         ("decontaminate", lambda items: decontaminate(items, benchmarks)),
-        ("deduplicate", deduplicate),
-        ("missing or failed", lambda items: check_fields(items, config.required)),
-        ("format", lambda items: check_format(items, config.patterns)),
+        ("deduplicate", criteria.deduplicate),
+        ("missing or failed", lambda items: criteria.check_fields(items, config.required)),
+        ("format", lambda items: criteria.check_format(items, config.patterns)),
     ):
         pool, dropped = step(pool)
         stages.append(Stage.of(name, pool, dropped))
-        everything += dropped
-    return pool, stages, everything
+    return pool, stages
 
 
 def select(
@@ -115,7 +100,7 @@ def select(
     InputError: an empty pool or benchmark, fewer candidates left than the target."""
     config = config or SelectionConfig()
     rng = np.random.default_rng(0) if rng is None else rng
-    pool, stages, _ = curate(candidates, benchmarks, config)
+    pool, stages = curate(candidates, benchmarks, config)
     pool, dropped = difficulty(pool)
     stages.append(Stage.of("difficulty", pool, dropped))
     taken = preselect(pool, config.diversity)

@@ -36,20 +36,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A candidate that a stage dropped: a short label that is counted, and what triggered it."""
+    """A candidate that a stage dropped, and why: a short label, which is counted."""
 
     candidate: Candidate
     reason: str
-    detail: str = ""
 
 
-def partition(
-    candidates: Iterable[Candidate], reason_of: Callable[[Candidate], tuple[str, str] | None]
-) -> Partition:
-    """Split candidates, in order; `reason_of` gives (reason, detail) for one to drop, else None."""
+def partition(candidates: Iterable[Candidate], reason_of: Callable[[Candidate], str]) -> Partition:
+    """Split candidates, in order; `reason_of` says why one is dropped, "" of one that is kept."""
     judged = [(candidate, reason_of(candidate)) for candidate in candidates]
-    dropped = [Dropped(candidate, *why) for candidate, why in judged if why]
-    return [candidate for candidate, why in judged if not why], dropped
+    dropped = [Dropped(candidate, reason) for candidate, reason in judged if reason]
+    return [candidate for candidate, reason in judged if not reason], dropped
 
 
 def deduplicate(candidates: Iterable[Candidate]) -> Partition:
@@ -62,7 +59,7 @@ def deduplicate(candidates: Iterable[Candidate]) -> Partition:
         if other != place and to_json(candidate) < to_json(pool[other]):
             best[candidate.key] = place
     kept, order = set(best.values()), itertools.count()
-    return partition(pool, lambda c: None if next(order) in kept else ("duplicate question", c.key))
+    return partition(pool, lambda _: "" if next(order) in kept else "duplicate question")
 
 
 ANNOTATIONS = {
@@ -100,16 +97,17 @@ def check_fields(
 ) -> Partition:
     """Drop candidates with an API error or without a text or a `required` annotation."""
 
-    def reason(candidate: Candidate) -> tuple[str, str] | None:
+    def reason(candidate: Candidate) -> str:
         if candidate.error:
-            return "API error", candidate.error
+            return "API error"
         trace = candidate.example.trace
-        texts = {"question": candidate.question, "thinking": trace.thinking}
-        texts["attempt"] = trace.attempt
-        missing = [name for name, text in texts.items() if not text.strip()]
-        needed = [name for name in ANNOTATIONS if name in required]
-        missing += [ANNOTATIONS[n] for n in needed if getattr(candidate, n) in (None, "")]
-        return (f"missing {missing[0]}", ", ".join(missing)) if missing else None
+        for holder, name in ((candidate, "question"), (trace, "thinking"), (trace, "attempt")):
+            if not getattr(holder, name).strip():
+                return f"missing {name}"
+        for name, label in ANNOTATIONS.items():
+            if name in required and getattr(candidate, name) in (None, ""):
+                return f"missing {label}"
+        return ""
 
     return partition(candidates, reason)
 
@@ -120,15 +118,15 @@ def check_format(
     """Drop candidates that match a string pattern; the reason is the first pattern that matched."""
     compiled = [(pattern, re.compile(pattern.regex)) for pattern in patterns]
 
-    def reason(candidate: Candidate) -> tuple[str, str] | None:
-        found = []
+    def reason(candidate: Candidate) -> str:
+        found = ""
         for pattern, regex in compiled:
             holder = candidate if pattern.field == "question" else candidate.example.trace
-            if match := regex.search(getattr(holder, pattern.field)):
+            if regex.search(getattr(holder, pattern.field)):
                 if pattern.unless_source and pattern.unless_source in candidate.source:
-                    return None
-                found.append((pattern.name, match[0][:80]))
-        return found[0] if found else None
+                    return ""
+                found = found or pattern.name
+        return found
 
     return partition(candidates, reason)
 
@@ -136,10 +134,10 @@ def check_format(
 def difficulty(candidates: Iterable[Candidate]) -> Partition:
     """Drop candidates that either grader solves; an ungraded one (None) counts as not solved."""
 
-    def reason(candidate: Candidate) -> tuple[str, str] | None:
+    def reason(candidate: Candidate) -> str:
         small, large = candidate.small_correct, candidate.large_correct
-        one = f"the {'small' if small else 'large'} model only"
-        by = "both models" if small and large else one
-        return (f"solved by {by}", "") if small or large else None
+        if small and large:
+            return "solved by both models"
+        return f"solved by the {'small' if small else 'large'} model only" if small or large else ""
 
     return partition(candidates, reason)

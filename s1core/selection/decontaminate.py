@@ -9,19 +9,11 @@ only around a block that matched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from s1core.errors import InputError
 from s1core.selection.criteria import Candidate, Partition, partition
 
 Questions = Mapping[str, Iterable[str]]  # by benchmark name
-
-
-class Overlap(NamedTuple):
-    """The first n-gram that a question shares with a benchmark, and which benchmark that is."""
-
-    benchmark: str
-    ngram: str
 
 
 class BenchmarkIndex:
@@ -60,11 +52,11 @@ class BenchmarkIndex:
     def _words(self, question: str) -> list[str]:
         return (self._normalize(question) if self._normalize else question).lower().split()
 
-    def overlap(self, question: str) -> Overlap | None:
-        """The first shared n-gram of a question, or None."""
+    def overlap(self, question: str) -> tuple[str, str] | None:
+        """The first n-gram that a question shares, after the name of its benchmark; or None."""
         words = self._words(question)
         if self._whole and (text := " ".join(words)) in self._whole:
-            return Overlap(self._whole[text], text)
+            return self._whole[text], text
         n, block, blocks = self.n, self._block, self._blocks
         if n is None:
             return None
@@ -74,7 +66,7 @@ class BenchmarkIndex:
             # Every window of n words that contains this block starts in [start + block - n, start].
             for gram in _windows(words[max(0, start + block - n) : start + n], n):
                 if gram in self._grams:
-                    return Overlap(self._grams[gram], gram)
+                    return self._grams[gram], gram
         return None
 
 
@@ -84,10 +76,10 @@ def _windows(words: list[str], n: int) -> Iterator[str]:
 
 
 def decontaminate(candidates: Iterable[Candidate], index: BenchmarkIndex) -> Partition:
-    """Drop candidates that share an n-gram with a benchmark (Section 2.1); it is the detail."""
+    """Drop candidates that share an n-gram with a benchmark (Section 2.1)."""
 
-    def reason(candidate: Candidate) -> tuple[str, str] | None:
+    def reason(candidate: Candidate) -> str:
         found = index.overlap(candidate.question)
-        return found and (f"overlaps {found.benchmark}", found.ngram)
+        return f"overlaps {found[0]}" if found else ""
 
     return partition(candidates, reason)

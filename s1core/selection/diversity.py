@@ -24,19 +24,15 @@ from s1core.selection.criteria import Candidate, Dropped, Partition
 
 @dataclass(frozen=True, slots=True)
 class DiversityConfig:
-    """Settings of Algorithm 1. Sources match when the name given is part of `Candidate.source`.
-
-    Questions of `correct_sources` are pre-selected when the trace is correct, those of
-    `long_sources` when it also has more than `long_tokens` tokens. From `switch_at` selected
-    questions on, "notebook" imitates the domains of `benchmark_sources` (see the module).
-    """
+    """Settings of Algorithm 1. Sources match when the name given is part of `Candidate.source`."""
 
     target: int = 1000
     variant: Literal["paper", "notebook"] = "paper"
+    # Pre-selected where the trace is correct, or correct and longer than `long_tokens`.
     correct_sources: tuple[str, ...] = ("Idavidrein/gpqa", "qq8933/AIME_1983_2024")
     long_sources: tuple[str, ...] = ("qfq/openaimath",)
     long_tokens: int = 5600
-    switch_at: int = 700
+    switch_at: int = 700  # selected questions after which "notebook" imitates the domains of
     benchmark_sources: tuple[str, str] = ("qq8933/AIME_1983_2024", "Idavidrein/gpqa")
 
 
@@ -55,8 +51,7 @@ def benchmark_domains(candidates: Iterable[Candidate], config: DiversityConfig) 
     pool, sources = list(candidates), config.benchmark_sources
     counts, scaled = (Counter(c.domain for c in pool if source in c.source) for source in sources)
     if not counts:
-        imitated = f"the notebook variant imitates the domains of {sources[0]!r}"
-        raise InputError(f"{imitated}, and the pool has no question from there: name others")
+        raise InputError(f"the notebook variant needs questions from {sources[0]!r}: name others")
     if scaled:
         ratio = 0.5 * counts.total() / scaled.total()
         counts += Counter({domain: int(count * ratio) for domain, count in scaled.items()})
@@ -78,22 +73,21 @@ def diversify(
     pool = sorted(candidates, key=lambda c: c.key)
     if config.variant not in ("paper", "notebook"):
         raise InputError(f"the variant is 'paper' or 'notebook', not {config.variant!r}")
-    if not 1 <= config.target <= len(pool):
-        raise InputError(
-            f"{len(pool)} questions are left for a target of {config.target}: lower it"
-        )
-    if len({c.key for c in pool}) < len(pool):
+    left, target = len(pool), config.target
+    if not 1 <= target <= left:
+        raise InputError(f"{left} questions are left for a target of {target}: lower it")
+    if len({c.key for c in pool}) < left:
         raise InputError("two candidates have one key: deduplicate the pool")
     selected = {c.key: c for c in preselect(pool, config)}
-    if len(selected) > config.target:
-        taken = f"{len(selected)} questions are pre-selected, more than the target"
-        raise InputError(f"{taken} of {config.target}: raise it or narrow correct_sources")
+    if len(selected) > target:
+        advice = f"raise the target of {target} or narrow correct_sources"
+        raise InputError(f"{len(selected)} questions are pre-selected: {advice}")
     domains: dict[str, list[Candidate]] = {}
     for candidate in sorted(reversed(pool), key=lambda c: c.thinking_tokens):
         domains.setdefault(candidate.domain, []).append(candidate)
     domains = dict(sorted(domains.items()))
     imitated = benchmark_domains(pool, config) if config.variant == "notebook" else {}
-    while len(selected) < config.target and domains:
+    while len(selected) < target and domains:
         # When every imitated domain has run out, draws are uniform again (the notebook would crash)
         if imitated and len(selected) >= config.switch_at:
             domain = list(imitated)[_weighted(list(imitated.values()), rng)]

@@ -33,9 +33,8 @@ _LIVE: weakref.WeakSet[Slots] = weakref.WeakSet()
 
 
 def asked(extra: Mapping[str, Any] | None) -> Budget | None:
-    """The budget that a request's extras (`EXTRAS`) ask for; None where they ask for none. The
-    others change that of an `effort`. InputError: a value is out of its range, or a name is nearly
-    one of these."""
+    """The budget that a request's extras ask for; None where they ask for none. `EXTRAS` change
+    that of an `effort`. InputError: a value is out of range, or a name is nearly one of these."""
     extra, known = dict(extra or {}), {*EXTRAS, "effort"}
     for name in extra.keys() - known:
         if near := difflib.get_close_matches(name, known, 1, 0.75):

@@ -97,9 +97,8 @@ class SlotTable:
     def put(
         self, slot: int, told: dict[str, Any] | None, prompt: int, total: int, sampling: Any = None
     ) -> bool:
-        """Stage a request for a slot; None is one of the engine's own. Returns whether it is ours.
-        `prompt` are tokens of its prompt, `total` with what it has said already; `sampling` is
-        vLLM's `SamplingParams`, or what has their names."""
+        """Stage a request for a slot (None: one of the engine's own); returns whether it is ours.
+        `prompt` and `total` are tokens, without and with its output; `sampling` is as vLLM's."""
         if told is None and not self.kind[slot] and slot not in self._staged:
             return False
         how = (0.0, 1.0, 0, 0.0)

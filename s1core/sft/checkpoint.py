@@ -13,16 +13,17 @@ from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
 
 Tensors = dict[str, Any]  # torch tensors by name, sharded or not
+Log = list[dict[str, Any]]  # a row for each step so far
 
 
-def save(root: Path, tensors: Tensors, state: dict[str, Any], group: Any) -> None:
+def save(root: Path, tensors: Tensors, log: Log, group: Any) -> None:
     """Write a checkpoint under `root`, all processes together, then drop older ones; RunError,
     and older checkpoints are untouched, where it could not be written."""
     from torch.distributed import checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
-    final = root / f"step-{state['step']:06d}"
+    final = root / f"step-{len(log):06d}"
     partial = root / f".{final.name}.partial"
     if group.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
@@ -32,12 +33,11 @@ def save(root: Path, tensors: Tensors, state: dict[str, Any], group: Any) -> Non
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
         if group.rank == 0:
-            write_atomically(partial / "state.json", [json.dumps(state)])
+            write_log(partial, log)
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        why = f"checkpoint {final} could not be saved ({first_line(error)}): the last good one is"
-        advice = "free some disk space and start the same run again"
-        raise RunError(f"{why} {latest(root)}; {advice}") from None
+        why = f"{final} could not be saved ({first_line(error)}), the last good one is"
+        raise RunError(f"{why} {latest(root)}: free some disk and start the run again") from None
     group.wait()
     if group.rank == 0:
         publish(partial, final)
@@ -61,13 +61,18 @@ def latest(root: Path) -> Path | None:
     return max(root.glob("step-*"), default=None)
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """Step, log rows and seconds of a checkpoint, or of a finished run; RunError if damaged."""
+def write_log(folder: Path, log: Log) -> None:
+    """Write the log of a checkpoint, or of a finished run: a row for each step so far."""
+    write_atomically(folder / "state.json", [json.dumps({"step": len(log), "log": log})])
+
+
+def read_log(folder: Path) -> Log:
+    """What `write_log` left in a folder; RunError where it is damaged."""
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if [row["step"] for row in state["log"]] != list(range(1, state["step"] + 1)):
             raise ValueError("its log does not match its step")
-        return {"step": state["step"], "log": state["log"], "seconds": float(state["seconds"])}
+        return state["log"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         problem = f"{folder}/state.json cannot be read ({first_line(error)})"
         raise RunError(f"{problem}: delete {folder} and start the same run again") from error

@@ -85,7 +85,7 @@ def encode(
 
     An example without a question, a thought or an answer is left out, and the report says so. One
     longer than `max_seq_len` tokens (Table 8) loses its end, is left out under "drop", and refused
-    under "error". InputError: that, or an example is no text, or nothing is left.
+    under "error". InputError: that, or nothing is left.
     """
     if not examples:
         raise InputError("the dataset is empty: fine-tuning needs at least one example")
@@ -96,8 +96,6 @@ def encode(
         problem, trace = example.problem, example.trace
         texts = (problem.question, trace.thinking, trace.attempt)
         parts = dict(zip(("a question", "a thought", "an answer"), texts, strict=True))
-        if odd := [f"{type(t).__name__} for {n}" for n, t in parts.items() if type(t) is not str]:
-            raise InputError(f"an example has {odd[0]}, which is no text")
         if empty := [name for name, text in parts.items() if not text.strip()]:
             dropped.append((example.key, f"without {empty[0]}"))  # nor trained on in silence
             continue
@@ -135,10 +133,8 @@ def _encode_one(
     prompt = opened[: len(opened) - len(delimiters.think_start_ids)]
     turn = templates.assistant_ids(template, tokenizer, example.trace)
     end = list(delimiters.think_end_ids)
-    starts = [i for i in range(len(turn)) if turn[i : i + len(end)] == end]
-    if not starts:
-        raise InputError("the encoded turn holds no end of thinking: check the chat template")
-    answer = len(prompt) + starts[-1] + len(end)
+    close = max(i for i in range(len(turn)) if turn[i : i + len(end)] == end)
+    answer = len(prompt) + close + len(end)
     return (*prompt, *turn), (*[IGNORE] * len(prompt), *turn), answer
 
 

@@ -143,7 +143,6 @@ class Engine:
 
     def __init__(self, model: PreTrainedModel, config: SFTConfig, group: Group) -> None:
         self.config, self.group, self.model = config, group, model
-        self._restore_attention = model.config._attn_implementation
         model.set_attn_implementation(attention.NAME)
         if config.activation_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -151,9 +150,8 @@ class Engine:
         heads = getattr(model.config, "num_attention_heads", size)
         pairs = getattr(model.config, "num_key_value_heads", None) or heads
         if group.size % size or heads % size or (pairs % size and size % pairs):
-            wanted = f"the {group.size} processes and the model's {heads} attention heads"
-            fit = f"and fit its {pairs} key/value heads"
-            raise InputError(f"sequence_parallel={size} must divide {wanted}, {fit}")
+            wanted = f"{group.size} processes, {heads} heads, and fit {pairs} key/value heads"
+            raise InputError(f"sequence_parallel={size} must divide the {wanted}")
         team = group.team(size)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
         if group.mesh is not None:
@@ -230,14 +228,6 @@ class Engine:
             if step is not None or "step" not in own:
                 own["step"] = torch.tensor(float(step or 0), device=self.group.device)
         return tensors
-
-    def release(self) -> None:
-        """Give the model back in the state in which it generates."""
-        self.model.set_attn_implementation(self._restore_attention)
-        if self.config.activation_checkpointing:
-            self.model.gradient_checkpointing_disable()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.model.eval()
 
 
 def _shard(packed: PackedLM, config: SFTConfig, mesh: Any) -> None:

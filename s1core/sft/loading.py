@@ -1,6 +1,5 @@
-"""How a run gets its model, and whether that model can be trained at all. In several processes, or
-on a GPU, no process ever holds a whole model: it is laid out without storage, sharded, and each
-reads the rows it owns."""
+"""How a run gets its model, and whether that can be trained at all. In several processes, or on a
+GPU, none ever holds it whole: laid out without storage, then sharded, each reads its own rows."""
 
 import contextlib
 import hashlib
@@ -22,29 +21,12 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, Encoded
 from s1core.sft.engine import Engine, Group, PackedLM
 
-Started = tuple[str, torch.dtype, Callable[[], Engine]]
-
 
 def prepare(
-    model: PreTrainedModel | str | Path, encoded: Encoded, config: SFTConfig, group: Group
-) -> Started:
+    folder: Path, encoded: Encoded, config: SFTConfig, group: Group
+) -> tuple[str, torch.dtype, Callable[[], Engine]]:
     """The weights' identity, the final model's precision, and what loads and builds all of it.
     InputError: no safetensors checkpoint, or of no model that can learn these examples."""
-    if isinstance(model, str | Path):
-        return _from_folder(Path(model), encoded, config, group)
-    check(model, encoded, config.packing)
-    digest = hashlib.sha256()
-    for name, tensor in model.named_parameters():
-        ends = torch.cat([tensor[0].flatten()[:16], tensor[-1].flatten()[-16:]])
-        digest.update(repr((name, tuple(tensor.shape), ends.float().tolist())).encode())
-
-    def build() -> Engine:
-        return Engine(model.to(group.device, torch.float32), config, group)  # type: ignore[arg-type]
-
-    return digest.hexdigest(), next(model.parameters()).dtype, build
-
-
-def _from_folder(folder: Path, encoded: Encoded, config: SFTConfig, group: Group) -> Started:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise InputError(f"{folder} holds no *.safetensors: give a transformers checkpoint")
@@ -108,14 +90,13 @@ def check(model: PreTrainedModel, encoded: Encoded, packing: bool) -> None:
     config, longest = model.config, max(encoded.lengths)
     most = getattr(config, "max_position_embeddings", None) or longest
     if longest > most:
-        over = f"the longest example has {longest} tokens and the model attends over {most}"
-        raise InputError(f"{over}: set max_seq_len to at most {most}")
+        said = f"an example has {longest} tokens and the model attends over {most}"
+        raise InputError(f"{said}: set max_seq_len to at most {most}")
     rope = getattr(config, "rope_parameters", None) or {}
     original = rope.get("original_max_position_embeddings") or longest
     if packing and rope.get("rope_type") in ("dynamic", "longrope") and longest > original:
-        said = f"this model's positions depend on the length of the row beyond {original} tokens"
-        advice = "set packing to false, or lower max_seq_len"
-        raise InputError(f"{said}, so its examples cannot share rows: {advice}")
+        said = f"examples of more than {original} tokens cannot share rows with others here"
+        raise InputError(f"{said}: set packing to false, or lower max_seq_len")
     largest = max(max(example.token_ids) for example in encoded.examples)
     if largest >= getattr(config, "vocab_size", largest + 1):
         raise InputError(f"the tokenizer gives token {largest}, the model has {config.vocab_size}")

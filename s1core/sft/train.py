@@ -6,8 +6,7 @@ import contextlib
 import json
 import math
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,8 +34,6 @@ class TrainResult:
     log: tuple[Row, ...]  # per step: step, epoch, loss, lr, grad_norm, tokens, supervised_tokens
     tokens: int  # over all steps, as are
     supervised_tokens: int
-    seconds: float  # spent training, over all sessions of a resumed run
-    resumed_from: int  # the step this call started from; `steps` when the run was finished
     data: str  # what encoding did (`Encoded.report`)
 
 
@@ -50,24 +47,22 @@ def batch_at(examples: Sequence[T], config: SFTConfig, step: int) -> list[T]:
 
 
 def train(
-    model: Any,
+    model: str | Path,
     tokenizer: Any,
     examples: Sequence[Example] | Encoded,
     config: SFTConfig,
     out_dir: str | Path,
     *,
     progress: bool = True,
-    on_log: Callable[[Row], None] | None = None,
     device: str | None = None,
 ) -> TrainResult:
     """Fine-tune `model` on `examples` (Section 4.1, Appendix D); every process calls it alike.
 
     Args:
-        model: a model, changed in place (and left sharded on a GPU and under `torchrun`), or the
-            folder of a transformers checkpoint, with its tokenizer.
+        model: the folder of a transformers checkpoint; `tokenizer` is its own.
         out_dir: holds `run.json`, `log.jsonl`, `checkpoints/` and, at the end, `final/`; what it
             holds is continued. Several nodes need a file system they share.
-        progress: a bar, in terminals only; `on_log` is called with each row of the log.
+        progress: a bar, in terminals only.
         device: where to compute; default: a GPU when there is one.
 
     InputError: nothing to train on, a model that cannot be, or a loss that is not finite. RunError:
@@ -87,7 +82,7 @@ def train(
         with FileLock(out / ".lock", timeout=0) if group.rank == 0 else contextlib.nullcontext():
             group.wait()
             checkpoint.quiet()
-            return _Run(tokenizer, examples, config, out, group, on_log).go(model, progress)
+            return _Run(tokenizer, examples, config, out, group).go(Path(model), progress)
     except Timeout:
         raise RunError(f"another process is training in {out}: choose another folder") from None
 
@@ -99,9 +94,8 @@ class _Run:
     config: SFTConfig
     out: Path
     group: Any
-    on_log: Callable[[Row], None] | None
 
-    def go(self, model: Any, progress: bool) -> TrainResult:
+    def go(self, model: Path, progress: bool) -> TrainResult:
         from s1core.sft import loading
 
         fingerprint, dtype, build = loading.prepare(model, self.encoded, self.config, self.group)
@@ -111,34 +105,28 @@ class _Run:
         self.group.wait()  # all processes look before the first writes
         newest = checkpoint.latest(self.out / "checkpoints")
         source = self.out if (self.out / "final").is_dir() else newest
-        self.state: dict[str, Any] = {"step": 0, "seconds": 0.0, "log": []}
-        if source is not None:  # its log replaces that of the session that was killed
-            self.state = checkpoint.read_state(source)
-        first = self.state["step"]
+        # The log of a checkpoint replaces that of the session that was killed.
+        self.log = checkpoint.read_log(source) if source else []
+        first = len(self.log)
         if source != self.out:
             engine = build()
-            try:
-                if source is not None:
-                    advice = f"delete {source} and start the same run again, from its beginning"
-                    tensors = engine.state(first)
-                    checkpoint.read_tensors(source, tensors, self.group.mesh is None, advice)
-                if self.group.rank == 0:  # what an earlier start left of these is replaced whole
-                    write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
-                    write_jsonl(self.out / "log.jsonl", self.state["log"])
-                self._steps(engine, first, progress)
-                self._finish(engine, dtype)
-            finally:
-                engine.release()
-        log, seconds = tuple(self.state["log"]), self.state["seconds"]
-        counts = (sum(row[name] for row in log) for name in ("tokens", "supervised_tokens"))
-        report, final = self.encoded.report(), self.out / "final"
-        return TrainResult(final, len(log), log, *counts, seconds, first, report)
+            if source is not None:
+                advice = f"delete {source} and start the same run again, from its beginning"
+                tensors = engine.state(first)
+                checkpoint.read_tensors(source, tensors, self.group.mesh is None, advice)
+            if self.group.rank == 0:  # what an earlier start left of these is replaced whole
+                write_atomically(self.out / "run.json", [json.dumps(identity, indent=1) + "\n"])
+                write_jsonl(self.out / "log.jsonl", self.log)
+            self._steps(engine, first, progress)
+            self._finish(engine, dtype)
+        counts = (sum(row[name] for row in self.log) for name in ("tokens", "supervised_tokens"))
+        made = len(self.log), tuple(self.log), *counts
+        return TrainResult(self.out / "final", *made, self.encoded.report())
 
     def _steps(self, engine: Any, first: int, progress: bool) -> None:
         examples, root = len(self.encoded.examples), self.out / "checkpoints"
         total, per_epoch = self.config.total_steps(examples), self.config.steps_per_epoch(examples)
         every = self.config.checkpoint_every or per_epoch
-        began = time.perf_counter() - self.state["seconds"]
         off = None if progress and self.group.rank == 0 else True  # None: only in terminals
         bar = tqdm(total=total, initial=first, desc="SFT", unit="step", disable=off)
         with bar, open(self.out / "log.jsonl", "a", encoding="utf-8") as log:
@@ -150,21 +138,18 @@ class _Run:
                 if not math.isfinite(loss + norm):
                     found = f"the loss ({loss}) or gradient norm ({norm}) of step {step + 1}"
                     kept = f"the last good checkpoint is {checkpoint.latest(root)}"
-                    advice = f"lower lr, or look at {', '.join(example.key for example in batch)}"
-                    raise InputError(f"{found} is not a finite number; {kept}: {advice}")
+                    keys = ", ".join(example.key for example in batch)
+                    raise InputError(f"{found} is not finite; {kept}: lower lr, or look at {keys}")
                 row = {"step": step + 1, "epoch": round((step + 1) / per_epoch, 6)}
                 row |= {"loss": loss, "lr": lr, **stats}
-                self.state["log"].append(row)
+                self.log.append(row)
                 if self.group.rank == 0:
                     log.write(to_json(row) + "\n")
                     log.flush()
                     bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                     bar.update()
-                    if self.on_log is not None:
-                        self.on_log(row)
                 if (step + 1) % every == 0 or step + 1 == total:
-                    self.state |= {"step": step + 1, "seconds": time.perf_counter() - began}
-                    checkpoint.save(root, engine.state(), self.state, self.group)
+                    checkpoint.save(root, engine.state(), self.log, self.group)
 
     def _finish(self, engine: Any, dtype: Any) -> None:
         from s1core.sft.loading import stop_at
@@ -177,7 +162,7 @@ class _Run:
             checkpoint.save_model(engine.model, partial, dtype, self.group.rank == 0)
             if self.group.rank == 0:
                 checkpoint.save_tokenizer(self.tokenizer, partial)
-                write_atomically(self.out / "state.json", [to_json(self.state)])
+                checkpoint.write_log(self.out, self.log)
                 checkpoint.publish(partial, final)
                 shutil.rmtree(root, ignore_errors=True)
         except Exception as error:  # safetensors, tokenizers and the OS each raise their own
@@ -197,5 +182,4 @@ def _check_identity(path: Path, identity: dict[str, Any]) -> None:
         if there.get(name) != value:
             both = "" if " " in name else f" ({there.get(name)} there, {value} asked)"
             found = f"{path.parent} holds a run that differs in {name}{both}"
-            advice = "choose another folder, or delete this one to start over"
-            raise RunError(f"{found}: {advice} (a model trained in place is another)")
+            raise RunError(f"{found}: choose another folder, or delete this one to start over")
