@@ -128,8 +128,9 @@ def report(
     form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
 ) -> None:
     """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
-    from s1lab.evaluation.report import GradedRun
-    from s1lab.evaluation.report import report as table
+    import pandas as pd
+
+    from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
 
     problems = options.read_problems(input, benchmark, data_dir, None)
     runs = []
@@ -137,9 +138,9 @@ def report(
         beside, limit = settings_path(path), None
         if beside.exists():  # `generate` made it
             limit = json.loads(beside.read_text())["budget"]["max_thinking"]
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades), limit))
-    for matrix in (False, True):
-        echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+        runs.append(GradedRun(path.name, made, grades, limit))
+    for table in (pd.DataFrame(map(summarise, runs)), question_table(runs, problems)):
+        echo(write_table(table, form))  # type: ignore[arg-type]
 
 
 @app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
@@ -35,7 +35,7 @@ _TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One logged response, what the log says about it (None where it is silent), and our grade.
-    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
+    `cut_off`: it hit a length limit; `budget`: the most thinking tokens."""
 
     problem: Problem
     text: str
@@ -44,7 +44,6 @@ class Logged:
     sample: int = 0
     cut_off: bool | None = None
     budget: int | None = None
-    waits: int | None = None
     grade: TextGrade | None = None
 
     @property
@@ -55,8 +54,7 @@ class Logged:
         return self.stored == (self.grade.status == "correct")
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(NamedTuple):
     """The responses of one file, what was left out and why, and the number of a torn last line."""
 
     layout: str
@@ -73,11 +71,11 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     responses, left_out, layouts = [], [], set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
     for number, row in rows:
-        harness = _of_harness(row)
+        harness = {"resps", "doc"} <= row.keys()
         if harness and row.get("filter") not in filters:
             continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses += _responses(row, number, verdict)
+            responses += _responses(row, harness, number, verdict)
             layouts.add("lm-evaluation-harness" if harness else "generic")
         except InputError as error:
             left_out.append(f"{path}:{number}: {error}")
@@ -86,10 +84,6 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     if verdict and not any(verdict in row for _, row in rows):
         raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
     return LogFile(" and ".join(sorted(layouts)), tuple(responses), torn, tuple(left_out))
-
-
-def _of_harness(row: dict[str, Any]) -> bool:
-    return "resps" in row and "doc" in row
 
 
 def regrade(log: LogFile, kind: Kind = "math") -> list[Logged]:
@@ -131,20 +125,23 @@ def summary(results: Sequence[Logged]) -> dict[str, Any]:
     }
 
 
-def _responses(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    harness = _of_harness(row)
+def _responses(
+    row: dict[str, Any], harness: bool, number: int, verdict: str | None
+) -> Iterator[Logged]:
     document, gold = (row["doc"], {"target": row.get("target")}) if harness else (row, row)
     if not isinstance(document, dict):
         raise InputError(f"doc is {type(document).__name__}, not an object with the question")
     problem = Problem(_with_options(_text(document, _QUESTION), document), _gold(gold))
-    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
     names = _HARNESS_VERDICTS if harness else _VERDICTS
+    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
     stored = _first(row, (verdict,) if verdict else names, None)
     if harness:  # one verdict for all responses; a list is something else
         stored = [None if isinstance(stored, list) else stored] * len(texts)
-    verdicts = list(_flat(stored))
+    verdicts = [*_flat(stored), *[None] * len(texts)]
     budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    waits, reason = row.get("append_wait_place"), row.get("finish_reason")
+    about = {"identity": str(_first(row, _IDENTITY, number)), "budget": budget and int(budget[1])}
+    if (reason := row.get("finish_reason")) is not None:
+        about["cut_off"] = reason == "length"
     thought = _first(row, _THOUGHT, None)
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
@@ -152,16 +149,7 @@ def _responses(row: dict[str, Any], number: int, verdict: str | None) -> Iterato
             raise InputError(f"response {sample} is {kind}, not text (a judgement by likelihood?)")
         if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
             text = thought + text
-        yield Logged(
-            problem,
-            text,
-            _truth(verdicts[sample]) if sample < len(verdicts) else None,
-            str(_first(row, _IDENTITY, number)),
-            sample,
-            None if reason is None else reason == "length",
-            int(budget[1]) if budget else None,
-            len(waits) if isinstance(waits, list) else None,
-        )
+        yield Logged(problem, text, _truth(verdicts[sample]), sample=sample, **about)
 
 
 def _gold(row: dict[str, Any]) -> str:
@@ -210,12 +198,10 @@ def _text(row: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:
-    for name in names:
-        if row.get(name) is not None:
-            return row[name]
-    if default:
-        return default[0]
-    raise InputError(f"none of the fields {', '.join(names)} is present")
+    found = [*(row[name] for name in names if row.get(name) is not None), *default]
+    if not found:
+        raise InputError(f"none of the fields {', '.join(names)} is present")
+    return found[0]
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from s1lab.data.sources import source
 from s1lab.kinds.keeper import nodes
 from s1lab.planning.fetch import Needs, model_info, needs, rows_of
 from s1lab.profiles import Profile
+from s1lab.provenance import said
 from s1lab.rehearsal import contract
 
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
@@ -101,9 +101,8 @@ def gpus(profile: Profile) -> Iterator[Finding]:
         yield Finding("GPU", "none needed")
         return
     wanted = min(profile.gpus, PER_NODE)
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
-    asked = _run([*query, "--format=csv,noheader,nounits"])
-    found = [line.split(", ") for line in asked.strip().splitlines()]
+    query = "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"
+    found = [line.split(", ") for line in said("nvidia-smi", *query)]
     if not found:
         text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
         yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
@@ -117,7 +116,7 @@ def gpus(profile: Profile) -> Iterator[Finding]:
         fix = "take GPUs with more memory, or a profile with a smaller model"
         yield Finding("GPU memory", text, fix)
     code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
-    cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
+    cuda, usable = " ".join(said(sys.executable, "-c", code) or ["None False"]).split()[:2]
     if usable != "True":
         text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
         yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
@@ -129,14 +128,6 @@ def slurm(profile: Profile) -> Iterator[Finding]:
     if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
         text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
         yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
-
-
-def _run(command: list[str]) -> str:
-    """What a command prints; "" where it cannot be run or fails."""
-    try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=50)
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def versions(profile: Profile) -> Iterator[Finding]:

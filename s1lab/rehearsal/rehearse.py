@@ -93,29 +93,22 @@ def rehearsal_mirror(
 
 
 def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
-    """Rows of the training set, as the releases have them, where the question is short."""
-    for example in _examples(name, data_dir):
-        if len(example.problem.question) <= LONGEST:
-            yield {
-                "question": example.problem.question,
-                "solution": example.problem.solution,
-                "source_type": example.problem.source,
-                "thinking_trajectories": [example.trace.thinking],
-                "attempt": example.trace.attempt,
-            }
-
-
-def _examples(name: str, data_dir: str | Path | None) -> Iterator[Example]:
-    """Of the training set; without its traces, of its questions and solutions."""
+    """Rows of the training set, as the releases have them, where the question is short; without
+    its traces, the solutions take their place."""
     try:
-        yield from examples(name, data_dir)
-        return
+        found = examples(name, data_dir)
     except InputError:
         if data_dir is None:
             raise
-    for problem in problems("s1K questions", data_dir):
-        if problem.solution:
-            yield Example(problem, Trace(problem.solution, problem.answer or "Proved.", "solution"))
+        solved = (one for one in problems("s1K questions", data_dir) if one.solution)
+        found = [
+            Example(one, Trace(one.solution, one.answer or "Proved.", "solution")) for one in solved
+        ]
+    for problem, trace in ((one.problem, one.trace) for one in found):
+        if len(problem.question) <= LONGEST:
+            row = {"question": problem.question, "solution": problem.solution}
+            row |= {"source_type": problem.source, "thinking_trajectories": [trace.thinking]}
+            yield row | {"attempt": trace.attempt}
 
 
 Say = Callable[[str], None]
