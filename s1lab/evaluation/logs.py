@@ -14,22 +14,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
 from s1core.grading.grades import Kind, TextGrade, grade_text
 from s1core.records import Problem, read_recoverable
 from s1lab.evaluation.report import lines
 
-_QUESTION = ("question", "problem", "prompt", "Question", "Problem")
-_GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
-_RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
-_THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
-_VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
-_IDENTITY = ("id", "unique_id", "idx", "doc_id")
-_HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
+FIELDS = yaml.safe_load(Path(__file__).with_name("logs.yaml").read_text(encoding="utf-8"))
+_TRUTH = {word: truth for truth in (True, False) for word in FIELDS[truth]}
 _CUE = "\nFinal Answer:"
-_TRUTH = dict.fromkeys("true correct right yes 1 1.0 a pass".split(), True)
-_TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +126,21 @@ def _responses(
     document, gold = (row["doc"], {"target": row.get("target")}) if harness else (row, row)
     if not isinstance(document, dict):
         raise InputError(f"doc is {type(document).__name__}, not an object with the question")
-    problem = Problem(_with_options(_text(document, _QUESTION), document), _gold(gold))
-    names = _HARNESS_VERDICTS if harness else _VERDICTS
-    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
-    stored = _first(row, (verdict,) if verdict else names, None)
+    problem = Problem(_with_options(_text(document, FIELDS["question"]), document), _gold(gold))
+    names = [verdict] if verdict else FIELDS["harness_verdict" if harness else "verdict"]
+    texts = list(_flat(row["resps"] if harness else _first(row, FIELDS["responses"])))
+    stored = _first(row, names, None)
     if harness:  # one verdict for all responses; a list is something else
         stored = [None if isinstance(stored, list) else stored] * len(texts)
     verdicts = [*_flat(stored), *[None] * len(texts)]
     budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    about = {"identity": str(_first(row, _IDENTITY, number)), "budget": budget and int(budget[1])}
+    about = {
+        "identity": str(_first(row, FIELDS["identity"], number)),
+        "budget": budget and int(budget[1]),
+    }
     if (reason := row.get("finish_reason")) is not None:
         about["cut_off"] = reason == "length"
-    thought = _first(row, _THOUGHT, None)
+    thought = _first(row, FIELDS["thought"], None)
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
             kind = type(text).__name__
@@ -154,7 +152,7 @@ def _responses(
 
 def _gold(row: dict[str, Any]) -> str:
     """The gold answer; GSM8K's stands after `####`, a worked solution's in its last box."""
-    gold = _text(row, _GOLD)
+    gold = _text(row, FIELDS["gold"])
     if re.search(r"^####", gold, re.M):
         return gold.rpartition("####")[2].strip()
     boxes = last_boxes(gold) if len(gold) > 200 else []

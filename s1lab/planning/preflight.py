@@ -197,7 +197,8 @@ def check_needs(profile: Profile) -> Iterator[Finding]:
     wanted = needs(profile)
     here = all(Path(model).exists() for model in wanted.models) and not wanted.datasets
     if here or os.environ.get("S1CORE_DATA_DIR") or _answers(constants):
-        yield from check_models(wanted)
+        for model in wanted.models:
+            yield replace(check_model(model), optional=model not in wanted.essential)
         yield from check_datasets(profile, wanted)
         return
     text = f"{constants.ENDPOINT} does not answer, and S1CORE_DATA_DIR names no mirror"
@@ -239,18 +240,22 @@ def check_datasets(profile: Profile, wanted: Needs) -> Iterator[Finding]:
         yield Finding(name, text, fix, optional=name not in wanted.essential)
 
 
-def check_models(wanted: Needs) -> Iterator[Finding]:
-    """Every model: whole where there is a copy, at its revision where it is on the Hub."""
-    for model in wanted.models:
-        folder = Path(model) if Path(model).exists() else in_mirror(model)
-        if folder is not None:
-            wrong = "; ".join(broken_shards(folder))
-            found = Finding(model, wrong or f"whole, in {folder}", MIRROR_FIX if wrong else "")
-        elif os.environ.get("S1CORE_DATA_DIR"):
-            found = Finding(model, "not in the mirror", MIRROR_FIX)
-        else:
-            found = on_hub(model)
-        yield replace(found, optional=model not in wanted.essential)
+def check_model(model: str) -> Finding:
+    """A model: whole where there is a copy, else at its revision on the Hub."""
+    folder = Path(model) if Path(model).exists() else in_mirror(model)
+    if folder is not None:
+        wrong = "; ".join(broken_shards(folder))
+        return Finding(model, wrong or f"whole, in {folder}", MIRROR_FIX if wrong else "")
+    if os.environ.get("S1CORE_DATA_DIR"):
+        return Finding(model, "not in the mirror", MIRROR_FIX)
+    try:
+        info = model_info(model)
+    except InputError as error:
+        return Finding(model, str(error), NETWORK_FIX)
+    if split_revision(model)[1]:
+        return Finding(model, "on the Hub at its revision")
+    text = f"no revision is pinned; main is at {info.sha}"
+    return Finding(model, text, f"name it {model}@{info.sha}", mild=True)
 
 
 def broken_shards(folder: Path) -> list[str]:
@@ -277,15 +282,3 @@ def broken_shards(folder: Path) -> list[str]:
         return [f"{path.name} has another sha256 than noted" for path in differ]
     except InputError as error:
         return [str(error)]
-
-
-def on_hub(model: str) -> Finding:
-    """Whether the Hub has a model at its revision."""
-    try:
-        info = model_info(model)
-    except InputError as error:
-        return Finding(model, str(error), NETWORK_FIX)
-    if split_revision(model)[1]:
-        return Finding(model, "on the Hub at its revision")
-    text = f"no revision is pinned; main is at {info.sha}"
-    return Finding(model, text, f"name it {model}@{info.sha}", mild=True)

@@ -81,7 +81,10 @@ class Counter:
         else:
             rows = published()["table8"]["rows"]
             natural = float(rows.get(condition.benchmark, rows["AIME24"])[-1][1])
-        return min(cap, natural * (1 + _per_wait() * condition.budget.num_ignore))
+        # What one Wait adds, by the last three points of Figure 4a: 2, 4 and 6 of them.
+        before, *after = (point[0] for point in published()["figure4a"]["points"][-4:])
+        share = sum((x / before - 1) / n for x, n in zip(after, (2, 4, 6), strict=True)) / 3
+        return min(cap, natural * (1 + share * condition.budget.num_ignore))
 
     def config(self, training: Training) -> SFTConfig:
         """The settings of a training."""
@@ -122,12 +125,6 @@ class Counter:
         mean = round(1000 * total["tokens_K"] / total["questions"]) + ANSWER_TOKENS
         count = source(SUBSETS.get(training.subset, profile.pool)).rows
         return [mean] * (count - 1) + [profile.sft["max_seq_len"]]
-
-
-def _per_wait() -> float:
-    """By what share one Wait prolongs thinking: the last three points of Figure 4a."""
-    before, *after = (point[0] for point in published()["figure4a"]["points"][-4:])
-    return sum((x / before - 1) / n for x, n in zip(after, (2, 4, 6), strict=True)) / 3
 
 
 def generated(step: Step) -> int:

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from s1core.errors import InputError, RunError
@@ -43,7 +44,7 @@ from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
 
 CUT = yaml.safe_load(Path(__file__).with_name("cut.yaml").read_text(encoding="utf-8"))
-VLLM_ON_CPU = CUT.pop("vllm")
+VLLM_ON_CPU, ENVIRONMENT = CUT.pop("vllm"), CUT.pop("environment")
 EXAMPLES = CUT["selected"]
 
 
@@ -112,7 +113,7 @@ def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
 
 
 Say = Callable[[str], None]
-STAMP = "rehearsal"
+STAMP = ENVIRONMENT["S1CORE_STAMP"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +172,13 @@ def prepare(
         (work / name).symlink_to(project_root(Path(__file__)) / name)
     paths = [str(site), str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {
+        **ENVIRONMENT,
         "S1CORE_STORE": str(folder / "store"),
         "S1CORE_DATA_DIR": str(folder / "mirror"),
-        "S1CORE_STAMP": STAMP,
-        "PROFILE": "../profile.yaml",
         "PYTHON": python,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PATH": os.pathsep.join((str(site), os.environ["PATH"])),
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": "1",
         "SLURM_NNODES": str(-(-full.gpus // PER_NODE)),
-        "SLURMD_NODENAME": "localhost",
         "SLURM_SUBMIT_DIR": str(work),
     }
     return Rehearsal(folder, profile, environment)
@@ -197,14 +193,14 @@ def compute(rehearsal: Rehearsal) -> None:
         raise RunError(f"launch/{name} ended with status {code}; run the rehearsal again to go on")
 
 
-def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
+def compare(rehearsal: Rehearsal) -> dict[str, Any]:
     """Tokens that the plan said before, and that the finished runs really took, by what they are;
     without those of the released checkpoints' stand-in, which stops when it likes."""
     from s1lab.pipeline import Pipeline
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
 
-    trained, made = [(0, 0)], [(0, 0)]
+    trained, made = np.zeros(2, int), np.zeros(2, int)
     with _inside(rehearsal):
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter = Counter(pipeline)
@@ -212,11 +208,10 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
             if step.training and step.training.released:
                 continue
             if step.condition:
-                made.append((counter.planned(step.condition), generated(step)))
+                made += counter.planned(step.condition), generated(step)
             elif step.training:
-                trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
-    pairs = {"trained on": trained, "generated": made}
-    return {what: tuple(map(sum, zip(*counts, strict=True))) for what, counts in pairs.items()}
+                trained += counter.tokens(step).trained, step.run.summary()["tokens"]
+    return {"trained on": trained, "generated": made}
 
 
 @contextmanager
