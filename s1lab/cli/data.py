@@ -1,8 +1,6 @@
 """Commands about data: `annotate`, `export`, `report`, `regrade` for what others made, and
 `pocket pretrain`, the models that ship."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -7,8 +7,6 @@ checkpoint share its server; at its end the longest one is alone. What is assume
 `ASSUMED`, and `make calibrate` measures it.
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

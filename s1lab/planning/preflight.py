@@ -5,8 +5,6 @@ what it found and, where that will not do, what to change. Data are read by the 
 the run uses, and the engine is started and asked, which takes most of the two minutes.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -3,8 +3,6 @@
 Memory adds up what `s1core.sft.engine` keeps; tests hold it against measured peaks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -9,8 +9,6 @@ where a budget cuts thinking, the budget; where the model stops by itself, the p
 compute. Speed is what steps of this store really reached; where none did yet, no time is given.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import suppress

@@ -15,8 +15,6 @@ The same scripts, command line, store, notebooks and book, in a folder of its ow
 Nothing is written anywhere else, and nothing of it is ever accepted as a result.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
@@ -43,7 +41,8 @@ from s1lab.profiles import Profile
 from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
 
-CUT = yaml.safe_load(Path(__file__).with_name("cut.yaml").read_text(encoding="utf-8"))
+_HERE = Path(__file__).parent
+CUT = yaml.safe_load((_HERE / "cut.yaml").read_text(encoding="utf-8"))
 VLLM_ON_CPU, ENVIRONMENT = CUT.pop("vllm"), CUT.pop("environment")
 EXAMPLES = CUT["selected"]
 
@@ -151,7 +150,9 @@ def prepare(
     work.mkdir(parents=True, exist_ok=True)
     released = Path(model) if model else stand_in(folder / "stand-in")
     trained = released if model else tireless(released, folder / "tireless")
-    for link, target in ((folder / "model", trained), (folder / "released", released)):
+    links, root = {folder / "model": trained, folder / "released": released}, project_root(_HERE)
+    links |= {work / name: root / name for name in ("launch", "results")}
+    for link, target in links.items():  # `results`: what other people's generations came to
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
     engine = full.engine
@@ -163,13 +164,8 @@ def prepare(
     write_atomically(folder / "profile.yaml", [yaml.safe_dump(plain, sort_keys=False)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
-    write_atomically(
-        srun := site / "srun", [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")]
-    )
+    write_atomically(srun := site / "srun", [(_HERE / "srun.sh").read_text(encoding="utf-8")])
     srun.chmod(0o755)
-    for name in ("launch", "results"):  # `results`: what other people's generations came to
-        (work / name).unlink(missing_ok=True)
-        (work / name).symlink_to(project_root(Path(__file__)) / name)
     paths = [str(site), str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {
         **ENVIRONMENT,
@@ -234,7 +230,7 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     from s1lab.book.site import build
 
     sources, failed = sorted(Path(notebooks).resolve().glob("*.py")), []
-    book, html = Path(book).resolve(), rehearsal.folder / "html"
+    book, folder, html = Path(book).resolve(), rehearsal.folder, rehearsal.folder / "html"
     with _inside(rehearsal):
         for source in sources:
             began = time.monotonic()
@@ -248,7 +244,6 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
                 say(f"{source.name}: FAILED")
         if failed:
             raise RunError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
-        folder = rehearsal.folder
         count = build(book, rehearsal.work, folder / "no-results", html, folder / "store")
     for page in sorted((html / "notebooks").glob("*.html")):
         text = page.read_text(encoding="utf-8")
