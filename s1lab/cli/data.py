@@ -27,9 +27,7 @@ LENGTH = 500  # tokens expected per answer, where a job is priced before it is b
 )
 def annotate(
     task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
-    input: Annotated[
-        Path, typer.Argument(help="JSONL of problems (judge: of examples, with their attempts).")
-    ],
+    input: Annotated[Path, typer.Argument(help="JSONL of problems (judge: of examples).")],
     base_url: Annotated[str, typer.Option(help="Chat endpoint, up to and including /v1.")],
     model: Annotated[str, typer.Option(help="The model's name there.")],
     output: Annotated[Path, typer.Option(help="JSONL to write; answers are cached beside it.")],
@@ -89,10 +87,7 @@ def annotate(
     echo(f"{output}: {len(made)} of {len(rows)}, {len(result.errors)} failed")
 
 
-@app.command(
-    epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
-    "s1lab export selection.csv --selection"
-)
+@app.command(epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K")
 def export(
     output: Annotated[Path, typer.Argument(help="A .sqlite, .db, .parquet or .csv file.")],
     source: Annotated[str, typer.Option(help="A data set, e.g. s1K; else the profile's.")] = "",
@@ -143,9 +138,7 @@ def report(
 
 @app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")
 def regrade(
-    logs: Annotated[
-        list[Path], typer.Argument(help="lm-evaluation-harness samples, or other JSONL logs.")
-    ],
+    logs: Annotated[list[Path], typer.Argument(help="Samples of the harness, or JSONL logs.")],
     kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
     verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
     disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,

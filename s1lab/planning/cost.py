@@ -54,11 +54,11 @@ def read_speeds(store: Path) -> Speeds:
     for name in known:
         low, high = found[name] / MARGIN, found[name] * MARGIN
         speeds = speeds._replace(**{name: (low, high) if name == "start" else (high, low)})
-    (fast, slow), (quick, late), (soon, _), _ = speeds
+    (fast, slow), (quick, late), (soon, last), _ = speeds
     text = (
         f"training at {slow:.0%} to {fast:.0%} of the peak FLOPs, sampling at {late:.0%} to "
-        f"{quick:.0%} of the memory's bandwidth, {soon:.0f} to {speeds.start[1]:.0f} s "
-        "to start an engine"
+        f"{quick:.0%} of the memory's bandwidth, {soon:.0f} to {last:.0f} s to start "
+        "an engine"
     )
     where = f"{', '.join(known)} measured on {found.get('device')}, {found.get('date')}"
     rest = "assumed until `make calibrate` measures them"
