@@ -133,21 +133,17 @@ def _responses(
     if harness:  # one verdict for all responses; a list is something else
         stored = [None if isinstance(stored, list) else stored] * len(texts)
     verdicts = [*_flat(stored), *[None] * len(texts)]
-    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    about = {
-        "identity": str(_first(row, FIELDS["identity"], number)),
-        "budget": budget and int(budget[1]),
-    }
-    if (reason := row.get("finish_reason")) is not None:
-        about["cut_off"] = reason == "length"
-    thought = _first(row, FIELDS["thought"], None)
+    cap = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
+    reason, thought = row.get("finish_reason"), _first(row, FIELDS["thought"], None)
+    ended = (None if reason is None else reason == "length", cap and int(cap[1]))
+    identity = str(_first(row, FIELDS["identity"], number))
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
             kind = type(text).__name__
             raise InputError(f"response {sample} is {kind}, not text (a judgement by likelihood?)")
         if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
             text = thought + text
-        yield Logged(problem, text, _truth(verdicts[sample]), sample=sample, **about)
+        yield Logged(problem, text, _truth(verdicts[sample]), identity, sample, *ended)
 
 
 def _gold(row: dict[str, Any]) -> str:
