@@ -34,7 +34,7 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import IGNORE, EncodedExample
 from s1core.sft.engine import Engine, Group, join
 from s1lab.planning import cost as planned
-from s1lab.planning.sft_plan import H100, Hardware, memory, plan
+from s1lab.planning.sft_plan import PEAK_FLOPS, memory, plan
 from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
 
 TINY = ModelShape(2, 64, 128, 4, 2, 512, True)
@@ -143,7 +143,7 @@ def train_a_while(
     share = -(-tokens // config.sequence_parallel)
     return Reading(
         tokens_per_second=sum(lengths) / seconds,
-        share_of_peak=shape.train_flops(lengths) / seconds / H100.peak_flops,
+        share_of_peak=shape.train_flops(lengths) / seconds / PEAK_FLOPS,
         peak_bytes=float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0,
         planned_bytes=memory(shape, config, share, processes=group.size).total,
     )
@@ -180,14 +180,13 @@ def random_batch(lengths: Sequence[int], vocab: int) -> list[EncodedExample]:
 
 def project(share: float) -> dict[str, float]:
     """H100-hours of the paper's run on 16 GPUs at this share of peak, with and without teams."""
-    hardware = Hardware(H100.name, H100.memory, H100.peak_flops, share)
-    lengths = s1k_like_lengths(1000)
+    lengths, processes = s1k_like_lengths(1000), 16
     hours: dict[str, Any] = {}
     for team in (1, 8):
         config = SFTConfig(dtype="bfloat16", activation_checkpointing=True, sequence_parallel=team)
-        made = plan(SHAPES["Qwen2.5-32B"], lengths, config, processes=16, hardware=hardware)
+        made = plan(SHAPES["Qwen2.5-32B"], lengths, config, processes=processes)
         name = "one example per GPU" if team == 1 else f"teams of {team} GPUs sharing rows"
-        hours[f"Qwen2.5-32B on 16 GPUs, {name}"] = made.device_hours
+        hours[f"Qwen2.5-32B on 16 GPUs, {name}"] = made.seconds / share * processes / 3600
     return hours
 
 

@@ -55,7 +55,7 @@ class Pipeline(Lab):
 
     def point(self, condition: Condition) -> Point:
         """Summarise the run of a condition: what it cost and what it gave."""
-        return point(condition.label, condition.kind, condition.budget, self.run(condition))
+        return point(condition, self.run(condition))
 
     def curve(self, benchmark: str | None = None) -> list[Point]:
         """Accuracy against thinking tokens: Figure 1 (budgets) and Figure 4a (Waits)."""

@@ -62,9 +62,9 @@ def note(file: Path, seconds: float) -> None:
             name: next((found.version for found in metadata.distributions(name=name)), None)
             for name in VERSIONS
         },
-        "commit": next(iter(_said(*git)), None),
+        "commit": next(iter(said(*git)), None),
     }
-    if gpus := _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
+    if gpus := said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"):
         facts["gpus"] = gpus
     write_atomically(file, [json_text(facts)])
 
@@ -76,9 +76,9 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _said(*command: str) -> list[str]:
+def said(*command: str) -> list[str]:
     """The lines that a program prints; none where it is missing, fails or hangs."""
     with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=50)
         return done.stdout.strip().splitlines() if done.returncode == 0 else []
     return []

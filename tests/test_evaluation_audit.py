@@ -102,7 +102,7 @@ def test_scaling_is_the_mean_over_all_pairs_that_differ_in_compute():
     assert scaling_per_token([4, 1, 2], [20, 10, 20]) == scaling_per_token(tokens, values)
     assert scaling_per_token([1, 1, 2], [0, 10, 10]) == pytest.approx((10 + 0) / 2)
     assert np.isnan(scaling_per_token([3, 3], [1, 2]))
-    assert control([5, 10, 15], at_most=12, at_least=6) == pytest.approx(100 / 3)
+    assert control([5, 10, 15], 12) == pytest.approx(200 / 3)
 
 
 def test_every_published_accuracy_of_s1_is_a_number_of_questions_but_one():

@@ -32,7 +32,6 @@ def test_runs_of_others_under_budgets_are_read(file, n, right, budget, data_dir)
     assert (len(found), found.count("correct")) == (n, right)
     assert {response.budget for response in log.responses} == {budget}
     log = read_log(data_dir / "generations/tts_knowledge/qwen3-8b/Qwen3-8B_simpleqa_exd2.jsonl")
-    assert {response.waits for response in log.responses} <= {0, 1, 2}
     assert {response.stored for response in log.responses} == {True, False}
 
 

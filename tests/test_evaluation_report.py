@@ -4,12 +4,13 @@ import csv
 import io
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, Segment
 from s1lab.evaluation import clustered_bootstrap, wilson
-from s1lab.evaluation.report import GradedRun, question_table, report, summarise, write_table
+from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
 NASTY = Problem("<script>alert('x')</script> | `$\\pi$` =cmd|' /C calc'!A0\nnext", "=1+1")
@@ -47,22 +48,22 @@ def test_a_summary_counts_by_hand():
 
 def test_what_is_no_run_is_refused():
     mixed = GradedRun("a", run("a", ["correct"]).generations, run("b", ["correct"] * 2).grades)
-    for runs, form, said in [
-        ([mixed], "csv", "do not pair one to one"),
-        ([GradedRun("a", (), ())], "csv", "do not pair one to one"),
-        ([], "csv", "at least one"),
-        ([run("a", ["correct"], at_most=-1)], "csv", "none negative"),
-        ([run("a", ["correct"])], "latex", "markdown, csv, html"),
+    for made, said in [
+        (mixed, "do not pair one to one"),
+        (GradedRun("a", (), ()), "do not pair one to one"),
+        (run("a", ["correct"], at_most=-1), "none negative"),
     ]:
         with pytest.raises(InputError, match=said):
-            report(runs, (), form)
+            summarise(made)
+    with pytest.raises(InputError, match="markdown, csv, html"):
+        write_table(pd.DataFrame(), "latex")  # type: ignore[arg-type]
 
 
 def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems():
     runs = [run("a", ["correct", "wrong", "truncated", "no_answer"], 2), run("b", ["correct"])]
     table = question_table(runs, PROBLEMS)
-    assert [row[3:] for row in table[1]] == [("+-", "+"), ("xo", "")]
-    assert table[1][0][:3] == (PROBLEMS[0].key, "What is 0 + 1?", "1")
+    assert table[["a", "b"]].to_numpy().tolist() == [["+-", "+"], ["xo", ""]]
+    assert table.iloc[0, :3].tolist() == [PROBLEMS[0].key, "What is 0 + 1?", "1"]
 
 
 FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(A1)", "=cmd|' /C calc'!A0", "+x", "-o", "＝1+1", "\t=1"]
@@ -70,9 +71,13 @@ MARKUP = ["a|b", "<b>x</b>", "[x](javascript:1)", "\x1b]0;x\x07", "a\nb", "\u202
 HOSTILE = [*FORMULAS, *MARKUP]
 
 
-def nasty() -> list[GradedRun]:
+def nasty() -> pd.DataFrame:
     grades = (Grade(NASTY.key, 0, "wrong", "", ""),)
-    return [GradedRun("run <b>|1</b>", (made(NASTY, 0, 5),), grades)]
+    return question_table([GradedRun("run <b>|1</b>", (made(NASTY, 0, 5),), grades)], [NASTY])
+
+
+def twice(head: tuple[str, str]) -> pd.DataFrame:
+    return pd.DataFrame([(text, text) for text in HOSTILE], columns=head)
 
 
 class Cells(HTMLParser):
@@ -90,8 +95,8 @@ class Cells(HTMLParser):
 
 def test_html_holds_text_as_text():
     for text in (
-        report(nasty(), [NASTY], "html", matrix=True),
-        write_table((("a", "<i>"), tuple((x, x) for x in HOSTILE)), "html"),
+        write_table(nasty(), "html"),
+        write_table(twice(("a", "<i>")), "html"),
     ):
         parser = Cells()
         parser.feed(text)
@@ -101,20 +106,19 @@ def test_html_holds_text_as_text():
 
 def test_csv_starts_no_formula_and_no_format_moves_a_terminal():
     for text in FORMULAS:
-        table = ((text, "b"), ((text, "-"), ("-0.5", "+-")))
+        table = pd.DataFrame([(text, "-"), ("-0.5", "+-")], columns=(text, "b"))
         head, first, second = csv.reader(io.StringIO(write_table(table, "csv")))
         assert head[0] == first[0] == f"'{text.strip()}"
         assert (first[1], *second) == ("-", "-0.5", "+-"), "marks and numbers stay"
     for form in ("markdown", "csv", "html"):
-        text = write_table((HOSTILE, [HOSTILE]), form)
+        text = write_table(pd.DataFrame([HOSTILE], columns=HOSTILE), form)
         assert all(c.isprintable() or c == "\n" for c in text)
 
 
 def test_markdown_rows_keep_their_number_of_cells_and_hold_no_markup():
-    lines = report(nasty(), [NASTY], "markdown", matrix=True).splitlines()
+    lines = write_table(nasty()).splitlines()
     assert [line.replace("\\|", "").count("|") for line in lines] == [5, 5, 5]
     assert "<script>" not in lines[2]
-    table = (("a", "b"), tuple((x, x) for x in HOSTILE))
-    lines = write_table(table).splitlines()
+    lines = write_table(twice(("a", "b"))).splitlines()
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
     assert len(lines) == 2 + len(HOSTILE) and not any("[x](" in line for line in lines)

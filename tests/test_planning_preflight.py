@@ -210,8 +210,8 @@ def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, monkey
 @pytest.mark.slow
 def test_a_revision_that_the_hub_does_not_have(profile, tmp_path):
     repositories = {"models/org/tiny": {"config.json": b"{}"}}
-    code = "import sys; from s1lab.planning.preflight import on_hub; "
-    code += "print(*map(on_hub, sys.argv[1:]), sep='\\n')"
+    code = "import sys; from s1lab.planning.preflight import check_model; "
+    code += "print(*map(check_model, sys.argv[1:]), sep='\\n')"
     clean = {k: v for k, v in os.environ.items() if k not in ("S1CORE_DATA_DIR", "HF_HUB_OFFLINE")}
     asked = [sys.executable, "-c", code, f"org/tiny@{COMMIT}", "org/tiny@" + "0" * 40]
     with Hub(repositories) as hub:

@@ -148,7 +148,7 @@ def test_a_field_of_another_type_is_refused_or_is_text(place):
 
 QUESTIONS = [Problem(text.replace("\ud800", ""), "1") for text in HOSTILE]
 POINTS = [
-    Point(label, kind, 0, 0, tokens, Interval(a, a - 0.05, a + 0.05, 2), 0.0, 0.0, "generate-1")
+    Point(label, kind, 0, 0, tokens, Interval(a, a - 0.05, a + 0.05, 2), 0.0, "generate-1")
     for label, kind, tokens, a in [
         ("Wait 1x", "wait", 200, 0.6),
         ("8 tokens", "budget", 8, 0.1),

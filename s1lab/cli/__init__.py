@@ -1,7 +1,5 @@
 """The command line, `s1lab`: what one does with the paper. This package only wires."""
 
-from __future__ import annotations
-
 import typer
 
 from s1core.cli import SETTINGS, run

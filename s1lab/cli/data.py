@@ -1,8 +1,6 @@
 """Commands about data: `annotate`, `export`, `report`, `regrade` for what others made, and
 `pocket pretrain`, the models that ship."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
@@ -27,9 +25,7 @@ TASKS = ("distill", "classify", "judge")
 )
 def annotate(
     task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
-    input: Annotated[
-        Path, typer.Argument(help="JSONL of problems (judge: of examples, with their attempts).")
-    ],
+    input: Annotated[Path, typer.Argument(help="JSONL of problems (judge: of examples).")],
     base_url: Annotated[str, typer.Option(help="Chat endpoint, up to and including /v1.")],
     model: Annotated[str, typer.Option(help="The model's name there.")],
     output: Annotated[Path, typer.Option(help="JSONL to write; answers are kept beside it.")],
@@ -70,10 +66,7 @@ def annotate(
     echo(f"{output}: {len(said)} of {len(rows)}{left}")
 
 
-@app.command(
-    epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K; "
-    "s1lab export selection.csv --selection"
-)
+@app.command(epilog="Examples: s1lab export pool.sqlite; s1lab export s1k.parquet --source s1K")
 def export(
     output: Annotated[Path, typer.Argument(help="A .sqlite, .db, .parquet or .csv file.")],
     source: Annotated[str, typer.Option(help="A data set, e.g. s1K; else the profile's.")] = "",
@@ -106,8 +99,9 @@ def report(
     form: Annotated[str, typer.Option("--format", help="markdown, csv or html.")] = "markdown",
 ) -> None:
     """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
-    from s1lab.evaluation.report import GradedRun
-    from s1lab.evaluation.report import report as table
+    import pandas as pd
+
+    from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
 
     problems = options.read_problems(input, benchmark, data_dir, None)
     runs = []
@@ -115,16 +109,14 @@ def report(
         beside, limit = settings_path(path), None
         if beside.exists():  # `generate` made it
             limit = json.loads(beside.read_text())["budget"]["max_thinking"]
-        runs.append(GradedRun(path.name, tuple(made), tuple(grades), limit))
-    for matrix in (False, True):
-        echo(table(runs, problems, form, matrix=matrix))  # type: ignore[arg-type]
+        runs.append(GradedRun(path.name, made, grades, limit))
+    for table in (pd.DataFrame(map(summarise, runs)), question_table(runs, problems)):
+        echo(write_table(table, form))  # type: ignore[arg-type]
 
 
 @app.command(epilog="Example: s1lab regrade samples_aime24.jsonl --kind aime --disagreements")
 def regrade(
-    logs: Annotated[
-        list[Path], typer.Argument(help="lm-evaluation-harness samples, or other JSONL logs.")
-    ],
+    logs: Annotated[list[Path], typer.Argument(help="Samples of the harness, or JSONL logs.")],
     kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
     verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
     disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,

@@ -1,21 +1,19 @@
 """`loop` runs the official code's decoding loops, `generations` reads what released models said."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from s1core.backends import Backend
 from s1core.cli import options
 from s1core.cli.generate import Job, run_job
+from s1core.errors import RunError
+from s1core.forcing.budget import Budget
+from s1core.records import Generation, Problem
 from s1lab.cli.profile import note
-
-if TYPE_CHECKING:
-    from s1core.backends.base import Backend
-    from s1core.records import Generation, Problem
 
 app = typer.Typer()
 
@@ -83,7 +81,6 @@ def loop(
 
     The published numbers were made by `harness`; `s1core generate` follows Section 3.1 instead.
     """
-    from s1core.forcing import Budget
     from s1lab.official.loops import SCRIPT_TOKENS
 
     if name not in LOOPS:
@@ -117,7 +114,6 @@ def generations(
     output: Annotated[Path, typer.Option(help="Folder of the outcomes.")] = OUTCOMES,
 ) -> None:
     """Recompute every outcome of the released models from their logged generations (2 minutes)."""
-    from s1core.errors import RunError
     from s1lab.generations import files
 
     made = files.recompute(folder, tokenizer, note)

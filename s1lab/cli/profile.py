@@ -68,9 +68,7 @@ def plan(
 @app.command(epilog="Example: s1lab preflight h100")
 def preflight(
     profile: Name = "h100",
-    go_on: Annotated[
-        bool, typer.Option("--go-on", help="What a run can do without is only a warning.")
-    ] = False,
+    go_on: Annotated[bool, typer.Option("--go-on", help="What is optional only warns.")] = False,
 ) -> None:
     """Check in two minutes what would fail later; ends with what to fix, and status 1."""
     from s1lab.planning.cost import cost
@@ -95,7 +93,7 @@ def fetch(
     profile: Name = "h100",
     to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
     given: Annotated[
-        Path | None, typer.Option("--from", help="desk: a folder that has its weights or parts.")
+        Path | None, typer.Option("--from", help="desk: its weights or parts.")
     ] = None,
     hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
 ) -> None:
@@ -132,9 +130,7 @@ def rehearse(
     data_dir: Annotated[Path | None, typer.Option(help="Mirror with the real files.")] = None,
     model: Annotated[Path | None, typer.Option(help="A small checkpoint; default SmolLM2.")] = None,
     python: Annotated[str, typer.Option(help="Interpreter that has vLLM.")] = sys.executable,
-    runs_only: Annotated[
-        bool, typer.Option("--runs-only", help="Without the notebooks and the book.")
-    ] = False,
+    runs_only: Annotated[bool, typer.Option("--runs-only", help="No notebooks, no book.")] = False,
 ) -> None:
     """Run a large profile at rehearsal sizes: same scripts, notebooks and book, stamped figures."""
     from s1lab.rehearsal import rehearse as rehearsing
@@ -163,20 +159,13 @@ def status(profile: Name = "h100", seed: Seed = None, price: Price = None) -> No
     echo("\n".join(tokens.lines(found, chosen.gpus, price)))
 
 
-@app.command(
-    epilog="Examples: s1lab reproduce laptop; s1lab reproduce smoke --seed 7; "
-    "s1lab reproduce laptop --only 'sequence length'"
-)
+@app.command(epilog="Example: s1lab reproduce laptop --seed 7 --only 'sequence length'")
 def reproduce(
     profile: Name = "laptop",
     seed: Seed = None,
     jobs: Annotated[int | None, number("Processes, if not as many as it says.", 1, 256)] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Only this experiment, e.g. 'data subsets'; repeat it.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Start more than an hour of GPU work without asking.")
-    ] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Only this experiment; repeat it.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Start hours of GPU work unasked.")] = False,
 ) -> None:
     """Compute every result of a profile; finished ones are kept, unfinished ones go on.
 

@@ -1,7 +1,5 @@
 """`s1lab runs`: look into the run store, check it, make room in it."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 
@@ -37,11 +35,9 @@ def show(
 ) -> None:
     """A run's settings, provenance and files; of a damaged one, what is wrong with it."""
     found = _store(store).get(run)
-    shown = {
-        **{"run": found.id, "state": found.state, "settings": found.settings},
-        **{"provenance": found.provenance(), "problems": found.verify()},
-        "summary": found.summary() if found.is_finished else {},
-    }
+    shown = {"run": found.id, "state": found.state, "settings": found.settings}
+    shown |= {"provenance": found.provenance(), "problems": found.verify()}
+    shown["summary"] = found.summary() if found.is_finished else {}
     echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 

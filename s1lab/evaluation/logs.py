@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
@@ -20,22 +22,15 @@ from s1core.grading.grades import Kind, TextGrade, grade_text
 from s1core.records import Problem, read_recoverable
 from s1lab.evaluation.report import lines
 
-_QUESTION = ("question", "problem", "prompt", "Question", "Problem")
-_GOLD = "gold gt gold_answer ground_truth target answer answer_key Answer solution".split()
-_RESPONSES = ("responses", "response", "generations", "generation", "output", "completion", "code")
-_THOUGHT = ("thought", "reasoning", "reasoning_content", "thinking")
-_VERDICTS = ("scores", "score", "correct", "is_correct", "correctness", "grading")
-_IDENTITY = ("id", "unique_id", "idx", "doc_id")
-_HARNESS_VERDICTS = ("exact_match", "acc", "math_verify")
+FIELDS = yaml.safe_load(Path(__file__).with_name("logs.yaml").read_text(encoding="utf-8"))
+_TRUTH = {word: truth for truth in (True, False) for word in FIELDS[truth]}
 _CUE = "\nFinal Answer:"
-_TRUTH = dict.fromkeys("true correct right yes 1 1.0 a pass".split(), True)
-_TRUTH |= dict.fromkeys("false incorrect wrong no 0 0.0 b c fail".split(), False)
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
     """One logged response, what the log says about it (None where it is silent), and our grade.
-    `cut_off`: it hit a length limit; `budget`: the most thinking tokens; `waits`: forced ones."""
+    `cut_off`: it hit a length limit; `budget`: the most thinking tokens."""
 
     problem: Problem
     text: str
@@ -44,7 +39,6 @@ class Logged:
     sample: int = 0
     cut_off: bool | None = None
     budget: int | None = None
-    waits: int | None = None
     grade: TextGrade | None = None
 
     @property
@@ -55,8 +49,7 @@ class Logged:
         return self.stored == (self.grade.status == "correct")
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(NamedTuple):
     """The responses of one file, what was left out and why, and the number of a torn last line."""
 
     layout: str
@@ -73,11 +66,11 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     responses, left_out, layouts = [], [], set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
     for number, row in rows:
-        harness = _of_harness(row)
+        harness = {"resps", "doc"} <= row.keys()
         if harness and row.get("filter") not in filters:
             continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses += _responses(row, number, verdict)
+            responses += _responses(row, harness, number, verdict)
             layouts.add("lm-evaluation-harness" if harness else "generic")
         except InputError as error:
             left_out.append(f"{path}:{number}: {error}")
@@ -86,10 +79,6 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
     if verdict and not any(verdict in row for _, row in rows):
         raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
     return LogFile(" and ".join(sorted(layouts)), tuple(responses), torn, tuple(left_out))
-
-
-def _of_harness(row: dict[str, Any]) -> bool:
-    return "resps" in row and "doc" in row
 
 
 def regrade(log: LogFile, kind: Kind = "math") -> list[Logged]:
@@ -131,42 +120,35 @@ def summary(results: Sequence[Logged]) -> dict[str, Any]:
     }
 
 
-def _responses(row: dict[str, Any], number: int, verdict: str | None) -> Iterator[Logged]:
-    harness = _of_harness(row)
+def _responses(
+    row: dict[str, Any], harness: bool, number: int, verdict: str | None
+) -> Iterator[Logged]:
     document, gold = (row["doc"], {"target": row.get("target")}) if harness else (row, row)
     if not isinstance(document, dict):
         raise InputError(f"doc is {type(document).__name__}, not an object with the question")
-    problem = Problem(_with_options(_text(document, _QUESTION), document), _gold(gold))
-    texts = list(_flat(row["resps"] if harness else _first(row, _RESPONSES)))
-    names = _HARNESS_VERDICTS if harness else _VERDICTS
-    stored = _first(row, (verdict,) if verdict else names, None)
+    problem = Problem(_with_options(_text(document, FIELDS["question"]), document), _gold(gold))
+    names = [verdict] if verdict else FIELDS["harness_verdict" if harness else "verdict"]
+    texts = list(_flat(row["resps"] if harness else _first(row, FIELDS["responses"])))
+    stored = _first(row, names, None)
     if harness:  # one verdict for all responses; a list is something else
         stored = [None if isinstance(stored, list) else stored] * len(texts)
-    verdicts = list(_flat(stored))
-    budget = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
-    waits, reason = row.get("append_wait_place"), row.get("finish_reason")
-    thought = _first(row, _THOUGHT, None)
+    verdicts = [*_flat(stored), *[None] * len(texts)]
+    cap = re.search(r'"max_tokens_thinking": (\d+)', json.dumps(row.get("arguments")))
+    reason, thought = row.get("finish_reason"), _first(row, FIELDS["thought"], None)
+    ended = (None if reason is None else reason == "length", cap and int(cap[1]))
+    identity = str(_first(row, FIELDS["identity"], number))
     for sample, text in enumerate(texts):
         if not isinstance(text, str):
             kind = type(text).__name__
             raise InputError(f"response {sample} is {kind}, not text (a judgement by likelihood?)")
         if isinstance(thought, str) and "<think>" in thought and "</think>" not in text:
             text = thought + text
-        yield Logged(
-            problem,
-            text,
-            _truth(verdicts[sample]) if sample < len(verdicts) else None,
-            str(_first(row, _IDENTITY, number)),
-            sample,
-            None if reason is None else reason == "length",
-            int(budget[1]) if budget else None,
-            len(waits) if isinstance(waits, list) else None,
-        )
+        yield Logged(problem, text, _truth(verdicts[sample]), identity, sample, *ended)
 
 
 def _gold(row: dict[str, Any]) -> str:
     """The gold answer; GSM8K's stands after `####`, a worked solution's in its last box."""
-    gold = _text(row, _GOLD)
+    gold = _text(row, FIELDS["gold"])
     if re.search(r"^####", gold, re.M):
         return gold.rpartition("####")[2].strip()
     boxes = last_boxes(gold) if len(gold) > 200 else []
@@ -210,12 +192,10 @@ def _text(row: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def _first(row: dict[str, Any], names: Sequence[str], *default: Any) -> Any:
-    for name in names:
-        if row.get(name) is not None:
-            return row[name]
-    if default:
-        return default[0]
-    raise InputError(f"none of the fields {', '.join(names)} is present")
+    found = [*(row[name] for name in names if row.get(name) is not None), *default]
+    if not found:
+        raise InputError(f"none of the fields {', '.join(names)} is present")
+    return found[0]
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -195,8 +195,8 @@ class Point:
     """One condition of a figure: a budget, what it cost and what it gave.
 
     `kind` is "budget" (thinking capped at `budget` tokens), "natural" (the model stops) or "wait";
-    `waits` ends of thinking may be replaced, and `waits_used` were on average. `thinking_tokens` is
-    a mean, ignore strings included, `accuracy` pass@1, `cut_short` the share with thinking cut.
+    `waits` ends of thinking may be replaced. `thinking_tokens` is a mean, ignore strings included,
+    `accuracy` pass@1, `cut_short` the share with thinking cut.
     """
 
     label: str
@@ -206,12 +206,12 @@ class Point:
     thinking_tokens: float
     accuracy: Interval
     cut_short: float
-    waits_used: float
     run: str
 
 
-def point(label: str, kind: str, budget: Budget, run: Run) -> Point:
+def point(condition: Condition, run: Run) -> Point:
     """Summarise a generation run: mean cost, accuracy with its interval."""
-    of, allowed = read_samples(run), (budget.max_thinking, budget.num_ignore)
-    tokens, cut, used = (float(part.mean()) for part in (of.thinking, of.ended == 0, of.waits))
-    return Point(label, kind, *allowed, tokens, mean(run), cut, used, run.id)
+    of, budget = read_samples(run), condition.budget
+    allowed = (condition.label, condition.kind, budget.max_thinking, budget.num_ignore)
+    cut = float((of.ended == 0).mean())
+    return Point(*allowed, float(of.thinking.mean()), mean(run), cut, run.id)

@@ -13,19 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from s1core.errors import InputError
 
 
-def control(
-    thinking_tokens: Sequence[float],
-    at_most: float | Sequence[float],
-    at_least: float | Sequence[float] = 0,
-) -> float:
+def control(thinking_tokens: Sequence[float], at_most: float | Sequence[float]) -> float:
     """Control (Eq. 1), in percent: the share of runs whose thinking tokens keep their limits.
     `control([7939, 7158, 8263, 7108, 7500], [1024, 2048, 4096, 8192, 16384]) -> 40.0` (Table
-    12)."""
-    used = _known("thinking tokens", thinking_tokens)
-    most, least = (np.asarray(limit, float) for limit in (at_most, at_least))
-    if not all(x.shape in ((), used.shape) and (x >= 0).all() for x in (most, least)):
+    12). No lower limit is imposed anywhere."""
+    used, most = _known("thinking tokens", thinking_tokens), np.asarray(at_most, float)
+    if most.shape not in ((), used.shape) or not (most >= 0).all():
         raise InputError(f"limits of {used.size} runs: give one for all or one each, none negative")
-    return float(100 * np.mean((least <= used) & (used <= most)))
+    return float(100 * np.mean(used <= most))
 
 
 def class_control(default: float, short: float, long: float) -> float:

@@ -7,11 +7,11 @@ is escaped in each of them.
 import html
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
@@ -25,20 +25,6 @@ Row = dict[str, Any]
 
 NOT_MEASURED = "not measured here"
 _SYMBOLS = {"correct": "+", "wrong": "-", "no_answer": "o", "truncated": "x", "not_compared": "?"}
-
-
-@dataclass(frozen=True, slots=True)
-class GradedRun:
-    """One run: its generations with their grades, and the limit that Control (Eq. 1) counts."""
-
-    name: str
-    generations: tuple[Generation, ...]
-    grades: tuple[Grade, ...]
-    at_most: float | None = None
-
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Columns and rows of text, ready to be written in any format."""
 
 
 def lines(head: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
@@ -74,6 +60,15 @@ def minus(text: str) -> str:
     return re.sub(r"(?<![\w.)\]–-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
 
 
+class GradedRun(NamedTuple):
+    """One run: its generations with their grades, and the limit that Control (Eq. 1) counts."""
+
+    name: str
+    generations: Sequence[Generation]
+    grades: Sequence[Grade]
+    at_most: float | None = None
+
+
 def summarise(run: GradedRun) -> dict[str, str]:
     """A run's line of the report, by column. Shares are of generations, tokens are means.
 
@@ -81,8 +76,6 @@ def summarise(run: GradedRun) -> dict[str, str]:
     "thinking cut" was ended by the budget or the context, a "truncated" answer cut off. InputError
     for no generations, or generations and grades that do not belong together.
     """
-    import pandas as pd
-
     graded = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
     if not wanted or len({*wanted}) != len(wanted) or {*wanted} != {*graded}:
@@ -93,19 +86,19 @@ def summarise(run: GradedRun) -> dict[str, str]:
     of = pd.DataFrame([(*key, float(g.correct)) for key, g in graded.items()])
     scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
     accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
-    thinking = [g.thinking_tokens for g in run.generations]
-    kept = "" if run.at_most is None else f"{control(thinking, run.at_most):.1f}"
-    answers, waits = zip(*((g.answer_tokens, g.waits_used) for g in run.generations))
+    spent = [(g.thinking_tokens, g.answer_tokens, g.waits_used) for g in run.generations]
+    thinking, answer, waits = np.mean(spent, axis=0)
+    kept = "" if run.at_most is None else f"{control([n for n, *_ in spent], run.at_most):.1f}"
     row = {"run": run.name, "n": str(len(scores)), "samples": str(scores.shape[1])}
-    row |= {"accuracy % [95%]": accuracy.percent(), "thinking tokens": f"{np.mean(thinking):.0f}"}
-    row |= {"answer tokens": f"{np.mean(answers):.0f}", "waits": f"{np.mean(waits):.2f}"}
+    row |= {"accuracy % [95%]": accuracy.percent(), "thinking tokens": f"{thinking:.0f}"}
+    row |= {"answer tokens": f"{answer:.0f}", "waits": f"{waits:.2f}", "control %": kept}
     shares = {"thinking cut %": [g.outcome != "ended" for g in run.generations]}
     shares |= {"truncated %": [g.status == "truncated" for g in run.grades]}
     shares |= {"no answer %": [g.status == "no_answer" for g in run.grades]}
-    return row | {"control %": kept} | {n: f"{100 * np.mean(v):.1f}" for n, v in shares.items()}
+    return row | {name: f"{100 * np.mean(share):.1f}" for name, share in shares.items()}
 
 
-def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> Table:
+def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> pd.DataFrame:
     """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Rows
     are in the order of `problems`, or of first appearance."""
     texts, marks = {problem.key: problem for problem in problems}, {}
@@ -117,39 +110,24 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
     for key in [key for key in texts if key in marks] or marks:
         problem = texts.get(key, Problem("", ""))
         rows.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
-    return ("key", "question", "gold", *(run.name for run in runs)), rows
+    return pd.DataFrame(rows, columns=["key", "question", "gold", *(run.name for run in runs)])
 
 
-def write_table(table: Table, form: Format = "markdown") -> str:
-    """The table as text, everything in it escaped for the format; InputError for an unknown one."""
-    import pandas as pd
-
-    head, *rows = ([_one_line(cell) for cell in row] for row in (table[0], *table[1]))
-    frame = pd.DataFrame(rows, columns=head, dtype=str)
+def write_table(table: pd.DataFrame, form: Format = "markdown") -> str:
+    """A table of text in a format, in which everything in it is escaped; InputError for an unknown
+    one."""
+    table = table.map(_one_line).rename(columns=_one_line)
     if form == "csv":
-        return frame.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")
+        return table.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")
     if form == "html":
         with pd.option_context("display.max_colwidth", None):
-            text = frame.to_html(index=False, border=0, justify="left")
+            text = table.to_html(index=False, border=0, justify="left")
         return re.sub(r">\s+<", "><", text.replace(' class="dataframe"', "", 1)) + "\n"
     if form == "markdown":
-        rule = ["---", *("---:" for _ in head[1:])]  # numbers to the right
-        first, *others = [[_no_markup(cell) for cell in row] for row in (head, *rows)]
-        return "".join(f"| {' | '.join(line)} |\n" for line in (first, rule, *others))
+        rule = ["---", *("---:" for _ in table.columns[1:])]  # numbers to the right
+        head, *rows = [[*map(_no_markup, row)] for row in (table.columns, *table.to_numpy())]
+        return "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *rows))
     raise InputError(f"unknown format {form!r}; pick one of markdown, csv, html")
-
-
-def report(
-    runs: Sequence[GradedRun], problems: Iterable[Problem], form: Format, *, matrix: bool = False
-) -> str:
-    """The summary of several runs as text, or their matrix question by question; InputError for no
-    runs, an unknown format, or as `summarise` says."""
-    if not runs:
-        raise InputError("a report of no runs; give at least one")
-    if matrix:
-        return write_table(question_table(runs, problems), form)
-    rows = [summarise(run) for run in runs]
-    return write_table(([*rows[0]], [[*row.values()] for row in rows]), form)
 
 
 def _one_line(text: str) -> str:

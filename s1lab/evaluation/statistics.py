@@ -22,7 +22,7 @@ Seed = int | np.random.Generator
 RESAMPLES = 10_000
 """As many as Table 2's."""
 
-_Z = NormalDist().inv_cdf(0.975)
+_Z, _POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,33 +157,30 @@ def mcnemar_p_value(only_a: int, only_b: int) -> float:
     return float(stats.binomtest(int(only_a), n).pvalue) if n else 1.0
 
 
-def questions_needed(
-    p_a: float, p_b: float, *, discordant: float | None = None, power: float = 0.8
-) -> int:
-    """How many questions a paired comparison needs to see p_a against p_b (Connor 1987).
-    `discordant` is the share of questions on which the two differ (None: of independent runs),
-    `power` the chance to see it at the two-sided 5% level."""
+def questions_needed(p_a: float, p_b: float, *, discordant: float | None = None) -> int:
+    """How many questions a paired comparison needs to see p_a against p_b (Connor 1987), with 80%
+    power at the two-sided 5% level. `discordant` is the share of questions on which the two differ
+    (None: of independent runs)."""
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
-    shares = all(0 <= p <= 1 for p in (p_a, p_b, share)) and 0 < power < 1
-    if not shares or gap == 0 or share < gap - 1e-12:
+    if not all(0 <= p <= 1 for p in (p_a, p_b, share)) or gap == 0 or share < gap - 1e-12:
         raise InputError(
-            f"no number of questions shows {p_a} against {p_b} with {share} discordant and power "
-            f"{power}: all are shares, and the gap is neither zero nor more than is discordant"
+            f"no number of questions shows {p_a} against {p_b} with {share} discordant: all are "
+            "shares, and the gap is neither zero nor more than is discordant"
         )
-    rest = NormalDist().inv_cdf(power) * math.sqrt(max(share - gap * gap, 0.0))
-    root = _Z * math.sqrt(share) + rest
+    root = _Z * math.sqrt(share) + _POWER * math.sqrt(max(share - gap * gap, 0.0))
     return math.ceil((root / gap) ** 2)
 
 
-def detectable_difference(n: int, p: float, *, power: float = 0.8) -> float:
-    """Smallest gain over `p` that `n` questions of independent runs show; NaN if there is none."""
-    if not n > 0 or not 0 <= p <= 1 or not 0 < power < 1:
-        raise InputError(f"{n} questions at {p} with power {power}: give n > 0, and shares")
+def detectable_difference(n: int, p: float) -> float:
+    """Smallest gain over `p` that `n` questions of independent runs show with 80% power; NaN if
+    there is none."""
+    if not n > 0 or not 0 <= p <= 1:
+        raise InputError(f"{n} questions at {p}: give n > 0, and a share")
     from scipy.optimize import bisect
 
     def lacking(gap: float) -> float:
-        return questions_needed(min(p + gap, 1.0), p, power=power) - n - 0.5
+        return questions_needed(min(p + gap, 1.0), p) - n - 0.5
 
     if p == 1 or lacking(1 - p) > 0:
         return math.nan

@@ -7,37 +7,35 @@ checkpoint share its server; at its end the longest one is alone. What is assume
 `ASSUMED`, and `make calibrate` measures it.
 """
 
-from __future__ import annotations
-
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from s1core.errors import InputError, RunError
+from s1core.errors import RunError
+from s1core.forcing import Budget
 from s1core.records import write_atomically
 from s1lab.data.sources import source
 from s1lab.desk import plan as desk
-from s1lab.experiments import Condition, Training
+from s1lab.experiments import Training
 from s1lab.lab import Step, wanted
 from s1lab.pipeline import Pipeline
 from s1lab.planning.fetch import find_missing, needs
-from s1lab.planning.sft_plan import BANDWIDTH, H100
+from s1lab.planning.sft_plan import BANDWIDTH, MEMORY, PEAK_FLOPS
 from s1lab.planning.sft_plan import plan as plan_training
 from s1lab.planning.shapes import shape_of
 from s1lab.planning.tokens import Counter, Tokens, clock
-from s1lab.profiles import Profile
 from s1lab.provenance import json_text, recorded
 
 FILE = "measured.json"  # in the run store; `benchmarks/calibrate.py` has it written
 MARGIN = 1.25  # by how much a longer run may go faster or slower than what was measured
 
 
-@dataclass(frozen=True, slots=True)
-class Speeds:
+class Speeds(NamedTuple):
     """At best and at worst: shares of an H100's data sheet, and seconds."""
 
     training: tuple[float, float] = (0.45, 0.2)  # of its bf16 FLOPs: our goal, the paper's own run
@@ -55,16 +53,16 @@ def read_speeds(store: Path) -> Speeds:
     known = [name for name in ("training", "sampling", "start") if name in found]
     for name in known:
         low, high = found[name] / MARGIN, found[name] * MARGIN
-        speeds = replace(speeds, **{name: (low, high) if name == "start" else (high, low)})
-    (fast, slow), (quick, late) = speeds.training, speeds.sampling
+        speeds = speeds._replace(**{name: (low, high) if name == "start" else (high, low)})
+    (fast, slow), (quick, late), (soon, last), _ = speeds
     text = (
         f"training at {slow:.0%} to {fast:.0%} of the peak FLOPs, sampling at {late:.0%} to "
-        f"{quick:.0%} of the memory's bandwidth, {speeds.start[0]:.0f} to {speeds.start[1]:.0f} s "
-        "to start an engine"
+        f"{quick:.0%} of the memory's bandwidth, {soon:.0f} to {last:.0f} s to start "
+        "an engine"
     )
     where = f"{', '.join(known)} measured on {found.get('device')}, {found.get('date')}"
     rest = "assumed until `make calibrate` measures them"
-    return replace(speeds, source=f"{text}; {where if known else rest}")
+    return speeds._replace(source=f"{text}; {where if known else rest}")
 
 
 def note_speeds(store: Path, **values: float) -> None:
@@ -111,128 +109,96 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
     """What the unfinished steps of some experiments (empty: of all) take on H100s; nothing is
     downloaded. `encodes=False` assumes training tokens, at once, even where the data are at hand.
     InputError: a model whose shape is not known and whose files are not at hand."""
-    profile, counter = pipeline.profile, Counter(pipeline, encodes)
-    every, rows, known = pipeline.steps(), [], read_speeds(pipeline.store.root)
-    chosen = wanted(every, only) if only else every
-    servers: dict[Training | None, _Server] = {}
-    for step in chosen if profile.gpus else ():
-        if step.condition:
-            if step.training not in servers:
-                servers[step.training] = _Server(profile, step.training)
-            servers[step.training].asked(counter, step)
+    profile, counter, every = pipeline.profile, Counter(pipeline, encodes), pipeline.steps()
+    chosen, known = wanted(every, only) if only else every, read_speeds(pipeline.store.root)
+    tokens = {step.run.id: counter.tokens(step) for step in chosen}
+    left: dict[str, Left] = {}
     for step in chosen:
-        tokens, done = counter.tokens(step), step.run.is_finished
-        left: Left = (0.0, 0.0, 0.0, "")
-        if profile.gpus and step.condition:
-            left = servers[step.training].left(counter, step, tokens.generated, known)
-        elif profile.gpus and step.training:
-            left = _training(counter, step.training, known)
+        if profile.gpus and step.training and not step.condition:
+            left[step.run.id] = _training(counter, step.training, known)
         elif profile.rates:
-            left = ((seconds := desk.seconds(profile, step, tokens.trained)), seconds, 0.0, "")
-        left = (0.0, 0.0, *left[2:]) if done else left
-        rows.append((step, step.experiments[0], done, *tokens, *left))
+            seconds = desk.seconds(profile, step, tokens[step.run.id].trained)
+            left[step.run.id] = (seconds, seconds, 0.0, "")
+    served = [step for step in chosen if step.condition and profile.gpus]
+    for training in dict.fromkeys(step.training for step in served):
+        asked = [step for step in served if step.training == training]
+        left |= _sampling(counter, asked, tokens, known)
+    rows = []
+    for step in chosen:
+        about = step, step.experiments[0], step.run.is_finished
+        rows.append((*about, *tokens[step.run.id], *left.get(step.run.id, (0.0, 0.0, 0.0, ""))))
     table, wall = pd.DataFrame(rows, columns=COLUMNS), 0.0
+    table.loc[table.done, ["best", "worst"]] = 0.0
     if profile.rates:
         wall = desk.hours(profile, list(zip(table.step, table.best, strict=True)))
-    storage = _storage(profile, every)
-    return Cost(table, *storage, profile.gpus, counter.counts, known.source, wall)
+    begun = sum(not s.run.is_finished for s in every if s.training and not s.condition)
+    # A model each, and two checkpoints of the one that is under way.
+    disk = shape_of(profile.model).parameters * (2.0 * begun + 24.0 * bool(begun))
+    lacked = needs(profile)
+    downloads = sum(2.0 * shape_of(model).parameters for model in lacked.models)
+    downloads += sum(ROW_BYTES * source(name).rows for name in lacked.training)
+    return Cost(table, disk, downloads, profile.gpus, counter.counts, known.source, wall)
 
 
 def _training(counter: Counter, training: Training, known: Speeds) -> Left:
     profile = counter.pipeline.profile
     lengths, config = counter.lengths(training), counter.config(training)
     made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
-    at_goal, misfit = made.wall_hours * 3600 * H100.share, ""
-    best, worst = (at_goal / share + more for share, more in zip(known.training, known.start))
-    try:
-        made.refuse_unless_it_fits(H100)
-    except InputError as error:
-        misfit = f"fine-tuning {profile.model}: {error}"
+    best, worst = (made.seconds / share + more for share, more in zip(known.training, known.start))
+    misfit = made.misfit and f"fine-tuning {profile.model}: {made.misfit}"
     return best, worst, made.memory.total, misfit
 
 
-def _most_tokens(profile: Profile, condition: Condition) -> int:
-    """The longest sequence that a condition allows, its prompt included."""
-    budget = condition.budget.max_thinking + condition.budget.max_answer
-    return PROMPT + min(budget, profile.engine_options.get("max_model_len", 32_768))
+def _sampling(
+    counter: Counter, steps: Sequence[Step], tokens: Mapping[str, Tokens], known: Speeds
+) -> Iterator[tuple[str, Left]]:
+    """What is left of the conditions of one checkpoint, by run. They share its server, a replica
+    for each team of GPUs; the first waits for its start, and for the longest, which ends alone."""
+    profile, training = counter.pipeline.profile, steps[0].training
+    arm = profile.released[training.released] if training and training.released else {}
+    options = {**profile.engine_options, **arm.get("engine_options", {})}
+    model, team = arm.get("model", profile.model), options.get("tensor_parallel_size", 1)
+    replicas = max(profile.gpus // team, 1)
+    in_flight = -(-profile.batch_size // replicas)  # requests of each replica
+    # Bytes on each GPU: of the weights, of a token's keys and values, and the room for these.
+    shape, size = shape_of(model), 1 if options.get("quantization") == "fp8" else 2
+    weights, per_token = shape.parameters * size / team, shape.cache_bytes / team
+    room = MEMORY * options.get("gpu_memory_utilization", 0.9) - weights - WORKSPACE
 
+    def longest(budget: Budget) -> int:
+        most = profile.engine_options.get("max_model_len", 32_768)
+        return PROMPT + min(budget.max_thinking + budget.max_answer, most)
 
-class _Server:
-    """A checkpoint's server: a replica for each team of GPUs, and what they are asked together."""
-
-    def __init__(self, profile: Profile, training: Training | None) -> None:
-        self.profile, self.model, options = profile, profile.model, dict(profile.engine_options)
-        if training is not None and training.released:
-            arm = profile.released[training.released]
-            self.model, options = arm["model"], options | arm.get("engine_options", {})
-        self.shape, self.team = shape_of(self.model), options.get("tensor_parallel_size", 1)
-        size = 1 if options.get("quantization") == "fp8" else 2
-        self.weights = self.shape.parameters * size / self.team  # bytes on each GPU
-        memory = H100.memory * options.get("gpu_memory_utilization", 0.9)
-        self.room = memory - self.weights - WORKSPACE  # bytes on each GPU for the context
-        self.per_token = self.shape.cache_bytes / self.team  # bytes on each GPU
-        self.replicas = max(profile.gpus // self.team, 1)
-        self.in_flight = -(-profile.batch_size // self.replicas)  # requests of each replica
-        self.rows, self.longest, self.begun = 0, 0, False
-
-    def asked(self, counter: Counter, step: Step) -> None:
-        """Note that it will be asked for a step, if that is not finished."""
-        if step.condition and not step.run.is_finished:
-            self.rows += counter.generations(step.condition)
-            self.longest = max(self.longest, _most_tokens(self.profile, step.condition))
-
-    def left(self, counter: Counter, step: Step, tokens: int, known: Speeds) -> Left:
-        """What is left of a step that generates so many tokens; the first one waits for the start
-        of the server."""
+    asked = [step.condition for step in steps if step.condition and not step.run.is_finished]
+    rows = sum(map(counter.generations, asked))
+    alone = weights * max((longest(one.budget) for one in asked), default=0)
+    start = known.start
+    for step in steps:
         assert step.condition is not None
-        count, longest = (
-            counter.generations(step.condition),
-            _most_tokens(self.profile, step.condition),
-        )
-        need, whole = longest * self.per_token, 2 * self.shape.parameters / self.team
-        if max(self.room, 0) < need or whole > H100.memory:
-            return (
-                0.0,
-                0.0,
-                self.weights + need,
-                (
-                    f"sampling from {self.model}: weights take {self.weights / 1e9:.0f} GB of "
-                    f"{H100.memory / 1e9:.0f} and one sequence of {longest:,} tokens "
-                    f"{need / 1e9:.0f} more; raise tensor_parallel_size, or set quantization: fp8"
-                ),
+        count, length = counter.generations(step.condition), longest(step.condition.budget)
+        need = length * per_token
+        if max(room, 0) < need or 2 * shape.parameters / team > MEMORY:
+            misfit = (
+                f"sampling from {model}: weights take {weights / 1e9:.0f} GB of "
+                f"{MEMORY / 1e9:.0f} and one sequence of {length:,} tokens {need / 1e9:.0f} more; "
+                "raise tensor_parallel_size, or set quantization: fp8"
             )
-        memory = self.weights + WORKSPACE + max(min(self.in_flight, self.room / need), 1) * need
-        if step.run.is_finished:
-            return 0.0, 0.0, memory, ""
+            yield step.run.id, (0.0, 0.0, weights + need, misfit)
+            continue
+        generated = tokens[step.run.id].generated
+        mean = PROMPT + generated / max(count, 1)
+        batch = max(min(in_flight, rows / replicas, room / (per_token * mean)), 1.0)
+        traffic = weights + batch * per_token * (mean + PROMPT) / 2
+        moved = generated / replicas / batch * traffic + alone
+        flops = 2 * shape.parameters * PROMPT * count / (replicas * team)
         best, worst = (
-            self._seconds(count, tokens, share) + (0 if self.begun else start)
-            for share, start in zip(known.sampling, known.start)
+            moved / (BANDWIDTH * share) + flops / (PEAK_FLOPS * PREFILL) + wait
+            for share, wait in zip(known.sampling, start)
         )
-        self.begun = True
-        return best, worst, memory, ""
-
-    def _seconds(self, count: int, tokens: int, share: float) -> float:
-        """Of a condition's generations, at this share of the bandwidth; the server's first one
-        waits for the longest of all, which ends alone."""
-        mean = PROMPT + tokens / max(count, 1)
-        batch = min(self.in_flight, self.rows / self.replicas, self.room / (self.per_token * mean))
-        batch = max(batch, 1.0)
-        traffic = self.weights + batch * self.per_token * (mean + PROMPT) / 2
-        alone = 0.0 if self.begun else self.longest * self.weights
-        flops = 2 * self.shape.parameters * PROMPT * count / (self.replicas * self.team)
-        moved = tokens / self.replicas / batch * traffic + alone
-        return moved / (BANDWIDTH * share) + flops / (H100.peak_flops * PREFILL)
-
-
-def _storage(profile: Profile, steps: Sequence[Step]) -> tuple[float, float]:
-    """Bytes of the store at its fullest, and bytes to download."""
-    trained = [step for step in steps if step.training is not None and step.condition is None]
-    left = sum(not step.run.is_finished for step in trained)
-    # A model each, and two checkpoints of the one that is under way.
-    disk = shape_of(profile.model).parameters * (2.0 * left + (24.0 if left else 0.0))
-    asked = needs(profile)
-    downloads = sum(2.0 * shape_of(model).parameters for model in asked.models)
-    return disk, downloads + sum(ROW_BYTES * source(name).rows for name in asked.training)
+        memory = weights + WORKSPACE + max(min(in_flight, room / need), 1) * need
+        yield step.run.id, (best, worst, memory, "")
+        if not step.run.is_finished:
+            alone, start = 0.0, (0.0, 0.0)
 
 
 def lines(found: Cost, price: float) -> list[str]:
@@ -241,17 +207,17 @@ def lines(found: Cost, price: float) -> list[str]:
     text = [head + (f" {'GPU-hours':>15} {'money':>15}" if found.gpus else "")]
     for name, part in [*found.steps.groupby("experiment", sort=False), ("total", found.steps)]:
         total = part.drop(columns=["step", "experiment", "misfit"]).sum()
-        trained, generated = (short(total[column]) for column in Tokens._fields)
-        best, worst = (total[column] * found.gpus / 3600 for column in ("best", "worst"))
+        trained, generated = short(total.trained), short(total.generated)
+        best, worst = total.best * found.gpus / 3600, total.worst * found.gpus / 3600
         row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {generated:>9}"
         if found.gpus:
             row += f" {f'{best:.1f} to {worst:.1f}':>15}"
             row += f" {f'{best * price:,.0f} to {worst * price:,.0f}':>15}"
         text.append(row)
-    left, how = (~found.steps.done.astype(bool)).sum(), "assumed, since the data are not at hand"
+    left, disk = (~found.steps.done).sum(), f"disk: {found.disk / 1e9:.0f} GB for the store"
+    how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
     text.append(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
-    text.append(f"training tokens: {'counted from the data' if found.counted else how}")
-    disk = f"disk: {found.disk / 1e9:.0f} GB for the store"
+    text.append(f"training tokens: {how}")
     if found.gpus:
         text += [
             f"wall time: {best / found.gpus:.1f} to {worst / found.gpus:.1f} hours on {found.gpus} "
@@ -263,8 +229,7 @@ def lines(found: Cost, price: float) -> list[str]:
             f"{disk}, {found.downloads / 1e9:.0f} GB of downloads",
         ]
     elif found.hours:
-        hours = f"wall time: {found.hours:.1f} hours on two cores with nothing else to do"
-        text += [hours, disk]
+        text += [f"wall time: {found.hours:.1f} hours on two cores with nothing else to do", disk]
     return text + [f"does not fit: {misfit}" for misfit in found.misfits]
 
 

@@ -12,8 +12,6 @@ The folder is what `S1CORE_DATA_DIR` names on a machine without a network. Fetch
 where it was stopped: a file that agrees with its checksum is kept, a partial download continued.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -56,13 +54,12 @@ def needs(profile: Profile) -> Needs:
     """What a profile needs from the Hub or a mirror, without what ships with the package (the
     pocket pool, its models and its questions); nothing is loaded."""
     subsets = [SUBSETS[name] for name in profile.ablations.subsets]
-    training = [] if profile.pool == "pocket" else [source(profile.pool).name, *subsets]
-    training = training[:1] if profile.curates else training
+    pool = [] if profile.pool == "pocket" else [source(profile.pool).name]
     asked = [*profile.evaluation.benchmarks, *profile.ablations.benchmarks]
     found = [benchmarks.benchmark(name) for name in asked]
     models = [str(m) for m in (profile.model, *(arm["model"] for arm in profile.released.values()))]
     lists = (
-        training,
+        pool if profile.curates else [*pool, *subsets],
         [one.name for one in found if one.kind != "countdown"],
         [model for model in models if not model.startswith(SHIPPED)],
     )

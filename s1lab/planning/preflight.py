@@ -5,13 +5,10 @@ what it found and, where that will not do, what to change. Data are read by the 
 the run uses, and the engine is started and asked, which takes most of the two minutes.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +33,7 @@ from s1lab.data.sources import source
 from s1lab.kinds.keeper import nodes
 from s1lab.planning.fetch import Needs, model_info, needs, rows_of
 from s1lab.profiles import Profile
+from s1lab.provenance import said
 from s1lab.rehearsal import contract
 
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
@@ -101,9 +99,8 @@ def gpus(profile: Profile) -> Iterator[Finding]:
         yield Finding("GPU", "none needed")
         return
     wanted = min(profile.gpus, PER_NODE)
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version"]
-    asked = _run([*query, "--format=csv,noheader,nounits"])
-    found = [line.split(", ") for line in asked.strip().splitlines()]
+    query = "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"
+    found = [line.split(", ") for line in said("nvidia-smi", *query)]
     if not found:
         text = f"none found (nvidia-smi does not answer), {wanted} needed on this node"
         yield Finding("GPU", text, "run on a machine with NVIDIA GPUs and their driver")
@@ -117,7 +114,7 @@ def gpus(profile: Profile) -> Iterator[Finding]:
         fix = "take GPUs with more memory, or a profile with a smaller model"
         yield Finding("GPU memory", text, fix)
     code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
-    cuda, usable = (_run([sys.executable, "-c", code]).split() or ["None", "False"])[:2]
+    cuda, usable = " ".join(said(sys.executable, "-c", code) or ["None False"]).split()[:2]
     if usable != "True":
         text = f"torch (built for CUDA {cuda}) cannot use the GPU with driver {driver}"
         yield Finding("driver", text, "update the driver, or install the CUDA build of torch")
@@ -129,14 +126,6 @@ def slurm(profile: Profile) -> Iterator[Finding]:
     if wanted > 1 and (nodes() < wanted or shutil.which("srun") is None):
         text = f"{profile.gpus} GPUs are {wanted} nodes, and this is no Slurm job of so many"
         yield Finding("nodes", text, "start with sbatch launch/slurm.sbatch")
-
-
-def _run(command: list[str]) -> str:
-    """What a command prints; "" where it cannot be run or fails."""
-    try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=50)
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 def versions(profile: Profile) -> Iterator[Finding]:
@@ -206,7 +195,8 @@ def check_needs(profile: Profile) -> Iterator[Finding]:
     wanted = needs(profile)
     here = all(Path(model).exists() for model in wanted.models) and not wanted.datasets
     if here or os.environ.get("S1CORE_DATA_DIR") or _answers(constants):
-        yield from check_models(wanted)
+        for model in wanted.models:
+            yield replace(check_model(model), optional=model not in wanted.essential)
         yield from check_datasets(profile, wanted)
         return
     text = f"{constants.ENDPOINT} does not answer, and S1CORE_DATA_DIR names no mirror"
@@ -248,18 +238,22 @@ def check_datasets(profile: Profile, wanted: Needs) -> Iterator[Finding]:
         yield Finding(name, text, fix, optional=name not in wanted.essential)
 
 
-def check_models(wanted: Needs) -> Iterator[Finding]:
-    """Every model: whole where there is a copy, at its revision where it is on the Hub."""
-    for model in wanted.models:
-        folder = Path(model) if Path(model).exists() else in_mirror(model)
-        if folder is not None:
-            wrong = "; ".join(broken_shards(folder))
-            found = Finding(model, wrong or f"whole, in {folder}", MIRROR_FIX if wrong else "")
-        elif os.environ.get("S1CORE_DATA_DIR"):
-            found = Finding(model, "not in the mirror", MIRROR_FIX)
-        else:
-            found = on_hub(model)
-        yield replace(found, optional=model not in wanted.essential)
+def check_model(model: str) -> Finding:
+    """A model: whole where there is a copy, else at its revision on the Hub."""
+    folder = Path(model) if Path(model).exists() else in_mirror(model)
+    if folder is not None:
+        wrong = "; ".join(broken_shards(folder))
+        return Finding(model, wrong or f"whole, in {folder}", MIRROR_FIX if wrong else "")
+    if os.environ.get("S1CORE_DATA_DIR"):
+        return Finding(model, "not in the mirror", MIRROR_FIX)
+    try:
+        info = model_info(model)
+    except InputError as error:
+        return Finding(model, str(error), NETWORK_FIX)
+    if split_revision(model)[1]:
+        return Finding(model, "on the Hub at its revision")
+    text = f"no revision is pinned; main is at {info.sha}"
+    return Finding(model, text, f"name it {model}@{info.sha}", mild=True)
 
 
 def broken_shards(folder: Path) -> list[str]:
@@ -286,15 +280,3 @@ def broken_shards(folder: Path) -> list[str]:
         return [f"{path.name} has another sha256 than noted" for path in differ]
     except InputError as error:
         return [str(error)]
-
-
-def on_hub(model: str) -> Finding:
-    """Whether the Hub has a model at its revision."""
-    try:
-        info = model_info(model)
-    except InputError as error:
-        return Finding(model, str(error), NETWORK_FIX)
-    if split_revision(model)[1]:
-        return Finding(model, "on the Hub at its revision")
-    text = f"no revision is pinned; main is at {info.sha}"
-    return Finding(model, text, f"name it {model}@{info.sha}", mild=True)

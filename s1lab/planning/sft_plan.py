@@ -3,10 +3,7 @@
 Memory adds up what `s1core.sft.engine` keeps; tests hold it against measured peaks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from s1core.errors import InputError
@@ -15,50 +12,39 @@ from s1core.sft.encode import plan_step
 from s1core.sft.train import batch_at
 from s1lab.planning.shapes import SHAPES, ModelShape
 
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """One kind of device."""
-
-    name: str  # as people know it
-    memory: float  # bytes
-    peak_flops: float  # dense bf16 FLOP/s by the data sheet
-    share: float  # of the peak that training is expected to reach; an assumption until measured
-    usable: float = 0.93  # share of the memory for tensors; caching takes a few per cent
+# An H100 SXM, by NVIDIA's data sheet.
+H100 = "H100 80 GB SXM"
+MEMORY = 80 * 1024**3  # bytes
+PEAK_FLOPS = 989.4e12  # dense bf16 FLOP/s
+BANDWIDTH = 3.35e12  # bytes per second between it and its memory
+USABLE = 0.93  # share of the memory for tensors; caching takes a few per cent
 
 
-BANDWIDTH = 3.35e12  # bytes per second between an H100 SXM and its memory, by the data sheet
-H100 = Hardware("H100 80 GB SXM", 80 * 1024**3, 989.4e12, 0.45)
-"""NVIDIA's data sheet: 80 GB, 989.4 TFLOP/s dense bf16. The share is this recipe's goal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Peak bytes of one process, and of what holds them (which do not all peak at one time)."""
 
     total: float
     parts: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a fine-tuning run will do and take."""
+class Plan(NamedTuple):
+    """What a fine-tuning run will take on H100s."""
 
-    steps: int  # optimizer steps, over all epochs
     memory: Memory  # peak of one process
     balance: float  # share of the time that the average process works while the slowest does
-    device_hours: float  # at the hardware's expected share of peak and this balance
-    wall_hours: float
+    seconds: float  # by the clock, at this balance, if the chips reached their whole peak
 
-    def refuse_unless_it_fits(self, hardware: Hardware) -> None:
-        """Raise InputError, with the largest part and what lowers it, when it does not."""
-        room = hardware.memory * hardware.usable
-        if self.memory.total > room:
-            worst, size = max(self.memory.parts.items(), key=lambda part: part[1])
-            raise InputError(
-                f"this run needs {self.memory.total / 1e9:.0f} GB per process and {hardware.name} "
-                f"offers {room / 1e9:.0f}: {worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
-            )
+    @property
+    def misfit(self) -> str:
+        """Where the memory does not do: the largest part, and what lowers it. Else ""."""
+        (total, parts), room = self.memory, MEMORY * USABLE
+        worst, size = max(parts.items(), key=lambda part: part[1])
+        if total <= room:
+            return ""
+        return (
+            f"this run needs {total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}: "
+            f"{worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
+        )
 
 
 _REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more processes") | {
@@ -98,12 +84,7 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
 
 
 def plan(
-    shape: ModelShape,
-    lengths: Sequence[int],
-    config: SFTConfig,
-    *,
-    processes: int = 1,
-    hardware: Hardware = H100,
+    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, *, processes: int = 1
 ) -> Plan:
     """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`);
     InputError where there are none."""
@@ -119,38 +100,31 @@ def plan(
         work += sum(loads)
         waited += max(loads) * len(loads)
     share, balance = -(-longest // config.sequence_parallel), work / waited
-    need = memory(shape, config, share, processes=processes)
     flops = config.epochs * shape.train_flops(cut)
-    hours = flops / (hardware.peak_flops * hardware.share * balance) / 3600
-    return Plan(config.total_steps(len(cut)), need, balance, hours, hours / processes)
+    need = memory(shape, config, share, processes=processes)
+    return Plan(need, balance, flops / (PEAK_FLOPS * balance * processes))
 
 
 class Worked(NamedTuple):
-    """One line of arithmetic: what it says, its value and unit, and where its inputs are from."""
+    """A number that follows from what the paper states: its value, unit and source."""
 
-    what: str
     value: float
     unit: str
     source: str
 
 
 def paper_arithmetic() -> tuple[Worked, ...]:
-    """The paper's cost, worked through: every line follows from the ones above it. The FLOPs are a
-    lower bound: thinking tokens alone, every example taken at the mean length."""
+    """The paper's cost, worked through from 26 minutes on 16 H100 (Appendix D). The FLOPs are a
+    lower bound: s1K's 4.7M thinking tokens alone (Table 6), every example of the mean length."""
     hours = 16 * 26 / 60
-    shape = SHAPES["Qwen2.5-32B"]
-    flops = 5 * shape.train_flops([4700] * 1000)  # s1K's 4.7M thinking tokens
-    achieved = flops / (hours * 3600)
-    table6, price = "Table 6; 6 N D and attention", "divided by the H100-hours above"
-    kellogg = "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02"
+    flops = 5 * SHAPES["Qwen2.5-32B"].train_flops([4700] * 1000)
+    said = {
+        6: "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02",
+        20: "an author, in the press",
+        50: "press, 'under $50'",
+    }
     return (
-        Worked("s1K on 16 H100 for 26 minutes", hours, "H100-hours", "Appendix D"),
-        Worked("the full 59K pool", 394.0, "H100-hours", "Section 5.1"),
-        Worked("59K pool over s1K", 394.0 / 7.0, "times", "Section 5.1; 59 times the examples"),
-        Worked("training FLOPs of s1-32B, at least", flops, "FLOP", table6),
-        Worked("rate per GPU", achieved / 1e12, "TFLOP/s", "FLOPs over H100-hours"),
-        Worked("share of the bf16 peak", achieved / H100.peak_flops, "of 1", H100.name),
-        Worked("H100-hour price behind $6", 6 / hours, "$", f"{kellogg}; {price}"),
-        Worked("H100-hour price behind $20", 20 / hours, "$", f"an author, in the press; {price}"),
-        Worked("H100-hour price behind $50", 50 / hours, "$", f"press, 'under $50'; {price}"),
+        Worked(flops, "FLOP", "Table 6; 6 N D and attention"),
+        Worked(flops / (hours * 3600) / PEAK_FLOPS, "of 1", f"FLOPs over H100-hours; {H100}"),
+        *(Worked(n / hours, "$", by) for n, by in said.items()),
     )

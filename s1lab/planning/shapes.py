@@ -1,12 +1,10 @@
 """Shapes of decoder models, and what follows from them by arithmetic: parameters and FLOPs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from s1core.checkpoints import locate, split_revision
 from s1core.errors import InputError
@@ -37,7 +35,7 @@ class ModelShape:
         object.__setattr__(self, "head_size", self.head_size or self.hidden // self.heads)
 
     @classmethod
-    def of(cls, source: Any) -> ModelShape:
+    def of(cls, source: Any) -> Self:
         """From a transformers config, a folder with `config.json`, or a name in `SHAPES`;
         InputError: none of these, or a config without the sizes of a decoder."""
         if known := SHAPES.get(str(source).split("/")[-1].removesuffix("-Instruct")):

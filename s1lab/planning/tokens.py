@@ -9,8 +9,6 @@ where a budget cuts thinking, the budget; where the model stops by itself, the p
 compute. Speed is what steps of this store really reached; where none did yet, no time is given.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import suppress
@@ -74,16 +72,17 @@ class Counter:
         """Thinking tokens of one generation, on average: Table 8 has that of a natural end; the
         stand-in of a rehearsal never stops by itself."""
         profile, cap = self.pipeline.profile, float(condition.budget.max_thinking)
-        if not condition.thinking:
-            return 0.0
-        if profile.rehearsal:
-            return cap
+        if not condition.thinking or profile.rehearsal:
+            return cap * condition.thinking
         if benchmarks.benchmark(condition.benchmark).kind == "countdown":
             natural = profile.evaluation.max_thinking / 3
         else:
             rows = published()["table8"]["rows"]
             natural = float(rows.get(condition.benchmark, rows["AIME24"])[-1][1])
-        return min(cap, natural * (1 + _per_wait() * condition.budget.num_ignore))
+        # What one Wait adds, by the last three points of Figure 4a: 2, 4 and 6 of them.
+        before, *after = (point[0] for point in published()["figure4a"]["points"][-4:])
+        share = sum((x / before - 1) / n for x, n in zip(after, (2, 4, 6), strict=True)) / 3
+        return min(cap, natural * (1 + share * condition.budget.num_ignore))
 
     def config(self, training: Training) -> SFTConfig:
         """The settings of a training."""
@@ -126,41 +125,31 @@ class Counter:
         return [mean] * (count - 1) + [profile.sft["max_seq_len"]]
 
 
-def _per_wait() -> float:
-    """By what share one Wait prolongs thinking: the last three points of Figure 4a."""
-    before, *after = (point[0] for point in published()["figure4a"]["points"][-4:])
-    return sum((x / before - 1) / n for x, n in zip(after, (2, 4, 6), strict=True)) / 3
-
-
 def generated(step: Step) -> int:
     """Thinking and answer tokens that a finished generation really took."""
     rows = step.run.read_table("grades.csv")
     return sum(int(row["thinking_tokens"]) + int(row["answer_tokens"]) for row in rows)
 
 
-COLUMNS = ("run", "label", "trains", "state", "done", "total", "seconds")
-
-
 def status(pipeline: Pipeline) -> pd.DataFrame:
     """A row for every step of a pipeline: its run, label, whether it trains, state ("done",
     "running", "stopped" or "to do"), tokens so far (`done`) and in all (`total`, expected), and
     seconds so far. Holds the store for no longer than a glance."""
-    counter = Counter(pipeline)
+    counter, rows = Counter(pipeline), []
     with pipeline.store.free() as free:
         begun = "stopped" if free else "running"
-    rows: list[tuple[Any, ...]] = []
     for step in pipeline.steps():
-        tokens, trains = counter.tokens(step), step.condition is None
-        total = tokens.trained if trains else tokens.generated
+        run, total = step.run, sum(counter.tokens(step))
         state, done, seconds = "to do", 0.0, 0.0
-        if step.run.is_finished:
-            seconds = float(step.run.provenance().get("wall_seconds", 0.0))
-            state, done = "done", total
-        elif step.run.path.exists():
+        if run.is_finished:
+            state, done, seconds = "done", total, float(run.provenance().get("wall_seconds", 0.0))
+        elif run.path.exists():
             done, seconds = _so_far(step)
             state, total = begun, max(total, done)
-        rows.append((step.run.id, step.label, trains, state, done, total, seconds))
-    return pd.DataFrame(rows, columns=COLUMNS)
+        trains = step.condition is None
+        row = {"run": run.id, "label": step.label, "trains": trains, "state": state}
+        rows.append(row | {"done": done, "total": total, "seconds": seconds})
+    return pd.DataFrame(rows)
 
 
 def _so_far(step: Step) -> tuple[float, float]:
@@ -187,13 +176,10 @@ def rate(found: pd.DataFrame, trains: bool) -> float:
 
 def seconds_left(found: pd.DataFrame) -> float | None:
     """At the speeds so far; None while one that is needed is not measured."""
-    total = 0.0
-    for trains, part in found.groupby("trains"):
-        left, speed = (part.total - part.done).clip(lower=0).sum(), rate(found, bool(trains))
-        if left and not speed:
-            return None
-        total += left / speed if left else 0.0
-    return total
+    left = (found.total - found.done).clip(lower=0).groupby(found.trains).sum()
+    needed = {bool(trains): tokens for trains, tokens in left.items() if tokens}
+    speeds = {trains: rate(found, trains) for trains in needed}
+    return sum(needed[t] / speeds[t] for t in needed) if all(speeds.values()) else None
 
 
 def lines(found: pd.DataFrame, gpus: int, price: float) -> list[str]:
@@ -205,9 +191,8 @@ def lines(found: pd.DataFrame, gpus: int, price: float) -> list[str]:
             f"  {row.state:8} {row.label}: {row.done:,.0f} of about {row.total:,.0f} tokens "
             f"({share:.0%}), {row.seconds:,.0f} s"
         )
-    for trains, name in ((True, "training"), (False, "sampling")):
-        if speed := rate(found, trains):
-            text.append(f"{name}: {speed:,.0f} tokens/s so far")
+    speeds = {"training": rate(found, True), "sampling": rate(found, False)}
+    text += [f"{name}: {speed:,.0f} tokens/s so far" for name, speed in speeds.items() if speed]
     per_second = max(gpus, 1) * price / 3600
     spent, left = found.seconds.sum(), seconds_left(found)
     text.append(f"spent: {clock(spent)}, {spent * per_second:,.2f} at {price:g} per hour")

@@ -6,8 +6,6 @@ tokens can be held against those of transformers one by one. The successors go r
 which thinking ends again and again, and with it the turn.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Sequence

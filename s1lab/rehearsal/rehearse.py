@@ -15,8 +15,6 @@ The same scripts, command line, store, notebooks and book, in a folder of its ow
 Nothing is written anywhere else, and nothing of it is ever accepted as a result.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os
@@ -28,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from s1core.errors import InputError, RunError
@@ -42,8 +41,9 @@ from s1lab.profiles import Profile
 from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
 
-CUT = yaml.safe_load(Path(__file__).with_name("cut.yaml").read_text(encoding="utf-8"))
-VLLM_ON_CPU = CUT.pop("vllm")
+_HERE = Path(__file__).parent
+CUT = yaml.safe_load((_HERE / "cut.yaml").read_text(encoding="utf-8"))
+VLLM_ON_CPU, ENVIRONMENT = CUT.pop("vllm"), CUT.pop("environment")
 EXAMPLES = CUT["selected"]
 
 
@@ -93,33 +93,26 @@ def rehearsal_mirror(
 
 
 def _pool(name: str, data_dir: str | Path | None) -> Iterator[dict[str, Any]]:
-    """Rows of the training set, as the releases have them, where the question is short."""
-    for example in _examples(name, data_dir):
-        if len(example.problem.question) <= LONGEST:
-            yield {
-                "question": example.problem.question,
-                "solution": example.problem.solution,
-                "source_type": example.problem.source,
-                "thinking_trajectories": [example.trace.thinking],
-                "attempt": example.trace.attempt,
-            }
-
-
-def _examples(name: str, data_dir: str | Path | None) -> Iterator[Example]:
-    """Of the training set; without its traces, of its questions and solutions."""
+    """Rows of the training set, as the releases have them, where the question is short; without
+    its traces, the solutions take their place."""
     try:
-        yield from examples(name, data_dir)
-        return
+        found = examples(name, data_dir)
     except InputError:
         if data_dir is None:
             raise
-    for problem in problems("s1K questions", data_dir):
-        if problem.solution:
-            yield Example(problem, Trace(problem.solution, problem.answer or "Proved.", "solution"))
+        solved = (one for one in problems("s1K questions", data_dir) if one.solution)
+        found = [
+            Example(one, Trace(one.solution, one.answer or "Proved.", "solution")) for one in solved
+        ]
+    for problem, trace in ((one.problem, one.trace) for one in found):
+        if len(problem.question) <= LONGEST:
+            row = {"question": problem.question, "solution": problem.solution}
+            row |= {"source_type": problem.source, "thinking_trajectories": [trace.thinking]}
+            yield row | {"attempt": trace.attempt}
 
 
 Say = Callable[[str], None]
-STAMP = "rehearsal"
+STAMP = ENVIRONMENT["S1CORE_STAMP"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +150,9 @@ def prepare(
     work.mkdir(parents=True, exist_ok=True)
     released = Path(model) if model else stand_in(folder / "stand-in")
     trained = released if model else tireless(released, folder / "tireless")
-    for link, target in ((folder / "model", trained), (folder / "released", released)):
+    links, root = {folder / "model": trained, folder / "released": released}, project_root(_HERE)
+    links |= {work / name: root / name for name in ("launch", "results")}
+    for link, target in links.items():  # `results`: what other people's generations came to
         link.unlink(missing_ok=True)
         link.symlink_to(target.resolve())
     engine = full.engine
@@ -169,27 +164,17 @@ def prepare(
     write_atomically(folder / "profile.yaml", [yaml.safe_dump(plain, sort_keys=False)])
     data_dir = data_dir or os.environ.get("S1CORE_DATA_DIR") or None
     rehearsal_mirror(folder / "mirror", data_dir, needs(full), EXAMPLES)
-    write_atomically(
-        srun := site / "srun", [Path(__file__).with_name("srun.sh").read_text(encoding="utf-8")]
-    )
+    write_atomically(srun := site / "srun", [(_HERE / "srun.sh").read_text(encoding="utf-8")])
     srun.chmod(0o755)
-    for name in ("launch", "results"):  # `results`: what other people's generations came to
-        (work / name).unlink(missing_ok=True)
-        (work / name).symlink_to(project_root(Path(__file__)) / name)
     paths = [str(site), str(Path(profiles.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {
+        **ENVIRONMENT,
         "S1CORE_STORE": str(folder / "store"),
         "S1CORE_DATA_DIR": str(folder / "mirror"),
-        "S1CORE_STAMP": STAMP,
-        "PROFILE": "../profile.yaml",
         "PYTHON": python,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PATH": os.pathsep.join((str(site), os.environ["PATH"])),
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": "1",
         "SLURM_NNODES": str(-(-full.gpus // PER_NODE)),
-        "SLURMD_NODENAME": "localhost",
         "SLURM_SUBMIT_DIR": str(work),
     }
     return Rehearsal(folder, profile, environment)
@@ -204,14 +189,14 @@ def compute(rehearsal: Rehearsal) -> None:
         raise RunError(f"launch/{name} ended with status {code}; run the rehearsal again to go on")
 
 
-def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
+def compare(rehearsal: Rehearsal) -> dict[str, Any]:
     """Tokens that the plan said before, and that the finished runs really took, by what they are;
     without those of the released checkpoints' stand-in, which stops when it likes."""
     from s1lab.pipeline import Pipeline
     from s1lab.planning.tokens import Counter, generated
     from s1lab.runs import RunStore
 
-    trained, made = [(0, 0)], [(0, 0)]
+    trained, made = np.zeros(2, int), np.zeros(2, int)
     with _inside(rehearsal):
         pipeline = Pipeline(rehearsal.profile, RunStore(rehearsal.folder / "store"))
         counter = Counter(pipeline)
@@ -219,11 +204,10 @@ def compare(rehearsal: Rehearsal) -> dict[str, tuple[int, ...]]:
             if step.training and step.training.released:
                 continue
             if step.condition:
-                made.append((counter.planned(step.condition), generated(step)))
+                made += counter.planned(step.condition), generated(step)
             elif step.training:
-                trained.append((counter.tokens(step).trained, step.run.summary()["tokens"]))
-    pairs = {"trained on": trained, "generated": made}
-    return {what: tuple(map(sum, zip(*counts, strict=True))) for what, counts in pairs.items()}
+                trained += counter.tokens(step).trained, step.run.summary()["tokens"]
+    return {"trained on": trained, "generated": made}
 
 
 @contextmanager
@@ -246,7 +230,7 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     from s1lab.book.site import build
 
     sources, failed = sorted(Path(notebooks).resolve().glob("*.py")), []
-    book, html = Path(book).resolve(), rehearsal.folder / "html"
+    book, folder, html = Path(book).resolve(), rehearsal.folder, rehearsal.folder / "html"
     with _inside(rehearsal):
         for source in sources:
             began = time.monotonic()
@@ -260,7 +244,6 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
                 say(f"{source.name}: FAILED")
         if failed:
             raise RunError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
-        folder = rehearsal.folder
         count = build(book, rehearsal.work, folder / "no-results", html, folder / "store")
     for page in sorted((html / "notebooks").glob("*.html")):
         text = page.read_text(encoding="utf-8")

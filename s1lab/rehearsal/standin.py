@@ -10,8 +10,6 @@ stops by itself: every budget is used up, and the plan's tokens can be checked o
 plain model stands for the released checkpoints; it stops, and its Waits are real ones.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from pathlib import Path
