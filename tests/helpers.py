@@ -103,6 +103,7 @@ def write_grades(
         row |= {"answer_tokens": 5, "waits_used": 0, "extracted": "1 + 1" if correct else "1 - 1"}
         row |= {"status": "correct" if correct else "wrong"}
         rows.append(row | {"outcome": "truncated" if tokens[i] >= cut else "ended"})
+    (run.path / "finished.json").unlink(missing_ok=True)  # of the same run under another label
     run.ensure(lambda run: run.write_table("grades.csv", rows))
 
 
