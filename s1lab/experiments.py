@@ -92,7 +92,7 @@ and perhaps another benchmark than its first, and on which benchmarks they are m
 
 def _experiment(name: str = "", where: Where = "first") -> Callable[..., Any]:
     def register(made: Callable[[Profile], Iterator[Condition]]) -> Callable[..., Conditions]:
-        @wraps(made)
+        @wraps(made, assigned=("__module__", "__qualname__", "__name__", "__doc__"))
         def asked(profile: Profile, benchmark: str | None = None) -> Conditions:
             return tuple(replace(c, benchmark=benchmark or c.benchmark) for c in made(profile))
 

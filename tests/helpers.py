@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from itertools import product
@@ -103,7 +104,8 @@ def write_grades(
         row |= {"answer_tokens": 5, "waits_used": 0, "extracted": "1 + 1" if correct else "1 - 1"}
         row |= {"status": "correct" if correct else "wrong"}
         rows.append(row | {"outcome": "truncated" if tokens[i] >= cut else "ended"})
-    run.ensure(lambda run: run.write_table("grades.csv", rows))
+    (run.path / "finished.json").unlink(missing_ok=True)  # written before under another label
+    replace(run, read_only=False).ensure(lambda run: run.write_table("grades.csv", rows))
 
 
 def save_tiny(folder: Path, **shape: Any) -> str:
