@@ -4,7 +4,6 @@ import textwrap
 from collections import Counter
 from functools import cached_property
 from itertools import combinations
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,10 @@ class Curation:
     def copies(self) -> list[Row]:
         """Questions that are copies of evaluation questions."""
         _, dropped = selection.decontaminate(self.candidates, self.evaluation)
-        found = map(attrgetter("candidate.question", "detail"), dropped)
-        return lines("in the pool | as compared", found)
+        asked = (one.candidate.question for one in dropped)
+        return lines(
+            "in the pool | as compared", ((q, self.evaluation.overlap(q)[1]) for q in asked)
+        )
 
     @cached_property
     def checked(self) -> list[Candidate]:
