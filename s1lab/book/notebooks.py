@@ -118,9 +118,9 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         command += ["-n", str(workers), "--dist", "loadfile"]
     if Path("nbval.cfg").is_file():
         command += ["--nbval-sanitize-with", "nbval.cfg"]
-    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
         # The results mode may be chosen by the caller; the committed ones are the default.
-        environment = {"S1CORE_STORE": "results", **_environment(scratch)}
+        environment = {"S1CORE_STORE": "results", **os.environ}
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
