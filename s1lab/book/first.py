@@ -49,7 +49,7 @@ def figure(pipelines: Sequence[Pipeline]) -> str:
 
 
 def numbers(pipeline: Pipeline) -> Mapping[str, str]:
-    """What the page says of one profile, by the name of its placeholder."""
+    """What the page says of one profile, by its name in the template."""
     try:
         points, waits = pipeline.curve(), {row["Waits"]: row for row in results.by_waits(pipeline)}
         natural = pipeline.point(experiments.natural(pipeline.profile))
