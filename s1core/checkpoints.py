@@ -1,8 +1,6 @@
 """What a model argument may be: a model that ships with s1core, a folder, a Hub id (with `@` and a
 commit, or not; a mirror goes first). Only safetensors are read, and never a repository's code."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -77,7 +75,7 @@ def identify(model: str) -> str:
     return f"{model}@{hashlib.sha256(weights.read_bytes()).hexdigest()[:12]}"
 
 
-def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(model: str | Path) -> "PreTrainedTokenizerBase":
     """A checkpoint's tokenizer, told the ends of turn that its settings declare; or InputError."""
     from transformers import AutoTokenizer
 
@@ -88,7 +86,7 @@ def load_tokenizer(model: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(model: str | Path, **options: Any) -> PreTrainedModel:
+def load_model(model: str | Path, **options: Any) -> "PreTrainedModel":
     """The causal language model of a checkpoint; `options`, such as `dtype`, are transformers'.
     InputError where it cannot be read or lacks weights; no code of the repository is run."""
     from transformers import AutoModelForCausalLM

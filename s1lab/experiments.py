@@ -4,8 +4,6 @@ Pure descriptions made from a profile; `Pipeline` turns a condition into a run. 
 the conditions of their tables here too, so the runs of a profile and the book cannot part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import wraps

@@ -11,8 +11,6 @@ within the budget; the task sees the answer alone, so that its stop strings cann
 thought.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What every kind of run is made with: a profile, a store, and the engine at hand."""
 
-from __future__ import annotations
-
 import gc
 import multiprocessing
 import os
@@ -33,7 +31,7 @@ class Step:
     label: str  # for people
     run: Run  # where it will be (or is): named by its kind and settings, which fix its result
     compute: Compute  # makes or continues it in its folder
-    needs: tuple[Step, ...] = ()  # what must be finished before
+    needs: tuple["Step", ...] = ()  # what must be finished before
     experiments: tuple[str, ...] = ()  # names of the tables and figures that are made from it
     training: Training | None = None  # of a fine-tuning or generation: whence its checkpoint
     condition: Condition | None = None  # of a generation: what is measured

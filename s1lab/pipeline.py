@@ -5,8 +5,6 @@ from the store. Notebooks and the command line ask here alone, so they mean the 
 is measured is described in `s1lab.experiments`, how a run is made in `s1lab.kinds`.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Nothing but the profile (and a seed given by name) changes what a run computes.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math
@@ -167,7 +165,7 @@ class Profile(_Ranged):
         """Whether its examples are selected here from a raw pool."""
         return self.pool == "pocket" or bool(self.attempts.reasoning)
 
-    def without(self, missing: Collection[str]) -> Profile:
+    def without(self, missing: Collection[str]) -> "Profile":
         """The same profile without what cannot be had: data sets and models, by name."""
         if not missing:
             return self
@@ -192,7 +190,7 @@ class Profile(_Ranged):
         money = f"{some(cents, 2)}\N{NO-BREAK SPACE}¢" if cents < 100 else f"${cents / 100:,.2f}"
         return "–" if math.isnan(minutes) else f"{some(minutes, 1)}\N{NO-BREAK SPACE}min · {money}"
 
-    def with_seed(self, seed: int | None) -> Profile:
+    def with_seed(self, seed: int | None) -> "Profile":
         """The same profile with another seed; None keeps its own."""
         return self if seed is None else replace(self, seed=seed)
 

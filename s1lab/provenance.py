@@ -1,7 +1,5 @@
 """Where and how a run was computed: what differs between machines, kept out of every hash."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -12,8 +12,6 @@
 The committed `results/<profile>/` has the same layout without `results.jsonl`, read-only.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -181,7 +179,7 @@ class Run:
                 problems.append(f"{self.id}: public/{name} was changed after it was written")
         return problems
 
-    def ensure(self, compute: Compute, held: bool = False) -> Run:
+    def ensure(self, compute: Compute, held: bool = False) -> "Run":
         """The finished run; `compute` makes it, or continues what an earlier attempt left in it.
         One process at a time makes runs in a store: others wait here, unless they hold it already.
         RunError where the store does not hold the run and is read-only, or cannot be written."""
@@ -230,7 +228,7 @@ class RunStore:
         self.root, self.read_only = Path(root), read_only
 
     @classmethod
-    def default(cls, profile: str) -> RunStore:
+    def default(cls, profile: str) -> "RunStore":
         """The local store, or the committed results of `profile` when `S1CORE_STORE=results`, both
         in the checkout that the working directory belongs to; without one, in that."""
         chosen = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE

@@ -1,7 +1,5 @@
 """A model that says what it is told, so that every path of forcing shows on three lines of text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

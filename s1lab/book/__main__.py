@@ -1,7 +1,5 @@
 """`python -m s1lab.book execute|build|check-notebooks`: what the Makefile calls."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -14,8 +14,6 @@ all pages. The text is written for `WRITTEN_FOR` as committed: there, a word (`s
 fits its number raises. Elsewhere (another profile, a reproduction) the word that fits is shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -32,7 +30,7 @@ WRITTEN_FOR = "laptop"
 """The profile (with its own seed) whose committed results the prose tells of."""
 
 
-def open_chapter(name: str, profile: str, seed: int | None = None) -> Chapter:
+def open_chapter(name: str, profile: str, seed: int | None = None) -> "Chapter":
     """The chapter `name` over the runs of a profile: committed ones, or the local store's."""
     loaded = profiles.load(profile)
     as_written = profile == WRITTEN_FOR and seed in (None, loaded.seed)

@@ -4,19 +4,14 @@ The same source, package, profile and results give the same bytes: cell ids come
 timestamps are dropped, and what differs between machines (stderr, addresses, paths) is an error.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1core.errors import RunError
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("s1core", "s1lab")
@@ -24,7 +19,7 @@ PACKAGES = ("s1core", "s1lab")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 
 
-def clean(notebook: NotebookNode, stamp: Mapping[str, Any]) -> NotebookNode:
+def clean(notebook: Any, stamp: Mapping[str, Any]) -> Any:
     """The notebook with what is kept of it; `stamp` says where it came from: its `source` above
     all, and no date, so reruns are identical. RunError: a cell wrote to stderr, raised, or shows an
     address or a path of this machine."""

@@ -4,8 +4,6 @@ A build makes the script with the weights from the committed safetensors, so not
 it is loaded when a reader starts the model. The controls are `s1lab/figures/decoder.jinja`.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from pathlib import Path

@@ -4,8 +4,6 @@ The words are a person's; `$two` and the like are filled from the finished runs 
 that has results, the prose from those of the profile that it is written for.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

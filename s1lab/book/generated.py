@@ -4,8 +4,6 @@ Each is made from result files when the book is built, so it cannot disagree wit
 around the numbers are in the templates beside this file.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator

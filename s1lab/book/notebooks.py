@@ -1,7 +1,5 @@
 """Execute percent notebooks with a profile's parameters, and check the executed ones."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -12,16 +10,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
 from s1lab.book.cleaning import PACKAGES, ROOT, clean
 from s1lab.data.mirror import sha256
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 # Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
 # Notebooks compute little and run side by side; and sums in one order give the same tokens.
@@ -124,9 +119,7 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
-def _injected(
-    source: Path, notebook: NotebookNode, profile: str, seed: int | None
-) -> dict[str, Any]:
+def _injected(source: Path, notebook: Any, profile: str, seed: int | None) -> dict[str, Any]:
     """PROFILE, which must be declared, and SEED where it is."""
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if not tagged:

@@ -4,8 +4,6 @@ The site is built in a scratch folder and takes its place only when it is comple
 checked: every page is there, every figure loads from the site itself, nothing comes from outside.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

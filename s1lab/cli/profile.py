@@ -1,7 +1,5 @@
 """Commands about a whole profile: planned, prepared, computed, watched, compared, accepted."""
 
-from __future__ import annotations
-
 import multiprocessing
 import signal
 import sys
@@ -33,7 +31,7 @@ def note(line: str) -> None:
     echo(line, err=True)
 
 
-def open_pipeline(name: str, seed: int | None = None, progress: bool = True) -> Pipeline:
+def open_pipeline(name: str, seed: int | None = None, progress: bool = True) -> "Pipeline":
     """The pipeline of a profile over its store."""
     from s1lab import profiles
     from s1lab.pipeline import Pipeline
@@ -191,11 +189,13 @@ def reproduce(
     echo(f"{len(steps)} runs of {profile} are finished in {pipeline.store.root}")
 
 
-def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: int | None) -> None:
+def _make(
+    pipeline: "Pipeline", steps: list["Step"], jobs: int, profile: str, seed: int | None
+) -> None:
     """Make runs while the store is held: here, in processes, or over a server in threads."""
     from s1lab.lab import Step, work
 
-    def begin(number: int, step: Step) -> None:
+    def begin(number: int, step: "Step") -> None:
         note(f"[{number}/{len(steps)}] {step.label}")
 
     pool: Executor = ThreadPoolExecutor(CONDITIONS)
@@ -222,7 +222,7 @@ def _make(pipeline: Pipeline, steps: list[Step], jobs: int, profile: str, seed: 
         pipeline.close()
 
 
-_steps: dict[str, Step] = {}  # of a process of the pool, by the names of their runs
+_steps: dict[str, "Step"] = {}  # of a process of the pool, by the names of their runs
 
 
 def _join(profile: str, seed: int | None) -> None:

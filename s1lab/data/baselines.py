@@ -4,8 +4,6 @@ They start from the pool after the quality stages: the paper draws them "after o
 high-quality reasoning chains". A pool smaller than the target is an InputError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from numpy.random import Generator

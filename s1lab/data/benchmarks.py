@@ -1,7 +1,5 @@
 """The questions that the paper evaluates on (Section 4.1), with the grading that each one needs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Records become flat rows; lists and mappings become JSON text. A file appears un
 when it is complete. Text that must not be spread (GPQA's) is left out.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json

@@ -3,8 +3,6 @@
 From the Hub the pinned revision is read; where none is pinned, `main`, with a warning.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import warnings

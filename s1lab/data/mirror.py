@@ -5,8 +5,6 @@ first row is given out, so that no truncated or edited copy passes for the data 
 makes such a folder; its entries also name their data set (`source`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -69,7 +67,7 @@ class Mirror:
     entries: dict[str, dict[str, Any]]
 
     @classmethod
-    def open(cls, root: str | Path, new: bool = False) -> Mirror:
+    def open(cls, root: str | Path, new: bool = False) -> "Mirror":
         """Read the manifest of a mirror, which a `new` one may lack; InputError where it is torn,
         or a row has no file, rows or sha256."""
         path = Path(root) / MANIFEST

@@ -5,8 +5,6 @@ how a row of each becomes a `Problem` or an `Example`, as the official collectio
 could be seen, `main` is read, and the commit found there reported.
 """
 
-from __future__ import annotations
-
 import math
 import random
 import re

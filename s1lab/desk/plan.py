@@ -5,8 +5,6 @@ expected tokens of a `prompt`, a `natural` thought, a `direct` solution and an `
 of greedy solutions that are `right`, and the gigabytes of `memory` that all of it takes at once.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

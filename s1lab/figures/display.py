@@ -5,8 +5,6 @@ and nothing on disk can disagree with it. The bytes depend on the figure alone: 
 random ids. Markup is made by templates, which escape whatever they are given.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -33,7 +31,7 @@ _DARK = {colour.light: colour.dark for colour in INKS.values()}
 
 
 def figure_html(
-    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
+    fig: "Figure", name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
 ) -> str:
     """A figure as markup for a page; it is closed.
 
@@ -61,7 +59,7 @@ def figure_html(
     return figure_frame(name, runs=runs, caption=caption, **shown)
 
 
-def _drawing(fig: Figure, name: str) -> dict[str, Any]:
+def _drawing(fig: "Figure", name: str) -> dict[str, Any]:
     """A figure's SVG for either theme, and its size in CSS pixels."""
     light, size = to_svg(fig, name), [round(inches * 96) for inches in fig.get_size_inches()]
     themes = {"light": light, "dark": dark_svg(light)}
@@ -135,7 +133,7 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
 
 
-def to_svg(fig: Figure, name: str) -> str:
+def to_svg(fig: "Figure", name: str) -> str:
     """SVG text with a transparent background; equal figures give equal bytes. InputError: a colour
     is not the light value of an ink."""
     svg = _saved(fig, "svg", ("Date", "Creator"), {"svg.hashsalt": name}).decode()
@@ -153,12 +151,12 @@ def dark_svg(light: str) -> str:
     return _HEX.sub(lambda match: _DARK[match.group().lower()], light)
 
 
-def to_pdf(fig: Figure) -> bytes:
+def to_pdf(fig: "Figure") -> bytes:
     """PDF bytes (light inks, fonts embedded); equal figures give equal bytes."""
     return _saved(fig, "pdf", ("CreationDate", "Creator", "Producer"), {})
 
 
-def _saved(fig: Figure, kind: str, left_out: Iterable[str], options: dict[str, Any]) -> bytes:
+def _saved(fig: "Figure", kind: str, left_out: Iterable[str], options: dict[str, Any]) -> bytes:
     """A file's bytes, in the part of the style that acts while saving, the word of `S1CORE_STAMP`,
     if there is one, across it; without some metadata."""
     import matplotlib

@@ -5,8 +5,6 @@ page: what we measured with budget forcing is blue, Wait is vermilion, parallel 
 the paper is grey (and drawn hollow, so that colour is never the only difference).
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar

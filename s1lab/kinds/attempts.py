@@ -9,8 +9,6 @@ wrong solution, "Wait", and then the right one: a thought that doubts and mends 
 without a right solution has no trace, and is dropped; so is a solution that pretends to run code.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

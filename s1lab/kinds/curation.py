@@ -1,7 +1,5 @@
 """From a pool to the training set: `difficulty` and `selection` (Section 2.2)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace

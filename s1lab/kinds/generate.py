@@ -1,7 +1,5 @@
 """Generations of one condition, graded (Section 3.1): a point of a figure, a cell of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial

@@ -5,8 +5,6 @@ keeper runs one command and ends it, with whatever it started, when the keeper's
 GPU stays taken.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

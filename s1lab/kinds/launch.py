@@ -1,7 +1,5 @@
 """What runs on the GPUs of every node: torchrun, which trains, and vLLM's server, which samples."""
 
-from __future__ import annotations
-
 import shlex
 import socket
 import sys

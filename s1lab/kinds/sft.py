@@ -1,7 +1,5 @@
 """Fine-tuning (Section 4.1): from examples to a checkpoint."""
 
-from __future__ import annotations
-
 from functools import partial
 from itertools import takewhile
 from pathlib import Path

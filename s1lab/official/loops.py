@@ -8,8 +8,6 @@ Known from simplescaling/s1 at 77272c6e: the README's example, eval/generate.py,
 lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

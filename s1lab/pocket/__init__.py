@@ -4,11 +4,9 @@
 from, `pretrain` the recipe of the two base models that ship with s1core.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s1core import checkpoints
 from s1core.errors import check_number
@@ -16,19 +14,16 @@ from s1core.records import Problem
 from s1lab.pocket.teacher import problem
 from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 SIZES = ("small", "large", "s1")
 """Two base models, and the large one fine-tuned by the laptop profile (what `s1core demo` asks)."""
 
 
-def load_tokenizer() -> PreTrainedTokenizerBase:
+def load_tokenizer() -> Any:
     """The pocket tokenizer, as shipped with the large model."""
     return checkpoints.load_tokenizer("pocket-large")
 
 
-def load_model(size: str = "large") -> PreTrainedModel:
+def load_model(size: str = "large") -> Any:
     """A shipped model in float32, in evaluation mode."""
     return checkpoints.load_model(f"pocket-{size}", dtype="float32").eval()
 

@@ -5,8 +5,6 @@ that any model solves, and wrong traces. So has this one, in shares of the same 
 (Section 2.1). It is a pure function of its seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -6,8 +6,6 @@ document contains an evaluation puzzle (`world.held_out`). Every batch is a func
 step, so the recipe gives the same weights again.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict

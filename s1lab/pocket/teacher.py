@@ -6,8 +6,6 @@ It slips: now and then it accepts a wrong try, and mostly notices, says "Wait" a
 again; where it does not, the trace is wrong (as 464 of s1K's 1,000 are).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -9,8 +9,6 @@ target. Thinking is a sequence of *tries*, each a chain worked from left to righ
     ( 3 * 7 ) + 8                       answer
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +34,7 @@ class Puzzle:
         return tuple(sorted(self.numbers)), self.target
 
     @property
-    def tries(self) -> tuple[Chain, ...]:
+    def tries(self) -> tuple["Chain", ...]:
         """Every try on its numbers."""
         return chains(self.key[0])
 
