@@ -47,6 +47,7 @@ class Completion:
 
 
 Prompts, Params = Sequence[Sequence[int]], Sequence[SamplingParams]
+Machines = Sequence[Any]  # `s1core.forcing.budget.Machine`, or what is stepped as it is (`Plain`)
 
 
 class Backend(Protocol):
@@ -60,22 +61,6 @@ class Backend(Protocol):
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
 
 
-class Steppable(Protocol):
-    """What a decoding loop steps, one per row: see `s1core.forcing.budget.Machine`."""
-
-    stops: frozenset[int]
-    suppress: bool
-    finished: bool
-
-    @property
-    def room(self) -> int: ...
-    def start(self) -> list[int]: ...
-    def take(self, sampled: Sequence[int]) -> list[int]: ...
-
-
-Machines = Sequence[Steppable]
-
-
 @runtime_checkable
 class ForcingBackend(Protocol):
     """An engine that forces natively: one pass over each row, its cache kept."""
@@ -86,7 +71,7 @@ class ForcingBackend(Protocol):
 
 
 class Plain:
-    """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
+    """Ordinary sampling, stepped as a `Machine` is: up to `max_tokens`, or to a stop token."""
 
     def __init__(self, params: SamplingParams) -> None:
         self.stops, self._params = frozenset(params.stop_token_ids), params

@@ -134,8 +134,15 @@ def read_graded(
         yield path, made, grade_all(problems, made, kind)  # type: ignore[arg-type] - checked there
 
 
-def check_engine(engine: str, url: str, tokenizer: str, context_length: int | None) -> None:
-    """Refuse options that do not belong together, before anything is loaded."""
+def check_engine(
+    engine: str,
+    url: str,
+    tokenizer: str,
+    context_length: int | None,
+    pairs: list[str] | None = None,
+) -> dict[str, Any]:
+    """Refuse options that do not belong together, before anything is loaded; what a job keeps of
+    them. `["dtype=float32", "attempts=2"]` are arguments by name, in JSON where they can be."""
     if engine not in ENGINES:
         raise typer.BadParameter(f"no backend {engine!r}; pick one of {', '.join(ENGINES)}")
     if engine == "completions" and not (url and tokenizer):
@@ -143,10 +150,6 @@ def check_engine(engine: str, url: str, tokenizer: str, context_length: int | No
         raise typer.BadParameter(f"{needs}; --model is its name on the server")
     if engine != "completions" and (url or tokenizer or context_length):
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
-
-
-def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
-    """`["dtype=float32", "attempts=2"]` as arguments by name; values are JSON where they can be."""
     parsed: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
@@ -159,4 +162,4 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
     if unknown := ", ".join(sorted(set(parsed) - allowed)):
         has = ", ".join(sorted(allowed))
         raise typer.BadParameter(f"the {engine} backend has no option {unknown}; it has {has}")
-    return parsed
+    return {"backend": engine, "tokenizer": tokenizer, "engine_options": parsed, "url": url}

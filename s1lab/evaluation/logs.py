@@ -151,7 +151,7 @@ def _gold(row: dict[str, Any]) -> str:
     gold = _text(row, FIELDS["gold"])
     if re.search(r"^####", gold, re.M):
         return gold.rpartition("####")[2].strip()
-    boxes = last_boxes(gold) if len(gold) > 200 else []
+    boxes = last_boxes(gold)[0] if len(gold) > 200 else []
     if len(gold) > 200 and not boxes:
         raise InputError("the gold answer is a text of its own, without an answer set apart")
     return ", ".join(boxes) or gold
