@@ -4,13 +4,13 @@ tokens come from the template alone: those that a question or a trace spells out
 
 import datetime
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from s1core.errors import InputError, explained
+from s1core.errors import InputError, explained, utf8
+from s1core.jsonl import from_dict, read_yaml
 from s1core.records import Trace
 
 STEP_MARK = "<|im_start|>"
@@ -26,16 +26,13 @@ class Template:
     think_start: str  # text that opens thinking, right after the assistant header
     think_end: str  # text that closes thinking and opens the answer
     markers: tuple[str, ...]  # what the tokenizer must know as single tokens
-    chat_options: dict[str, Any] = field(default_factory=dict)  # of a direct answer
+    chat_options: Mapping[str, Any] = field(default_factory=dict)  # of a direct answer
     system: str | None = None  # default system prompt; None leaves it to the chat template
 
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
+_LISTED = read_yaml(Path(__file__).with_name("templates.yaml"))
 _ENDS = tuple(_LISTED["ends_of_turn"])
-TEMPLATES = {
-    name: Template(**{**row, "markers": tuple(row["markers"])})
-    for name, row in _LISTED["templates"].items()
-}
+TEMPLATES = {name: from_dict(Template, row) for name, row in _LISTED["templates"].items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +63,7 @@ def fitting(tokenizer: Any) -> str:
 
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Ids of `text` alone, nothing added, control tokens read as such; InputError: no Unicode."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{text[:40]!r} is not Unicode text (a lone surrogate)") from error
+    utf8(text)
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 

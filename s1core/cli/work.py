@@ -104,11 +104,9 @@ def sft(
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     settings |= {"max_seq_len": max_seq_len, "template": template}
-    row = read_yaml(config) if config else {}
     try:
-        row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
-        recipe = SFTConfig(**settings | row)
-    except (TypeError, ValueError) as error:
+        recipe = from_dict(SFTConfig, settings | (read_yaml(config) if config else {}))
+    except InputError as error:
         raise InputError(f"{config or 'the options'}: {error}") from error
     examples = list(read_jsonl(data, Example))
     if not examples:

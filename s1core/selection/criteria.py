@@ -32,6 +32,8 @@ class Candidate:
     question = property(attrgetter("example.problem.question"))
     source = property(attrgetter("example.problem.source"))
     domain = property(attrgetter("example.problem.domain"))
+    thinking = property(attrgetter("example.trace.thinking"))
+    attempt = property(attrgetter("example.trace.attempt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,8 @@ def check_fields(
     def reason(candidate: Candidate) -> str:
         if candidate.error:
             return "API error"
-        trace = candidate.example.trace
-        for holder, name in ((candidate, "question"), (trace, "thinking"), (trace, "attempt")):
-            if not getattr(holder, name).strip():
+        for name in ("question", "thinking", "attempt"):
+            if not getattr(candidate, name).strip():
                 return f"missing {name}"
         for name, label in ANNOTATIONS.items():
             if name in required and getattr(candidate, name) in (None, ""):
@@ -119,14 +120,10 @@ def check_format(
     compiled = [(pattern, re.compile(pattern.regex)) for pattern in patterns]
 
     def reason(candidate: Candidate) -> str:
-        found = ""
-        for pattern, regex in compiled:
-            holder = candidate if pattern.field == "question" else candidate.example.trace
-            if regex.search(getattr(holder, pattern.field)):
-                if pattern.unless_source and pattern.unless_source in candidate.source:
-                    return ""
-                found = found or pattern.name
-        return found
+        found = [p for p, regex in compiled if regex.search(getattr(candidate, p.field))]
+        if any(p.unless_source and p.unless_source in candidate.source for p in found):
+            return ""
+        return found[0].name if found else ""
 
     return partition(candidates, reason)
 

@@ -8,6 +8,7 @@ s = n // 2, so one lookup per s words rules out nearly every question, and full 
 only around a block that matched.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from s1core.errors import InputError
@@ -30,10 +31,10 @@ class BenchmarkIndex:
     ) -> None:
         if n is not None and n < 1:
             raise InputError(f"an n-gram has at least one word, not {n}")
-        self.n = n
+        self.n = n = n or sys.maxsize  # None: no question is as long
         self._normalize = normalize
-        self._stride = max(1, n // 2) if n else 1
-        self._block = n - self._stride + 1 if n else 1
+        self._stride = max(1, n // 2)
+        self._block = n - self._stride + 1
         self._grams: dict[str, str] = {}  # n-gram -> the first benchmark that has it
         self._whole: dict[str, str] = {}  # a question shorter than n (or any, when n is None)
         self._blocks: set[str] = set()
@@ -42,7 +43,7 @@ class BenchmarkIndex:
             if not every:
                 raise InputError(f"the benchmark {name!r} has no question: load it or leave it out")
             for words in every:
-                if n is None or 0 < len(words) < n:
+                if 0 < len(words) < n:
                     self._whole.setdefault(" ".join(words), name)
                     continue
                 for gram in _windows(words, n):
@@ -58,8 +59,6 @@ class BenchmarkIndex:
         if self._whole and (text := " ".join(words)) in self._whole:
             return self._whole[text], text
         n, block, blocks = self.n, self._block, self._blocks
-        if n is None:
-            return None
         for start in range(0, len(words) - block + 1, self._stride):
             if " ".join(words[start : start + block]) not in blocks:
                 continue
