@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from s1core.errors import InputError, explained, utf8
 
 Kind = type | Callable[[dict[str, Any]], Any]
-_NO_JSON: dict[type, str] = {UnicodeDecodeError: "not UTF-8"}
-_NO_JSON[RecursionError] = "not JSON (nested too deeply)"
+_NO_JSON = {UnicodeDecodeError: "not UTF-8", RecursionError: "not JSON (nested too deeply)"}
 
 
 def to_json(record: Any) -> str:
@@ -71,9 +70,10 @@ def _schema(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
     return {field.name: hints[field.name] for field in fields}, required
 
 
-def _whole(values: Sequence[Any]) -> bool:
-    """Whether all are whole numbers that 63 bits hold; quick over many thousands of token ids."""
-    return {int}.issuperset(map(type, values)) and 0 <= min(values) <= max(values) < 2**63
+def _whole(values: Any) -> bool:
+    """Whether it is a list of whole numbers that 63 bits hold; quick over thousands of them."""
+    ints = isinstance(values, (list, tuple)) and {int}.issuperset(map(type, values))
+    return ints and (not values or 0 <= min(values) <= max(values) < 2**63)
 
 
 _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
@@ -83,10 +83,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
     Mapping: ("an object", lambda value: isinstance(value, dict)),
     tuple: ("a list", lambda value: isinstance(value, (list, tuple))),
-    tuple[int, ...]: (
-        "a list of whole numbers from 0",
-        lambda value: isinstance(value, (list, tuple)) and (not value or _whole(value)),
-    ),
+    tuple[int, ...]: ("a list of whole numbers from 0", _whole),
 }
 
 
@@ -120,7 +117,7 @@ def _named(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and abs(value) > 10**18:
         return "a number out of range"
-    shown = json.dumps(value)
+    shown = json.dumps(value, default=repr)
     return shown if len(shown) < 40 else "text"
 
 
@@ -149,12 +146,11 @@ def read_recoverable(
     was being written when the writer died: it does not parse, has no end, and is left out."""
     records: list[tuple[int, Any]] = []
     for number, record, fault, whole in _lines(path, kind):
-        if not fault:
-            records.append((number, record))
-        elif whole:
+        if fault and whole:
             raise InputError(f"{path}:{number}: damaged line ({fault})")
-        else:
+        if fault:
             return records, number
+        records.append((number, record))
     return records, None
 
 

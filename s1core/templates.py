@@ -81,14 +81,9 @@ def resolve(name: str, tokenizer: Any) -> Delimiters:
     eos_ids = frozenset({*named, *declared, written_end(tokenizer)} - {None})
     if not eos_ids:
         raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
-    think_end_ids = tuple(encode(tokenizer, template.think_end))
-    return Delimiters(
-        think_start_ids=tuple(encode(tokenizer, template.think_start)),
-        think_end_ids=think_end_ids,
-        end_of_thinking_ids=frozenset(eos_ids | {think_end_ids[0]}),
-        eos_ids=eos_ids,
-        newline_ids=tuple(encode(tokenizer, "\n")),
-    )
+    texts = (template.think_start, template.think_end, "\n")
+    start, end, newline = (tuple(encode(tokenizer, text)) for text in texts)
+    return Delimiters(start, end, eos_ids | {end[0]}, eos_ids, newline)
 
 
 def written_end(tokenizer: Any) -> int | None:

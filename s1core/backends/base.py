@@ -4,7 +4,7 @@ is all that budget forcing needs; with `force` an engine steps machines in its o
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -51,7 +51,11 @@ Machines = Sequence[Any]  # `s1core.forcing.budget.Machine`, or what is stepped 
 
 
 class Backend(Protocol):
-    """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`."""
+    """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`. One that
+    forces natively, in one pass over each row with its cache kept, has `force(prompts, machines,
+    params)` too: it steps every machine until it is finished and returns errors by row, None for
+    none. Of `params` only temperature, top_p, seed and first_draw count; the machines say the rest.
+    """
 
     tokenizer: Any
     context_length: int
@@ -59,15 +63,6 @@ class Backend(Protocol):
 
     def complete(self, prompts: Prompts, params: Params) -> list[Completion]:
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
-
-
-@runtime_checkable
-class ForcingBackend(Protocol):
-    """An engine that forces natively: one pass over each row, its cache kept."""
-
-    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
-        """Step every machine until it is finished; returns errors by row, None for none. Of
-        `params` only temperature, top_p, seed and first_draw count: the machines say the rest."""
 
 
 class Plain:

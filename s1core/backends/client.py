@@ -35,7 +35,6 @@ class RequestFailed(BackendError):
     again = False  # whether another try could succeed
     status = 0  # HTTP's
     retry_after = ""  # as the server said it
-    requests = 1  # tries in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +96,11 @@ class Client:
             try:
                 return self._try(path, body, read)
             except RequestFailed as failed:
-                failed.requests = attempt + 1
                 if not failed.again:
                     raise
-                last = failed.requests == self.retry.attempts
+                last = attempt + 1 == self.retry.attempts
                 if last or self.stopped.wait(self.retry.pause(attempt, failed.retry_after)):
-                    failed.args = (f"{failed}; gave up after {failed.requests} tries",)
+                    failed.args = (f"{failed}; gave up after {attempt + 1} tries",)
                     raise
 
     def stop(self) -> None:

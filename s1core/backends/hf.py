@@ -26,8 +26,6 @@ class HFBackend:
     rows come out as each does alone. Ids that the tokenizer lacks are never sampled; a `device` of
     None leaves the model where it is. InputError for an architecture or a device that won't do."""
 
-    keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
-
     def __init__(
         self, model: Any, tokenizer: Any, batch_size: int = 256, device: str | None = None
     ) -> None:
@@ -61,7 +59,7 @@ class HFBackend:
         return [row.completion() for row in rows]
 
     def force(self, prompts: Prompts, machines: Sequence[Any], params: Params) -> None:
-        """Step every machine until it is finished (see `base.ForcingBackend`)."""
+        """Step every machine until it is finished (see `base.Backend`)."""
         with decoding(self.model):
             for first in range(0, len(prompts), self.batch_size):
                 chunk = slice(first, first + self.batch_size)
@@ -126,9 +124,7 @@ class _Batch:
     """Rows decoded together. The *tape* holds one token per row and step: forced ones are written
     ahead, and where a step finds -1, it writes what the model samples."""
 
-    def __init__(
-        self, backend: Any, prompts: Prompts, machines: Sequence[Any], params: Params
-    ) -> None:
+    def __init__(self, backend: Any, prompts: Prompts, machines: list[Any], params: Params) -> None:
         self.backend, self.device = backend, backend.model.device
         self.prompts, self.machines, rows = prompts, list(machines), len(prompts)
         self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
@@ -147,7 +143,7 @@ class _Batch:
             self._decide(logits, step)
             if self.done.all():
                 return
-            if self.done.any() and not self.backend.keep_finished:
+            if self.done.any():
                 self._leave()
             logits = self._forward(step)
 

@@ -21,8 +21,9 @@ app = typer.Typer(
 )
 for command in (demo.demo, generate.generate, work.select, work.sft, work.grade):
     app.command()(command)
-passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
-app.command(context_settings=passed_on)(serve.serve)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    serve.serve
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -16,10 +16,8 @@ from s1core.errors import InputError
 from s1core.grading.grades import grade_all, read_generations
 from s1core.records import Generation, Grade, Problem, printable, read_jsonl, write_jsonl
 
-LARGE = 2**31 - 1  # the most that any whole number on the command line may be
 
-
-def number(help: str, least: float = 0, most: float = LARGE) -> Any:
+def number(help: str, least: float = 0, most: float = 2**31 - 1) -> Any:
     """An option for a finite number in [least, most]; typer refuses whatever else is given."""
 
     def finite(value: float | None) -> float | None:
@@ -40,8 +38,7 @@ Engine = Annotated[str, typer.Option(help="Who samples: hf, vllm or completions 
 Url = Annotated[str, typer.Option(help="The server, up to and with /v1; its key: OPENAI_API_KEY.")]
 Tokenizer = Annotated[str, typer.Option(help="For a server: the model's folder or Hub id.")]
 Context = Annotated[int | None, number("Context in tokens, where a server hides it.", 1)]
-_VALUES = typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
-EngineOptions = Annotated[list[str] | None, _VALUES]
+EngineOptions = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as dtype=float32.")]
 BatchSize = Annotated[int, number("Rows decoded together; requests in flight.", 1, 2**20)]
 Budget = Annotated[int | None, number("Most thinking tokens; default 4096.")]
 Waits = Annotated[int | None, number("Ends of thinking replaced by the ignore string.")]

@@ -61,8 +61,7 @@ def select(
         echo(f"no row says {unsaid}: selected without", err=True)
     diversity = selection.DiversityConfig(size)
     config = selection.SelectionConfig(ngram, required=tuple(said), diversity=diversity)
-    rng = np.random.default_rng(seed)
-    selected, funnel = selection.select(candidates, benchmarks, config, rng)
+    selected, funnel = selection.select(candidates, benchmarks, config, np.random.default_rng(seed))
     echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
     for row in funnel.rows():
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"

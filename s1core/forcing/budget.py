@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError, check_number
-from s1core.jsonl import read_yaml
+from s1core.jsonl import read_yaml, typed
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
@@ -55,8 +55,7 @@ class Budget:
             raise InputError(f"ignore_str must be text or a list of texts, not {strings!r:.60}")
         if not strings:
             raise InputError('ignore_str is an empty list; use "" to only suppress the end')
-        if not isinstance(self.answer_cue, str):
-            raise InputError(f"answer_cue must be text, not {self.answer_cue!r:.60}")
+        typed(str, self.answer_cue, "answer_cue")
 
     @property
     def ignore_strings(self) -> tuple[str, ...]:
@@ -127,9 +126,7 @@ class Machine:
     `start()` first, then `take(sampled)` until `finished`; both return the ids to append next.
     Splitting the sampled tokens differently over calls of `take` changes nothing. The engine must
     call it as soon as it samples one of `stops`, which each `take` may change; under `suppress` the
-    next token must be none of them (the ignore string is empty, and nothing in place of the end
-    would only invite it again).
-    """
+    next token must be none of them (an empty ignore string would only invite it again)."""
 
     def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
         """For a context of `context_length` tokens; InputError where no answer would fit it."""

@@ -3,8 +3,7 @@ r"""From an answer text to the answer: what the grader takes for it, and how it 
 Order: the last balanced `\boxed{}` unless "Final Answer:" follows it, then "Final Answer:", then
 "Answer:" (the paper's cue and its harness's pattern, Section 3.1), then "####" and "the answer is",
 and, when nothing else is there, the last thing said, flagged as a guess. Every function is linear
-in the text and evaluates nothing; `after_cue` says that the decoder forced "Final Answer:" right
-before the text (Section 3.1).
+in the text and evaluates nothing; `after_cue`: the decoder forced "Final Answer:" before the text.
 """
 
 import re

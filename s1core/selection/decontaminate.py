@@ -4,8 +4,7 @@ Section 2.1 and Appendix C.5: 8-grams over lower-cased words, against MATH500, G
 AIME24. (The official script compares with more, and adds the pool's AIME questions uncompared.)
 
 Any window of n words contains one of the blocks of n - s + 1 words that start at multiples of
-s = n // 2, so one lookup per s words rules out nearly every question, and full n-grams are compared
-only around a block that matched.
+s = n // 2: one lookup per s words rules out nearly all, n-grams are compared around matches only.
 """
 
 import sys
