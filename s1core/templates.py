@@ -74,8 +74,7 @@ def resolve(name: str, tokenizer: Any) -> Delimiters:
         others = [key for key, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
         raise InputError(f"this model has no {missing} for template {name!r}; {advice}")
-    # The tokenizer's own end of turn, those that the model's settings declare (see
-    # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
+    # Declared by the tokenizer or (`checkpoints.load_tokenizer`) the model, or known by name.
     declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
     named = (_id(tokenizer, name) for name in _ENDS)
     eos_ids = frozenset({*named, *declared, written_end(tokenizer)} - {None})

@@ -21,9 +21,8 @@ app = typer.Typer(
 )
 for command in (demo.demo, generate.generate, work.select, work.sft, work.grade):
     app.command()(command)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    serve.serve
-)
+passed_on = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command(context_settings=passed_on)(serve.serve)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -170,8 +170,7 @@ class Record:
         self.settings["exact_tokens"] = free["exact_tokens"]
 
     def _write(self) -> None:
-        text = json.dumps(self.settings, indent=1)
-        write_atomically(settings_path(self.path), [text + "\n"])
+        write_atomically(settings_path(self.path), [json.dumps(self.settings, indent=1) + "\n"])
 
 
 def _complete(

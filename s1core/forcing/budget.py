@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s1core.errors import InputError, check_number
-from s1core.jsonl import read_yaml, typed
+from s1core.jsonl import read_yaml
 from s1core.records import Origin, Outcome, Phase, Segment
 from s1core.templates import Delimiters, encode
 
@@ -55,7 +55,8 @@ class Budget:
             raise InputError(f"ignore_str must be text or a list of texts, not {strings!r:.60}")
         if not strings:
             raise InputError('ignore_str is an empty list; use "" to only suppress the end')
-        typed(str, self.answer_cue, "answer_cue")
+        if not isinstance(self.answer_cue, str):
+            raise InputError(f"answer_cue must be text, not {self.answer_cue!r:.60}")
 
     @property
     def ignore_strings(self) -> tuple[str, ...]:

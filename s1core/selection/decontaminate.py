@@ -59,12 +59,11 @@ class BenchmarkIndex:
             return self._whole[text], text
         n, block, blocks = self.n, self._block, self._blocks
         for start in range(0, len(words) - block + 1, self._stride):
-            if " ".join(words[start : start + block]) not in blocks:
-                continue
-            # Every window of n words that contains this block starts in [start + block - n, start].
-            for gram in _windows(words[max(0, start + block - n) : start + n], n):
-                if gram in self._grams:
-                    return self._grams[gram], gram
+            if " ".join(words[start : start + block]) in blocks:
+                # A window of n words that contains this block starts in [start + block - n, start].
+                for gram in _windows(words[max(0, start + block - n) : start + n], n):
+                    if gram in self._grams:
+                        return self._grams[gram], gram
         return None
 
 

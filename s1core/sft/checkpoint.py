@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from s1core.errors import RunError, explained, in_a_line
+from s1core.errors import InputError, RunError, in_a_line
 from s1core.records import write_atomically
 
 Tensors = dict[str, Any]  # torch tensors by name, sharded or not
@@ -81,14 +81,17 @@ def read_log(folder: Path) -> Log:
 def read_tensors(folder: Path, tensors: Tensors, alone: bool, advice: str) -> None:
     """Fill tensors by name from the safetensors files of a folder; InputError with
     the advice where a file is damaged, or none has a tensor of that name and shape."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
     from torch.distributed import checkpoint as dcp
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
-    with explained(f"{folder} cannot be read: {advice}"):
+    try:
         for path in folder.glob("*.safetensors"):
             safe_open(path, framework="pt")  # a damaged file is found before torch logs it
         dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
+    except (OSError, SafetensorError, CheckpointException) as error:
+        raise InputError(f"{folder} cannot be read ({in_a_line(error)}): {advice}") from None
 
 
 def save_model(model: Any, folder: Path, dtype: Any, write: bool) -> None:
