@@ -1,5 +1,5 @@
-"""Decoding with transformers: batched, one pass, each row stepped by its own state machine. One that
-is finished leaves the batch at once; one that forces feeds a token per step while others sample."""
+"""Decoding with transformers: batched, one pass, each row stepped by its own machine. A row that is
+finished leaves the batch at once; one that forces feeds a token per step while others sample."""
 
 import itertools
 from collections.abc import Sequence
