@@ -86,7 +86,7 @@ def test_a_wrong_address_is_not_asked_again(server):
     secure = f"https://127.0.0.1:{server.server_address[1]}/is-0/v1"
     for address in ("http://no-such-host.invalid/v1", secure):
         with pytest.raises(RequestFailed) as failure:
-            Client(address, retry=retry).call("/models")
+            Client(address, retry=retry).call("/models", read=dict)
         assert failure.value.requests == 1 and time.monotonic() - started < 20
 
 
