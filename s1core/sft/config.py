@@ -51,7 +51,8 @@ class SFTConfig:
             if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
                 raise InputError(f"betas must be two numbers, not {value!r:.40}")
             typed(kind, value, name)
-            for number in (value if name == "betas" else [value]) if limits else ():
+            numbers = value if name == "betas" else [value]
+            for number in numbers if limits else ():
                 check_number(name, number, *limits, whole=kind is int)
 
     def steps_per_epoch(self, examples: int) -> int:
