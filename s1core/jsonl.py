@@ -49,7 +49,8 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
         raise InputError(f"not a {kind.__name__} but {_named(row)}")
     declared, required = _schema(kind)
     for what, names in (("missing", required - set(row)), ("unknown", set(row) - set(declared))):
-        if listed := ", ".join(name[:40] for name in sorted(names)):
+        if names:
+            listed = ", ".join(name[:40] for name in sorted(names))
             raise InputError(f"not a {kind.__name__}: {what} {listed}")
     return kind(**{name: typed(declared[name], value, name) for name, value in row.items()})
 
