@@ -22,6 +22,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import transformers
@@ -162,13 +163,16 @@ def against_keeping(
     asked = problems(rows)
     budgets = [Budget(short if i % 2 else long, max_answer=16) for i in range(rows)]
     stops = templates.resolve("s1", tokenizer).end_of_thinking_ids
-    keeping = HFBackend(model, tokenizer, batch_size=rows)
-    keeping.keep_finished = True
-    leaving = HFBackend(model, tokenizer, batch_size=rows)
+    backend = HFBackend(model, tokenizer, batch_size=rows)
+
+    def kept() -> int:
+        with patch("s1core.backends.hf._Batch._leave"):
+            return count(generate(backend, asked, budgets))
+
     with ending_every(model, stops, None):
         sides = {
-            "finished rows kept": lambda: count(generate(keeping, asked, budgets)),
-            "finished rows leave": lambda: count(generate(leaving, asked, budgets)),
+            "finished rows kept": kept,
+            "finished rows leave": lambda: count(generate(backend, asked, budgets)),
         }
         title = f"(c) {rows} rows, half {short}, half {long} thinking tokens"
         speed = table.measure(title, sides)

@@ -1,7 +1,6 @@
 """s1core: select 1,000 examples, fine-tune on them, force a thinking budget at test time.
 
-The method of *s1: Simple test-time scaling* (Muennighoff et al., 2025), for a model and data of
-one's own: select, fine-tune, force a budget, grade.
+The method of *s1: Simple test-time scaling* (Muennighoff et al., 2025), on data of one's own.
 
 Read `forcing/budget.py` first (the state machine: what budget forcing is), then `forcing/drive.py`
 (how an engine is asked for tokens). After these, each folder stands alone: `selection`, `sft`,

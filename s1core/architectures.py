@@ -34,8 +34,6 @@ def check_twin(
 def tiny_twin(model: PreTrainedModel) -> PreTrainedModel:
     """A random fp32 model on the CPU: same class, settings, kinds of layers and size of heads, but
     few layers and four heads. Global random numbers are left as they were."""
-    if hasattr(model, "peft_config"):
-        model = model.get_base_model()
     config = copy.deepcopy(model.config)
     heads, count = config.num_attention_heads, config.num_hidden_layers
     size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -38,6 +38,22 @@ def check_number(name: str, value: Any, least: float, most: float, whole: bool =
         raise InputError(f"{name} must be {wanted} from {least} to {most}, not {shown}")
 
 
+def utf8(text: str) -> bytes:
+    """The text in UTF-8; InputError where it holds half a character (a lone surrogate)."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text[:40]!r} is not Unicode text (a lone surrogate)") from error
+
+
+def in_a_line(error: BaseException) -> str:
+    """`KeyError: ...`: an error of a library; that of one process where many fail."""
+    if failures := getattr(error, "failures", None):
+        error = next(iter(failures.values()))[0]
+    name = type(error).__name__
+    return f"{name}: {' '.join(str(error).split())[:240] or name}"
+
+
 @contextmanager
 def explained(what: str) -> Iterator[None]:
     """Whatever a library raises inside is one `InputError`: `what`, then the library's reason."""
@@ -46,8 +62,7 @@ def explained(what: str) -> Iterator[None]:
     except S1Error:
         raise
     except Exception as error:  # libraries raise dozens of unrelated types
-        reason = " ".join(str(error).split())[:240] or type(error).__name__
-        raise InputError(f"{what}: {type(error).__name__}: {reason}") from error
+        raise InputError(f"{what}: {in_a_line(error)}") from error
 
 
 _REASON = re.compile(r"(?:^|[\s.])([A-Z]\w*(?:Error|Exception):|Value error,) (\S.*)$")

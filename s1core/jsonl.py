@@ -5,19 +5,17 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from s1core.errors import InputError, explained
+from s1core.errors import InputError, explained, utf8
 
 Kind = type | Callable[[dict[str, Any]], Any]
-_NO_JSON: dict[type, str] = {UnicodeDecodeError: "not UTF-8"}
-_NO_JSON[UnicodeEncodeError] = "not Unicode text (a lone surrogate)"
-_NO_JSON[RecursionError] = "not JSON (nested too deeply)"
+_NO_JSON = {UnicodeDecodeError: "not UTF-8", RecursionError: "not JSON (nested too deeply)"}
 
 
 def to_json(record: Any) -> str:
@@ -33,7 +31,7 @@ def parse_json(line: bytes | str) -> dict[str, Any]:
         text = line.decode("utf-8-sig") if isinstance(line, bytes) else line
         row = json.loads(text, object_pairs_hook=_fields)
         if "\\u" in text:
-            to_json(row).encode("utf-8")
+            utf8(to_json(row))
     except InputError:
         raise
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is one too
@@ -50,12 +48,11 @@ def from_dict(kind: type, row: dict[str, Any]) -> Any:
     if not isinstance(row, dict):
         raise InputError(f"not a {kind.__name__} but {_named(row)}")
     declared, required = _schema(kind)
-    missing = [name for name in declared if name in required and name not in row]
-    unknown = sorted(set(row) - set(declared))
-    for what, names in (("missing", missing), ("unknown", unknown)):
+    for what, names in (("missing", required - set(row)), ("unknown", set(row) - set(declared))):
         if names:
-            raise InputError(f"not a {kind.__name__}: {what} {', '.join(n[:40] for n in names)}")
-    return kind(**{name: _typed(declared[name], value, name) for name, value in row.items()})
+            listed = ", ".join(name[:40] for name in sorted(names))
+            raise InputError(f"not a {kind.__name__}: {what} {listed}")
+    return kind(**{name: typed(declared[name], value, name) for name, value in row.items()})
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,13 +67,14 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _schema(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
     """The declared type of each field, and the fields without a default."""
     hints, fields = get_type_hints(kind), dataclasses.fields(kind)
-    given = {f.name for f in fields if {f.default, f.default_factory} != {dataclasses.MISSING}}
-    return {field.name: hints[field.name] for field in fields}, frozenset(hints) - given
+    required = frozenset(f.name for f in fields if f.default is f.default_factory)  # both missing
+    return {field.name: hints[field.name] for field in fields}, required
 
 
-def _whole(values: Sequence[Any]) -> bool:
-    """Whether all are whole numbers that 63 bits hold; quick over many thousands of token ids."""
-    return {int}.issuperset(map(type, values)) and 0 <= min(values) <= max(values) < 2**63
+def _whole(values: Any) -> bool:
+    """Whether it is a list of whole numbers that 63 bits hold; quick over thousands of them."""
+    ints = isinstance(values, (list, tuple)) and {int}.issuperset(map(type, values))
+    return ints and (not values or 0 <= min(values) <= max(values) < 2**63)
 
 
 _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
@@ -86,18 +84,15 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
     float: ("a number", lambda value: type(value) in (int, float) and abs(value) < 1e300),
     Mapping: ("an object", lambda value: isinstance(value, dict)),
     tuple: ("a list", lambda value: isinstance(value, (list, tuple))),
-    tuple[int, ...]: (
-        "a list of whole numbers from 0",
-        lambda value: isinstance(value, (list, tuple)) and (not value or _whole(value)),
-    ),
+    tuple[int, ...]: ("a list of whole numbers from 0", _whole),
 }
 
 
-def _typed(declared: Any, value: Any, where: str) -> Any:
-    """`value` as the declared type has it; refused where it is something else."""
+def typed(declared: Any, value: Any, where: str) -> Any:
+    """`value` as the declared type has it; InputError, naming `where`, for something else."""
     origin, inner = get_origin(declared), get_args(declared)
     if origin in (UnionType, Union) and inner[1:] == (NoneType,):
-        return None if value is None else _typed(inner[0], value, where)
+        return None if value is None else typed(inner[0], value, where)
     if dataclasses.is_dataclass(declared):
         try:
             return from_dict(declared, value)
@@ -114,7 +109,7 @@ def _typed(declared: Any, value: Any, where: str) -> Any:
     if not fits(value):
         raise InputError(f"{where} must be {wanted}, not {_named(value)}")
     if origin is tuple and declared not in _PLAIN:
-        value = (_typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
+        value = (typed(inner[0], part, f"{where}[{i}]") for i, part in enumerate(value))
     return tuple(value) if origin is tuple else value
 
 
@@ -123,7 +118,7 @@ def _named(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and abs(value) > 10**18:
         return "a number out of range"
-    shown = json.dumps(value)
+    shown = json.dumps(value, default=repr)
     return shown if len(shown) < 40 else "text"
 
 
@@ -152,12 +147,11 @@ def read_recoverable(
     was being written when the writer died: it does not parse, has no end, and is left out."""
     records: list[tuple[int, Any]] = []
     for number, record, fault, whole in _lines(path, kind):
-        if not fault:
-            records.append((number, record))
-        elif whole:
+        if fault and whole:
             raise InputError(f"{path}:{number}: damaged line ({fault})")
-        else:
+        if fault:
             return records, number
+        records.append((number, record))
     return records, None
 
 

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from s1core.errors import InputError
+from s1core.errors import utf8
 from s1core.jsonl import (  # noqa: F401 - a record and its file are imported together
     Journal,
     from_dict,
@@ -117,10 +117,7 @@ class Grade:
 
 def question_key(question: str) -> str:
     """`sha256(question)[:16]`: `question_key("2 + 2 = ?") -> "cc2cbbb5ca6d1de1"`."""
-    try:
-        return hashlib.sha256(question.encode("utf-8")).hexdigest()[:16]
-    except UnicodeEncodeError as error:
-        raise InputError(f"the question {question[:40]!r} is not Unicode text") from error
+    return hashlib.sha256(utf8(question)).hexdigest()[:16]
 
 
 def printable(text: str) -> str:

@@ -4,13 +4,13 @@ tokens come from the template alone: those that a question or a trace spells out
 
 import datetime
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from s1core.errors import InputError, explained
+from s1core.errors import InputError, explained, utf8
+from s1core.jsonl import from_dict, read_yaml
 from s1core.records import Trace
 
 STEP_MARK = "<|im_start|>"
@@ -26,16 +26,13 @@ class Template:
     think_start: str  # text that opens thinking, right after the assistant header
     think_end: str  # text that closes thinking and opens the answer
     markers: tuple[str, ...]  # what the tokenizer must know as single tokens
-    chat_options: dict[str, Any] = field(default_factory=dict)  # of a direct answer
+    chat_options: Mapping[str, Any] = field(default_factory=dict)  # of a direct answer
     system: str | None = None  # default system prompt; None leaves it to the chat template
 
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("templates.yaml").read_text(encoding="utf-8"))
+_LISTED = read_yaml(Path(__file__).with_name("templates.yaml"))
 _ENDS = tuple(_LISTED["ends_of_turn"])
-TEMPLATES = {
-    name: Template(**{**row, "markers": tuple(row["markers"])})
-    for name, row in _LISTED["templates"].items()
-}
+TEMPLATES = {name: from_dict(Template, row) for name, row in _LISTED["templates"].items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +63,7 @@ def fitting(tokenizer: Any) -> str:
 
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Ids of `text` alone, nothing added, control tokens read as such; InputError: no Unicode."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{text[:40]!r} is not Unicode text (a lone surrogate)") from error
+    utf8(text)
     return list(tokenizer.encode(text, add_special_tokens=False)) if text else []
 
 
@@ -80,21 +74,15 @@ def resolve(name: str, tokenizer: Any) -> Delimiters:
         others = [key for key, one in TEMPLATES.items() if not _missing(one, tokenizer)]
         advice = f"pick one of {', '.join(others)}" if others else "no known template fits it"
         raise InputError(f"this model has no {missing} for template {name!r}; {advice}")
-    # The tokenizer's own end of turn, those that the model's settings declare (see
-    # `checkpoints.load_tokenizer`), those known by name, and the chat template's.
+    # Declared by the tokenizer or (`checkpoints.load_tokenizer`) the model, or known by name.
     declared = (tokenizer.eos_token_id, *getattr(tokenizer, "declared_ends", ()))
     named = (_id(tokenizer, name) for name in _ENDS)
     eos_ids = frozenset({*named, *declared, written_end(tokenizer)} - {None})
     if not eos_ids:
         raise InputError("this tokenizer has no end-of-turn token; set tokenizer.eos_token")
-    think_end_ids = tuple(encode(tokenizer, template.think_end))
-    return Delimiters(
-        think_start_ids=tuple(encode(tokenizer, template.think_start)),
-        think_end_ids=think_end_ids,
-        end_of_thinking_ids=frozenset(eos_ids | {think_end_ids[0]}),
-        eos_ids=eos_ids,
-        newline_ids=tuple(encode(tokenizer, "\n")),
-    )
+    texts = (template.think_start, template.think_end, "\n")
+    start, end, newline = (tuple(encode(tokenizer, text)) for text in texts)
+    return Delimiters(start, end, eos_ids | {end[0]}, eos_ids, newline)
 
 
 def written_end(tokenizer: Any) -> int | None:

@@ -15,12 +15,13 @@ PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(6)]
 
 
 def test_instructions_follow_the_question_word_for_word():
-    assert controls.token_prompt("Q?", 2048) == "Q?\n\nThink for up to 2048 tokens."
-    assert controls.step_prompt("Q?", 64) == "Q?\n\nThink for up to 64 steps."
-    assert controls.class_prompt("Q?", "short").startswith("Q?\n\nAnswer after a short amount of")
-    assert controls.class_prompt("Q?", "long").startswith("Q?\n\nAnswer after a long amount of")
+    ask = controls.instructed
+    assert ask("Q?", "tokens", 2048) == "Q?\n\nThink for up to 2048 tokens."
+    assert ask("Q?", "steps", 64) == "Q?\n\nThink for up to 64 steps."
+    for length in ("short", "long"):
+        assert ask("Q?", "class", length).startswith(f"Q?\n\nAnswer after a {length} amount of")
     backend = ScriptedBackend(tiny_tokenizer(), lambda context: tiny_tokenizer().eos_token_id)
-    asked = {"ask": lambda p: controls.step_prompt(p.question, 8)}
+    asked = {"ask": lambda p: ask(p.question, "steps", 8)}
     (generation,) = generate(backend, PROBLEMS[:1], Budget(5), **asked)
     assert generation.problem_key == PROBLEMS[0].key  # as without the instruction
     assert "Think for up to 8 steps." in tiny_tokenizer().decode(backend.requests[0][0])

@@ -29,8 +29,7 @@ def open_engine(
         options: `dtype` and `device` for hf (a GPU by default, where there is one), arguments of
             `vllm.LLM`, or a server's `timeout`, `attempts`, `key_variable` and `token_ids`.
 
-    BackendError: it cannot be started or reached. InputError: no such engine or checkpoint, or a
-    value that it does not take.
+    BackendError: it cannot be started or reached. InputError: no such engine, checkpoint or value.
     """
     options["batch_size"] = batch_size
     with explained(f"{model} cannot be loaded"):

@@ -4,7 +4,7 @@ is all that budget forcing needs; with `force` an engine steps machines in its o
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -47,10 +47,15 @@ class Completion:
 
 
 Prompts, Params = Sequence[Sequence[int]], Sequence[SamplingParams]
+Machines = Sequence[Any]  # `s1core.forcing.budget.Machine`, or what is stepped as it is (`Plain`)
 
 
 class Backend(Protocol):
-    """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`."""
+    """An engine: `tokenizer` (transformers'), `context_length` in tokens, and `complete`. One that
+    forces natively, in one pass over each row with its cache kept, has `force(prompts, machines,
+    params)` too: it steps every machine until it is finished and returns errors by row, None for
+    none. Of `params` only temperature, top_p, seed and first_draw count; the machines say the rest.
+    """
 
     tokenizer: Any
     context_length: int
@@ -60,33 +65,8 @@ class Backend(Protocol):
         """Continue each prompt by its own parameters; one completion per prompt, in order."""
 
 
-class Steppable(Protocol):
-    """What a decoding loop steps, one per row: see `s1core.forcing.budget.Machine`."""
-
-    stops: frozenset[int]
-    suppress: bool
-    finished: bool
-
-    @property
-    def room(self) -> int: ...
-    def start(self) -> list[int]: ...
-    def take(self, sampled: Sequence[int]) -> list[int]: ...
-
-
-Machines = Sequence[Steppable]
-
-
-@runtime_checkable
-class ForcingBackend(Protocol):
-    """An engine that forces natively: one pass over each row, its cache kept."""
-
-    def force(self, prompts: Prompts, machines: Machines, params: Params) -> list[str] | None:
-        """Step every machine until it is finished; returns errors by row, None for none. Of
-        `params` only temperature, top_p, seed and first_draw count: the machines say the rest."""
-
-
 class Plain:
-    """Ordinary sampling as a `Steppable`: up to `max_tokens`, ending at a stop token."""
+    """Ordinary sampling, stepped as a `Machine` is: up to `max_tokens`, or to a stop token."""
 
     def __init__(self, params: SamplingParams) -> None:
         self.stops, self._params = frozenset(params.stop_token_ids), params

@@ -17,7 +17,7 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,6 @@ class RequestFailed(BackendError):
     again = False  # whether another try could succeed
     status = 0  # HTTP's
     retry_after = ""  # as the server said it
-    requests = 1  # tries in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +88,19 @@ class Client:
         )
         self._openai.organization = self._openai.project = None  # nobody's account is told
 
-    def call(
-        self,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        read: Callable[[Any], Any] = lambda reply: reply,
-        before: Callable[[], None] = lambda: None,
-    ) -> Any:
+    def call(self, path: str, body: Any = None, *, read: Callable[[Any], Any]) -> Any:
         """Post JSON to a path (get it, without a body), again where that can help; RequestFailed
         where it could not. `read` makes what is returned of the reply, and may raise anything:
-        `RequestFailed` where another try is in vain. `before` is called ahead of every try."""
+        `RequestFailed` where another try is in vain."""
         for attempt in range(self.retry.attempts):
-            before()
             try:
                 return self._try(path, body, read)
             except RequestFailed as failed:
-                failed.requests = attempt + 1
                 if not failed.again:
                     raise
-                last = failed.requests == self.retry.attempts
+                last = attempt + 1 == self.retry.attempts
                 if last or self.stopped.wait(self.retry.pause(attempt, failed.retry_after)):
-                    failed.args = (f"{failed}; gave up after {failed.requests} tries",)
+                    failed.args = (f"{failed}; gave up after {attempt + 1} tries",)
                     raise
 
     def stop(self) -> None:

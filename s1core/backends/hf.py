@@ -1,6 +1,5 @@
-"""Decoding with transformers: batched, one pass, each row stepped by its own state machine. A row
-that is finished leaves the batch at once; one that forces tokens feeds them one per step while the
-others sample. Per-row work happens only where something happens to a row."""
+"""Decoding with transformers: batched, one pass, each row stepped by its own machine. A row that is
+finished leaves the batch at once; one that forces feeds a token per step while others sample."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,8 +24,6 @@ class HFBackend:
     """A transformers causal language model as a backend that forces natively: any whose batched
     rows come out as each does alone. Ids that the tokenizer lacks are never sampled; a `device` of
     None leaves the model where it is. InputError for an architecture or a device that won't do."""
-
-    keep_finished = False  # finished rows stay in the batch: only to measure what leaving is worth
 
     def __init__(
         self, model: Any, tokenizer: Any, batch_size: int = 256, device: str | None = None
@@ -61,7 +58,7 @@ class HFBackend:
         return [row.completion() for row in rows]
 
     def force(self, prompts: Prompts, machines: Sequence[Any], params: Params) -> None:
-        """Step every machine until it is finished (see `base.ForcingBackend`)."""
+        """Step every machine until it is finished (see `base.Backend`)."""
         with decoding(self.model):
             for first in range(0, len(prompts), self.batch_size):
                 chunk = slice(first, first + self.batch_size)
@@ -126,20 +123,16 @@ class _Batch:
     """Rows decoded together. The *tape* holds one token per row and step: forced ones are written
     ahead, and where a step finds -1, it writes what the model samples."""
 
-    def __init__(
-        self, backend: Any, prompts: Prompts, machines: Sequence[Any], params: Params
-    ) -> None:
+    def __init__(self, backend: Any, prompts: Prompts, machines: list[Any], params: Params) -> None:
         self.backend, self.device = backend, backend.model.device
         self.prompts, self.machines, rows = prompts, list(machines), len(prompts)
         self.temperature, self.top_p = np.array([(p.temperature, p.top_p) for p in params], float).T
         self.seeds = np.array([p.seed or 0 for p in params], dtype=np.uint64)
         self.draws = np.array([p.first_draw for p in params], dtype=np.int64)
         # Of `unread`: the first step whose token the machine lacks.
-        self.room, self.unread, self.stop_set = np.zeros((3, rows), dtype=np.int64)
+        self.room, self.unread = np.zeros((2, rows), dtype=np.int64)
         self.suppress, self.done = np.zeros((2, rows), dtype=bool)
         self.tape = np.full((rows, 64), -1, dtype=np.int64)
-        self.stop_rows: dict[frozenset[int], int] = {}  # which row of the table each set has
-        self.stop_table = np.zeros((0, backend.model.config.vocab_size), dtype=bool)
 
     def run(self) -> None:
         for row, machine in enumerate(self.machines):
@@ -149,7 +142,7 @@ class _Batch:
             self._decide(logits, step)
             if self.done.all():
                 return
-            if self.done.any() and not self.backend.keep_finished:
+            if self.done.any():
                 self._leave()
             logits = self._forward(step)
 
@@ -201,7 +194,8 @@ class _Batch:
             sampled = self._sample(logits if len(free) == len(self.tape) else logits[free], free)
             self.tape[free, step] = sampled
             self.room[free] -= 1
-            stopped = self.stop_table[self.stop_set[free], sampled]
+            pairs = zip(free.tolist(), sampled.tolist(), strict=True)
+            stopped = np.array([token in self.machines[row].stops for row, token in pairs])
             events = stopped | (self.room[free] <= 0)
             for row, dropped in zip(free[events], stopped[events], strict=True):
                 new = self.tape[row, self.unread[row] : step + 1].tolist()
@@ -211,9 +205,11 @@ class _Batch:
             free = free[(self.tape[free, step] < 0) & ~self.done[free]]
 
     def _sample(self, logits: Tensor, rows: np.ndarray) -> np.ndarray:
-        if self.suppress[rows].any():
-            banned = self.stop_table[self.stop_set[rows]] & self.suppress[rows, None]
-            logits = logits.masked_fill(torch.from_numpy(banned).to(self.device), -torch.inf)
+        if (quiet := self.suppress[rows]).any():
+            logits = logits.clone()
+            for place in np.flatnonzero(quiet):
+                stops = self.machines[rows[place]].stops
+                logits[place, [stop for stop in stops if stop < logits.shape[1]]] = -torch.inf
             self.suppress[rows] = False
         uniform = uniforms(self.seeds[rows], self.draws[rows])
         self.draws[rows] += 1
@@ -227,12 +223,6 @@ class _Batch:
         machine = self.machines[row]
         self.unread[row], self.room[row] = end, machine.room
         self.suppress[row], self.done[row] = machine.suppress, machine.finished
-        if machine.stops not in self.stop_rows:  # they change with the phase
-            added = np.zeros((1, self.stop_table.shape[1]), dtype=bool)
-            added[0, [stop for stop in machine.stops if stop < added.shape[1]]] = True
-            self.stop_rows[machine.stops] = len(self.stop_table)
-            self.stop_table = np.vstack([self.stop_table, added])
-        self.stop_set[row] = self.stop_rows[machine.stops]
 
     def _lengthen_tape(self, end: int) -> None:
         if end >= self.tape.shape[1]:
@@ -268,4 +258,4 @@ class _Batch:
 
 _AT_ONCE, _GROUP = 1 << 15, 1 << 13
 """Positions of all prompts up to which they are read at once; and of a group beyond that."""
-_PER_ROW = "temperature top_p seeds draws room suppress done unread stop_set tape position mask"
+_PER_ROW = "temperature top_p seeds draws room suppress done unread tape position mask"

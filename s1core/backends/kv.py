@@ -82,14 +82,12 @@ def decoding(model: PreTrainedModel) -> Iterator[None]:
     """Use the decoding attention inside, where the model uses PyTorch's; restore it after."""
     before, training = model.config._attn_implementation, model.training
     model.eval()
-    if before == "sdpa":
-        model.set_attn_implementation(_ATTENTION)
+    model.set_attn_implementation(_ATTENTION if before == "sdpa" else before)
     try:
         with torch.inference_mode():
             yield
     finally:
-        if before == "sdpa":
-            model.set_attn_implementation(before)
+        model.set_attn_implementation(before)
         model.train(training)
 
 

@@ -38,8 +38,6 @@ def choose(
     # Strictly below the total, so that rounding never steps over the last possible token.
     target = (cdf.new_tensor(uniform[:, None]) * total).minimum(total.nextafter(total * 0))
     sampled = torch.searchsorted(cdf, target, right=True).squeeze(-1)
-    if hot.all():
-        return sampled
     return sampled.where(cdf.new_tensor(hot).bool(), logits.argmax(-1))
 
 

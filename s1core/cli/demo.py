@@ -54,11 +54,8 @@ def demo(
 
 
 class WatchedMachine(Machine):
-    """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does.
-
-    It asks to be asked after `every` sampled tokens, which changes none of them. What was dropped
-    is never shown.
-    """
+    """A `Machine` that calls `see` with (ids, origin, phase) of what it appends, as it does. It
+    asks to be asked after `every` sampled tokens, which changes none of them."""
 
     def __init__(self, *machine: Any, see: Callable[..., None], every: int = 1) -> None:
         super().__init__(*machine)

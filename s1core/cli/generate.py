@@ -3,8 +3,9 @@
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,13 +65,13 @@ def generate(
     strings = ignore_str[0] if ignore_str and len(ignore_str) == 1 else ignore_str
     given |= {"ignore_str": strings, "max_answer": max_answer}
     options.check_output(output, input, efforts)
-    options.check_engine(backend, url, tokenizer, context_length)
+    engine = options.check_engine(backend, url, tokenizer, context_length, engine_option)
     problems = options.read_problems(input, benchmark, data_dir, limit)
-    asked = {"problems": problems, "budget": choose_budget(given, effort, efforts)}
-    asked |= {"samples": samples, "temperature": temperature, "top_p": top_p, "seed": seed}
-    engine = {"model": model, "backend": backend, "tokenizer": tokenizer, "batch_size": batch_size}
-    engine["engine_options"] = options.parse_engine_options(engine_option, backend)
-    run_job(Job(template=template, **asked, **engine), output, url, context_length)
+    asked = choose_budget(given, effort, efforts)
+    how = {"temperature": temperature, "top_p": top_p, "seed": seed, "template": template}
+    settings = {"model": model, "samples": samples, **how, "batch_size": batch_size, **engine}
+    make = partial(forcing.generate, budgets=asked, **how)
+    run_job(problems, asked, settings, make, output, context_length)
 
 
 def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> Budget:
@@ -84,55 +85,35 @@ def choose_budget(given: dict[str, Any], effort: str, efforts: Path | None) -> B
         raise InputError(f"effort {effort!r}: {error}") from error
 
 
-@dataclass(frozen=True)
-class Job:
-    """What was asked for; see the options of `generate`."""
-
-    model: str
-    problems: list[Problem]
-    budget: Budget
-    samples: int
-    temperature: float
-    top_p: float
-    seed: int
-    template: str
-    batch_size: int
-    backend: str
-    tokenizer: str
-    engine_options: dict[str, Any] = field(default_factory=dict)
-
-    def settings(self) -> dict[str, Any]:
-        """As they are kept beside the output; a file is only continued under the same ones."""
-        return json.loads(to_json(self)) | {"problems": [problem.key for problem in self.problems]}
-
-    def exact(self, engine: Backend) -> bool | None:
-        """Whether token ids went from call to call unchanged; None where it is not known yet."""
-        return getattr(engine, "exact_tokens", True)
-
-    def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
-        """The generations of one block; `more` says which samples, and who is told of failures."""
-        own = {n: getattr(self, n) for n in ("temperature", "top_p", "seed", "template")}
-        return forcing.generate(engine, block, self.budget, **own, **more)
-
-
-def run_job(job: Job, output: Path, url: str, context_length: int | None) -> None:
-    """Check a job against its model, output and engine, then make what is missing of it."""
-    record = Record(output, {**job.settings(), "url": url})
-    tokenizer = load_tokenizer(job.tokenizer or job.model)  # before the weights are loaded
-    own = rules(job.budget, templates.resolve(job.template, tokenizer), tokenizer)
-    server = {"url": url, "tokenizer": job.tokenizer, "context_length": context_length}
-    server |= {"batch_size": job.batch_size}
-    engine, seen = open_engine(job.backend, job.model, **server, **job.engine_options), set()
-    for number, problem in enumerate(job.problems, start=1):
+def run_job(
+    problems: list[Problem],
+    budget: Budget,
+    settings: dict[str, Any],
+    make: Callable[..., Iterable[Generation]],
+    output: Path,
+    context_length: int | None,
+    exact: bool = True,
+) -> None:
+    """Check what is asked against its model, output and engine, then make what is missing of it:
+    `make(engine, problems, first_sample=, on_failure=)`. The settings are kept beside the output,
+    which is continued under the same ones alone; `exact` is False where `make` re-tokenizes."""
+    settings = {"problems": [p.key for p in problems], "budget": asdict(budget), **settings}
+    record = Record(output, settings)
+    tokenizer = load_tokenizer(settings["tokenizer"] or settings["model"])  # before the weights
+    own = rules(budget, templates.resolve(settings["template"], tokenizer), tokenizer)
+    server = {name: settings[name] for name in ("url", "tokenizer", "batch_size")}
+    server |= {"context_length": context_length, **settings["engine_options"]}
+    engine, seen = open_engine(settings["backend"], settings["model"], **server), set()
+    for number, problem in enumerate(problems, start=1):
         try:
             if problem.key in seen:
                 raise InputError("it is there twice; remove one")
             seen.add(problem.key)
-            prompt = templates.prompt_ids(job.template, tokenizer, problem.question)
+            prompt = templates.prompt_ids(settings["template"], tokenizer, problem.question)
             Machine(own, prompt, engine.context_length)
         except InputError as error:
             raise InputError(f"problem {number} ({problem.key}): {error}") from error
-    if _complete(job, engine, record):
+    if _complete(record, problems, partial(make, engine), engine, exact):
         raise typer.Exit(1)
 
 
@@ -141,9 +122,9 @@ class Record:
     RunError: another command made or holds the output, or this one with other settings."""
 
     def __init__(self, output: Path, settings: dict[str, Any]) -> None:
-        self.settings, self.path, self.journal = settings, output, Journal(output)
+        self.path, self.journal = output, Journal(output)
         self.failures = Journal(output.with_name(f"{output.name}.failures.jsonl"))
-        self.exact: bool | None = None
+        self.settings = json.loads(to_json(settings)) | {"exact_tokens": None}
         self._check()
 
     def begin(self) -> set[tuple[str, int]]:
@@ -164,8 +145,8 @@ class Record:
 
     def note_exact(self, exact: bool | None) -> None:
         """Keep whether token ids were exact so far; once inexact, a file stays so."""
-        if self.exact is not False and exact not in (None, self.exact):
-            self.exact = exact
+        if exact is not None and self.settings["exact_tokens"] not in (exact, False):
+            self.settings["exact_tokens"] = exact
             self._write()
 
     def _check(self) -> None:
@@ -182,38 +163,39 @@ class Record:
             advice = f"move it and {self.path} away, then run the command again"
             raise RunError(f"{path} is damaged ({error}); {advice}") from error
         # A server may have moved, and whether its tokens are exact is found out on the way.
-        free = dict.fromkeys(("url", "exact_tokens"))
+        free = {name: before.get(name) for name in ("url", "exact_tokens")}
         if before | free != self.settings | free:
             said = f"was begun with other settings (see {path}); choose another --output"
             raise RunError(f"{self.path} {said}")
-        self.exact = before.get("exact_tokens")
+        self.settings["exact_tokens"] = free["exact_tokens"]
 
     def _write(self) -> None:
-        text = json.dumps({**self.settings, "exact_tokens": self.exact}, indent=1)
-        write_atomically(settings_path(self.path), [text + "\n"])
+        write_atomically(settings_path(self.path), [json.dumps(self.settings, indent=1) + "\n"])
 
 
-def _complete(job: Job, engine: Backend, record: Record) -> int:
+def _complete(
+    record: Record, problems: list[Problem], make: Any, engine: Backend, exact: bool
+) -> int:
     """Make what is missing, block by block, and say how it went; returns how many failed. A killed
     block is computed again as a whole: an engine's last bits depend on what else is in a batch."""
     done, new, failures = record.begin(), list[Generation](), list[Any]()
+    samples, size, backend = (record.settings[n] for n in ("samples", "batch_size", "backend"))
     began, speed = time.perf_counter(), "0 tokens/s"
-    starts = range(0, len(job.problems), job.batch_size)
-    rows = len(job.problems) * job.samples
+    starts, rows = range(0, len(problems), size), len(problems) * samples
     with tqdm(total=rows, initial=len(done), unit="answer", leave=False, disable=None) as bar:
-        for sample, first in itertools.product(range(job.samples), starts):
-            block = job.problems[first : first + job.batch_size]
+        for sample, first in itertools.product(range(samples), starts):
+            block = problems[first : first + size]
             wanted = {p.key: p for p in block if (p.key, sample) not in done}
             if not wanted:
                 continue
             failed: list[Any] = []
-            asked = [*wanted.values()] if job.backend == "completions" else block  # a server: once
-            made = job.make(engine, asked, first_sample=sample, on_failure=failed.append)
+            asked = [*wanted.values()] if backend == "completions" else block  # a server: once
+            made = make(asked, first_sample=sample, on_failure=failed.append)
             kept = [g for g in made if g.problem_key in wanted]
             record.journal.append(kept)
             if lost := [f for f in failed if f.problem_key in wanted]:
                 record.failures.append(lost)
-            record.note_exact(job.exact(engine))
+            record.note_exact(exact and getattr(engine, "exact_tokens", True))
             new, failures = new + kept, failures + lost
             tokens = sum(g.thinking_tokens + g.answer_tokens for g in new)
             speed = f"{tokens / (time.perf_counter() - began):,.0f} tokens/s"
@@ -225,7 +207,7 @@ def _complete(job: Job, engine: Backend, record: Record) -> int:
         mean = sum(g.thinking_tokens for g in every) / len(every)
         waits = sum(g.waits_used for g in every)
         echo(f"thinking tokens {mean:.1f} on average, cut short {_cut(every)}, Waits {waits}")
-    if record.exact is False:
+    if record.settings["exact_tokens"] is False:
         echo("exact_tokens: false (text was tokenized again on the way)")
     if failures:
         told = f"failed: {len(failures)}, never graded (see {record.failures.path}); the first:"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +16,8 @@ from s1core.errors import InputError
 from s1core.grading.grades import grade_all, read_generations
 from s1core.records import Generation, Grade, Problem, printable, read_jsonl, write_jsonl
 
-LARGE = 2**31 - 1  # the most that any whole number on the command line may be
 
-
-def number(help: str, least: float = 0, most: float = LARGE) -> Any:
+def number(help: str, least: float = 0, most: float = 2**31 - 1) -> Any:
     """An option for a finite number in [least, most]; typer refuses whatever else is given."""
 
     def finite(value: float | None) -> float | None:
@@ -36,12 +34,11 @@ Input = Annotated[Path | None, typer.Option(help="JSONL file of problems.")]
 Bench = Annotated[str, typer.Option(help="Benchmark instead of --input: AIME24, GSM8K, ...")]
 DataDir = Annotated[Path | None, typer.Option(help="Local mirror of the data sets.")]
 Limit = Annotated[int | None, number("Only the first so many.", 1)]
-Engine = Annotated[str, typer.Option(help="Who samples: hf, vllm or completions (a server).")]
+Engine = Annotated[Literal["hf", "vllm", "completions"], typer.Option(help="Who samples.")]
 Url = Annotated[str, typer.Option(help="The server, up to and with /v1; its key: OPENAI_API_KEY.")]
 Tokenizer = Annotated[str, typer.Option(help="For a server: the model's folder or Hub id.")]
 Context = Annotated[int | None, number("Context in tokens, where a server hides it.", 1)]
-_VALUES = typer.Option(help="NAME=VALUE for the engine, such as dtype=float32.")
-EngineOptions = Annotated[list[str] | None, _VALUES]
+EngineOptions = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as dtype=float32.")]
 BatchSize = Annotated[int, number("Rows decoded together; requests in flight.", 1, 2**20)]
 Budget = Annotated[int | None, number("Most thinking tokens; default 4096.")]
 Waits = Annotated[int | None, number("Ends of thinking replaced by the ignore string.")]
@@ -134,19 +131,20 @@ def read_graded(
         yield path, made, grade_all(problems, made, kind)  # type: ignore[arg-type] - checked there
 
 
-def check_engine(engine: str, url: str, tokenizer: str, context_length: int | None) -> None:
-    """Refuse options that do not belong together, before anything is loaded."""
-    if engine not in ENGINES:
-        raise typer.BadParameter(f"no backend {engine!r}; pick one of {', '.join(ENGINES)}")
+def check_engine(
+    engine: str,
+    url: str,
+    tokenizer: str,
+    context_length: int | None,
+    pairs: list[str] | None = None,
+) -> dict[str, Any]:
+    """Refuse options that do not belong together, before anything is loaded; what a job keeps of
+    them. `["dtype=float32", "attempts=2"]` are arguments by name, in JSON where they can be."""
     if engine == "completions" and not (url and tokenizer):
         needs = "--backend completions needs --url and --tokenizer (the model's folder or Hub id)"
         raise typer.BadParameter(f"{needs}; --model is its name on the server")
     if engine != "completions" and (url or tokenizer or context_length):
         raise typer.BadParameter("--url, --tokenizer and --context-length are for a server")
-
-
-def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]:
-    """`["dtype=float32", "attempts=2"]` as arguments by name; values are JSON where they can be."""
     parsed: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
@@ -159,4 +157,4 @@ def parse_engine_options(pairs: list[str] | None, engine: str) -> dict[str, Any]
     if unknown := ", ".join(sorted(set(parsed) - allowed)):
         has = ", ".join(sorted(allowed))
         raise typer.BadParameter(f"the {engine} backend has no option {unknown}; it has {has}")
-    return parsed
+    return {"backend": engine, "tokenizer": tokenizer, "engine_options": parsed, "url": url}

@@ -61,8 +61,7 @@ def select(
         echo(f"no row says {unsaid}: selected without", err=True)
     diversity = selection.DiversityConfig(size)
     config = selection.SelectionConfig(ngram, required=tuple(said), diversity=diversity)
-    rng = np.random.default_rng(seed)
-    selected, funnel = selection.select(candidates, benchmarks, config, rng)
+    selected, funnel = selection.select(candidates, benchmarks, config, np.random.default_rng(seed))
     echo(f"{'stage':20} {'kept':>8} {'dropped':>8}")
     for row in funnel.rows():
         dropped = "" if row["dropped"] is None else f"{row['dropped']:,}"
@@ -104,11 +103,9 @@ def sft(
         raise InputError(f"the output {str(output)!r} is not a folder; name one for the run")
     settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     settings |= {"max_seq_len": max_seq_len, "template": template}
-    row = read_yaml(config) if config else {}
     try:
-        row |= {"betas": tuple(row["betas"])} if "betas" in row else {}  # YAML knows no tuples
-        recipe = SFTConfig(**settings | row)
-    except (TypeError, ValueError) as error:
+        recipe = from_dict(SFTConfig, settings | (read_yaml(config) if config else {}))
+    except InputError as error:
         raise InputError(f"{config or 'the options'}: {error}") from error
     examples = list(read_jsonl(data, Example))
     if not examples:

@@ -127,9 +127,7 @@ class Machine:
     `start()` first, then `take(sampled)` until `finished`; both return the ids to append next.
     Splitting the sampled tokens differently over calls of `take` changes nothing. The engine must
     call it as soon as it samples one of `stops`, which each `take` may change; under `suppress` the
-    next token must be none of them (the ignore string is empty, and nothing in place of the end
-    would only invite it again).
-    """
+    next token must be none of them (an empty ignore string would only invite it again)."""
 
     def __init__(self, rules: Rules, prompt: Sequence[int], context_length: int) -> None:
         """For a context of `context_length` tokens; InputError where no answer would fit it."""
@@ -213,13 +211,12 @@ class Machine:
 
     def _end_of_thinking(self, may_wait: bool) -> list[int]:
         """Rule 1: replace the end of thinking by the ignore string, or let thinking end."""
-        wanted = self.waits_used < self.rules.num_ignore or (
-            self.thinking_tokens < self.rules.min_thinking
-        )
-        wait = self.rules.ignore_ids[self.waits_used % len(self.rules.ignore_ids)]
+        rules, used = self.rules, self.waits_used
+        wanted = used < rules.num_ignore or self.thinking_tokens < rules.min_thinking
+        wait = rules.ignore_ids[used % len(rules.ignore_ids)]
         # A suppressed end that comes back means that the engine cannot suppress: let it end.
         if not (wanted and may_wait and len(wait) <= self._thinking_left):
-            return self._begin_answer("ended", self.rules.end_ids)
+            return self._begin_answer("ended", rules.end_ids)
         self.waits_used += 1
         self.suppress = not wait
         self._append(wait, "forced", "thinking")

@@ -3,8 +3,8 @@
 Conditional control tells the model its budget in the prompt, in tokens, in steps or as a class;
 with forcing, the decoder enforces it too. Each method is one call::
 
-    generate(backend, problems, Budget(8192), ask=lambda p: token_prompt(p.question, 2048))
-    generate(backend, problems, Budget(8192), ask=lambda p: step_prompt(p.question, 64),
+    generate(backend, problems, Budget(8192), ask=lambda p: instructed(p.question, "tokens", 2048))
+    generate(backend, problems, Budget(8192), ask=lambda p: instructed(p.question, "steps", 64),
              machine=step_machine(backend.tokenizer, 64))
 
 With `Budget(2048)` the first is enforced as well as asked for, as steps are here.
@@ -27,19 +27,11 @@ CLASS_INSTRUCTIONS = read_yaml(Path(__file__).with_name("classes.yaml"))
 """What follows a question that asks for short or for long thinking."""
 
 
-def token_prompt(question: str, tokens: int) -> str:
-    """Token-conditional control: the question, then "Think for up to 2048 tokens."."""
-    return f"{question}\n\nThink for up to {tokens} tokens."
-
-
-def step_prompt(question: str, steps: int) -> str:
-    """Step-conditional control: the question, then "Think for up to 64 steps."."""
-    return f"{question}\n\nThink for up to {steps} steps."
-
-
-def class_prompt(question: str, length: Literal["short", "long"]) -> str:
-    """Class-conditional control: the question, then a generic instruction."""
-    return f"{question}\n\n{CLASS_INSTRUCTIONS[length]}"
+def instructed(question: str, how: Literal["tokens", "steps", "class"], amount: Any) -> str:
+    """The question, then "Think for up to 2048 tokens.", or "steps.", or what asks for a class of
+    thinking, where `amount` is "short" or "long"."""
+    whole = CLASS_INSTRUCTIONS[amount] if how == "class" else f"Think for up to {amount} {how}."
+    return f"{question}\n\n{whole}"
 
 
 def bucket(amount: int) -> int:
@@ -50,7 +42,7 @@ def bucket(amount: int) -> int:
 def token_conditional(example: Example, tokenizer: Any) -> Example:
     """A training example whose question names its trace's token count, as a power of two."""
     tokens = bucket(len(encode(tokenizer, example.trace.thinking)))
-    question = token_prompt(example.problem.question, tokens)
+    question = instructed(example.problem.question, "tokens", tokens)
     return replace(example, problem=replace(example.problem, question=question))
 
 
@@ -61,7 +53,8 @@ def step_conditional(example: Example, separator: str = "\n\n") -> Example:
     steps = [part for part in parts if part]
     allowed = bucket(len(steps))
     headed = (STEP_HEADER.format(left=allowed - i) + step for i, step in enumerate(steps))
-    problem = replace(example.problem, question=step_prompt(example.problem.question, allowed))
+    question = instructed(example.problem.question, "steps", allowed)
+    problem = replace(example.problem, question=question)
     return Example(problem, replace(example.trace, thinking=separator.join(headed)))
 
 
@@ -93,18 +86,15 @@ class StepMachine(Machine):
         if last == self._mark and self.steps < self._allowed:
             self.steps += 1
         elif (before, last) == (self._mark, self._answer):
-            return self._answer_opened(sampled)
+            self.draws += len(sampled)
+            self.steps -= 1
+            self._append(sampled[:-1], "sampled", "thinking")
+            self._runs[-1][0].pop()  # The mark: it opens the delimiter instead.
+            self._context_left += 1
+            return self._begin_answer("ended", self.rules.end_ids)[1:]
         elif last in self.rules.stops:
             return self._advance(sampled, stopped=True)
         return [last, *self._advance(sampled, stopped=False)]
-
-    def _answer_opened(self, sampled: Sequence[int]) -> list[int]:
-        self.draws += len(sampled)
-        self.steps -= 1
-        self._append(sampled[:-1], "sampled", "thinking")
-        self._runs[-1][0].pop()  # The mark: it opens the delimiter instead.
-        self._context_left += 1
-        return self._begin_answer("ended", self.rules.end_ids)[1:]
 
 
 def step_machine(tokenizer: Any, steps: int) -> Callable[[Rules, Sequence[int], int], Machine]:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from s1core import templates
-from s1core.backends.base import Backend, ForcingBackend, Params, Prompts, SamplingParams, row_seed
+from s1core.backends.base import Backend, Params, Prompts, SamplingParams, row_seed
 from s1core.errors import BackendError, InputError, check_number
 from s1core.forcing.budget import Budget, Machine, Rules, rules
 from s1core.records import Generation, Problem
@@ -68,7 +68,7 @@ def generate(
     check_number("first_sample", first_sample, 0, 2**31 - 1)
     check_number("seed", seed, 0, 2**63 - 1)
     SamplingParams(1, temperature, top_p)  # refuses what is out of range, before any work
-    native = isinstance(backend, ForcingBackend) if native is None else native
+    native = hasattr(backend, "force") if native is None else native
     tokenizer = backend.tokenizer
     delimiters = templates.resolve(template, tokenizer)
     encoded = {budget: rules(budget, delimiters, tokenizer) for budget in set(budgets)}

@@ -3,8 +3,7 @@ r"""From an answer text to the answer: what the grader takes for it, and how it 
 Order: the last balanced `\boxed{}` unless "Final Answer:" follows it, then "Final Answer:", then
 "Answer:" (the paper's cue and its harness's pattern, Section 3.1), then "####" and "the answer is",
 and, when nothing else is there, the last thing said, flagged as a guess. Every function is linear
-in the text and evaluates nothing; `after_cue` says that the decoder forced "Final Answer:" right
-before the text (Section 3.1).
+in the text and evaluates nothing; `after_cue`: the decoder forced "Final Answer:" before the text.
 """
 
 import re
@@ -47,7 +46,7 @@ def split_thinking(text: str) -> tuple[str, str | None]:
 
 def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     r"""The final answer of a mathematical text: `"so \boxed{\frac12}." -> \frac12 (boxed)`."""
-    boxes, end = _last_boxes(text)
+    boxes, end = last_boxes(text)
     cued = extract_cued(text, after_cue)
     later = extract_cued(text[end:])
     if boxes and not (later.method == FINAL and re.search(r"\d|\\", later.answer or "")):
@@ -56,15 +55,10 @@ def extract_math(text: str, *, after_cue: bool = False) -> Extraction:
     return _out_of_sentence(cued) if cued.answer is not None else _last_thing(text)
 
 
-def last_boxes(text: str) -> list[str]:
-    r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues.
-    `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1", "2"]`; the same
-    box twice is one. An unbalanced box is none; `\boxed 5` counts as `\boxed{5}`."""
-    return _last_boxes(text)[0]
-
-
-def _last_boxes(text: str) -> tuple[list[str], int]:
-    """Their contents, and where the last of them ends."""
+def last_boxes(text: str) -> tuple[list[str], int]:
+    r"""Contents of the last full `\boxed{}`, with the boxes right before that it continues, and
+    where it ends: `"x=\boxed{1} or so, x=\boxed{2}" -> ["2"]`; `"\boxed{1} and \boxed{2}" -> ["1",
+    "2"]`; the same box twice is one. Unbalanced ones are none; `\boxed 5` counts as `\boxed{5}`."""
     boxes = [box for box in _boxes(text) if text[box[1] : box[2]].strip()]
     taken = boxes[-1:]
     for box in reversed(boxes[:-1]):
@@ -164,7 +158,7 @@ def extract_choice(
     names no option comes back as it is. `known` are the options by letter; words may be empty. One
     that may be an article, a pronoun or a numeral ("A heavier nucleus") is no letter."""
     text = text if len(text) < 40_000 else f"{text[:8_000]}\n{text[-32_000:]}"
-    boxes = last_boxes(text)
+    boxes, _ = last_boxes(text)
     if boxes and (letter := _opening(boxes[-1], known) or named(boxes[-1], known)):
         return Extraction(letter, "boxed")
     for place, method in _statements(text, after_cue):

@@ -7,26 +7,20 @@ answer, or a comparison beyond its limits). Only what comes after the thinking i
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from s1core.errors import InputError
 from s1core.grading import extraction
 from s1core.grading.countdown import check
 from s1core.grading.equivalence import equivalent
 from s1core.grading.verifier import Verdict
-from s1core.records import Generation, Grade, Problem, Status, read_recoverable
+from s1core.records import Generation, Grade, Problem, read_recoverable
 
 Kind = Literal["math", "aime", "multiple_choice", "countdown"]
 KINDS: tuple[str, ...] = get_args(Kind)
-
-
-class TextGrade(NamedTuple):
-    """Verdict on a text: the fields of `Grade` without the identity of a generation."""
-
-    status: Status
-    extracted: str
-    method: str
 
 
 def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grade:
@@ -41,18 +35,19 @@ def grade(problem: Problem, generation: Generation, kind: Kind = "math") -> Grad
     if (key := generation.problem_key) != problem.key:
         raise InputError(f"generation of problem {key} graded against {problem.key}; pair by key")
     cut_off, after_cue = generation.finish_reason == "length", generation.outcome != "ended"
-    verdict = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
-    return Grade(problem.key, generation.sample, *verdict)
+    made = grade_text(problem, generation.answer, kind, cut_off=cut_off, after_cue=after_cue)
+    return replace(made, sample=generation.sample)
 
 
 def grade_text(
     problem: Problem, text: str, kind: Kind = "math", cut_off: bool = False, after_cue: bool = False
-) -> TextGrade:
-    """Grade an answer text (what follows the thinking). `cut_off` at a length limit, its last words
-    may be incomplete; `after_cue`: see `extraction`."""
+) -> Grade:
+    """Grade an answer text (what follows the thinking), as sample 0. `cut_off` at a length limit,
+    its last words may be incomplete; `after_cue`: see `extraction`."""
     if kind not in KINDS:
         raise InputError(f"unknown kind of grading {kind!r}; pick one of {', '.join(KINDS)}")
     gold, question = str(problem.answer).strip(), problem.question
+    graded = partial(Grade, problem.key, 0)
     if len(question) > 20:  # an echo of the question is no answer
         text = text.replace(question, "\n")
     known = extraction.options(question) if kind == "multiple_choice" else {}
@@ -63,9 +58,9 @@ def grade_text(
     else:
         found = extraction.extract_math(text, after_cue=after_cue)
     if found.answer is None:
-        return TextGrade("truncated" if cut_off else "no_answer", "", found.method)
+        return graded("truncated" if cut_off else "no_answer", "", found.method)
     if cut_off and (found.guess or not found.complete):
-        return TextGrade("truncated", found.answer, f"{found.method}, cut off")
+        return graded("truncated", found.answer, f"{found.method}, cut off")
     if kind == "countdown":
         verdict = Verdict(check(question, found.answer), "expression checked")
     elif not gold:
@@ -76,9 +71,9 @@ def grade_text(
         verdict = equivalent(gold, found.answer)
     if verdict.same is None:
         method = f"{found.method}; could not be compared: {verdict.how}"
-        return TextGrade("not_compared", found.answer, method)
-    status: Status = "correct" if verdict.same else "wrong"
-    return TextGrade(status, found.answer, f"{found.method}; {verdict.how}")
+        return graded("not_compared", found.answer, method)
+    status = "correct" if verdict.same else "wrong"
+    return graded(status, found.answer, f"{found.method}; {verdict.how}")
 
 
 def _same_choice(gold: str, answer: str, known: dict[str, str]) -> Verdict:

@@ -20,7 +20,6 @@ from s1core.errors import BackendError
 
 TIME_LIMIT = 2.0  # of CPU time for one comparison, so that a busy machine grades as an idle one
 MEMORY_LIMIT = 2 << 30  # bytes of address space for one worker
-REMEMBERED = 100_000  # verdicts kept: votes and several seeds repeat the same comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Verifier:
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
         self._lock = threading.Lock()
-        self._ask = lru_cache(REMEMBERED)(self._fresh)
+        self._ask = lru_cache(100_000)(self._fresh)  # votes and several seeds repeat the same
 
     def __call__(self, gold: str, answer: str, bounds: tuple[str, str] | None = None) -> Verdict:
         """Compare two LaTeX answers, or a value with `bounds`; never raises for what they hold."""

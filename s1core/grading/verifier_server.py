@@ -132,9 +132,8 @@ def same_values(left: Any, right: Any) -> bool | None:
             return False
         if not at:
             break
-    if agreed and (agreed > 1 or not at):
-        return True
-    return True if sympy.simplify(left - right) == 0 else None
+    enough = agreed > 1 or agreed and not at
+    return True if enough or sympy.simplify(left - right) == 0 else None
 
 
 def point(tree: Any, top: int, bottom: int, signs: int) -> dict[Any, Any]:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 from typing import Literal
 
-from s1core.records import Example, to_json
+from s1core.jsonl import from_dict, read_yaml, to_json
+from s1core.records import Example
 
 Partition = tuple[list["Candidate"], list["Dropped"]]
 
@@ -32,6 +34,8 @@ class Candidate:
     question = property(attrgetter("example.problem.question"))
     source = property(attrgetter("example.problem.source"))
     domain = property(attrgetter("example.problem.domain"))
+    thinking = property(attrgetter("example.trace.thinking"))
+    attempt = property(attrgetter("example.trace.attempt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,6 @@ def deduplicate(candidates: Iterable[Candidate]) -> Partition:
     return partition(pool, lambda _: "" if next(order) in kept else "duplicate question")
 
 
-ANNOTATIONS = {
-    "domain": "domain",
-    "small_correct": "grade of the small model",
-    "large_correct": "grade of the large model",
-    "trace_correct": "grade of the trace",
-}
-"""What a candidate needs beside its texts before the later stages can decide about it."""
-
-
 @dataclass(frozen=True, slots=True)
 class StringPattern:
     """A sign of bad formatting, searched in one field of a candidate. One whose source contains
@@ -82,14 +77,9 @@ class StringPattern:
     unless_source: str = ""
 
 
-PAPER_PATTERNS: tuple[StringPattern, ...] = (
-    StringPattern("[asy] diagram", r"\[asy\]", unless_source="AIME"),
-    StringPattern("image reference", r"!\[Image\]"),
-    # The notebook tests "p1." ... "p999." one by one; this is the same set.
-    StringPattern("leftover numbering p1.", r"p[1-9][0-9]{0,2}\."),
-    StringPattern("leftover numbering **1**", r"\*\*(?=.*\d)[^\s\]]*\*\*"),
-)
-"""The four string patterns of the official `data/filter.ipynb`, with the AIME exception."""
+_TABLES = read_yaml(Path(__file__).with_name("criteria.yaml"))
+ANNOTATIONS: dict[str, str] = _TABLES["annotations"]
+PAPER_PATTERNS = tuple(from_dict(StringPattern, row) for row in _TABLES["patterns"])
 
 
 def check_fields(
@@ -100,9 +90,8 @@ def check_fields(
     def reason(candidate: Candidate) -> str:
         if candidate.error:
             return "API error"
-        trace = candidate.example.trace
-        for holder, name in ((candidate, "question"), (trace, "thinking"), (trace, "attempt")):
-            if not getattr(holder, name).strip():
+        for name in ("question", "thinking", "attempt"):
+            if not getattr(candidate, name).strip():
                 return f"missing {name}"
         for name, label in ANNOTATIONS.items():
             if name in required and getattr(candidate, name) in (None, ""):
@@ -119,14 +108,10 @@ def check_format(
     compiled = [(pattern, re.compile(pattern.regex)) for pattern in patterns]
 
     def reason(candidate: Candidate) -> str:
-        found = ""
-        for pattern, regex in compiled:
-            holder = candidate if pattern.field == "question" else candidate.example.trace
-            if regex.search(getattr(holder, pattern.field)):
-                if pattern.unless_source and pattern.unless_source in candidate.source:
-                    return ""
-                found = found or pattern.name
-        return found
+        found = [p for p, regex in compiled if regex.search(getattr(candidate, p.field))]
+        if any(p.unless_source and p.unless_source in candidate.source for p in found):
+            return ""
+        return found[0].name if found else ""
 
     return partition(candidates, reason)
 

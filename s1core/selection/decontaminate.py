@@ -4,10 +4,10 @@ Section 2.1 and Appendix C.5: 8-grams over lower-cased words, against MATH500, G
 AIME24. (The official script compares with more, and adds the pool's AIME questions uncompared.)
 
 Any window of n words contains one of the blocks of n - s + 1 words that start at multiples of
-s = n // 2, so one lookup per s words rules out nearly every question, and full n-grams are compared
-only around a block that matched.
+s = n // 2: one lookup per s words rules out nearly all, n-grams are compared around matches only.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from s1core.errors import InputError
@@ -30,10 +30,10 @@ class BenchmarkIndex:
     ) -> None:
         if n is not None and n < 1:
             raise InputError(f"an n-gram has at least one word, not {n}")
-        self.n = n
+        self.n = n = n or sys.maxsize  # None: no question is as long
         self._normalize = normalize
-        self._stride = max(1, n // 2) if n else 1
-        self._block = n - self._stride + 1 if n else 1
+        self._stride = max(1, n // 2)
+        self._block = n - self._stride + 1
         self._grams: dict[str, str] = {}  # n-gram -> the first benchmark that has it
         self._whole: dict[str, str] = {}  # a question shorter than n (or any, when n is None)
         self._blocks: set[str] = set()
@@ -42,7 +42,7 @@ class BenchmarkIndex:
             if not every:
                 raise InputError(f"the benchmark {name!r} has no question: load it or leave it out")
             for words in every:
-                if n is None or 0 < len(words) < n:
+                if 0 < len(words) < n:
                     self._whole.setdefault(" ".join(words), name)
                     continue
                 for gram in _windows(words, n):
@@ -58,15 +58,12 @@ class BenchmarkIndex:
         if self._whole and (text := " ".join(words)) in self._whole:
             return self._whole[text], text
         n, block, blocks = self.n, self._block, self._blocks
-        if n is None:
-            return None
         for start in range(0, len(words) - block + 1, self._stride):
-            if " ".join(words[start : start + block]) not in blocks:
-                continue
-            # Every window of n words that contains this block starts in [start + block - n, start].
-            for gram in _windows(words[max(0, start + block - n) : start + n], n):
-                if gram in self._grams:
-                    return self._grams[gram], gram
+            if " ".join(words[start : start + block]) in blocks:
+                # A window of n words that contains this block starts in [start + block - n, start].
+                for gram in _windows(words[max(0, start + block - n) : start + n], n):
+                    if gram in self._grams:
+                        return self._grams[gram], gram
         return None
 
 

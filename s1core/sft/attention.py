@@ -39,9 +39,8 @@ def packed_attention(
         if repeats > 1:
             key, value = (x.repeat_interleave(repeats, 1) for x in (key, value))
         query, key, value = (_exchange(x, team) for x in (query, key, value))
-    grouped = query.shape[1] != key.shape[1]
     low = query.dtype in (torch.bfloat16, torch.float16)
-    options: dict[str, Any] = {"scale": scaling, **({"enable_gqa": True} if grouped else {})}
+    options = {"scale": scaling, "enable_gqa": query.shape[1] != key.shape[1]}
     if query.is_cuda and dropout == 0.0 and low:
         from torch.nn.attention.varlen import varlen_attn
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from s1core.errors import InputError, RunError
+from s1core.errors import InputError, RunError, in_a_line
 from s1core.records import write_atomically
 
 Tensors = dict[str, Any]  # torch tensors by name, sharded or not
@@ -41,7 +41,7 @@ def save(root: Path, tensors: Tensors, log: Log, group: Any) -> None:
             write_log(partial, log)
     except (OSError, CheckpointException) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        why = f"{final} could not be saved ({first_line(error)}), the last good one is"
+        why = f"{final} could not be saved ({in_a_line(error)}), the last good one is"
         raise RunError(f"{why} {latest(root)}: free some disk and start the run again") from None
     group.wait()
     if group.rank == 0:
@@ -79,7 +79,7 @@ def read_log(folder: Path) -> Log:
             raise ValueError("its log does not match its step")
         return state["log"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"{folder}/state.json cannot be read ({first_line(error)})"
+        problem = f"{folder}/state.json cannot be read ({in_a_line(error)})"
         raise RunError(f"{problem}: delete {folder} and start the same run again") from error
 
 
@@ -96,7 +96,7 @@ def read_tensors(folder: Path, tensors: Tensors, alone: bool, advice: str) -> No
             safe_open(path, framework="pt")  # a damaged file is found before torch logs it
         dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=alone)
     except (OSError, SafetensorError, CheckpointException) as error:
-        raise InputError(f"{folder} cannot be read ({first_line(error)}): {advice}") from None
+        raise InputError(f"{folder} cannot be read ({in_a_line(error)}): {advice}") from None
 
 
 def save_model(model: Any, folder: Path, dtype: Any, write: bool) -> None:
@@ -123,13 +123,6 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         row = json.loads(path.read_text(encoding="utf-8"))
         row.setdefault("auto_map", {"AutoTokenizer": ["none", None]})
         write_atomically(path, [json.dumps(row, indent=2, ensure_ascii=False) + "\n"])
-
-
-def first_line(error: BaseException) -> str:
-    """`KeyError: ...`: an error of a library, in one line; that of one process where many fail."""
-    if failures := getattr(error, "failures", None):
-        error = next(iter(failures.values()))[0]
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 def quiet() -> None:

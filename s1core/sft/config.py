@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from s1core.errors import InputError, check_number
+from s1core.jsonl import typed
 
 TooLong = Literal["truncate", "drop", "error"]
 
@@ -46,17 +47,13 @@ class SFTConfig:
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(SFTConfig, include_extras=True).items():
             value = getattr(self, name)
-            kind, *limits = get_args(hint) or (hint,)
-            if name == "betas":
-                if not isinstance(value, tuple) or len(value) != 2:
-                    raise InputError(f"betas must be two numbers, not {value!r:.40}")
-                for place, beta in enumerate(value):
-                    check_number(f"betas[{place}]", beta, *limits, whole=False)
-            elif kind in (int, float):
-                check_number(name, value, *limits, whole=kind is int)
-            elif not (isinstance(value, kind) if kind in (bool, str) else value in get_args(hint)):
-                words = {bool: ["true", "false"], str: ["text"]}.get(kind, get_args(hint))
-                raise InputError(f"{name} must be {' or '.join(words)}, not {value!r:.40}")
+            kind, *limits = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+            if name == "betas" and not (isinstance(value, tuple) and len(value) == 2):
+                raise InputError(f"betas must be two numbers, not {value!r:.40}")
+            typed(kind, value, name)
+            numbers = value if name == "betas" else [value]
+            for number in numbers if limits else ():
+                check_number(name, number, *limits, whole=kind is int)
 
     def steps_per_epoch(self, examples: int) -> int:
         """Optimizer steps in one pass: 1,000 examples at batch 16 -> 63."""

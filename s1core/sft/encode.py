@@ -91,7 +91,7 @@ def encode(
         raise InputError("the dataset is empty: fine-tuning needs at least one example")
     kept: list[EncodedExample] = []
     dropped: list[tuple[str, str]] = []
-    truncated = cut = lost = 0
+    cut = lost = 0
     for example in examples:
         problem, trace = example.problem, example.trace
         texts = (problem.question, trace.thinking, trace.attempt)
@@ -108,7 +108,6 @@ def encode(
             if on_too_long == "drop":
                 dropped.append((example.key, excess))
                 continue
-            truncated += 1
             lost += answer >= max_seq_len
             cut += answer < max_seq_len
             ids, labels = ids[:max_seq_len], labels[:max_seq_len]
@@ -120,7 +119,7 @@ def encode(
     if not kept:
         why = f"all {len(examples)} examples were dropped, the first: {dropped[0][1]}"
         raise InputError(f"{why}; mend the data, or raise max_seq_len (now {max_seq_len})")
-    return Encoded(tuple(kept), truncated, cut, lost, tuple(dropped), max_seq_len)
+    return Encoded(tuple(kept), cut + lost, cut, lost, tuple(dropped), max_seq_len)
 
 
 def _encode_one(

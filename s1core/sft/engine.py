@@ -37,12 +37,6 @@ class Group:
         dist.all_reduce(summed)
         return summed.item()
 
-    def team(self, size: int) -> Any:
-        """The `size` neighbouring processes that share one packed row; `None` for one."""
-        if size == 1:
-            return None
-        return dist.init_device_mesh(self.device.type, (self.size // size, size)).get_group(1)
-
     def wait(self) -> None:
         """Until every process is here. One that fails instead is enough to end them all."""
         self.total(0.0)
@@ -52,10 +46,8 @@ def join(device: str | None = None) -> Group:
     """Join the processes that `torchrun` started; alone when it started none. On a GPU there is a
     mesh even for one process, for sharding keeps fp32 and computes in bf16."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    if device is None:
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    place = torch.device(device)
+    gpu = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    place = torch.device(device or gpu)
     if place.type == "cuda":
         torch.cuda.set_device(place)
     elif size == 1:
@@ -152,7 +144,10 @@ class Engine:
         if group.size % size or heads % size or (pairs % size and size % pairs):
             wanted = f"{group.size} processes, {heads} heads, and fit {pairs} key/value heads"
             raise InputError(f"sequence_parallel={size} must divide the {wanted}")
-        team = group.team(size)
+        team = None  # neighbouring processes that share one packed row
+        if size > 1:
+            teams = dist.init_device_mesh(group.device.type, (group.size // size, size))
+            team = teams.get_group(1)
         self.packed = PackedLM(model, config.loss_chunk_tokens, team).train()
         if group.mesh is not None:
             _shard(self.packed, config, group.mesh)

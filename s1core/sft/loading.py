@@ -38,8 +38,7 @@ def prepare(
     check(skeleton, encoded, config.packing)
 
     def whole() -> Engine:
-        model = load_model(folder, dtype=torch.float32)
-        return Engine(model.to(group.device), config, group)  # type: ignore[arg-type]
+        return Engine(load_model(folder, dtype=torch.float32).to(group.device), config, group)
 
     def sharded() -> Engine:
         with contextlib.suppress(OSError):  # a folder need not have one

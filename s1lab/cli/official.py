@@ -1,7 +1,7 @@
 """`loop` runs the official code's decoding loops, `generations` reads what released models said."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ import typer
 
 from s1core.backends import Backend
 from s1core.cli import options
-from s1core.cli.generate import Job, run_job
+from s1core.cli.generate import run_job
 from s1core.errors import RunError
 from s1core.forcing.budget import Budget
 from s1core.records import Generation, Problem
@@ -25,31 +25,6 @@ LOOPS = {
 """The official loops, and what can be chosen in each; the rest is fixed in them."""
 
 OUTCOMES = Path("results/generations")
-
-
-@dataclass(frozen=True)
-class OfficialJob(Job):
-    """A job whose blocks are made by an official loop."""
-
-    loop: str = ""
-    capped: bool = True  # a budget was given; else the loop takes one by itself
-
-    def settings(self) -> dict[str, Any]:
-        """As of any job; the cap that a loop takes by itself may depend on its prompts."""
-        kept = super().settings()
-        del kept["capped"]
-        return kept if self.capped else kept | {"budget": {**kept["budget"], "max_thinking": None}}
-
-    def make(self, engine: Backend, block: Sequence[Problem], **more: Any) -> Iterator[Generation]:
-        from s1lab.official.loops import run
-
-        cap = self.budget.max_thinking if self.capped else None
-        asked = (cap, self.budget.num_ignore, str(self.budget.ignore_str), self.budget.max_answer)
-        return run(self.loop, engine, block, *asked, self.temperature, self.seed)
-
-    def exact(self, engine: Backend) -> bool | None:
-        """Two of the loops tokenize text again on the way."""
-        return super().exact(engine) and self.loop == "harness"
 
 
 @app.command(
@@ -81,7 +56,7 @@ def loop(
 
     The published numbers were made by `harness`; `s1core generate` follows Section 3.1 instead.
     """
-    from s1lab.official.loops import SCRIPT_TOKENS
+    from s1lab.official.loops import SCRIPT_TOKENS, run
 
     if name not in LOOPS:
         raise typer.BadParameter(f"no loop {name!r}; pick one of {', '.join(LOOPS)}")
@@ -90,20 +65,22 @@ def loop(
     if fixed := " or ".join(n for n in chosen if n not in LOOPS[name]):
         raise typer.BadParameter(f"the official {name!r} loop has no {fixed}; leave it out")
     options.check_output(output, input)
-    options.check_engine(backend, url, tokenizer, context_length)
+    engine = options.check_engine(backend, url, tokenizer, context_length, engine_option)
+    problems = options.read_problems(input, benchmark, data_dir, limit)
     usual = {"max_thinking": 4096, "num_ignore": int(name != "harness"), "ignore_str": "Wait"}
     usual["max_answer"] = SCRIPT_TOKENS
-    asked = {n: v for n, v in zip(usual, given) if v is not None}
-    job = OfficialJob(
-        model,
-        options.read_problems(input, benchmark, data_dir, limit),
-        Budget(**usual | asked),
-        **{"samples": 1, "temperature": temperature, "top_p": 1.0, "seed": seed, "template": "s1"},
-        **{"batch_size": batch_size, "backend": backend, "tokenizer": tokenizer, "loop": name},
-        engine_options=options.parse_engine_options(engine_option, backend),
-        capped=budget is not None,
-    )
-    run_job(job, output, url, context_length)
+    asked = Budget(**usual | {n: v for n, v in zip(usual, given) if v is not None})
+    # Without a cap the loop takes one by itself, which may depend on its prompts.
+    settings = {"model": model, "budget": {**asdict(asked), "max_thinking": budget}, "samples": 1}
+    settings |= {"temperature": temperature, "top_p": 1.0, "seed": seed, "template": "s1"}
+    settings |= {"batch_size": batch_size, **engine, "loop": name}
+
+    def make(engine: Backend, block: Sequence[Problem], **_: Any) -> Iterator[Generation]:
+        how = (budget, asked.num_ignore, str(asked.ignore_str), asked.max_answer)
+        return run(name, engine, block, *how, temperature, seed)
+
+    exact = name == "harness"  # the others tokenize text again on the way
+    run_job(problems, asked, settings, make, output, context_length, exact)
 
 
 @app.command(epilog="Example: s1lab generations generations --tokenizer Qwen2.5/ --check")

@@ -53,7 +53,7 @@ def asked_in(row: Row, *names: str) -> str:
 
 def boxed(solution: str) -> str:
     r"""The final answer in a written solution: the contents of its last `\boxed{}`, or ""."""
-    return (list(last_boxes(solution)) or [""])[-1]
+    return (last_boxes(solution)[0] or [""])[-1]
 
 
 def by_columns(

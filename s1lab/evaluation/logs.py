@@ -18,8 +18,8 @@ import yaml
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
-from s1core.grading.grades import Kind, TextGrade, grade_text
-from s1core.records import Problem, read_recoverable
+from s1core.grading.grades import Kind, grade_text
+from s1core.records import Grade, Problem, read_recoverable
 from s1lab.evaluation.report import lines
 
 FIELDS = yaml.safe_load(Path(__file__).with_name("logs.yaml").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ class Logged:
     sample: int = 0
     cut_off: bool | None = None
     budget: int | None = None
-    grade: TextGrade | None = None
+    grade: Grade | None = None
 
     @property
     def agrees(self) -> bool | None:
@@ -108,9 +108,8 @@ def summary(results: Sequence[Logged]) -> dict[str, Any]:
     judged = [result.agrees for result in results if result.agrees is not None]
     head = "id | sample | gold | extracted | stored | ours | method"
     apart = (
-        (r.identity, r.sample, r.problem.answer, r.grade.extracted, names[r.stored], *r.grade[::2])
-        for r in results
-        if r.agrees is False
+        (r.identity, r.sample, r.problem.answer, g.extracted, names[r.stored], g.status, g.method)
+        for r, g in ((one, one.grade) for one in results if one.agrees is False)
     )
     return {
         "n": len(results),
@@ -151,7 +150,7 @@ def _gold(row: dict[str, Any]) -> str:
     gold = _text(row, FIELDS["gold"])
     if re.search(r"^####", gold, re.M):
         return gold.rpartition("####")[2].strip()
-    boxes = last_boxes(gold) if len(gold) > 200 else []
+    boxes = last_boxes(gold)[0] if len(gold) > 200 else []
     if len(gold) > 200 and not boxes:
         raise InputError("the gold answer is a text of its own, without an answer set apart")
     return ", ".join(boxes) or gold

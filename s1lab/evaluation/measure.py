@@ -85,8 +85,7 @@ def asked(condition: Condition, backend: Any) -> dict[str, Any]:
     options: dict[str, Any] = {"thinking": condition.thinking}
     if condition.instruct:
         how, amount = condition.instruct
-        prompt = getattr(controls, {"tokens": "token", "steps": "step"}.get(how, how) + "_prompt")
-        options["ask"] = lambda problem: prompt(problem.question, amount)
+        options["ask"] = lambda problem: controls.instructed(problem.question, how, amount)
     if condition.counts_steps:
         options["machine"] = controls.step_machine(backend.tokenizer, condition.steps or UNLIMITED)
     return options

@@ -158,7 +158,7 @@ def stated_number(text: str, language: str = "en", *, guess: bool = True) -> flo
     plain = plain.replace("{,}", ",").replace("\\,", "").replace("\\!", "")
     if language in ("de", "es"):  # 1.200 is twelve hundred there
         plain = _DOTTED.sub(lambda m: m[1] + m[2].replace(".", ""), plain)
-    boxes = [box for box in last_boxes(plain) if _NUMBER.search(box)]
+    boxes = [box for box in last_boxes(plain)[0] if _NUMBER.search(box)]
     paragraphs = [part for part in re.split(r"\n\s*\n", plain) if part.strip()]
     last = _numbers(paragraphs[-1]) if paragraphs else []
     if boxes:
