@@ -30,27 +30,17 @@ def modules() -> dict[str, ast.Module]:
 
 def imported(name: str) -> set[str]:
     """The project's modules that a module imports: at its top, in a function, or for types only."""
+    known = {module.removesuffix(".__init__"): module for module in modules()}
     names = set()
     for node in ast.walk(modules()[name]):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = name.split(".")[: -node.level] if node.level else []
-            source = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {source} | {f"{source}.{alias.name}" for alias in node.names}
-    known = {module.removesuffix(".__init__"): module for module in modules()}
-    own = {known[one] for one in names if one in known}
-    # `from package import module` is about the module; the package is only how it is reached.
-    inner = {module.removesuffix(".__init__") for module in own}
-    return {m for m in own if not _only_a_way(m, inner, names)} - {name}
-
-
-def _only_a_way(module: str, inner: set[str], names: set[str]) -> bool:
-    package = module.removesuffix(".__init__")
-    if package == module:
-        return False
-    wanted = {one for one in names if one.rpartition(".")[0] == package}
-    return bool(wanted) and wanted <= inner
+            assert not node.level, f"{name} imports by a relative name"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            # `from package import module` is about the module alone.
+            names |= {one if one in known else node.module for one in inner}
+    return {known[one] for one in names if one in known} - {name}
 
 
 def lines(path: Path) -> int:
