@@ -85,6 +85,13 @@ def wait_until(reached: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
+def processes(group: int) -> dict[int, str]:
+    """The processes of a group, by their ids."""
+    told = subprocess.check_output(["ps", "-ewwo", "pgid=,pid=,args="], text=True)
+    found = (line.split(maxsplit=2) for line in told.splitlines())
+    return {int(pid): args for pgid, pid, args in found if int(pgid) == group}
+
+
 def public(store: Path) -> dict[str, bytes]:
     """Everything in a store that must be the same on every attempt."""
     named = ("manifest.json", "finished.json")

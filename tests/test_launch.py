@@ -24,7 +24,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
-from tests.helpers import CHECKOUT, wait_until
+from tests.helpers import CHECKOUT, processes, wait_until
 
 STANDING_IN = """
 import sys
@@ -70,13 +70,6 @@ def base_with_waits(pipeline: Pipeline) -> experiments.Condition:
 
 def rows(run) -> list[Generation]:
     return sorted(run.records(Generation), key=lambda g: (g.problem_key, g.sample))
-
-
-def processes(group: int) -> dict[int, str]:
-    """Processes of a keeper's command, by their ids."""
-    told = subprocess.check_output(["ps", "-ewwo", "pgid=,pid=,args="], text=True)
-    found = (line.split(maxsplit=2) for line in told.splitlines())
-    return {int(pid): args for pgid, pid, args in found if int(pgid) == group}
 
 
 def group_of(process: subprocess.Popen) -> int:
