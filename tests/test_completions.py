@@ -12,18 +12,12 @@ import pytest
 from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
-from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
+from tests import test_backends
 from tests.helpers import CHECKOUT, tiny_model, tiny_tokenizer
 
-PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(4)]
-BUDGETS = [
-    Budget(0, max_answer=5),
-    Budget(12, num_ignore=2, max_answer=9),
-    Budget(30, num_ignore=1, ignore_str="", max_answer=3),
-    Budget(40, min_thinking=20, max_answer=12),
-]
+BUDGETS, PROBLEMS = test_backends.BUDGETS[:5], test_backends.PROBLEMS[:5]
 
 
 @functools.cache
@@ -146,14 +140,6 @@ def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
     assert len(call(server + "/seen")) >= len(faults) + 1
 
 
-def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
-    faults = ["drop", "500", "429"] * 3
-    backend, failures = connect(server, faults, attempts=3), []
-    assert not list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
-    assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
-    assert failures[0].error.endswith("gave up after 3 tries")
-
-
 def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
     monkeypatch.delenv("S1CORE_TEST_KEY", raising=False)
     backend = connect(server, key_variable="S1CORE_TEST_KEY")
@@ -163,10 +149,3 @@ def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
     seen = [request["authorization"] for request in call(server + "/seen")]
     assert seen == [None, "Bearer not-a-real-key"]
     assert "not-a-real-key" not in repr(vars(backend))
-
-
-def test_a_server_that_is_not_there_or_tells_no_context_is_a_clear_error(server):
-    retry, nowhere = Retry(attempts=2, timeout=5, wait=0.01), "http://127.0.0.1:9/v1"
-    for address, said in ((f"{server}/v1", ""), (nowhere, "no usable answer.*")):
-        with pytest.raises(BackendError, match=f"{said}give context"):
-            CompletionsBackend(address, "other", tiny_tokenizer(), retry=retry)

@@ -19,9 +19,9 @@ from s1core.records import Generation, Problem, read_jsonl, write_jsonl
 from s1lab.official import loops
 from tests import helpers
 from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer, told
+from tests.test_backends import PROBLEMS
 from tests.test_completions import call, serving
 
-PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
 BUDGET = Budget(20, num_ignore=1, max_answer=6)
 OPTIONS = ["--budget", "20", "--waits", "1", "--max-answer", "6"]
 
