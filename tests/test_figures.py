@@ -115,12 +115,16 @@ def test_an_ink_is_known_by_its_light_value_and_stands_in_the_style_sheet():
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_figures_have_a_light_and_a_dark_variant_with_the_same_shapes(name):
-    light = to_svg(DRAWN[name](), name)
+def test_a_figure_has_a_dark_variant_with_the_same_shapes_and_its_numbers_in_words(name):
+    figure = DRAWN[name]()
+    light = to_svg(figure, name)
     dark = dark_svg(light)
     hexes = re.compile(r"#[0-9a-f]{6}\b")
     assert hexes.sub("", light) == hexes.sub("", dark)
     assert {value.light for value in INKS.values()} & set(hexes.findall(dark)) == set()
+    if name not in ("loss", "around"):
+        assert len(re.findall(r"\d", figure.in_words)) > 5 and figure.in_words.endswith(".")
+        assert not re.search(r"(?<!\w)-\d", figure.in_words)
 
 
 def test_a_figure_on_a_page_describes_itself():
@@ -202,13 +206,6 @@ def test_names_stand_beside_their_lines_inside_the_panel_and_cover_no_mark(name)
     for box in (text.get_window_extent() for text in found):
         assert not any(box.contains(x, y) for x, y in pixels)
         assert frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
-
-
-@pytest.mark.parametrize("name", [name for name in DRAWN if name not in ("loss", "around")])
-def test_the_numbers_of_a_figure_are_told_in_words(name):
-    said = DRAWN[name]().in_words
-    assert len(re.findall(r"\d", said)) > 5 and said.endswith(".")
-    assert not re.search(r"(?<!\w)-\d", said)
 
 
 @pytest.mark.parametrize("name", TABLES["read"])
