@@ -39,9 +39,14 @@ def rows(name: str) -> list[Any]:
 
 
 @cache
+def table(name: str) -> Any:
+    """What a YAML file of `data/` holds."""
+    return yaml.safe_load((DATA / name).read_text("utf-8"))
+
+
 def cases(file: str) -> Any:
     """The tables of a test file, by name: its part of `data/cases.yaml`."""
-    return yaml.safe_load((DATA / "cases.yaml").read_text("utf-8"))[file]
+    return table("cases.yaml")[file]
 
 
 def command(program: str, *words: object, env: dict | None = None, **options: Any) -> Any:

@@ -49,6 +49,13 @@ def write_mirror(root: Path, **files: Rows) -> Path:
     return root
 
 
+def whole_mirror(root: Path, **changed: Rows) -> Path:
+    """A mirror with all that `SMALL` reads, some data sets replaced."""
+    return write_mirror(
+        root, **{"AIME24": aime(), "MATH500": math500(), "s1K": released(), **changed}
+    )
+
+
 def save_model(folder: Path, *, stops: bool = True) -> Path:
     """The tiny model of the tests, with room for a prompt.
 

@@ -200,6 +200,7 @@ def test_without_scripts_the_recorded_trace_and_the_signatures_of_the_reference_
     chapter = f"{book[0]}/notebooks/03_budget_forcing.html"
     with Visit(browser, chapter, "light", scripts=False) as visit:
         assert not visit.page.locator("#try").is_visible()
+        assert visit.page.locator(".decoder-without").is_visible()
         assert visit.page.locator(".s1-trace pre mark.s1-forced").first.is_visible()
         visit.page.goto(f"{book[0]}/api/s1core.forcing.budget.html")
         budget = visit.page.locator("dt[id='s1core.forcing.budget.Budget']")

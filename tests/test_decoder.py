@@ -308,9 +308,3 @@ def test_what_a_model_writes_is_text(visit, page, files):
     finally:
         weights.write_text(kept)
     assert visit.page.locator(".decoder img").count() == 0
-
-
-def test_without_scripts_it_says_so_and_stands_back(browser, page):
-    with Local(browser, page, "light", scripts=False) as visit:
-        assert visit.page.locator(".decoder-without").is_visible()
-        assert not visit.page.locator("#try").is_visible()

@@ -8,17 +8,8 @@ from scipy import stats
 
 from s1core.errors import InputError
 from s1lab.audit import published
-from s1lab.evaluation import (
-    Interval,
-    clustered_bootstrap,
-    detectable_difference,
-    metrics,
-    paired_bootstrap,
-    questions_needed,
-    statistics,
-    wilson,
-)
-from s1lab.evaluation.statistics import newcombe, widened_ends
+from s1lab.evaluation import Interval, metrics, questions_needed, statistics, wilson
+from s1lab.evaluation.statistics import clustered_bootstrap, paired_bootstrap, widened_ends
 from tests.helpers import rows
 
 AIME = 30
@@ -43,7 +34,7 @@ def test_an_interval_speaks():
 
 def unpaired(rng: np.random.Generator, n: int) -> bool:
     p, q = rng.uniform(0.1, 0.9, 2)
-    return p - q in newcombe(rng.binomial(n, p), n, rng.binomial(n, q), n)
+    return p - q in statistics.newcombe(rng.binomial(n, p), n, rng.binomial(n, q), n)
 
 
 def single(rng: np.random.Generator, n: int) -> bool:
@@ -116,10 +107,11 @@ def test_aime24_cannot_show_the_headline():
     """Wait's gain from 50.0 to 56.7 needs 881 independent questions, 116 at the very best."""
     assert questions_needed(17 / 30, 15 / 30) == 881
     assert questions_needed(17 / 30, 15 / 30, discordant=2 / 30) == 116
-    assert detectable_difference(AIME, 0.5) == pytest.approx(0.348, abs=0.001)
-    gap = detectable_difference(198, 0.566)
+    detectable = statistics.detectable_difference
+    assert detectable(AIME, 0.5) == pytest.approx(0.348, abs=0.001)
+    gap = detectable(198, 0.566)
     assert questions_needed(0.566 + gap, 0.566) <= 198 < questions_needed(0.566 + 0.99 * gap, 0.566)
-    assert np.isnan(detectable_difference(3, 0.9)) and np.isnan(detectable_difference(3, 1.0))
+    assert np.isnan(detectable(3, 0.9)) and np.isnan(detectable(3, 1.0))
 
 
 @pytest.mark.parametrize(("name", "arguments", "options"), rows("refused_numbers.jsonl"))

@@ -53,7 +53,7 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
         model, options = str(make.save_model(tmp_path / "model")), {}
     monkeypatch.setenv("PYTHONPATH", f"{site}:{CHECKOUT}")
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
-    make.write_mirror(tmp_path / "mirror", AIME24=make.aime(), s1K=make.released())
+    make.whole_mirror(tmp_path / "mirror")
     asked = {"benchmarks": ["AIME24"], "questions": 12, "samples": 3, "temperature": 1.0}
     asked |= {"max_thinking": 200, "max_answer": 24}
     changes = {**make.SMALL, "evaluation": asked, "model": model, "engine": "vllm", "gpus": 0}

@@ -29,8 +29,7 @@ def place(tmp_path_factory) -> Path:
     """A profile, a mirror without GPQA, and a model that does not stop by itself."""
     root = tmp_path_factory.mktemp("rehearsal")
     make.save_model(root / "model", stops=False)
-    data = {"AIME24": make.aime(), "MATH500": make.math500(), "s1K": make.released()}
-    make.write_mirror(root / "mirror", **data)
+    make.whole_mirror(root / "mirror")
     small = {**make.SMALL, "methods": {**make.SMALL["methods"], "token_limits": []}}
     small["evaluation"] = {**small["evaluation"], "benchmarks": ["AIME24", GPQA]}
     make.write_profile(root / "small.yaml", **small, name="small")

@@ -1,9 +1,6 @@
 """Encoding and packing: exactly what is supervised, and what a sequence length does to it."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,9 +9,9 @@ from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import SFTConfig, encode
 from s1core.sft.encode import IGNORE, pack, plan_step
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import table, tiny_model, tiny_tokenizer
 
-CASES = yaml.safe_load(Path(__file__).with_name("data").joinpath("sft.yaml").read_text())
+CASES = table("sft.yaml")
 
 
 def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3 7") -> Example:
