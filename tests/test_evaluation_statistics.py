@@ -75,17 +75,6 @@ def test_the_interval_is_wilsons_for_one_seed_and_where_all_agree(scores) -> Non
     assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]], 0) == whole, "skips what is missing"
 
 
-def test_a_bootstrap_has_the_percentiles_of_a_brute_force_resampling():
-    rng = np.random.default_rng(0)
-    a, b = rng.random(AIME) < 0.6, rng.random(AIME) < 0.4
-    ours = paired_bootstrap(a, b, 1)
-    draws = rng.integers(0, AIME, (10_000, AIME))
-    means = (a[draws].astype(float) - b[draws]).mean(axis=1)
-    assert ours.estimate == pytest.approx(a.mean() - b.mean())
-    assert (ours.low, ours.high) == pytest.approx(widened_ends(means, AIME), abs=1.01 / AIME)
-    assert ours == paired_bootstrap(a, b, 1)
-
-
 @pytest.mark.parametrize("n", [6, 11, 30, 198])
 def test_widening_is_students_t_and_the_spread_of_a_mean(n):
     drawn = np.random.default_rng(0).normal(size=200_000)
