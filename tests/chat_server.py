@@ -14,6 +14,7 @@ from typing import Any
 
 from tests import misbehaving_server
 from tests.helpers import rows
+from tests.misbehaving_server import reply as http
 
 
 def completion(message: object, finish: str = "stop") -> str:
@@ -21,11 +22,6 @@ def completion(message: object, finish: str = "stop") -> str:
     usage = {"prompt_tokens": 10, "completion_tokens": 5}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     return json.dumps({"choices": [choice], "usage": usage})
-
-
-def http(body: str, status: int = 200, more: str = "") -> list[Any]:
-    head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
-    return [f"{head}{more}\r\n{body}"]
 
 
 AGAIN, FAILS, REFUSES = "asked again", "this question fails", "nothing more is asked"
@@ -37,7 +33,7 @@ PARTS |= {"huge": http(completion({"content": "x" * (9 << 20)})), "hang": [15], 
 PARTS["short"] = ["HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n{"]
 PARTS["drip"] = [*PARTS["short"], {"ever": [" "], "pause": 0.1}]
 PARTS["chunk"] = ["HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{"]
-PARTS["retry-odd"] = http("busy", 429, "Retry-After: \u00b2\r\n")
+PARTS["retry-odd"] = http("busy", 429, **{"Retry-After": "\u00b2"})
 PARTS["error-with-key"] = http(_LISTED[-1]["body"], 400)
 
 BEHAVIOURS: dict[str, str] = {
@@ -60,8 +56,8 @@ class _Chat(misbehaving_server.Handler):
         found = re.search(r"\[(.*?)\]", text)
         act = dict(enumerate(found[1].split() if found else [], start=1)).get(number, "")
         if act.isdigit():
-            elsewhere = f"Location: {self.server.url}/stolen\r\n".replace("127.0.0.1", "localhost")
-            return http("busy", int(act), elsewhere if act[0] == "3" else "")
+            elsewhere = {"Location": f"{self.server.url}/stolen".replace("127.0.0.1", "localhost")}
+            return http("busy", int(act), **(elsewhere if act[0] == "3" else {}))
         return PARTS[act] if act in PARTS else http(self.answer(act, text))
 
     def answer(self, act: str, text: str) -> str:

@@ -27,9 +27,10 @@ from tests import planning_fixtures as make
 from tests.helpers import CHECKOUT, processes, wait_until
 
 STANDING_IN = """
-import sys
-from tests.completions_server import serve
-serve(int(sys.argv[sys.argv.index("--port") + 1]), "model")
+import sys, threading
+from tests.completions_server import CompletionsServer
+CompletionsServer(int(sys.argv[sys.argv.index("--port") + 1]), "model")
+threading.Event().wait()
 """
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
 WITHOUT = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="no vLLM here")

@@ -77,37 +77,23 @@ class SecondRunner(Engine):
         self.processor = Processor(config(folder, slots), self.states)
         self.slots = self.processor.slots
 
-    def admit(self, row, running):
-        slot = self.free.pop(self.chance.randrange(len(self.free)))
-        said = [*row.prompt, *row.out]
-        self.states.all_token_ids.gpu[slot, : len(said)] = torch.tensor(said)
+    def put(self, slot, row, total):
+        self.states.all_token_ids.gpu[slot, :total] = torch.tensor([*row.prompt, *row.out])
         self.states.prompt_len.np[slot] = len(row.prompt)
-        self.states.prefill_len.np[slot] = self.states.total_len.np[slot] = len(said)
-        row.read = self.chance.choice([0, 0, len(said) // 2])
+        self.states.prefill_len.np[slot] = self.states.total_len.np[slot] = total
         assert self.processor.add_request(slot, parameters(row)) is bool(row.told)
-        running[slot] = row
 
     def flush(self, running):
         self.processor.apply_staged_writes()
 
-    def step(self, running, rows):
-        said = [[*running[s].prompt, *running[s].out] for s in rows]
-        seen = [ids[: running[s].read] or ids for s, ids in zip(rows, said, strict=True)]
-        logits = torch.stack([running[s].model(i) for s, i in zip(rows, seen, strict=True)])
-        at = torch.tensor(rows, dtype=torch.int32)
-        lengths = np.array([len(ids) for ids in seen], dtype=np.int32)
+    def apply(self, logits, rows, lengths, last):
+        at, lengths = torch.tensor(rows, dtype=torch.int32), lengths.astype(np.int32)
         context = LogitsContext(
             expanded_idx_mapping=at, idx_mapping=at, idx_mapping_np=at.numpy(),
-            expanded_local_pos=torch.zeros_like(at),
-            input_ids=torch.tensor([ids[-1] for ids in seen], dtype=torch.int32),
+            expanded_local_pos=torch.zeros_like(at), input_ids=last.to(torch.int32),
             pos=torch.from_numpy(lengths) - 1, seq_lens_upper_bound_np=lengths,
         )  # fmt: skip
-        made = self.processor.apply(logits, context)
-        for row, slot in enumerate(rows):
-            if running[slot].read:
-                running[slot].read = 0
-            else:
-                running[slot].out.append(int(made[row].argmax()))
+        return self.processor.apply(logits, context)
 
 
 @pytest.mark.parametrize("seed", range(12))
