@@ -184,16 +184,13 @@ def test_conditions_of_one_checkpoint_are_asked_together(small):
     assert log.count("Application startup complete") in (0, 1)
 
 
-def test_the_reason_is_the_deepest_cause_that_says_something():
+def test_the_reason_is_the_deepest_cause_or_what_a_child_process_wrote(capfd):
     said = "^vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV .* needed$"
     with pytest.raises(BackendError, match=said), reasoned("vLLM"):
         try:
             raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
         except ValueError as error:
             raise RuntimeError("Engine core initialization failed. See root cause.") from error
-
-
-def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
     written = "(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\\nmore\\n"
     said = "^vLLM does not start: OutOfMemoryError: CUDA out of"
     # A command of its own tells no more than its exit status.

@@ -40,10 +40,8 @@ def place(tmp_path_factory) -> Path:
 def done(place) -> subprocess.CompletedProcess:
     results = CHECKOUT / "results"
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
-    options = ["--model", place / "model", "--data-dir", place / "mirror", "--runs-only"]
-    finished = command(
-        "s1lab", "rehearse", place / "small.yaml", *options, "--folder", place / "out"
-    )
+    asked = ["rehearse", place / "small.yaml", "--folder", place / "out", "--runs-only"]
+    finished = command("s1lab", *asked, "--model", place / "model", "--data-dir", place / "mirror")
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
     return finished

@@ -270,19 +270,15 @@ def test_ids_outside_the_tokenizer_are_never_sampled():
     assert made.argmax() < V and (made[0, V:] == -torch.inf).all()
 
 
-OPENED = {
-    "s1": ["<|im_start|>think\n", "<|im_start|>answer\n"],
-    "qwen3": ["<think>\n", "</think>\n\n"],
-}
+OPENED = [("s1", "<|im_start|>think\n", "<|im_start|>answer\n")]
+OPENED += [("qwen3", "<think>\n", "</think>\n\n")]
 
 
-@pytest.mark.parametrize("template", OPENED)
+@pytest.mark.parametrize(("template", "opens", "closes"), OPENED)
 @pytest.mark.parametrize("before", ["", "yes", "<|im_end|>"])
-def test_the_prompt_says_whether_thinking_is_open(template, before):
+def test_the_prompt_says_whether_thinking_is_open(template, opens, closes, before):
     """Asked of a server: a template may open thinking, close it, or leave it to the model."""
-    opens, closes = OPENED[template]
-    own = compiled(Budget(9), template)
-    opening = TOKENIZER.encode(opens)
+    own, opening = compiled(Budget(9), template), TOKENIZER.encode(opens)
     turn = "<|im_end|>\n<|im_start|>assistant\n"
     prompts = {
         before + turn + opens: [],
