@@ -56,7 +56,7 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
     make.whole_mirror(tmp_path / "mirror")
     asked = {"benchmarks": ["AIME24"], "questions": 12, "samples": 3, "temperature": 1.0}
-    asked |= {"max_thinking": 200, "max_answer": 24}
+    asked |= {"max_thinking": 100, "max_answer": 24}
     changes = {**make.SMALL, "evaluation": asked, "model": model, "engine": "vllm", "gpus": 0}
     changes |= {"processes": 2, "batch_size": 4, "engine_options": options}
     path = make.write_profile(tmp_path / "small.yaml", **changes)

@@ -225,7 +225,7 @@ def test_sampled_rows_have_the_distribution_of_the_machine(how):
     """Whole outputs of the machine and of the slots, counted: one cannot tell them apart."""
     how = SimpleNamespace(**dict(zip(GREEDY.__dict__, how, strict=True)))
     budget = Budget(4, num_ignore=1, ignore_str=("", "Wait"), max_answer=1, answer_cue="")
-    model, prompt, context, many = Few(3), [30, 31], 60, 2000
+    model, prompt, context, many = Few(3), [30, 31], 60, 1000
     numbers = np.random.default_rng(5)
 
     def pick(logits):
