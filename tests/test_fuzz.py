@@ -35,10 +35,6 @@ def store(path: Path) -> None:
     opened.missing("laptop")
 
 
-def store_of(path: Path) -> None:
-    store(path.parent)
-
-
 MADE, RUN = RECORDS[Generation], "sft-0123456789ab"
 READERS: dict[str, tuple[str, object, Callable[[Path], Any]]] = {
     **{
@@ -51,8 +47,8 @@ READERS: dict[str, tuple[str, object, Callable[[Path], Any]]] = {
     "profile": ("smoke.yaml", (profiles.FOLDER / "smoke.yaml").read_bytes(), profiles.load),
     "mirror": ("MANIFEST.json", FILES["mirror"], lambda p: list(Mirror.open(p.parent).entries)),
     "missing": ("missing.json", FILES["missing"], store),
-    "manifest": (f"{RUN}/manifest.json", FILES["manifest"], store_of),
-    "finished": (f"{RUN}/finished.json", FILES["finished"], store_of),
+    "manifest": (f"{RUN}/manifest.json", FILES["manifest"], lambda p: store(p.parent)),
+    "finished": (f"{RUN}/finished.json", FILES["finished"], lambda p: store(p.parent)),
 }
 
 

@@ -34,10 +34,6 @@ ENVIRONMENT.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
 TEXTS = ["Use 3 7 to make 9", "yes no yes", "Use 5 7 to make 2 short"]
 
 
-def command(model, *options):
-    return [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, *options]
-
-
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -48,7 +44,7 @@ def free_port():
 def serving(model, folder, port, *options):
     log = open(folder / "server.log", "a")
     process = subprocess.Popen(
-        command(model, "--port", port, *options),
+        [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, "--port", port, *options],
         cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
