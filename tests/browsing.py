@@ -42,17 +42,10 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder, without a log."""
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @contextlib.contextmanager
 def served(site: Path) -> Iterator[str]:
     """Serve a folder on a free port of this machine; yields the address."""
-    handler = functools.partial(Quiet, directory=str(site))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,61 +1,62 @@
 """A small real completions server over the transformers backend, with faults on demand.
 
-Run as a process: `python -m tests.completions_server`; it prints its port. Under /v1 it takes and
-returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under /text/v1 text only. POST a
-list of faults to /faults (a status, "drop", "hold", "greedy"): the next completion requests get one
-each.
+Under /v1 it takes and returns token ids as vLLM does, under /llama/v1 as llama.cpp does, under
+/text/v1 text only.
 """
 
 import json
 import threading
 import time
+from collections.abc import Iterable
 
 from s1core.backends.base import SamplingParams
 from s1core.backends.hf import HFBackend
 from tests import misbehaving_server
 from tests.helpers import tiny_model, tiny_tokenizer
+from tests.misbehaving_server import reply
 
 BACKEND = HFBackend(tiny_model(), tiny_tokenizer())
-LOCK, NAME = threading.Lock(), "tiny"
-FAULTS: list[str] = []
-SEEN: list[dict] = []
+LOCK = threading.Lock()
 
 
 class Handler(misbehaving_server.Handler):
     def parts(self, path: str, body: bytes) -> list[str]:
         """The reply to a request; none where the connection is dropped."""
-        if path == "/seen":
-            return reply(SEEN)
+        server: CompletionsServer = self.server
         if not body:
             told = {"max_model_len": BACKEND.context_length}
             if path.startswith("/llama"):
                 told = {"aliases": ["small"], "meta": {"n_ctx": BACKEND.context_length}}
-            return reply({"data": [{"id": NAME, **told}]})
+            return reply(json.dumps({"data": [{"id": server.name, **told}]}))
         asked = json.loads(body)
         with LOCK:
-            if path == "/faults":
-                FAULTS[:] = asked
-                SEEN.clear()
-                return reply({})
-            SEEN.append({**asked, "authorization": self.authorization or None})
-            fault = FAULTS.pop(0) if FAULTS else ""
+            server.seen.append({**asked, "authorization": self.authorization or None})
+            fault = server.faults.pop(0) if server.faults else ""
         if fault == "drop":
             return []
         if fault == "hold":  # until others have asked three times
             until = time.monotonic() + 20
-            while len(SEEN) < 4 and time.monotonic() < until:
+            while len(server.seen) < 4 and time.monotonic() < until:
                 time.sleep(0.01)
         if fault.isdigit():
-            return reply({"error": "told to fail"}, int(fault))
+            return reply('{"error": "told to fail"}', int(fault), **{"Retry-After": 0.05})
         if path.startswith("/text") and not isinstance(asked["prompt"], str):
-            return reply({"error": "prompt must be a string"}, 400)
-        return reply(complete(path, asked, fault == "greedy"))
+            return reply('{"error": "prompt must be a string"}', 400)
+        return reply(json.dumps(complete(path, asked, fault == "greedy")))
 
 
-def reply(body: object, status: int = 200) -> list[str]:
-    text = json.dumps(body)
-    head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nRetry-After: 0.05\r\n"
-    return [f"{head}Content-Length: {len(text)}\r\n\r\n{text}"]
+class CompletionsServer(misbehaving_server.Server):
+    """Answers completions; the next requests get `faults` (a status, "drop", "hold", "greedy"), one
+    each, and `seen` are those that were made."""
+
+    def __init__(self, port: int = 0, name: str = "tiny") -> None:
+        self.name, self.faults, self.seen = name, [], []
+        super().__init__(handler=Handler, port=port)
+
+    def begin(self, faults: Iterable[str] = ()) -> None:
+        """Forget what was seen; the next requests get these faults."""
+        self.faults[:] = faults
+        self.seen.clear()
 
 
 def complete(path: str, body: dict, greedy: bool) -> dict:
@@ -83,16 +84,3 @@ def complete(path: str, body: dict, greedy: bool) -> dict:
     if body.get("return_token_ids") and not path.startswith("/text"):
         choice["token_ids"] = made
     return {"choices": [choice]}
-
-
-def serve(port: int = 0, name: str = NAME) -> None:
-    """Answer until the process ends; prints the port."""
-    global NAME
-    NAME = name
-    server = misbehaving_server.Server(handler=Handler, port=port)
-    print(server.server_address[1], flush=True)
-    threading.Event().wait()
-
-
-if __name__ == "__main__":
-    serve()

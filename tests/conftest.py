@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers import save_tiny
+
 # A busy machine must not fail a property; a failure must come back on the next run.
 settings.register_profile("s1core", deadline=None, derandomize=True)
 settings.load_profile("s1core")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> str:
+    """The tiny model and its tokenizer as a checkpoint: its folder."""
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

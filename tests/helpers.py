@@ -39,9 +39,14 @@ def rows(name: str) -> list[Any]:
 
 
 @cache
+def table(name: str) -> Any:
+    """What a YAML file of `data/` holds."""
+    return yaml.safe_load((DATA / name).read_text("utf-8"))
+
+
 def cases(file: str) -> Any:
     """The tables of a test file, by name: its part of `data/cases.yaml`."""
-    return yaml.safe_load((DATA / "cases.yaml").read_text("utf-8"))[file]
+    return table("cases.yaml")[file]
 
 
 def command(program: str, *words: object, env: dict | None = None, **options: Any) -> Any:
@@ -83,6 +88,13 @@ def wait_until(reached: Callable[[], Any], seconds: float = 60) -> None:
     while not reached():
         assert time.monotonic() < limit
         time.sleep(0.005)
+
+
+def processes(group: int) -> dict[int, str]:
+    """The processes of a group, by their ids."""
+    told = subprocess.check_output(["ps", "-ewwo", "pgid=,pid=,args="], text=True)
+    found = (line.split(maxsplit=2) for line in told.splitlines())
+    return {int(pid): args for pgid, pid, args in found if int(pgid) == group}
 
 
 def public(store: Path) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """A results file as an attacker, or a model gone wrong, would write it."""
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,34 @@ def paths(value: object, here: tuple = ()) -> list[tuple]:
         for key, one in inside
         for place in (paths(one, (*here, key)) if isinstance(one, (dict, list)) else [(*here, key)])
     ]
+
+
+class Page(HTMLParser):
+    """Everything a browser would see: elements, attributes, text; elements must be closed."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(markup)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        assert not [name for name, _ in attrs if name.startswith("on")], "an attribute is a script"
+        self.elements.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag, "elements are closed in the order they were opened"
+
+    def handle_data(self, data) -> None:
+        self.text += data
+
+    @property
+    def tags(self) -> list[str]:
+        return [tag for tag, _ in self.elements]
+
+    def having(self, name: str) -> list[dict[str, str | None]]:
+        return [a for _, a in self.elements if name in (a.get("class") or "").split()]

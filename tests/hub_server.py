@@ -64,10 +64,8 @@ class _Handler(misbehaving_server.Handler):
         return self.reply(status, **{"X-Error-Code": error})
 
     def reply(self, status: int, body: bytes = b"", **headers: object) -> list[str]:
-        headers |= {"Content-Length": len(body), "Connection": "close"}
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        sent = "" if self.method == "HEAD" else body.decode("l1")
-        return [f"HTTP/1.1 {status} X\r\n{head}\r\n{sent}"]
+        (whole,) = misbehaving_server.reply(body.decode("l1"), status, **headers)
+        return [whole[: len(whole) - len(body)] if self.method == "HEAD" else whole]
 
 
 class Hub(misbehaving_server.Server):

@@ -22,6 +22,13 @@ REPLIES = [name for name, line in BEHAVIOURS.items() if line["to"] == "POST"]
 MODELS = [name for name in BEHAVIOURS if name not in REPLIES]
 
 
+def reply(body: str = "", status: int = 200, **headers: object) -> list[str]:
+    """The parts of a whole reply."""
+    headers = {"Connection": "close", "Content-Length": len(body), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return [f"HTTP/1.1 {status} X\r\n{head}\r\n{body}"]
+
+
 class Handler(socketserver.StreamRequestHandler):
     """One request, answered by playing parts."""
 

@@ -9,6 +9,7 @@ import yaml
 
 from s1lab.data.mirror import sha256
 from s1lab.profiles import FOLDER
+from tests.helpers import cases
 
 Rows = list[dict[str, Any]]
 
@@ -48,6 +49,13 @@ def write_mirror(root: Path, **files: Rows) -> Path:
     return root
 
 
+def whole_mirror(root: Path, **changed: Rows) -> Path:
+    """A mirror with all that `SMALL` reads, some data sets replaced."""
+    return write_mirror(
+        root, **{"AIME24": aime(), "MATH500": math500(), "s1K": released(), **changed}
+    )
+
+
 def save_model(folder: Path, *, stops: bool = True) -> Path:
     """The tiny model of the tests, with room for a prompt.
 
@@ -78,13 +86,5 @@ def write_profile(path: Path, base: str = "h100", **changes: Any) -> Path:
     return path
 
 
-SMALL = {
-    "evaluation": {"benchmarks": ["AIME24", "MATH500"], "budgets": [500, 1000], "waits": [1]},
-    "ablations": {"benchmarks": ["AIME24"], "subsets": [], "seq_lens": []},
-    "methods": {"ignore_strs": ["Wait"], "token_limits": [1024], "votes": 0}
-    | dict.fromkeys(("step_limits", "classes", "vote_budgets"), []),
-    "released": {},
-    "engine": "hf",
-    "curation": "",
-}
+SMALL: dict[str, Any] = cases("planning")["small"]
 """Settings that leave a few runs of each kind."""

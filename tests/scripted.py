@@ -48,13 +48,3 @@ class NativeScriptedBackend(ScriptedBackend):
     """The same, forcing natively: one pass per row."""
 
     force = ScriptedBackend._step
-
-
-def follow(script: Sequence[int], prompt_length: int = 0, then: int = 0) -> Policy:
-    """A policy that reads `script` by position after the prompt, then repeats `then`."""
-
-    def policy(context: Sequence[int]) -> int:
-        position = len(context) - prompt_length
-        return script[position] if position < len(script) else then
-
-    return policy

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from s1lab import experiments, profiles
 from s1lab.analysis import ablations
@@ -18,22 +17,6 @@ from s1lab.runs import Run, RunStore
 from tests.helpers import write_grades
 
 SMOKE = profiles.load("smoke")
-
-
-@pytest.mark.parametrize(("question", "seed"), [(1.0, 0.0), (1.0, 0.3), (0.0, 1.0)])
-def test_the_interval_covers_for_three_seeds_whichever_varies(question: float, seed: float) -> None:
-    """1,000 trials of 60 questions and 3 seeds with crossed effects and noise."""
-    rng = np.random.default_rng(7)
-    covered = 0
-    for _ in range(1_000):
-        effects = question * rng.normal(size=(60, 1)) + seed * rng.normal(size=(1, 3))
-        covered += 0 in crossed_interval(effects + rng.normal(size=(60, 3)))
-    assert 0.93 <= covered / 1_000 <= 1
-    values = rng.normal(5, 2, (40, 1))  # one seed: Student's interval over questions
-    interval = crossed_interval(values)
-    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval(0.95)
-    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
-    assert interval.n == 40 and "one seed" in interval.method
 
 
 def trained(run: Run, examples: int, tokens: int, steps: int) -> None:
@@ -114,20 +97,6 @@ def test_what_becomes_of_long_thinking_is_counted(pipeline: Pipeline) -> None:
     assert ablations.paper_length_effects()["AIME24"][0] > 2.9
     # Questions 2 and 3 think for 100 tokens, two samples and two seeds each; one in four is right.
     assert [*short.outcomes(96).values()][2:] == [1 / 2, 0, 1 / 4, 1, 1 / 8, 16]
-
-
-def test_the_cut_is_counted_on_the_training_examples() -> None:
-    from s1core.records import Example
-    from s1lab.pocket import pool
-
-    drawn: list[Example] = [row.example for row in pool.build_pool(0, 200) if not row.error]
-
-    fixed = Pipeline(SMOKE, RunStore("nowhere"))
-    fixed.examples = lambda subset="s1": drawn
-    found = ablations.encoded_at(fixed, 96)
-    longer = [row for row in found.examples if row.full_length > 96]
-    assert found.truncated == len(longer) == found.answers_lost + found.answers_cut > 0
-    assert max(found.lengths) == 96
 
 
 def test_a_profile_without_ablations_says_so(tmp_path: Path) -> None:

@@ -22,15 +22,7 @@ from tests.scripted import NativeScriptedBackend, ScriptedBackend
 from tests.test_slots import random_budget
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
-BUDGETS = [
-    Budget(0, max_answer=5),
-    Budget(6, num_ignore=3, max_answer=9),
-    Budget(40, num_ignore=2, ignore_str="", max_answer=3),
-    Budget(25, num_ignore=2, ignore_str=("Wait", "Hmm"), max_answer=30),
-    Budget(60, min_thinking=30, max_answer=12),
-    Budget(1000, num_ignore=1, max_answer=470),
-    Budget(90, max_answer=1, answer_cue=""),
-]
+BUDGETS = [Budget(**row) for row in cases("backends")["budgets"]]
 
 
 def babble(context) -> int:

@@ -173,7 +173,8 @@ def stamp_of(text: str) -> str:
 
 
 def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
-    apart = runpy.run_path(str(CHECKOUT / "book/_ext/provenance.py"))["_apart"]
+    extension = runpy.run_path(str(CHECKOUT / "book/_ext/provenance.py"))
+    apart = extension["_apart"]
     for name, cap in (("generate-a", 64), ("generate-b", 128), ("reading-c", 2)):
         (tmp_path / name).mkdir()
         settings = {"seed": 0, "budget": {"max_thinking": cap, "num_ignore": 0}}
@@ -181,30 +182,19 @@ def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
     folders = sorted(tmp_path.iterdir())
     assert apart(folders[:2]) == [{"max_thinking": 64}, {"max_thinking": 128}]
     assert apart(folders[:1]) == [{}] and apart(folders) == [{}] * 3  # of other kinds, all differs
-
-
-def test_another_manifest_is_another_line_and_a_missing_one_no_site(project, tmp_path):
-    shutil.copytree(project, tmp_path / "p")
-    run = tmp_path / "p" / RUN
-    (run / "manifest.json").write_text('{"kind": "generate", "settings": {"seed": 4}}')
-    build_site(tmp_path / "p")
-    assert "laptop · seed 4 · n = 1,280" in stamp_of(page(tmp_path / "p"))
-    (run / "provenance.json").unlink()
-    with pytest.raises(RunError, match=f"{run.name}/provenance.json is missing"):
-        build_site(tmp_path / "p")
-    shutil.rmtree(run)
-    with pytest.raises(RunError, match=f"{run.name}, but the run is missing"):
-        build_site(tmp_path / "p")
+    assert extension["_find"]("generate-c", "laptop", tmp_path)[1] == "the run"
 
 
 def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(project, tmp_path):
     shutil.copytree(project / "results/laptop", tmp_path / "store")
     run = tmp_path / "store" / RUN.name
+    (run / "manifest.json").write_text('{"kind": "generate", "settings": {"seed": 4}}')
     (run / "provenance.json").write_text('{"processor": "my own CPU", "wall_seconds": 7.0}')
     (run / "results.jsonl").write_text("bulky")
     build_site(project, tmp_path / "site", tmp_path / "store")
-    text = page(tmp_path)
-    assert "my own CPU" in text and "took 7 s" in text and "took 41 s" not in text
+    said = stamp_of(page(tmp_path))
+    assert "laptop · seed 4 · n = 1,280" in said and "my own CPU" in said
+    assert "took 7 s" in said and "took 41 s" not in said
     assert not list((tmp_path / "site").rglob("results.jsonl"))
 
 
@@ -230,13 +220,17 @@ def test_pages_that_no_one_writes_show_results_as_printed_and_test_only_what_was
     assert "s1-agrees" not in rows and "s1-differs" not in rows
 
 
-def test_a_broken_reference_fails_the_build_and_keeps_the_old_site(project, tmp_path):
+def test_a_broken_reference_or_a_lost_history_fails_the_build_and_keeps_the_old_site(
+    project, tmp_path
+):
     shutil.copytree(project, tmp_path / "p")
     before = page(tmp_path / "p", "index.html")
     with open(tmp_path / "p/book/reading.md", "a") as file:
         file.write("\nSee {doc}`nowhere` and {cite}`nobody2020`.\n")
-    with pytest.raises(RunError, match="reading.md.*nowhere"):
+    (tmp_path / "p" / RUN / "provenance.json").unlink()
+    with pytest.raises(RunError, match="reading.md.*nowhere") as refused:
         build_site(tmp_path / "p")
+    assert f"{RUN.name}, but {RUN.name}/provenance.json is missing" in str(refused.value)
     assert page(tmp_path / "p", "index.html") == before
     assert not list((tmp_path / "p").glob(".building-*"))
     with pytest.raises(RunError, match="not a book"):

@@ -13,12 +13,13 @@ import pytest
 from s1core.records import Generation, write_jsonl
 from s1lab import pocket
 from s1lab.runs import RunStore
-from tests.helpers import CHECKOUT, cases, command, refused, told, wait_until
+from tests.helpers import CHECKOUT, cases, refused, told, wait_until
 
 
-def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path):
-    done = command("s1lab", "plan", "smoke", cwd=tmp_path)
-    assert done.returncode == 0 and "to do" in done.stdout and "tokens" in done.stdout
+def test_the_plan_says_what_is_left_and_computes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
+    code, shown = told("s1lab", "plan", "smoke")
+    assert code == 0 and "to do" in shown and "tokens" in shown
     assert not list(tmp_path.iterdir())
 
 

@@ -1,58 +1,30 @@
-"""The completions backend against a real server process on loopback, well- and ill-behaved."""
-
-import atexit
-import functools
-import json
-import subprocess
-import sys
-import urllib.request
+"""The completions backend against a real server on loopback, well- and ill-behaved."""
 
 import pytest
 
 from s1core.backends import SamplingParams
 from s1core.backends.completions import CompletionsBackend, Retry
 from s1core.backends.hf import HFBackend
-from s1core.errors import BackendError
 from s1core.forcing import Budget, generate
 from s1core.records import Problem
-from tests.helpers import CHECKOUT, tiny_model, tiny_tokenizer
+from tests import test_backends
+from tests.completions_server import CompletionsServer
+from tests.helpers import tiny_model, tiny_tokenizer
 
-PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(4)]
-BUDGETS = [
-    Budget(0, max_answer=5),
-    Budget(12, num_ignore=2, max_answer=9),
-    Budget(30, num_ignore=1, ignore_str="", max_answer=3),
-    Budget(40, min_thinking=20, max_answer=12),
-]
-
-
-@functools.cache
-def serving() -> str:
-    """The address of the server; one process for all tests, ended with them."""
-    command = [sys.executable, "-m", "tests.completions_server"]
-    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
-    atexit.register(process.kill)
-    port = process.stdout.readline().strip()
-    assert port, "the server did not start"
-    return f"http://127.0.0.1:{port}"
+BUDGETS = test_backends.BUDGETS[:5]
+PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}", "") for i in range(5)]
 
 
 @pytest.fixture(scope="module")
 def server():
-    return serving()
+    return CompletionsServer()
 
 
-def call(url: str, body: object = None):
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=10) as reply:
-        return json.loads(reply.read())
-
-
-def connect(server: str, faults=(), attempts=4, api="/v1", **options) -> CompletionsBackend:
-    call(server + "/faults", list(faults))
+def connect(server, faults=(), attempts=4, api="/v1", **options) -> CompletionsBackend:
+    server.begin(faults)
     options |= {"retry": Retry(attempts, timeout=60, wait=0.01, longest_wait=0.2), "batch_size": 4}
     options = {"model": "tiny", "tokenizer": tiny_tokenizer(), **options}
-    return CompletionsBackend(server + api, **options)
+    return CompletionsBackend(server.url + api, **options)
 
 
 def expected(problems=PROBLEMS, budgets=BUDGETS):
@@ -66,7 +38,7 @@ def test_forcing_over_a_server_gives_the_tokens_of_native_forcing(server, api, m
     backend = connect(server, api=api, model=model)
     assert list(generate(backend, PROBLEMS, BUDGETS, native=native)) == expected()
     assert backend.exact_tokens and backend.context_length == 512
-    assert all(isinstance(request["prompt"], list) for request in call(server + "/seen"))
+    assert all(isinstance(request["prompt"], list) for request in server.seen)
 
 
 def test_nothing_is_left_to_the_defaults_of_a_server_or_of_its_model(server):
@@ -74,7 +46,7 @@ def test_nothing_is_left_to_the_defaults_of_a_server_or_of_its_model(server):
     backend = connect(server)
     stops = tuple(tiny_tokenizer().encode("<|im_end|></think>"))
     backend.complete([[40]], [SamplingParams(max_tokens=2, temperature=1.0, stop_token_ids=stops)])
-    (request,) = call(server + "/seen")
+    (request,) = server.seen
     wanted = {"temperature": 1.0, "top_p": 1.0, "top_k": len(tiny_tokenizer()), "min_p": 0.0}
     wanted |= {"repetition_penalty": 1.0, "repeat_penalty": 1.0, "max_tokens": 2}
     wanted |= {"add_special_tokens": False, "skip_special_tokens": False}
@@ -90,7 +62,7 @@ def test_an_end_is_suppressed_where_the_server_knows_a_bias_only(server, api):
     params = SamplingParams(max_tokens=9, stop_token_ids=stops, min_tokens=4)
     (completion,) = backend.complete([[40, 41]], [params])
     assert completion.token_ids[:4] == (only,) * 4
-    asked = [(r["max_tokens"], "logit_bias" in r) for r in call(server + "/seen")]
+    asked = [(r["max_tokens"], "logit_bias" in r) for r in server.seen]
     assert asked[-2:] == [(4, True), (5, False)]
 
 
@@ -99,7 +71,7 @@ def test_a_row_that_is_held_up_holds_up_no_other_row(server):
     budget = Budget(60, num_ignore=9, max_answer=3)
     made = list(generate(backend, PROBLEMS[:2], budget, temperature=3.0))
     assert min(g.waits_used for g in made) >= 2
-    prompts = [tuple(request["prompt"]) for request in call(server + "/seen")]
+    prompts = [tuple(request["prompt"]) for request in server.seen]
     apart = next(i for i, (a, b) in enumerate(zip(*prompts[:2])) if a != b)
     rows = [prompt[apart] for prompt in prompts]
     # While one row waits for its first answer, the other goes through its Waits.
@@ -123,7 +95,7 @@ def test_a_control_token_in_a_question_never_becomes_a_real_one_where_text_is_se
     assert [g.problem_key for g in made] == [PROBLEMS[0].key]
     assert [f.problem_key for f in failures] == [asked[0].key]
     assert "<|im_" in failures[0].error and "takes token ids" in failures[0].error
-    sent = [request["prompt"] for request in call(server + "/seen")]
+    sent = [request["prompt"] for request in server.seen]
     assert not any(asked[0].question in prompt for prompt in sent if isinstance(prompt, str))
     # By ids the same question is asked, as text.
     assert list(generate(connect(server), asked, BUDGETS[1])) == expected(asked, BUDGETS[1])
@@ -143,15 +115,7 @@ def test_a_server_is_held_to_stop_tokens_and_to_ids_where_they_are_asked_for(ser
 def test_passing_faults_are_retried_and_leave_no_trace(server, faults):
     backend = connect(server, faults)
     assert list(generate(backend, PROBLEMS[:1], BUDGETS[1])) == expected(PROBLEMS[:1], BUDGETS[1])
-    assert len(call(server + "/seen")) >= len(faults) + 1
-
-
-def test_a_fault_that_stays_is_a_failure_and_never_a_generation(server):
-    faults = ["drop", "500", "429"] * 3
-    backend, failures = connect(server, faults, attempts=3), []
-    assert not list(generate(backend, PROBLEMS[:1], BUDGETS[1], on_failure=failures.append))
-    assert [f.problem_key for f in failures] == [PROBLEMS[0].key]
-    assert failures[0].error.endswith("gave up after 3 tries")
+    assert len(server.seen) >= len(faults) + 1
 
 
 def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
@@ -160,13 +124,6 @@ def test_the_key_comes_from_the_environment_alone(server, monkeypatch):
     backend.complete([[40]], [SamplingParams(max_tokens=1)])
     monkeypatch.setenv("S1CORE_TEST_KEY", "not-a-real-key")
     backend.complete([[40]], [SamplingParams(max_tokens=1)])
-    seen = [request["authorization"] for request in call(server + "/seen")]
+    seen = [request["authorization"] for request in server.seen]
     assert seen == [None, "Bearer not-a-real-key"]
     assert "not-a-real-key" not in repr(vars(backend))
-
-
-def test_a_server_that_is_not_there_or_tells_no_context_is_a_clear_error(server):
-    retry, nowhere = Retry(attempts=2, timeout=5, wait=0.01), "http://127.0.0.1:9/v1"
-    for address, said in ((f"{server}/v1", ""), (nowhere, "no usable answer.*")):
-        with pytest.raises(BackendError, match=f"{said}give context"):
-            CompletionsBackend(address, "other", tiny_tokenizer(), retry=retry)

@@ -27,7 +27,7 @@ from s1lab.evaluation.voting import same_answer
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 from tests.browsing import Visit, chromium
-from tests.helpers import CHECKOUT, DATA
+from tests.helpers import CHECKOUT, DATA, cases
 
 pytestmark = pytest.mark.browser
 SCRIPTS = ("model", "machine", "worker", "page")
@@ -190,11 +190,7 @@ def _rules(given: dict[str, Any]) -> Rules:
     )
 
 
-ANSWERS = (
-    "( 3 * 7 ) + 8", "3 * 7 + 8", "8 + 7 * 3", "( 3 * 7 ) + 8 = 29", "3 * 7 + 8 )", "29", "",
-    "8 - -21", "( 8 / 3 ) * 7 + 3", "3 / ( 8 - 8 )", "3 7 + 8", "3 ** 7", "8 / / 7", "07 * 3 + 8",
-    "12345678", "( 8 / 7 ) * 3", "7 / ( 1 / 3 )", "()", "alert(1)", "8 - 3 - 7", "( ( 8 ) )",
-)  # fmt: skip
+ANSWERS = cases("decoder")["answers"]
 
 
 def test_answers_are_checked_and_votes_counted_as_in_python(inside):
@@ -312,9 +308,3 @@ def test_what_a_model_writes_is_text(visit, page, files):
     finally:
         weights.write_text(kept)
     assert visit.page.locator(".decoder img").count() == 0
-
-
-def test_without_scripts_it_says_so_and_stands_back(browser, page):
-    with Local(browser, page, "light", scripts=False) as visit:
-        assert visit.page.locator(".decoder-without").is_visible()
-        assert not visit.page.locator("#try").is_visible()

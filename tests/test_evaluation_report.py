@@ -2,7 +2,6 @@
 
 import csv
 import io
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
@@ -11,6 +10,7 @@ from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, Segment
 from s1lab.evaluation import clustered_bootstrap, wilson
 from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
+from tests.hostile import Page
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
 NASTY = Problem("<script>alert('x')</script> | `$\\pi$` =cmd|' /C calc'!A0\nnext", "=1+1")
@@ -80,28 +80,11 @@ def twice(head: tuple[str, str]) -> pd.DataFrame:
     return pd.DataFrame([(text, text) for text in HOSTILE], columns=head)
 
 
-class Cells(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.tags.add(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_html_holds_text_as_text():
-    for text in (
-        write_table(nasty(), "html"),
-        write_table(twice(("a", "<i>")), "html"),
-    ):
-        parser = Cells()
-        parser.feed(text)
-        assert parser.tags == {"table", "thead", "tbody", "tr", "th", "td"}
-        assert "<script>" in parser.text or "<b>x</b>" in parser.text
+    for table in (nasty(), twice(("a", "<i>"))):
+        page = Page(write_table(table, "html"))
+        assert {*page.tags} == {"table", "thead", "tbody", "tr", "th", "td"}
+        assert "<script>" in page.text or "<b>x</b>" in page.text
 
 
 def test_csv_starts_no_formula_and_no_format_moves_a_terminal():

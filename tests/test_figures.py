@@ -8,12 +8,10 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 pytest.importorskip("matplotlib", reason="the book extra is not installed")
 
@@ -27,9 +25,9 @@ from s1lab.figures.style import INKS, ink, styled
 from s1lab.lab import STAMP_VARIABLE
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT, table
 
-HERE = Path(__file__).resolve().parent
-TABLES = yaml.safe_load((HERE / "data/figure_tables.yaml").read_text(encoding="utf-8"))
+TABLES = table("figure_tables.yaml")
 THINGS = ("ours", "wait", "parallel", "rejection", "paper")
 POINTS, ENDS, ROWS, GAPS = (TABLES[n] for n in ("points", "ends", "comparison", "differences"))
 PAPER_POINTS = [{"x": p["x"], "accuracy": p["accuracy"], "name": p["series"]} for p in POINTS]
@@ -107,7 +105,7 @@ def test_things_drawn_together_can_be_told_apart_and_every_ink_read_on_its_page(
 def test_an_ink_is_known_by_its_light_value_and_stands_in_the_style_sheet():
     pairs = {(value.light, value.dark) for value in INKS.values()}
     assert len({light for light, _ in pairs}) == len(pairs)
-    css = (HERE.parent / "book/_static/book.css").read_text()
+    css = (CHECKOUT / "book/_static/book.css").read_text()
     for name, value in ((name, INKS[name]) for name in THINGS):
         assert f"--s1-{name}: {value.light}" in css and f"--s1-{name}: {value.dark}" in css
     with pytest.raises(KeyError, match="there are .*capping"):
@@ -115,12 +113,16 @@ def test_an_ink_is_known_by_its_light_value_and_stands_in_the_style_sheet():
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_figures_have_a_light_and_a_dark_variant_with_the_same_shapes(name):
-    light = to_svg(DRAWN[name](), name)
+def test_a_figure_has_a_dark_variant_with_the_same_shapes_and_its_numbers_in_words(name):
+    figure = DRAWN[name]()
+    light = to_svg(figure, name)
     dark = dark_svg(light)
     hexes = re.compile(r"#[0-9a-f]{6}\b")
     assert hexes.sub("", light) == hexes.sub("", dark)
     assert {value.light for value in INKS.values()} & set(hexes.findall(dark)) == set()
+    if name not in ("loss", "around"):
+        assert len(re.findall(r"\d", figure.in_words)) > 5 and figure.in_words.endswith(".")
+        assert not re.search(r"(?<!\w)-\d", figure.in_words)
 
 
 def test_a_figure_on_a_page_describes_itself():
@@ -204,13 +206,6 @@ def test_names_stand_beside_their_lines_inside_the_panel_and_cover_no_mark(name)
         assert frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWN if name not in ("loss", "around")])
-def test_the_numbers_of_a_figure_are_told_in_words(name):
-    said = DRAWN[name]().in_words
-    assert len(re.findall(r"\d", said)) > 5 and said.endswith(".")
-    assert not re.search(r"(?<!\w)-\d", said)
-
-
 @pytest.mark.parametrize("name", TABLES["read"])
 def test_what_is_read_from_left_to_right_has_names_numbers_and_intervals(name):
     panel, wanted = DRAWN[name]().axes[0], TABLES["read"][name]
@@ -254,7 +249,7 @@ def test_equal_figures_give_equal_bytes_in_another_process_and_leave_the_setting
 
     before = dict(matplotlib.rcParams)
     program = "from tests.test_figures import digests; print(digests())"
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(CHECKOUT)}
     told = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert told == f"{digests()}\n"
     assert dict(matplotlib.rcParams) == before

@@ -19,15 +19,10 @@ from s1lab import profiles
 from s1lab.data.mirror import Mirror
 from s1lab.evaluation.logs import read_log
 from s1lab.runs import RunStore
+from tests.helpers import cases
 from tests.test_jsonl import RECORDS
 
-SAMPLE = {
-    "doc": {"question": "q", "answer": "2"},
-    "target": "2",
-    "resps": [["<|im_start|>think\nx<|im_start|>answer\n2"]],
-    "arguments": {"gen_args_0": {"arg_0": "q", "arg_1": {"max_tokens_thinking": 5}}},
-}
-ENTRY = {"dir": "d", "file": "a.jsonl", "rows": 1, "sha256": "0" * 64, "source": "AIME24"}
+FILES = cases("fuzz")
 PIECES = [b"null", b"NaN", b"-1", b"9" * 400, b"[" * 3000, b'"', b"{", b"}", b"\\ud800", b"\x00"]
 PIECES += [b"\xff", b"\n", b"..", b"/etc", b"true", b"1e999", b": ", b"*a", b"&a [*a]", b"\\"]
 
@@ -40,10 +35,6 @@ def store(path: Path) -> None:
     opened.missing("laptop")
 
 
-def store_of(path: Path) -> None:
-    store(path.parent)
-
-
 MADE, RUN = RECORDS[Generation], "sft-0123456789ab"
 READERS: dict[str, tuple[str, object, Callable[[Path], Any]]] = {
     **{
@@ -52,16 +43,12 @@ READERS: dict[str, tuple[str, object, Callable[[Path], Any]]] = {
     },
     "generations": ("o.jsonl", MADE, read_generations),
     "journal": ("j.jsonl", MADE, read_recoverable),
-    "log": ("s.jsonl", SAMPLE, read_log),
+    "log": ("s.jsonl", FILES["log"], read_log),
     "profile": ("smoke.yaml", (profiles.FOLDER / "smoke.yaml").read_bytes(), profiles.load),
-    "mirror": ("MANIFEST.json", [ENTRY], lambda p: list(Mirror.open(p.parent).entries)),
-    "missing": ("missing.json", {"laptop": {"AIME24": "gone"}}, store),
-    "manifest": (
-        f"{RUN}/manifest.json",
-        {"layout": 1, "kind": "sft", "settings": {"a": 1}},
-        store_of,
-    ),
-    "finished": (f"{RUN}/finished.json", {"files": {"log.jsonl": "00"}, "steps": 1}, store_of),
+    "mirror": ("MANIFEST.json", FILES["mirror"], lambda p: list(Mirror.open(p.parent).entries)),
+    "missing": ("missing.json", FILES["missing"], store),
+    "manifest": (f"{RUN}/manifest.json", FILES["manifest"], lambda p: store(p.parent)),
+    "finished": (f"{RUN}/finished.json", FILES["finished"], lambda p: store(p.parent)),
 }
 
 
@@ -97,7 +84,7 @@ def fuzz(reader: str, folder: Path, seconds: float, seed: int) -> int:
     return tried
 
 
-@pytest.mark.parametrize("seconds", [0.5, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.25, pytest.param(0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reader", READERS)
 def test_a_damaged_file_raises_our_errors_alone(reader, seconds, tmp_path):
     if not seconds:

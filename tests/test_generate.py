@@ -18,22 +18,17 @@ from s1core.forcing import generate as force
 from s1core.records import Generation, Problem, read_jsonl, write_jsonl
 from s1lab.official import loops
 from tests import helpers
-from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer, told
-from tests.test_completions import call, serving
+from tests.completions_server import CompletionsServer
+from tests.helpers import cases, tiny_model, tiny_tokenizer, told
+from tests.test_backends import PROBLEMS
 
-PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(7)]
 BUDGET = Budget(20, num_ignore=1, max_answer=6)
 OPTIONS = ["--budget", "20", "--waits", "1", "--max-answer", "6"]
 
 
 @pytest.fixture(scope="module")
 def server():
-    return serving()
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> str:
-    return save_tiny(tmp_path_factory.mktemp("tiny"))
+    return CompletionsServer()
 
 
 @pytest.fixture
@@ -65,10 +60,10 @@ def settings(path: str = "o.jsonl") -> dict:
     return json.loads(Path(path + ".settings.json").read_text())
 
 
-def at(server: str, tiny: str, api: str = "/v1", faults=(), attempts: int = 2) -> list[str]:
-    call(server + "/faults", list(faults))
+def at(server, tiny: str, api: str = "/v1", faults=(), attempts: int = 2) -> list[str]:
+    server.begin(faults)
     options = ["--engine-option", f"attempts={attempts}", "--batch-size", "4"]
-    options += ["--backend", "completions", "--url", server + api, "--tokenizer", tiny]
+    options += ["--backend", "completions", "--url", server.url + api, "--tokenizer", tiny]
     return ["--model", "tiny", *options, *OPTIONS]
 
 
@@ -79,7 +74,7 @@ def test_a_server_gives_the_file_of_transformers_and_text_is_inexact(work, serve
     whole = list(force(HFBackend(tiny_model(), tiny_tokenizer()), PROBLEMS, BUDGET))
     assert made() == made("hf.jsonl") == whole
     assert settings("hf.jsonl")["exact_tokens"] is settings()["exact_tokens"] is True
-    assert settings()["url"] == server + "/v1" and settings()["budget"]["num_ignore"] == 1
+    assert settings()["url"] == server.url + "/v1" and settings()["budget"]["num_ignore"] == 1
     shown = run(*at(server, tiny, "/text/v1"), "--output", "text.jsonl")
     assert settings("text.jsonl")["exact_tokens"] is False and "exact_tokens: false" in shown
 
@@ -98,7 +93,7 @@ def test_what_a_server_fails_on_is_no_generation_and_is_tried_again(work, server
     by_key = {g.problem_key: g for g in made()}
     assert by_key == {g.problem_key: g for g in whole}
     # What was answered before was not asked again.
-    asked = [tiny_tokenizer().decode(r["prompt"]) for r in call(server + "/seen")]
+    asked = [tiny_tokenizer().decode(r["prompt"]) for r in server.seen]
     done = [p.question for p in PROBLEMS if p.key in first]
     assert not [q for q in done if any(f"user\n{q}<" in prompt for prompt in asked)]
 
@@ -182,7 +177,7 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-@pytest.mark.parametrize("prompts", [150, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("prompts", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_and_resumed_equals_the_undisturbed_one(work, tiny, prompts):
     write_jsonl("p.jsonl", [Problem(f"Use {i} 7 to make {i % 90}", "") for i in range(prompts)])
     common = f"generate --input p.jsonl --model {tiny} --batch-size 10 --temperature 1"
@@ -196,7 +191,7 @@ def test_a_run_killed_at_random_and_resumed_equals_the_undisturbed_one(work, tin
         return child
 
     chance, resumed, kills = random.Random(0), Path("killed.jsonl"), []
-    for _ in range(4):
+    for _ in range(3):
         goal = _lines(resumed) + chance.randint(1, prompts // 6)
         child = start(resumed.name)
         while _lines(resumed) < goal and child.is_alive():

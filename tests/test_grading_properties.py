@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import pytest
-import yaml
 
 from s1core.grading.equivalence import equivalent
-from tests.helpers import DATA
+from tests.helpers import table
 
 Spellings = list[str]
 Maker = Callable[[random.Random], tuple[Spellings, Spellings]]
-TABLE = yaml.safe_load((DATA / "grading_spellings.yaml").read_text(encoding="utf-8"))
+TABLE = table("grading_spellings.yaml")
 
 
 def spelled(kind: str, **parts: object) -> Spellings:

@@ -24,12 +24,13 @@ from s1lab.pipeline import Pipeline
 from s1lab.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
-from tests.helpers import CHECKOUT, wait_until
+from tests.helpers import CHECKOUT, processes, wait_until
 
 STANDING_IN = """
-import sys
-from tests.completions_server import serve
-serve(int(sys.argv[sys.argv.index("--port") + 1]), "model")
+import sys, threading
+from tests.completions_server import CompletionsServer
+CompletionsServer(int(sys.argv[sys.argv.index("--port") + 1]), "model")
+threading.Event().wait()
 """
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
 WITHOUT = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="no vLLM here")
@@ -53,9 +54,9 @@ def small(request, tmp_path, monkeypatch) -> Pipeline:
         model, options = str(make.save_model(tmp_path / "model")), {}
     monkeypatch.setenv("PYTHONPATH", f"{site}:{CHECKOUT}")
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
-    make.write_mirror(tmp_path / "mirror", AIME24=make.aime(), s1K=make.released())
+    make.whole_mirror(tmp_path / "mirror")
     asked = {"benchmarks": ["AIME24"], "questions": 12, "samples": 3, "temperature": 1.0}
-    asked |= {"max_thinking": 200, "max_answer": 24}
+    asked |= {"max_thinking": 100, "max_answer": 24}
     changes = {**make.SMALL, "evaluation": asked, "model": model, "engine": "vllm", "gpus": 0}
     changes |= {"processes": 2, "batch_size": 4, "engine_options": options}
     path = make.write_profile(tmp_path / "small.yaml", **changes)
@@ -70,13 +71,6 @@ def base_with_waits(pipeline: Pipeline) -> experiments.Condition:
 
 def rows(run) -> list[Generation]:
     return sorted(run.records(Generation), key=lambda g: (g.problem_key, g.sample))
-
-
-def processes(group: int) -> dict[int, str]:
-    """Processes of a keeper's command, by their ids."""
-    told = subprocess.check_output(["ps", "-ewwo", "pgid=,pid=,args="], text=True)
-    found = (line.split(maxsplit=2) for line in told.splitlines())
-    return {int(pid): args for pgid, pid, args in found if int(pgid) == group}
 
 
 def group_of(process: subprocess.Popen) -> int:
@@ -190,16 +184,13 @@ def test_conditions_of_one_checkpoint_are_asked_together(small):
     assert log.count("Application startup complete") in (0, 1)
 
 
-def test_the_reason_is_the_deepest_cause_that_says_something():
+def test_the_reason_is_the_deepest_cause_or_what_a_child_process_wrote(capfd):
     said = "^vLLM does not start: ValueError: To serve at least one request, 4.0 GiB KV .* needed$"
     with pytest.raises(BackendError, match=said), reasoned("vLLM"):
         try:
             raise ValueError("To serve at least one request, 4.0 GiB KV cache is needed")
         except ValueError as error:
             raise RuntimeError("Engine core initialization failed. See root cause.") from error
-
-
-def test_a_reason_that_a_child_process_wrote_is_found_and_still_shown(capfd):
     written = "(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried 2 GiB\\nmore\\n"
     said = "^vLLM does not start: OutOfMemoryError: CUDA out of"
     # A command of its own tells no more than its exit status.

@@ -88,6 +88,8 @@ def test_a_wrong_address_is_not_asked_again(server):
         with pytest.raises(RequestFailed) as failure:
             Client(address, retry=retry).call("/models", read=dict)
         assert "gave up" not in str(failure.value) and time.monotonic() - started < 20
+        with pytest.raises(BackendError, match="give context_length"):
+            CompletionsBackend(address, "tiny", tiny_tokenizer(), retry=retry)
 
 
 @pytest.mark.parametrize("key", CASES["keys"])

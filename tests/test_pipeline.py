@@ -1,8 +1,6 @@
 """The whole path under the smoke profile, and what happens when it is killed in the middle."""
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,12 +10,12 @@ import numpy as np
 import pytest
 
 from s1core.records import Generation
-from s1lab import profiles
+from s1lab import experiments, profiles
 from s1lab.evaluation.measure import read_samples
 from s1lab.lab import wanted
 from s1lab.pipeline import Pipeline, compare_results
 from s1lab.runs import RunStore
-from tests.helpers import command, public, wait_until
+from tests.helpers import command, processes, public, wait_until, write_grades
 
 SMOKE = profiles.load("smoke")
 
@@ -26,22 +24,13 @@ SMOKE = profiles.load("smoke")
 def finished(tmp_path_factory) -> Pipeline:
     """The smoke profile, computed once for this module by the command line."""
     store = tmp_path_factory.mktemp("smoke") / "store"
-    reproduce(store)
+    done = command("s1lab", "reproduce", "smoke", env={"S1CORE_STORE": str(store)})
+    assert done.returncode == 0, done.stderr
     return Pipeline(SMOKE, RunStore(store))
 
 
 HEADLINE = ("--only", "scaling curve")
 """What the tests that start over and over make: the part that everything else resembles."""
-
-
-def reproduce(store: Path, *options: str) -> None:
-    done = command("s1lab", "reproduce", "smoke", *options, env={"S1CORE_STORE": str(store)})
-    assert done.returncode == 0, done.stderr
-
-
-def _command(store: Path, *options: str) -> tuple[list[str], dict[str, str]]:
-    environment = {**os.environ, "S1CORE_STORE": str(store), "PYTHONUNBUFFERED": "1"}
-    return [sys.executable, "-m", "s1lab.cli", "reproduce", "smoke", *options], environment
 
 
 def _headline(finished: Pipeline) -> dict[str, bytes]:
@@ -82,7 +71,6 @@ def test_no_generation_exceeds_its_budget_and_every_one_is_graded(finished):
 
 
 MOMENTS = {
-    "after the first run": lambda store: any(store.glob("difficulty-*/finished.json")),
     "while training": lambda store: any(store.glob("sft-*/sft/log.jsonl")),
     "while generating": lambda store: any(store.glob("generate-*/results.jsonl")),
     "near the end": lambda store: len(list(store.glob("generate-*/finished.json"))) >= 3,
@@ -95,18 +83,18 @@ def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path)
     Only the first process is killed; the second one must end by itself.
     """
     store, kills = tmp_path / "store", 0
-    asked, environment = _command(store, *HEADLINE, "--jobs", "2")
-    quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+    asked = [sys.executable, "-m", "s1lab.cli", "reproduce", "smoke", *HEADLINE, "--jobs", "2"]
+    options = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL) | {"start_new_session": True}
     seen: dict[str, int] = {}
     for reached in (*MOMENTS.values(), None):
-        process = subprocess.Popen(asked, env=environment, **quiet)
+        process = subprocess.Popen(asked, env={**os.environ, "S1CORE_STORE": str(store)}, **options)
         while process.poll() is None and not (reached and reached(store)):
             time.sleep(0.005)
         if process.returncode is None:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
             kills += 1
-            wait_until(lambda: not _processes_of(store))
+            wait_until(lambda group=process.pid: not processes(group))
         markers = {str(p): p.stat().st_mtime_ns for p in store.glob("*/finished.json")}
         assert all(markers[path] == when for path, when in seen.items())  # never computed again
         seen = markers
@@ -114,54 +102,39 @@ def test_killed_at_any_moment_it_resumes_to_the_same_results(finished, tmp_path)
     assert public(store) == _headline(finished)
 
 
-def _processes_of(store: Path) -> list[Path]:
-    """Processes that work on a store (Linux tells; elsewhere none is found)."""
-    mark = f"S1CORE_STORE={store}".encode()
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in environ.read_bytes().split(b"\0"):
-                found.append(environ.parent)
-    return found
-
-
 def test_a_full_disk_is_one_clear_sentence_and_the_run_goes_on_later(finished, tmp_path):
     """A file size limit stands in for the disk: writing past it fails in the same way."""
-    store = tmp_path / "store"
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
         "from s1lab.cli import main; main(['reproduce', 'smoke', *sys.argv[1:]])"
     )
-    asked = [sys.executable, "-c", script, *HEADLINE]
-    _, environment = _command(store)
+    asked, environment = [sys.executable, "-c", script, *HEADLINE], {**os.environ}
+    environment["S1CORE_STORE"] = str(tmp_path)
     full = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=300)
     assert full.returncode == 1 and "Traceback" not in full.stderr
     assert full.stderr.strip().splitlines()[-1].startswith("s1lab: ")
-    reproduce(store, *HEADLINE)
-    assert public(store) == _headline(finished)
+    left = next(s for s in Pipeline(SMOKE, RunStore(tmp_path)).steps() if not s.run.is_finished)
+    assert left.run.path.exists() and left.make().is_finished
+    assert public(tmp_path).items() <= public(finished.store.root).items()
 
 
-def test_a_comparison_with_itself_is_identical_and_with_another_seed_is_a_table(finished, tmp_path):
-    steps = finished.steps()
-    committed = tmp_path / "results" / "smoke"
+def test_committed_results_are_enough_for_the_figures_and_others_are_compared_with_them(
+    finished, tmp_path
+):
+    steps, committed = finished.steps(), tmp_path / "results"
     finished.store.export([step.run for step in steps], committed)
+    reader = Pipeline(SMOKE, RunStore(committed, read_only=True))
+    assert reader.curve() == finished.curve() and reader.checkpoint().read_records("log.jsonl")
+    assert sum(p.stat().st_size for p in committed.rglob("*") if p.is_file()) < 2_000_000
     same = compare_results(finished, committed)
     assert same == f"{len(steps)} of {len(steps)} runs are identical to the committed ones"
-    other = Pipeline(SMOKE.with_seed(1), finished.store)
+    other = Pipeline(SMOKE.with_seed(1), RunStore(tmp_path / "store"))
+    for place, condition in enumerate(experiments.curve(other.profile)):
+        write_grades(other.locate_run(condition), [2, place % 3, 0], [40, 50, 60 + place])
     points = list(zip(other.curve(), finished.curve(), strict=True))
     first, _, *rows, last = compare_results(other, committed).splitlines()
     assert first.startswith("0 of ") and last.endswith(f" of {len(points)} conditions moved")
     for row, (here, there) in zip(rows, points, strict=True):
         tokens = f"{here.thinking_tokens:.1f} / {there.thinking_tokens:.1f}"
         assert here.accuracy.percent() in row and there.accuracy.percent() in row and tokens in row
-
-
-def test_committed_results_are_enough_for_the_figures(finished, tmp_path):
-    steps = finished.steps()
-    finished.store.export([step.run for step in steps], tmp_path / "smoke")
-    reader = Pipeline(SMOKE, RunStore(tmp_path / "smoke", read_only=True))
-    assert reader.curve() == finished.curve()
-    assert reader.checkpoint().read_records("log.jsonl")
-    size = sum(p.stat().st_size for p in (tmp_path / "smoke").rglob("*") if p.is_file())
-    assert size < 2_000_000

@@ -12,16 +12,8 @@ from s1core.errors import InputError, RunError
 from s1core.sft import SFTConfig
 from s1lab import experiments, profiles
 from s1lab.pipeline import Pipeline
-from s1lab.planning.cost import (
-    ASK_BEYOND,
-    ASSUMED,
-    MARGIN,
-    begin_with,
-    cost,
-    lines,
-    note_speeds,
-    read_speeds,
-)
+from s1lab.planning import cost as costs
+from s1lab.planning.cost import begin_with, cost, lines, note_speeds, read_speeds
 from s1lab.planning.fetch import needs
 from s1lab.planning.sft_plan import BANDWIDTH, MEMORY, memory, paper_arithmetic, plan
 from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
@@ -100,7 +92,7 @@ def test_more_replicas_are_faster_and_what_was_measured_replaces_what_was_assume
     assert 1.5 < ratio <= 2
     note_speeds(tmp_path / "store", training=0.3, sampling=0.4, start=100.0)
     found = cost(pipeline("box", tmp_path))
-    assert (found.steps.worst <= MARGIN**2 * found.steps.best * 1.001).all()
+    assert (found.steps.worst <= costs.MARGIN**2 * found.steps.best * 1.001).all()
     assert whole.best.sum() < found.steps.best.sum() < whole.worst.sum()
     assert "training, sampling, start measured on" in found.speeds and "40%" not in found.speeds
 
@@ -116,7 +108,7 @@ def test_a_minute_of_training_is_measured_and_noted(tmp_path, monkeypatch):
     assert "training measured on" in subprocess.check_output(ask, text=True)
     known = read_speeds(tmp_path / "store")
     assert 0 < known.training[1] < known.training[0] < 1e-3
-    assert known.sampling == ASSUMED.sampling
+    assert known.sampling == costs.ASSUMED.sampling
 
 
 def test_32b_fits_one_gpu_in_fp8_only(tmp_path):
@@ -132,7 +124,7 @@ def test_more_than_an_hour_is_started_only_when_agreed_to_and_without_gpus_nobod
     tmp_path, monkeypatch
 ):
     made = pipeline("h100", tmp_path)
-    assert cost(made).steps.worst.sum() > ASK_BEYOND
+    assert cost(made).steps.worst.sum() > costs.ASK_BEYOND
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path))  # an empty folder: what follows fails
     asked = []
     for agreed in (lambda question: bool(asked.append(question)) or True, None):

@@ -32,32 +32,23 @@ from s1lab.planning.preflight import Finding, broken_shards, check_datasets, pre
 from s1lab.planning.preflight import gpus as find_gpus
 from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
-from tests.helpers import cases, command
+from tests import planning_fixtures as make
+from tests.helpers import cases, command, told
 from tests.hub_server import COMMIT, TOKEN, Hub
-from tests.planning_fixtures import (
-    SMALL,
-    aime,
-    jsonl,
-    math500,
-    released,
-    save_model,
-    write_mirror,
-    write_profile,
-)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return save_model(tmp_path_factory.mktemp("model"))
+    return make.save_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
 def profile(tmp_path, model, monkeypatch):
     """A profile that needs no GPU, whose data and model are whole, in a mirror."""
-    write_mirror(tmp_path / "mirror", AIME24=aime(), MATH500=math500(), s1K=released())
+    make.whole_mirror(tmp_path / "mirror")
     monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "mirror"))
-    changes = {**SMALL, "model": str(model), "gpus": 0, "engine_options": {}}
-    return profiles.load(write_profile(tmp_path / "p.yaml", **changes))
+    changes = {**make.SMALL, "model": str(model), "gpus": 0, "engine_options": {}}
+    return profiles.load(make.write_profile(tmp_path / "p.yaml", **changes))
 
 
 @pytest.fixture
@@ -162,16 +153,16 @@ def test_a_missing_token(profile, problems, monkeypatch):
 
 OTHERS = {
     "row 1": {"AIME24": [{"prompt": "Why?", "answer": "1"}]},
-    "29 questions where 30 are expected": {"AIME24": aime(29)},
-    "999 examples where 1,000 are expected": {"s1K": released(999)},
-    "sha256": {"s1K": released()},  # edited afterwards
+    "29 questions where 30 are expected": {"AIME24": make.aime(29)},
+    "999 examples where 1,000 are expected": {"s1K": make.released(999)},
+    "sha256": {"s1K": make.released()},  # edited afterwards
 }
 
 
 @pytest.mark.parametrize("said", OTHERS)
 def test_a_data_set_that_is_not_what_it_should_be(problems, tmp_path, said):
-    whole, ((name, rows),) = {"AIME24": aime(), "MATH500": math500()}, OTHERS[said].items()
-    write_mirror(tmp_path / "mirror", **{"s1K": released(), **whole, name: rows})
+    (name,) = OTHERS[said]
+    make.whole_mirror(tmp_path / "mirror", **OTHERS[said])
     if said == "sha256":
         path = tmp_path / "mirror" / "datasets" / "s1K.jsonl"
         path.write_bytes(path.read_bytes().replace(b"Wait", b"wait", 1))
@@ -196,15 +187,14 @@ def test_a_shard_that_is_cut_garbled_edited_or_missing(model, tmp_path):
 
 
 def test_the_command_ends_with_what_to_fix_and_refuses(profile, tmp_path, monkeypatch):
-    write_mirror(tmp_path / "mirror", AIME24=aime(29), MATH500=math500(), s1K=released())
+    make.whole_mirror(tmp_path / "mirror", AIME24=make.aime(29))
     monkeypatch.setenv("S1CORE_STORE", str(tmp_path / "store"))
-    done = command("s1lab", "preflight", tmp_path / "p.yaml")
-    assert done.returncode == 1, done.stderr
-    assert "1 to fix before h100 can run:\n  1. AIME24: fetch again" in done.stdout
+    code, shown = told("s1lab", "preflight", tmp_path / "p.yaml")
+    assert code and "1 to fix before h100 can run:\n  1. AIME24: fetch again" in shown
     # The same fault stops the run itself before anything is trained.
-    nowhere = {"S1CORE_DATA_DIR": str(tmp_path / "nowhere")}
-    started = command("s1lab", "reproduce", tmp_path / "p.yaml", "--yes", env=nowhere)
-    assert started.returncode == 1 and "is not a data mirror" in started.stderr
+    monkeypatch.setenv("S1CORE_DATA_DIR", str(tmp_path / "nowhere"))
+    code, shown = told("s1lab", "reproduce", tmp_path / "p.yaml", "--yes")
+    assert code and "is not a data mirror" in shown
 
 
 @pytest.mark.slow
@@ -229,13 +219,13 @@ CARD = "---\nconfigs:\n- config_name: gpqa_diamond\n  data_files: gpqa_diamond.j
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    folder = save_model(tmp_path_factory.mktemp("model"))
+    folder = make.save_model(tmp_path_factory.mktemp("model"))
     repositories = {
         "models/org/tiny": {path.name: path.read_bytes() for path in folder.iterdir()},
-        "datasets/simplescaling/s1K": {"train.jsonl": jsonl(released())},
-        "datasets/simplescaling/aime24_nofigures": {"train.jsonl": jsonl(aime())},
+        "datasets/simplescaling/s1K": {"train.jsonl": make.jsonl(make.released())},
+        "datasets/simplescaling/aime24_nofigures": {"train.jsonl": make.jsonl(make.aime())},
         "datasets/Idavidrein/gpqa": {
-            "gpqa_diamond.jsonl": jsonl([GPQA] * 198),
+            "gpqa_diamond.jsonl": make.jsonl([GPQA] * 198),
             "README.md": CARD.encode(),
         },
     }
@@ -251,7 +241,7 @@ def hub(tmp_path_factory):
 def hub_profile(tmp_path_factory) -> Path:
     changes = {"model": MODEL, "released": {}, "ablations": {}}
     changes["evaluation"] = {"benchmarks": ["AIME24", "GPQA Diamond"]}
-    return write_profile(tmp_path_factory.mktemp("profile") / "h.yaml", **changes)
+    return make.write_profile(tmp_path_factory.mktemp("profile") / "h.yaml", **changes)
 
 
 def fetch(hub: Hub, profile: Path, to: Path, **environment: str) -> subprocess.CompletedProcess:

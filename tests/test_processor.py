@@ -15,7 +15,6 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; see the module's
 from vllm import EngineArgs, SamplingParams
 from vllm.exceptions import VLLMValidationError
 from vllm.utils.import_utils import resolve_obj_by_qualname
-from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 from vllm.v1.sample.logits_processor import validate_logits_processors_parameters as first_checks
 from vllm.v1.worker.gpu.sample.logits_processor import (
     LogitsContext,
@@ -78,90 +77,28 @@ class SecondRunner(Engine):
         self.processor = Processor(config(folder, slots), self.states)
         self.slots = self.processor.slots
 
-    def admit(self, row, running):
-        slot = self.free.pop(self.chance.randrange(len(self.free)))
-        said = [*row.prompt, *row.out]
-        self.states.all_token_ids.gpu[slot, : len(said)] = torch.tensor(said)
+    def put(self, slot, row, total):
+        self.states.all_token_ids.gpu[slot, :total] = torch.tensor([*row.prompt, *row.out])
         self.states.prompt_len.np[slot] = len(row.prompt)
-        self.states.prefill_len.np[slot] = self.states.total_len.np[slot] = len(said)
-        row.read = self.chance.choice([0, 0, len(said) // 2])
+        self.states.prefill_len.np[slot] = self.states.total_len.np[slot] = total
         assert self.processor.add_request(slot, parameters(row)) is bool(row.told)
-        running[slot] = row
 
     def flush(self, running):
         self.processor.apply_staged_writes()
 
-    def step(self, running, rows):
-        said = [[*running[s].prompt, *running[s].out] for s in rows]
-        seen = [ids[: running[s].read] or ids for s, ids in zip(rows, said, strict=True)]
-        logits = torch.stack([running[s].model(i) for s, i in zip(rows, seen, strict=True)])
-        at = torch.tensor(rows, dtype=torch.int32)
-        lengths = np.array([len(ids) for ids in seen], dtype=np.int32)
+    def apply(self, logits, rows, lengths, last):
+        at, lengths = torch.tensor(rows, dtype=torch.int32), lengths.astype(np.int32)
         context = LogitsContext(
             expanded_idx_mapping=at, idx_mapping=at, idx_mapping_np=at.numpy(),
-            expanded_local_pos=torch.zeros_like(at),
-            input_ids=torch.tensor([ids[-1] for ids in seen], dtype=torch.int32),
+            expanded_local_pos=torch.zeros_like(at), input_ids=last.to(torch.int32),
             pos=torch.from_numpy(lengths) - 1, seq_lens_upper_bound_np=lengths,
         )  # fmt: skip
-        made = self.processor.apply(logits, context)
-        for row, slot in enumerate(rows):
-            if running[slot].read:
-                running[slot].read = 0
-            else:
-                running[slot].out.append(int(made[row].argmax()))
+        return self.processor.apply(logits, context)
 
 
-class FirstRunner(Engine):
-    """The first runner around the processor: batch rows that leave, join, move and swap."""
-
-    def __init__(self, folder, slots, chance):
-        super().__init__(slots, chance)
-        self.processor = Processor(config(folder, slots), torch.device("cpu"), False)
-        self.slots, self.batch = self.processor.slots, []
-
-    def admit(self, row, running):
-        slot = self.free.pop()
-        row.read = self.chance.choice([0, 0, len(row.prompt) // 2])
-        running[slot] = row
-
-    def flush(self, running):
-        """The first runner tells of requests by `update_state`."""
-
-    def step(self, running, rows):
-        # `rows` are the engine's slots; the batch holds them at indices of its own.
-        wanted, added, moved = [running[s] for s in rows], [], []
-        batch = {i: row for i, row in enumerate(self.batch) if any(row is w for w in wanted)}
-        removed = [i for i in range(len(self.batch)) if i not in batch]
-        kept = list(batch.values())
-        for row in wanted:
-            if not any(row is k for k in kept):
-                index = next(i for i in range(len(self.batch) + len(wanted)) if i not in batch)
-                batch[index] = row
-                added.append((index, parameters(row), row.prompt, row.out))
-        for index in range(len(wanted)):  # no holes
-            if index not in batch:
-                source = max(batch)
-                batch[index] = batch.pop(source)
-                moved.append((source, index, MoveDirectionality.UNIDIRECTIONAL))
-        if len(batch) > 1 and self.chance.random() < 0.3:
-            a, b = self.chance.sample(sorted(batch), 2)
-            batch[a], batch[b] = batch[b], batch[a]
-            moved.append((a, b, MoveDirectionality.SWAP))
-        changed = removed or added or moved
-        update = BatchUpdate(len(batch), removed, added, moved) if changed else None
-        self.processor.update_state(update)
-        self.batch = [batch[i] for i in range(len(batch))]
-        logits = torch.stack([row.model([*row.prompt, *row.out]) for row in self.batch])
-        for row, made in zip(self.batch, self.processor.apply(logits), strict=True):
-            if row.read:  # its prompt is not read to the end: what was sampled is dropped
-                row.read = 0
-            else:
-                row.out.append(int(made.argmax()))
-
-
-@pytest.mark.parametrize("runner", [FirstRunner, SecondRunner])
 @pytest.mark.parametrize("seed", range(12))
-def test_either_runner_gives_the_rows_of_the_machine(folder, runner, seed):
+def test_the_second_runner_gives_the_rows_of_the_machine(folder, seed):
+    """The first one is that of the CPU build: the engine itself runs it, in `test_vllm.py`."""
     chance = random.Random(f"runner {seed}")
     ends = resolve("s1", TOKENIZER).end_of_thinking_ids
     rows = []
@@ -173,7 +110,7 @@ def test_either_runner_gives_the_rows_of_the_machine(folder, runner, seed):
     others = [plain(Model(f"p{seed}:{i}", 0.5, [2]), [9, 11], 40, 0) for i in range(3)]
     every = [*rows, *others]
     chance.shuffle(every)
-    engine = runner(folder, 3, chance)
+    engine = SecondRunner(folder, 3, chance)
     engine.run(every)
     test_slots.check_plain(others)
     test_slots.check_forced(rows, engine.slots)

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ from s1lab.evaluation import measure, wilson
 from s1lab.figures.style import INKS
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
+from tests.helpers import CHECKOUT, cases
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 BOOK = CHECKOUT / "book"
 READING = " ".join((BOOK / "reading.md").read_text(encoding="utf-8").split())
 EXECUTED = sorted((BOOK / "notebooks").glob("*.ipynb"))
@@ -30,6 +29,12 @@ def shown(page: str) -> Iterator[str]:
     for cell in PAGES[page]["cells"]:
         for output in cell.get("outputs", []):
             yield "".join(output.get("data", {}).get("text/html", ""))
+
+
+def tables(page: str) -> Iterator[tuple[list[str], str]]:
+    """Every table of a page: its headings, and its markup."""
+    for table in re.findall(r"(?s)<table.*?</table>", " ".join(shown(page))):
+        yield re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0]), table
 
 
 def drawings(page: str) -> Iterator[str]:
@@ -63,8 +68,7 @@ def test_right_and_wrong_borrow_no_colour_of_a_condition():
 @pytest.mark.parametrize("page", PAGES)
 def test_a_table_of_accuracies_has_its_n(page):
     promised("A table of accuracies says on how many questions they were measured, *n*")
-    for table in re.findall(r"(?s)<table.*?</table>", " ".join(shown(page))):
-        head = re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0])
+    for head, _ in tables(page):
         measured = any(name.startswith("accuracy") for name in head)
         assert not measured or {"n", "questions"} & set(head), head
 
@@ -78,9 +82,7 @@ read off one run (rejection), whose cost is in Table 3."""
 def test_beside_what_our_runs_gave_stands_what_they_cost(page):
     promised("Beside what our runs gave stands what they cost: minutes of one CPU core")
     promised(f"renting it for so long costs at {100 * profiles.load('laptop').price:g} US cents")
-    tables = re.findall(r"(?s)<table.*?</table>", " ".join(shown(page)))
-    for table in tables:
-        head = re.findall(r"<th\b[^>]*>(.*?)</th>", table.partition("</thead>")[0])
+    for head, table in tables(page):
         if "accuracy (%)" in head and not OTHERS & set(head):
             assert re.search(r"title=.Minutes[^>]*>\w", table), head
             assert re.search(r"min · (&lt;\s)?[\d.]+\s¢", table), head
@@ -141,9 +143,8 @@ def unkept(source: str) -> list[str]:
     for section in re.split(r"(?m)^## ", ASIDE.sub("", prose))[1:]:
         title, *told = re.split(r"\n\s*\n", section.strip())
         last = told[-1] if told else ""
-        said = re.sub(
-            r"\{[^}]*\}`[^`]*`|\([^)]*\)|[A-Za-z]+\d+(\.\d)?", "", last
-        )  # glue, links, names
+        # Glue, links and names are no typed numbers.
+        said = re.sub(r"\{[^}]*\}`[^`]*`|\([^)]*\)|[A-Za-z]+\d+(\.\d)?", "", last)
         sentences = len(re.findall(r"[.?](?=[\s*]|$)", last.removeprefix(KEEP)))
         kept = [part for part in told if part.startswith(KEEP)] == [last] and sentences in (1, 2)
         if not (kept and not re.search(r"\d", said) or all(part[0] == "|" for part in told)):
@@ -157,16 +158,7 @@ def test_a_section_ends_with_what_to_keep(page):
     assert SOURCES[page].count("\n# ## ") >= 4 and unkept(SOURCES[page]) == []
 
 
-EXERCISE = ":::{admonition} Try\n# :class: exercise\n# How?\n# :::"
-KEPT = f"{KEEP}Ask {{glue:text}}`x_9` of s1.1 [twice](04_x). Two."
-
-
-ENDS = [(KEPT, []), (f"{KEPT}\n#\n# {EXERCISE}", []), ("| a |\n# |---|", [])]
-ENDS += [(end, ["A"]) for end in ("Told.", EXERCISE, f"{KEPT}\n#\n# More.", f"{KEPT}\n\n# %%\nx")]
-ENDS += [(f"{KEPT} 3.", ["A"]), (f"{KEEP}17.", ["A"])]
-
-
-@pytest.mark.parametrize("end, without", ENDS)
+@pytest.mark.parametrize("end, without", cases("promises")["ends"])
 def test_a_section_without_something_to_keep_is_found(end, without):
     told = "" if end[0] == "|" else "# Told.\n#\n"
     assert unkept(f"# %% [markdown]\n# ## A\n#\n{told}# {end}\n") == without

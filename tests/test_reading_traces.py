@@ -16,7 +16,7 @@ from s1lab.traces import uncertainty
 from s1lab.traces.repetition import novelty, repeated
 from s1lab.traces.steps import answers_at_steps, read_traces, split, trace_row
 from s1lab.traces.uncertainty import token_uncertainty
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import cases, tiny_model, tiny_tokenizer
 
 PROBLEMS = [Problem(f"Use {a} {b} to make {a + b}", f"{a} + {b}") for a, b in [(3, 7), (5, 8)]]
 
@@ -55,21 +55,13 @@ def test_a_step_is_a_line_and_a_forced_wait_opens_one():
     assert [step.text for step in spaced] == ["\n\n3 + 7\n\n\n\n", "3 * 7\n\n"]
 
 
-A, B, C = "3 + 7 = 10 no\n", "3 * 7 = 21 no\n", "7 - 3 = 4 no\n"
+LINES = {"A": "3 + 7 = 10 no\n", "B": "3 * 7 = 21 no\n", "C": "7 - 3 = 4 no\n"}
 
 
-STRETCHES = [
-    ([""], [[]], 0.0),
-    ([A + B + A + A], [[True, True, False, False]], 0.5),
-    ([A + B, B], [[True, True], [False]], 1 / 3),
-    ([A, B, A + C], [[True], [True], [False, True]], 1 / 4),
-    ([A, ""], [[True], []], 0.0),
-]
-
-
-@pytest.mark.parametrize(("stretches", "new", "share"), STRETCHES)
+@pytest.mark.parametrize(("stretches", "new", "share"), cases("steps")["stretches"])
 def test_a_step_is_new_once_and_steps_are_counted_between_waits(stretches, new, share):
-    runs = [run for text in stretches for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
+    texts = ["".join(LINES[name] for name in names.split()) for names in stretches]
+    runs = [run for text in texts for run in (("forced", "Wait"), ("sampled", text)) if run[1]]
     found = novelty(generation(*runs[1:]), tiny_tokenizer(), "\n")
     assert found == new and repeated(found) == pytest.approx(share)
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,33 +29,19 @@ def place(tmp_path_factory) -> Path:
     """A profile, a mirror without GPQA, and a model that does not stop by itself."""
     root = tmp_path_factory.mktemp("rehearsal")
     make.save_model(root / "model", stops=False)
-    make.write_mirror(
-        root / "mirror", AIME24=make.aime(), MATH500=make.math500(), s1K=make.released()
-    )
-    small_profile(root / "small.yaml", "AIME24", GPQA)
+    make.whole_mirror(root / "mirror")
+    small = {**make.SMALL, "methods": {**make.SMALL["methods"], "token_limits": []}}
+    small["evaluation"] = {**small["evaluation"], "benchmarks": ["AIME24", GPQA]}
+    make.write_profile(root / "small.yaml", **small, name="small")
     return root
-
-
-def small_profile(path: Path, *benchmarks: str, **options: str) -> None:
-    small = {**make.SMALL, "evaluation": {**make.SMALL["evaluation"], "benchmarks": [*benchmarks]}}
-    small["methods"] = {**make.SMALL["methods"], "token_limits": []}
-    make.write_profile(path, **small, name="small", **options)
-
-
-def words(place: Path, folder: Path, base: str = "small.yaml") -> list[str]:
-    options = ["--model", str(place / "model"), "--data-dir", str(place / "mirror")]
-    return ["rehearse", str(place / base), *options, "--folder", str(folder), "--runs-only"]
-
-
-def rehearse(*arguments: Any) -> subprocess.CompletedProcess:
-    return command("s1lab", *words(*arguments))
 
 
 @pytest.fixture(scope="module")
 def done(place) -> subprocess.CompletedProcess:
     results = CHECKOUT / "results"
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
-    finished = rehearse(place, place / "out")
+    asked = ["rehearse", place / "small.yaml", "--folder", place / "out", "--runs-only"]
+    finished = command("s1lab", *asked, "--model", place / "model", "--data-dir", place / "mirror")
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
     return finished

@@ -34,10 +34,6 @@ ENVIRONMENT.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
 TEXTS = ["Use 3 7 to make 9", "yes no yes", "Use 5 7 to make 2 short"]
 
 
-def command(model, *options):
-    return [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, *options]
-
-
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -48,7 +44,7 @@ def free_port():
 def serving(model, folder, port, *options):
     log = open(folder / "server.log", "a")
     process = subprocess.Popen(
-        command(model, "--port", port, *options),
+        [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, "--port", port, *options],
         cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
@@ -165,13 +161,3 @@ def test_a_cap_leaves_room_for_an_answer_within_max_tokens(served):
     ids = choice.choices[0].token_ids
     (close,) = tiny_tokenizer().encode("</think>")
     assert close in ids and 10 <= ids.index(close) <= 40 - 10
-
-
-def test_a_server_that_cannot_start_says_why(tmp_path):
-    asked = command(save_tiny(tmp_path, hidden=128), "--max-model-len", "512")
-    small = {**ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "100000"}
-    asked += ["--port", free_port()]
-    told = subprocess.run(asked, env=small, capture_output=True, text=True, timeout=500)
-    last = told.stderr.strip().splitlines()[-1]
-    assert told.returncode == 1 and last.startswith("s1core: vLLM does not start: ")
-    assert "memory" in last.lower() and "Traceback" not in last

@@ -1,9 +1,6 @@
 """Encoding and packing: exactly what is supervised, and what a sequence length does to it."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,9 +9,9 @@ from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace
 from s1core.sft import SFTConfig, encode
 from s1core.sft.encode import IGNORE, pack, plan_step
-from tests.helpers import tiny_model, tiny_tokenizer
+from tests.helpers import table, tiny_tokenizer
 
-CASES = yaml.safe_load(Path(__file__).with_name("data").joinpath("sft.yaml").read_text())
+CASES = table("sft.yaml")
 
 
 def example(thinking: str = "a b\nc", attempt: str = "9", question: str = "Use 3 7") -> Example:
@@ -31,37 +28,6 @@ def test_everything_after_the_assistant_header_is_supervised_and_nothing_before(
     assert encoded.labels[taught[0] :] == encoded.token_ids[taught[0] :]
     prompt = templates.prompt_ids("s1", tiny_tokenizer(), "Use 3 7")  # as inference has it
     assert list(encoded.token_ids[: len(prompt)]) == prompt
-
-
-@pytest.mark.slow
-def test_labels_are_those_of_trl_with_completion_only_loss(tmp_path):
-    """The oracle: another trainer, given prompt and completion as text."""
-    pytest.importorskip("trl", reason="TRL is the oracle: pip install trl")
-    from datasets import Dataset
-    from trl import SFTConfig as TRLConfig
-    from trl import SFTTrainer
-
-    rows = [example(), example("a b c " * 9, "1 2", "Use 4 4")]
-    chats, turns = [], []
-    for row in rows:
-        chat = f"<|im_start|>user\n{row.problem.question}<|im_end|>\n<|im_start|>assistant\n"
-        thought = f"<|im_start|>think\n{row.trace.thinking}\n"
-        chats.append(chat)
-        turns.append(f"{thought}<|im_start|>answer\n{row.trace.attempt}<|im_end|>")
-    for length in (512, 40):
-        how = {"completion_only_loss": True, "bf16": False, "use_cpu": True}
-        args = TRLConfig(str(tmp_path), max_length=length, **how)
-        data = Dataset.from_dict({"prompt": chats, "completion": turns})
-        trainer = SFTTrainer(
-            tiny_model(), args, train_dataset=data, processing_class=tiny_tokenizer()
-        )
-        batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
-        ours = encode(rows, tiny_tokenizer(), max_seq_len=length)
-        for i, encoded in enumerate(ours.examples):
-            size = len(encoded.token_ids)
-            assert batch["input_ids"][i][:size].tolist() == list(encoded.token_ids)
-            assert batch["labels"][i][:size].tolist() == list(encoded.labels)
-            assert set(batch["labels"][i][size:].tolist()) <= {IGNORE}
 
 
 def test_a_cut_is_counted_by_what_it_costs():

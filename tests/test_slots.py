@@ -82,10 +82,12 @@ class Engine:
 
     def admit(self, request, running):
         slot = self.free.pop(self.chance.randrange(len(self.free)))
-        said, total = len(request.prompt), len(request.prompt) + len(request.out)
-        self.slots.put(slot, request.told, said, total, request.sampling)
-        request.read = self.chance.choice([0, 0, total // 2])
+        self.put(slot, request, len(request.prompt) + len(request.out))
+        request.read = self.chance.choice([0, 0, (len(request.prompt) + len(request.out)) // 2])
         running[slot] = request
+
+    def put(self, slot, request, total):
+        self.slots.put(slot, request.told, len(request.prompt), total, request.sampling)
 
     def flush(self, running):
         self.slots.flush(lambda slots, at, width: self.tokens(running, slots, width))
@@ -99,9 +101,8 @@ class Engine:
         # A prompt that is read in pieces shows logits of its middle, which nobody samples from.
         seen = [ids[: running[s].read] or ids for s, ids in zip(rows, said, strict=True)]
         logits = torch.stack([running[s].model(ids) for s, ids in zip(rows, seen, strict=True)])
-        at, lengths = torch.tensor(rows), np.array([len(ids) for ids in seen])
-        last = torch.tensor([ids[-1] for ids in seen])
-        made = self.slots.step(logits, np.array(rows), at, torch.tensor(lengths), last, lengths)
+        lengths, last = np.array([len(ids) for ids in seen]), torch.tensor([i[-1] for i in seen])
+        made = self.apply(logits, np.array(rows), lengths, last)
         for row, slot in enumerate(rows):
             request = running[slot]
             if request.read:
@@ -110,6 +111,10 @@ class Engine:
                 pass  # decided and thrown away: the position is asked for again
             else:
                 request.out.append(self.sample(made[row], request))
+
+    def apply(self, logits, rows, lengths, last):
+        at, long = torch.tensor(rows), torch.tensor(lengths)
+        return self.slots.step(logits, rows, at, long, last, lengths)
 
 
 def request(model, budget, prompt, context, key, template="s1", sampling=GREEDY, **options):
@@ -156,7 +161,7 @@ def random_budget(chance):
 
 
 @pytest.mark.parametrize("template", ["s1", "qwen3"])
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_greedy_rows_are_those_of_the_machine(seed, template):
     chance = random.Random(f"{seed}{template}")
     some = [(random_budget(chance), chance.randrange(30, 120)) for _ in range(6)]
@@ -212,8 +217,7 @@ def truncated(logits, how):
     return ids, share / share.sum()
 
 
-HOW = [(1.0, 1.0, 0, 0.0), (0.7, 1.0, 0, 0.0), (1.3, 0.8, 0, 0.0), (1.0, 1.0, 3, 0.0)]
-HOW += [(1.0, 0.9, 5, 0.05)]
+HOW = [(0.7, 1.0, 0, 0.0), (1.3, 0.8, 0, 0.0), (1.0, 1.0, 3, 0.0), (1.0, 0.9, 5, 0.05)]
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -221,7 +225,7 @@ def test_sampled_rows_have_the_distribution_of_the_machine(how):
     """Whole outputs of the machine and of the slots, counted: one cannot tell them apart."""
     how = SimpleNamespace(**dict(zip(GREEDY.__dict__, how, strict=True)))
     budget = Budget(4, num_ignore=1, ignore_str=("", "Wait"), max_answer=1, answer_cue="")
-    model, prompt, context, many = Few(3), [30, 31], 60, 2000
+    model, prompt, context, many = Few(3), [30, 31], 60, 1000
     numbers = np.random.default_rng(5)
 
     def pick(logits):
@@ -266,19 +270,15 @@ def test_ids_outside_the_tokenizer_are_never_sampled():
     assert made.argmax() < V and (made[0, V:] == -torch.inf).all()
 
 
-OPENED = {
-    "s1": ["<|im_start|>think\n", "<|im_start|>answer\n"],
-    "qwen3": ["<think>\n", "</think>\n\n"],
-}
+OPENED = [("s1", "<|im_start|>think\n", "<|im_start|>answer\n")]
+OPENED += [("qwen3", "<think>\n", "</think>\n\n")]
 
 
-@pytest.mark.parametrize("template", OPENED)
+@pytest.mark.parametrize(("template", "opens", "closes"), OPENED)
 @pytest.mark.parametrize("before", ["", "yes", "<|im_end|>"])
-def test_the_prompt_says_whether_thinking_is_open(template, before):
+def test_the_prompt_says_whether_thinking_is_open(template, opens, closes, before):
     """Asked of a server: a template may open thinking, close it, or leave it to the model."""
-    opens, closes = OPENED[template]
-    own = compiled(Budget(9), template)
-    opening = TOKENIZER.encode(opens)
+    own, opening = compiled(Budget(9), template), TOKENIZER.encode(opens)
     turn = "<|im_end|>\n<|im_start|>assistant\n"
     prompts = {
         before + turn + opens: [],

@@ -4,7 +4,6 @@ import functools
 import json
 import operator
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -17,41 +16,11 @@ from s1lab.figures.display import first_line, visible
 from s1lab.figures.interactive import embed, interactive_curve
 from s1lab.figures.trace import MOST_STEPS, trace_html, viewer_html
 from tests.helpers import DATA, cases, tiny_tokenizer
-from tests.hostile import BIDI, HANDLER, HOSTILE, SCRIPT, paths
+from tests.hostile import BIDI, HANDLER, HOSTILE, SCRIPT, Page, paths
 
 ROW, TABLES = (DATA / "trace_row.json").read_text(encoding="utf-8"), cases("trace_viewer")
 PROBLEM = Problem("Use 3 7 to make 10", "3 + 7")
 LOADS = {"script", "link", "style", "img", "svg", "iframe", "h1"}  # no element of the viewer's
-
-
-class Page(HTMLParser):
-    """Everything a browser would see: elements, attributes, text; elements must be closed."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.open: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag) -> None:
-        assert self.open.pop() == tag, "elements are closed in the order they were opened"
-
-    def handle_data(self, data) -> None:
-        self.text += data
-
-    @property
-    def tags(self) -> list[str]:
-        return [tag for tag, _ in self.elements]
-
-    def having(self, name: str) -> list[dict[str, str | None]]:
-        return [a for _, a in self.elements if name in (a.get("class") or "").split()]
 
 
 def test_nothing_invisible_gets_through_and_ordinary_text_of_any_language_stays_as_it_is():
@@ -126,7 +95,7 @@ def test_a_single_generation_is_shown_with_its_verdict():
 
 
 VALUES = [HANDLER, SCRIPT, "1", -1, 1.5, float("nan"), float("inf"), 10**30, None, True, [HANDLER]]
-VALUES += [{"a": HANDLER}, BIDI, "\x1b]0;owned\x07"]
+VALUES += [{"a": HANDLER}, BIDI, "\x1b]0;owned\x07", "'\" onfocus=alert(4) autofocus x='"]
 
 
 @pytest.mark.parametrize("place", paths(row()), ids=str)

@@ -19,20 +19,13 @@ from s1core.forcing import Budget, controls, generate
 from s1core.records import Problem
 from s1core.templates import prompt_ids
 from s1lab import pocket
-from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
+from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_train import CONFIG, examples, train
 
 pytestmark = pytest.mark.vllm
 
 PROBLEMS = [Problem(f"Use {i} 7 to make {i * 3}" + " yes" * (i % 4), "") for i in range(6)]
-BUDGETS = [
-    Budget(0, max_answer=3),
-    Budget(6, num_ignore=3, max_answer=4),
-    Budget(20, num_ignore=2, ignore_str="", max_answer=3),
-    Budget(12, num_ignore=2, ignore_str=("Wait", "Hmm"), max_answer=6),
-    Budget(24, min_thinking=12, max_answer=1, answer_cue=""),
-    Budget(1000, num_ignore=1, max_answer=20),
-]
+BUDGETS = [Budget(**row) for row in cases("backends")["small budgets"]]
 
 CPU = {"dtype": "float32", "enforce_eager": True, "block_size": 32}
 CPU |= {"kv_cache_memory_bytes": 256 << 20}
