@@ -93,7 +93,6 @@ def fetch(
     given: Annotated[
         Path | None, typer.Option("--from", help="desk: its weights or parts.")
     ] = None,
-    hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
 ) -> None:
     """Bring data sets and models at their revisions into one folder with checksums; resumes.
 
@@ -107,8 +106,6 @@ def fetch(
         from s1lab.generations import files
 
         echo(f"{to}: {files.fetch(to, note)} files brought")
-        if hub:
-            echo(f"{files.fetch_authors(to)}: the authors' own logs")
         return
     chosen = profiles.load(profile)
     there, missing = bring(chosen, to, note, given or "")

@@ -67,18 +67,6 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
     return brought
 
 
-def fetch_authors(folder: str | Path) -> Path:
-    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0). Raises
-    InputError: the Hub cannot be reached."""
-    from huggingface_hub import snapshot_download
-
-    target, wanted = Path(folder) / "simplescaling_results", "*forcing*/**/samples_*.jsonl"
-    options = {"repo_type": "dataset", "allow_patterns": [wanted], "local_dir": target}
-    with explained("the authors' logs cannot be had from the Hub"):
-        snapshot_download("simplescaling/results", **options)
-    return target
-
-
 def counter(tokenizer: str | Path) -> Count:
     """Counts tokens with a `tokenizer.json` (a file, or a folder with one). Raises InputError:
     there is none, or it is not Qwen's."""
@@ -104,8 +92,6 @@ def recompute(
     Raises InputError: a file is missing, has another digest, or is not what it should be."""
     count, listed = counter(tokenizer), entries()
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
-    authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
-    paths |= {path.relative_to(folder).as_posix(): path for path in authors}
     counted = {f: paths.pop(f) for f in [*paths] if f.startswith("governor/")}  # by others
     aggregates = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in counted.values()}
     tables = []

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
 from s1lab.generations.files import AGGREGATES, table
 
@@ -152,16 +151,6 @@ def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
     found = _by(of, ["step"], unfinished=("cut", "sum"), stored=("stored", "mean"))
     runs = of.pivot(index="condition", columns="question", values="right").to_numpy(float)
     return found, float(stats.friedmanchisquare(*runs).pvalue)  # of 0 and 1, Cochran's Q
-
-
-def authors(folder: Path) -> list[dict[str, Any]]:
-    """The authors' own logs, run by run; empty where the Hub was not reached."""
-    try:
-        of = table("authors", folder)
-    except InputError:
-        return []
-    named = of.rename(columns={"condition": "run", "group": "task"})
-    return rows(_by(named, ["run", "task"], **MEASURES))
 
 
 def cap_curves(folder: Path) -> pd.DataFrame:
