@@ -25,7 +25,7 @@ from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import newcombe
 from s1lab.experiments import Training
 from s1lab.pipeline import Pipeline
-from s1lab.planning.sft_plan import paper_arithmetic
+from s1lab.planning.sft_plan import PAPER_HOURS
 from s1lab.planning.shapes import shape_of
 from s1lab.runs import Run
 
@@ -34,11 +34,14 @@ PAPER_NAMES["full"] = "59K-full"
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
+SAID = {"T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02": 6}
+SAID |= {"an author, in the press": 20, "press, 'under $50'": 50}
+"""Who said how many dollars the training on s1K took."""
 
 
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
     """What a training took, at least: every example at the mean length, which a finished training
-    states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
+    states, as `s1lab.planning.sft_plan.paper_flops` takes the paper's."""
     run = pipeline.checkpoint(training).summary()
     passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = shape_of(pipeline.profile.model)
@@ -99,12 +102,11 @@ def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
 
 def money_rows() -> list[Row]:
     """What was said that training on s1K cost, and what the whole pool costs at that price."""
-    hours = paper_hours()
-    said = [(row.source.split(";")[0], row.value) for row in paper_arithmetic() if row.unit == "$"]
-    head = "said by | s1K ($) | an H100-hour ($) | 59K-full ($)"
-    return lines(
-        head, ((by, round(p * hours["s1"]), p, round(p * hours["full"])) for by, p in said)
-    )
+    hours, rows = paper_hours(), []
+    for by, money in SAID.items():
+        price = money / PAPER_HOURS
+        rows.append((by, round(price * hours["s1"]), price, round(price * hours["full"])))
+    return lines("said by | s1K ($) | an H100-hour ($) | 59K-full ($)", rows)
 
 
 def paper_hours() -> dict[str, float]:

@@ -21,7 +21,7 @@ from s1lab.data.audit import beside_paper, load_audit
 from s1lab.data.sources import POOL
 from s1lab.evaluation.report import Row, lines
 from s1lab.pipeline import Pipeline
-from s1lab.planning.sft_plan import paper_arithmetic
+from s1lab.planning.sft_plan import paper_flops, paper_share
 from s1lab.planning.shapes import SHAPES, ModelShape
 
 _SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
@@ -161,14 +161,9 @@ def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78)
     return textwrap.fill(" ".join(pieces), width, break_on_hyphens=False)
 
 
-def paper_flops() -> float:
-    """What the paper's training took, at least, in floating-point operations."""
-    return next(row.value for row in paper_arithmetic() if row.unit == "FLOP")
-
-
 def cost(pipeline: Pipeline) -> list[Row]:
     """What training took, the paper's and ours; FLOPs of both by one formula."""
-    run, known = pipeline.checkpoint(), {row.unit: row.value for row in paper_arithmetic()[::-1]}
+    run = pipeline.checkpoint()
     made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
     both = paper_flops(), training_flops(pipeline)
     theirs = profiles.load("paper").cost(published()["training"]["minutes"])
@@ -178,7 +173,7 @@ def cost(pipeline: Pipeline) -> list[Row]:
         ("tokens", "–", f"{made['tokens']:,}"),
         ("of these supervised", "–", f"{made['supervised_tokens']:,}"),
         ("TFLOP, at least", *(f"{flops / 1e12:,.1f}" for flops in both)),
-        ("share of the chips' peak", f"{100 * known['of 1']:.0f}%", "–"),
+        ("share of the chips' peak", f"{100 * paper_share():.0f}%", "–"),
         ("cost, rented", theirs, pipeline.profile.cost(run.minutes)),
         ("on", "16 H100", pipeline.profile.hardware),
     )

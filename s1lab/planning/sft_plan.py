@@ -105,26 +105,16 @@ def plan(
     return Plan(need, balance, flops / (PEAK_FLOPS * balance * processes))
 
 
-class Worked(NamedTuple):
-    """A number that follows from what the paper states: its value, unit and source."""
-
-    value: float
-    unit: str
-    source: str
+PAPER_HOURS = 16 * 26 / 60
+"""H100-hours of the paper's training: 26 minutes on sixteen of them (Appendix D)."""
 
 
-def paper_arithmetic() -> tuple[Worked, ...]:
-    """The paper's cost, worked through from 26 minutes on 16 H100 (Appendix D). The FLOPs are a
-    lower bound: s1K's 4.7M thinking tokens alone (Table 6), every example of the mean length."""
-    hours = 16 * 26 / 60
-    flops = 5 * SHAPES["Qwen2.5-32B"].train_flops([4700] * 1000)
-    said = {
-        6: "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02",
-        20: "an author, in the press",
-        50: "press, 'under $50'",
-    }
-    return (
-        Worked(flops, "FLOP", "Table 6; 6 N D and attention"),
-        Worked(flops / (hours * 3600) / PEAK_FLOPS, "of 1", f"FLOPs over H100-hours; {H100}"),
-        *(Worked(n / hours, "$", by) for n, by in said.items()),
-    )
+def paper_flops() -> float:
+    """What that took, at least, in floating-point operations: s1K's 4.7M thinking tokens alone
+    (Table 6), five times, every example of the mean length; 6 N D and attention."""
+    return 5 * SHAPES["Qwen2.5-32B"].train_flops([4700] * 1000)
+
+
+def paper_share() -> float:
+    """The share of the chips' peak at which they ran, by these FLOPs."""
+    return paper_flops() / (PAPER_HOURS * 3600) / PEAK_FLOPS
