@@ -14,7 +14,7 @@ differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -64,8 +64,8 @@ class Claim:
 
     `chapter` is the notebook that discusses it, without its number; `numbers` are the paper's: a
     table with two of its rows, or a sentence that names numbers of `published.json` and `_derived`;
-    `test` says how ours are tested (`_TESTS`), with arguments; `released` what released models did,
-    in words of `s1lab.generations.tables.numbers`.
+    `test` names the function of this module that tests ours, with arguments; `released` is what
+    released models did, in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
@@ -91,7 +91,7 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         raise InputError("claims are read from finished runs: open the store with read_only=True")
     name, *arguments = claim.test
     try:
-        return _TESTS[name](pipeline, *arguments)
+        return globals()[name](pipeline, *arguments)
     except RunError:
         return Measured()
 
@@ -197,12 +197,6 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
     same = same_answer(benchmarks.benchmark(base.benchmark).kind)
     (voted,) = votes(drawn, same, [drawn.correct.shape[1]])
     return _measured(paired_bootstrap(ours.correct, voted.correct), "points")
-
-
-_ASKED = (
-    difference, two_waits, slope, budgets_kept, token_limits_kept, class_prompts, votes_of_the_base
-)  # fmt: skip
-_TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
 
 
 @cache

@@ -7,7 +7,7 @@ looked at from inside.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -35,12 +35,6 @@ WINDOW = 13
 def condition(lab: Lab) -> Condition:
     """The run that is looked at: the second number of Waits of the profile, or its only one."""
     return experiments.waits(lab.profile)[:2][-1]
-
-
-def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
-    """Wanted where anything is asked to wait."""
-    if lab.profile.evaluation.waits:
-        yield NAME, step(lab)
 
 
 def step(lab: Lab) -> Step:
