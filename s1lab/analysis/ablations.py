@@ -54,15 +54,12 @@ def training_sets(pipeline: Pipeline) -> dict[str, Row]:
     for the share of right traces where nobody has judged them."""
     hours, rows = paper_hours(), []
     for name in [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]:
-        cost = training_flops(pipeline, Training(name)) / 1e12, _minutes(pipeline, name)
+        training = Training(name)
+        cost = training_flops(pipeline, training) / 1e12, pipeline.checkpoint(training).minutes
         rows.append((name, *_made_of(pipeline, name), *cost, hours.get(name)))
     head = "trained on | examples | subjects | a trace (tokens) | right (%)"
     listed = lines(f"{head} | TFLOP | training (min) | paper, H100 h", rows)
     return {row["trained on"]: row for row in listed}
-
-
-def _minutes(pipeline: Pipeline, name: str) -> float:
-    return pipeline.checkpoint(Training(name)).minutes
 
 
 def _made_of(pipeline: Pipeline, name: str) -> tuple[Any, ...]:
@@ -82,18 +79,15 @@ def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
     """A line of a table for each training set's model, s1's first, by the id of its run, on some
     benchmarks, by default those of the ablations. Differences to s1's are paired, None for itself.
     InputError: the profile trains on s1 alone."""
-    asked, rows = (
-        pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks,
-        {},
-    )
+    profile, rows = pipeline.profile, {}
     head = "trained on | benchmark | accuracy (%) | to s1 (points) | thinking tokens"
-    for benchmark in benchmarks or asked:
-        conditions = experiments.subsets(pipeline.profile, benchmark)
+    for benchmark in benchmarks or profile.ablations.benchmarks or profile.evaluation.benchmarks:
+        conditions = experiments.subsets(profile, benchmark)
         for c in conditions:
             run, of = pipeline.run(c), pipeline.point(c)
             gap = None if c is conditions[0] else difference(run, pipeline.run(conditions[0]))
             cells = (c.label, benchmark, of.accuracy, gap, of.thinking_tokens, of.cut_short)
-            line = (*cells, of.accuracy.n, _minutes(pipeline, c.label))
+            line = (*cells, of.accuracy.n, pipeline.checkpoint(c.training).minutes)
             (rows[run.id],) = lines(f"{head} | cut short (%) | n | training (min)", [line])
     if not rows:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
@@ -205,10 +199,8 @@ class Length:
         of, longer = self.generations, self.generations["tokens"] > cut
         ends = of.groupby(longer)[["ended", "correct"]].mean().reindex([True, False])
         shares = (None if np.isnan(share) else share for share in ends.to_numpy().ravel())
-        head = f"longer than {cut:,} (%) | these stop (%) | these right (%)"
-        return self._line(
-            f"{head} | others stop (%) | others right (%) | n", longer.mean(), *shares, len(of)
-        )
+        head = f"longer than {cut:,} (%) | these stop (%) | these right (%) | others stop (%)"
+        return self._line(f"{head} | others right (%) | n", longer.mean(), *shares, len(of))
 
     def goes_on(self, tokens: float) -> Interval | None:
         """Of those that think longer than `tokens`, the share that doubles them: the mean of the

@@ -197,11 +197,9 @@ def table_3(rows: Mapping[str, Measures], found: Families) -> tuple[list[Row], l
         scaling, best = paper.get("scaling"), paper.get("performance")
         minutes = sum({s.run.id: s.run.minutes for s in found[method]}.values())
         rest.append((name, row.slope, scaling, row.performance, best, minutes))
-    heads = (
-        "method | settings | Control (%) | of averages (%) | paper (%)",
-        "method | Scaling (points) | paper (points) | Performance (%) | paper (%)",
-    )
-    return lines(heads[0], control), lines(f"{heads[1]} | all settings (min)", rest)
+    head = "method | Scaling (points) | paper (points) | Performance (%) | paper (%)"
+    kept = lines("method | settings | Control (%) | of averages (%) | paper (%)", control)
+    return kept, lines(f"{head} | all settings (min)", rest)
 
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:
@@ -228,16 +226,13 @@ def strings_rows(found: Mapping[str, Row]) -> list[Row]:
         names = {"natural": "No extrapolation", "without string": "2x without string"}
         return accuracy_of("Table 4", names.get(kind, f'2x "{kind}"'), "AIME24").percent
 
-    return [
-        {
-            "name": row["condition"],
-            "series": "wait" if kind == "Wait" else "ours",
-            "paper": (printed(kind) - printed("natural")) / 100,
-            **row["to none (points)"].row("accuracy"),
-        }
-        for kind, row in found.items()
-        if kind != "natural"
-    ]
+    rows = []
+    for kind, row in found.items():
+        if kind != "natural":
+            look = {"name": row["condition"], "series": "wait" if kind == "Wait" else "ours"}
+            look["paper"] = (printed(kind) - printed("natural")) / 100
+            rows.append(row["to none (points)"].row("accuracy", **look))
+    return rows
 
 
 def paper_rows(*methods: str) -> list[Row]:
@@ -254,15 +249,11 @@ def paper_rows(*methods: str) -> list[Row]:
 
 def paper_class_rows() -> list[Row]:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
-    names, rows = {"default": "no instruction"}, published()["class_conditional"]["rows"]
-    return lines(
-        "prompt | benchmark | accuracy (%) | thinking tokens",
-        (
-            (names.get(name, name), benchmark, printed_accuracy(benchmark, accuracy), tokens)
-            for name, row in rows.items()
-            for benchmark, (accuracy, tokens) in row.items()
-        ),
-    )
+    names, rows = {"default": "no instruction"}, []
+    for name, row in published()["class_conditional"]["rows"].items():
+        for on, (accuracy, tokens) in row.items():
+            rows.append((names.get(name, name), on, printed_accuracy(on, accuracy), tokens))
+    return lines("prompt | benchmark | accuracy (%) | thinking tokens", rows)
 
 
 def points(found: Families) -> Points:

@@ -50,9 +50,8 @@ class Curation:
         """Questions that are copies of evaluation questions."""
         _, dropped = selection.decontaminate(self.candidates, self.evaluation)
         asked = (one.candidate.question for one in dropped)
-        return lines(
-            "in the pool | as compared", ((q, self.evaluation.overlap(q)[1]) for q in asked)
-        )
+        pairs = ((question, self.evaluation.overlap(question)[1]) for question in asked)
+        return lines("in the pool | as compared", pairs)
 
     @cached_property
     def checked(self) -> list[Candidate]:

@@ -98,10 +98,8 @@ def figure2() -> list[AuditFinding]:
 def figure4() -> list[AuditFinding]:
     """Figure 4: the extrapolation points, against the released logs and against chance."""
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
-    where, correct = (
-        logs["where"],
-        [paper.answered("AIME24", value)[0] for value in logs["accuracy"]],
-    )
+    correct = [paper.answered("AIME24", value)[0] for value in logs["accuracy"]]
+    where = logs["where"]
     counts, spread = ", ".join(map(str, correct)), max(correct) - min(correct)
     mean = sum(correct) / len(correct) / n
     noise = math.sqrt(n * mean * (1 - mean))
@@ -217,9 +215,8 @@ def same_model() -> list[AuditFinding]:
         values = {table: paper.accuracy_of(table, rows[table], benchmark).percent for table in rows}
         values["Table 8"] = table8[benchmark][1][0]
         findings.append(_one_model("accuracy", values, benchmark=benchmark))
-    qwq = {
-        a.table: a.percent for a in paper.accuracies(benchmark="AIME24") if a.row.startswith("QwQ")
-    }
+    printed = paper.accuracies(benchmark="AIME24")
+    qwq = {a.table: a.percent for a in printed if a.row.startswith("QwQ")}
     most, least = (paper.answered("AIME24", end(qwq.values()))[0] for end in (max, min))
     return [*findings, _one_model("QwQ", qwq, apart=most - least)]
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import matplotlib
 import yaml
+from matplotlib import font_manager
 
 FONTS = Path(__file__).with_name("fonts")
 PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
@@ -73,8 +75,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """
 
     def drawn(inches: float, *args: P.args, **kwargs: P.kwargs) -> R:
-        import matplotlib
-
         _register_fonts()
         token = _WIDTH.set(inches)
         try:
@@ -99,7 +99,5 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 @functools.cache
 def _register_fonts() -> None:
     """Make the typeface that the package carries known to matplotlib."""
-    from matplotlib import font_manager
-
     for path in sorted(FONTS.glob("*.ttf")):
         font_manager.fontManager.addfont(path)

@@ -46,10 +46,8 @@ class ModelShape:
         try:
             row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
             usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
-            usual |= {
-                "tie_word_embeddings": False,
-                "attention_bias": row.get("model_type") == "qwen2",
-            }
+            usual["attention_bias"] = row.get("model_type") == "qwen2"
+            usual["tie_word_embeddings"] = False
             row = usual | {name: value for name, value in row.items() if value is not None}
             sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
             return cls(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])

@@ -93,10 +93,9 @@ def arrivals(traces: Rows) -> list[Row]:
 
 def spared(rows: Rows) -> list[int]:
     """Tokens thought after the first right answer, where the end is right, fewest first."""
-    ended = (
-        row for row in rows if row["in the end"] == "right" and row["first right at"] != "never"
-    )
-    return sorted(row["thinking tokens"] - row["first right at"] for row in ended)
+    right = (row for row in rows if row["in the end"] == "right")
+    ends = ((row["thinking tokens"], row["first right at"]) for row in right)
+    return sorted(end - first for end, first in ends if first != "never")
 
 
 def turns(traces: Rows) -> Counter[tuple[bool, bool]]:

@@ -167,9 +167,8 @@ def read_traces(
         problem, answers = by_key[generation.problem_key], []
         for cut in answers_at_steps(backend, problem, generation, **options):
             said = grade(problem, cut, kind)
-            answers.append(
-                TraceAnswer(cut.thinking_tokens, cut.answer, said.status, said.extracted)
-            )
+            told = (cut.thinking_tokens, cut.answer, said.status, said.extracted)
+            answers.append(TraceAnswer(*told))
         verdict = grade(problem, generation, kind)
         rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows
