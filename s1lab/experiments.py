@@ -18,8 +18,7 @@ Instruction = tuple[Literal["tokens", "steps", "class"], Any]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a checkpoint comes about; `control` is what training questions name the budget of their
-    trace in, if at all (Appendix E.1)."""
+    """How a checkpoint comes about; `control`: the unit of budgets in its questions (App. E.1)."""
 
     subset: str = "s1"  # or a baseline of Table 2: random, diverse, longest, full
     changes: tuple[tuple[str, Any], ...] = ()  # settings of `SFTConfig`, instead of the profile's
@@ -226,8 +225,7 @@ def released(profile: Profile) -> Iterator[Condition]:
 
 
 def conditions(profile: Profile) -> Iterator[tuple[str, Condition]]:
-    """Every condition of a profile with the experiment that wants it; two of them may be one run,
-    under different labels."""
+    """Every condition of a profile with the experiment that wants it; two may be one run."""
     every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks
     some = tuple(name for name in every if name in ablated or not ablated)
     places = {"first": every[:1], "each": every, "ablations": some}

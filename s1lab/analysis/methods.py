@@ -124,8 +124,7 @@ def fits(samples: Samples, limit: int) -> Array:
 
 
 def rejection(samples: Samples, limit: int, **where: Any) -> Rejection:
-    """Rejection sampling from samples that were drawn without the limit, a positive one
-    (Section 5.2).
+    """Rejection sampling from samples drawn without the limit, a positive one (Section 5.2).
 
     Averaged over all orders of a question's samples: every fitting sample is equally likely to be
     the first, and with m of n fitting the first comes after (n + 1) / (m + 1) tries. A rejected
@@ -192,8 +191,7 @@ def resampled(measure: Callable[[Array], Array], n: int, resamples: int = RESAMP
 @dataclass(frozen=True, eq=False)
 class EqualCompute:
     """Sequential scaling and majority votes of one profile, by all tokens of a question (Figure 4).
-    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model that is voted
-    over, by its label."""
+    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model, by label."""
 
     pipeline: Pipeline
     benchmark: str

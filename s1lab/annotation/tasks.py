@@ -19,8 +19,7 @@ PROMPTS = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(enco
 
 
 class Task(NamedTuple):
-    """Conversations by the key of their problem, how a reply is read, and the row that is made of
-    a key and what was read."""
+    """Conversations by the key of their problem, how a reply is read, and the row made of both."""
 
     questions: dict[str, Messages]
     read: Read
@@ -56,8 +55,7 @@ def read_trace(reply: Reply) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A row of a taxonomy, such as the official `s1k/msc_domains.jsonl` of a data mirror: `prompt`
-    is how it is shown, `code` its two digits."""
+    """A row of a taxonomy (`s1k/msc_domains.jsonl` of a data mirror), shown as its `prompt`."""
 
     code: str
     title: str
@@ -66,9 +64,8 @@ class Subject:
 
 
 def classify(problems: Iterable[Problem], taxonomy: Path) -> Task:
-    """Ask for one of the 61 upper-level subjects of the Mathematics Subject Classification
-    (Section 2.2, Diversity); rows have its title as `domain`. InputError: a row of the taxonomy is
-    no `Subject`, or shares its code."""
+    """Ask for a subject of the Mathematics Subject Classification (Section 2.2, Diversity); rows
+    have its title as `domain`. InputError: a row of the taxonomy is none, or shares its code."""
     subjects = list(read_jsonl(taxonomy, Subject))
     titles = {subject.code: subject.title for subject in subjects}
     if not subjects or len(titles) < len(subjects) or {2} != {*map(len, titles)}:

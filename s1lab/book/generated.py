@@ -90,8 +90,7 @@ def _stores(source: Path) -> dict[str, RunStore]:
 
 
 def links(notebooks: Path, names: Iterable[str]) -> str:
-    """Links to the chapters with these names ("introduction" for `00_introduction.ipynb`); those
-    that are not in the book are left out."""
+    """Links to those of the chapters ("introduction": `00_introduction.ipynb`) that there are."""
     files = {path.stem.partition("_")[2]: path for path in notebooks.glob("*.ipynb")}
     found = [files[name] for name in names if name in files]
     return ", ".join(f"[{_plain(_title(p))}](notebooks/{p.name})" for p in found)

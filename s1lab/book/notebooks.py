@@ -40,8 +40,7 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     "parameters". Returns whether the file's bytes changed.
 
     Raises:
-        RunError: no such source, no parameters cell, no PROFILE in it, a failing cell, or an output
-            that would differ between machines.
+        RunError: no such source, no PROFILE in it, a failing cell, or an output of this machine.
     """
     import jupytext
     import nbformat

@@ -162,8 +162,7 @@ def gsm8k(row: Row) -> Problem:
 
 
 def released(row: Row) -> Example:
-    """A row of s1K, s1K-1.1 or the 59K pool as published, with its trace; of the two in s1K-1.1
-    that of DeepSeek r1, which it was made for."""
+    """A row of s1K, s1K-1.1 or the 59K pool with its trace, in s1K-1.1 that of DeepSeek r1."""
     solution = text(row.get("solution"))
     source = text(column(row, "source_type"))
     problem = Problem(asked_in(row, "question"), boxed(solution), solution, source)

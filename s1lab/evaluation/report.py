@@ -114,8 +114,7 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
 
 
 def write_table(table: pd.DataFrame, form: Format = "markdown") -> str:
-    """A table of text in a format, in which everything in it is escaped; InputError for an unknown
-    one."""
+    """A table of text in a format, all in it escaped; InputError: an unknown one."""
     table = table.map(_one_line).rename(columns=_one_line)
     if form == "csv":
         return table.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")

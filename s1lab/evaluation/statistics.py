@@ -173,8 +173,7 @@ def questions_needed(p_a: float, p_b: float, *, discordant: float | None = None)
 
 
 def detectable_difference(n: int, p: float) -> float:
-    """Smallest gain over `p` that `n` questions of independent runs show with 80% power; NaN if
-    there is none."""
+    """Smallest gain over `p` that `n` questions of independent runs show with 80% power; or NaN."""
     if not n > 0 or not 0 <= p <= 1:
         raise InputError(f"{n} questions at {p}: give n > 0, and a share")
     from scipy.optimize import bisect

@@ -49,8 +49,7 @@ def scaling_curve(points: Table, paper: Table | None = None, *, across: str = TH
 def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
     """Our curves with intervals, by title, beside the paper's Figure 1: the figure of the book.
 
-    Of each the points (`s1lab.evaluation.measure.Point`); capping and "Wait" are two series that
-    meet at the natural stop.
+    Of each its points (`measure.Point`); capping and "Wait" are two series that meet at the stop.
     """
     tables = {}
     for title, points in ours.items():
@@ -76,8 +75,7 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
 def method_panels(table: Table) -> Figure:
     """Accuracy against average thinking tokens, one small panel per family of methods (Table 3).
 
-    `table` is a curve table with a further column `panel`. All panels share their axes, so that
-    heights and costs compare across them.
+    `table` is a curve table with a further column `panel`. All panels share their axes.
     """
     every = curve_table(tidy(table, "panel"))
     tables = dict(iter(every.groupby("panel", sort=False)))
@@ -127,8 +125,7 @@ def repetition_panels(traces: Table, waits: Table) -> Figure:
 def sample_efficiency(ours: Table, paper: Table) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
-    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated and
-    has a column of its own.
+    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated.
     """
     tables = {"Ours": curve_table(ours), "The paper: MATH500": curve_table(paper, **PAPER)}
     columns = []
@@ -286,8 +283,7 @@ def around_waits(rows: Table) -> Figure:
 
 
 def _by_benchmark(rows: Table, x: str, **look: Any) -> pd.DataFrame:
-    """A curve table with a line for each `benchmark`; the points of the highest have their `name`.
-    `accuracy`, `low` and `high` are fractions."""
+    """A curve table with a line for each `benchmark`; points of the highest have their `name`."""
     table = tidy(rows, "benchmark", "name", x)
     highest = table["benchmark"] == table["benchmark"][table["accuracy"].idxmax()]
     named = table["name"].where(highest, "")

@@ -98,8 +98,7 @@ def visible(text: str) -> Markup:
 
 
 def cell(text: str) -> Markup:
-    """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus;
-    the ends of an interval are one word."""
+    """A table's text: `code` in backticks, else minus is minus; an interval's ends are one word."""
     parts = text.split("`") if text.count("`") % 2 == 0 else [text]
     code = Markup("<code>{}</code>")
     shown = (code.format(visible(p)) if n % 2 else visible(minus(p)) for n, p in enumerate(parts))
@@ -132,8 +131,7 @@ _TEMPLATES.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_l
 
 
 def to_svg(fig: Figure, name: str) -> str:
-    """SVG text with a transparent background; equal figures give equal bytes. InputError: a colour
-    is not the light value of an ink."""
+    """SVG text, transparent, equal bytes for equal figures. InputError: a colour is no ink."""
     svg = _saved(fig, "svg", ("Date", "Creator"), {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:

@@ -46,8 +46,8 @@ def located(folder: str | Path, entry: Entry) -> Path:
 
 
 def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
-    """Bring every file that is not there yet; returns how many were brought. Raises InputError: a
-    file cannot be had or has another digest; what was brought is kept."""
+    """Bring every file that is not there yet; returns how many. Raises InputError: a file cannot be
+    had or has another digest; what was brought is kept."""
     brought = 0
     for entry in entries():
         path = Path(folder) / entry.file
@@ -68,8 +68,7 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
 
 
 def counter(tokenizer: str | Path) -> Count:
-    """Counts tokens with a `tokenizer.json` (a file, or a folder with one). Raises InputError:
-    there is none, or it is not Qwen's."""
+    """Counts tokens with a `tokenizer.json`, or that of a folder. InputError: it is not Qwen's."""
     from tokenizers import Tokenizer
 
     path = Path(tokenizer)
@@ -123,8 +122,7 @@ def differences(made: dict[str, str], folder: str | Path) -> list[str]:
 
 
 def table(name: str, folder: str | Path) -> pd.DataFrame:
-    """The outcomes of one set, checked against the manifest's digest. Raises InputError: the file
-    is missing or was changed."""
+    """The outcomes of one set. InputError: the file is missing, or its digest is another."""
     path = Path(folder) / f"{name}.csv"
     try:
         manifest = path.with_name(MANIFEST).read_text(encoding="utf-8")

@@ -38,8 +38,7 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
 
 
 def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:
-    """Run `python PROGRAM` under `torchrun`, `told` in its environment; RunError unless it ends
-    well and `wanted` is there."""
+    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
     commands = torchrun(processes, program)
     process = start(commands, **told)
     try:

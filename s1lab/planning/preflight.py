@@ -168,8 +168,7 @@ def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
 
 
 def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
-    """The processor's interface by import, and the engine itself over a model of two layers, unless
-    it is `blocked`: what it needs is missing."""
+    """The processor's interface, and, unless it is `blocked`, the engine over a tiny model."""
     if profile.engine != "vllm":
         return
     with suppress(ImportError):

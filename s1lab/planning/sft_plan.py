@@ -86,8 +86,7 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
 def plan(
     shape: ModelShape, lengths: Sequence[int], config: SFTConfig, *, processes: int = 1
 ) -> Plan:
-    """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`);
-    InputError where there are none."""
+    """Plan a run on GPUs, on examples of these lengths (`Encoded.lengths`); InputError: none."""
     if not lengths:
         raise InputError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]

@@ -95,8 +95,7 @@ SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text())
 
 
 def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name (the released s1 checkpoints have those of Qwen2.5-32B), or
-    from its files where they are at hand."""
+    """The sizes of a model by its name (s1 checkpoints have those of Qwen2.5-32B) or its files."""
     name, _ = split_revision(model)
     try:
         return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
