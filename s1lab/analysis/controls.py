@@ -176,7 +176,7 @@ def measured(pipeline: Pipeline, found: Families) -> dict[str, Measures]:
 
 
 def class_means(pipeline: Pipeline) -> dict[str, float]:
-    """Mean thinking tokens, asked for "short" and "long" thinking by "default"; empty without both."""
+    """Mean thinking tokens, asked for "short" and "long", and by "default"; empty without both."""
     found = {}
     for c in experiments.class_conditional(pipeline.profile):
         name = c.instruct[1] if c.instruct else "default"
