@@ -234,10 +234,3 @@ def source(name: str) -> Source:
     if found := [entry for known, entry in SOURCES.items() if plain(known) == plain(name)]:
         return found[0]
     raise InputError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
-
-
-def table7_name(source_type: str) -> str:
-    """The row of Table 7 that a recorded source belongs to (`"qfq/openaimath/Algebra" -> "MATH"`);
-    the source itself when there is none."""
-    found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
-    return next(found, source_type)

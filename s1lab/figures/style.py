@@ -20,6 +20,9 @@ FONTS = Path(__file__).with_name("fonts")
 PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
 _WIDTH = ContextVar("width", default=PAGE)
 
+for _font in sorted(FONTS.glob("*.ttf")):  # the typeface that the package carries
+    font_manager.fontManager.addfont(_font)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -75,7 +78,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """
 
     def drawn(inches: float, *args: P.args, **kwargs: P.kwargs) -> R:
-        _register_fonts()
         token = _WIDTH.set(inches)
         try:
             with matplotlib.rc_context():
@@ -94,10 +96,3 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
         return fig
 
     return wrapper
-
-
-@functools.cache
-def _register_fonts() -> None:
-    """Make the typeface that the package carries known to matplotlib."""
-    for path in sorted(FONTS.glob("*.ttf")):
-        font_manager.fontManager.addfont(path)

@@ -99,8 +99,8 @@ def material(lab: Lab) -> Material:
     goal = method.DiversityConfig(lab.profile.selected, correct_sources=(), long_sources=())
     if lab.profile.attempts.reasoning:
         found, graders = attempts.candidates(lab), ("large",)
-        asked = data.benchmark_questions(lab.profile.evaluation.benchmarks)
-        index = method.BenchmarkIndex(asked)
+        asked = {name: data.problems(name) for name in lab.profile.evaluation.benchmarks}
+        index = method.BenchmarkIndex({n: [p.question for p in of] for n, of in asked.items()})
         required = ("domain", "large_correct", "trace_correct")
         config = method.SelectionConfig(required=required, diversity=goal)
     else:
