@@ -13,17 +13,15 @@ Shares that are counted rather than estimated (Control) agree when they equal wh
 differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 
 from s1core.errors import InputError, RunError
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.analysis.controls import class_means, family, measures
 from s1lab.analysis.methods import FIGURE_4B, MethodRun, votes
 from s1lab.analysis.results import made
@@ -214,5 +212,4 @@ def _derived() -> dict[str, float]:
     return found | {"slope": scaling_per_doubling(bf.thinking_tokens, bf.exact_accuracy)}
 
 
-_FILE = files("s1lab.analysis").joinpath("claims.json")
-CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))
+CLAIMS = tuple(Claim(**row) for row in packaged("analysis/claims.json"))

@@ -9,18 +9,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
 from s1lab.analysis.results import line
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
@@ -30,7 +28,7 @@ from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array
 from s1lab.pipeline import Pipeline
 
-WORDS = yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
+WORDS = packaged("analysis/methods.yaml")
 Families = Mapping[str, Sequence[MethodRun]]
 """The settings of every method."""
 Points = Mapping[str, Sequence[tuple[float, Interval]]]

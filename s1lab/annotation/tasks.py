@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace, read_jsonl
+from s1lab import packaged
 from s1lab.annotation.chat import Messages, Read, Reply
 
-PROMPTS = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
+PROMPTS = packaged("annotation/prompts.yaml")
 
 
 class Task(NamedTuple):

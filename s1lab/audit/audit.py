@@ -5,12 +5,11 @@ Each function audits one part of the paper and returns findings in print order. 
 between accuracies are in `comparisons`.
 """
 
-import json
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from s1lab import packaged
 from s1lab.audit import published as paper
 from s1lab.audit.comparisons import Comparison, implied_discordance
 from s1lab.audit.published import published
@@ -19,7 +18,7 @@ from s1lab.evaluation.metrics import performance, scaling_per_token
 from s1lab.evaluation.report import Row, lines, minus
 from s1lab.evaluation.statistics import mcnemar_p_value
 
-WORDS = json.loads(Path(__file__).with_name("findings.json").read_text(encoding="utf-8"))
+WORDS = packaged("audit/findings.json")
 
 
 class AuditFinding(NamedTuple):

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from s1lab import profiles
+from s1lab import packaged, profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
 from s1lab.book import decoder
@@ -27,7 +26,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 _FOLDER = Path(__file__).parent
-_LISTED = yaml.safe_load((_FOLDER / "coverage.yaml").read_text(encoding="utf-8"))
+_LISTED = packaged("book/coverage.yaml")
 COVERAGE = tuple(SimpleNamespace(**item) for item in _LISTED)
 """The figures, tables and algorithms of the paper (version 3), and where this book has them."""
 

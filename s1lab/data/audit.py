@@ -5,11 +5,10 @@ data; `tests/test_data.py` computes it where they are. Near-duplicates of benchm
 reported, not dropped: shared 8-grams miss a paraphrase and catch a formula of speech.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 from s1core.selection import Funnel
+from s1lab import packaged
 from s1lab.audit.published import published
 
 _COUNTS = {
@@ -31,4 +30,4 @@ def load_audit() -> dict[str, Any]:
     """Sources, crosswords, overlaps with MATH500 and AIME24 of two selections of 1,000 questions:
     s1K as "published", and the run printed in the official selection "notebook". The text of GPQA
     questions is withheld in the mirror, so overlaps are counted over the rest."""
-    return json.loads(Path(__file__).with_name("s1k_audit.json").read_text(encoding="utf-8"))
+    return packaged("data/s1k_audit.json")

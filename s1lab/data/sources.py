@@ -10,14 +10,12 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes
 from s1core.records import Example, Problem, Trace
+from s1lab import packaged
 
 Row = Mapping[str, Any]
 Converter = Callable[[Row], Problem | Example | None]
@@ -213,9 +211,7 @@ def _entry(row: dict[str, Any]) -> Source:
     return Source(**row)
 
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
-
-SOURCES: dict[str, Source] = {row["name"]: _entry(row) for row in _LISTED}
+SOURCES = {row["name"]: _entry(row) for row in packaged("data/sources.yaml")}
 """Every data set by name, in the order of the paper's tables."""
 POOL: tuple[Source, ...] = tuple(entry for entry in SOURCES.values() if entry.kind == "pool")
 """The 16 sources of Table 7."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
-import yaml
 from matplotlib import font_manager
+
+from s1lab import packaged
 
 FONTS = Path(__file__).with_name("fonts")
 PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
@@ -37,7 +38,7 @@ class Ink:
     marker: str = "o"
 
 
-_STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
+_STYLE = packaged("figures/style.yaml")
 INKS = {name: Ink(**values) for name, values in _STYLE["inks"].items()}
 SETTINGS = {
     key: INKS[value].light if isinstance(value, str) and value in INKS else value

@@ -6,7 +6,6 @@ import json
 import urllib.request
 from collections import namedtuple
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pandas as pd
 from s1core.checkpoints import explained
 from s1core.errors import InputError
 from s1core.records import write_atomically
+from s1lab import packaged
 from s1lab.data.mirror import sha256
 from s1lab.generations.read import Count, outcomes
 from s1lab.provenance import json_text
@@ -28,8 +28,7 @@ Entry = namedtuple("Entry", "file repository commit path bytes rows sha256 licen
 
 def entries() -> list[Entry]:
     """Every file, in a fixed order."""
-    text = files("s1lab.generations").joinpath("files.json").read_text(encoding="utf-8")
-    return sorted(Entry(**row) for row in json.loads(text))
+    return sorted(Entry(**row) for row in packaged("generations/files.json"))
 
 
 def located(folder: str | Path, entry: Entry) -> Path:

@@ -5,11 +5,9 @@ forced Wait, files that note the places of their Waits, and score files. Thinkin
 with the model's own tokenizer, never taken from text lengths.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,11 @@ from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes
 from s1core.grading.grades import grade_text
 from s1core.records import Problem, question_key, read_jsonl
+from s1lab import packaged
 
 THINK, ANSWER, CUE = "<|im_start|>think", "<|im_start|>answer", "Final Answer:"
 
-WAITS = json.loads(files("s1lab.generations").joinpath("waits.json").read_text(encoding="utf-8"))
+WAITS = packaged("generations/waits.json")
 """How the forced Wait begins in each language of the one-Wait files."""
 
 COLUMNS = (

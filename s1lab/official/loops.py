@@ -10,22 +10,20 @@ lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, NamedTuple
-
-import yaml
 
 from s1core.backends.base import Backend, Completion, SamplingParams, row_seed
 from s1core.errors import BackendError, InputError
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
+from s1lab import packaged
 
 MARK, TURN_END = "<|im_start|>", "<|im_end|>"
 START, END = MARK + "think", MARK + "answer"
 CUE = "\nFinal Answer:"
 README_TOKENS, SCRIPT_TOKENS = 32_000, 32_768
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
+_LISTED = packaged("official/departures.yaml")
 DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
 """Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
 specified."""

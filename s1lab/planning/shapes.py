@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from s1core.checkpoints import locate, split_revision
 from s1core.errors import InputError
+from s1lab import packaged
 
 _NAMES = {
     "layers": "num_hidden_layers", "hidden": "hidden_size", "intermediate": "intermediate_size",
@@ -90,8 +91,7 @@ class ModelShape:
         return float(sum(6 * self.matrix_parameters * n + per_pair * n * n for n in lengths))
 
 
-_FILE = Path(__file__).with_name("shapes.json")
-SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text()).items()}
+SHAPES = {name: ModelShape(**row) for name, row in packaged("planning/shapes.json").items()}
 
 
 def shape_of(model: str) -> ModelShape:
