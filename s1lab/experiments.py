@@ -18,7 +18,8 @@ Instruction = tuple[Literal["tokens", "steps", "class"], Any]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a checkpoint comes about; `control`: the unit of budgets in its questions (App. E.1)."""
+    """How a checkpoint comes about; `control` is what training questions name the budget of their
+    trace in, if at all (Appendix E.1)."""
 
     subset: str = "s1"  # or a baseline of Table 2: random, diverse, longest, full
     changes: tuple[tuple[str, Any], ...] = ()  # settings of `SFTConfig`, instead of the profile's

@@ -54,7 +54,7 @@ def read_trace(reply: Reply) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A row of a taxonomy (`s1k/msc_domains.jsonl` of a data mirror), shown as its `prompt`."""
+    """A row of a taxonomy (`s1k/msc_domains.jsonl` of a mirror), two digits, shown as `prompt`."""
 
     code: str
     title: str
@@ -63,8 +63,9 @@ class Subject:
 
 
 def classify(problems: Iterable[Problem], taxonomy: Path) -> Task:
-    """Ask for a subject of the Mathematics Subject Classification (Section 2.2, Diversity); rows
-    have its title as `domain`. InputError: a row of the taxonomy is none, or shares its code."""
+    """Ask for one of the 61 upper-level subjects of the Mathematics Subject Classification
+    (Section 2.2, Diversity); rows have its title as `domain`. InputError: a row of the taxonomy is
+    no `Subject`, or shares its code."""
     subjects = list(read_jsonl(taxonomy, Subject))
     titles = {subject.code: subject.title for subject in subjects}
     if not subjects or len(titles) < len(subjects) or {2} != {*map(len, titles)}:

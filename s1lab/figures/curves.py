@@ -75,7 +75,7 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
 def method_panels(table: Table) -> Figure:
     """Accuracy against average thinking tokens, one small panel per family of methods (Table 3).
 
-    `table` is a curve table with a further column `panel`. All panels share their axes.
+    `table` is a curve table with a further column `panel`. All share axes, so that they compare.
     """
     every = curve_table(tidy(table, "panel"))
     tables = dict(iter(every.groupby("panel", sort=False)))

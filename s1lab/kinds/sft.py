@@ -64,7 +64,8 @@ def identity(lab: Lab, training: Training | None) -> tuple[str, tuple[Step, ...]
 
 
 def instructed(lab: Lab, training: Training, tokenizer: Any) -> list[Example]:
-    """What a training reads: a subset, for control with budgets in its questions (Appendix E.1)."""
+    """What a training reads: a subset, its questions naming the budget of their trace where the
+    training is for such control (Appendix E.1)."""
     examples = curation.examples(lab, training.subset)
     if training.control == "tokens":
         return [controls.token_conditional(example, tokenizer) for example in examples]
