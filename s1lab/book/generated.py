@@ -26,8 +26,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 _FOLDER = Path(__file__).parent
-_LISTED = packaged("book/coverage.yaml")
-COVERAGE = tuple(SimpleNamespace(**item) for item in _LISTED)
+COVERAGE = tuple(SimpleNamespace(**item) for item in packaged("book/coverage.yaml"))
 """The figures, tables and algorithms of the paper (version 3), and where this book has them."""
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.

@@ -137,14 +137,12 @@ def _environment(scratch: str) -> Iterator[None]:
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
     before = dict(os.environ)
-    os.environ.update(wanted)
+    os.environ.update(NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
     try:
         yield
     finally:
-        for name in wanted.keys() - before.keys():
-            del os.environ[name]
+        os.environ.clear()
         os.environ.update(before)
 
 

@@ -60,13 +60,14 @@ def by_columns(
     answer: str = "",
     solution: str = "",
     only: Mapping[str, Any] | None = None,
+    until: Mapping[str, int] | None = None,
     strip: bool = False,
 ) -> Converter:
     r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
 
     Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing. No
     answer: what the solution has in `\boxed{}`; no solution: the answer. In `source`, which s1
-    records, `{subject}` stands for that column. Rows with other values than `only` are left out.
+    records, `{subject}` stands for that column. Left out: rows unlike `only`, or beyond `until`.
     """
 
     def value(row: Row, name: str) -> str:
@@ -74,6 +75,8 @@ def by_columns(
 
     def convert(row: Row) -> Problem | None:
         if any(column(row, name) != wanted for name, wanted in (only or {}).items()):
+            return None
+        if any(int(column(row, name)) > last for name, last in (until or {}).items()):
             return None
         asked = asked_in(row, *question.split("|"))
         written = value(row, solution) if solution else ""
@@ -108,14 +111,6 @@ def xword(row: Row) -> Problem:
     task = "Solve the crossword puzzle. You are presented with a clue as input and the number of "
     answer = text(column(row, "output"))
     return Problem(f"{task}letters in brackets.\n\n{clue}", answer, answer, "0xharib/xword1")
-
-
-def aime_1983_2021(row: Row) -> Problem | None:
-    """AIME up to 2021 (Table 7); 2022 to 2024 are held out. The official script reads `<= 2022`."""
-    if int(column(row, "Year")) > 2021:
-        return None
-    answer = text(column(row, "Answer"))
-    return Problem(asked_in(row, "Question"), answer, answer, "qq8933/AIME_1983_2024")
 
 
 def theoremqa(row: Row) -> Problem | None:

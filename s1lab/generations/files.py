@@ -53,11 +53,9 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
         if path.is_file() and sha256(path) == entry.sha256:
             continue
         address = f"{HOST}/{entry.repository}/{entry.commit}/{entry.path}"
-        try:
+        with explained(f"{entry.file} cannot be had from {address}"):
             with urllib.request.urlopen(address, timeout=60) as reply:
                 content = reply.read(entry.bytes + 1)
-        except OSError as error:
-            raise InputError(f"{entry.file} cannot be had from {address}: {error}") from error
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise InputError(f"{address} gave another file than expected (its sha256 differs)")
         write_atomically(path, [content.decode()])
