@@ -9,7 +9,7 @@ import pytest
 from s1core.errors import InputError
 from s1core.records import Problem, question_key, write_jsonl
 from s1core.selection import BenchmarkIndex, jaccard
-from s1lab.data.audit import load_audit
+from s1lab.analysis.training import load_audit
 from s1lab.data.load import examples, problems
 from s1lab.data.mirror import Mirror, damaged, read_rows, sha256
 from s1lab.data.sources import POOL, SOURCES, source
