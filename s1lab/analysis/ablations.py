@@ -19,6 +19,7 @@ from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
 from s1lab import experiments
 from s1lab.audit.published import accuracy_of, answered, printed_accuracy, published
+from s1lab.data.sources import SUBSETS
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import MEASURES, difference, mean, read_samples
 from s1lab.evaluation.report import Row, lines
@@ -29,8 +30,7 @@ from s1lab.planning.sft_plan import PAPER_HOURS
 from s1lab.planning.shapes import shape_of
 from s1lab.runs import Run
 
-PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
-PAPER_NAMES["full"] = "59K-full"
+PAPER_NAMES = {"s1": "s1K"} | SUBSETS
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")

@@ -20,7 +20,7 @@ from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments, packaged
 from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
-from s1lab.analysis.results import line
+from s1lab.analysis.results import line, made
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
 from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
@@ -40,10 +40,9 @@ def family(pipeline: Pipeline, method: str) -> list[MethodRun]:
     cap, or what the prompt names, in tokens; a class names none. Rejection sampling ("RS") is that
     at each cap of the curve and at the profile's limit, where a sample fits."""
     (experiment, *kinds), asked, found = WORDS["settings"][method], pipeline.profile.evaluation, []
-    for c in getattr(experiments, experiment)(pipeline.profile):
-        if c.kind not in kinds:
-            continue
-        samples, where = read_samples(run := pipeline.run(c)), {"condition": c, "run": run}
+    listed = getattr(experiments, experiment)(pipeline.profile)
+    for c, run, samples in made(pipeline, (c for c in listed if c.kind in kinds)):
+        where: Any = {"condition": c, "run": run}
         if method == "RS":
             limits = (*sorted(asked.budgets), asked.max_thinking)
             every = (rejection(samples, limit, **where) for limit in limits)
