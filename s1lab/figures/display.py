@@ -135,10 +135,8 @@ def to_svg(fig: Figure, name: str) -> str:
     svg = _saved(fig, "svg", ("Date", "Creator"), {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:
-        raise InputError(
-            f"figure {name}: {', '.join(unknown)} would be wrong on a dark page; "
-            "take colours from s1lab.figures.style.ink."
-        )
+        told = "would be wrong on a dark page; take colours from s1lab.figures.style.ink."
+        raise InputError(f"figure {name}: {', '.join(unknown)} {told}")
     return svg
 
 

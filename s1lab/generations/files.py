@@ -37,10 +37,8 @@ def located(folder: str | Path, entry: Entry) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing; `s1lab fetch generations --to FOLDER` brings it")
     if sha256(path) != entry.sha256:
-        raise InputError(
-            f"{path} is not the file at {entry.repository}@{entry.commit[:12]} (its sha256 "
-            "differs); remove it and fetch again"
-        )
+        told = f"{entry.repository}@{entry.commit[:12]} (its sha256 differs)"
+        raise InputError(f"{path} is not the file at {told}; remove it and fetch again")
     return path
 
 

@@ -41,10 +41,8 @@ class Plan(NamedTuple):
         worst, size = max(parts.items(), key=lambda part: part[1])
         if total <= room:
             return ""
-        return (
-            f"this run needs {total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}: "
-            f"{worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
-        )
+        told = f"{total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}"
+        return f"this run needs {told}: {worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
 
 
 _REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more processes") | {

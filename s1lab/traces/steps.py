@@ -127,10 +127,8 @@ def answers_at_steps(
         """A machine that has thought as far as its budget lets it."""
         machine, cut = Machine(rules, prompt, context_length), rules.max_thinking
         if machine.room < cut:
-            raise BackendError(
-                f"problem {problem.key}: {cut} thinking tokens and an answer of {max_answer} do "
-                f"not fit into a context of {context_length}; lower max_answer"
-            )
+            told = f"{cut} thinking tokens and an answer of {max_answer} do not fit into a context"
+            raise BackendError(f"problem {key}: {told} of {context_length}; lower max_answer")
         machine.start()
         machine.take(thinking[:cut])
         return machine
