@@ -83,10 +83,8 @@ def votes(samples: Samples, same: Same, at: Sequence[int] = ()) -> list[MethodRu
     pairs = zip(samples.extracted, samples.correct == 1, strict=True)
     won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
     thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
-    return [
-        MethodRun("majority", f"{k}x", correct, k * thinking, k * tokens)
-        for k, correct in zip(at, np.array(won).T, strict=True)
-    ]
+    shares = zip(at, np.array(won).T, strict=True)
+    return [MethodRun("majority", f"{k}x", share, k * thinking, k * tokens) for k, share in shares]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -49,9 +49,8 @@ def shipped() -> dict[str, Any]:
     halves = np.arange(0, width // heads, 2, np.float32) / np.float32(width // heads)
     config = {here: said[there] for here, there in _SHAPE.items()}
     config |= {"headSize": width // heads, "known": len(words)}
-    config["frequencies"] = (
-        1 / np.float32(said["rope_parameters"]["rope_theta"]) ** halves
-    ).tolist()
+    theta = np.float32(said["rope_parameters"]["rope_theta"])
+    config["frequencies"] = (1 / theta**halves).tolist()
     weights = load_file(folder / "model.safetensors")
     tensors = {name.removeprefix("model."): packed(values) for name, values in weights.items()}
     return {"config": config, "tensors": tensors, "vocabulary": words, **_asked(tokenizer)}

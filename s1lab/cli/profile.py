@@ -90,9 +90,7 @@ def preflight(
 def fetch(
     profile: Name = "h100",
     to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
-    given: Annotated[
-        Path | None, typer.Option("--from", help="desk: its weights or parts.")
-    ] = None,
+    given: Annotated[Path | None, typer.Option("--from", help="desk: weights or parts.")] = None,
 ) -> None:
     """Bring data sets and models at their revisions into one folder with checksums; resumes.
 

@@ -58,9 +58,8 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
         for p in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
             label = f"{p.waits}x" if p.waits else ""
             looks.append((p, {"series": "wait", "dashed": 1, "label": label}))
-        tables[title] = curve_table(
-            [p.accuracy.row("accuracy", x=p.thinking_tokens, **look) for p, look in looks]
-        )
+        rows = [p.accuracy.row("accuracy", x=p.thinking_tokens, **look) for p, look in looks]
+        tables[title] = curve_table(rows)
     figure = published.published()["figure1"]["points"]
     paper = [
         {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
@@ -194,9 +193,8 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
     # Centred, so that the bold line does not lag behind a falling loss.
     window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
-    fig, (top, bottom) = plt.subplots(
-        2, 1, figsize=(width(), 4.0), sharex=True, height_ratios=[4, 1]
-    )
+    shape = {"figsize": (width(), 4.0), "height_ratios": [4, 1]}
+    fig, (top, bottom) = plt.subplots(2, 1, sharex=True, **shape)
     line = {"data": table, "x": "step", "color": ink("ours"), "estimator": None, "errorbar": None}
     sns.lineplot(**line, y="loss", linewidth=0.8, alpha=0.35, ax=top)
     sns.lineplot(**line, y="smooth", ax=top)

@@ -147,9 +147,8 @@ def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
 
 def note(panel: Axes, text: str, place: tuple[float, float], **options: Any) -> None:
     """Small text beside a place in the panel, `xytext` points away from it."""
-    panel.annotate(
-        text, place, **{"textcoords": "offset points", "fontsize": 10, "xytext": (0, 7), **options}
-    )
+    usual = {"textcoords": "offset points", "fontsize": 10, "xytext": (0, 7)}
+    panel.annotate(text, place, **usual | options)
 
 
 def token_axis(panel: Axes, values: Sequence[float]) -> None:

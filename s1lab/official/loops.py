@@ -76,10 +76,8 @@ class LoopEngine:
         if not requests:
             raise LoopCrash("the loop submits an empty batch, which the engine refuses")
         self.seed += len(requests)
-        prompts = [
-            encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
-            for r in requests
-        ]
+        asked = [r.prompt for r in requests]
+        prompts = [encode(self.tokenizer, p) if isinstance(p, str) else list(p) for p in asked]
         longest, context = max(map(len, prompts)), self.context_length
         if longest >= context:
             refused = f"which an engine with a context of {context} refuses"
@@ -170,10 +168,8 @@ def harness(
     last round stopped by length. LoopCrash: every sequence ran to its cap before the last round, so
     that the next batch is empty.
     """
-    start, end, end_cue, newline, ignore = (
-        encode(engine.tokenizer, text)
-        for text in (START, END, END + CUE, "\n", thinking_n_ignore_str)
-    )
+    texts = (START, END, END + CUE, "\n", thinking_n_ignore_str)
+    start, end, end_cue, newline, ignore = (encode(engine.tokenizer, text) for text in texts)
     rows, cap = [_Row([*prompt, *start]) for prompt in prompts], max_tokens_thinking
     if cap is None:
         longest = max(map(len, prompts), default=0)
