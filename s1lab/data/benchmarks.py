@@ -31,9 +31,7 @@ def benchmark(name: str) -> Benchmark:
     raise InputError(f"no benchmark is called {name!r}; pick one of {', '.join(BENCHMARKS)}")
 
 
-def load(
-    name: str, data_dir: Path | str | None = None, *, limit: int | None = None
-) -> list[Problem]:
+def load(name: str, data_dir: Path | str | None = None, limit: int | None = None) -> list[Problem]:
     """The first `limit` questions of a benchmark; raises as `s1lab.data.problems`, and InputError
     where it has another number of rows than is known."""
     entry = benchmark(name)

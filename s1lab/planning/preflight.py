@@ -64,12 +64,7 @@ class Finding:
 
 
 def preflight(
-    profile: Profile,
-    store: Path,
-    *,
-    disk: float = 0.0,
-    misfits: Sequence[str] = (),
-    go_on: bool = False,
+    profile: Profile, store: Path, disk: float = 0, misfits: Sequence[str] = (), go_on: bool = False
 ) -> Iterator[Finding]:
     """Check everything; findings come as they are made. `disk` is what the runs and downloads will
     take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`

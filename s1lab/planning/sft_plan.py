@@ -81,9 +81,7 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
     return Memory(held + saved + max(at_loss, in_backward), parts)
 
 
-def plan(
-    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, *, processes: int = 1
-) -> Plan:
+def plan(shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int = 1) -> Plan:
     """Plan a run on GPUs, on examples of these lengths (`Encoded.lengths`); InputError: none."""
     if not lengths:
         raise InputError("nothing to plan: there are no examples")
