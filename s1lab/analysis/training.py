@@ -23,10 +23,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_flops, paper_share
 from s1lab.planning.shapes import SHAPES, ModelShape
 
-_COUNTS = {
-    "pool": "initial", "missing or failed": "after_api_errors", "format": "after_format_filters",
-    "difficulty": "after_difficulty", "pre-selected": "pre_selected", "diversity": "final",
-}  # fmt: skip
+WORDS = packaged("analysis/training.yaml")
 _SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
 
 
@@ -106,9 +103,9 @@ def sources() -> list[Row]:
 
 def beside_paper(funnel: selection.Funnel) -> list[Row]:
     """The funnel's rows with the counts of Section 2.2 and of the official notebook, or None."""
-    known = published()["selection"]
+    known, stages = published()["selection"], WORDS["stages"]
     return [
-        row | {name: known[name].get(_COUNTS.get(row["stage"])) for name in ("paper", "notebook")}
+        row | {name: known[name].get(stages.get(row["stage"])) for name in ("paper", "notebook")}
         for row in funnel.rows()
     ]
 
@@ -135,18 +132,9 @@ def shared_8_grams() -> list[Row]:
 def versions() -> list[Row]:
     """Section 2.2 and Algorithm 1 beside the notebook that made the data."""
     sides = [published()["selection"][side] for side in ("paper", "notebook")]
-    counted = (
-        ("after the formatting stage", "after_format_filters"),
-        ("after the difficulty stage", "after_difficulty"),
-        ("pre-selected (see below)", "pre_selected"),
-    )
-    rows = [(what, *(side[key] for side in sides)) for what, key in counted]
-    rows += [
-        ("domains", "drawn uniformly to the end", "weighted from 700 questions on"),
-        ("subjects", "50 in the text, 51 in Table 6", "51"),
-        ("seed", "not stated", "none"),
-    ]
-    return lines("what | the paper | official notebook", rows)
+    counted, told = WORDS["versions"].values()
+    rows = [(what, *(side[key] for side in sides)) for what, key in counted.items()]
+    return lines("what | the paper | official notebook", rows + told)
 
 
 def recipe(pipeline: Pipeline) -> list[Row]:

@@ -31,10 +31,6 @@ COVERAGE = tuple(SimpleNamespace(**item) for item in packaged("book/coverage.yam
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
-TITLES = {
-    "forcing": "Budget forcing", "inside_vllm": "Inside vLLM",
-    "page_model": "The model in the page", "sft": "Fine-tuning",
-}  # fmt: skip
 
 
 def write_pages(source: Path, benchmarks: Path) -> None:
@@ -110,7 +106,7 @@ def performance_page(folder: Path) -> str:
         # The last line repeats the ratios as JSON, for programs.
         text = re.sub(r"\n\{.*\}\s*$", "", path.read_text(encoding="utf-8").strip())
         printed.append((path.stem, _parts(text.splitlines())))
-    return _render("performance", printed=printed, titles=TITLES)
+    return _render("performance", printed=printed)
 
 
 def _parts(printed: Iterable[str]) -> Iterator[str | list[list[str]]]:

@@ -15,23 +15,11 @@ from typing import Any
 from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
+from s1lab import packaged
 from s1lab.book.cleaning import PACKAGES, ROOT, clean
 from s1lab.data.mirror import sha256
 
-# Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
-# Notebooks compute little and run side by side; and sums in one order give the same tokens.
-NOTEBOOK_ENVIRONMENT = {
-    **dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"), "1"),
-    **dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "1"),
-    **dict.fromkeys(("TRANSFORMERS_NO_ADVISORY_WARNINGS", "TQDM_DISABLE"), "1"),
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    "TRANSFORMERS_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    "PYTHONHASHSEED": "0",
-    # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
-    "PYTHONWARNINGS": "ignore:IProgress not found",
-}
+NOTEBOOK_ENVIRONMENT = packaged("book/environment.yaml")
 
 
 def execute(source: str | Path, output: str | Path, profile: str, seed: int | None = None) -> bool:
