@@ -17,7 +17,7 @@ from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.audit.published import accuracy_of, answered, printed_accuracy, published
 from s1lab.data.sources import SUBSETS
 from s1lab.evaluation import Interval
@@ -34,9 +34,6 @@ PAPER_NAMES = {"s1": "s1K"} | SUBSETS
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
-SAID = {"T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02": 6}
-SAID |= {"an author, in the press": 20, "press, 'under $50'": 50}
-"""Who said how many dollars the training on s1K took."""
 
 
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
@@ -97,7 +94,7 @@ def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
 def money_rows() -> list[Row]:
     """What was said that training on s1K cost, and what the whole pool costs at that price."""
     hours, rows = paper_hours(), []
-    for by, money in SAID.items():
+    for by, money in packaged("analysis/training.yaml")["said"].items():
         price = money / PAPER_HOURS
         rows.append((by, round(price * hours["s1"]), price, round(price * hours["full"])))
     return lines("said by | s1K ($) | an H100-hour ($) | 59K-full ($)", rows)

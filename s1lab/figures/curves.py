@@ -18,17 +18,13 @@ from matplotlib.ticker import MaxNLocator
 from s1lab.audit import published
 from s1lab.figures import panels as draw
 from s1lab.figures.panels import PAPER, Line, Table, curve_table, label_lines, tidy
-from s1lab.figures.style import ink, on_phone, styled, thousands, width
+from s1lab.figures.style import STYLE, ink, on_phone, styled, thousands, width
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
 PAPER_TITLE = "The paper: s1-32B"
 THINKING = "average thinking tokens"
 STROKES = ("-", "--", ":", "-.")
-GROUPS = {
-    "forced": ("Wait, forced", "wait", "", "^"),
-    "own": ("Wait, the model's own", "ours", (4, 2), "o"),
-    "plain": ("any other step", "muted", (1, 1.6), "s"),
-}
+GROUPS = STYLE["groups"]
 UNITS = {"entropy": "entropy (bits)", "varentropy": "varentropy (bits²)"}
 
 

@@ -38,11 +38,11 @@ class Ink:
     marker: str = "o"
 
 
-_STYLE = packaged("figures/style.yaml")
-INKS = {name: Ink(**values) for name, values in _STYLE["inks"].items()}
+STYLE = packaged("figures/style.yaml")
+INKS = {name: Ink(**values) for name, values in STYLE["inks"].items()}
 SETTINGS = {
     key: INKS[value].light if isinstance(value, str) and value in INKS else value
-    for key, value in _STYLE["settings"].items()
+    for key, value in STYLE["settings"].items()
 }
 """matplotlib settings of the house style."""
 
