@@ -13,7 +13,8 @@ pytest.importorskip("IPython", reason="the book extra is not installed")
 
 from s1core.errors import RunError
 from s1lab import profiles
-from s1lab.book.chapter import WRITTEN_FOR, Chapter, quantities
+from s1lab.analysis import results
+from s1lab.book.chapter import REAL, WRITTEN_FOR, Chapter, quantities
 from s1lab.book.first import first_page
 from s1lab.book.generated import answers
 from s1lab.evaluation import Interval
@@ -47,6 +48,20 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 @pytest.mark.parametrize(("value", "unit", "text"), cases("chapter")["written"])
 def test_numbers_are_written_by_one_rule(value, unit, text):
     assert written(Interval(*value) if isinstance(value, list) else value, unit) == text
+
+
+def test_the_real_model_stands_beside_with_its_own_results(shown, monkeypatch):
+    page = Chapter("x", SMALL, strict=True)
+    assert page.real is None or page.real.profile.name == REAL
+    monkeypatch.setattr("s1lab.book.chapter.REAL", "laptop")
+    monkeypatch.chdir(CHECKOUT)
+    store = RunStore(CHECKOUT / "results" / "laptop", read_only=True)
+    rows = Chapter("x", SMALL, strict=True).beside(results.by_waits)
+    assert rows == results.by_waits(Pipeline(profiles.load("laptop"), store)) != []
+    heading, table = (output["data"]["text/html"] for output in shown)
+    assert profiles.load("laptop").title in heading and table.count("<tr>") == len(rows) + 1
+    of_itself = Chapter("x", SimpleNamespace(profile=profiles.load("laptop")), strict=True)
+    assert of_itself.real is None and of_itself.beside(results.by_waits) == []
 
 
 @pytest.mark.parametrize(("strict", "says"), [(True, "lower"), (False, "lower"), (False, "higher")])

@@ -9,11 +9,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from s1core.errors import InputError, RunError
 from s1core.records import write_atomically
 
 Tensors = dict[str, Any]  # torch tensors by name, sharded or not
 Log = list[dict[str, Any]]  # a row for each step so far
+FILE = 1 << 29  # bytes of one file, more or less: each is put together in memory, twice
 
 
 def save(root: Path, tensors: Tensors, log: Log, group: Any) -> None:
@@ -30,7 +33,9 @@ def save(root: Path, tensors: Tensors, log: Log, group: Any) -> None:
     group.wait()
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
+        ends = np.cumsum([tensor.numel() * tensor.element_size() for tensor in tensors.values()])
+        files = dict(zip(tensors, (1 + ends // FILE).tolist()))
+        writer = HuggingFaceStorageWriter(str(partial), files, save_distributed=True)
         dcp.save(tensors, storage_writer=writer, no_dist=group.mesh is None)
         if group.rank == 0:
             write_log(partial, log)

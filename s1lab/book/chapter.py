@@ -15,6 +15,7 @@ fits its number raises. Elsewhere (another profile, a reproduction) the word tha
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -24,10 +25,12 @@ from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, in_parts, written
 from s1lab.figures.display import figure_html, render
 from s1lab.pipeline import Pipeline
-from s1lab.runs import RunStore
+from s1lab.runs import COMMITTED, RunStore, project_root
 
 WRITTEN_FOR = "laptop"
 """The profile (with its own seed) whose committed results the prose tells of."""
+REAL = "desk"
+"""That of a real model, whose committed results stand beside them."""
 
 
 def open_chapter(name: str, profile: str, seed: int | None = None) -> "Chapter":
@@ -50,6 +53,25 @@ class Chapter:
         self.name, self.pipeline, self.strict = name, pipeline, strict
         self.profile = pipeline.profile
         self.benchmark = self.profile.evaluation.benchmarks[0]
+
+    @cached_property
+    def real(self) -> "Chapter | None":
+        """The same chapter over the real model's committed results; None where there are none."""
+        store = RunStore(project_root() / COMMITTED / REAL, read_only=True)
+        if self.profile.name == REAL or not store.runs():
+            return None
+        return Chapter(
+            f"{self.name}_real", Pipeline(profiles.load(REAL), store), strict=self.strict
+        )
+
+    def beside(self, rows: Callable[[Pipeline], Iterable[Row]]) -> list[Row]:
+        """Show what a function of runs finds in those of the real model; returns its rows."""
+        if not (real := self.real):
+            return []
+        found = list(real.ask(rows, real.pipeline) or ())
+        _show(f"<p><strong>{real.profile.title}, {real.benchmark}</strong></p>")
+        real.table(found)
+        return found
 
     def number(
         self, name: str, value: Any, unit: str = "", digits: int = 1, *, says: str = ""

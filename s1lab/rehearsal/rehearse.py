@@ -3,7 +3,7 @@
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
     rehearsal/box/
-        profile.yaml   the profile with its sizes cut (`cut.yaml`): the list of runs keeps its shape
+        profile.yaml   the profile with its sizes cut (`cut.yaml`): every kind of run is left
         mirror/        real questions, and a handful of training examples
         model/         what is fine-tuned (`standin`)
         released/      what stands for the released checkpoints
@@ -17,10 +17,11 @@ Nothing is written anywhere else, and nothing of it is ever accepted as a result
 
 import itertools
 import json
+import multiprocessing
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -232,16 +233,19 @@ def show(rehearsal: Rehearsal, notebooks: str | Path, book: str | Path, say: Say
     sources, failed = sorted(Path(notebooks).resolve().glob("*.py")), []
     book, folder, html = Path(book).resolve(), rehearsal.folder, rehearsal.folder / "html"
     with _inside(rehearsal):
-        for source in sources:
-            began = time.monotonic()
-            output = rehearsal.work / f"{source.stem}.ipynb"
-            try:
-                execute(source, output, rehearsal.environment["PROFILE"])
-                say(f"{source.name}: {time.monotonic() - began:.0f} s")
-            except RunError as error:
-                output.unlink(missing_ok=True)
-                failed.append(str(error))
-                say(f"{source.name}: FAILED")
+        profile, outputs = rehearsal.environment["PROFILE"], {}
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            for source in sources:
+                output = rehearsal.work / f"{source.stem}.ipynb"
+                outputs[output] = pool.submit(execute, source, output, profile)
+            for output, done in outputs.items():
+                try:
+                    done.result()
+                    say(f"{output.name}: executed")
+                except RunError as error:
+                    output.unlink(missing_ok=True)
+                    failed.append(str(error))
+                    say(f"{output.name}: FAILED")
         if failed:
             raise RunError(f"{len(failed)} notebooks failed:\n" + "\n".join(failed))
         count = build(book, rehearsal.work, folder / "no-results", html, folder / "store")
