@@ -32,12 +32,11 @@ SEED = 0
 import numpy as np
 from s1lab.analysis import training
 from s1lab.book.chapter import open_chapter
-from s1lab.data.audit import load_audit
 from s1lab.figures.forests import funnel
 
 chapter = open_chapter("curation", PROFILE, SEED)
 curation = training.Curation(chapter.pipeline)
-audit = load_audit()
+audit = training.load_audit()
 
 # %% [markdown]
 # ## What goes in

@@ -32,7 +32,7 @@ from s1lab.evaluation import questions_needed
 from s1lab.experiments import Training
 from s1lab.figures.curves import cost_and_accuracy
 from s1lab.figures.forests import differences
-from s1lab.planning.sft_plan import paper_arithmetic
+from s1lab.planning.sft_plan import paper_flops, paper_share
 
 chapter = open_chapter("ablations", PROFILE, SEED)
 pipeline, benchmark = chapter.pipeline, chapter.benchmark
@@ -52,15 +52,14 @@ s1, full, longest = made["s1"], made.get("full"), made.get("longest")
 
 # %% tags=["hide-input"]
 chapter.table(made.values())
-worked = {row.unit: row.value for row in paper_arithmetic()}
 hours, steps = ablations.paper_hours(), pipeline.steps()
 spent = sum(step.run.minutes for step in steps)
 chapter.numbers("minutes", minutes=s1["training (min)"])
 chapter.numbers("minutes", minutes_full=full and full["training (min)"])
 chapter.numbers(times_full=full and full["TFLOP"] / s1["TFLOP"])
-chapter.number("share", worked["of 1"], "%", 0)
+chapter.number("share", paper_share(), "%", 0)
 chapter.number("paper_times_full", hours["full"] / hours["s1"], digits=0)
-chapter.number("flops", worked["FLOP"] / 1e15 / s1["TFLOP"], digits=0)
+chapter.number("flops", paper_flops() / 1e15 / s1["TFLOP"], digits=0)
 chapter.number("all", spent, "minutes", 0)
 cost, hardware = chapter.profile.cost, chapter.profile.hardware
 chapter.numbers(hardware=hardware, runs=len(steps))

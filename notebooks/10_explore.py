@@ -17,9 +17,9 @@ import tempfile
 from pathlib import Path
 
 import duckdb
+from s1lab.analysis.training import load_audit
 from s1lab.audit.published import published
 from s1lab.book.chapter import open_chapter
-from s1lab.data.audit import load_audit
 from s1lab.data.export import export
 
 chapter = open_chapter("explore", PROFILE, SEED)

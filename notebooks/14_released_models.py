@@ -157,12 +157,6 @@ chapter.table(tables.rows(tables.recounted(folder)))
 # four times the cap add nothing. From one Wait to eight, thinking on MATH500 grows to {glue:text}`released_math-growth` times its
 # length and accuracy goes from {glue:text}`released_math-one` to {glue:text}`released_math-eight` percent.
 #
-# The logs themselves are not in this repository: `s1lab fetch generations --hub` brings them and their rows here.
-
-# %% tags=["hide-input"]
-chapter.table(tables.authors(folder))
-
-# %% [markdown]
 # **What to keep.** A cap costs until it is longer than most of the model's own thinking; then it changes nothing.
 #
 # ## Eleven checkpoints of one run

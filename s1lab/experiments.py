@@ -226,8 +226,7 @@ def released(profile: Profile) -> Iterator[Condition]:
 
 
 def conditions(profile: Profile) -> Iterator[tuple[str, Condition]]:
-    """Every condition of a profile with the experiment that wants it; two of them may be one run,
-    under different labels."""
+    """Every condition of a profile with the experiment that wants it; two may be one run."""
     every, ablated = profile.evaluation.benchmarks, profile.ablations.benchmarks
     some = tuple(name for name in every if name in ablated or not ablated)
     places = {"first": every[:1], "each": every, "ablations": some}

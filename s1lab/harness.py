@@ -82,10 +82,8 @@ class S1Core(LM):
 
     def loglikelihood(self, requests: list[Instance]) -> list[Any]:
         """InputError: a thought stands between question and answer; no such task can be run."""
-        raise InputError(
-            "s1core answers after thinking, so it scores no continuations; "
-            "choose a task with output_type generate_until"
-        )
+        told = "choose a task with output_type generate_until"
+        raise InputError(f"s1core answers after thinking, so it scores no continuations; {told}")
 
     loglikelihood_rolling = loglikelihood
     tokenizer_name = "s1core"  # in the harness's cache keys

@@ -19,9 +19,6 @@ from s1lab.lab import Lab, Step
 from s1lab.runs import Run, RunStore
 from s1lab.traces import reading, repetition
 
-KINDS = (curation, generate, reading, repetition)
-"""What the book is made of, in this order; the headline figure's runs come first."""
-
 
 class Pipeline(Lab):
     """A profile and a store, and every run that they may be asked for."""
@@ -70,9 +67,12 @@ class Pipeline(Lab):
             names = dict.fromkeys((*known.experiments, experiment))
             found[step.run.id] = replace(known, experiments=tuple(names))
 
-        for kind in KINDS:
-            for experiment, step in kind.listed(self):
-                add(step, experiment)
+        if self.curated is not self:  # the pool comes selected: this shows how one selects
+            add(curation.selection(self.curated), "data curation")
+        for experiment, condition in experiments.conditions(self.profile):
+            add(generate.step(self, condition), experiment)
+        for kind in (reading, repetition) if self.profile.evaluation.waits else ():
+            add(kind.step(self), kind.NAME)
         if self.profile.one_training:  # the chain of fine-tunings begins as early as it can
             late = (step for step in found.values() for one in (step, *step.needs) if one.condition)
             last = {step.run.id for step in late}

@@ -229,10 +229,8 @@ def _settings(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"not YAML that can be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or len(text) == LARGEST:
-        raise InputError(
-            f"not a profile: expected settings by name, fewer than {LARGEST:,} characters, "
-            f"nested less than {DEEPEST} deep, and no aliases (*name)"
-        )
+        most = f"fewer than {LARGEST:,} characters, nested less than {DEEPEST} deep"
+        raise InputError(f"not a profile: expected settings by name, {most}, no aliases (*name)")
     return found
 
 

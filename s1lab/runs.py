@@ -200,10 +200,8 @@ class Run:
             if error.errno is None:  # not the disk's: a network's, a library's
                 raise
             where = f"the run store at {error.filename or self.path}: {error.strerror}"
-            told = f"make room or name another folder in {STORE_VARIABLE}, then run again"
-            raise RunError(
-                f"cannot write to {where}. What was finished is kept; {told}."
-            ) from error
+            told = f"make room or name another folder in {STORE_VARIABLE}, then run again."
+            raise RunError(f"cannot write to {where}. What was finished is kept; {told}") from error
         return self
 
     def _make(self, compute: Compute) -> None:

@@ -89,15 +89,6 @@ def test_files_of_others_are_read_each_in_its_own_columns(tmp_path):
     (found,) = read(tmp_path, "skythought_aime24/checkpoint-21.jsonl", row)
     assert (found.condition, found.status) == ("21", "correct")
     assert found.method.endswith("stored correct")
-    # The authors' own logs are in the harness' format.
-    name = "simplescaling_results/forcingignore2wait/x/samples_aime24_figures_2025-01-01.jsonl"
-    asked = "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nHow many?<|im_end|>\n"
-    settings = {"max_tokens_thinking": "auto", "thinking_n_ignore": 2}
-    row = sample("<|im_start|>answer\nIt is \\boxed{204}.") | {"target": "204"}
-    row["arguments"] = {"gen_args_0": {"arg_0": asked, "arg_1": settings}}
-    (found,) = read(tmp_path, name, row)
-    assert (found.set, found.group, found.status) == ("authors", "aime24_figures", "correct")
-    assert (found.condition, found.waits) == ("forcingignore2wait", 2)
 
 
 @pytest.mark.parametrize("row", [{"document": {}}, sample("x") | {"resps": []}, {"doc": "text"}])

@@ -130,7 +130,8 @@ def test_what_a_docstring_means_is_what_sphinx_reads():
         assert EXTENSION["prose"](written) == read
     beside = "<typer.models.OptionInfo object at 0x7f549f53e6d0>"
     raw = f"(out: ~types.Annotated[list[~pathlib.Path] | None, {beside}] = None, n: int = 1)"
-    assert EXTENSION["types_alone"](raw) == "(out: list[~pathlib.Path] | None = None, n: int = 1)"
+    alone, _ = EXTENSION["_types_alone"](None, "function", "x", None, None, raw, "None")
+    assert alone == "(out: list[~pathlib.Path] | None = None, n: int = 1)"
     written = "A `text`.\n\n    a | b\n\n    c\n\nMore::\n\n    d"
     read = "A ``text``.\n\n::\n\n    a | b\n\n    c\n\nMore::\n\n    d\n"
     assert "\n".join(EXTENSION["blocks"](written.split("\n"))) == read

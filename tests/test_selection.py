@@ -17,7 +17,7 @@ from s1core.selection import Candidate, Funnel, SelectionConfig, StringPattern, 
 from s1core.selection.criteria import check_fields, check_format, deduplicate
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import DiversityConfig, benchmark_domains, diversify, preselect
-from s1lab.data.audit import beside_paper
+from s1lab.analysis.training import beside_paper
 from s1lab.data.baselines import BASELINES
 from tests.helpers import cases, refused, rows, told
 

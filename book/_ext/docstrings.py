@@ -29,12 +29,8 @@ def _restate(app, what, name, thing, options, lines):
 
 
 def _types_alone(app, what, name, thing, options, signature, returned):
-    return signature and types_alone(signature), returned
-
-
-def types_alone(signature):
     """A signature without the objects that stand beside types in `Annotated`."""
-    return ANNOTATED.sub(r"\1", signature)
+    return signature and ANNOTATED.sub(r"\1", signature), returned
 
 
 def prose(text):

@@ -55,11 +55,8 @@ def _stamp_figure(stamp, results, up, docname, shown, match):
             logging.getLogger(__name__).warning(said, location=docname)
             return match.group()
     shown.update(folders)
-    apart = _apart([*folders.values()])
-    runs = [
-        _run(name, folder, results, up) | {"apart": differing}
-        for (name, folder), differing in zip(folders.items(), apart)
-    ]
+    pairs = zip(folders.items(), _apart([*folders.values()]))
+    runs = [_run(*named, results, up) | {"apart": differing} for named, differing in pairs]
     under = STAMP.module.figure(stamp, _in_short([*folders.values()]) if runs else [], runs)
     return f"{match.group(1)}{under}</figure>"
 

@@ -17,20 +17,20 @@ from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.sft.config import SFTConfig
 from s1core.sft.encode import Encoded, encode
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.audit.published import accuracy_of, answered, printed_accuracy, published
+from s1lab.data.sources import SUBSETS
 from s1lab.evaluation import Interval
 from s1lab.evaluation.measure import MEASURES, difference, mean, read_samples
 from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import newcombe
 from s1lab.experiments import Training
 from s1lab.pipeline import Pipeline
-from s1lab.planning.sft_plan import paper_arithmetic
+from s1lab.planning.sft_plan import PAPER_HOURS
 from s1lab.planning.shapes import shape_of
 from s1lab.runs import Run
 
-PAPER_NAMES = {"s1": "s1K", **{name: f"1K-{name}" for name in ("random", "diverse", "longest")}}
-PAPER_NAMES["full"] = "59K-full"
+PAPER_NAMES = {"s1": "s1K"} | SUBSETS
 """What Table 2 calls the training sets; all are compared with the first."""
 
 PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
@@ -38,7 +38,7 @@ PAPER_BENCHMARKS = ("AIME24", "MATH500", "GPQA Diamond")
 
 def training_flops(pipeline: Pipeline, training: Training | None = None) -> float:
     """What a training took, at least: every example at the mean length, which a finished training
-    states, as `s1lab.planning.sft_plan.paper_arithmetic` takes the paper's."""
+    states, as `s1lab.planning.sft_plan.paper_flops` takes the paper's."""
     run = pipeline.checkpoint(training).summary()
     passes = SFTConfig(**pipeline.profile.sft).epochs * run["examples"]
     shape = shape_of(pipeline.profile.model)
@@ -51,15 +51,12 @@ def training_sets(pipeline: Pipeline) -> dict[str, Row]:
     for the share of right traces where nobody has judged them."""
     hours, rows = paper_hours(), []
     for name in [c.label for c in experiments.subsets(pipeline.profile)] or ["s1"]:
-        cost = training_flops(pipeline, Training(name)) / 1e12, _minutes(pipeline, name)
+        training = Training(name)
+        cost = training_flops(pipeline, training) / 1e12, pipeline.checkpoint(training).minutes
         rows.append((name, *_made_of(pipeline, name), *cost, hours.get(name)))
     head = "trained on | examples | subjects | a trace (tokens) | right (%)"
     listed = lines(f"{head} | TFLOP | training (min) | paper, H100 h", rows)
     return {row["trained on"]: row for row in listed}
-
-
-def _minutes(pipeline: Pipeline, name: str) -> float:
-    return pipeline.checkpoint(Training(name)).minutes
 
 
 def _made_of(pipeline: Pipeline, name: str) -> tuple[Any, ...]:
@@ -79,18 +76,15 @@ def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
     """A line of a table for each training set's model, s1's first, by the id of its run, on some
     benchmarks, by default those of the ablations. Differences to s1's are paired, None for itself.
     InputError: the profile trains on s1 alone."""
-    asked, rows = (
-        pipeline.profile.ablations.benchmarks or pipeline.profile.evaluation.benchmarks,
-        {},
-    )
+    profile, rows = pipeline.profile, {}
     head = "trained on | benchmark | accuracy (%) | to s1 (points) | thinking tokens"
-    for benchmark in benchmarks or asked:
-        conditions = experiments.subsets(pipeline.profile, benchmark)
+    for benchmark in benchmarks or profile.ablations.benchmarks or profile.evaluation.benchmarks:
+        conditions = experiments.subsets(profile, benchmark)
         for c in conditions:
             run, of = pipeline.run(c), pipeline.point(c)
             gap = None if c is conditions[0] else difference(run, pipeline.run(conditions[0]))
             cells = (c.label, benchmark, of.accuracy, gap, of.thinking_tokens, of.cut_short)
-            line = (*cells, of.accuracy.n, _minutes(pipeline, c.label))
+            line = (*cells, of.accuracy.n, pipeline.checkpoint(c.training).minutes)
             (rows[run.id],) = lines(f"{head} | cut short (%) | n | training (min)", [line])
     if not rows:
         raise InputError("the profile trains on s1 alone: name subsets in its ablations")
@@ -99,12 +93,11 @@ def compare(pipeline: Pipeline, *benchmarks: str) -> dict[str, Row]:
 
 def money_rows() -> list[Row]:
     """What was said that training on s1K cost, and what the whole pool costs at that price."""
-    hours = paper_hours()
-    said = [(row.source.split(";")[0], row.value) for row in paper_arithmetic() if row.unit == "$"]
-    head = "said by | s1K ($) | an H100-hour ($) | 59K-full ($)"
-    return lines(
-        head, ((by, round(p * hours["s1"]), p, round(p * hours["full"])) for by, p in said)
-    )
+    hours, rows = paper_hours(), []
+    for by, money in packaged("analysis/training.yaml")["said"].items():
+        price = money / PAPER_HOURS
+        rows.append((by, round(price * hours["s1"]), price, round(price * hours["full"])))
+    return lines("said by | s1K ($) | an H100-hour ($) | 59K-full ($)", rows)
 
 
 def paper_hours() -> dict[str, float]:
@@ -203,10 +196,8 @@ class Length:
         of, longer = self.generations, self.generations["tokens"] > cut
         ends = of.groupby(longer)[["ended", "correct"]].mean().reindex([True, False])
         shares = (None if np.isnan(share) else share for share in ends.to_numpy().ravel())
-        head = f"longer than {cut:,} (%) | these stop (%) | these right (%)"
-        return self._line(
-            f"{head} | others stop (%) | others right (%) | n", longer.mean(), *shares, len(of)
-        )
+        head = f"longer than {cut:,} (%) | these stop (%) | these right (%) | others stop (%)"
+        return self._line(f"{head} | others right (%) | n", longer.mean(), *shares, len(of))
 
     def goes_on(self, tokens: float) -> Interval | None:
         """Of those that think longer than `tokens`, the share that doubles them: the mean of the

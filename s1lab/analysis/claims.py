@@ -13,17 +13,15 @@ Shares that are counted rather than estimated (Control) agree when they equal wh
 differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 
 from s1core.errors import InputError, RunError
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.analysis.controls import class_means, family, measures
 from s1lab.analysis.methods import FIGURE_4B, MethodRun, votes
 from s1lab.analysis.results import made
@@ -64,8 +62,8 @@ class Claim:
 
     `chapter` is the notebook that discusses it, without its number; `numbers` are the paper's: a
     table with two of its rows, or a sentence that names numbers of `published.json` and `_derived`;
-    `test` says how ours are tested (`_TESTS`), with arguments; `released` what released models did,
-    in words of `s1lab.generations.tables.numbers`.
+    `test` names the function of this module that tests ours, with arguments; `released` is what
+    released models did, in words of `s1lab.generations.tables.numbers`.
     """
 
     text: str
@@ -91,7 +89,7 @@ def measured(claim: Claim, pipeline: Pipeline) -> Measured:
         raise InputError("claims are read from finished runs: open the store with read_only=True")
     name, *arguments = claim.test
     try:
-        return _TESTS[name](pipeline, *arguments)
+        return globals()[name](pipeline, *arguments)
     except RunError:
         return Measured()
 
@@ -199,12 +197,6 @@ def votes_of_the_base(pipeline: Pipeline) -> Measured:
     return _measured(paired_bootstrap(ours.correct, voted.correct), "points")
 
 
-_ASKED = (
-    difference, two_waits, slope, budgets_kept, token_limits_kept, class_prompts, votes_of_the_base
-)  # fmt: skip
-_TESTS: dict[str, Callable[..., Measured]] = {test.__name__: test for test in _ASKED}
-
-
 @cache
 def _derived() -> dict[str, float]:
     """What follows from the points of figures and the cells of Table 8."""
@@ -220,5 +212,4 @@ def _derived() -> dict[str, float]:
     return found | {"slope": scaling_per_doubling(bf.thinking_tokens, bf.exact_accuracy)}
 
 
-_FILE = files("s1lab.analysis").joinpath("claims.json")
-CLAIMS = tuple(Claim(**row) for row in json.loads(_FILE.read_text(encoding="utf-8")))
+CLAIMS = tuple(Claim(**row) for row in packaged("analysis/claims.json"))

@@ -9,20 +9,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.forcing import controls
 from s1core.records import Generation, from_dict
 from s1core.templates import encode
-from s1lab import experiments
+from s1lab import experiments, packaged
 from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
-from s1lab.analysis.results import line
+from s1lab.analysis.results import line, made
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
 from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
@@ -30,7 +28,7 @@ from s1lab.evaluation.report import Row, lines
 from s1lab.evaluation.statistics import RESAMPLES, Array
 from s1lab.pipeline import Pipeline
 
-WORDS = yaml.safe_load(Path(__file__).with_name("methods.yaml").read_text(encoding="utf-8"))
+WORDS = packaged("analysis/methods.yaml")
 Families = Mapping[str, Sequence[MethodRun]]
 """The settings of every method."""
 Points = Mapping[str, Sequence[tuple[float, Interval]]]
@@ -42,10 +40,9 @@ def family(pipeline: Pipeline, method: str) -> list[MethodRun]:
     cap, or what the prompt names, in tokens; a class names none. Rejection sampling ("RS") is that
     at each cap of the curve and at the profile's limit, where a sample fits."""
     (experiment, *kinds), asked, found = WORDS["settings"][method], pipeline.profile.evaluation, []
-    for c in getattr(experiments, experiment)(pipeline.profile):
-        if c.kind not in kinds:
-            continue
-        samples, where = read_samples(run := pipeline.run(c)), {"condition": c, "run": run}
+    listed = getattr(experiments, experiment)(pipeline.profile)
+    for c, run, samples in made(pipeline, (c for c in listed if c.kind in kinds)):
+        where: Any = {"condition": c, "run": run}
         if method == "RS":
             limits = (*sorted(asked.budgets), asked.max_thinking)
             every = (rejection(samples, limit, **where) for limit in limits)
@@ -176,8 +173,7 @@ def measured(pipeline: Pipeline, found: Families) -> dict[str, Measures]:
 
 
 def class_means(pipeline: Pipeline) -> dict[str, float]:
-    """Mean thinking tokens where "short" and "long" thinking is asked for, and by "default"; empty
-    where the profile does not ask for both."""
+    """Mean thinking tokens, asked for "short" and "long", and by "default"; empty without both."""
     found = {}
     for c in experiments.class_conditional(pipeline.profile):
         name = c.instruct[1] if c.instruct else "default"
@@ -197,11 +193,9 @@ def table_3(rows: Mapping[str, Measures], found: Families) -> tuple[list[Row], l
         scaling, best = paper.get("scaling"), paper.get("performance")
         minutes = sum({s.run.id: s.run.minutes for s in found[method]}.values())
         rest.append((name, row.slope, scaling, row.performance, best, minutes))
-    heads = (
-        "method | settings | Control (%) | of averages (%) | paper (%)",
-        "method | Scaling (points) | paper (points) | Performance (%) | paper (%)",
-    )
-    return lines(heads[0], control), lines(f"{heads[1]} | all settings (min)", rest)
+    head = "method | Scaling (points) | paper (points) | Performance (%) | paper (%)"
+    kept = lines("method | settings | Control (%) | of averages (%) | paper (%)", control)
+    return kept, lines(f"{head} | all settings (min)", rest)
 
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:
@@ -228,16 +222,13 @@ def strings_rows(found: Mapping[str, Row]) -> list[Row]:
         names = {"natural": "No extrapolation", "without string": "2x without string"}
         return accuracy_of("Table 4", names.get(kind, f'2x "{kind}"'), "AIME24").percent
 
-    return [
-        {
-            "name": row["condition"],
-            "series": "wait" if kind == "Wait" else "ours",
-            "paper": (printed(kind) - printed("natural")) / 100,
-            **row["to none (points)"].row("accuracy"),
-        }
-        for kind, row in found.items()
-        if kind != "natural"
-    ]
+    rows = []
+    for kind, row in found.items():
+        if kind != "natural":
+            look = {"name": row["condition"], "series": "wait" if kind == "Wait" else "ours"}
+            look["paper"] = (printed(kind) - printed("natural")) / 100
+            rows.append(row["to none (points)"].row("accuracy", **look))
+    return rows
 
 
 def paper_rows(*methods: str) -> list[Row]:
@@ -254,15 +245,11 @@ def paper_rows(*methods: str) -> list[Row]:
 
 def paper_class_rows() -> list[Row]:
     """Table 14: asked for a short or a long amount of thinking, and not asked."""
-    names, rows = {"default": "no instruction"}, published()["class_conditional"]["rows"]
-    return lines(
-        "prompt | benchmark | accuracy (%) | thinking tokens",
-        (
-            (names.get(name, name), benchmark, printed_accuracy(benchmark, accuracy), tokens)
-            for name, row in rows.items()
-            for benchmark, (accuracy, tokens) in row.items()
-        ),
-    )
+    names, rows = {"default": "no instruction"}, []
+    for name, row in published()["class_conditional"]["rows"].items():
+        for on, (accuracy, tokens) in row.items():
+            rows.append((names.get(name, name), on, printed_accuracy(on, accuracy), tokens))
+    return lines("prompt | benchmark | accuracy (%) | thinking tokens", rows)
 
 
 def points(found: Families) -> Points:

@@ -83,10 +83,8 @@ def votes(samples: Samples, same: Same, at: Sequence[int] = ()) -> list[MethodRu
     pairs = zip(samples.extracted, samples.correct == 1, strict=True)
     won = [majority(list(map(str, answers)), list(right), at, same) for answers, right in pairs]
     thinking, tokens = samples.thinking.mean(axis=1), samples.tokens.mean(axis=1)
-    return [
-        MethodRun("majority", f"{k}x", correct, k * thinking, k * tokens)
-        for k, correct in zip(at, np.array(won).T, strict=True)
-    ]
+    shares = zip(at, np.array(won).T, strict=True)
+    return [MethodRun("majority", f"{k}x", share, k * thinking, k * tokens) for k, share in shares]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,8 +122,7 @@ def fits(samples: Samples, limit: int) -> Array:
 
 
 def rejection(samples: Samples, limit: int, **where: Any) -> Rejection:
-    """Rejection sampling from samples that were drawn without the limit, a positive one
-    (Section 5.2).
+    """Rejection sampling from samples drawn without the limit, a positive one (Section 5.2).
 
     Averaged over all orders of a question's samples: every fitting sample is equally likely to be
     the first, and with m of n fitting the first comes after (n + 1) / (m + 1) tries. A rejected
@@ -192,8 +189,7 @@ def resampled(measure: Callable[[Array], Array], n: int, resamples: int = RESAMP
 @dataclass(frozen=True, eq=False)
 class EqualCompute:
     """Sequential scaling and majority votes of one profile, by all tokens of a question (Figure 4).
-    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model that is voted
-    over, by its label."""
+    `settings` are caps, the natural end and Waits; `votes` has maj@k of each model, by label."""
 
     pipeline: Pipeline
     benchmark: str

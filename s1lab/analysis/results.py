@@ -36,9 +36,8 @@ def made(
 
 
 def line(pipeline: Pipeline, condition: Condition, *left_out: str, **more: Any) -> Row:
-    """A line of a table of results: what a condition gives, and what it costs. Tokens are means per
-    answer; the cost is in minutes of the machine that made the whole run. `left_out` names
-    columns to leave out."""
+    """A line of a table of results, without the columns `left_out`: what a condition gives, tokens
+    being means per answer, and what it costs, in minutes of the machine that made the whole run."""
     ((_, run, samples),) = made(pipeline, [condition])
     head = "condition | accuracy (%) | thinking tokens | all tokens | cut short (%)"
     means = (samples.thinking.mean(), samples.tokens.mean(), 1 - samples.ended.mean())
@@ -239,8 +238,7 @@ def loop_rows(pipeline: Pipeline) -> list[Row]:
 
 def loop_ends(pipeline: Pipeline) -> dict[str, Interval]:
     """Steps repeated without a Wait (`none`) and under the `most`; first and last Waits (`first`,
-    `latest`) that bring a new step. InputError: thinking never ended before the limit, so no Wait
-    was used."""
+    `latest`) that bring a new step. InputError: no Wait was used."""
     _, traces, waits = loops(pipeline)
     if not waits:
         raise InputError("no Wait was used: thinking never ended before the limit")

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from s1core.errors import InputError
 from s1core.records import Example, Problem, Trace, read_jsonl
+from s1lab import packaged
 from s1lab.annotation.chat import Messages, Read, Reply
 
-PROMPTS = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text(encoding="utf-8"))
+PROMPTS = packaged("annotation/prompts.yaml")
 
 
 class Task(NamedTuple):
-    """Conversations by the key of their problem, how a reply is read, and the row that is made of
-    a key and what was read."""
+    """Conversations by the key of their problem, how a reply is read, and the row made of both."""
 
     questions: dict[str, Messages]
     read: Read
@@ -56,8 +54,7 @@ def read_trace(reply: Reply) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A row of a taxonomy, such as the official `s1k/msc_domains.jsonl` of a data mirror: `prompt`
-    is how it is shown, `code` its two digits."""
+    """A row of a taxonomy (`s1k/msc_domains.jsonl` of a mirror), two digits, shown as `prompt`."""
 
     code: str
     title: str

@@ -5,12 +5,11 @@ Each function audits one part of the paper and returns findings in print order. 
 between accuracies are in `comparisons`.
 """
 
-import json
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from s1lab import packaged
 from s1lab.audit import published as paper
 from s1lab.audit.comparisons import Comparison, implied_discordance
 from s1lab.audit.published import published
@@ -19,7 +18,7 @@ from s1lab.evaluation.metrics import performance, scaling_per_token
 from s1lab.evaluation.report import Row, lines, minus
 from s1lab.evaluation.statistics import mcnemar_p_value
 
-WORDS = json.loads(Path(__file__).with_name("findings.json").read_text(encoding="utf-8"))
+WORDS = packaged("audit/findings.json")
 
 
 class AuditFinding(NamedTuple):
@@ -98,10 +97,8 @@ def figure2() -> list[AuditFinding]:
 def figure4() -> list[AuditFinding]:
     """Figure 4: the extrapolation points, against the released logs and against chance."""
     logs, n = published()["figure4a_logs"], published()["questions"]["AIME24"]
-    where, correct = (
-        logs["where"],
-        [paper.answered("AIME24", value)[0] for value in logs["accuracy"]],
-    )
+    correct = [paper.answered("AIME24", value)[0] for value in logs["accuracy"]]
+    where = logs["where"]
     counts, spread = ", ".join(map(str, correct)), max(correct) - min(correct)
     mean = sum(correct) / len(correct) / n
     noise = math.sqrt(n * mean * (1 - mean))
@@ -217,9 +214,8 @@ def same_model() -> list[AuditFinding]:
         values = {table: paper.accuracy_of(table, rows[table], benchmark).percent for table in rows}
         values["Table 8"] = table8[benchmark][1][0]
         findings.append(_one_model("accuracy", values, benchmark=benchmark))
-    qwq = {
-        a.table: a.percent for a in paper.accuracies(benchmark="AIME24") if a.row.startswith("QwQ")
-    }
+    printed = paper.accuracies(benchmark="AIME24")
+    qwq = {a.table: a.percent for a in printed if a.row.startswith("QwQ")}
     most, least = (paper.answered("AIME24", end(qwq.values()))[0] for end in (max, min))
     return [*findings, _one_model("QwQ", qwq, apart=most - least)]
 

@@ -4,13 +4,12 @@ Never typed into a notebook. The file restates arXiv 2501.19393v3 and, where it 
 more, version 2 and the released code; its "sources" explain the short names.
 """
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from s1core.errors import InputError
+from s1lab import packaged
 from s1lab.evaluation.statistics import Interval, wilson
 
 
@@ -60,7 +59,7 @@ class PublishedRuns(NamedTuple):
 @cache
 def published() -> dict[str, Any]:
     """The whole file, parsed once. Treat it as read-only."""
-    return json.loads(files("s1lab.audit").joinpath("published.json").read_text(encoding="utf-8"))
+    return packaged("audit/published.json")
 
 
 def answered(benchmark: str, percent: float) -> tuple[int, int]:

@@ -74,13 +74,12 @@ class Chapter:
         return found
 
     def number(
-        self, name: str, value: Any, unit: str = "", digits: int = 1,
-        *, says: str = "", border: float = 0,
-    ) -> None:  # fmt: skip
+        self, name: str, value: Any, unit: str = "", digits: int = 1, *, says: str = ""
+    ) -> None:
         """Glue a value under `<chapter>_<name>`, as `written` writes it. `says` is what the prose
-        says of an interval: it is "higher" or "lower" than the border, or one "cannot tell".
-        RunError: on the committed results it says something else."""
-        found = value.says("higher", "lower", border=border) if says and value is not None else None
+        says of an interval: it is "higher" or "lower" than zero, or one "cannot tell". RunError: on
+        the committed results it says something else."""
+        found = value.says("higher", "lower") if says and value is not None else None
         mark = self._mark(name, found, says) if says else ""
         shown = written(value, unit, digits) + mark * (value is not None)
         _show(shown, f"{self.name}_{name}", quantities([(value, unit)]))

@@ -20,9 +20,8 @@ _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}\b")
 
 
 def clean(notebook: Any, stamp: Mapping[str, Any]) -> Any:
-    """The notebook with what is kept of it; `stamp` says where it came from: its `source` above
-    all, and no date, so reruns are identical. RunError: a cell wrote to stderr, raised, or shows an
-    address or a path of this machine."""
+    """The notebook with what is kept of it; `stamp` says where it came from, without a date.
+    RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine."""
     import nbformat
 
     cells = []

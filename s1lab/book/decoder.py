@@ -45,13 +45,12 @@ def shipped() -> dict[str, Any]:
     folder, tokenizer = Path(locate(MODEL)), load_tokenizer(MODEL)
     said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
-    heads, width, theta = (
-        said[n] for n in ("num_attention_heads", "hidden_size", "rope_parameters")
-    )
+    heads, width = said["num_attention_heads"], said["hidden_size"]
     halves = np.arange(0, width // heads, 2, np.float32) / np.float32(width // heads)
     config = {here: said[there] for here, there in _SHAPE.items()}
     config |= {"headSize": width // heads, "known": len(words)}
-    config["frequencies"] = (1 / np.float32(theta["rope_theta"]) ** halves).tolist()
+    theta = np.float32(said["rope_parameters"]["rope_theta"])
+    config["frequencies"] = (1 / theta**halves).tolist()
     weights = load_file(folder / "model.safetensors")
     tensors = {name.removeprefix("model."): packed(values) for name, values in weights.items()}
     return {"config": config, "tensors": tensors, "vocabulary": words, **_asked(tokenizer)}

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from s1lab import profiles
+from s1lab import packaged, profiles
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
 from s1lab.book import decoder
@@ -27,16 +26,11 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 _FOLDER = Path(__file__).parent
-_LISTED = yaml.safe_load((_FOLDER / "coverage.yaml").read_text(encoding="utf-8"))
-COVERAGE = tuple(SimpleNamespace(**item) for item in _LISTED)
+COVERAGE = tuple(SimpleNamespace(**item) for item in packaged("book/coverage.yaml"))
 """The figures, tables and algorithms of the paper (version 3), and where this book has them."""
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
-TITLES = {
-    "forcing": "Budget forcing", "inside_vllm": "Inside vLLM",
-    "page_model": "The model in the page", "sft": "Fine-tuning",
-}  # fmt: skip
 
 
 def write_pages(source: Path, benchmarks: Path) -> None:
@@ -90,8 +84,7 @@ def _stores(source: Path) -> dict[str, RunStore]:
 
 
 def links(notebooks: Path, names: Iterable[str]) -> str:
-    """Links to the chapters with these names ("introduction" for `00_introduction.ipynb`); those
-    that are not in the book are left out."""
+    """Links to those of the chapters ("introduction": `00_introduction.ipynb`) that there are."""
     files = {path.stem.partition("_")[2]: path for path in notebooks.glob("*.ipynb")}
     found = [files[name] for name in names if name in files]
     return ", ".join(f"[{_plain(_title(p))}](notebooks/{p.name})" for p in found)
@@ -113,7 +106,7 @@ def performance_page(folder: Path) -> str:
         # The last line repeats the ratios as JSON, for programs.
         text = re.sub(r"\n\{.*\}\s*$", "", path.read_text(encoding="utf-8").strip())
         printed.append((path.stem, _parts(text.splitlines())))
-    return _render("performance", printed=printed, titles=TITLES)
+    return _render("performance", printed=printed)
 
 
 def _parts(printed: Iterable[str]) -> Iterator[str | list[list[str]]]:

@@ -15,23 +15,11 @@ from typing import Any
 from s1core import __version__
 from s1core.errors import RunError
 from s1core.records import write_atomically
+from s1lab import packaged
 from s1lab.book.cleaning import PACKAGES, ROOT, clean
 from s1lab.data.mirror import sha256
 
-# Progress bars, warnings and Hub traffic would put machine paths and times into the pages.
-# Notebooks compute little and run side by side; and sums in one order give the same tokens.
-NOTEBOOK_ENVIRONMENT = {
-    **dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"), "1"),
-    **dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"), "1"),
-    **dict.fromkeys(("TRANSFORMERS_NO_ADVISORY_WARNINGS", "TQDM_DISABLE"), "1"),
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    "TRANSFORMERS_VERBOSITY": "error",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    "PYTHONHASHSEED": "0",
-    # transformers imports tqdm.auto, which wants ipywidgets in a notebook; nothing here does.
-    "PYTHONWARNINGS": "ignore:IProgress not found",
-}
+NOTEBOOK_ENVIRONMENT = packaged("book/environment.yaml")
 
 
 def execute(source: str | Path, output: str | Path, profile: str, seed: int | None = None) -> bool:
@@ -40,8 +28,7 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     "parameters". Returns whether the file's bytes changed.
 
     Raises:
-        RunError: no such source, no parameters cell, no PROFILE in it, a failing cell, or an output
-            that would differ between machines.
+        RunError: no such source, no PROFILE in it, a failing cell, or an output of this machine.
     """
     import jupytext
     import nbformat
@@ -138,14 +125,12 @@ def _environment(scratch: str) -> Iterator[None]:
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    wanted = {**NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
     before = dict(os.environ)
-    os.environ.update(wanted)
+    os.environ.update(NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
     try:
         yield
     finally:
-        for name in wanted.keys() - before.keys():
-            del os.environ[name]
+        os.environ.clear()
         os.environ.update(before)
 
 

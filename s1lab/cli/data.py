@@ -4,7 +4,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,15 +16,13 @@ from s1core.errors import BackendError, InputError
 app = typer.Typer()
 pocket = typer.Typer(help="The pocket world: pretrain its models.", no_args_is_help=True)
 
-TASKS = ("distill", "classify", "judge")
-
 
 @app.command(
     epilog="Example: s1lab annotate distill problems.jsonl --base-url "
     "http://127.0.0.1:8000/v1 --model teacher --output traces.jsonl"
 )
 def annotate(
-    task: Annotated[str, typer.Argument(help="distill, classify or judge.")],
+    task: Annotated[Literal["distill", "classify", "judge"], typer.Argument(help="What to ask.")],
     input: Annotated[Path, typer.Argument(help="JSONL of problems (judge: of examples).")],
     base_url: Annotated[str, typer.Option(help="Chat endpoint, up to and including /v1.")],
     model: Annotated[str, typer.Option(help="The model's name there.")],
@@ -41,8 +39,6 @@ def annotate(
     from s1core.records import Example, Problem, read_jsonl
     from s1lab.annotation import chat, tasks
 
-    if task not in TASKS:
-        raise typer.BadParameter(f"no task {task!r}; pick one of {', '.join(TASKS)}")
     if (task == "classify") != (taxonomy is not None):
         raise InputError("--taxonomy is for classify, which needs one: s1k/msc_domains.jsonl")
     check_output(output, input, taxonomy)
@@ -149,15 +145,13 @@ def regrade(
 
 @pocket.command(epilog="Example: s1lab pocket pretrain large --output store/pretrain-large")
 def pretrain(
-    size: Annotated[str, typer.Argument(help="small or large.")],
+    size: Annotated[Literal["small", "large"], typer.Argument(help="Which model.")],
     output: Annotated[Path, typer.Option(help="Folder of the run; holds its log and the model.")],
 ) -> None:
     """Train a base model from scratch (about an hour on one core) and measure what it can do."""
     from s1lab.pocket.pretrain import RECIPES, measure
     from s1lab.pocket.pretrain import pretrain as train
 
-    if size not in RECIPES:
-        raise typer.BadParameter(f"no recipe {size!r}; pick one of {', '.join(RECIPES)}")
     folder = train(RECIPES[size], output, progress=sys.stderr.isatty())
     (folder / "skills.json").write_text(json.dumps(measure(folder), indent=1) + "\n")
     echo(f"model: {folder}")

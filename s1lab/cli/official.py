@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,7 +32,7 @@ OUTCOMES = Path("results/generations")
     "--waits 1 --output out.jsonl"
 )
 def loop(
-    name: Annotated[str, typer.Argument(help="harness, readme or generate.")],
+    name: Annotated[Literal["harness", "readme", "generate"], typer.Argument(help="Which one.")],
     model: options.Model,
     output: Annotated[Path, typer.Option(help="JSONL file; run again to resume.")],
     input: options.Input = None,
@@ -58,8 +58,6 @@ def loop(
     """
     from s1lab.official.loops import SCRIPT_TOKENS, run
 
-    if name not in LOOPS:
-        raise typer.BadParameter(f"no loop {name!r}; pick one of {', '.join(LOOPS)}")
     given = (budget, waits, ignore_str, max_answer, temperature or None)
     chosen = [n for n, v in zip(LOOPS["harness"], given, strict=True) if v is not None]
     if fixed := " or ".join(n for n in chosen if n not in LOOPS[name]):

@@ -90,10 +90,7 @@ def preflight(
 def fetch(
     profile: Name = "h100",
     to: Annotated[Path, typer.Option(help="Folder of the mirror.")] = Path("mirror"),
-    given: Annotated[
-        Path | None, typer.Option("--from", help="desk: its weights or parts.")
-    ] = None,
-    hub: Annotated[bool, typer.Option("--hub", help="generations: the authors' logs too.")] = False,
+    given: Annotated[Path | None, typer.Option("--from", help="desk: weights or parts.")] = None,
 ) -> None:
     """Bring data sets and models at their revisions into one folder with checksums; resumes.
 
@@ -107,8 +104,6 @@ def fetch(
         from s1lab.generations import files
 
         echo(f"{to}: {files.fetch(to, note)} files brought")
-        if hub:
-            echo(f"{files.fetch_authors(to)}: the authors' own logs")
         return
     chosen = profiles.load(profile)
     there, missing = bring(chosen, to, note, given or "")

@@ -30,8 +30,7 @@ def list_runs(store: Where = "") -> None:
 
 @app.command(epilog="Example: s1lab runs show generate-3f9c")
 def show(
-    run: Annotated[str, typer.Argument(help="A run's name, or the beginning of it.")],
-    store: Where = "",
+    run: Annotated[str, typer.Argument(help="A run's name, or its beginning.")], store: Where = ""
 ) -> None:
     """A run's settings, provenance and files; of a damaged one, what is wrong with it."""
     found = _store(store).get(run)

@@ -1,6 +1,3 @@
 """What comes in: sources and benchmarks, from the Hub or a local mirror; and tables to go out."""
 
-from s1lab.data.load import benchmark_questions, examples, problems
-from s1lab.data.sources import SOURCES, source
-
-__all__ = ["SOURCES", "benchmark_questions", "examples", "problems", "source"]
+from s1lab.data.load import examples, problems  # noqa: F401

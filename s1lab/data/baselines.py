@@ -26,8 +26,7 @@ def random(candidates: Iterable[Candidate], target: int, rng: Generator) -> list
 
 
 def diverse(candidates: Iterable[Candidate], target: int, rng: Generator) -> list[Candidate]:
-    """1K-diverse, "only diversity": a domain that is left uniformly, then a question of it
-    uniformly. No notion of difficulty enters."""
+    """1K-diverse, "only diversity": uniformly a domain that is left, then a question of it."""
     domains: dict[str, list[Candidate]] = {}
     for candidate in _by_key(candidates, target):
         domains.setdefault(candidate.domain, []).append(candidate)

@@ -31,14 +31,10 @@ def benchmark(name: str) -> Benchmark:
     raise InputError(f"no benchmark is called {name!r}; pick one of {', '.join(BENCHMARKS)}")
 
 
-def load(
-    name: str, data_dir: Path | str | None = None, *, limit: int | None = None
-) -> list[Problem]:
+def load(name: str, data_dir: Path | str | None = None, limit: int | None = None) -> list[Problem]:
     """The first `limit` questions of a benchmark; raises as `s1lab.data.problems`, and InputError
-    where it has another number of rows than is known, or a limit is below 1."""
+    where it has another number of rows than is known."""
     entry = benchmark(name)
-    if limit is not None and limit < 1:
-        raise InputError(f"at least one question is needed, not {limit}")
     pocket = entry.kind == "countdown"
     found = evaluation_problems() if pocket else problems(entry.name, data_dir)
     if len(found) != entry.rows:

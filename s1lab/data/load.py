@@ -32,13 +32,6 @@ def examples(name: str, data_dir: str | Path | None = None) -> list[Example]:
     return [item for item in _converted(entry, data_dir) if isinstance(item, Example)]
 
 
-def benchmark_questions(
-    names: tuple[str, ...] = ("MATH500", "AIME24"), data_dir: str | Path | None = None
-) -> dict[str, list[str]]:
-    """Questions by benchmark; GPQA Diamond, the paper's third, is gated: name it too if you may."""
-    return {name: [p.question for p in problems(name, data_dir)] for name in names}
-
-
 def _converted(entry: Source, data_dir: str | Path | None) -> Iterator[Problem | Example]:
     for number, row in enumerate(raw_rows(entry, data_dir), start=1):
         try:

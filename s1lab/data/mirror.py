@@ -40,8 +40,7 @@ def note_checksums(folder: Path) -> None:
 
 
 def damaged(folder: Path) -> list[Path]:
-    """The files of a folder that are missing or differ from its `SHA256SUMS`; InputError if that is
-    torn."""
+    """The files of a folder that are not as its `SHA256SUMS` has them; InputError: that is torn."""
     path = folder / CHECKSUMS
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -68,8 +67,7 @@ class Mirror:
 
     @classmethod
     def open(cls, root: str | Path, new: bool = False) -> "Mirror":
-        """Read the manifest of a mirror, which a `new` one may lack; InputError where it is torn,
-        or a row has no file, rows or sha256."""
+        """Read the manifest of a mirror, which a `new` one may lack; InputError: it is none."""
         path = Path(root) / MANIFEST
         if new and not path.exists():
             return cls(Path(root), {})

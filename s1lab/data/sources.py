@@ -10,14 +10,12 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes
 from s1core.records import Example, Problem, Trace
+from s1lab import packaged
 
 Row = Mapping[str, Any]
 Converter = Callable[[Row], Problem | Example | None]
@@ -62,13 +60,14 @@ def by_columns(
     answer: str = "",
     solution: str = "",
     only: Mapping[str, Any] | None = None,
+    until: Mapping[str, int] | None = None,
     strip: bool = False,
 ) -> Converter:
     r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
 
     Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing. No
     answer: what the solution has in `\boxed{}`; no solution: the answer. In `source`, which s1
-    records, `{subject}` stands for that column. Rows with other values than `only` are left out.
+    records, `{subject}` stands for that column. Left out: rows unlike `only`, or beyond `until`.
     """
 
     def value(row: Row, name: str) -> str:
@@ -76,6 +75,8 @@ def by_columns(
 
     def convert(row: Row) -> Problem | None:
         if any(column(row, name) != wanted for name, wanted in (only or {}).items()):
+            return None
+        if any(int(column(row, name)) > last for name, last in (until or {}).items()):
             return None
         asked = asked_in(row, *question.split("|"))
         written = value(row, solution) if solution else ""
@@ -110,14 +111,6 @@ def xword(row: Row) -> Problem:
     task = "Solve the crossword puzzle. You are presented with a clue as input and the number of "
     answer = text(column(row, "output"))
     return Problem(f"{task}letters in brackets.\n\n{clue}", answer, answer, "0xharib/xword1")
-
-
-def aime_1983_2021(row: Row) -> Problem | None:
-    """AIME up to 2021 (Table 7); 2022 to 2024 are held out. The official script reads `<= 2022`."""
-    if int(column(row, "Year")) > 2021:
-        return None
-    answer = text(column(row, "Answer"))
-    return Problem(asked_in(row, "Question"), answer, answer, "qq8933/AIME_1983_2024")
 
 
 def theoremqa(row: Row) -> Problem | None:
@@ -162,8 +155,7 @@ def gsm8k(row: Row) -> Problem:
 
 
 def released(row: Row) -> Example:
-    """A row of s1K, s1K-1.1 or the 59K pool as published, with its trace; of the two in s1K-1.1
-    that of DeepSeek r1, which it was made for."""
+    """A row of s1K, s1K-1.1 or the 59K pool with its trace, in s1K-1.1 that of DeepSeek r1."""
     solution = text(row.get("solution"))
     source = text(column(row, "source_type"))
     problem = Problem(asked_in(row, "question"), boxed(solution), solution, source)
@@ -214,9 +206,7 @@ def _entry(row: dict[str, Any]) -> Source:
     return Source(**row)
 
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
-
-SOURCES: dict[str, Source] = {row["name"]: _entry(row) for row in _LISTED}
+SOURCES = {row["name"]: _entry(row) for row in packaged("data/sources.yaml")}
 """Every data set by name, in the order of the paper's tables."""
 POOL: tuple[Source, ...] = tuple(entry for entry in SOURCES.values() if entry.kind == "pool")
 """The 16 sources of Table 7."""
@@ -235,10 +225,3 @@ def source(name: str) -> Source:
     if found := [entry for known, entry in SOURCES.items() if plain(known) == plain(name)]:
         return found[0]
     raise InputError(f"no data set is called {name!r}: choose one of {', '.join(SOURCES)}")
-
-
-def table7_name(source_type: str) -> str:
-    """The row of Table 7 that a recorded source belongs to (`"qfq/openaimath/Algebra" -> "MATH"`);
-    the source itself when there is none."""
-    found = (entry.name for entry in POOL if source_type.startswith(entry.source_types))
-    return next(found, source_type)

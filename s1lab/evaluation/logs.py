@@ -10,19 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes, split_thinking
 from s1core.grading.grades import Kind, grade_text
 from s1core.records import Grade, Problem, read_recoverable
+from s1lab import packaged
 from s1lab.evaluation.report import lines
 
-FIELDS = yaml.safe_load(Path(__file__).with_name("logs.yaml").read_text(encoding="utf-8"))
+FIELDS = packaged("evaluation/logs.yaml")
 _TRUTH = {word: truth for truth in (True, False) for word in FIELDS[truth]}
 _CUE = "\nFinal Answer:"
 
@@ -97,8 +95,7 @@ def regrade(log: LogFile, kind: Kind = "math") -> list[Logged]:
 
 def known_logs() -> dict[str, Any]:
     """The regrading of four released logs (`regraded_logs.json`), every disagreement explained."""
-    text = files("s1lab.audit").joinpath("regraded_logs.json").read_text(encoding="utf-8")
-    return json.loads(text)
+    return packaged("audit/regraded_logs.json")
 
 
 def summary(results: Sequence[Logged]) -> dict[str, Any]:

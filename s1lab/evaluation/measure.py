@@ -72,11 +72,9 @@ def resume(
     with bar, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         added = sum(pool.map(make, places) if apart else map(make, places))
     if failures:
-        first = failures[0]
-        raise BackendError(
-            f"{len(failures)} generations failed; the first, problem {first.problem_key} sample "
-            f"{first.sample}: {first.error}. The others are kept: run again to ask for these alone"
-        )
+        first, told = failures[0], "The others are kept: run again to ask for these alone"
+        which = f"problem {first.problem_key} sample {first.sample}: {first.error}"
+        raise BackendError(f"{len(failures)} generations failed; the first, {which}. {told}")
     return added
 
 

@@ -79,10 +79,8 @@ def summarise(run: GradedRun) -> dict[str, str]:
     graded = {(g.problem_key, g.sample): g for g in run.grades}
     wanted = [(g.problem_key, g.sample) for g in run.generations]
     if not wanted or len({*wanted}) != len(wanted) or {*wanted} != {*graded}:
-        raise InputError(
-            f"run {run.name!r} has {len(wanted)} generations and {len(graded)} grades that do not "
-            "pair one to one; grade the run again"
-        )
+        told = f"{len(wanted)} generations and {len(graded)} grades that do not pair one to one"
+        raise InputError(f"run {run.name!r} has {told}; grade the run again")
     of = pd.DataFrame([(*key, float(g.correct)) for key, g in graded.items()])
     scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
     accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
@@ -114,8 +112,7 @@ def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) 
 
 
 def write_table(table: pd.DataFrame, form: Format = "markdown") -> str:
-    """A table of text in a format, in which everything in it is escaped; InputError for an unknown
-    one."""
+    """A table of text in a format, all in it escaped; InputError: an unknown one."""
     table = table.map(_one_line).rename(columns=_one_line)
     if form == "csv":
         return table.map(inert).rename(columns=inert).to_csv(index=False, lineterminator="\n")

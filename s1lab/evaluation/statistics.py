@@ -164,17 +164,15 @@ def questions_needed(p_a: float, p_b: float, *, discordant: float | None = None)
     gap = abs(p_a - p_b)
     share = p_a * (1 - p_b) + p_b * (1 - p_a) if discordant is None else discordant
     if not all(0 <= p <= 1 for p in (p_a, p_b, share)) or gap == 0 or share < gap - 1e-12:
-        raise InputError(
-            f"no number of questions shows {p_a} against {p_b} with {share} discordant: all are "
-            "shares, and the gap is neither zero nor more than is discordant"
-        )
+        told = "all are shares, and the gap is neither zero nor more than is discordant"
+        asked = f"{p_a} against {p_b} with {share} discordant"
+        raise InputError(f"no number of questions shows {asked}: {told}")
     root = _Z * math.sqrt(share) + _POWER * math.sqrt(max(share - gap * gap, 0.0))
     return math.ceil((root / gap) ** 2)
 
 
 def detectable_difference(n: int, p: float) -> float:
-    """Smallest gain over `p` that `n` questions of independent runs show with 80% power; NaN if
-    there is none."""
+    """Smallest gain over `p` that `n` questions of independent runs show with 80% power; or NaN."""
     if not n > 0 or not 0 <= p <= 1:
         raise InputError(f"{n} questions at {p}: give n > 0, and a share")
     from scipy.optimize import bisect

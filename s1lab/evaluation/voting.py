@@ -20,8 +20,7 @@ Same = Callable[[str, str], bool]
 
 def same_answer(kind: str) -> Same:
     """Equivalence of two extracted answers of a kind of grading (`Benchmark.kind`).
-    `same_answer("countdown")("3 + 7", "7 + 3") -> True`, and likewise for "aime", "math" and
-    "multiple_choice"."""
+    `same_answer("countdown")("3 + 7", "7 + 3") -> True`."""
     return {
         "countdown": _same_value,
         "multiple_choice": lambda a, b: normalise(a).upper() == normalise(b).upper(),
@@ -47,8 +46,7 @@ def majority(
     """maj@k of one question: the chance that the vote of k of its answers is correct, for each k.
 
     Exact over all choices of k of the answers; a tie is shared among its answers, and an empty one
-    does not vote. A group of equivalent answers is as right as its first one: that one the vote
-    would report.
+    does not vote. A group of equivalent answers is as right as its first, which would be reported.
     """
     votes = ballots(answers, same)
     reported: dict[int | None, bool] = {}

@@ -18,17 +18,13 @@ from matplotlib.ticker import MaxNLocator
 from s1lab.audit import published
 from s1lab.figures import panels as draw
 from s1lab.figures.panels import PAPER, Line, Table, curve_table, label_lines, tidy
-from s1lab.figures.style import ink, on_phone, styled, thousands, width
+from s1lab.figures.style import STYLE, ink, on_phone, styled, thousands, width
 
 BENCHMARKS = ("MATH500", "GPQA Diamond", "AIME24")
 PAPER_TITLE = "The paper: s1-32B"
 THINKING = "average thinking tokens"
 STROKES = ("-", "--", ":", "-.")
-GROUPS = {
-    "forced": ("Wait, forced", "wait", "", "^"),
-    "own": ("Wait, the model's own", "ours", (4, 2), "o"),
-    "plain": ("any other step", "muted", (1, 1.6), "s"),
-}
+GROUPS = STYLE["groups"]
 UNITS = {"entropy": "entropy (bits)", "varentropy": "varentropy (bits²)"}
 
 
@@ -49,8 +45,7 @@ def scaling_curve(points: Table, paper: Table | None = None, *, across: str = TH
 def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
     """Our curves with intervals, by title, beside the paper's Figure 1: the figure of the book.
 
-    Of each the points (`s1lab.evaluation.measure.Point`); capping and "Wait" are two series that
-    meet at the natural stop.
+    Of each its points (`measure.Point`); capping and "Wait" are two series that meet at the stop.
     """
     tables = {}
     for title, points in ours.items():
@@ -59,9 +54,8 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
         for p in (p for kind in ("natural", "wait") for p in points if p.kind == kind):
             label = f"{p.waits}x" if p.waits else ""
             looks.append((p, {"series": "wait", "dashed": 1, "label": label}))
-        tables[title] = curve_table(
-            [p.accuracy.row("accuracy", x=p.thinking_tokens, **look) for p, look in looks]
-        )
+        rows = [p.accuracy.row("accuracy", x=p.thinking_tokens, **look) for p, look in looks]
+        tables[title] = curve_table(rows)
     figure = published.published()["figure1"]["points"]
     paper = [
         {"x": tokens, "accuracy": percent / 100, "name": name, "dashed": number}
@@ -76,8 +70,7 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
 def method_panels(table: Table) -> Figure:
     """Accuracy against average thinking tokens, one small panel per family of methods (Table 3).
 
-    `table` is a curve table with a further column `panel`. All panels share their axes, so that
-    heights and costs compare across them.
+    `table` is a curve table with a further column `panel`. All share axes, so that they compare.
     """
     every = curve_table(tidy(table, "panel"))
     tables = dict(iter(every.groupby("panel", sort=False)))
@@ -127,8 +120,7 @@ def repetition_panels(traces: Table, waits: Table) -> Figure:
 def sample_efficiency(ours: Table, paper: Table) -> Figure:
     """Accuracy against the number of training examples (Figure 2, right).
 
-    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated and
-    has a column of its own.
+    Curve tables with `name`, and the examples as `x`: 0 is the base model, NaN is not stated.
     """
     tables = {"Ours": curve_table(ours), "The paper: MATH500": curve_table(paper, **PAPER)}
     columns = []
@@ -197,9 +189,8 @@ def loss_curve(log: Table, *, title: str = "") -> Figure:
     # Centred, so that the bold line does not lag behind a falling loss.
     window = max(1, round(0.05 * len(table)))
     table["smooth"] = table["loss"].rolling(window, center=True, min_periods=1).mean()
-    fig, (top, bottom) = plt.subplots(
-        2, 1, figsize=(width(), 4.0), sharex=True, height_ratios=[4, 1]
-    )
+    shape = {"figsize": (width(), 4.0), "height_ratios": [4, 1]}
+    fig, (top, bottom) = plt.subplots(2, 1, sharex=True, **shape)
     line = {"data": table, "x": "step", "color": ink("ours"), "estimator": None, "errorbar": None}
     sns.lineplot(**line, y="loss", linewidth=0.8, alpha=0.35, ax=top)
     sns.lineplot(**line, y="smooth", ax=top)
@@ -286,8 +277,7 @@ def around_waits(rows: Table) -> Figure:
 
 
 def _by_benchmark(rows: Table, x: str, **look: Any) -> pd.DataFrame:
-    """A curve table with a line for each `benchmark`; the points of the highest have their `name`.
-    `accuracy`, `low` and `high` are fractions."""
+    """A curve table with a line for each `benchmark`; points of the highest have their `name`."""
     table = tidy(rows, "benchmark", "name", x)
     highest = table["benchmark"] == table["benchmark"][table["accuracy"].idxmax()]
     named = table["name"].where(highest, "")

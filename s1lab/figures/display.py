@@ -13,25 +13,25 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from s1core.errors import InputError
 from s1lab.evaluation.report import minus
 from s1lab.figures.style import INKS, SETTINGS, ink
 from s1lab.lab import STAMP_VARIABLE
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 _HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
 _DARK = {colour.light: colour.dark for colour in INKS.values()}
 
 
 def figure_html(
-    fig: "Figure", name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
+    fig: Figure, name: str, alt: str, *, caption: str = "", runs: Iterable[Any] = ()
 ) -> str:
     """A figure as markup for a page; it is closed.
 
@@ -46,8 +46,6 @@ def figure_html(
     Raises:
         InputError: no alternative text, a bad name, or a colour that is not an ink.
     """
-    import matplotlib.pyplot as plt
-
     if len(alt.split()) < 3:
         raise InputError(f"figure {name}: describe in `alt` what the figure shows.")
     told = " ".join(f"{alt} {getattr(fig, 'in_words', '')}".split())
@@ -59,7 +57,7 @@ def figure_html(
     return figure_frame(name, runs=runs, caption=caption, **shown)
 
 
-def _drawing(fig: "Figure", name: str) -> dict[str, Any]:
+def _drawing(fig: Figure, name: str) -> dict[str, Any]:
     """A figure's SVG for either theme, and its size in CSS pixels."""
     light, size = to_svg(fig, name), [round(inches * 96) for inches in fig.get_size_inches()]
     themes = {"light": light, "dark": dark_svg(light)}
@@ -100,8 +98,7 @@ def visible(text: str) -> Markup:
 
 
 def cell(text: str) -> Markup:
-    """A table's text: what stands between backticks is quoted as code, elsewhere minus is minus;
-    the ends of an interval are one word."""
+    """A table's text: `code` in backticks, else minus is minus; an interval's ends are one word."""
     parts = text.split("`") if text.count("`") % 2 == 0 else [text]
     code = Markup("<code>{}</code>")
     shown = (code.format(visible(p)) if n % 2 else visible(minus(p)) for n, p in enumerate(parts))
@@ -133,16 +130,13 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters |= {f.__name__: f for f in (visible, cell, own_waits, first_line, ticks)}
 
 
-def to_svg(fig: "Figure", name: str) -> str:
-    """SVG text with a transparent background; equal figures give equal bytes. InputError: a colour
-    is not the light value of an ink."""
+def to_svg(fig: Figure, name: str) -> str:
+    """SVG text, transparent, equal bytes for equal figures. InputError: a colour is no ink."""
     svg = _saved(fig, "svg", ("Date", "Creator"), {"svg.hashsalt": name}).decode()
     unknown = sorted({c.lower() for c in _HEX.findall(svg)} - set(_DARK))
     if unknown:
-        raise InputError(
-            f"figure {name}: {', '.join(unknown)} would be wrong on a dark page; "
-            "take colours from s1lab.figures.style.ink."
-        )
+        told = "would be wrong on a dark page; take colours from s1lab.figures.style.ink."
+        raise InputError(f"figure {name}: {', '.join(unknown)} {told}")
     return svg
 
 
@@ -151,16 +145,14 @@ def dark_svg(light: str) -> str:
     return _HEX.sub(lambda match: _DARK[match.group().lower()], light)
 
 
-def to_pdf(fig: "Figure") -> bytes:
+def to_pdf(fig: Figure) -> bytes:
     """PDF bytes (light inks, fonts embedded); equal figures give equal bytes."""
     return _saved(fig, "pdf", ("CreationDate", "Creator", "Producer"), {})
 
 
-def _saved(fig: "Figure", kind: str, left_out: Iterable[str], options: dict[str, Any]) -> bytes:
+def _saved(fig: Figure, kind: str, left_out: Iterable[str], options: dict[str, Any]) -> bytes:
     """A file's bytes, in the part of the style that acts while saving, the word of `S1CORE_STAMP`,
     if there is one, across it; without some metadata."""
-    import matplotlib
-
     keys, stamp = ("svg.fonttype", "pdf.fonttype", "savefig.facecolor", "font.family"), None
     style, buffer = {key: SETTINGS[key] for key in keys}, io.BytesIO()
     with matplotlib.rc_context({**style, **options}):

@@ -52,10 +52,8 @@ def differences(ours: Table, paper: Table) -> Figure:
     tables = [table.assign(value=table["difference"]) for table in tables]
     panels = (table["benchmark"].nunique() for table in tables)
     shapes = [(n, 1) if on_phone() else (1, n) for n in panels]
-    heights = [
-        shape[0] * (0.85 + 0.34 * table["name"].nunique())
-        for shape, table in zip(shapes, tables, strict=True)
-    ]
+    pairs = zip(shapes, tables, strict=True)
+    heights = [rows * (0.85 + 0.34 * table["name"].nunique()) for (rows, _), table in pairs]
     fig = plt.figure(figsize=(width(), sum(heights) + 0.2))
     parts = fig.subfigures(2, 1, height_ratios=[heights[0], heights[1] + 0.2])
     words = []

@@ -46,10 +46,8 @@ def interactive_curve(
     points, not as many tables of grades, a question without a grade, or a field of another kind.
     """
     if not points or len(points) != len(grades):
-        raise InputError(
-            f"interactive curve {name}: {len(points)} points and {len(grades)} tables of grades; "
-            "give one table for each of at least one point."
-        )
+        told = f"{len(points)} points and {len(grades)} tables of grades"
+        raise InputError(f"interactive curve {name}: {told}; give a point, and a table for each.")
     pairs = sorted(zip(points, grades, strict=True), key=lambda pair: pair[0].thinking_tokens)
     found = [(point, _by_question(rows, point.label, questions)) for point, rows in pairs]
     points = [point for point, _ in found]
@@ -78,10 +76,8 @@ def _by_question(
             raise InputError(f"{label}, grade {number}: {error}") from error
         table.setdefault(made.problem_key, []).append(made)
     if missing := [p.key for p in asked if p.key not in table]:
-        raise InputError(
-            f"{label}: no grade for question {missing[0]} ({len(missing)} missing); "
-            "give the questions that were asked."
-        )
+        told = f"no grade for question {missing[0]} ({len(missing)} missing)"
+        raise InputError(f"{label}: {told}; give the questions that were asked.")
     return table
 
 

@@ -38,8 +38,7 @@ class Line(NamedTuple):
 
 
 def tidy(rows: Table, *columns: str, **defaults: Any) -> pd.DataFrame:
-    """A copy as a data frame that has `columns`, other columns filled with defaults. InputError:
-    there are no rows, or a column is missing."""
+    """A data frame that has `columns` (InputError: not all, or no rows), others with defaults."""
     table = pd.DataFrame(rows).reset_index(drop=True)
     missing = [column for column in columns if column not in table]
     if table.empty or missing:
@@ -148,9 +147,8 @@ def label_points(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
 
 def note(panel: Axes, text: str, place: tuple[float, float], **options: Any) -> None:
     """Small text beside a place in the panel, `xytext` points away from it."""
-    panel.annotate(
-        text, place, **{"textcoords": "offset points", "fontsize": 10, "xytext": (0, 7), **options}
-    )
+    usual = {"textcoords": "offset points", "fontsize": 10, "xytext": (0, 7)}
+    panel.annotate(text, place, **usual | options)
 
 
 def token_axis(panel: Axes, values: Sequence[float]) -> None:
@@ -178,9 +176,8 @@ def accuracy_axis(panel: Axes, table: pd.DataFrame) -> None:
 
 
 def label_lines(panel: Axes, lines: Sequence[Line]) -> None:
-    """Write each line's name inside `panel`, next to one of its points: a legend makes a reader
-    match colours. The place is chosen among a few per line by counting what each would cover, in
-    pixels of the finished layout."""
+    """Write each line's name inside `panel`, next to one of its points (a legend makes a reader
+    match colours): where it would cover the least, in pixels of the finished layout."""
     if len(lines) < 2 and all(line.name == "ours" for line in lines):
         return  # the title says whose line it is
     panel.figure.draw_without_rendering()  # positions are known once the layout is

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import yaml
+import matplotlib
+from matplotlib import font_manager
+
+from s1lab import packaged
 
 FONTS = Path(__file__).with_name("fonts")
 PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
 _WIDTH = ContextVar("width", default=PAGE)
+
+for _font in sorted(FONTS.glob("*.ttf")):  # the typeface that the package carries
+    font_manager.fontManager.addfont(_font)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,11 +38,11 @@ class Ink:
     marker: str = "o"
 
 
-_STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
-INKS = {name: Ink(**values) for name, values in _STYLE["inks"].items()}
+STYLE = packaged("figures/style.yaml")
+INKS = {name: Ink(**values) for name, values in STYLE["inks"].items()}
 SETTINGS = {
     key: INKS[value].light if isinstance(value, str) and value in INKS else value
-    for key, value in _STYLE["settings"].items()
+    for key, value in STYLE["settings"].items()
 }
 """matplotlib settings of the house style."""
 
@@ -73,9 +79,6 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """
 
     def drawn(inches: float, *args: P.args, **kwargs: P.kwargs) -> R:
-        import matplotlib
-
-        _register_fonts()
         token = _WIDTH.set(inches)
         try:
             with matplotlib.rc_context():
@@ -94,12 +97,3 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
         return fig
 
     return wrapper
-
-
-@functools.cache
-def _register_fonts() -> None:
-    """Make the typeface that the package carries known to matplotlib."""
-    from matplotlib import font_manager
-
-    for path in sorted(FONTS.glob("*.ttf")):
-        font_manager.fontManager.addfont(path)

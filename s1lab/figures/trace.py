@@ -23,9 +23,8 @@ def viewer_html(
 ) -> str:
     """Several generations, to be leafed through, as one block of HTML.
 
-    `rows` are those of `s1lab.traces.steps.read_traces`, as JSON has them; `name`, `caption` and
-    `runs` are as in `s1lab.figures.display.figure_html`. InputError: there are no rows, or a field
-    is not what `TraceRow` declares.
+    `rows` are those of `s1lab.traces.steps.read_traces`, as JSON has them, the rest is as in
+    `figure_html`. InputError: there are no rows, or a field is not what `TraceRow` declares.
     """
     if not rows:
         raise InputError(f"viewer {name}: there are no traces to show.")

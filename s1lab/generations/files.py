@@ -6,7 +6,6 @@ import json
 import urllib.request
 from collections import namedtuple
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pandas as pd
 from s1core.checkpoints import explained
 from s1core.errors import InputError
 from s1core.records import write_atomically
+from s1lab import packaged
 from s1lab.data.mirror import sha256
 from s1lab.generations.read import Count, outcomes
 from s1lab.provenance import json_text
@@ -28,8 +28,7 @@ Entry = namedtuple("Entry", "file repository commit path bytes rows sha256 licen
 
 def entries() -> list[Entry]:
     """Every file, in a fixed order."""
-    text = files("s1lab.generations").joinpath("files.json").read_text(encoding="utf-8")
-    return sorted(Entry(**row) for row in json.loads(text))
+    return sorted(Entry(**row) for row in packaged("generations/files.json"))
 
 
 def located(folder: str | Path, entry: Entry) -> Path:
@@ -38,27 +37,23 @@ def located(folder: str | Path, entry: Entry) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing; `s1lab fetch generations --to FOLDER` brings it")
     if sha256(path) != entry.sha256:
-        raise InputError(
-            f"{path} is not the file at {entry.repository}@{entry.commit[:12]} (its sha256 "
-            "differs); remove it and fetch again"
-        )
+        told = f"{entry.repository}@{entry.commit[:12]} (its sha256 differs)"
+        raise InputError(f"{path} is not the file at {told}; remove it and fetch again")
     return path
 
 
 def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
-    """Bring every file that is not there yet; returns how many were brought. Raises InputError: a
-    file cannot be had or has another digest; what was brought is kept."""
+    """Bring every file that is not there yet; returns how many. Raises InputError: a file cannot be
+    had or has another digest; what was brought is kept."""
     brought = 0
     for entry in entries():
         path = Path(folder) / entry.file
         if path.is_file() and sha256(path) == entry.sha256:
             continue
         address = f"{HOST}/{entry.repository}/{entry.commit}/{entry.path}"
-        try:
+        with explained(f"{entry.file} cannot be had from {address}"):
             with urllib.request.urlopen(address, timeout=60) as reply:
                 content = reply.read(entry.bytes + 1)
-        except OSError as error:
-            raise InputError(f"{entry.file} cannot be had from {address}: {error}") from error
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise InputError(f"{address} gave another file than expected (its sha256 differs)")
         write_atomically(path, [content.decode()])
@@ -67,21 +62,8 @@ def fetch(folder: str | Path, say: Callable[[str], None]) -> int:
     return brought
 
 
-def fetch_authors(folder: str | Path) -> Path:
-    """Bring the authors' own logs from the Hub (`simplescaling/results`, Apache-2.0). Raises
-    InputError: the Hub cannot be reached."""
-    from huggingface_hub import snapshot_download
-
-    target, wanted = Path(folder) / "simplescaling_results", "*forcing*/**/samples_*.jsonl"
-    options = {"repo_type": "dataset", "allow_patterns": [wanted], "local_dir": target}
-    with explained("the authors' logs cannot be had from the Hub"):
-        snapshot_download("simplescaling/results", **options)
-    return target
-
-
 def counter(tokenizer: str | Path) -> Count:
-    """Counts tokens with a `tokenizer.json` (a file, or a folder with one). Raises InputError:
-    there is none, or it is not Qwen's."""
+    """Counts tokens with a `tokenizer.json`, or that of a folder. InputError: it is not Qwen's."""
     from tokenizers import Tokenizer
 
     path = Path(tokenizer)
@@ -104,8 +86,6 @@ def recompute(
     Raises InputError: a file is missing, has another digest, or is not what it should be."""
     count, listed = counter(tokenizer), entries()
     paths = {entry.file: located(folder, entry) for entry in listed}  # all, before any work
-    authors = sorted(Path(folder).glob("simplescaling_results/**/samples_*.jsonl"))
-    paths |= {path.relative_to(folder).as_posix(): path for path in authors}
     counted = {f: paths.pop(f) for f in [*paths] if f.startswith("governor/")}  # by others
     aggregates = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in counted.values()}
     tables = []
@@ -137,8 +117,7 @@ def differences(made: dict[str, str], folder: str | Path) -> list[str]:
 
 
 def table(name: str, folder: str | Path) -> pd.DataFrame:
-    """The outcomes of one set, checked against the manifest's digest. Raises InputError: the file
-    is missing or was changed."""
+    """The outcomes of one set. InputError: the file is missing, or its digest is another."""
     path = Path(folder) / f"{name}.csv"
     try:
         manifest = path.with_name(MANIFEST).read_text(encoding="utf-8")

@@ -5,11 +5,9 @@ forced Wait, files that note the places of their Waits, and score files. Thinkin
 with the model's own tokenizer, never taken from text lengths.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,11 @@ from s1core.errors import InputError
 from s1core.grading.extraction import last_boxes
 from s1core.grading.grades import grade_text
 from s1core.records import Problem, question_key, read_jsonl
+from s1lab import packaged
 
 THINK, ANSWER, CUE = "<|im_start|>think", "<|im_start|>answer", "Final Answer:"
 
-WAITS = json.loads(files("s1lab.generations").joinpath("waits.json").read_text(encoding="utf-8"))
+WAITS = packaged("generations/waits.json")
 """How the forced Wait begins in each language of the one-Wait files."""
 
 COLUMNS = (
@@ -31,7 +30,7 @@ COLUMNS = (
 )  # fmt: skip
 """An outcome: one logged generation without its text.
 
-`set` is the collection ("global_mmlu", "fork", "mgsm", "simpleqa", "aime24" or "authors"), `model`
+`set` is the collection ("global_mmlu", "fork", "mgsm", "simpleqa" or "aime24"), `model`
 as it names it, `condition` a cap ("500"), a number of Waits, a way of asking or a checkpoint,
 `group` a category or language, `question` its `question_key`. `status` is that of the final answer,
 `method` how it was found ("": the set has one rule). `thinking_tokens` are the model's own, forced
@@ -56,7 +55,6 @@ def outcomes(path: Path, name: str, count: Count) -> pd.DataFrame:
         "crosslingual": _one_wait if parts[0] == "mgsm_one_wait" else _harness,
         "tts_knowledge": _noted_waits,
         "skythought_aime24": _scores,
-        "simplescaling_results": _authors,
     }[kind]
     try:
         drafts = [read(row, *parts) for row in read_jsonl(path)]
@@ -98,19 +96,6 @@ def _harness(row: Row, collection: str, model: str, file: str) -> Draft:
     draft |= {"model": "s1.1-32B" if limit else model, "condition": str(limit or "")}
     draft |= {"group": doc.get("subject_category", ""), "cut": cut, "text": thinking}
     return draft | {"set": "fork" if collection == "fork" else "global_mmlu"}
-
-
-def _authors(row: Row, run: str, *rest: str) -> Draft:
-    """The authors' own logs: `forcing500/.../samples_aime24_figures_DATE.jsonl`, and the like."""
-    task = rest[-1].removeprefix("samples_").rsplit("_", 1)[0]
-    kinds = {"aime": "aime", "math": "math", "gpqa": "multiple_choice"}
-    kind = next((kind for name, kind in kinds.items() if name in task), "math")
-    asked, settings = (row["arguments"]["gen_args_0"][name] for name in ("arg_0", "arg_1"))
-    question = asked.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-    thinking, answer, cut = split(row["resps"][0][0])
-    draft = _graded(Problem(question, str(row["target"])), answer, kind, after_cue=cut)
-    draft |= {"set": "authors", "model": "s1-32B", "condition": run, "group": task, "cut": cut}
-    return draft | {"waits": int(settings.get("thinking_n_ignore") or 0), "text": thinking}
 
 
 def _one_wait(row: Row, _: str, size: str, way: str, file: str) -> Draft:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from s1core.errors import InputError
 from s1lab.evaluation import Interval, paired_bootstrap, wilson
 from s1lab.generations.files import AGGREGATES, table
 
@@ -58,8 +57,7 @@ def _gap(a: pd.Series, b: pd.Series) -> dict[str, float]:
 
 
 def cap_differences(name: str, folder: Path) -> pd.DataFrame:
-    """Each cap against the largest and against the model that does not think, paired. Columns: cap,
-    against, n, difference, low, high."""
+    """Each cap against the largest and the model that does not think: n, difference, low, high."""
     of = table(name, folder)
     plain = next(model for model in of.model.unique() if model != "s1.1-32B")
     ours = {cap: _right(of, "s1.1-32B", cap) for cap in CAPS}
@@ -111,8 +109,7 @@ def more_waits(folder: Path) -> pd.DataFrame:
 
 
 def wait_gains(folder: Path) -> pd.DataFrame:
-    """SimpleQA with Waits less without, over the same questions. A file without the questions of
-    the others is left out."""
+    """SimpleQA with Waits less without, over the same questions, where a file has them."""
     of, pairs = table("simpleqa", folder), more_waits(folder).query("waits > 0")[["model", "waits"]]
     gaps = [_gap(_right(of, model, n), _right(of, model, 0)) for model, n in pairs.to_numpy()]
     return pairs.reset_index(drop=True).join(pd.DataFrame(gaps)).query("n > 0")
@@ -143,25 +140,14 @@ def recounted(folder: Path) -> pd.DataFrame:
 
 
 def checkpoints(folder: Path) -> tuple[pd.DataFrame, float]:
-    """Eleven checkpoints of one run on AIME24, and the p-value of Cochran's Q between them.
-    Columns: step, n, accuracy, low, high, unfinished (thoughts that never end), stored (share right
-    by the log's own verdict)."""
+    """Eleven checkpoints of one run on AIME24 (step, n, accuracy, low, high, unfinished thoughts,
+    share right as stored), and the p-value of Cochran's Q between them."""
     of = table("aime24", folder)
     of["step"], of["right"] = of.condition.astype(int), of.status == "correct"
     of["stored"] = of.method.str.endswith("stored correct")
     found = _by(of, ["step"], unfinished=("cut", "sum"), stored=("stored", "mean"))
     runs = of.pivot(index="condition", columns="question", values="right").to_numpy(float)
     return found, float(stats.friedmanchisquare(*runs).pvalue)  # of 0 and 1, Cochran's Q
-
-
-def authors(folder: Path) -> list[dict[str, Any]]:
-    """The authors' own logs, run by run; empty where the Hub was not reached."""
-    try:
-        of = table("authors", folder)
-    except InputError:
-        return []
-    named = of.rename(columns={"condition": "run", "group": "task"})
-    return rows(_by(named, ["run", "task"], **MEASURES))
 
 
 def cap_curves(folder: Path) -> pd.DataFrame:

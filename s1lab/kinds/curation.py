@@ -1,7 +1,6 @@
 """From a pool to the training set: `difficulty` and `selection` (Section 2.2)."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,12 +23,6 @@ from s1lab.runs import Run
 SHOWN = 12
 """Examples with questions of others that are kept among the small files, for people to read."""
 Material = tuple[list[method.Candidate], method.BenchmarkIndex, method.SelectionConfig]
-
-
-def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
-    """Where the pool comes selected, the profile whose pool shows how one selects."""
-    if lab.curated is not lab:
-        yield "data curation", selection(lab.curated)
 
 
 def difficulty(lab: Lab) -> Step:
@@ -106,8 +99,8 @@ def material(lab: Lab) -> Material:
     goal = method.DiversityConfig(lab.profile.selected, correct_sources=(), long_sources=())
     if lab.profile.attempts.reasoning:
         found, graders = attempts.candidates(lab), ("large",)
-        asked = data.benchmark_questions(lab.profile.evaluation.benchmarks)
-        index = method.BenchmarkIndex(asked)
+        asked = {name: data.problems(name) for name in lab.profile.evaluation.benchmarks}
+        index = method.BenchmarkIndex({n: [p.question for p in of] for n, of in asked.items()})
         required = ("domain", "large_correct", "trace_correct")
         config = method.SelectionConfig(required=required, diversity=goal)
     else:

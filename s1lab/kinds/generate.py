@@ -1,13 +1,11 @@
 """Generations of one condition, graded (Section 3.1): a point of a figure, a cell of a table."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from s1core.errors import BackendError
 from s1core.records import Generation
-from s1lab import experiments
 from s1lab.data import benchmarks
 from s1lab.evaluation.measure import UNLIMITED, asked, resume, tabulate
 from s1lab.experiments import Condition
@@ -19,12 +17,6 @@ STARTS = 4
 """How often a server is started for one run, should it die; what was finished is kept."""
 KEPT_TRACES = 12
 """Questions of each run whose generations are kept among the small files, for people to read."""
-
-
-def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
-    """Every condition of the profile's experiments."""
-    for experiment, condition in experiments.conditions(lab.profile):
-        yield experiment, step(lab, condition)
 
 
 def step(lab: Lab, condition: Condition) -> Step:

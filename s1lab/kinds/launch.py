@@ -38,8 +38,7 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
 
 
 def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:
-    """Run `python PROGRAM` under `torchrun`, `told` in its environment; RunError unless it ends
-    well and `wanted` is there."""
+    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
     commands = torchrun(processes, program)
     process = start(commands, **told)
     try:
@@ -47,10 +46,9 @@ def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> No
     finally:
         stop(process)
     if status or not wanted.exists():
-        raise RunError(
-            f"fine-tuning ended with status {status}; what was wrong is said above, and the same "
-            f"command goes on from the last checkpoint. It was: {shlex.join(commands[0])}"
-        )
+        told = "what was wrong is said above, and the same command goes on from the last checkpoint"
+        ran = shlex.join(commands[0])
+        raise RunError(f"fine-tuning ended with status {status}; {told}. It was: {ran}")
 
 
 def spawn(

@@ -10,22 +10,20 @@ lm-evaluation-harness (lm_eval/models/vllm_causallms.py).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, NamedTuple
-
-import yaml
 
 from s1core.backends.base import Backend, Completion, SamplingParams, row_seed
 from s1core.errors import BackendError, InputError
 from s1core.records import Generation, Problem, Segment
 from s1core.templates import encode, prompt_ids
+from s1lab import packaged
 
 MARK, TURN_END = "<|im_start|>", "<|im_end|>"
 START, END = MARK + "think", MARK + "answer"
 CUE = "\nFinal Answer:"
 README_TOKENS, SCRIPT_TOKENS = 32_000, 32_768
 
-_LISTED = yaml.safe_load(Path(__file__).with_name("departures.yaml").read_text(encoding="utf-8"))
+_LISTED = packaged("official/departures.yaml")
 DEPARTURES = [(loop, *pair) for loop, pairs in _LISTED.items() for pair in pairs.items()]
 """Where a loop parts from the specification (`s1core.forcing.budget`): what it does, what is
 specified."""
@@ -78,10 +76,8 @@ class LoopEngine:
         if not requests:
             raise LoopCrash("the loop submits an empty batch, which the engine refuses")
         self.seed += len(requests)
-        prompts = [
-            encode(self.tokenizer, r.prompt) if isinstance(r.prompt, str) else list(r.prompt)
-            for r in requests
-        ]
+        asked = [r.prompt for r in requests]
+        prompts = [encode(self.tokenizer, p) if isinstance(p, str) else list(p) for p in asked]
         longest, context = max(map(len, prompts)), self.context_length
         if longest >= context:
             refused = f"which an engine with a context of {context} refuses"
@@ -172,10 +168,8 @@ def harness(
     last round stopped by length. LoopCrash: every sequence ran to its cap before the last round, so
     that the next batch is empty.
     """
-    start, end, end_cue, newline, ignore = (
-        encode(engine.tokenizer, text)
-        for text in (START, END, END + CUE, "\n", thinking_n_ignore_str)
-    )
+    texts = (START, END, END + CUE, "\n", thinking_n_ignore_str)
+    start, end, end_cue, newline, ignore = (encode(engine.tokenizer, text) for text in texts)
     rows, cap = [_Row([*prompt, *start]) for prompt in prompts], max_tokens_thinking
     if cap is None:
         longest = max(map(len, prompts), default=0)

@@ -55,11 +55,8 @@ def read_speeds(store: Path) -> Speeds:
         low, high = found[name] / MARGIN, found[name] * MARGIN
         speeds = speeds._replace(**{name: (low, high) if name == "start" else (high, low)})
     (fast, slow), (quick, late), (soon, last), _ = speeds
-    text = (
-        f"training at {slow:.0%} to {fast:.0%} of the peak FLOPs, sampling at {late:.0%} to "
-        f"{quick:.0%} of the memory's bandwidth, {soon:.0f} to {last:.0f} s to start "
-        "an engine"
-    )
+    text = f"training at {slow:.0%} to {fast:.0%} of the peak FLOPs, sampling at {late:.0%} to "
+    text += f"{quick:.0%} of the memory's bandwidth, {soon:.0f} to {last:.0f} s to start an engine"
     where = f"{', '.join(known)} measured on {found.get('device')}, {found.get('date')}"
     rest = "assumed until `make calibrate` measures them"
     return speeds._replace(source=f"{text}; {where if known else rest}")
@@ -178,11 +175,10 @@ def _sampling(
         count, length = counter.generations(step.condition), longest(step.condition.budget)
         need = length * per_token
         if max(room, 0) < need or 2 * shape.parameters / team > MEMORY:
-            misfit = (
-                f"sampling from {model}: weights take {weights / 1e9:.0f} GB of "
-                f"{MEMORY / 1e9:.0f} and one sequence of {length:,} tokens {need / 1e9:.0f} more; "
-                "raise tensor_parallel_size, or set quantization: fp8"
-            )
+            held = f"weights take {weights / 1e9:.0f} GB of {MEMORY / 1e9:.0f}"
+            more = f"one sequence of {length:,} tokens {need / 1e9:.0f} more"
+            fix = "raise tensor_parallel_size, or set quantization: fp8"
+            misfit = f"sampling from {model}: {held} and {more}; {fix}"
             yield step.run.id, (0.0, 0.0, weights + need, misfit)
             continue
         generated = tokens[step.run.id].generated

@@ -119,9 +119,8 @@ def fetch(
     readers: dict[str, Callable[[str, Path], str]] = dict.fromkeys(wanted.datasets, _dataset)
     readers |= {name: _model for name in wanted.models if not Path(name).exists()}
     if weights.MODEL in readers:
-        readers[weights.MODEL] = lambda name, _: weights.make(
-            inside(root / "models", name), given, say
-        )
+        models = root / "models"
+        readers[weights.MODEL] = lambda name, _: weights.make(inside(models, name), given, say)
     there: list[str] = []
     missing: dict[str, str] = {}
     for name, bring in readers.items():

@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -37,7 +36,6 @@ from s1lab.provenance import said
 from s1lab.rehearsal import contract
 
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
-MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
 ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}
 LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
 HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
@@ -66,12 +64,7 @@ class Finding:
 
 
 def preflight(
-    profile: Profile,
-    store: Path,
-    *,
-    disk: float = 0.0,
-    misfits: Sequence[str] = (),
-    go_on: bool = False,
+    profile: Profile, store: Path, disk: float = 0, misfits: Sequence[str] = (), go_on: bool = False
 ) -> Iterator[Finding]:
     """Check everything; findings come as they are made. `disk` is what the runs and downloads will
     take in the `store` (bytes), `misfits` say what does not fit into a GPU's memory; with `go_on`
@@ -144,7 +137,7 @@ def versions(profile: Profile) -> Iterator[Finding]:
 
 
 def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
-    """Room for the run store at `folder` (bytes), whether it can be written, and its clock."""
+    """Room for the run store at `folder` (bytes), and whether it can be written."""
     folder = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.0f} GB free at {folder}, {needed / 1e9:.0f} needed"
@@ -155,21 +148,14 @@ def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(bytes(1 << 20))
             file.flush()
-            skew = time.time() - Path(file.name).stat().st_mtime
     except OSError as error:
         yield Finding("disk", f"{folder} cannot be written: {error.strerror}", "make it writable")
         return
     yield Finding("disk", text)
-    # The file system's clock may be another machine's; the package cannot be of tomorrow.
-    off = max(abs(skew), Path(__file__).stat().st_mtime - time.time())
-    wrong = off > MOST_SKEW
-    text = f"off by {off:.0f} s" if wrong else "agrees with the file system's"
-    yield Finding("clock", text, "set it (timedatectl, chrony)" if wrong else "")
 
 
 def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
-    """The processor's interface by import, and the engine itself over a model of two layers, unless
-    it is `blocked`: what it needs is missing."""
+    """The processor's interface, and, unless it is `blocked`, the engine over a tiny model."""
     if profile.engine != "vllm":
         return
     with suppress(ImportError):

@@ -41,10 +41,8 @@ class Plan(NamedTuple):
         worst, size = max(parts.items(), key=lambda part: part[1])
         if total <= room:
             return ""
-        return (
-            f"this run needs {total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}: "
-            f"{worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
-        )
+        told = f"{total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}"
+        return f"this run needs {told}: {worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
 
 
 _REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more processes") | {
@@ -83,11 +81,8 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
     return Memory(held + saved + max(at_loss, in_backward), parts)
 
 
-def plan(
-    shape: ModelShape, lengths: Sequence[int], config: SFTConfig, *, processes: int = 1
-) -> Plan:
-    """Plan a run on GPUs, through FSDP2, on examples of these lengths (`Encoded.lengths`);
-    InputError where there are none."""
+def plan(shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int = 1) -> Plan:
+    """Plan a run on GPUs, on examples of these lengths (`Encoded.lengths`); InputError: none."""
     if not lengths:
         raise InputError("nothing to plan: there are no examples")
     cut = [min(length, config.max_seq_len) for length in lengths]
@@ -105,26 +100,16 @@ def plan(
     return Plan(need, balance, flops / (PEAK_FLOPS * balance * processes))
 
 
-class Worked(NamedTuple):
-    """A number that follows from what the paper states: its value, unit and source."""
-
-    value: float
-    unit: str
-    source: str
+PAPER_HOURS = 16 * 26 / 60
+"""H100-hours of the paper's training: 26 minutes on sixteen of them (Appendix D)."""
 
 
-def paper_arithmetic() -> tuple[Worked, ...]:
-    """The paper's cost, worked through from 26 minutes on 16 H100 (Appendix D). The FLOPs are a
-    lower bound: s1K's 4.7M thinking tokens alone (Table 6), every example of the mean length."""
-    hours = 16 * 26 / 60
-    flops = 5 * SHAPES["Qwen2.5-32B"].train_flops([4700] * 1000)
-    said = {
-        6: "T. Kellogg, 'S1: The $6 R1 Competitor?', 2025-02",
-        20: "an author, in the press",
-        50: "press, 'under $50'",
-    }
-    return (
-        Worked(flops, "FLOP", "Table 6; 6 N D and attention"),
-        Worked(flops / (hours * 3600) / PEAK_FLOPS, "of 1", f"FLOPs over H100-hours; {H100}"),
-        *(Worked(n / hours, "$", by) for n, by in said.items()),
-    )
+def paper_flops() -> float:
+    """What that took, at least, in floating-point operations: s1K's 4.7M thinking tokens alone
+    (Table 6), five times, every example of the mean length; 6 N D and attention."""
+    return 5 * SHAPES["Qwen2.5-32B"].train_flops([4700] * 1000)
+
+
+def paper_share() -> float:
+    """The share of the chips' peak at which they ran, by these FLOPs."""
+    return paper_flops() / (PAPER_HOURS * 3600) / PEAK_FLOPS

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from s1core.checkpoints import locate, split_revision
 from s1core.errors import InputError
+from s1lab import packaged
 
 _NAMES = {
     "layers": "num_hidden_layers", "hidden": "hidden_size", "intermediate": "intermediate_size",
@@ -46,10 +47,8 @@ class ModelShape:
         try:
             row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
             usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
-            usual |= {
-                "tie_word_embeddings": False,
-                "attention_bias": row.get("model_type") == "qwen2",
-            }
+            usual["attention_bias"] = row.get("model_type") == "qwen2"
+            usual["tie_word_embeddings"] = False
             row = usual | {name: value for name, value in row.items() if value is not None}
             sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
             return cls(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])
@@ -92,13 +91,11 @@ class ModelShape:
         return float(sum(6 * self.matrix_parameters * n + per_pair * n * n for n in lengths))
 
 
-_FILE = Path(__file__).with_name("shapes.json")
-SHAPES = {name: ModelShape(**row) for name, row in json.loads(_FILE.read_text()).items()}
+SHAPES = {name: ModelShape(**row) for name, row in packaged("planning/shapes.json").items()}
 
 
 def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name (the released s1 checkpoints have those of Qwen2.5-32B), or
-    from its files where they are at hand."""
+    """The sizes of a model by its name (s1 checkpoints have those of Qwen2.5-32B) or its files."""
     name, _ = split_revision(model)
     try:
         return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)

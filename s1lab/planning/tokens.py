@@ -187,10 +187,8 @@ def lines(found: pd.DataFrame, gpus: int, price: float) -> list[str]:
     text = [f"{(found.state == 'done').sum()} of {len(found)} runs are finished"]
     for row in found[found.state.isin(["running", "stopped"])].itertuples():
         share = row.done / row.total if row.total else 0.0
-        text.append(
-            f"  {row.state:8} {row.label}: {row.done:,.0f} of about {row.total:,.0f} tokens "
-            f"({share:.0%}), {row.seconds:,.0f} s"
-        )
+        so_far = f"{row.done:,.0f} of about {row.total:,.0f} tokens ({share:.0%})"
+        text.append(f"  {row.state:8} {row.label}: {so_far}, {row.seconds:,.0f} s")
     speeds = {"training": rate(found, True), "sampling": rate(found, False)}
     text += [f"{name}: {speed:,.0f} tokens/s so far" for name, speed in speeds.items() if speed]
     per_second = max(gpus, 1) * price / 3600

@@ -42,7 +42,6 @@ def described() -> list[dict[str, Any]]:
 
 
 def evaluation_problems(count: int = EVAL_SIZE) -> list[Problem]:
-    """The first `count` held-out puzzles as problems, in no training text; InputError: there are
-    not so many."""
+    """The first `count` held-out puzzles as problems; InputError: there are not so many."""
     check_number("the number of evaluation puzzles", count, 1, EVAL_SIZE)
     return [problem(puzzle) for puzzle in evaluation_puzzles()[:count]]

@@ -33,9 +33,8 @@ POCKET_PATTERNS: tuple[StringPattern, ...] = (
 
 
 def build_pool(seed: int = 0, size: int = POOL_SIZE) -> list[Candidate]:
-    """Draw the pool: `size` questions, no two alike, shuffled, with traces, and an API's error in
-    the place of some; nothing is graded yet but the traces. InputError: there are not so many
-    puzzles."""
+    """Draw the pool: `size` questions, no two alike, shuffled, with traces (graded), and an API's
+    error in the place of some. InputError: there are not so many puzzles."""
     rng = np.random.default_rng([seed, 59])
     counts = {kind: round(share * size) for kind, share in SHARES.items()}
     good = size - sum(counts.values())
@@ -88,8 +87,7 @@ def trace_correct(row: Example) -> bool:
 
 
 def normal_form(question: str) -> str:
-    """A question with its numbers sorted, so that puzzles that differ only in order are the same;
-    other text as it is."""
+    """A question with its numbers sorted: one for puzzles that differ in order; else as it is."""
     try:
         numbers, target = read_question(question)
     except ValueError:

@@ -86,8 +86,7 @@ def apply(left: int, operator: str, right: int) -> int | None:
 
 @cache
 def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
-    """Every try on these numbers (sorted); `3 + 7` and `7 + 3` are the same: a commutative first
-    step keeps its numbers in order."""
+    """Every try on these numbers (sorted), `3 + 7` and `7 + 3` being the same."""
     found = []
     for order in sorted(set(itertools.permutations(numbers))):
         for operators in itertools.product(OPERATORS, repeat=len(order) - 1):

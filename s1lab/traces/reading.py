@@ -7,7 +7,7 @@ looked at from inside.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -35,12 +35,6 @@ WINDOW = 13
 def condition(lab: Lab) -> Condition:
     """The run that is looked at: the second number of Waits of the profile, or its only one."""
     return experiments.waits(lab.profile)[:2][-1]
-
-
-def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
-    """Wanted where anything is asked to wait."""
-    if lab.profile.evaluation.waits:
-        yield NAME, step(lab)
 
 
 def step(lab: Lab) -> Step:
@@ -99,10 +93,9 @@ def arrivals(traces: Rows) -> list[Row]:
 
 def spared(rows: Rows) -> list[int]:
     """Tokens thought after the first right answer, where the end is right, fewest first."""
-    ended = (
-        row for row in rows if row["in the end"] == "right" and row["first right at"] != "never"
-    )
-    return sorted(row["thinking tokens"] - row["first right at"] for row in ended)
+    right = (row for row in rows if row["in the end"] == "right")
+    ends = ((row["thinking tokens"], row["first right at"]) for row in right)
+    return sorted(end - first for end, first in ends if first != "never")
 
 
 def turns(traces: Rows) -> Counter[tuple[bool, bool]]:

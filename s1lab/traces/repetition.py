@@ -5,7 +5,7 @@ share of steps that a trace had written before, and of Waits after which it writ
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -43,12 +43,6 @@ def repeated(stretches: Iterable[list[bool]]) -> float:
     """Share of steps that are repetitions; 0 for a trace without steps."""
     new = [*chain.from_iterable(stretches)]
     return 1 - sum(new) / len(new) if new else 0.0
-
-
-def listed(lab: Lab) -> Iterator[tuple[str, Step]]:
-    """Wanted where anything is asked to wait."""
-    if lab.profile.evaluation.waits:
-        yield NAME, step(lab)
 
 
 def step(lab: Lab) -> Step:

@@ -127,10 +127,8 @@ def answers_at_steps(
         """A machine that has thought as far as its budget lets it."""
         machine, cut = Machine(rules, prompt, context_length), rules.max_thinking
         if machine.room < cut:
-            raise BackendError(
-                f"problem {problem.key}: {cut} thinking tokens and an answer of {max_answer} do "
-                f"not fit into a context of {context_length}; lower max_answer"
-            )
+            told = f"{cut} thinking tokens and an answer of {max_answer} do not fit into a context"
+            raise BackendError(f"problem {key}: {told} of {context_length}; lower max_answer")
         machine.start()
         machine.take(thinking[:cut])
         return machine
@@ -167,9 +165,8 @@ def read_traces(
         problem, answers = by_key[generation.problem_key], []
         for cut in answers_at_steps(backend, problem, generation, **options):
             said = grade(problem, cut, kind)
-            answers.append(
-                TraceAnswer(cut.thinking_tokens, cut.answer, said.status, said.extracted)
-            )
+            told = (cut.thinking_tokens, cut.answer, said.status, said.extracted)
+            answers.append(TraceAnswer(*told))
         verdict = grade(problem, generation, kind)
         rows.append(trace_row(problem, generation, backend.tokenizer, verdict, answers, separator))
     return rows

@@ -66,9 +66,7 @@ def _measure(logits: Any, ids: Any) -> Array:
 
     parts = []
     for some, at in zip(logits.split(CHUNK), ids.split(CHUNK), strict=True):
-        information = -torch.log_softmax(some.double(), -1) / math.log(
-            2
-        )  # float64: not all at once
+        information = -torch.log_softmax(some.double(), -1) / math.log(2)  # not all at once
         probability = torch.exp2(-information)
         possible = probability > 0  # else infinite information, and no weight
         entropy = torch.where(possible, probability * information, 0.0).sum(-1)
