@@ -19,7 +19,7 @@ from tqdm import tqdm
 from s1core import sft
 from s1core.errors import InputError, RunError, S1Error
 from s1core.records import Example, Problem, Trace
-from s1core.sft import Encoded, SFTConfig, TrainResult, encode
+from s1core.sft import Encoded, SFTConfig, TrainResult, checkpoint, encode
 from s1core.sft.train import batch_at
 from tests.helpers import save_tiny, tiny_model, tiny_tokenizer
 from tests.test_sft_encode import CASES
@@ -161,9 +161,11 @@ TAILS = ["", '{"step": ', '{"step": 4}\n{"st', "\0\0", "half", None]  # of a tor
 
 @pytest.mark.parametrize("step, tail", [(1, "all"), (6, "all"), *((3, tail) for tail in TAILS)])
 def test_a_stopped_run_resumes_to_the_same_bytes_and_prints_nothing_without_a_terminal(
-    step, tail, run, undisturbed, tmp_path, capfd
+    step, tail, run, undisturbed, tmp_path, capfd, monkeypatch
 ):
+    monkeypatch.setattr(checkpoint, "FILE", 10_000)
     stopped(run, tmp_path, step)
+    assert len(list(tmp_path.glob("checkpoints/step-*/*.safetensors"))) >= 3 * (step > 2)
     if tail != "all":
         damage(tmp_path / "log.jsonl", tail)
     made: list[int] = []
