@@ -5,13 +5,12 @@ a minute or two to start): `python -m pytest -m vllm tests/test_serve.py`.
 """
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 
 import pytest
 
@@ -28,51 +27,38 @@ from tests.helpers import cases, save_tiny, tiny_model, tiny_tokenizer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
-ON_CPU = "--dtype float32 --enforce-eager --block-size 32 --host 127.0.0.1".split()
+ON_CPU = "--dtype float32 --enforce-eager --block-size 32 --host 127.0.0.1 --served-model-name tiny"
+ON_CPU += " --reasoning-parser deepseek_r1 --max-model-len 512 --generation-config vllm"
 ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", **os.environ}
 ENVIRONMENT.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
 TEXTS = ["Use 3 7 to make 9", "yes no yes", "Use 5 7 to make 2 short"]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-@contextmanager
-def serving(model, folder, port, *options):
-    log = open(folder / "server.log", "a")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "s1core.cli", "serve", model, *ON_CPU, "--port", port, *options],
-        cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
-    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
-    try:
-        for _ in range(300):
-            assert process.poll() is None, (folder / "server.log").read_text()[-3000:]
-            try:
-                client.models.list()
-                break
-            except openai.OpenAIError:
-                time.sleep(1)
-        yield client, process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-        log.close()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A tiny random model that marks thinking by <think>, and what transformers makes of it."""
     folder = tmp_path_factory.mktemp("served")
-    model = save_tiny(folder / "tiny", hidden=128)
-    options = ["--served-model-name", "tiny", "--reasoning-parser", "deepseek_r1"]
-    options += ["--max-model-len", "512", "--generation-config", "vllm"]
-    with serving(model, folder, free_port(), *options) as (client, _):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    asked = [sys.executable, "-m", "s1core.cli", "serve", save_tiny(folder / "tiny", hidden=128)]
+    asked += [*ON_CPU.split(), "--port", port]
+    with open(folder / "server.log", "a") as log:
+        process = subprocess.Popen(
+            asked, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True
+        )
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
+    try:
+        for _ in range(300):
+            assert process.poll() is None, (folder / "server.log").read_text()[-3000:]
+            with suppress(openai.OpenAIError):
+                client.models.list()
+                break
+            time.sleep(1)
         yield client, HFBackend(tiny_model(hidden=128), tiny_tokenizer())
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def chat(client, text, extras=None, **options):
