@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ def test_a_full_disk_and_nodes_that_nobody_gave(problems, monkeypatch):
     assert "no Slurm job of so many" in found["nodes"].text
     assert "launch/slurm.sbatch" in found["nodes"].fix
     assert "1000000000 needed" in found["disk"].text and "make room" in found["disk"].fix
+    monkeypatch.setattr("time.time", lambda began=time.time(): began + 3600)
+    assert problems({}, disk=1)["clock"].text.startswith("3600 s from")
 
 
 def test_an_engine_that_cannot_be_started_here_is_said_to_be_unchecked(profile, tmp_path):

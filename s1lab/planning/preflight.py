@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ from s1lab.rehearsal import contract
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
 ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}
 LARGE = 5_000  # rows beyond which a data set on the Hub is not read for a check, only looked up
+MOST_SKEW = 300  # seconds by which the clock may be off before certificates and tokens fail
 HASHED = 5e9  # bytes up to which a model's files are compared with their checksums
 GATED_FIX = "accept its terms on the Hub and set HF_TOKEN, or go on without it (--go-on)"
 MIRROR_FIX = "fetch again: s1lab fetch PROFILE --to $S1CORE_DATA_DIR"
@@ -137,7 +139,7 @@ def versions(profile: Profile) -> Iterator[Finding]:
 
 
 def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
-    """Room for the run store at `folder` (bytes), and whether it can be written."""
+    """Room for the run store at `folder` (bytes), whether it can be written, and its clock."""
     folder = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.0f} GB free at {folder}, {needed / 1e9:.0f} needed"
@@ -148,10 +150,15 @@ def check_disk(folder: Path, needed: float) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(bytes(1 << 20))
             file.flush()
+            skew = time.time() - Path(file.name).stat().st_mtime
     except OSError as error:
         yield Finding("disk", f"{folder} cannot be written: {error.strerror}", "make it writable")
         return
     yield Finding("disk", text)
+    # The file system's clock may be another machine's; the package cannot be of tomorrow.
+    off = max(abs(skew), Path(__file__).stat().st_mtime - time.time())
+    text, fix = f"{off:.0f} s from the file system's", "set it (timedatectl, chrony)"
+    yield Finding("clock", text, fix if off > MOST_SKEW else "")
 
 
 def check_engine(profile: Profile, store: Path, blocked: bool) -> Iterator[Finding]:
