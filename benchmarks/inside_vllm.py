@@ -1,10 +1,11 @@
 """What does forcing cost inside vLLM? `benchmarks/inside_vllm.py --model FOLDER --problems FILE`
 
-Three sides in one process, alternating, over the same rows: vLLM as it comes (another engine,
+Four sides in one process, alternating, over the same rows: vLLM as it comes (another engine,
 without our processor) sampling as many tokens per row as the others made; multi-call forcing;
-native forcing. A paragraph break counts as an end of thinking, so that four Waits are used by
-nearly every row. Then the processor alone: what one step costs over a real vocabulary. The last
-line is one JSON object of ratios. On a CPU, time is CPU time of this process.
+native forcing; and native forcing by the transformers backend. A paragraph break counts as an end
+of thinking, so that four Waits are used by nearly every row. Then the processor alone: what one
+step costs over a real vocabulary. The last line is one JSON object of ratios. On a CPU, time is CPU
+time of this process.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     from vllm import LLM, TokensPrompt, __version__
     from vllm import SamplingParams as EngineParams
 
+    from s1core.backends.hf import HFBackend
     from s1core.backends.vllm import VLLMBackend
 
     on_cpu = {"enforce_eager": True, "block_size": 32, "kv_cache_memory_bytes": 1 << 30}
@@ -50,12 +52,12 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     engine |= {"dtype": args.dtype, "max_model_len": 1024, "max_num_seqs": args.rows}
     if not args.engines:
         backend = VLLMBackend.from_pretrained(args.model, native=True, **engine)
-        args.engines = backend, LLM(model=locate(args.model), **engine)
-    backend, plain = args.engines
-    backend.tokenizer.declared_ends = (
-        *backend.tokenizer.declared_ends,
-        *(backend.tokenizer.encode(f"{mark}\n\n")[-1] for mark in ("", ".", ":", ")", "]")),
-    )
+        other = HFBackend.from_pretrained(args.model, dtype=args.dtype, batch_size=args.rows)
+        args.engines = backend, LLM(model=locate(args.model), **engine), other
+        for tokenizer in (backend.tokenizer, other.tokenizer):
+            breaks = (tokenizer.encode(f"{mark}\n\n")[-1] for mark in ("", ".", ":", ")", "]"))
+            tokenizer.declared_ends = (*tokenizer.declared_ends, *breaks)
+    backend, plain, other = args.engines
     asked = args.asked[: args.rows]
     budget = Budget(args.tokens, num_ignore=4, max_answer=16)
     made = list(generate(backend, asked, budget, temperature=temperature))
@@ -74,14 +76,15 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
         outputs = plain.generate(prompts, free, use_tqdm=False)
         return sum(len(output.outputs[0].token_ids) for output in outputs)
 
-    def forced(native: bool) -> int:
-        rows = generate(backend, asked, budget, temperature=temperature, native=native)
+    def forced(engine: Any, native: bool) -> int:
+        rows = generate(engine, asked, budget, temperature=temperature, native=native)
         return sum(len(g.token_ids()) for g in rows)
 
     sides: dict[str, Callable[[], int]] = {
-        "plain": by_vllm,
-        "native": lambda: forced(True),
-        "multi-call": lambda: forced(False),
+        "vLLM plain": by_vllm,
+        "vLLM native": lambda: forced(backend, True),
+        "vLLM multi-call": lambda: forced(backend, False),
+        "transformers native": lambda: forced(other, True),
     }
     speeds: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(args.repeats + 1):
@@ -96,7 +99,7 @@ def arms(args: Any, temperature: float) -> dict[str, float]:
     )
     for name, values in speeds.items():
         middle, low, high = statistics.median(values), min(values), max(values)
-        print(f"  vLLM {name:<12} {middle:>10,.0f} tokens/s   [{low:,.0f} to {high:,.0f}]")
+        print(f"  {name:<20} {middle:>10,.0f} tokens/s   [{low:,.0f} to {high:,.0f}]")
     return {name: statistics.median(values) for name, values in speeds.items()}
 
 
@@ -162,9 +165,13 @@ def main() -> None:
     if importlib.util.find_spec("vllm"):
         for temperature in args.temperatures:
             speed = arms(args, temperature)
-            for other in ("plain", "multi-call"):
-                name = f"vllm_native_vs_{other.replace('-', '')}_t{temperature:g}"
-                ratios[name] = round(speed["native"] / speed[other], 3)
+            for side, other in (
+                ("vLLM native", "vLLM plain"),
+                ("vLLM native", "vLLM multi-call"),
+                ("transformers native", "vLLM plain"),
+            ):
+                name = f"{side}_vs_{other}_t{temperature:g}".lower().replace(" ", "_")
+                ratios[name.replace("-", "")] = round(speed[side] / speed[other], 3)
     else:
         print("\nvLLM is not installed: the engine is left out")
     print(json.dumps(ratios))
