@@ -41,8 +41,8 @@ STORE_VARIABLE = "S1CORE_STORE"
 DEFAULT_STORE, COMMITTED = "store", "results"
 
 COPIED = {"manifest.json", "finished.json", "provenance.json", "public"}
-MISSING, HEADLINE = "missing.json", "scaling.svg"
-"""What is committed of a run; beside runs, what could not be had, and the headline figure."""
+MISSING, HEADLINE, LOCK = "missing.json", "scaling.svg", ".lock"
+"""What is committed of a run; beside runs, what could not be had, the headline figure, a lock."""
 
 Compute = Callable[["Run"], Mapping[str, Any] | None]
 """Makes or continues a run in its folder; returns facts for its summary, if there are any."""
@@ -58,7 +58,7 @@ def project_root(start: str | Path = ".") -> Path:
 def lock(root: Path) -> BaseFileLock:
     """What one process holds while it makes runs in a store; it may hold it several times."""
     root.mkdir(parents=True, exist_ok=True)
-    return FileLock(root / ".lock", is_singleton=True, thread_local=False)
+    return FileLock(root / LOCK, is_singleton=True, thread_local=False)
 
 
 def run_name(kind: str, settings: Mapping[str, Any]) -> str:
@@ -236,9 +236,10 @@ class RunStore:
 
     @contextmanager
     def free(self) -> Iterator[bool]:
-        """Hold the store while the block lasts, if nobody else does; says whether it is ours."""
+        """Hold the store while the block lasts, if nobody else does; says whether it is ours. One
+        that is read-only is nobody's."""
         try:
-            ours = lock(self.root).acquire(timeout=0)
+            ours = nullcontext() if self.read_only else lock(self.root).acquire(timeout=0)
         except (Timeout, OSError) as error:  # where nothing can be written, making runs says so
             yield not isinstance(error, Timeout)
         else:
@@ -297,7 +298,8 @@ class RunStore:
         replaced as a whole; RunError if it holds something else than runs."""
         folder = Path(folder)
         for path in sorted(folder.iterdir() if folder.exists() else ()):
-            if not (path / "manifest.json").exists() and path.name not in (MISSING, HEADLINE):
+            known = path.name in (MISSING, HEADLINE, LOCK)
+            if not (known or (path / "manifest.json").exists()):
                 raise RunError(f"{folder} holds {path.name!r}, no run; it is not replaced")
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
