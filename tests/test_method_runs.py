@@ -37,7 +37,7 @@ def made(correct, thinking=None, answer=4, ended=None, extracted=None) -> Sample
     texts = np.where(correct == 1, "1", "2") if extracted is None else np.array(extracted, str)
     keys = tuple(f"q{i:03}" for i in range(len(correct)))
     answers = np.full(correct.shape, answer)
-    return Samples(keys, correct, ended, thinking, answers, 0 * correct, texts)
+    return Samples(keys, correct, ended, thinking, answers, 0 * correct, texts, texts)
 
 
 def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:
