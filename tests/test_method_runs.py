@@ -20,7 +20,7 @@ from s1lab.analysis.controls import measures
 from s1lab.analysis.methods import MethodRun, fits, match, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
-from s1lab.evaluation.metrics import performance
+from s1lab.evaluation.statistics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import Journal, RunStore
 from tests.helpers import rows, tiny_model, tiny_tokenizer
