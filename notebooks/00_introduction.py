@@ -36,7 +36,7 @@ from s1lab.analysis import claims, results
 from s1lab.audit import published
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation import scaling_per_doubling
-from s1lab.evaluation.measure import difference
+from s1lab.evaluation.measure import difference, read_samples
 from s1lab.figures.curves import BENCHMARKS, headline
 from s1lab.figures.interactive import interactive_curve
 
@@ -122,12 +122,12 @@ for name in BENCHMARKS:
 # answered correctly. Move along the curve and watch what a larger budget adds and a Wait takes away.
 
 # %% tags=["hide-input"]
-grades = [pipeline.run(c).read_table("grades.csv") for c in conditions]
+samples = [read_samples(pipeline.run(c)) for c in conditions]
 look = {"caption": "Ours, question by question, with 95% intervals."}
 asked = pipeline.problems(benchmark)
 HTML(
     interactive_curve(
-        points, grades, asked, name=f"{chapter.name}-explore", **look
+        points, samples, asked, name=f"{chapter.name}-explore", **look
     )
 )
 

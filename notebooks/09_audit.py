@@ -29,7 +29,7 @@ SEED = 0
 # %% tags=["hide-input"]
 from collections import Counter
 
-from s1lab.audit import audit, comparisons
+from s1lab.audit import audit
 from s1lab.audit.published import accuracies, accuracy_of
 from s1lab.book.chapter import open_chapter
 from s1lab.evaluation import detectable_difference, questions_needed
@@ -40,9 +40,9 @@ from s1lab.generations.tables import checkpoints
 from s1lab.runs import project_root
 
 chapter = open_chapter("audit", PROFILE, SEED)
-claims, rows = comparisons.comparisons(), audit.finding_rows
+claims, rows = audit.comparisons(), audit.finding_rows
 verdicts = Counter(finding.verdict for finding in audit.audit())
-outcomes = Counter(claim.outcome.split()[0] for claim in claims)
+outcomes = Counter(row["outcome"].split()[0] for row in claims)
 chapter.numbers(all=verdicts.total(), **verdicts)
 chapter.numbers(claims=len(claims), accuracies=len(accuracies()), **outcomes)
 
@@ -77,7 +77,7 @@ chapter.numbers(needed_best=questions_needed(*asked, discordant=2 / 30))
 # {glue:text}`audit_detectable` points before a comparison sees it four times in five. All {glue:text}`audit_accuracies` in its tables:
 
 # %% tags=["hide-output"]
-chapter.table(comparisons.accuracy_rows(accuracies()))
+chapter.table(audit.accuracy_rows(accuracies()))
 
 # %% [markdown]
 # Where whole questions do not print a score, it is an average over several runs, or rounded in another way; nearly
@@ -112,8 +112,7 @@ chapter.table(rows(audit.headline()))
 # comparisons, {glue:text}`audit_survives` survive, {glue:text}`audit_undecided` are undecided, and {glue:text}`audit_cannot` cannot survive:
 
 # %% tags=["hide-input"]
-told = comparisons.comparison_rows(claims)
-chapter.table(told, fold=("undecided", "cannot survive"))
+chapter.table(claims, fold=("undecided", "cannot survive"))
 
 # %% [markdown]
 # **What to keep.** Two accuracies can rule a gain out, and seldom prove one. Publish the answers question by
@@ -186,11 +185,11 @@ chapter.numbers(disagreements=len(differ), ours=right, moved=100 * moved)
 chapter.numbers(regraded=sum(log["n"] for log in logs))
 needed = next(k for k in range(30) if mcnemar_p_value(k, 0) < 0.05)
 chapter.numbers(must=needed)
-told = [c for c in claims if (c.a.row, c.benchmark) == ("s1K", "AIME24")]
-apart = {claim.b.row[3:]: claim for claim in told}
+s1k = accuracy_of("Table 2", "s1K", "AIME24")
 for name in ("random", "diverse"):
-    chapter.numbers(**{f"apart_{name}": apart[name].questions})
-    chapter.number(f"p_{name}", apart[name].best_p, digits=3)
+    other = accuracy_of("Table 2", f"1K-{name}", "AIME24")
+    chapter.numbers(**{f"apart_{name}": s1k.correct - other.correct})
+    chapter.number(f"p_{name}", audit.best_p(s1k, other), digits=3)
 slopes = [one.verdict for one in audit.table3() if "Scaling of" in one.topic]
 chapter.numbers(slopes=len(slopes), slopes_agree=slopes.count("agrees"))
 

@@ -8,7 +8,7 @@ from filelock import FileLock
 from s1core.backends.client import Client, Retry
 from s1core.errors import BackendError, InputError
 from s1core.records import Example, Problem, Trace, read_jsonl, write_jsonl
-from s1lab.annotation import chat, tasks
+from s1lab.annotation import tasks
 from tests.chat_server import AGAIN, BEHAVIOURS, FAILS, REFUSES, ChatServer
 from tests.helpers import cases, rows, told
 
@@ -25,7 +25,7 @@ class Server(ChatServer):
     def ask(self, path, questions, read=lambda reply: reply.content, timeout=10.0, **options):
         retry = Retry(options.pop("attempts", 6), timeout, wait=0.01, longest_wait=0.5)
         client = Client(f"{self.url}/v1", key_variable="S1CORE_TEST_KEY", retry=retry)
-        return chat.ask(questions, read, path, client, "teacher", **options)
+        return tasks.ask(questions, read, path, client, "teacher", **options)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_half_written_line_is_dropped_and_a_damaged_file_is_an_error(server, t
         before = len(server.requests())
         server.ask(path, questions)
         assert len(server.requests()) - before == requests
-        assert len(list(read_jsonl(path, chat.Reply))) == 2
+        assert len(list(read_jsonl(path, tasks.Reply))) == 2
     path.write_bytes(b"[]\n" + whole)
     with pytest.raises(InputError, match="out.jsonl:1: expected a JSON object"):
         server.ask(path, questions)
@@ -187,7 +187,7 @@ def test_problems_get_the_title_of_their_subject_and_attempts_are_judged(
 def test_what_was_asked_for_is_read_off_the_reply_and_anything_else_does_not_parse(case, taxonomy):
     read = {"trace": tasks.read_trace, "verdict": tasks.read_verdict}
     read["code"] = tasks.classify([], taxonomy).read
-    reply = chat.Reply("", *case["reply"])
+    reply = tasks.Reply("", *case["reply"])
     if case["value"] is None:
         with pytest.raises(ValueError):
             read[case["asked"]](reply)

@@ -15,8 +15,7 @@ pytest.importorskip("jupyter_book", reason="the book extra is not installed")
 import nbformat
 
 from s1core.errors import RunError
-from s1lab.book.cleaning import clean
-from s1lab.book.notebooks import check_notebooks, execute, stale_notebooks
+from s1lab.book.notebooks import check_notebooks, clean, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
 from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
 from tests.helpers import cases

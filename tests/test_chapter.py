@@ -15,8 +15,7 @@ from s1core.errors import RunError
 from s1lab import profiles
 from s1lab.analysis import results
 from s1lab.book.chapter import REAL, WRITTEN_FOR, Chapter, quantities
-from s1lab.book.first import first_page
-from s1lab.book.generated import answers
+from s1lab.book.generated import answers, first_page
 from s1lab.evaluation import Interval
 from s1lab.evaluation.report import NOT_MEASURED, written
 from s1lab.pipeline import Pipeline

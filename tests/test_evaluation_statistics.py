@@ -9,7 +9,7 @@ from scipy import stats
 
 from s1core.errors import InputError
 from s1lab.audit import published
-from s1lab.evaluation import Interval, metrics, questions_needed, statistics, wilson
+from s1lab.evaluation import Interval, questions_needed, statistics, wilson
 from s1lab.evaluation.statistics import clustered_bootstrap, paired_bootstrap, widened_ends
 from tests.helpers import rows
 
@@ -124,7 +124,7 @@ def test_aime24_cannot_show_the_headline():
 
 @pytest.mark.parametrize(("name", "arguments", "options"), rows("refused_numbers.jsonl"))
 def test_numbers_outside_their_range_are_refused_in_a_sentence(name, arguments, options):
-    modules = (statistics, metrics, published)
+    modules = (statistics, published)
     function = next(getattr(module, name) for module in modules if hasattr(module, name))
     with pytest.raises(InputError, match=r"\w+ \w+"):
         function(*arguments, **options)

@@ -9,8 +9,7 @@ import pytest
 from s1core.errors import InputError
 from s1lab.audit.published import accuracy_of
 from s1lab.generations import files, tables
-from s1lab.generations.files import counter, differences, table, write
-from s1lab.generations.read import WAITS, outcomes, split, stated_number
+from s1lab.generations.files import WAITS, counter, outcomes, split, stated_number
 from tests.helpers import CHECKOUT, cases
 
 SAMPLES = "crosslingual/fork/cap-500/samples_x.jsonl"
@@ -118,13 +117,13 @@ def test_every_file_has_a_commit_a_digest_and_terms_and_another_is_refused(tmp_p
 def test_outcomes_that_were_changed_by_hand_are_refused(tmp_path):
     made = {path.name: path.read_text(encoding="utf-8") for path in COMMITTED.iterdir()}
     assert max(len(row) for text in made.values() for row in text.splitlines()) < 200  # no text
-    write(made, tmp_path)
-    assert differences(made, tmp_path) == []
-    assert len(table("fork", tmp_path)) == 1104
+    files.write(made, tmp_path)
+    assert files.differences(made, tmp_path) == []
+    assert len(files.table("fork", tmp_path)) == 1104
     (tmp_path / "fork.csv").write_text(made["fork.csv"].replace("correct", "wrong", 1))
-    assert differences(made, tmp_path) == ["fork.csv"]
+    assert files.differences(made, tmp_path) == ["fork.csv"]
     with pytest.raises(InputError, match="sha256 differs"):
-        table("fork", tmp_path)
+        files.table("fork", tmp_path)
 
 
 def test_the_committed_tables_count_every_trace_once_and_agree_with_the_paper():
@@ -133,7 +132,7 @@ def test_the_committed_tables_count_every_trace_once_and_agree_with_the_paper():
     largest = of[(of.benchmark == "MATH500") & (of.amount == 32_000)].accuracy.item()
     assert 100 * largest == accuracy_of("Table 1", "s1-32B", "MATH500").percent
     of = tables.one_wait(COMMITTED)
-    assert of.traces.sum() == len(table("mgsm", COMMITTED)) == 13_146
+    assert of.traces.sum() == len(files.table("mgsm", COMMITTED)) == 13_146
     assert (of.readable <= of.traces).all()
     net = (of.mended - of.broken) / of.readable
     assert net.tolist() == pytest.approx(of.gain.tolist())
@@ -147,4 +146,4 @@ def test_the_committed_outcomes_are_what_the_files_give(data_dir):
     tokenizer = os.environ.get("QWEN_TOKENIZER", "")
     if not folder.is_dir() or not tokenizer:
         pytest.skip("needs the generations, and QWEN_TOKENIZER with Qwen2.5's tokenizer.json")
-    assert differences(recompute(folder, tokenizer), COMMITTED) == []
+    assert files.differences(recompute(folder, tokenizer), COMMITTED) == []

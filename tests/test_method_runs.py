@@ -20,7 +20,7 @@ from s1lab.analysis.controls import measures
 from s1lab.analysis.methods import MethodRun, fits, match, rejection, sequential, votes
 from s1lab.evaluation import control, scaling_per_doubling
 from s1lab.evaluation.measure import Samples, read_samples, resume, tabulate
-from s1lab.evaluation.metrics import performance
+from s1lab.evaluation.statistics import performance
 from s1lab.evaluation.voting import ballots, majority, same_answer
 from s1lab.runs import Journal, RunStore
 from tests.helpers import rows, tiny_model, tiny_tokenizer
@@ -37,7 +37,7 @@ def made(correct, thinking=None, answer=4, ended=None, extracted=None) -> Sample
     texts = np.where(correct == 1, "1", "2") if extracted is None else np.array(extracted, str)
     keys = tuple(f"q{i:03}" for i in range(len(correct)))
     answers = np.full(correct.shape, answer)
-    return Samples(keys, correct, ended, thinking, answers, 0 * correct, texts)
+    return Samples(keys, correct, ended, thinking, answers, 0 * correct, texts, texts)
 
 
 def setting(method: str, thinking, correct, limit=math.nan) -> MethodRun:

@@ -10,7 +10,7 @@ measured here, with its 95% interval, and the verdict is read off the interval:
 - *not tested*: the runs were not made under this profile.
 
 Shares that are counted rather than estimated (Control) agree when they equal what is claimed. Which
-differences the paper's own numbers show is asked by `s1lab.audit.comparisons`.
+differences the paper's own numbers show is asked by `s1lab.audit.audit.comparisons`.
 """
 
 from collections.abc import Sequence

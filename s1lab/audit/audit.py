@@ -1,22 +1,27 @@
 """The paper's own numbers, recomputed: what is printed, what comes out, and how (no GPU needed).
 
 Each function audits one part of the paper and returns findings in print order. Their words are data
-(`findings.json`), their verdicts follow from the numbers in `published.json`. The comparisons
-between accuracies are in `comparisons`.
+(`findings.json`), their verdicts follow from the numbers in `published.json`. `comparisons` asks
+which of the paper's comparisons survive their own sample sizes.
 """
 
 import math
 from collections.abc import Iterable
+from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
 from s1lab import packaged
 from s1lab.audit import published as paper
-from s1lab.audit.comparisons import Comparison, implied_discordance
-from s1lab.audit.published import published
-from s1lab.evaluation import class_control, control, scaling_per_doubling
-from s1lab.evaluation.metrics import performance, scaling_per_token
+from s1lab.audit.published import PublishedAccuracy, published
+from s1lab.evaluation import (
+    Interval,
+    class_control,
+    control,
+    questions_needed,
+    scaling_per_doubling,
+)
 from s1lab.evaluation.report import Row, lines, minus
-from s1lab.evaluation.statistics import mcnemar_p_value
+from s1lab.evaluation.statistics import mcnemar_p_value, newcombe, performance, scaling_per_token
 
 WORDS = packaged("audit/findings.json")
 
@@ -115,7 +120,7 @@ def table2() -> list[AuditFinding]:
         for benchmark, (low, high) in benchmarks.items():
             implied, least = implied_discordance(row, benchmark)
             pair = [paper.accuracy_of("Table 2", name, benchmark) for name in ("s1K", row)]
-            best = Comparison("", benchmark, *sorted(pair, key=lambda a: -a.correct)).best_p
+            best = best_p(*sorted(pair, key=lambda a: -a.correct))
             zero, fits = "it holds 0", True
             if high < 0 or low > 0:
                 zero, fits = f"it excludes 0, McNemar at best has p = {best:.3f}", best < 0.05
@@ -239,3 +244,82 @@ def reproductions() -> list[AuditFinding]:
 def code() -> list[AuditFinding]:
     """Places where the paper and the released code say different things."""
     return [_finding("code", False, **row) for row in published()["disagreements"]]
+
+
+EQUIVALENCE = 0.05
+"""Five points: what a claim of "no substantial gain" must rule out to be shown."""
+
+
+def comparisons() -> list[Row]:
+    """The paper's comparisons as lines of a table, one per claim and benchmark, in its order.
+
+    The paper prints accuracies, not which questions were answered. Instead of a paired test there
+    are two bounds: the difference of independent runs with its interval, and the p-value of
+    `best_p`. Questions are needed for 80% power with independent answers, None where no difference
+    is claimed or printed; the outcome is `outcome_of`'s.
+    """
+    rows = []
+    for claim in published()["claims"]:
+        differs = claim.get("kind") != "no difference"
+        for benchmark in claim["benchmarks"]:
+            a, b = (paper.accuracy_of(*claim[side], benchmark) for side in "ab")
+            gap, p = newcombe(a.correct, a.n, b.correct, b.n), best_p(a, b)
+            known = differs and a.correct != b.correct
+            needed = questions_needed(a.correct / a.n, b.correct / b.n) if known else None
+            printed, best = f"{a.percent} and {b.percent}", f"{p:.3f}" if p >= 0.001 else "< 0.001"
+            outcome = outcome_of(gap, printed_interval(a, b), p, differs)
+            rows.append((claim["claim"], benchmark, a.n, printed, gap, best, needed, outcome))
+    head = "claim | benchmark | n | printed (%) | difference (points) | best p | needed | outcome"
+    return lines(head, rows)
+
+
+def best_p(a: PublishedAccuracy, b: PublishedAccuracy) -> float:
+    """McNemar's exact p under the pairing that favours `a` most: every question that b gets right,
+    a gets right too. No pairing gives less."""
+    return mcnemar_p_value(max(a.correct - b.correct, 0), 0)
+
+
+def printed_interval(a: PublishedAccuracy, b: PublishedAccuracy) -> tuple[float, float] | None:
+    """The paper's paired interval of a - b (fractions); Table 2 prints those of (row - s1K)."""
+    for one, other, sign in ((a, b, 1), (b, a, -1)):
+        ends = published()["table2_intervals"]["rows"].get(one.row)
+        if one.table == other.table == "Table 2" and other.row == "s1K" and ends:
+            low, high = sorted(sign * end / 100 for end in ends[one.benchmark])
+            return low, high
+    return None
+
+
+def outcome_of(
+    gap: Interval, printed: tuple[float, float] | None, p: float, differs: bool
+) -> Literal["survives", "undecided", "cannot survive"]:
+    """What is left of a claim at its own sample size.
+
+    It survives if the independent interval excludes 0, or the paper's paired one does and some
+    pairing agrees; it cannot survive if not even the most favourable pairing reaches p < 0.05;
+    else only answers per question can tell. A claim that nothing `differs` survives when its
+    interval (the paper's, else the independent one) stays within `EQUIVALENCE`.
+    """
+    low, high = printed or (gap.low, gap.high)
+    if not differs:
+        return "survives" if -EQUIVALENCE <= low and high <= EQUIVALENCE else "undecided"
+    if gap.low > 0 or (low > 0 and p < 0.05):
+        return "survives"
+    return "cannot survive" if p >= 0.05 else "undecided"
+
+
+def accuracy_rows(rows: Iterable[PublishedAccuracy]) -> list[Row]:
+    """Printed accuracies as lines of a table, and whether whole questions print them."""
+    head = "model | benchmark | n | accuracy (%) | whole questions"
+    cells = ((f"{a.row} ({a.table})", a.benchmark, a.n, a.interval, a.exact) for a in rows)
+    return lines(head, cells)
+
+
+def implied_discordance(row: str, benchmark: str) -> tuple[float, int]:
+    """How many questions the width of Table 2's interval implies to differ, and the least that
+    must; a paired difference has the variance (discordant share - difference^2) / n."""
+    low, high = published()["table2_intervals"]["rows"][row][benchmark]
+    ours, theirs = (paper.accuracy_of("Table 2", name, benchmark) for name in (row, "s1K"))
+    spread = (high - low) / 100 / (2 * NormalDist().inv_cdf(0.975))
+    difference = (ours.correct - theirs.correct) / ours.n
+    share = spread**2 * ours.n + difference**2
+    return share * ours.n, abs(ours.correct - theirs.correct)

@@ -1,26 +1,34 @@
-"""The pages that no one writes: claims, speed, the controls of the model in the page.
+"""The pages that no one writes: claims, speed, the controls of the model in the page, and the
+numbers of the first page.
 
 Each is made from result files when the book is built, so it cannot disagree with them; the words
-around the numbers are in the templates beside this file.
+around the numbers are in the templates beside this file, and in `book/index.md`.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from string import Template
 from types import SimpleNamespace
 from typing import Any, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from s1lab import packaged, profiles
+from s1core.errors import InputError, RunError
+from s1lab import experiments, packaged, profiles
+from s1lab.analysis import results
 from s1lab.analysis.claims import CLAIMS, Claim, Measured, Verdict, measured
 from s1lab.audit.audit import audit
 from s1lab.book import decoder
-from s1lab.book.first import first_page
-from s1lab.evaluation.report import in_parts, minus
+from s1lab.book.chapter import WRITTEN_FOR
+from s1lab.evaluation.report import NOT_MEASURED, in_parts, minus, written
+from s1lab.figures.curves import headline
+from s1lab.figures.display import figure_html
 from s1lab.generations import tables
 from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
@@ -31,6 +39,12 @@ COVERAGE = tuple(SimpleNamespace(**item) for item in packaged("book/coverage.yam
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
 LOOKS = {"does not agree": "differs", "inside uncertainty": "open", "not tested": "untested"}
+
+ALT = (
+    "Accuracy against thinking tokens. It rises with the cap on thinking, then with one or two "
+    "Waits, and falls with eight; the paper's three benchmarks rise."
+)
+CAPTION = "Accuracy against thinking tokens, with 95% intervals; hollow: the paper, Figure 1."
 
 
 def write_pages(source: Path, benchmarks: Path) -> None:
@@ -53,6 +67,57 @@ def _render(template: str, **values: Any) -> str:
     templates = Environment(loader=FileSystemLoader(_FOLDER), **how)
     templates.filters |= {"plain": _plain, "mark": _mark}
     return templates.get_template(f"{template}.jinja").render(**values)
+
+
+def first_page(text: str, pipelines: Sequence[Pipeline]) -> str:
+    """The first page, from its words and the pipelines (read-only) that have results."""
+    main = next((p for p in pipelines if p.profile.name == WRITTEN_FOR), None)
+    values = {name: NOT_MEASURED for name in Template(text).get_identifiers()}
+    values |= {"figure": _headline(pipelines)} | (_numbers(main) if main else {})
+    return Template(text).safe_substitute(values)
+
+
+def _headline(pipelines: Sequence[Pipeline]) -> str:
+    """The scaling curve of every profile that has one, and the paper's, as a directive."""
+    drawn = {}
+    for pipeline in pipelines:
+        with suppress(RunError):
+            drawn[f"Ours: {pipeline.profile.title}"] = pipeline.curve()
+    if not drawn:
+        return ""
+    look = {"caption": CAPTION, "runs": [point.run for of in drawn.values() for point in of]}
+    return f"```{{raw}} html\n{figure_html(headline(drawn), 'first-scaling', ALT, **look)}\n```"
+
+
+def _numbers(pipeline: Pipeline) -> Mapping[str, str]:
+    """What the page says of one profile, by its name in the template."""
+    try:
+        points, waits = pipeline.curve(), {row["Waits"]: row for row in results.by_waits(pipeline)}
+        natural = pipeline.point(experiments.natural(pipeline.profile))
+    except (InputError, RunError):
+        return {}
+    verdicts = Counter(measured(claim, pipeline).verdict for claim in CLAIMS)
+    cost = pipeline.profile.cost
+    values = {
+        "first": points[0].accuracy,
+        "first_tokens": points[0].budget,
+        "natural": natural.accuracy,
+        "natural_tokens": round(natural.thinking_tokens),
+        "n": natural.accuracy.n,
+        "claims": len(CLAIMS),
+        "agree": verdicts["agrees"],
+        "disagree": verdicts["does not agree"],
+        "open": verdicts["inside uncertainty"] + verdicts["not tested"],
+        "cost": cost(sum(run.minutes for run in pipeline.store.runs() if run.minutes >= 0)),
+        "training_cost": cost(pipeline.checkpoint().minutes),
+        "runs": len(pipeline.store.runs()),
+    }
+    said = {name: written(value) for name, value in values.items()}
+    for name, row in (("two", waits.get(2, {})), ("most", waits[max(waits)])):
+        said[name] = written(row.get("against none (points)"), "points")
+        for what in ("mended", "broken"):
+            said[f"{what}_{name}"] = written(row.get(f"{what} (%)"), "%")
+    return said
 
 
 def claims_page(source: Path) -> str:

@@ -37,7 +37,7 @@ def annotate(
     """
     from s1core.backends.client import Client, Retry
     from s1core.records import Example, Problem, read_jsonl
-    from s1lab.annotation import chat, tasks
+    from s1lab.annotation import tasks
 
     if (task == "classify") != (taxonomy is not None):
         raise InputError("--taxonomy is for classify, which needs one: s1k/msc_domains.jsonl")
@@ -52,7 +52,7 @@ def annotate(
     else:
         job = tasks.classify(rows, taxonomy) if taxonomy else tasks.distill(rows, model)
     client = Client(base_url, retry=Retry(attempts=6, wait=1.0, longest_wait=300.0))
-    said, errors = chat.ask(job.questions, job.read, kept, client, model, max_tokens, concurrency)
+    said, errors = tasks.ask(job.questions, job.read, kept, client, model, max_tokens, concurrency)
     for key, error in sorted(errors.items())[:5]:
         echo(f"failed: {key}: {error}", err=True)
     if not said:

@@ -110,7 +110,7 @@ class Samples:
 
     `correct` and `ended` (thinking ended by itself) are 0 or 1; `thinking` and `answer` count
     tokens, ignore strings included, and `waits` those strings; `extracted` is the answer that was
-    graded, "" where none was or it was cut off.
+    graded, "" where none was or it was cut off, `stated` the same, those cut off included.
     """
 
     keys: tuple[str, ...]
@@ -120,6 +120,7 @@ class Samples:
     answer: Array
     waits: Array
     extracted: NDArray[np.str_]
+    stated: NDArray[np.str_]
 
     @property
     def tokens(self) -> Array:
@@ -141,9 +142,10 @@ def read_samples(run: Run) -> Samples:
         return (found == value if value else found).astype(float)
 
     numbers = (array(name) for name in ("thinking_tokens", "answer_tokens", "waits_used"))
-    texts = np.array([row["extracted"] * (row["status"] != "truncated") for row in rows], str)
+    stated = np.array([row["extracted"] for row in rows]).reshape(len(counts), -1)
+    extracted = np.where(array("status", "truncated") == 1, "", stated)
     shares = (array("status", "correct"), array("outcome", "ended"))
-    return Samples(tuple(counts), *shares, *numbers, texts.reshape(len(counts), -1))
+    return Samples(tuple(counts), *shares, *numbers, extracted, stated)
 
 
 MEASURES: dict[str, Callable[[Samples], Array]] = {

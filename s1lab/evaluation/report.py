@@ -16,8 +16,7 @@ import pandas as pd
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
 from s1lab.data.export import inert
-from s1lab.evaluation.metrics import control
-from s1lab.evaluation.statistics import Interval, clustered_bootstrap, wilson
+from s1lab.evaluation.statistics import Interval, clustered_bootstrap, control, wilson
 
 Format = Literal["markdown", "csv", "html"]
 Row = dict[str, Any]
