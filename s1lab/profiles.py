@@ -236,14 +236,11 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
-    settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
-    settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}
-    for name, (kind, values) in settings.items():
-        try:
-            from_dict(kind, values)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+    typed(SFTConfig, profile.sft, "sft")
+    for name, effort in profile.efforts.items():
+        typed(Budget, effort, f"efforts.{name}")
+    for name, arm in profile.released.items():
+        typed(_Released, arm, f"released.{name}")
 
 
 @dataclass(frozen=True, slots=True)
