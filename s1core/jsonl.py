@@ -89,8 +89,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 
 
 def typed(declared: Any, value: Any, where: str) -> Any:
-    """`value` as the declared type has it; InputError, naming `where`, for something else, or for
-    a number outside of the range that `Annotated` declares."""
+    """`value` in its declared type and range; InputError, naming `where`, if it is not."""
     origin, inner = get_origin(declared), get_args(declared)
     if origin is Annotated:
         made = typed(inner[0], value, where)
