@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from s1core.errors import InputError, explained, utf8
+from s1core.errors import InputError, check_number, explained, utf8
 
 Kind = type | Callable[[dict[str, Any]], Any]
 _NO_JSON = {UnicodeDecodeError: "not UTF-8", RecursionError: "not JSON (nested too deeply)"}
@@ -66,7 +66,7 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 @cache
 def _schema(kind: type) -> tuple[dict[str, Any], frozenset[str]]:
     """The declared type of each field, and the fields without a default."""
-    hints, fields = get_type_hints(kind), dataclasses.fields(kind)
+    hints, fields = get_type_hints(kind, include_extras=True), dataclasses.fields(kind)
     required = frozenset(f.name for f in fields if f.default is f.default_factory)  # both missing
     return {field.name: hints[field.name] for field in fields}, required
 
@@ -89,8 +89,13 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 
 
 def typed(declared: Any, value: Any, where: str) -> Any:
-    """`value` as the declared type has it; InputError, naming `where`, for something else."""
+    """`value` in its declared type and range; InputError, naming `where`, if it is not."""
     origin, inner = get_origin(declared), get_args(declared)
+    if origin is Annotated:
+        made = typed(inner[0], value, where)
+        for number in made if isinstance(made, tuple) else (made,):
+            check_number(where, number, *inner[1:], whole=inner[0] is int)
+        return made
     if origin in (UnionType, Union) and inner[1:] == (NoneType,):
         return None if value is None else typed(inner[0], value, where)
     if dataclasses.is_dataclass(declared):

@@ -10,12 +10,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 from s1core import templates
 from s1core.errors import InputError, check_number
 from s1core.forcing import Budget
-from s1core.records import from_dict
+from s1core.jsonl import from_dict, typed
 from s1core.sft.config import SFTConfig
 from s1lab.data.benchmarks import benchmark
 from s1lab.data.sources import SUBSETS, source
@@ -37,28 +37,8 @@ Temperature = Annotated[float, 0, 100]
 Subset = Literal["random", "diverse", "longest", "full"]
 
 
-class _Ranged:
-    """Refuses a number out of the range that its type declares."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            value, limits = getattr(self, name), _limits(hint)
-            for one in value if isinstance(value, tuple) else (value,):
-                if limits and one is not None:
-                    check_number(name, one, *limits)
-
-
-def _limits(hint: Any) -> tuple[float, float, bool] | None:
-    """From, to, and whether whole: of the number in a type, if it has one."""
-    if isinstance(hint, type(Count)):
-        return (*hint.__metadata__, hint.__origin__ is int)
-    return next(filter(None, map(_limits, get_args(hint))), None)
-
-
 @dataclass(frozen=True, slots=True)
-class Evaluation(_Ranged):
+class Evaluation:
     """What is measured (Section 4.2)."""
 
     benchmarks: tuple[str, ...]
@@ -77,7 +57,7 @@ class Evaluation(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
-class Ablations(_Ranged):
+class Ablations:
     """What is trained beside the recipe itself."""
 
     benchmarks: tuple[str, ...] = ()  # where it is measured; empty takes all of `evaluation`
@@ -87,7 +67,7 @@ class Ablations(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
-class Methods(_Ranged):
+class Methods:
     """The other ways to spend test-time compute (Sections 3.1, 5.2, 6.2, Appendix E)."""
 
     ignore_strs: tuple[str, ...] = ()  # in the place of the end of thinking (Table 4); "" for none
@@ -103,7 +83,7 @@ class Methods(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempts(_Ranged):
+class Attempts:
     """How the model to be trained is asked the questions of the pool: it is grader and teacher."""
 
     reasoning: str = ""  # the system prompt; also how a base model is asked in its own words
@@ -114,7 +94,7 @@ class Attempts(_Ranged):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile(_Ranged):
+class Profile:
     """One scale of the reproduction.
 
     `graders` are the two models of the difficulty stage (Section 2.2), the smaller first. `efforts`
@@ -157,7 +137,6 @@ class Profile(_Ranged):
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):
             raise InputError(f"a profile's name is letters, digits, - and _, not {self.name!r:.40}")
-        _Ranged.__post_init__(self)
         _check_values(self)
 
     @property
@@ -192,7 +171,7 @@ class Profile(_Ranged):
 
     def with_seed(self, seed: int | None) -> "Profile":
         """The same profile with another seed; None keeps its own."""
-        return self if seed is None else replace(self, seed=seed)
+        return self if seed is None else replace(self, seed=typed(Seed, seed, "seed"))
 
 
 def names() -> list[str]:
@@ -257,18 +236,15 @@ def _check_values(profile: Profile) -> None:
         raise InputError(f"selected ({profile.selected}) exceeds pool_size ({profile.pool_size})")
     elif len(profile.graders) != 2:
         raise InputError("graders must be two models, the smaller first")
-    settings: dict[str, tuple[type, Any]] = {"sft": (SFTConfig, profile.sft)}
-    settings |= {f"efforts.{name}": (Budget, effort) for name, effort in profile.efforts.items()}
-    settings |= {f"released.{name}": (_Released, arm) for name, arm in profile.released.items()}
-    for name, (kind, values) in settings.items():
-        try:
-            from_dict(kind, values)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+    typed(SFTConfig, profile.sft, "sft")
+    for name, effort in profile.efforts.items():
+        typed(Budget, effort, f"efforts.{name}")
+    for name, arm in profile.released.items():
+        typed(_Released, arm, f"released.{name}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Released(_Ranged):
+class _Released:
     """What a profile says of a released checkpoint."""
 
     model: str

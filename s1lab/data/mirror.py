@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 from s1core.records import read_jsonl, write_atomically
 
 MANIFEST = "MANIFEST.json"
@@ -145,13 +145,10 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path} is neither .jsonl nor .parquet")
     import pyarrow.parquet  # only a Parquet file needs it
 
-    try:
+    with explained(f"{path} is truncated or not a Parquet file"):
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=1024):
                 yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is truncated or not a Parquet file: {reason}") from error
 
 
 def sha256(path: str | Path) -> str:

@@ -8,7 +8,7 @@ could be seen, `main` is read, and the commit found there reported.
 import math
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,29 +61,40 @@ def by_columns(
     solution: str = "",
     only: Mapping[str, Any] | None = None,
     until: Mapping[str, int] | None = None,
-    strip: bool = False,
+    given: Sequence[str] = (),
+    edit: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Converter:
     r"""A source whose columns are the fields of a `Problem`, as `sources.yaml` describes it.
 
-    Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing. No
-    answer: what the solution has in `\boxed{}`; no solution: the answer. In `source`, which s1
-    records, `{subject}` stands for that column. Left out: rows unlike `only`, or beyond `until`.
+    Question, answer and solution name a column, `a|b` one of them, `a?` one that may be missing,
+    `a!` one whose value is written as Python does. No answer: what the solution has in `\boxed{}`;
+    no solution: the answer. In `source`, which s1 records, `{subject}` stands for that column. Left
+    out: rows unlike `only`, beyond `until`, or with nothing in a `given` column. `edit` has regular
+    expressions for "question" and "answer", each with what is put for its matches, in this order.
     """
 
     def value(row: Row, name: str) -> str:
+        if name.endswith("!"):
+            return str(column(row, name[:-1]))
         return text(row.get(name[:-1]) if name.endswith("?") else column(row, *name.split("|")))
+
+    def edited(field: str, value: str) -> str:
+        for pattern, new in (edit or {}).get(field, {}).items():
+            value = re.sub(pattern, new, value)
+        return value
 
     def convert(row: Row) -> Problem | None:
         if any(column(row, name) != wanted for name, wanted in (only or {}).items()):
             return None
         if any(int(column(row, name)) > last for name, last in (until or {}).items()):
             return None
-        asked = asked_in(row, *question.split("|"))
+        if any(column(row, name) is None for name in given):
+            return None
+        asked = edited("question", asked_in(row, *question.split("|")))
         written = value(row, solution) if solution else ""
-        given = value(row, answer) if answer else boxed(written)
-        recorded = re.sub(r"\{(\w+\??)\}", lambda name: value(row, name[1]), source)
-        stated = written if solution else given
-        return Problem(asked.strip() if strip else asked, given, stated, recorded)
+        right = edited("answer", value(row, answer)) if answer else boxed(written)
+        recorded = re.sub(r"\{([\w|]+\??)\}", lambda name: value(row, name[1]), source)
+        return Problem(asked, right, written if solution else right, recorded)
 
     return convert
 
@@ -105,23 +116,6 @@ def agieval(row: Row) -> Problem | None:
     return Problem(question, answer, solution, f"baber/agieval/{part}".rstrip("/"))
 
 
-def xword(row: Row) -> Problem:
-    """Cryptic crossword clues, with the number of letters in brackets."""
-    clue = asked_in(row, "input").split("### Clue: ")[-1]
-    task = "Solve the crossword puzzle. You are presented with a clue as input and the number of "
-    answer = text(column(row, "output"))
-    return Problem(f"{task}letters in brackets.\n\n{clue}", answer, answer, "0xharib/xword1")
-
-
-def theoremqa(row: Row) -> Problem | None:
-    """Questions without a picture; an answer may be a whole list."""
-    if column(row, "Picture") is not None:
-        return None
-    answer = text(str(column(row, "Answer")))
-    kind = text(column(row, "Answer_type"))
-    return Problem(asked_in(row, "Question"), answer, answer, f"TIGER-Lab/TheoremQA/{kind}")
-
-
 def gpqa(row: Row) -> Problem:
     """A GPQA question with its four choices in an order fixed by the question itself, wherever it
     stands (the official script shuffles with one global seed). `answer` is the letter."""
@@ -135,25 +129,6 @@ def gpqa(row: Row) -> Problem:
     return Problem(f"{question}\nAnswer Choices:\n{listed}", letter, solution, "Idavidrein/gpqa")
 
 
-def scieval(row: Row) -> Problem | None:
-    """Questions with a known answer; the pool has about 250 of them, spread over its tasks."""
-    if column(row, "answer") is None:
-        return None
-    question = asked_in(row, "question").split("\n\nAnswer:")[0]
-    for thing in ("solvent", "ligand", "reactant"):
-        question = question.replace(f"\nOptimal {thing}:", f"\nWhat is the optimal {thing}?")
-    answer = text(row["answer"])
-    parts = "/".join(text(column(row, name)) for name in ("category", "type", "task_name"))
-    return Problem(question, answer, answer, f"OpenDFM/SciEval/{parts}")
-
-
-def gsm8k(row: Row) -> Problem:
-    """Grade-school word problems; the answer stands after `####`."""
-    solution = text(column(row, "answer"))
-    answer = solution.rpartition("####")[2].strip()
-    return Problem(asked_in(row, "question"), answer, solution, "GSM8K")
-
-
 def released(row: Row) -> Example:
     """A row of s1K, s1K-1.1 or the 59K pool with its trace, in s1K-1.1 that of DeepSeek r1."""
     solution = text(row.get("solution"))
@@ -165,15 +140,6 @@ def released(row: Row) -> Example:
     thinking = column(row, "thinking_trajectories", "gemini_thinking_trajectory")
     attempt = column(row, "attempt", "gemini_attempt")
     return Example(problem, Trace(text(thinking), text(attempt), "gemini-2.0-flash-thinking-exp"))
-
-
-def published_question(row: Row) -> Problem | None:
-    """A row of the mirror's trace-free s1K; questions withheld there (GPQA) are left out."""
-    if column(row, "question") is None:
-        return None
-    solution = text(row.get("solution"))
-    source = text(row.get("source_type_if_in_notebook") or row.get("source_type"))
-    return Problem(asked_in(row, "question"), boxed(solution), solution, source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from s1core.checkpoints import locate, split_revision
-from s1core.errors import InputError
+from s1core.errors import InputError, explained
 from s1lab import packaged
 
 _NAMES = {
@@ -44,7 +44,7 @@ class ModelShape:
         path = Path(source) / "config.json" if isinstance(source, str | Path) else None
         if path and not path.is_file():
             raise InputError(f"{source} is neither a model folder nor one of {', '.join(SHAPES)}")
-        try:
+        with explained(f"{path or source} does not give a decoder's sizes"):
             row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
             usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
             usual["attention_bias"] = row.get("model_type") == "qwen2"
@@ -52,9 +52,6 @@ class ModelShape:
             row = usual | {name: value for name, value in row.items() if value is not None}
             sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
             return cls(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])
-        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-            sizes = f"{path or source} does not give a decoder's sizes"
-            raise InputError(f"{sizes}: {error}") from error
 
     def settings(self) -> dict[str, Any]:
         """The sizes as a Qwen2 configuration of transformers has them."""
