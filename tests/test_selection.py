@@ -18,7 +18,7 @@ from s1core.selection.criteria import check_fields, check_format, deduplicate
 from s1core.selection.decontaminate import BenchmarkIndex, decontaminate
 from s1core.selection.diversity import DiversityConfig, benchmark_domains, diversify, preselect
 from s1lab.analysis.training import beside_paper
-from s1lab.data.baselines import BASELINES
+from s1lab.kinds.curation import baseline
 from tests.helpers import cases, refused, rows, told
 
 AIME, GPQA, MATH = "qq8933/AIME_1983_2024", "Idavidrein/gpqa", "qfq/openaimath/Algebra"
@@ -226,17 +226,17 @@ def test_baselines_take_what_their_name_says():
     pool = a_pool(300)
     rng = np.random.default_rng(0)
     lengths = sorted((c.thinking_tokens for c in pool), reverse=True)
-    assert [c.thinking_tokens for c in BASELINES["longest"](pool, 50, rng)] == lengths[:50]
-    assert {c.key for c in BASELINES["full"](pool, 0, rng)} == {c.key for c in pool}
+    assert [c.thinking_tokens for c in baseline("longest", pool, 50, rng)] == lengths[:50]
+    assert {c.key for c in baseline("full", pool, 0, rng)} == {c.key for c in pool}
     for name in ("random", "diverse"):
-        chosen = BASELINES[name](pool, 50, np.random.default_rng(7))
-        again = BASELINES[name](pool[::-1], 50, np.random.default_rng(7))
+        chosen = baseline(name, pool, 50, np.random.default_rng(7))
+        again = baseline(name, pool[::-1], 50, np.random.default_rng(7))
         assert chosen == again and len({c.key for c in chosen}) == 50
-        assert len(BASELINES[name](pool, 300, rng)) == 300
+        assert len(baseline(name, pool, 300, rng)) == 300
     with pytest.raises(InputError, match="301 of 300"):
-        BASELINES["random"](pool, 301, rng)
+        baseline("random", pool, 301, rng)
     pool = [candidate(f"q{i}", domain="big" if i % 10 else "small") for i in range(2000)]
-    chosen = BASELINES["diverse"](pool, 200, np.random.default_rng(5))
+    chosen = baseline("diverse", pool, 200, np.random.default_rng(5))
     assert 70 < sum(c.domain == "small" for c in chosen) < 130  # whatever the size of a domain
 
 

@@ -178,7 +178,7 @@ POOL: tuple[Source, ...] = tuple(entry for entry in SOURCES.values() if entry.ki
 """The 16 sources of Table 7."""
 
 SUBSETS = {name: f"1K-{name}" for name in ("random", "diverse", "longest")} | {"full": "59K-full"}
-"""The released selections behind the baselines of Table 2 (`baselines.BASELINES`)."""
+"""The released selections behind the baselines of Table 2 (`s1lab.kinds.curation`)."""
 
 
 def plain(name: str) -> str:

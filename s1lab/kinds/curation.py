@@ -1,6 +1,7 @@
 """From a pool to the training set: `difficulty` and `selection` (Section 2.2)."""
 
 import hashlib
+from collections import defaultdict
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -8,12 +9,11 @@ import numpy as np
 
 from s1core import selection as method
 from s1core.checkpoints import identify
-from s1core.errors import RunError
+from s1core.errors import InputError, RunError
 from s1core.forcing import Budget, generate
 from s1core.grading import grade_text
 from s1core.records import Example, read_jsonl, write_jsonl
 from s1lab import data
-from s1lab.data.baselines import BASELINES
 from s1lab.data.sources import SUBSETS
 from s1lab.kinds import attempts
 from s1lab.lab import Lab, Step
@@ -70,7 +70,7 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
             chosen, funnel = method.select(*found, rng)
             run.write_json("funnel.json", asdict(funnel))
         else:
-            chosen = BASELINES[subset](method.curate(*found)[0], selected, rng)
+            chosen = baseline(subset, method.curate(*found)[0], selected, rng)
         kept = [candidate.example for candidate in chosen]
         if subset == "s1":  # for people to read: of real questions a few
             shown = kept if lab.profile.pool == "pocket" else kept[:SHOWN]
@@ -90,6 +90,36 @@ def selection(lab: Lab, subset: str = "s1") -> Step:
 
     run = lab.store.locate("selection", settings)
     return Step(f"selection, {subset}", run, compute, (graded,))
+
+
+def baseline(
+    subset: str, candidates: list[method.Candidate], target: int, rng: np.random.Generator
+) -> list[method.Candidate]:
+    """A row of Table 2 beside s1K, out of the pool after its quality stages (Section 5.1).
+
+    "random": questions uniformly; "diverse": uniformly a domain that is left, then a question of
+    it; "longest": the longest traces first, ties by key; "full": the whole pool. InputError: a pool
+    smaller than the target.
+    """
+    pool = sorted(candidates, key=lambda c: c.key)
+    if subset == "full":
+        return pool
+    if target > len(pool):
+        raise InputError(f"{target} of {len(pool)} questions cannot be selected: lower the target")
+    if subset == "random":
+        return [pool[i] for i in rng.choice(len(pool), size=target, replace=False)]
+    if subset == "longest":
+        return sorted(pool, key=lambda c: -c.thinking_tokens)[:target]
+    domains: defaultdict[str, list[method.Candidate]] = defaultdict(list)
+    for candidate in pool:
+        domains[candidate.domain].append(candidate)
+    names, selected = sorted(domains), []
+    while len(selected) < target:
+        members = domains[name := names[rng.integers(len(names))]]
+        selected.append(members.pop(rng.integers(len(members))))
+        if not members:
+            names.remove(name)
+    return selected
 
 
 def material(lab: Lab) -> Material:
