@@ -9,7 +9,7 @@ import pytest
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, Segment
 from s1lab.evaluation import clustered_bootstrap, wilson
-from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
+from s1lab.evaluation.report import question_table, summarise, write_table
 from tests.hostile import Page
 
 PROBLEMS = [Problem(f"What is {n} + 1?", str(n + 1)) for n in range(4)]
@@ -24,43 +24,38 @@ def made(of: Problem, sample: int, thinking: int, outcome: str = "ended") -> Gen
     return Generation(of.key, sample, segments, outcome, 1, answer=f" {of.answer}")
 
 
-def run(name: str, statuses: list[str], samples: int = 1, **more: object) -> GradedRun:
+def run(statuses: list[str], samples: int = 1) -> tuple[list[Generation], list[Grade]]:
     problems = PROBLEMS[: len(statuses) // samples]
     pairs = [(p, s) for p in problems for s in range(samples)]
     generations = [
         made(p, s, 10 * (i + 1), "ended" if i else "truncated") for i, (p, s) in enumerate(pairs)
     ]
     grades = [Grade(p.key, s, status, "", "") for (p, s), status in zip(pairs, statuses)]
-    return GradedRun(name, tuple(generations), tuple(grades), **more)
+    return generations, grades
 
 
 def test_a_summary_counts_by_hand():
-    row = summarise(run("a", ["correct", "wrong", "truncated", "no_answer"], at_most=25))
+    row = summarise("a", *run(["correct", "wrong", "truncated", "no_answer"]), at_most=25)
     assert list(row.values()) == [
         *("a", "4", "1", wilson(1, 4).percent(), "25", "3", "1.00"),
         *("50.0", "25.0", "25.0", "25.0"),
     ]
-    assert summarise(run("a", ["correct"]))["control %"] == ""
-    several = summarise(run("a", ["correct", "wrong", "correct", "correct"], samples=2))
+    assert summarise("a", *run(["correct"]))["control %"] == ""
+    several = summarise("a", *run(["correct", "wrong", "correct", "correct"], samples=2))
     assert (several["n"], several["samples"]) == ("2", "2")
     assert several["accuracy % [95%]"] == clustered_bootstrap([[1, 0], [1, 1]]).percent()
 
 
 def test_what_is_no_run_is_refused():
-    mixed = GradedRun("a", run("a", ["correct"]).generations, run("b", ["correct"] * 2).grades)
-    for made, said in [
-        (mixed, "do not pair one to one"),
-        (GradedRun("a", (), ()), "do not pair one to one"),
-        (run("a", ["correct"], at_most=-1), "none negative"),
-    ]:
-        with pytest.raises(InputError, match=said):
-            summarise(made)
+    with pytest.raises(InputError, match="none negative"):
+        summarise("a", *run(["correct"]), at_most=-1)
     with pytest.raises(InputError, match="markdown, csv, html"):
         write_table(pd.DataFrame(), "latex")  # type: ignore[arg-type]
 
 
 def test_the_matrix_has_a_mark_per_sample_and_keeps_the_order_of_problems():
-    runs = [run("a", ["correct", "wrong", "truncated", "no_answer"], 2), run("b", ["correct"])]
+    four = ["correct", "wrong", "truncated", "no_answer"]
+    runs = [("a", run(four, 2)[1]), ("b", run(["correct"])[1])]
     table = question_table(runs, PROBLEMS)
     assert table[["a", "b"]].to_numpy().tolist() == [["+-", "+"], ["xo", ""]]
     assert table.iloc[0, :3].tolist() == [PROBLEMS[0].key, "What is 0 + 1?", "1"]
@@ -73,7 +68,7 @@ HOSTILE = [*FORMULAS, *MARKUP]
 
 def nasty() -> pd.DataFrame:
     grades = (Grade(NASTY.key, 0, "wrong", "", ""),)
-    return question_table([GradedRun("run <b>|1</b>", (made(NASTY, 0, 5),), grades)], [NASTY])
+    return question_table([("run <b>|1</b>", grades)], [NASTY])
 
 
 def twice(head: tuple[str, str]) -> pd.DataFrame:

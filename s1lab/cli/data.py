@@ -97,16 +97,17 @@ def report(
     """Runs side by side: accuracy, tokens, truncation; then which question each run solves."""
     import pandas as pd
 
-    from s1lab.evaluation.report import GradedRun, question_table, summarise, write_table
+    from s1lab.evaluation.report import question_table, summarise, write_table
 
     problems = options.read_problems(input, benchmark, data_dir, None)
-    runs = []
+    lines, runs = [], []
     for path, made, grades in options.read_graded(generations, problems, kind, benchmark):
         beside, limit = settings_path(path), None
         if beside.exists():  # `generate` made it
             limit = json.loads(beside.read_text())["budget"]["max_thinking"]
-        runs.append(GradedRun(path.name, made, grades, limit))
-    for table in (pd.DataFrame(map(summarise, runs)), question_table(runs, problems)):
+        lines.append(summarise(path.name, made, grades, limit))
+        runs.append((path.name, grades))
+    for table in (pd.DataFrame(lines), question_table(runs, problems)):
         echo(write_table(table, form))  # type: ignore[arg-type]
 
 

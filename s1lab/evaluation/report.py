@@ -8,7 +8,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pandas as pd
 from s1core.errors import InputError
 from s1core.records import Generation, Grade, Problem, printable
 from s1lab.data.export import inert
-from s1lab.evaluation.statistics import Interval, clustered_bootstrap, control, wilson
+from s1lab.evaluation.statistics import Interval, clustered_bootstrap, control
 
 Format = Literal["markdown", "csv", "html"]
 Row = dict[str, Any]
@@ -59,55 +59,45 @@ def minus(text: str) -> str:
     return re.sub(r"(?<![\w.)\]–-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
 
 
-class GradedRun(NamedTuple):
-    """One run: its generations with their grades, and the limit that Control (Eq. 1) counts."""
+def summarise(
+    name: str, made: Sequence[Generation], grades: Sequence[Grade], at_most: float | None = None
+) -> dict[str, str]:
+    """A run's line of the report, by column; its generations, and their grades in the same order.
 
-    name: str
-    generations: Sequence[Generation]
-    grades: Sequence[Grade]
-    at_most: float | None = None
-
-
-def summarise(run: GradedRun) -> dict[str, str]:
-    """A run's line of the report, by column. Shares are of generations, tokens are means.
-
-    Accuracy is pass@1: Wilson's interval for one sample per question, else the clustered bootstrap.
-    "thinking cut" was ended by the budget or the context, a "truncated" answer cut off. InputError
-    for no generations, or generations and grades that do not belong together.
+    Shares are of generations, tokens are means, accuracy is pass@1 (`clustered_bootstrap`). Control
+    (Eq. 1) counts who thought for `at_most` tokens. "thinking cut" was ended by the budget or the
+    context, a "truncated" answer cut off.
     """
-    graded = {(g.problem_key, g.sample): g for g in run.grades}
-    wanted = [(g.problem_key, g.sample) for g in run.generations]
-    if not wanted or len({*wanted}) != len(wanted) or {*wanted} != {*graded}:
-        told = f"{len(wanted)} generations and {len(graded)} grades that do not pair one to one"
-        raise InputError(f"run {run.name!r} has {told}; grade the run again")
-    of = pd.DataFrame([(*key, float(g.correct)) for key, g in graded.items()])
-    scores = of.pivot(index=0, columns=1, values=2).reindex(of[0].unique()).to_numpy()
-    accuracy = clustered_bootstrap(scores) if scores.shape[1] > 1 else wilson(scores.sum(), len(of))
-    spent = [(g.thinking_tokens, g.answer_tokens, g.waits_used) for g in run.generations]
+    rows = [(g.problem_key, g.sample, float(v.correct)) for g, v in zip(made, grades, strict=True)]
+    scores = pd.DataFrame(rows).pivot(index=0, columns=1, values=2)
+    spent = [(g.thinking_tokens, g.answer_tokens, g.waits_used) for g in made]
     thinking, answer, waits = np.mean(spent, axis=0)
-    kept = "" if run.at_most is None else f"{control([n for n, *_ in spent], run.at_most):.1f}"
-    row = {"run": run.name, "n": str(len(scores)), "samples": str(scores.shape[1])}
-    row |= {"accuracy % [95%]": accuracy.percent(), "thinking tokens": f"{thinking:.0f}"}
-    row |= {"answer tokens": f"{answer:.0f}", "waits": f"{waits:.2f}", "control %": kept}
-    shares = {"thinking cut %": [g.outcome != "ended" for g in run.generations]}
-    shares |= {"truncated %": [g.status == "truncated" for g in run.grades]}
-    shares |= {"no answer %": [g.status == "no_answer" for g in run.grades]}
+    kept = "" if at_most is None else f"{control([n for n, *_ in spent], at_most):.1f}"
+    row = {"run": name, "n": str(len(scores)), "samples": str(scores.shape[1])}
+    row |= {"accuracy % [95%]": clustered_bootstrap(scores).percent()}
+    row |= {"thinking tokens": f"{thinking:.0f}", "answer tokens": f"{answer:.0f}"}
+    row |= {"waits": f"{waits:.2f}", "control %": kept}
+    shares = {"thinking cut %": [g.outcome != "ended" for g in made]}
+    shares |= {"truncated %": [g.status == "truncated" for g in grades]}
+    shares |= {"no answer %": [g.status == "no_answer" for g in grades]}
     return row | {name: f"{100 * np.mean(share):.1f}" for name, share in shares.items()}
 
 
-def question_table(runs: Sequence[GradedRun], problems: Iterable[Problem] = ()) -> pd.DataFrame:
-    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Rows
-    are in the order of `problems`, or of first appearance."""
-    texts, marks = {problem.key: problem for problem in problems}, {}
-    for place, run in enumerate(runs):
-        for grade in sorted(run.grades, key=lambda grade: grade.sample):
-            cells = marks.setdefault(grade.problem_key, [""] * len(runs))
-            cells[place] += _SYMBOLS[grade.status]
-    rows = []
-    for key in [key for key in texts if key in marks] or marks:
-        problem = texts.get(key, Problem("", ""))
-        rows.append((key, _one_line(problem.question)[:60], problem.answer, *marks[key]))
-    return pd.DataFrame(rows, columns=["key", "question", "gold", *(run.name for run in runs)])
+def question_table(
+    runs: Sequence[tuple[str, Sequence[Grade]]], problems: Iterable[Problem]
+) -> pd.DataFrame:
+    """Question by run: `+` correct, `-` wrong, `o` no answer, `x` truncated, one per sample. Runs
+    have a name and grades; rows are in the order of `problems`."""
+    marks: dict[str, list[str]] = {}
+    for place, (_, grades) in enumerate(runs):
+        for grade in sorted(grades, key=lambda grade: grade.sample):
+            marks.setdefault(grade.problem_key, [""] * len(runs))[place] += _SYMBOLS[grade.status]
+    texts = {problem.key: problem for problem in problems if problem.key in marks}
+    rows = [
+        (key, _one_line(problem.question)[:60], problem.answer, *marks[key])
+        for key, problem in texts.items()
+    ]
+    return pd.DataFrame(rows, columns=["key", "question", "gold", *(name for name, _ in runs)])
 
 
 def write_table(table: pd.DataFrame, form: Format = "markdown") -> str:
