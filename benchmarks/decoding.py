@@ -75,7 +75,7 @@ def train(model: str) -> dict[str, float]:
     from s1core.sft import SFTConfig
     from s1core.sft.encode import encode
     from s1core.sft.engine import Engine, join
-    from s1lab.planning.shapes import ModelShape
+    from s1lab.planning.shapes import shape_of
 
     torch.set_num_threads(1)
     rows = [Example(Problem(TEXT * 2, "52"), Trace(TEXT * (2 * n), "52")) for n in LENGTHS[:16]]
@@ -89,7 +89,7 @@ def train(model: str) -> dict[str, float]:
     return {
         "seconds": spent,
         "tokens": tokens,
-        "flops": ModelShape.of(model).train_flops(data.lengths),
+        "flops": shape_of(model).train_flops(data.lengths),
     }
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     if not Path(options.model, "config.json").exists():
         print("no model is named: nothing was measured\n{}")
         return
-    from s1lab.planning.shapes import ModelShape
+    from s1lab.planning.shapes import shape_of
 
     sides = {"packed": sys.executable, "stored": sys.executable, "vllm": options.vllm_python}
     sides = {side: python for side, python in sides.items() if python}
@@ -133,7 +133,7 @@ def main() -> None:
             speeds[side].append(ROWS * (options.tokens - 1) / made["write"])
             reads[side].append(made["read"])
     best = max(peaks)
-    flops = 2 * ModelShape.of(options.model).matrix_parameters
+    flops = 2 * shape_of(options.model).matrix_parameters
     print(f"{ROWS} rows x {options.tokens} tokens; bf16 peak of a thread {best / 1e9:.0f} GFLOP/s")
     middle = {side: statistics.median(values) for side, values in speeds.items()}
     for side, values in speeds.items():

@@ -145,7 +145,7 @@ def train_a_while(
         tokens_per_second=sum(lengths) / seconds,
         share_of_peak=shape.train_flops(lengths) / seconds / PEAK_FLOPS,
         peak_bytes=float(torch.cuda.max_memory_allocated()) if on_gpu else 0.0,
-        planned_bytes=memory(shape, config, share, processes=group.size).total,
+        planned_bytes=memory(shape, config, share, processes=group.size)[0],
     )
 
 

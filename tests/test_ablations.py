@@ -50,13 +50,12 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 
 def test_a_training_set_is_described_by_the_runs_that_made_and_used_it(pipeline: Pipeline) -> None:
-    from s1core.checkpoints import locate
-    from s1lab.planning.shapes import ModelShape
+    from s1lab.planning.shapes import shape_of
 
     made = ablations.training_sets(pipeline)["full"]
     assert (made["examples"], made["subjects"]) == (96, 5)
     assert made["a trace (tokens)"] == 81.5 and made["right (%)"] == 0.25
-    shape = ModelShape.of(locate("pocket-large"))  # one epoch of 96 examples of 108 tokens
+    shape = shape_of("pocket-large")  # one epoch of 96 examples of 108 tokens
     assert 1e12 * made["TFLOP"] == pytest.approx(96 * shape.train_flops([108]))
 
 

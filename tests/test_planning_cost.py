@@ -16,7 +16,7 @@ from s1lab.planning import cost as costs
 from s1lab.planning.cost import begin_with, cost, lines, note_speeds, read_speeds
 from s1lab.planning.fetch import needs
 from s1lab.planning.sft_plan import BANDWIDTH, MEMORY, memory, paper_flops, paper_share, plan
-from s1lab.planning.shapes import SHAPES, ModelShape, shape_of
+from s1lab.planning.shapes import SHAPES, shape_of
 from s1lab.planning.tokens import Counter
 from s1lab.runs import RunStore
 from tests.helpers import CHECKOUT, tiny_model
@@ -158,16 +158,19 @@ LARGE, BF16 = SHAPES["Qwen2.5-32B"], SFTConfig(dtype="bfloat16")
 def test_shapes_have_the_sizes_on_the_model_cards_and_other_files_give_none(tmp_path) -> None:
     for name, billions in (("0.5B", 0.494), ("7B", 7.616), ("32B", 32.764)):
         assert SHAPES[f"Qwen2.5-{name}"].parameters / 1e9 == pytest.approx(billions, abs=5e-4)
-        assert ModelShape.of(f"Qwen/Qwen2.5-{name}-Instruct") is SHAPES[f"Qwen2.5-{name}"]
+        assert shape_of(f"Qwen/Qwen2.5-{name}-Instruct") is SHAPES[f"Qwen2.5-{name}"]
+    with pytest.raises(InputError, match="has no config.json"):
+        shape_of(tmp_path)
     with pytest.raises(InputError, match="neither a model folder nor one of Qwen2.5-0.5B"):
-        ModelShape.of(tmp_path)
+        shape_of("org/unknown")
+    (tmp_path / "model.safetensors").touch()
     for config in ("", "{", "[]", "{}", '{"hidden_size": []}'):
         (tmp_path / "config.json").write_text(config)
         with pytest.raises(InputError, match="does not give a decoder's sizes"):
-            ModelShape.of(tmp_path)
+            shape_of(tmp_path)
 
 
-def test_parameters_and_flops_are_those_that_torch_counts() -> None:
+def test_parameters_and_flops_are_those_that_torch_counts(tmp_path) -> None:
     """The oracle counts every product; torch's attention counts the masked half as well."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -175,7 +178,7 @@ def test_parameters_and_flops_are_those_that_torch_counts() -> None:
     model, ids = tiny_model(), torch.arange(64)[None]
     with FlopCounterMode(display=False) as counter:
         model(input_ids=ids, labels=ids).loss.backward()
-    shape = ModelShape.of(model.config)
+    shape = shape_of(save_model(tmp_path / "m"))
     assert shape.parameters == sum(p.numel() for p in model.parameters())
     assert shape.matrix_parameters == shape.parameters  # tied: the embedding is multiplied with
     matrices = shape.train_flops([64]) - shape.layers * 6 * 32 * 64**2
@@ -198,7 +201,7 @@ def test_what_cannot_fit_is_said_with_the_part_that_is_too_large() -> None:
     ):
         assert re.search(message, plan(LARGE, lengths, config, processes=processes).misfit)
     assert not plan(LARGE, lengths, lean, processes=32).misfit
-    totals = [memory(LARGE, BF16, 8192, processes=n).total for n in (1, 2, 8)]
+    totals = [memory(LARGE, BF16, 8192, processes=n)[0] for n in (1, 2, 8)]
     assert totals == sorted(totals, reverse=True)  # more processes, less memory each
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from s1core import selection
-from s1core.checkpoints import locate
 from s1core.records import Example, from_dict
 from s1core.selection import Candidate
 from s1core.sft.config import SFTConfig
@@ -21,7 +20,7 @@ from s1lab.data.sources import POOL
 from s1lab.evaluation.report import Row, lines
 from s1lab.pipeline import Pipeline
 from s1lab.planning.sft_plan import paper_flops, paper_share
-from s1lab.planning.shapes import SHAPES, ModelShape
+from s1lab.planning.shapes import SHAPES, shape_of
 
 WORDS = packaged("analysis/training.yaml")
 _SETTINGS = ("epochs", "batch_size", "lr", "warmup_ratio", "betas", "weight_decay", "max_seq_len")
@@ -172,7 +171,7 @@ def marked(example: Example, tokenizer: Any, config: SFTConfig, width: int = 78)
 def cost(pipeline: Pipeline) -> list[Row]:
     """What training took, the paper's and ours; FLOPs of both by one formula."""
     run = pipeline.checkpoint()
-    made, size = run.summary(), ModelShape.of(locate(pipeline.profile.model)).parameters
+    made, size = run.summary(), shape_of(pipeline.profile.model).parameters
     both = paper_flops(), training_flops(pipeline)
     theirs = profiles.load("paper").cost(published()["training"]["minutes"])
     rows = (

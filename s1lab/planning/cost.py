@@ -143,7 +143,7 @@ def _training(counter: Counter, training: Training, known: Speeds) -> Left:
     made = plan_training(shape_of(profile.model), lengths, config, processes=profile.processes)
     best, worst = (made.seconds / share + more for share, more in zip(known.training, known.start))
     misfit = made.misfit and f"fine-tuning {profile.model}: {made.misfit}"
-    return best, worst, made.memory.total, misfit
+    return best, worst, made.memory, misfit
 
 
 def _sampling(

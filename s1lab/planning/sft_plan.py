@@ -20,28 +20,21 @@ BANDWIDTH = 3.35e12  # bytes per second between it and its memory
 USABLE = 0.93  # share of the memory for tensors; caching takes a few per cent
 
 
-class Memory(NamedTuple):
-    """Peak bytes of one process, and of what holds them (which do not all peak at one time)."""
-
-    total: float
-    parts: dict[str, float]
-
-
 class Plan(NamedTuple):
     """What a fine-tuning run will take on H100s."""
 
-    memory: Memory  # peak of one process
+    memory: float  # peak bytes of one process
+    parts: dict[str, float]  # bytes of what holds them; they do not all peak at one time
     balance: float  # share of the time that the average process works while the slowest does
     seconds: float  # by the clock, at this balance, if the chips reached their whole peak
 
     @property
     def misfit(self) -> str:
         """Where the memory does not do: the largest part, and what lowers it. Else ""."""
-        (total, parts), room = self.memory, MEMORY * USABLE
-        worst, size = max(parts.items(), key=lambda part: part[1])
-        if total <= room:
+        worst, size = max(self.parts.items(), key=lambda part: part[1])
+        if self.memory <= (room := MEMORY * USABLE):
             return ""
-        told = f"{total / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}"
+        told = f"{self.memory / 1e9:.0f} GB per process and {H100} offers {room / 1e9:.0f}"
         return f"this run needs {told}: {worst} take {size / 1e9:.0f} GB; {_REMEDIES[worst]}"
 
 
@@ -52,8 +45,11 @@ _REMEDIES = dict.fromkeys(("weights", "gradients", "moments"), "use more process
 }
 
 
-def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: int = 1) -> Memory:
-    """Predicted peak of one process of sharded training, for packed rows of so many tokens."""
+def memory(
+    shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: int = 1
+) -> tuple[float, dict[str, float]]:
+    """Peak bytes of one process of sharded training, for packed rows of so many tokens, and of what
+    holds them."""
     weights = 4 * shape.parameters / processes
     compute = 4 if config.dtype == "float32" else 2
     layer = shape.layer_parameters
@@ -78,7 +74,7 @@ def memory(shape: ModelShape, config: SFTConfig, row_tokens: int, *, processes: 
     at_loss, in_backward = logits + slopes, backward + shape.vocab * shape.hidden * compute + stream
     parts = {"weights": weights, "gradients": weights, "moments": 2 * weights}
     parts |= {"gathered": gathered, "activations": saved + backward, "loss": logits + slopes}
-    return Memory(held + saved + max(at_loss, in_backward), parts)
+    return held + saved + max(at_loss, in_backward), parts
 
 
 def plan(shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes: int = 1) -> Plan:
@@ -97,7 +93,7 @@ def plan(shape: ModelShape, lengths: Sequence[int], config: SFTConfig, processes
     share, balance = -(-longest // config.sequence_parallel), work / waited
     flops = config.epochs * shape.train_flops(cut)
     need = memory(shape, config, share, processes=processes)
-    return Plan(need, balance, flops / (PEAK_FLOPS * balance * processes))
+    return Plan(*need, balance, flops / (PEAK_FLOPS * balance * processes))
 
 
 PAPER_HOURS = 16 * 26 / 60

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from s1core.checkpoints import locate, split_revision
 from s1core.errors import InputError, explained
@@ -34,24 +34,6 @@ class ModelShape:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head_size", self.head_size or self.hidden // self.heads)
-
-    @classmethod
-    def of(cls, source: Any) -> Self:
-        """From a transformers config, a folder with `config.json`, or a name in `SHAPES`;
-        InputError: none of these, or a config without the sizes of a decoder."""
-        if known := SHAPES.get(str(source).split("/")[-1].removesuffix("-Instruct")):
-            return known
-        path = Path(source) / "config.json" if isinstance(source, str | Path) else None
-        if path and not path.is_file():
-            raise InputError(f"{source} is neither a model folder nor one of {', '.join(SHAPES)}")
-        with explained(f"{path or source} does not give a decoder's sizes"):
-            row = json.loads(path.read_text(encoding="utf-8")) if path else source.to_dict()
-            usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
-            usual["attention_bias"] = row.get("model_type") == "qwen2"
-            usual["tie_word_embeddings"] = False
-            row = usual | {name: value for name, value in row.items() if value is not None}
-            sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
-            return cls(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])
 
     def settings(self) -> dict[str, Any]:
         """The sizes as a Qwen2 configuration of transformers has them."""
@@ -91,10 +73,22 @@ class ModelShape:
 SHAPES = {name: ModelShape(**row) for name, row in packaged("planning/shapes.json").items()}
 
 
-def shape_of(model: str) -> ModelShape:
-    """The sizes of a model by its name (s1 checkpoints have those of Qwen2.5-32B) or its files."""
-    name, _ = split_revision(model)
-    try:
-        return ModelShape.of("Qwen2.5-32B" if name.startswith("simplescaling/s1") else name)
-    except InputError:
-        return ModelShape.of(locate(model))
+def shape_of(model: str | Path) -> ModelShape:
+    """The sizes of a model, by its name where that is in `SHAPES` (s1 checkpoints have those of
+    Qwen2.5-32B), else by its `config.json`. InputError: there is none at hand, or it has not the
+    sizes of a decoder."""
+    name, _ = split_revision(str(model))
+    name = "Qwen2.5-32B" if name.startswith("simplescaling/s1") else name
+    if known := SHAPES.get(name.split("/")[-1].removesuffix("-Instruct")):
+        return known
+    path = Path(locate(model), "config.json")
+    if not path.is_file():
+        raise InputError(f"{model} is neither a model folder nor one of {', '.join(SHAPES)}")
+    with explained(f"{path} does not give a decoder's sizes"):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        usual = {"num_key_value_heads": row["num_attention_heads"], "head_dim": 0}
+        usual["attention_bias"] = row.get("model_type") == "qwen2"
+        usual["tie_word_embeddings"] = False
+        row = usual | {name: value for name, value in row.items() if value is not None}
+        sizes = {ours: row[theirs] for ours, theirs in _NAMES.items()}
+        return ModelShape(**sizes, head_size=row["head_dim"], attention_bias=row["attention_bias"])
