@@ -106,7 +106,7 @@ COMPLETE = "given => given.map((one) => w.complete(...one))"
 def test_greedy_is_token_for_token_what_transformers_gives(inside):
     problems = pocket.evaluation_problems(500)[-110:]  # none of those that the page offers
     budgets = [BUDGETS[place % len(BUDGETS)] for place in range(len(problems))]
-    backend = HFBackend(pocket.load_model("s1"), pocket.load_tokenizer())
+    backend = HFBackend.from_pretrained("pocket-s1")
     theirs = list(generate(backend, problems, budgets))
     pairs = [(puzzle(p), asked(b), 0) for p, b in zip(problems, budgets, strict=True)]
     ours = inside.evaluate(COMPLETE, pairs)

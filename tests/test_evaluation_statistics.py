@@ -46,14 +46,14 @@ def single(rng: np.random.Generator, n: int) -> bool:
 def clustered(rng: np.random.Generator, n: int) -> bool:
     """Questions of uniform difficulty, each answered with several seeds."""
     scores = rng.random((n, 4)) < rng.uniform(size=(n, 1))
-    return 0.5 in clustered_bootstrap(scores, rng, resamples=1_000)
+    return 0.5 in clustered_bootstrap(scores)
 
 
 def paired(rng: np.random.Generator, n: int) -> bool:
     difficulty = rng.uniform(size=n)
     a, b = rng.random((2, n)) < [np.minimum(difficulty + 0.1, 1), difficulty]
     truth = 0.1 - 0.005  # E[min(u + 0.1, 1) - u] for a uniform difficulty u
-    return truth in paired_bootstrap(a, b, rng, resamples=1_000)
+    return truth in paired_bootstrap(a, b)
 
 
 def crossed(rng: np.random.Generator, n: int, question: float = 1, seed: float = 0) -> bool:
@@ -70,8 +70,9 @@ SAFE = [(crossed, 60), (partial(crossed, seed=0.3), 60), (partial(crossed, quest
 
 
 @pytest.mark.parametrize(("trial", "n"), [*TRIALS, *SAFE])
-def test_intervals_cover_95_percent(trial, n):
+def test_intervals_cover_95_percent(monkeypatch, trial, n):
     """1,000 trials, each with its own truth; small n included. `SAFE` ones err to the wide side."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 1_000)
     rng = np.random.default_rng(n)
     covered = np.mean([trial(rng, n) for _ in range(1_000)])
     assert 0.93 <= covered <= (0.97 if (trial, n) in TRIALS else 1)
@@ -87,11 +88,11 @@ def test_one_seed_gives_students_interval_over_questions():
 
 @pytest.mark.parametrize("scores", [np.zeros((AIME, 4)), np.arange(AIME) < 17, [1.0] * AIME])
 def test_the_interval_is_wilsons_for_one_seed_and_where_all_agree(scores) -> None:
-    interval, right = clustered_bootstrap(scores, 0), np.mean(scores) * AIME
+    interval, right = clustered_bootstrap(scores), np.mean(scores) * AIME
     assert (interval.low, interval.high) == (wilson(right, AIME).low, wilson(right, AIME).high)
     assert "Wilson" in interval.method
-    whole = clustered_bootstrap([[1, 1], [0, 0], [1, 0]], 0)
-    assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]], 0) == whole, "skips what is missing"
+    whole = clustered_bootstrap([[1, 1], [0, 0], [1, 0]])
+    assert clustered_bootstrap([[1, np.nan], [0, 0], [1, 0]]) == whole, "skips what is missing"
 
 
 @pytest.mark.parametrize("n", [6, 11, 30, 198])

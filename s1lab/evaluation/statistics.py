@@ -5,8 +5,8 @@ The measures of test-time scaling (Section 3.2) are taken over the runs of a met
 
 The paper reports one greedy run per number (Section 4.1) and a paired bootstrap for its data
 ablations (Table 2: 95% intervals from 10,000 resamples). Intervals are 95%, accuracies fractions
-in [0, 1], and randomness is passed in. Every function raises `InputError` for what is no such
-number, or too few of them.
+in [0, 1], and resampling has one seed: equal data, equal intervals. Every function raises
+`InputError` for what is no such number, or too few of them.
 """
 
 import math
@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from s1core.errors import InputError
 
 Array = NDArray[np.float64]
-Seed = int | np.random.Generator
 
 RESAMPLES = 10_000
 """As many as Table 2's."""
@@ -88,9 +87,7 @@ def newcombe(correct_a: float, n_a: float, correct_b: float, n_b: float) -> Inte
     return Interval(gap, low, high, int(min(n_a, n_b)), "Newcombe, unpaired")
 
 
-def clustered_bootstrap(
-    scores: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
-) -> Interval:
+def clustered_bootstrap(scores: ArrayLike) -> Interval:
     """pass@1 over several seeds with an interval that resamples questions, not answers.
 
     `scores` are (questions, seeds) of 0/1 or fractions, NaN where a sample is missing. A question
@@ -105,14 +102,12 @@ def clustered_bootstrap(
     if np.ptp(means) == 0 or np.isin(means, (0, 1)).all():
         ends = wilson(min(max(estimate, 0.0), 1.0) * n, n)
         return replace(ends, estimate=estimate, method="Wilson over questions")
-    low, high = _bootstrap_ends(means, seed, resamples)
-    method = f"question-clustered bootstrap, {resamples} resamples"
+    low, high = _bootstrap_ends(means)
+    method = f"question-clustered bootstrap, {RESAMPLES} resamples"
     return Interval(estimate, low, high, n, method).within(0.0, 1.0)
 
 
-def paired_bootstrap(
-    a: ArrayLike, b: ArrayLike, seed: Seed = 0, *, resamples: int = RESAMPLES
-) -> Interval:
+def paired_bootstrap(a: ArrayLike, b: ArrayLike) -> Interval:
     """Interval of mean(a) - mean(b) on the same questions (Table 2 of the paper). `a` and `b` are
     scores or tokens, (questions,) or (questions, seeds), rows in the same order of questions; NaN
     where a sample is missing. Percentiles are widened for few questions; the paper's are plain."""
@@ -121,8 +116,8 @@ def paired_bootstrap(
         raise InputError(f"{ours.size} and {theirs.size} questions: pair the same questions")
     gaps = ours - theirs
     sign = -1 if gaps.mean() < 0 else 1  # b - a has the same ends, the other way round
-    ends = _bootstrap_ends(sign * gaps, seed, resamples)
-    method = f"paired bootstrap, {resamples} resamples"
+    ends = _bootstrap_ends(sign * gaps)
+    method = f"paired bootstrap, {RESAMPLES} resamples"
     return Interval(float(gaps.mean()), *sorted(sign * end for end in ends), gaps.size, method)
 
 
@@ -268,11 +263,8 @@ def _question_means(scores: ArrayLike) -> Array:
     return np.nanmean(matrix, axis=1)
 
 
-def _bootstrap_ends(values: Array, seed: Seed, resamples: int) -> tuple[float, float]:
+def _bootstrap_ends(values: Array) -> tuple[float, float]:
     """Ends for the mean; values repeat, so it is drawn how often each distinct one comes up."""
-    if resamples < 1 or (isinstance(seed, int) and seed < 0):
-        raise InputError(f"{resamples} resamples with seed {seed}: give 1 or more, and 0 or more")
-    rng, n = np.random.default_rng(seed), values.size
     distinct, counts = np.unique(values, return_counts=True)
-    means = rng.multinomial(n, counts / n, size=resamples) @ distinct / n
-    return widened_ends(means, n)
+    rng, n = np.random.default_rng(0), values.size
+    return widened_ends(rng.multinomial(n, counts / n, size=RESAMPLES) @ distinct / n, n)

@@ -11,11 +11,9 @@ from typing import Any
 from s1core import checkpoints
 from s1core.errors import check_number
 from s1core.records import Problem
+from s1lab.planning.shapes import shape_of
 from s1lab.pocket.teacher import problem
 from s1lab.pocket.world import EVAL_SIZE, evaluation_puzzles
-
-SIZES = ("small", "large", "s1")
-"""Two base models, and the large one fine-tuned by the laptop profile (what `s1core demo` asks)."""
 
 
 def load_tokenizer() -> Any:
@@ -23,21 +21,16 @@ def load_tokenizer() -> Any:
     return checkpoints.load_tokenizer("pocket-large")
 
 
-def load_model(size: str = "large") -> Any:
-    """A shipped model in float32, in evaluation mode."""
-    return checkpoints.load_model(f"pocket-{size}", dtype="float32").eval()
-
-
 def described() -> list[dict[str, Any]]:
-    """A row for each shipped model: its shape, and the skills it had when it was made (shares)."""
+    """A row for each shipped model, two base models and the large one fine-tuned by the laptop
+    profile: its shape, and the skills it had when it was made (shares)."""
     rows = []
-    for size in SIZES:
-        model = load_model(size)
-        skills = Path(checkpoints.locate(f"pocket-{size}"), "skills.json")
+    for name in ("pocket-small", "pocket-large", "pocket-s1"):
+        shape, skills = shape_of(name), Path(checkpoints.locate(name), "skills.json")
         measured = json.loads(skills.read_text()) if skills.is_file() else {}
-        shape = {"model": f"pocket-{size}", "layers": model.config.num_hidden_layers}
         skilled = {f"{name.replace('_', ' ')} (%)": value for name, value in measured.items()}
-        rows.append(shape | {"parameters": model.num_parameters()} | skilled)
+        about = {"model": name, "layers": shape.layers, "parameters": shape.parameters}
+        rows.append(about | skilled)
     return rows
 
 

@@ -82,6 +82,6 @@ def _mean(name: str, values: Iterable[tuple[str, float]]) -> dict[str, float]:
     for key, value in values:
         by_question[key].append(value)
     means = np.array([np.mean(by_question[key]) for key in sorted(by_question)])
-    found = clustered_bootstrap(means, seed=0)
+    found = clustered_bootstrap(means)
     columns = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
     return {column: round(value, 5) for column, value in columns.items()}
