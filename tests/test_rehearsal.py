@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from launch.rehearsal.rehearse import cut
 from s1lab import profiles
 from s1lab.cli.profile import accept
 from s1lab.pipeline import Pipeline
 from s1lab.planning.tokens import lines, rate, seconds_left, status
-from s1lab.rehearsal.rehearse import cut
 from s1lab.runs import RunStore
 from tests import planning_fixtures as make
 from tests.helpers import CHECKOUT, command
@@ -40,8 +40,9 @@ def place(tmp_path_factory) -> Path:
 def done(place) -> subprocess.CompletedProcess:
     results = CHECKOUT / "results"
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
-    asked = ["rehearse", place / "small.yaml", "--folder", place / "out", "--runs-only"]
-    finished = command("s1lab", *asked, "--model", place / "model", "--data-dir", place / "mirror")
+    asked = [place / "small.yaml", "--folder", place / "out", "--runs-only"]
+    asked += ["--model", place / "model", "--data-dir", place / "mirror"]
+    finished = command("launch.rehearsal", *asked)
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
     return finished

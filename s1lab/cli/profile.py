@@ -116,31 +116,6 @@ def fetch(
     echo(f"use it with S1CORE_DATA_DIR={to}")
 
 
-@app.command(epilog="Example: s1lab rehearse h100 --data-dir /data/mirror")
-def rehearse(
-    profile: Name = "h100",
-    folder: Annotated[Path | None, typer.Option(help="Default: rehearsal/PROFILE.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Mirror with the real files.")] = None,
-    model: Annotated[Path | None, typer.Option(help="A small checkpoint; default SmolLM2.")] = None,
-    python: Annotated[str, typer.Option(help="Interpreter that has vLLM.")] = sys.executable,
-    runs_only: Annotated[bool, typer.Option("--runs-only", help="No notebooks, no book.")] = False,
-) -> None:
-    """Run a large profile at rehearsal sizes: same scripts, notebooks and book, stamped figures."""
-    from s1lab.rehearsal import rehearse as rehearsing
-    from s1lab.runs import project_root
-
-    given = {"model": model, "data_dir": data_dir, "python": python, "say": note}
-    prepared = rehearsing.prepare(profile, folder, **given)
-    rehearsing.compute(prepared)
-    for what, (planned, used) in rehearsing.compare(prepared).items():
-        echo(f"tokens {what}: {planned:,} planned, {used:,} used")
-    if not runs_only:
-        root = project_root()
-        pages = rehearsing.show(prepared, root / "notebooks", root / "book", note)
-        echo(f"{pages} pages: {prepared.folder / 'html' / 'index.html'}")
-    echo(f"the rehearsal of {profile} went through: {prepared.folder}")
-
-
 @app.command(epilog="Example: s1lab status h100 --price 3.2")
 def status(profile: Name = "h100", seed: Seed = None, price: Price = None) -> None:
     """How far a profile is: what runs, tokens per second, time and money spent and left."""

