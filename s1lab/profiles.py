@@ -124,7 +124,7 @@ class Profile:
     threads: Processes | None = None  # of the CPU; results are the same bits for equal numbers only
     jobs: Processes = 1  # processes that `reproduce` starts
     one_training: bool = False  # memory holds one fine-tuning, in a process of its own
-    rates: Mapping[str, Any] = field(default_factory=dict)  # what was measured (`s1lab.desk.plan`)
+    rates: Mapping[str, Any] = field(default_factory=dict)  # measured (`s1lab.planning.cost`)
     gpus: Waits = 0  # NVIDIA's, that the profile is for
     gpu_memory: Annotated[float, 0, 100_000] = 80  # GiB of each
     price: Annotated[float, 0, 1_000_000] = 0.05  # US$ of a GPU's hour; without one, of a thread's

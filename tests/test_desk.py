@@ -19,11 +19,11 @@ from s1core.records import Problem, question_key
 from s1lab import profiles
 from s1lab.cli.profile import open_pipeline
 from s1lab.data.mirror import sha256
-from s1lab.desk import plan, weights
+from s1lab.desk import weights
 from s1lab.experiments import direct
 from s1lab.kinds import attempts
 from s1lab.pipeline import Pipeline
-from s1lab.planning.cost import begin_with, cost
+from s1lab.planning.cost import begin_with, cost, hours
 from s1lab.runs import RunStore
 from tests.helpers import tiny_model, tiny_tokenizer
 from tests.planning_fixtures import save_model, write_mirror, write_profile
@@ -116,7 +116,7 @@ def test_the_plan_fits_a_night_and_counts_what_is_left(tmp_path, monkeypatch):
     assert 4 < found.hours < 12 and found.disk < 30e9
     profile = profiles.load("desk")
     fewer = [(s, b) for s, b in zip(found.steps.step, found.steps.best) if s.run.kind != "attempts"]
-    assert plan.hours(profile, fewer) < found.hours
+    assert hours(profile, fewer) < found.hours
 
 
 def test_what_would_fail_in_the_night_is_said_before_it(tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_what_would_fail_in_the_night_is_said_before_it(tmp_path, monkeypatch):
     rates = profiles.load("desk").rates
     much = write_profile(tmp_path / "much.yaml", "desk", rates={**rates, "memory": 1e6})
     assert "GB of memory" in refused(much)
-    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: type("", (), {"free": 1e9}))
+    monkeypatch.setattr(weights.shutil, "disk_usage", lambda path: type("", (), {"free": 1e9}))
     assert "GB of disk" in refused("desk")
 
 

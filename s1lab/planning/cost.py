@@ -1,6 +1,10 @@
 """What a profile takes: tokens, GPU-hours, memory, disk, downloads, money.
 
-Training time follows from FLOPs and a share of the chip's peak, memory from `sft_plan`.
+Without a GPU, time follows from a profile's `rates`, which were measured: tokens per second of one
+process (`read` a prompt, `sample`, `train`), the expected tokens of a `prompt`, a `natural`
+thought, a `direct` solution and an `example`, and the share of greedy solutions that are `right`.
+
+With GPUs, training time follows from FLOPs and a share of the chip's peak, memory from `sft_plan`.
 Sampling is bound by memory traffic: every step reads the weights and the context of each sequence
 in the batch, and the batch is as large as the memory that the weights leave. The conditions of a
 checkpoint share its server; at its end the longest one is alone. What is assumed stands in
@@ -20,8 +24,9 @@ from s1core.errors import RunError
 from s1core.forcing import Budget
 from s1core.records import write_atomically
 from s1lab.data.sources import source
-from s1lab.desk import plan as desk
+from s1lab.desk.weights import refuse
 from s1lab.experiments import Training
+from s1lab.kinds.attempts import TAUGHT
 from s1lab.lab import Step, wanted
 from s1lab.pipeline import Pipeline
 from s1lab.planning.fetch import find_missing, needs
@@ -29,6 +34,7 @@ from s1lab.planning.sft_plan import BANDWIDTH, MEMORY, PEAK_FLOPS
 from s1lab.planning.sft_plan import plan as plan_training
 from s1lab.planning.shapes import shape_of
 from s1lab.planning.tokens import Counter, Tokens, clock
+from s1lab.profiles import Profile
 from s1lab.provenance import json_text, recorded
 
 FILE = "measured.json"  # in the run store; `benchmarks/calibrate.py` has it written
@@ -73,6 +79,7 @@ def note_speeds(store: Path, **values: float) -> None:
 
 
 PROMPT = 200  # tokens of a question with its chat template
+WAIT = 0.5  # of a natural thought: what one Wait adds, as long as the limit leaves room
 PREFILL = 0.4  # share of peak FLOPs at which prompts are read
 WORKSPACE = 4e9  # bytes that vLLM keeps for activations and CUDA graphs
 ROW_BYTES = 30_000  # bytes of a released example with its trace, roughly
@@ -114,7 +121,7 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
         if profile.gpus and step.training and not step.condition:
             left[step.run.id] = _training(counter, step.training, known)
         elif profile.rates:
-            seconds = desk.seconds(profile, step, tokens[step.run.id].trained)
+            seconds = _by_rates(counter, step, tokens[step.run.id].trained)
             left[step.run.id] = (seconds, seconds, 0.0, "")
     served = [step for step in chosen if step.condition and profile.gpus]
     for training in dict.fromkeys(step.training for step in served):
@@ -127,7 +134,7 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
     table, wall = pd.DataFrame(rows, columns=COLUMNS), 0.0
     table.loc[table.done, ["best", "worst"]] = 0.0
     if profile.rates:
-        wall = desk.hours(profile, list(zip(table.step, table.best, strict=True)))
+        wall = hours(profile, list(zip(table.step, table.best, strict=True)))
     begun = sum(not s.run.is_finished for s in every if s.training and not s.condition)
     # A model each, and two checkpoints of the one that is under way.
     disk = shape_of(profile.model).parameters * (2.0 * begun + 24.0 * bool(begun))
@@ -135,6 +142,36 @@ def cost(pipeline: Pipeline, only: Sequence[str] = (), encodes: bool = True) -> 
     downloads = sum(2.0 * shape_of(model).parameters for model in lacked.models)
     downloads += sum(ROW_BYTES * source(name).rows for name in lacked.training)
     return Cost(table, disk, downloads, profile.gpus, counter.counts, known.source, wall)
+
+
+def _by_rates(counter: Counter, step: Step, trained: int) -> float:
+    """Seconds of one process for a step; `trained` are the tokens of a fine-tuning."""
+    profile, one = counter.pipeline.profile, step.condition
+    rates, rows, tokens = profile.rates, 0.0, profile.rates["direct"]
+    if one is not None:
+        rows = counter.generations(one)
+        if one.thinking:
+            long = rates["natural"] * (1 + WAIT * one.budget.num_ignore)
+            tokens = min(one.budget.max_thinking, long)
+    elif step.training is not None:
+        return trained / rates["train"]
+    elif step.run.kind == "attempts":
+        rows = profile.pool_size / profile.attempts.parts
+        rows *= 1 - rates["right"] * (step.run.settings["round"] == TAUGHT)
+    else:
+        return 60.0
+    return rows * (rates["prompt"] / rates["read"] + tokens / rates["sample"])
+
+
+def hours(profile: Profile, left: list[tuple[Step, float]]) -> float:
+    """Wall hours of steps that are left, each with its seconds: `jobs` processes share them, and
+    fine-tunings, where memory holds one, follow one another and the attempts."""
+    shared = sum(one for _, one in left) / profile.jobs
+    chain = 0.0
+    if profile.one_training:
+        chain = sum(one for step, one in left if step.training and not step.condition)
+        chain += sum(one for step, one in left if step.run.kind == "attempts") / profile.jobs
+    return max(shared, chain) / 3600
 
 
 def _training(counter: Counter, training: Training, known: Speeds) -> Left:
@@ -246,7 +283,7 @@ def begin_with(
     InputError: the training set cannot be had."""
     profile = pipeline.profile
     if profile.rates:
-        desk.refuse(pipeline, cost(pipeline, only, encodes=False).disk)
+        refuse(profile, pipeline.store.root, cost(pipeline, only, encodes=False).disk)
     elif not profile.gpus and not profile.rehearsal:
         return pipeline
     if profile.gpus:

@@ -66,7 +66,8 @@ class Counter:
     def generations(self, condition: Condition) -> int:
         """Questions times samples."""
         rows = benchmarks.benchmark(condition.benchmark).rows
-        return min(rows, self.pipeline.profile.evaluation.questions or rows) * condition.samples
+        asked = self.pipeline.profile.evaluation.questions_of(condition.benchmark)
+        return min(rows, asked or rows) * condition.samples
 
     def thinking(self, condition: Condition) -> float:
         """Thinking tokens of one generation, on average: Table 8 has that of a natural end; the
