@@ -130,7 +130,6 @@ def report(
 def regrade(
     logs: Annotated[list[Path], typer.Argument(help="Samples of the harness, or JSONL logs.")],
     kind: Annotated[str, typer.Option(help="math, aime or multiple_choice.")] = "math",
-    verdict: Annotated[str, typer.Option(help="Column with the stored verdict.")] = "",
     disagreements: Annotated[bool, typer.Option(help="List every disagreement.")] = False,
 ) -> None:
     """Grade anybody's logged generations again and compare with the verdicts in the log."""
@@ -138,7 +137,7 @@ def regrade(
     from s1lab.evaluation.logs import regrade as grade_again
 
     for path in logs:
-        log = read_log(path, verdict=verdict or None)
+        log = read_log(path)
         done = grade_again(log, kind)  # type: ignore[arg-type] - checked there
         found = summary(done)
         if log.torn is not None:

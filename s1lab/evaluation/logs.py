@@ -56,10 +56,9 @@ class LogFile(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
-    """Read a file of logged generations. `verdict` names the column with the stored verdict; None
-    takes the first known one. Raises InputError: a line other than the last is damaged
-    (`path:line`), no row can be used, or none has the column that `verdict` names."""
+def read_log(path: str | Path) -> LogFile:
+    """Read a file of logged generations. Raises InputError: a line other than the last is damaged
+    (`path:line`), or no row can be used."""
     rows, torn = read_recoverable(path)
     responses, left_out, layouts = [], [], set()
     filters = [row.get("filter") for _, row in rows if "resps" in row][:1]
@@ -68,14 +67,12 @@ def read_log(path: str | Path, *, verdict: str | None = None) -> LogFile:
         if harness and row.get("filter") not in filters:
             continue  # one row per document and filter; a filter is another reading of one text
         try:
-            responses += _responses(row, harness, number, verdict)
+            responses += _responses(row, harness, number)
             layouts.add("lm-evaluation-harness" if harness else "generic")
         except InputError as error:
             left_out.append(f"{path}:{number}: {error}")
     if not responses:
         raise InputError(left_out[0] if left_out else f"{path} holds no responses to grade")
-    if verdict and not any(verdict in row for _, row in rows):
-        raise InputError(f"{path}: no row has the column {verdict!r} that should hold the verdict")
     return LogFile(" and ".join(sorted(layouts)), tuple(responses), torn, tuple(left_out))
 
 
@@ -116,16 +113,13 @@ def summary(results: Sequence[Logged]) -> dict[str, Any]:
     }
 
 
-def _responses(
-    row: dict[str, Any], harness: bool, number: int, verdict: str | None
-) -> Iterator[Logged]:
+def _responses(row: dict[str, Any], harness: bool, number: int) -> Iterator[Logged]:
     document, gold = (row["doc"], {"target": row.get("target")}) if harness else (row, row)
     if not isinstance(document, dict):
         raise InputError(f"doc is {type(document).__name__}, not an object with the question")
     problem = Problem(_with_options(_text(document, FIELDS["question"]), document), _gold(gold))
-    names = [verdict] if verdict else FIELDS["harness_verdict" if harness else "verdict"]
     texts = list(_flat(row["resps"] if harness else _first(row, FIELDS["responses"])))
-    stored = _first(row, names, None)
+    stored = _first(row, FIELDS["harness_verdict" if harness else "verdict"], None)
     if harness:  # one verdict for all responses; a list is something else
         stored = [None if isinstance(stored, list) else stored] * len(texts)
     verdicts = [*_flat(stored), *[None] * len(texts)]

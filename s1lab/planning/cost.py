@@ -235,18 +235,19 @@ def _sampling(
 
 
 def lines(found: Cost, price: float) -> list[str]:
-    """A cost as text, at a price per GPU-hour: a line per experiment, then the totals."""
-    head = f"  {'':28} {'runs':>9} {'trained':>9} {'generated':>9}"
-    text = [head + (f" {'GPU-hours':>15} {'money':>15}" if found.gpus else "")]
+    """A cost as text, at a price per GPU-hour: a line per experiment, tokens in millions, then the
+    totals."""
+    rows = []
     for name, part in [*found.steps.groupby("experiment", sort=False), ("total", found.steps)]:
         total = part.drop(columns=["step", "experiment", "misfit"]).sum()
-        trained, generated = short(total.trained), short(total.generated)
+        row = {"": name, "runs": f"{total.done:.0f}/{len(part)}"}
+        row |= {f"{what}, M": f"{total[what] / 1e6:,.1f}" for what in Tokens._fields}
         best, worst = total.best * found.gpus / 3600, total.worst * found.gpus / 3600
-        row = f"  {name:28} {f'{total.done:.0f}/{len(part)}':>9} {trained:>9} {generated:>9}"
         if found.gpus:
-            row += f" {f'{best:.1f} to {worst:.1f}':>15}"
-            row += f" {f'{best * price:,.0f} to {worst * price:,.0f}':>15}"
-        text.append(row)
+            row["GPU-hours"] = f"{best:.1f} to {worst:.1f}"
+            row["money"] = f"{best * price:,.0f} to {worst * price:,.0f}"
+        rows.append(row)
+    text = pd.DataFrame(rows).to_string(index=False).splitlines()
     left, disk = (~found.steps.done).sum(), f"disk: {found.disk / 1e9:.0f} GB for the store"
     how = "counted from the data" if found.counted else "assumed, since the data are not at hand"
     text.append(f"{left} of {len(found.steps)} runs to do; finished ones count what they used")
@@ -264,14 +265,6 @@ def lines(found: Cost, price: float) -> list[str]:
     elif found.hours:
         text += [f"wall time: {found.hours:.1f} hours on two cores with nothing else to do", disk]
     return text + [f"does not fit: {misfit}" for misfit in found.misfits]
-
-
-def short(count: float) -> str:
-    """A number of tokens for people: `12.3M`."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
-        if count >= size:
-            return f"{count / size:.1f}{unit}"
-    return f"{count:.0f}"
 
 
 def begin_with(
