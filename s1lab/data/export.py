@@ -1,16 +1,15 @@
 """Pools and selections as tables, for DuckDB, sqlite-utils, Datasette or a spreadsheet.
 
-Records become flat rows; lists and mappings become JSON text. A file appears under its name only
-when it is complete. Text that must not be spread (GPQA's) is left out.
+Records become flat rows. A file appears under its name only when it is complete. Text that must not
+be spread (GPQA's) is left out.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +17,20 @@ from s1core.errors import InputError
 from s1core.records import Example, Problem
 from s1core.selection import Candidate
 
-Item = Candidate | Example | Problem | Mapping[str, Any]
+Item = Candidate | Example | Problem
 
-_SPREAD = ("key", "source", "source_type", "domain", "model", "error")
-_DTYPES = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
+_SPREAD = ("key", "source", "domain", "model", "error")
 
 
 def flat(item: Item) -> dict[str, Any]:
     """One row: `key`, the problem's fields, the trace's, the annotations; no text of GPQA."""
-    row = {} if isinstance(item, Mapping) else {"key": item.key}
-    for name, value in _fields(item):
-        if value is not None and type(value) not in _DTYPES:
-            value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-        row[str(name)] = value
-    if "gpqa" in str(row.get("source") or row.get("source_type")).lower():
+    row = {"key": item.key, **dict(_fields(item))}
+    if "gpqa" in row["source"].lower():
         row |= {n: None for n, v in row.items() if isinstance(v, str) and n not in _SPREAD}
     return row
 
 
 def _fields(record: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(record, Mapping):
-        yield from record.items()
-        return
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         yield from _fields(value) if dataclasses.is_dataclass(value) else [(field.name, value)]
@@ -48,15 +39,18 @@ def _fields(record: Any) -> Iterator[tuple[str, Any]]:
 def export(items: Iterable[Item], path: str | Path, table: str = "pool") -> int:
     """Write records to a `.sqlite`, `.db`, `.parquet` or `.csv` file; returns how many. In a CSV
     file a text that a spreadsheet would run as a formula has a `'` before it. InputError: another
-    suffix, no rows, what the format cannot hold, or no place to write to."""
+    suffix, no rows, or no place to write to."""
+    import pandas
+
     check_table(path := Path(path))
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        frame = _frame([flat(item) for item in items])
+        frame = pandas.DataFrame(map(flat, items)).convert_dtypes()
+        if frame.empty:
+            raise InputError("there is nothing to export: no rows")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".csv":
-            texts = frame.select_dtypes("string")
-            frame = frame.assign(**texts.map(inert)).rename(columns=inert)
+            frame = frame.assign(**frame.select_dtypes("string").map(inert))
             frame.to_csv(partial, index=False, lineterminator="\r\n")
         elif path.suffix == ".parquet":
             frame.to_parquet(partial, index=False, compression="zstd")
@@ -82,25 +76,6 @@ def check_table(path: Path) -> None:
         raise InputError(f"{str(path)!r} ends in none of .sqlite, .db, .parquet, .csv")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a regular file: name one to write")
-
-
-def _frame(rows: list[dict[str, Any]]) -> Any:
-    """A data frame, a type for each column: real for whole and real numbers, else text for all."""
-    import pandas
-
-    if not any(rows):
-        raise InputError("there is nothing to export: no rows")
-    columns: dict[str, pandas.Series] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        values = [row.get(name) for row in rows]
-        kinds = {type(value) for value in values} - {type(None)}
-        kind = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
-        if kind is str:
-            values = [None if value is None else str(value) for value in values]
-        if any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
-            raise InputError(f"column {name!r} holds a number beyond 64 bits")
-        columns[name] = pandas.Series(values, dtype=_DTYPES[kind])
-    return pandas.DataFrame(columns)
 
 
 def inert(text: Any) -> Any:
