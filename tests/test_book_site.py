@@ -49,15 +49,15 @@ def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-def test_timings_are_dropped_parameters_hidden_streams_joined_and_ids_made_of_the_source():
+def test_timings_are_dropped_parameters_hidden_and_ids_made_of_the_source():
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
     for metadata, kept in (
-        ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
+        ({"lines_to_next_cell": 2, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
     ):
-        (cell,) = cleaned(("N = 1", [stream("one\n"), stream("two\n")], metadata)).cells
+        (cell,) = cleaned(("N = 1", [stream("one\ntwo\n")], metadata)).cells
         assert cell.metadata == {"tags": kept} and cell.source == "N = 1"
         assert [output.text for output in cell.outputs] == ["one\ntwo\n"]
 
