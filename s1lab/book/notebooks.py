@@ -63,27 +63,21 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
 
 
 def clean(notebook: Any, stamp: Mapping[str, Any]) -> Any:
-    """The notebook with what is kept of it; `stamp` says where it came from, without a date.
-    RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine."""
+    """The notebook with what is kept of it: of cells' metadata the tags, with parameters hidden;
+    `stamp` says where it came from, without a date. RunError: a cell wrote to stderr, raised, or
+    shows an address or a path of this machine."""
     import nbformat
 
     for position, cell in enumerate(notebook.cells):
         cell.id = hashlib.sha256(f"{position}\n{cell.source}".encode()).hexdigest()[:12]
-        cell.metadata = _clean_metadata(cell.metadata)
+        tags = dict.fromkeys(cell.metadata.get("tags", []))
+        if {"parameters", "injected-parameters"} & tags.keys():
+            tags["remove-cell"] = None  # the stamp under the page shows the values that were used
+        cell.metadata = {"tags": [*tags]} if tags else {}
         _refuse(cell.get("outputs", []), f"{stamp['source']}, cell {position + 1}")
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "s1core": dict(stamp)}
     return nbformat.v4.new_notebook(cells=notebook.cells, metadata=nbformat.from_dict(metadata))
-
-
-def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop timings; hide the parameter cells."""
-    dropped = {"execution", "lines_to_next_cell", "tags"}
-    kept = {key: value for key, value in metadata.items() if key not in dropped}
-    tags = list(metadata.get("tags", []))
-    if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
-        tags.append("remove-cell")  # the stamp under the page shows the values that were used
-    return dict(sorted({**kept, **({"tags": tags} if tags else {})}.items()))
 
 
 def _refuse(outputs: Sequence[Any], where: str) -> None:
