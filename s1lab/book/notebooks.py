@@ -52,7 +52,8 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch:
         with contextlib.suppress(CellExecutionError):  # it is in the outputs: `clean` raises it
             client.execute(env=_environment(scratch))
-    stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
+    where = "/".join(source.resolve().parts[-2:])  # notebooks/00_introduction.py
+    stamp = {"source": where, "source_sha256": sha256(source)}
     stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
     text = nbformat.writes(clean(notebook, stamp)) + "\n"
@@ -171,10 +172,3 @@ def _environment(scratch: str) -> dict[str, str]:
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
     return {**os.environ, **NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
-
-
-def _inside_project(path: Path) -> str:
-    """The path relative to the project (the folder with pyproject.toml), or just the name."""
-    path = path.resolve()
-    roots = (folder for folder in path.parents if (folder / "pyproject.toml").is_file())
-    return path.relative_to(next(roots, path.parent)).as_posix()
