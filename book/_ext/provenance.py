@@ -32,8 +32,10 @@ def _stamp_page(app, doctree, docname):
     notebook = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".ipynb" else {}
     if not (stamp := notebook.get("metadata", {}).get("s1core")):
         return
-    results, up = Path(app.srcdir) / "_results" / stamp["profile"], "../" * docname.count("/")
-    known = {run.id: run for run in RunStore(results, read_only=True).runs()}
+    results, up = Path(app.srcdir) / "_results", "../" * docname.count("/")
+    folders = [*sorted(results.glob("*/")), results / stamp["profile"]]  # the page's own win
+    stores = [RunStore(folder, read_only=True) for folder in folders]
+    known = {run.id: run for store in stores for run in store.runs()}
     shown = {}  # all runs on the page
     for node in doctree.findall(nodes.raw):
         if node.get("format") == "html" and "s1-figure" in node.astext():
@@ -64,7 +66,9 @@ def _stamp_figure(stamp, known, up, docname, shown, match):
     runs = [known[name] for name in names]
     shown.update(zip(names, runs))
     told = [_told(run, up) | {"apart": apart} for run, apart in zip(runs, _apart(runs))]
-    under = STAMP.module.figure(stamp, _in_short(runs, known) if runs else [], told)
+    of = ", ".join(dict.fromkeys(run.path.parent.name for run in runs)) or stamp["profile"]
+    short = _in_short(runs, known) if runs else []
+    under = STAMP.module.figure(stamp | {"profile": of}, short, told)
     return f"{match.group(1)}{under}</figure>"
 
 

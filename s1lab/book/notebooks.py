@@ -4,7 +4,6 @@ The same source, package, profile and results give the same bytes: cell ids come
 timestamps are dropped, and what differs between machines (stderr, addresses, paths) is an error.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from s1core import __version__
 from s1core.errors import RunError
@@ -38,20 +38,24 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     """
     import jupytext
     import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    import papermill
 
     source, output = Path(source), Path(output)
     if not source.is_file():
         raise RunError(f"{source}: no such notebook.")
     notebook = jupytext.read(source, fmt="py:percent")
-    values = _inject(source, notebook, profile, seed)
+    values = _values(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    how = {"kernel_name": "python3", "resources": {"metadata": {"path": str(output.parent)}}}
-    client = NotebookClient(notebook, coalesce_streams=True, **how)
-    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch:
-        with contextlib.suppress(CellExecutionError):  # it is in the outputs: `clean` raises it
-            client.execute(env=_environment(scratch))
+    # Where the kernel cuts a stream depends on timing, so its pieces are joined.
+    how: dict[str, Any] = {"coalesce_streams": True, "language": "python"}
+    how |= {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
+    with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
+        try:
+            notebook = papermill.execute_notebook(notebook, None, parameters=values, **how)
+        except papermill.PapermillExecutionError as error:
+            told = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}"
+            traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
+            raise RunError("\n    ".join([told, *traceback[-12:]])) from error
     where = "/".join(source.resolve().parts[-2:])  # notebooks/00_introduction.py
     stamp = {"source": where, "source_sha256": sha256(source)}
     stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
@@ -83,11 +87,9 @@ def clean(notebook: Any, stamp: Mapping[str, Any]) -> Any:
 
 def _refuse(outputs: Sequence[Any], where: str) -> None:
     """RunError: an output is an error, or differs from run to run."""
-    for output in sorted(outputs, key=lambda output: output.output_type != "error"):
+    for output in outputs:
         if output.output_type == "error":
-            traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback)).splitlines()
-            told = f"{where} raised {output.ename}: {output.evalue}"
-            raise RunError("\n    ".join([told, *traceback[-12:]]))
+            raise RunError(f"{where} raised {output.ename}: {output.evalue}")
         if output.output_type == "stream" and output.name == "stderr":
             first = output.text.strip().splitlines()[:1]
             raise RunError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
@@ -141,34 +143,28 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         command += ["-n", str(workers), "--dist", "loadfile"]
     if Path("nbval.cfg").is_file():
         command += ["--nbval-sanitize-with", "nbval.cfg"]
-    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="s1core-nbval-") as scratch, _environment(scratch):
         # The results mode may be chosen by the caller; the committed ones are the default.
-        environment = {"S1CORE_STORE": "results", **_environment(scratch)}
+        environment = {"S1CORE_STORE": "results", **os.environ}
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
-def _inject(source: Path, notebook: Any, profile: str, seed: int | None) -> dict[str, Any]:
-    """Set PROFILE, which must be declared, and SEED where it is, in a cell of their own."""
-    import nbformat
-
-    tagged = [n for n, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", [])]
+def _values(source: Path, notebook: Any, profile: str, seed: int | None) -> dict[str, Any]:
+    """PROFILE, which must be declared, and SEED where it is."""
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if not tagged:
         raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
-    declared = re.findall(r"^([A-Za-z_]\w*) *=", notebook.cells[tagged[0]].source, re.MULTILINE)
+    declared = re.findall(r"^([A-Za-z_]\w*) *=", tagged[0].source, re.MULTILINE)
     if "PROFILE" not in declared:
         raise RunError(f"{source} declares no parameter PROFILE.")
     seeded = {"SEED": seed} if seed is not None and "SEED" in declared else {}
-    values = {"PROFILE": profile, **seeded}
-    text = "# Parameters\n" + "".join(f"{n} = {json.dumps(v)}\n" for n, v in values.items())
-    cell = nbformat.v4.new_code_cell(text, metadata={"tags": ["injected-parameters"]})
-    notebook.cells.insert(tagged[0] + 1, cell)
-    return values
+    return {"PROFILE": profile, **seeded}
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """The environment of a kernel. A user's IPython profile must not run inside the book: there is
-    one in the folder `scratch`, which only quietens the kernel."""
+def _environment(scratch: str) -> Any:
+    """The environment of kernels, for a `with` block. A user's IPython profile must not run inside
+    the book: there is one in the folder `scratch`, which only quietens the kernel."""
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    return {**os.environ, **NOTEBOOK_ENVIRONMENT, "IPYTHONDIR": str(profile.parent)}
+    return patch.dict(os.environ, NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))

@@ -63,7 +63,7 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
         for tokens, percent in sorted(figure[name])
     ]
     tables[PAPER_TITLE] = curve_table(paper, **PAPER)
-    return _side_by_side(tables, THINKING, widths=(1.75, 1))
+    return _side_by_side(tables, THINKING, widths=(1.75 if len(ours) == 1 else 1, 1))
 
 
 @styled
