@@ -1,7 +1,6 @@
 """From notebook to page: what is kept, what is refused, and a site that is whole."""
 
 import hashlib
-import json
 import os
 import re
 import runpy
@@ -17,6 +16,7 @@ import nbformat
 from s1core.errors import RunError
 from s1lab.book.notebooks import check_notebooks, clean, execute, stale_notebooks
 from s1lab.book.site import build, site_problems
+from s1lab.runs import RunStore
 from tests.book_fixtures import CHECKOUT, RUN, make_project, make_site
 from tests.helpers import cases
 
@@ -49,15 +49,15 @@ def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text, name=name)
 
 
-def test_timings_are_dropped_parameters_hidden_streams_joined_and_ids_made_of_the_source():
+def test_timings_are_dropped_parameters_hidden_and_ids_made_of_the_source():
     ids = [[cell.id for cell in cleaned(*[("a = 1", [], {})] * 2).cells] for _ in range(2)]
     assert ids[0] == ids[1] == [hashlib.sha256(b"%d\na = 1" % n).hexdigest()[:12] for n in (0, 1)]
     for metadata, kept in (
-        ({"papermill": {"duration": 3}, "tags": ["hide-input"]}, ["hide-input"]),
+        ({"lines_to_next_cell": 2, "tags": ["hide-input"]}, ["hide-input"]),
         ({"execution": {"start": "now"}, "tags": ["parameters"]}, ["parameters", "remove-cell"]),
         ({"tags": ["injected-parameters"]}, ["injected-parameters", "remove-cell"]),
     ):
-        (cell,) = cleaned(("N = 1", [stream("one\n"), stream("two\n")], metadata)).cells
+        (cell,) = cleaned(("N = 1", [stream("one\ntwo\n")], metadata)).cells
         assert cell.metadata == {"tags": kept} and cell.source == "N = 1"
         assert [output.text for output in cell.outputs] == ["one\ntwo\n"]
 
@@ -172,16 +172,12 @@ def stamp_of(text: str) -> str:
 
 
 def test_the_stamp_of_several_runs_names_the_setting_that_differs(tmp_path):
-    extension = runpy.run_path(str(CHECKOUT / "book/_ext/provenance.py"))
-    apart = extension["_apart"]
-    for name, cap in (("generate-a", 64), ("generate-b", 128), ("reading-c", 2)):
-        (tmp_path / name).mkdir()
+    apart, runs = runpy.run_path(str(CHECKOUT / "book/_ext/provenance.py"))["_apart"], []
+    for kind, cap in (("generate", 64), ("generate", 128), ("reading", 2)):
         settings = {"seed": 0, "budget": {"max_thinking": cap, "num_ignore": 0}}
-        (tmp_path / name / "manifest.json").write_text(json.dumps({"settings": settings}))
-    folders = sorted(tmp_path.iterdir())
-    assert apart(folders[:2]) == [{"max_thinking": 64}, {"max_thinking": 128}]
-    assert apart(folders[:1]) == [{}] and apart(folders) == [{}] * 3  # of other kinds, all differs
-    assert extension["_find"]("generate-c", "laptop", tmp_path)[1] == "the run"
+        runs.append(RunStore(tmp_path).locate(kind, settings))
+    assert apart(runs[:2]) == [{"max_thinking": 64}, {"max_thinking": 128}]
+    assert apart(runs[:1]) == [{}] and apart(runs) == [{}] * 3  # of other kinds, all differs
 
 
 def test_after_a_reproduction_the_page_tells_of_the_runs_of_this_machine(project, tmp_path):

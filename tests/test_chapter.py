@@ -116,7 +116,8 @@ def on_pages() -> Shown:
     for page, output in in_notebooks():
         pages.setdefault(page, {}).update(output.get("metadata", {}).get("s1", {}))
     store = RunStore(CHECKOUT / "results" / WRITTEN_FOR, read_only=True)
-    claims = [(ours.interval, ours.unit) for _, ours in answers(WRITTEN_FOR, store)]
+    pipeline = Pipeline(profiles.load(WRITTEN_FOR), store)
+    claims = [(ours.interval, ours.unit) for _, ours in answers(pipeline)]
     return pages | {"claims": quantities(claims)}
 
 

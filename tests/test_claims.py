@@ -52,7 +52,8 @@ def test_a_verdict_says_on_which_side_of_the_border_the_interval_is() -> None:
 
 def test_without_runs_nothing_is_tested_and_nothing_is_started(pipeline: Pipeline) -> None:
     for name in profiles.names():
-        assert {ours.verdict for _, ours in answers(name, pipeline.store)} == {"not tested"}
+        found = answers(Pipeline(profiles.load(name), pipeline.store))
+        assert {ours.verdict for _, ours in found} == {"not tested"}
     assert list(pipeline.store.root.iterdir()) == []
     with pytest.raises(ValueError, match="read_only"):
         measured(CLAIMS[0], Pipeline(pipeline.profile, RunStore(pipeline.store.root)))

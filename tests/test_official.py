@@ -47,12 +47,12 @@ THINK = CHAT + "<|im_start|>think"
 def test_the_readme_makes_these_requests():
     engine = Replay("yes yes<|im_start|>", " no<|im_end|>", "<|im_start|>answer\n7<|im_end|>")
     result = compat.strings(engine, CHAT, 20, 1)
-    assert [(r.prompt, r.max_tokens, r.min_tokens) for r in result.requests] == [
+    assert [(r.prompt, r.max_tokens, r.min_tokens) for r in engine.requests] == [
         (THINK, 20, 0),
         (THINK + "yes yesWait", 16, 1),
         (THINK + "yes yesWait no", 32_768, 0),
     ]
-    assert [set(r.stop_token_ids) for r in result.requests] == [{IM_START, IM_END}] * 2 + [{IM_END}]
+    assert [set(r.stop_token_ids) for r in engine.requests] == [{IM_START, IM_END}] * 2 + [{IM_END}]
     assert result.answer == "<|im_start|>answer\n7"
 
 
@@ -63,16 +63,17 @@ def test_the_readme_shrinks_what_is_left_and_forces_nothing():
         # A round is skipped when nothing is left, and no delimiter or cue is forced.
         ("yesyesyesyes yesyes<|im_end|>", 3, 3, [3], "yesyesyes"),
     ):
-        result = compat.strings(Replay(*texts.split()), CHAT, most, waits)
-        assert [r.max_tokens for r in result.requests] == [*left, 32_768]
+        result = compat.strings(engine := Replay(*texts.split()), CHAT, most, waits)
+        assert [r.max_tokens for r in engine.requests] == [*left, 32_768]
+        assert result.waits == len(left) - 1
         assert result.final_prompt == THINK + thinking
 
 
 def test_the_script_gives_every_round_all_the_tokens_and_waits_even_after_a_cut():
     engine = Replay("yes", "no<|im_start|>", "7<|im_end|>")  # The first output has no stop: a cut.
-    result = compat.strings(engine, CHAT, 32_768, shrinks=False)
-    assert [r.max_tokens for r in result.requests] == [32_768] * 3
-    assert result.requests[1].prompt.endswith("thinkyesWait")
+    compat.strings(engine, CHAT, 32_768, shrinks=False)
+    assert [r.max_tokens for r in engine.requests] == [32_768] * 3
+    assert engine.requests[1].prompt.endswith("thinkyesWait")
 
 
 def harness(engine, *prompts, **settings):
@@ -85,7 +86,7 @@ WAIT = {"thinking_n_ignore": 1, "thinking_n_ignore_str": "Wait"}
 def test_the_harness_without_waits_stops_at_strings_and_appends_the_delimiter():
     engine = Replay("yes\n<|im_start|>", "\n7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=9, max_gen_toks=50)
-    first, last = result.requests
+    first, last = engine.requests
     assert set(first.stop) == {"<|im_start|>", "<|im_end|>"} and not first.stop_token_ids
     assert (first.max_tokens, first.min_tokens, last.max_tokens) == (9, 0, 50)
     assert list(result.final_prompt) == ids(THINK) + ids("yes\n") + ids("<|im_start|>answer")
@@ -103,7 +104,7 @@ def test_the_harness_cues_a_trace_that_was_cut(cut, newline):
 def test_each_round_of_the_harness_has_the_whole_cap_and_ids_are_cut_but_not_the_text():
     engine = Replay("yes yes yes<|im_start|>", " no no no<|im_start|>", "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=7, **WAIT)
-    assert [(r.max_tokens, r.min_tokens) for r in result.requests[:2]] == [(7, 1)] * 2
+    assert [(r.max_tokens, r.min_tokens) for r in engine.requests[:2]] == [(7, 1)] * 2
     assert list(result.thinking_ids) == ids("yes yes yesWait no no no")[:7]
     assert result.thinking == "yes yes yesWait no no no"
     # It was cut, but since its last round stopped by itself it gets no cue.
@@ -113,7 +114,7 @@ def test_each_round_of_the_harness_has_the_whole_cap_and_ids_are_cut_but_not_the
 def test_a_sequence_that_runs_to_the_cap_leaves_the_harness_early():
     engine = Replay("yes yes", "no<|im_start|>", "no<|im_start|>", "7<|im_end|>", "8<|im_end|>")
     cut, waited = harness(engine, CHAT, CHAT, max_tokens_thinking=3, **WAIT)
-    assert (len(cut.requests), len(waited.requests)) == (2, 3)
+    assert (cut.waits, waited.waits) == (0, 1)
     assert list(cut.final_prompt)[-3:] == ids("Final Answer:")[-3:]
     assert (cut.answer, waited.answer) == ("7", "8")
     with pytest.raises(LoopCrash, match="empty batch"):  # every sequence left
@@ -125,15 +126,16 @@ def test_without_a_string_the_harness_only_resubmits_and_stop_strings_are_one_to
         compat._ids(tiny_tokenizer(), ["<|im_end|>", "Question:"])
     engine = Replay("yes<|im_start|>", " no<|im_start|>", "7<|im_end|>")
     (result,) = harness(engine, CHAT, max_tokens_thinking=50, thinking_n_ignore=1)
-    assert list(result.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
+    assert list(engine.requests[1].prompt)[-1:] == ids("yes") and result.thinking == "yes no"
 
 
 def test_auto_is_what_the_longest_prompt_of_the_batch_leaves():
     said = ("a<|im_start|>", "b<|im_start|>", "7<|im_end|>", "8<|im_end|>")
     longer = "yes" * 10 + CHAT
-    results = harness(Replay(*said, context_length=1000), CHAT, longer)
+    engine = Replay(*said, context_length=1000)
+    harness(engine, CHAT, longer)
     overhead = len(ids("<|im_start|>think")) + len(ids("<|im_start|>answer\nFinal Answer:"))
-    assert {r.requests[0].max_tokens for r in results} == {1000 - len(ids(longer)) - overhead - 100}
+    assert {r.max_tokens for r in engine.requests[:2]} == {1000 - len(ids(longer)) - overhead - 100}
 
 
 @pytest.mark.parametrize("loop", ["readme", "generate", "harness"])

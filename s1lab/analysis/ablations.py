@@ -16,7 +16,7 @@ import pandas as pd
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.sft.config import SFTConfig
-from s1core.sft.encode import Encoded, encode
+from s1core.sft.encode import encode
 from s1lab import experiments, packaged
 from s1lab.audit.published import accuracy_of, answered, printed_accuracy, published
 from s1lab.data.sources import SUBSETS
@@ -243,15 +243,10 @@ def cut_against_whole(short: Length, full: Length) -> dict[str, Interval | float
     return found
 
 
-def encoded_at(pipeline: Pipeline, tokens: int) -> Encoded:
-    """The training examples of "s1", cut at a sequence length as training cut them."""
-    tokenizer = load_tokenizer(pipeline.profile.model)
-    return encode(pipeline.examples(), tokenizer, pipeline.profile.template, tokens)
-
-
 def cut_rows(pipeline: Pipeline, found: Iterable[Length]) -> list[Row]:
     """What each length takes from the training examples, and the share that the paper cut."""
-    encoded = {length.tokens: encoded_at(pipeline, length.tokens) for length in found}
+    asked = pipeline.examples(), load_tokenizer(pipeline.profile.model), pipeline.profile.template
+    encoded = {length.tokens: encode(*asked, length.tokens) for length in found}
     whole, table, rows = max(sum(e.lengths) for e in encoded.values()), published()["table8"], []
     for tokens, cut in encoded.items():
         counts = (cut.truncated, cut.answers_lost, cut.answers_cut)

@@ -16,11 +16,10 @@ import numpy as np
 from s1core.checkpoints import load_tokenizer
 from s1core.errors import InputError
 from s1core.forcing import controls
-from s1core.records import Generation, from_dict
 from s1core.templates import encode
 from s1lab import experiments, packaged
 from s1lab.analysis.methods import MethodRun, rejection, resampled, sequential
-from s1lab.analysis.results import line, made
+from s1lab.analysis.results import kept, line, made
 from s1lab.audit.published import accuracy_of, printed_accuracy, published, runs
 from s1lab.evaluation import Interval, class_control, clustered_bootstrap
 from s1lab.evaluation.measure import difference, read_samples
@@ -72,8 +71,8 @@ def rows(pipeline: Pipeline, found: Families, *methods: str) -> list[Row]:
         else:
             row["kept the limit (%)"] = float(setting.keeps.mean())
         if how == "steps":  # counted in the traces kept for reading
-            kept = (from_dict(Generation, row) for row in setting.run.read_records("traces.jsonl"))
-            few = [controls.count_steps(g.thinking) <= amount for g in kept]
+            traces = [made.thinking for _, made, _ in kept(pipeline, setting.condition)]
+            few = [controls.count_steps(trace) <= amount for trace in traces]
             row["kept the steps (%)"] = float(np.mean(few))
         table.append(row)
     return table
@@ -194,8 +193,8 @@ def table_3(rows: Mapping[str, Measures], found: Families) -> tuple[list[Row], l
         minutes = sum({s.run.id: s.run.minutes for s in found[method]}.values())
         rest.append((name, row.slope, scaling, row.performance, best, minutes))
     head = "method | Scaling (points) | paper (points) | Performance (%) | paper (%)"
-    kept = lines("method | settings | Control (%) | of averages (%) | paper (%)", control)
-    return kept, lines(f"{head} | all settings (min)", rest)
+    first = lines("method | settings | Control (%) | of averages (%) | paper (%)", control)
+    return first, lines(f"{head} | all settings (min)", rest)
 
 
 def strings(pipeline: Pipeline) -> dict[str, Row]:

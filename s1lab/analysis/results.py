@@ -209,22 +209,22 @@ def efforts(pipeline: Pipeline) -> list[Row]:
 
 
 def loops(pipeline: Pipeline) -> tuple[Run, list[Row], list[Row]]:
-    """The run that counted repeated steps, its lines by condition, and by place under most Waits,
-    each with its `share` over questions; InputError where the profile asks for no Waits."""
+    """The run that counted repeated steps; rows of curve tables by number of Waits, and by place
+    under most Waits, with the `share` over questions; InputError: the profile asks for no Waits."""
     if not pipeline.profile.evaluation.waits:
         raise InputError("the profile asks for no Waits, so nothing was counted")
     run, tables = repetition.step(pipeline).make(), []
     n = len(pipeline.problems(pipeline.profile.evaluation.benchmarks[0]))
-    for file, name in (("traces.csv", "repeated"), ("waits.csv", "new")):
+    for file, name, at in (("traces.csv", "repeated", "waits"), ("waits.csv", "new", "wait")):
         rows = []
         for given in run.read_table(file):
-            row = {k: v if k == "label" else float(v) for k, v in given.items()}
-            ends, about = (row[name], row[f"{name}_low"], row[f"{name}_high"]), row.get("wait", "")
-            share = Interval(*ends, n, about=f"{name}: {row['label']} {about}")
-            rows.append(row | {"share": share})
+            of, row = given.pop("label"), {k: float(v) for k, v in given.items()}
+            about = f"{name}: {of} {row.get('wait', '')}"
+            share = Interval(row[name], row[f"{name}_low"], row[f"{name}_high"], n, about=about)
+            rows.append(row | share.row("accuracy", of=of, x=row[at], share=share))
         tables.append(rows)
     traces, waits = tables
-    return run, traces, [row for row in waits if row["label"] == traces[-1]["label"]]
+    return run, traces, [row for row in waits if row["of"] == traces[-1]["of"]]
 
 
 def loop_rows(pipeline: Pipeline) -> list[Row]:

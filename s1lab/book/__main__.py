@@ -36,13 +36,13 @@ def build(
 
 
 @app.command()
-def check_notebooks(workers: int = 2) -> None:
+def check_notebooks() -> None:
     """Re-execute the committed notebooks with nbval and compare their outputs."""
     started = time.monotonic()
     if problems := notebooks.stale_notebooks("notebooks", BUILT):
         raise RunError("\n       ".join(problems))
     found = sorted(BUILT.glob("*.ipynb"))
-    status = notebooks.check_notebooks(found, workers)
+    status = notebooks.check_notebooks(found)
     print(f"{len(found)} notebooks checked, {time.monotonic() - started:.0f} s")
     raise typer.Exit(status)
 

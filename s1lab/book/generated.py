@@ -52,11 +52,11 @@ def write_pages(source: Path, benchmarks: Path) -> None:
 
     `source` has executed `notebooks/` and results by profile in `_results/`.
     """
-    index, stores = source / "index.md", _stores(source)
-    pipelines = [Pipeline(profiles.load(profile), store) for profile, store in stores.items()]
+    index, pipelines = source / "index.md", _pipelines(source)
     index.write_text(first_page(index.read_text(encoding="utf-8"), pipelines), encoding="utf-8")
     (source / "claims.md").write_text(claims_page(source), encoding="utf-8")
     (source / "performance.md").write_text(performance_page(benchmarks), encoding="utf-8")
+    stores = {one.profile.name: one.store for one in pipelines}
     controls = decoder.controls(stores.get("laptop"))
     (source / "decoder.html").write_text(controls, encoding="utf-8")
 
@@ -96,7 +96,7 @@ def _numbers(pipeline: Pipeline) -> Mapping[str, str]:
         natural = pipeline.point(experiments.natural(pipeline.profile))
     except (InputError, RunError):
         return {}
-    verdicts = Counter(measured(claim, pipeline).verdict for claim in CLAIMS)
+    verdicts = Counter(ours.verdict for _, ours in answers(pipeline))
     cost = pipeline.profile.cost
     values = {
         "first": points[0].accuracy,
@@ -128,7 +128,7 @@ def claims_page(source: Path) -> str:
     return _render(
         "claims",
         link=partial(links, source / "notebooks"),
-        answered=[(name, answers(name, store)) for name, store in _stores(source).items()],
+        answered=[(one.profile.name, answers(one)) for one in _pipelines(source)],
         order=get_args(Verdict),
         said={name: "".join(in_parts(value, "points")) for name, value in numbers.items()},
         findings=audit(),
@@ -136,16 +136,15 @@ def claims_page(source: Path) -> str:
     )
 
 
-def answers(profile: str, store: RunStore) -> list[tuple[Claim, Measured]]:
-    """Every claim with our side of it, from the finished runs of a profile."""
-    pipeline = Pipeline(profiles.load(profile), store)
+def answers(pipeline: Pipeline) -> list[tuple[Claim, Measured]]:
+    """Every claim with our side of it, from finished runs."""
     return [(claim, measured(claim, pipeline)) for claim in CLAIMS]
 
 
-def _stores(source: Path) -> dict[str, RunStore]:
-    """The results of the profiles that have some."""
-    folders = {name: source / "_results" / name for name in profiles.names()}
-    return {name: RunStore(of, read_only=True) for name, of in folders.items() if of.is_dir()}
+def _pipelines(source: Path) -> list[Pipeline]:
+    """Those of the profiles that have results."""
+    stores = {n: RunStore(source / "_results" / n, read_only=True) for n in profiles.names()}
+    return [Pipeline(profiles.load(n), of) for n, of in stores.items() if of.root.is_dir()]
 
 
 def links(notebooks: Path, names: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ The same source, package, profile and results give the same bytes: cell ids come
 timestamps are dropped, and what differs between machines (stderr, addresses, paths) is an error.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,9 +11,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from s1core import __version__
 from s1core.errors import RunError
@@ -44,23 +44,23 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
     if not source.is_file():
         raise RunError(f"{source}: no such notebook.")
     notebook = jupytext.read(source, fmt="py:percent")
-    values = _injected(source, notebook, profile, seed)
+    values = _values(source, notebook, profile, seed)
     output.parent.mkdir(parents=True, exist_ok=True)
+    # Where the kernel cuts a stream depends on timing, so its pieces are joined.
+    how: dict[str, Any] = {"coalesce_streams": True, "language": "python"}
+    how |= {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
     with tempfile.TemporaryDirectory(prefix="s1core-book-") as scratch, _environment(scratch):
-        plain, ran = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook.metadata["kernelspec"] = kernel
-        nbformat.write(notebook, plain)
-        how = {"kernel_name": "python3", "cwd": str(output.parent), "progress_bar": False}
         try:
-            papermill.execute_notebook(str(plain), str(ran), parameters=values, **how)
+            notebook = papermill.execute_notebook(notebook, None, parameters=values, **how)
         except papermill.PapermillExecutionError as error:
-            raise RunError(_describe(source, error)) from error
-        executed = nbformat.read(ran, as_version=4)
-    stamp = {"source": _inside_project(source), "source_sha256": sha256(source)}
+            told = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}"
+            traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
+            raise RunError("\n    ".join([told, *traceback[-12:]])) from error
+    where = "/".join(source.resolve().parts[-2:])  # notebooks/00_introduction.py
+    stamp = {"source": where, "source_sha256": sha256(source)}
     stamp |= {"parameters": values, "profile": Path(profile).stem, "version": __version__}
     stamp |= {"package_sha256": package_digest()}
-    text = nbformat.writes(clean(executed, stamp)) + "\n"
+    text = nbformat.writes(clean(notebook, stamp)) + "\n"
     if output.is_file() and output.read_text(encoding="utf-8") == text:
         return False
     write_atomically(output, [text])
@@ -68,65 +68,37 @@ def execute(source: str | Path, output: str | Path, profile: str, seed: int | No
 
 
 def clean(notebook: Any, stamp: Mapping[str, Any]) -> Any:
-    """The notebook with what is kept of it; `stamp` says where it came from, without a date.
-    RunError: a cell wrote to stderr, raised, or shows an address or a path of this machine."""
+    """The notebook with what is kept of it: of cells' metadata the tags, with parameters hidden;
+    `stamp` says where it came from, without a date. RunError: a cell wrote to stderr, raised, or
+    shows an address or a path of this machine."""
     import nbformat
 
-    cells = []
     for position, cell in enumerate(notebook.cells):
-        content = f"{position}\n{cell.source}".encode()
-        kept = {"cell_type": cell.cell_type, "id": hashlib.sha256(content).hexdigest()[:12]}
-        kept |= {"metadata": _clean_metadata(cell.metadata), "source": cell.source}
-        if cell.cell_type == "code":
-            where = f"{stamp['source']}, cell {position + 1}"
-            outputs = _clean_outputs(cell.outputs, where)
-            kept |= {"execution_count": cell.execution_count, "outputs": outputs}
-        cells.append(nbformat.from_dict(kept))
+        cell.id = hashlib.sha256(f"{position}\n{cell.source}".encode()).hexdigest()[:12]
+        tags = dict.fromkeys(cell.metadata.get("tags", []))
+        if {"parameters", "injected-parameters"} & tags.keys():
+            tags["remove-cell"] = None  # the stamp under the page shows the values that were used
+        cell.metadata = {"tags": [*tags]} if tags else {}
+        _refuse(cell.get("outputs", []), f"{stamp['source']}, cell {position + 1}")
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "s1core": dict(stamp)}
-    return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(metadata))
+    return nbformat.v4.new_notebook(cells=notebook.cells, metadata=nbformat.from_dict(metadata))
 
 
-def _clean_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what the source wrote; drop papermill's timings; hide the parameter cells."""
-    dropped = {"papermill", "execution", "lines_to_next_cell", "tags"}
-    kept = {key: value for key, value in metadata.items() if key not in dropped}
-    tags = list(metadata.get("tags", []))
-    if {"parameters", "injected-parameters"} & set(tags) and "remove-cell" not in tags:
-        tags.append("remove-cell")  # the stamp under the page shows the values that were used
-    return dict(sorted({**kept, **({"tags": tags} if tags else {})}.items()))
-
-
-def _clean_outputs(outputs: Sequence[Any], where: str) -> list[Any]:
-    """Merge split stdout chunks, and refuse what differs from run to run."""
-    kept: list[Any] = []
+def _refuse(outputs: Sequence[Any], where: str) -> None:
+    """RunError: an output is an error, or differs from run to run."""
     for output in outputs:
         if output.output_type == "error":
             raise RunError(f"{where} raised {output.ename}: {output.evalue}")
-        if output.output_type == "stream":
-            if output.name == "stderr":
-                first = output.text.strip().splitlines()[:1]
-                raise RunError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
-            if kept and kept[-1].output_type == "stream":
-                # Where the kernel cuts a stream depends on timing.
-                kept[-1]["text"] += output.text
-                continue
-        kept.append(output)
-    for text in (text for output in kept for text in _texts(output)):
+        if output.output_type == "stream" and output.name == "stderr":
+            first = output.text.strip().splitlines()[:1]
+            raise RunError(f"{where} wrote to stderr: {''.join(first) or '(blank)'}")
+        # Embedded images are not read by anyone, and long.
+        text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", json.dumps(output, ensure_ascii=False))
         if address := _ADDRESS.search(text):
             raise RunError(f"{where} shows an object's address ({address.group()}).")
         if path := next((path for path in _machine_paths() if path in text), ""):
             raise RunError(f"{where} shows a path of this machine ({path}).")
-    return kept
-
-
-def _texts(output: Any) -> Iterator[str]:
-    if output.output_type == "stream":
-        yield output.text
-    for kind, value in output.get("data", {}).items():
-        if kind.startswith("text/") and isinstance(value, str):
-            # Embedded images are not read by anyone, and long.
-            yield re.sub(r"base64,[A-Za-z0-9+/=]+", "", value)
 
 
 def _machine_paths() -> list[str]:
@@ -147,19 +119,16 @@ def package_digest() -> str:
 
 def stale_notebooks(sources: str | Path, executed: str | Path) -> list[str]:
     """A sentence for each executed notebook that is missing, orphaned, or older than its source."""
-    sources, executed = sorted(Path(sources).glob("*.py")), Path(executed)
-    problems = []
-    for source in sources:
-        built = executed / f"{source.stem}.ipynb"
-        if not built.is_file():
-            problems.append(f"{built} is missing: run `make notebooks`.")
-            continue
-        stamp = json.loads(built.read_text(encoding="utf-8"))["metadata"].get("s1core", {})
-        if stamp.get("source_sha256") != sha256(source):
-            problems.append(f"{built} was made from another {source}: run `make notebooks`.")
-    names = {source.stem for source in sources}
-    orphans = (built for built in sorted(executed.glob("*.ipynb")) if built.stem not in names)
-    return problems + [f"{built} has no source in the notebooks: delete it." for built in orphans]
+    wanted = {source.stem: sha256(source) for source in Path(sources).glob("*.py")}
+    made: dict[str, str] = {}
+    for path in Path(executed).glob("*.ipynb"):
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        made[path.stem] = metadata.get("s1core", {}).get("source_sha256", "")
+    other = {name for name in wanted.keys() & made if wanted[name] != made[name]}
+    told = dict.fromkeys(wanted.keys() - made, "is missing: run `make notebooks`.")
+    told |= dict.fromkeys(other, "was made from another source: run `make notebooks`.")
+    told |= dict.fromkeys(made.keys() - wanted, "has no source in the notebooks: delete it.")
+    return [f"{Path(executed, name)}.ipynb {what}" for name, what in sorted(told.items())]
 
 
 def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
@@ -180,44 +149,22 @@ def check_notebooks(paths: Sequence[str | Path], workers: int = 2) -> int:
         return subprocess.run([*command, *map(str, paths)], env=environment, check=False).returncode
 
 
-def _injected(source: Path, notebook: Any, profile: str, seed: int | None) -> dict[str, Any]:
+def _values(source: Path, notebook: Any, profile: str, seed: int | None) -> dict[str, Any]:
     """PROFILE, which must be declared, and SEED where it is."""
-    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if not tagged:
         raise RunError(f'{source} has no cell tagged "parameters": add one with PROFILE in it.')
-    declared = set(re.findall(r"^([A-Za-z_]\w*)\s*(?::[^=\n]+)?=", tagged[0].source, re.MULTILINE))
+    declared = re.findall(r"^([A-Za-z_]\w*) *=", tagged[0].source, re.MULTILINE)
     if "PROFILE" not in declared:
         raise RunError(f"{source} declares no parameter PROFILE.")
     seeded = {"SEED": seed} if seed is not None and "SEED" in declared else {}
     return {"PROFILE": profile, **seeded}
 
 
-@contextlib.contextmanager
-def _environment(scratch: str) -> Iterator[None]:
-    """Set the notebook environment for child processes, and put back what was there."""
-    # A user's IPython profile must not run inside the book; ours only quietens the kernel.
+def _environment(scratch: str) -> Any:
+    """The environment of kernels, for a `with` block. A user's IPython profile must not run inside
+    the book: there is one in the folder `scratch`, which only quietens the kernel."""
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    before = dict(os.environ)
-    os.environ.update(NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _describe(source: Path, error: Any) -> str:
-    """One sentence about a failed cell, with the last lines of what it raised."""
-    first_line = "".join(str(error.evalue).strip().splitlines()[:1])
-    traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()[-12:]
-    said = f"{source}: the cell numbered [{error.exec_count}] raised {error.ename}: {first_line}"
-    return "\n    ".join([said, *traceback])
-
-
-def _inside_project(path: Path) -> str:
-    """The path relative to the project (the folder with pyproject.toml), or just the name."""
-    path = path.resolve()
-    roots = (folder for folder in path.parents if (folder / "pyproject.toml").is_file())
-    return path.relative_to(next(roots, path.parent)).as_posix()
+    return patch.dict(os.environ, NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))

@@ -30,8 +30,10 @@ _FETCHED["object"] = "data"
 _FETCHED_LINKS = ["stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect"]
 # Text of another kind: code, figures, menus; an answer in a table may be TeX.
 _OWN_TEXT = ["pre", "code", "script", "style", "figure", "nav", "td", "bdi"]
-# A directive, a role or TeX that nothing has rendered.
-_UNRENDERED = re.compile(r":::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{")
+# A directive, a role, TeX or a row torn from its table, that nothing has rendered.
+_UNRENDERED = re.compile(
+    r"(?m)^\|.+\|$|:::+|`{3}\{?|\{[a-z-]+\}`|\$[^$\s]*\\[a-z]+|\\\(|\\\[|\\[a-z]+\{"
+)
 # What a data frame, a tuple or a hyphen leaves in a cell; what is quoted as code may be anything.
 _CELL = re.compile(r"^(<NA>|nan|NaN|NaT|None)$|^\(.*,.*\)$|^[\[({]'|(?<![\w.\-–)\]])-\d|\de-\d")
 _FIGURE = re.compile(r'<figure class="s1-figure" id="fig-([^"]+)"')

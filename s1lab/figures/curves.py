@@ -63,7 +63,7 @@ def headline(ours: Mapping[str, Sequence[Any]]) -> Figure:
         for tokens, percent in sorted(figure[name])
     ]
     tables[PAPER_TITLE] = curve_table(paper, **PAPER)
-    return _side_by_side(tables, THINKING, widths=(1.75, 1))
+    return _side_by_side(tables, THINKING, widths=(1.75 if len(ours) == 1 else 1, 1))
 
 
 @styled
@@ -94,17 +94,10 @@ def waits_curve(ours: Table, paper: Table) -> Figure:
 def repetition_panels(traces: Table, waits: Table) -> Figure:
     """Left: share of repeated steps by number of Waits. Right: Waits that bring a new step.
 
-    `traces` has `waits` and the share `repeated` with its ends, `repeated_low` and `_high`; `waits`
-    has `wait` (1 for the first) and `new`, likewise.
+    Curve tables, whose `accuracy` is the share; `x` is the number of Waits, and which Wait it is.
     """
-    tables = {}
-    for title, rows, x, y in (
-        ("Steps written before", traces, "waits", "repeated"),
-        ("Waits that bring a new step", waits, "wait", "new"),
-    ):
-        names = {x: "x", y: "accuracy", f"{y}_low": "low", f"{y}_high": "high"}
-        table = tidy(rows, *names)[list(names)].rename(columns=names)
-        tables[title] = curve_table(table, series="wait", name="")
+    shown = {"Steps written before": traces, "Waits that bring a new step": waits}
+    tables = {title: curve_table(rows, series="wait", name="") for title, rows in shown.items()}
     fig = _side_by_side(tables, "Waits forced", log=False, widths=(1, 1))
     for panel, table in zip(fig.axes, tables.values(), strict=True):
         panel.set_ylim(0, table["high"].max() * 1.15)

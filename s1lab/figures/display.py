@@ -40,8 +40,7 @@ def figure_html(
         name: unique in the book; names the anchor and the PDF, e.g. `"introduction-scaling"`.
         alt: what a reader who cannot see the figure is told; its numbers (`in_words`) follow.
         caption: plain text under the figure.
-        runs: what the book links under it: runs (anything with an `.id`), their ids, or paths of
-            files below `results/<profile>/`.
+        runs: what the book links under it: runs (anything with an `.id`), or their ids.
 
     Raises:
         InputError: no alternative text, a bad name, or a colour that is not an ink.
@@ -71,7 +70,7 @@ def figure_frame(name: str, *, caption: str = "", runs: Iterable[Any] = (), **co
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise InputError(f"figure name {name!r}: use lower-case words joined by hyphens.")
-    links = " ".join(str(getattr(run, "id", None) or Path(run).as_posix()) for run in runs)
+    links = " ".join(getattr(run, "id", run) for run in runs)
     word = os.environ.get(STAMP_VARIABLE)
     values = {"name": name, "runs": links, "caption": caption, "word": word, **content}
     return str(render("figure", **values))

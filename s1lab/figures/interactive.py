@@ -6,11 +6,11 @@ library would be 4 MB) adds the grid of questions, with what a condition gains a
 keys. Data travels as JSON in the page.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from s1core.errors import InputError
@@ -48,8 +48,7 @@ def interactive_curve(
 
 def embed(value: Any) -> Markup:
     """JSON that may stand inside a `<script>` element: nothing in it can end the element."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    return htmlsafe_json_dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def _json(pairs: Sequence[tuple[Point, Samples]], asked: Sequence[Problem]) -> Markup:

@@ -7,7 +7,6 @@ the paper is grey (and drawn hollow, so that colour is never the only difference
 
 import functools
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,7 +18,6 @@ from s1lab import packaged
 
 FONTS = Path(__file__).with_name("fonts")
 PAGE, PHONE = 6.5, 3.7  # inches; 624 CSS pixels, the width of a page's text, and 355 of a phone's
-_WIDTH = ContextVar("width", default=PAGE)
 
 for _font in sorted(FONTS.glob("*.ttf")):  # the typeface that the package carries
     font_manager.fontManager.addfont(_font)
@@ -64,7 +62,7 @@ def thousands(value: float, _: Any = None) -> str:
 
 def width() -> float:
     """Inches that the figure being drawn is wide."""
-    return _WIDTH.get()
+    return matplotlib.rcParams["figure.figsize"][0]
 
 
 def on_phone() -> bool:
@@ -79,19 +77,15 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """
 
     def drawn(inches: float, *args: P.args, **kwargs: P.kwargs) -> R:
-        token = _WIDTH.set(inches)
-        try:
-            with matplotlib.rc_context():
-                matplotlib.rcdefaults()
-                matplotlib.rcParams.update(SETTINGS)
-                return draw(*args, **kwargs)
-        finally:
-            _WIDTH.reset(token)
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update({**SETTINGS, "figure.figsize": (inches, 3.9)})
+            return draw(*args, **kwargs)
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         args = tuple(list(a) if isinstance(a, Iterator) else a for a in args)
-        fig = drawn(width(), *args, **kwargs)
+        fig = drawn(PAGE, *args, **kwargs)
         if hasattr(fig, "savefig"):
             fig.for_phone = functools.partial(drawn, PHONE, *args, **kwargs)
         return fig

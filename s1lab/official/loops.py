@@ -56,7 +56,7 @@ class Output(NamedTuple):
 class LoopResult(NamedTuple):
     """What a loop did for one prompt."""
 
-    requests: tuple[LoopRequest, ...]  # in order, the answer's included
+    waits: int  # how many it put in
     final_prompt: str | tuple[int, ...]  # what the answer was generated from
     thinking_ids: tuple[int, ...]  # what the loop counts as thinking, where it counts
     thinking: str  # the text that it keeps as thinking
@@ -120,12 +120,10 @@ def strings(
 ) -> LoopResult:
     """The README's loop: strings, one prompt, and what is left shrinks by each output's tokens.
     eval/generate.py's is the same with one Wait, but every round has all the tokens."""
-    stops = _ids(engine.tokenizer, (MARK, TURN_END))
-    requests: list[LoopRequest] = []
+    stops, used = _ids(engine.tokenizer, (MARK, TURN_END)), 0
 
     def ask(*request: object) -> Output:
-        requests.append(LoopRequest(*request))
-        return engine.generate(requests[-1:])[0]
+        return engine.generate([LoopRequest(*request)])[0]
 
     prompt += START
     begin = len(prompt)
@@ -134,12 +132,12 @@ def strings(
         left -= len(output.token_ids) if shrinks else 0
         if left > 0:
             prompt += output.text + ignore
-            output = ask(prompt, left, 1, stops)
+            output, used = ask(prompt, left, 1, stops), used + 1
     prompt += output.text
     # No delimiter, no cue: the model must write its own, or it goes on thinking.
     answer, thinking = ask(prompt, SCRIPT_TOKENS, 0, stops[1:]), prompt[begin:]
     ids = tuple(encode(engine.tokenizer, thinking))
-    return LoopResult(tuple(requests), prompt, ids, thinking, answer.text)
+    return LoopResult(used, prompt, ids, thinking, answer.text)
 
 
 @dataclass(slots=True)
@@ -148,7 +146,7 @@ class _Row:
     thinking: list[int] = field(default_factory=list)
     text: str = ""
     stopped: bool = True
-    requests: list[LoopRequest] = field(default_factory=list)
+    waits: int = 0
 
 
 def harness(
@@ -189,6 +187,7 @@ def harness(
         for row in live if left else ():
             row.thinking += ignore
             row.text += thinking_n_ignore_str
+            row.waits += 1
     # The ids are cut to the cap; the text keeps what was cut.
     counted = [tuple(row.thinking[:cap]) for row in rows]
     for row, ids in zip(rows, counted, strict=True):
@@ -196,16 +195,13 @@ def harness(
         row.thinking = [*ids, *(end if row.stopped else cue)]
     answers = _ask(engine, rows, replace(request, max_tokens=max_gen_toks, stop=(TURN_END,)))
     return [
-        LoopResult(tuple(row.requests), (*row.prompt, *row.thinking), ids, row.text, output.text)
+        LoopResult(row.waits, (*row.prompt, *row.thinking), ids, row.text, output.text)
         for row, ids, output in zip(rows, counted, answers, strict=True)
     ]
 
 
 def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list[Output]:
-    batch = [replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows]
-    for row, made in zip(rows, batch, strict=True):
-        row.requests.append(made)
-    return engine.generate(batch)
+    return engine.generate([replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows])
 
 
 def run(
@@ -250,7 +246,7 @@ def run(
                 Segment(tuple(encode(tokenizer, answer)), "sampled", "answer"),
             ),
             outcome="truncated" if cut else "ended",
-            waits_used=max(len(result.requests) - 2, 0),
+            waits_used=result.waits,
             thinking=result.thinking,
             answer=answer,
         )

@@ -6,6 +6,7 @@ trace shows when the answer was first there, and whether later thinking kept it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from s1core.backends.base import Backend
@@ -85,24 +86,18 @@ def split(generation: Generation, tokenizer: Any, separator: str = "\n\n") -> tu
     texts = {token: tokenizer.decode([token]) for token, _ in dict.fromkeys(tokens)}
     ends: list[int] = []
     text = ""
-
-    def end(place: int) -> None:
-        if ends and not text.strip():
-            ends[-1] = place
-        else:
-            ends.append(place)
-
     for place, (token, origin) in enumerate(tokens):
         opens = origin == "forced" and place > 0 and tokens[place - 1][1] == "sampled"
         if opens and text.strip():
-            end(place)
+            ends.append(place)
             text = ""
         text += texts[token]
-        if text.endswith(separator) and (text.strip() or ends):
-            end(place + 1)
+        whole = text.endswith(separator) and (text.strip() or ends)
+        if whole or place + 1 == len(tokens):
+            if ends and not text.strip():
+                ends.pop()
+            ends.append(place + 1)
             text = ""
-    if len(tokens) > max(ends, default=0):
-        end(len(tokens))
     spans = zip([0, *ends], ends)
     return tuple(TraceStep(*span, _pieces(tokens[slice(*span)], tokenizer)) for span in spans)
 
@@ -180,14 +175,14 @@ def _marked(generation: Generation, phase: Phase) -> list[tuple[int, Origin]]:
 
 def _pieces(tokens: Sequence[tuple[int, Origin]], tokenizer: Any) -> tuple[Piece, ...]:
     """Runs of one origin as text: decoded together, so that spaces between them are right."""
-    ids, origins = [token for token, _ in tokens], [origin for _, origin in tokens]
+    ids = [token for token, _ in tokens]
     whole = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-    pieces, begun, shown = [], 0, 0
-    borders = [end for end in range(1, len(ids)) if origins[end] != origins[end - 1]]
-    for border in (*borders, len(ids)) if ids else ():
+    pieces, border, shown = [], 0, 0
+    for origin, run in groupby(origin for _, origin in tokens):
+        border += (count := len([*run]))
         before = tokenizer.decode(ids[:border], clean_up_tokenization_spaces=False)
         # A character may be split between two runs; it is shown with the second.
         upto = len(before.rstrip("\N{REPLACEMENT CHARACTER}") if border < len(ids) else whole)
-        pieces.append(Piece(whole[shown:upto], origins[begun], border - begun))
-        begun, shown = border, max(upto, shown)
+        pieces.append(Piece(whole[shown:upto], origin, count))
+        shown = max(upto, shown)
     return tuple(pieces)
