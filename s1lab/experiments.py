@@ -164,11 +164,10 @@ def _named(
     profile: Profile, unit: Any, kind: str, limits: tuple[int, ...], enforced: str
 ) -> Iterator[Condition]:
     common = {"training": Training(control=unit), "samples": profile.methods.samples}
-    for limit in limits:
-        yield condition(profile, f"{limit} {unit}", kind, instruct=(unit, limit), **common)
-    for limit in limits:
-        fields = {**common, "instruct": (unit, limit), enforced: limit}
-        yield condition(profile, f"{limit} {unit}, forced", f"{kind}+BF", **fields)
+    for told, more in (("", ""), (", forced", "+BF")):
+        for limit in limits:
+            fields = {**common, "instruct": (unit, limit)} | ({enforced: limit} if more else {})
+            yield condition(profile, f"{limit} {unit}{told}", kind + more, **fields)
 
 
 @_experiment("class-conditional control")

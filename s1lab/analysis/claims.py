@@ -23,7 +23,7 @@ import numpy as np
 from s1core.errors import InputError, RunError
 from s1lab import experiments, packaged
 from s1lab.analysis.controls import class_means, family, measures
-from s1lab.analysis.methods import FIGURE_4B, MethodRun, votes
+from s1lab.analysis.methods import FIGURE_4B, votes
 from s1lab.analysis.results import made
 from s1lab.audit.published import accuracy_of, published, runs
 from s1lab.data import benchmarks
@@ -41,6 +41,7 @@ Place = tuple[str, str | None, int]
 
 Verdict = Literal["agrees", "does not agree", "inside uncertainty", "not tested"]
 
+_IN_PART: dict[bool, Verdict] = {True: "does not agree", False: "agrees"}  # prompts alone control
 ONE_QUESTION = 1 / 30
 """One question of AIME24, as a fraction."""
 
@@ -170,7 +171,7 @@ def token_limits_kept(pipeline: Pipeline) -> Measured:
     found = family(pipeline, "TCC")
     kept = [setting.thinking_tokens <= setting.limit for setting in found]
     text = f"{100 * np.mean(kept):.0f}% ({sum(kept)} of {len(kept)} limits)"
-    return _asked(text, found, all(kept))
+    return Measured(text, f"{found[0].correct.size} questions each", _IN_PART[all(kept)])
 
 
 def class_prompts(pipeline: Pipeline) -> Measured:
@@ -179,13 +180,8 @@ def class_prompts(pipeline: Pipeline) -> Measured:
         raise RunError("the profile does not ask for both classes")
     share = class_control(**means)
     listed = ", ".join(f"{name} {means[name]:.0f}" for name in ("short", "default", "long"))
-    return _asked(f"{share:.0f}% ({listed} tokens)", family(pipeline, "CCC"), share == 100)
-
-
-def _asked(text: str, found: Sequence[MethodRun], kept: bool) -> Measured:
-    """What prompts alone control: the claim is that they do so in part."""
-    n = f"{found[0].correct.size} questions each"
-    return Measured(text, n, "does not agree" if kept else "agrees")
+    text, n = f"{share:.0f}% ({listed} tokens)", family(pipeline, "CCC")[0].correct.size
+    return Measured(text, f"{n} questions each", _IN_PART[share == 100])
 
 
 def votes_of_the_base(pipeline: Pipeline) -> Measured:

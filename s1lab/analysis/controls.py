@@ -146,20 +146,14 @@ def measures(runs: Sequence[MethodRun], *, resamples: int = RESAMPLES) -> Measur
 
 def _slopes(weights: Array, runs: Sequence[MethodRun]) -> Array:
     """Eq. 2 per doubling, for each row of weights over the questions."""
-    x = np.log2([_average(weights, run.thinking) for run in runs])
-    y = np.array([weights @ run.correct for run in runs])
+    y, thought = np.array([weights @ run.correct for run in runs]), [run.thinking for run in runs]
     i, j = np.triu_indices(len(runs), 1)
-    doublings = x[j] - x[i]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # no pair doubles anything: no slope
+        # Means over the questions that have a value.
+        x = np.log2([weights @ np.nan_to_num(of) / (weights @ ~np.isnan(of)) for of in thought])
+        doublings = x[j] - x[i]
         return np.nanmean((y[j] - y[i]) / np.where(doublings == 0, math.nan, doublings), axis=0)
-
-
-def _average(weights: Array, values: Array) -> Array:
-    """Weighted mean over the questions that have a value."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return weights[:, known] @ values[known] / weights[:, known].sum(axis=1)
 
 
 def measured(pipeline: Pipeline, found: Families) -> dict[str, Measures]:

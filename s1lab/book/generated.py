@@ -5,7 +5,6 @@ Each is made from result files when the book is built, so it cannot disagree wit
 around the numbers are in the templates beside this file, and in `book/index.md`.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 from string import Template
-from types import SimpleNamespace
 from typing import Any, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,7 +32,7 @@ from s1lab.pipeline import Pipeline
 from s1lab.runs import RunStore
 
 _FOLDER = Path(__file__).parent
-COVERAGE = tuple(SimpleNamespace(**item) for item in packaged("book/coverage.yaml"))
+COVERAGE = packaged("book/coverage.yaml")
 """The figures, tables and algorithms of the paper (version 3), and where this book has them."""
 
 # The style of a verdict; the audit has words of its own for the same three outcomes.
@@ -150,17 +148,8 @@ def _pipelines(source: Path) -> list[Pipeline]:
 def links(notebooks: Path, names: Iterable[str]) -> str:
     """Links to those of the chapters ("introduction": `00_introduction.ipynb`) that there are."""
     files = {path.stem.partition("_")[2]: path for path in notebooks.glob("*.ipynb")}
-    found = [files[name] for name in names if name in files]
-    return ", ".join(f"[{_plain(_title(p))}](notebooks/{p.name})" for p in found)
-
-
-def _title(notebook: Path) -> str:
-    """The first heading of a notebook, up to its colon."""
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        heading = re.search(r"^# (.+)", "".join(cell["source"]), re.MULTILINE)
-        if cell["cell_type"] == "markdown" and heading:
-            return heading.group(1).split(":")[0]
-    return notebook.stem
+    words = {name: name.replace("_", " ").capitalize() for name in names if name in files}
+    return ", ".join(f"[{words[n]}](notebooks/{files[n].name})" for n in words)
 
 
 def performance_page(folder: Path) -> str:

@@ -22,7 +22,7 @@ def same_answer(kind: str) -> Same:
     """Equivalence of two extracted answers of a kind of grading (`Benchmark.kind`).
     `same_answer("countdown")("3 + 7", "7 + 3") -> True`."""
     return {
-        "countdown": _same_value,
+        "countdown": lambda a, b: a == b or worked_out(a) == worked_out(b) is not None,
         "multiple_choice": lambda a, b: normalise(a).upper() == normalise(b).upper(),
     }.get(kind, lambda a, b: equivalent(a, b).same)
 
@@ -56,11 +56,6 @@ def majority(
     silent = counts.pop(None, 0)
     right_ones = [vote for vote in counts if reported[vote]]
     return [sum(_chance_to_win(counts, silent, vote, k) for vote in right_ones) for k in at]
-
-
-def _same_value(a: str, b: str) -> bool:
-    first = worked_out(a)
-    return a == b if first is None else first == worked_out(b)
 
 
 def _chance_to_win(counts: Counter, silent: int, answer: Hashable, k: int) -> float:

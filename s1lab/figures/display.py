@@ -112,7 +112,7 @@ def own_waits(text: str) -> Markup:
 
 def first_line(text: str, most: int = 90) -> str:
     """The first line that holds anything, cut with an ellipsis."""
-    line = next((line for line in text.split("\n", 20) if line.strip()), "").strip()
+    line = text.strip().partition("\n")[0].rstrip()
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

@@ -44,7 +44,10 @@ def step(lab: Lab, asked: str, part: int) -> Step:
 
     def compute(run: Run) -> dict[str, Any]:
         right = {row["problem_key"] for row in solved(needs) if row["right"]}
-        wanted = [problem for problem in _part(lab, part) if problem.key not in right]
+        pool = [*{problem.key: problem for problem in problems(profile.pool)}.values()]
+        # Shortest first, for blocks of about one length.
+        mine = sorted(pool[part :: how.parts], key=lambda one: len(one.question))
+        wanted = [problem for problem in mine if problem.key not in right]
         lab.say(f"attempts: {len(wanted)} questions, {asked}, part {part + 1} of {how.parts}")
         budget = Budget(0, max_answer=how.max_tokens)
         resume(run, lab.backend(profile.model), wanted, budget, **options)
@@ -83,12 +86,6 @@ def solved(made: Iterable[Step]) -> list[dict[str, Any]]:
         {"problem_key": key, "large": int(asked == GREEDY), "right": asked}
         for key, asked in right.items()
     ]
-
-
-def _part(lab: Lab, part: int) -> list[Problem]:
-    """A part of the pool, each question once; shortest first, for blocks of about one length."""
-    pool = list({problem.key: problem for problem in problems(lab.profile.pool)}.values())
-    return sorted(pool[part :: lab.profile.attempts.parts], key=lambda one: len(one.question))
 
 
 TURN = "\nWait, let me check that again.\n\n"

@@ -177,9 +177,13 @@ def harness(
     if thinking_n_ignore:
         ids = _ids(engine.tokenizer, thought.stop)
         thought = replace(request, min_tokens=1, stop_token_ids=ids)
+
+    def ask(rows: Sequence[_Row], how: LoopRequest) -> list[Output]:
+        return engine.generate([replace(how, prompt=(*row.prompt, *row.thinking)) for row in rows])
+
     live = rows
     for left in range(thinking_n_ignore, -1, -1):
-        for row, output in zip(live, _ask(engine, live, thought), strict=True):
+        for row, output in zip(live, ask(live, thought), strict=True):
             row.stopped = output.finish_reason == "stop"
             row.thinking += output.token_ids[:-1] if row.stopped else output.token_ids
             row.text += output.text
@@ -193,15 +197,11 @@ def harness(
     for row, ids in zip(rows, counted, strict=True):
         cue = end_cue if row.text.endswith("\n") else [*newline, *end_cue]
         row.thinking = [*ids, *(end if row.stopped else cue)]
-    answers = _ask(engine, rows, replace(request, max_tokens=max_gen_toks, stop=(TURN_END,)))
+    answers = ask(rows, replace(request, max_tokens=max_gen_toks, stop=(TURN_END,)))
     return [
         LoopResult(row.waits, (*row.prompt, *row.thinking), ids, row.text, output.text)
         for row, ids, output in zip(rows, counted, answers, strict=True)
     ]
-
-
-def _ask(engine: LoopEngine, rows: Sequence[_Row], request: LoopRequest) -> list[Output]:
-    return engine.generate([replace(request, prompt=(*row.prompt, *row.thinking)) for row in rows])
 
 
 def run(
