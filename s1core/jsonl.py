@@ -98,6 +98,8 @@ def typed(declared: Any, value: Any, where: str) -> Any:
         return made
     if origin in (UnionType, Union) and inner[1:] == (NoneType,):
         return None if value is None else typed(inner[0], value, where)
+    if declared == str | tuple[str, ...]:
+        return value if isinstance(value, str) else typed(inner[1], value, where)
     if dataclasses.is_dataclass(declared):
         try:
             return from_dict(declared, value)
