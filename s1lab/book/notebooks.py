@@ -162,5 +162,5 @@ def _environment(scratch: str) -> Any:
     the book: there is one in the folder `scratch`, which only quietens the kernel."""
     profile = Path(scratch, "ipython", "profile_default")
     profile.mkdir(parents=True)
-    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 50\n")
     return patch.dict(os.environ, NOTEBOOK_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
