@@ -26,6 +26,8 @@ RUN := $(PROFILE)$(if $(SEED),-seed$(SEED))
 NOTEBOOK_DIR := $(if $(filter laptop,$(RUN)),book/notebooks,book/_build/$(RUN)/notebooks)
 HTML_DIR := $(if $(filter laptop,$(RUN)),book/_build/html,book/_build/$(RUN)/html)
 STAMPS := .stamps/$(RUN)
+# What a reproduction executes tells of this machine: it stands beside the committed notebooks.
+OWN := NOTEBOOK_DIR=book/_build/$(RUN)/notebooks STAMPS=.stamps/$(RUN)-own
 STORE := $(or $(S1CORE_STORE),store)
 SHOWN :=
 SEED_OPTION := $(if $(SEED),--seed $(SEED))
@@ -71,8 +73,8 @@ constraints: setup ## Rewrite constraints.txt from what .venv holds (torch and w
 
 reproduce: setup ## Compute every result from scratch (resumes), execute the notebooks, build the book
 	$(S1LAB) reproduce $(PROFILE) $(SEED_OPTION)
-	@$(MAKE) --no-print-directory -j2 notebooks
-	@$(MAKE) --no-print-directory book SHOWN='--store $(STORE)'
+	@$(MAKE) --no-print-directory -j2 notebooks $(OWN)
+	@$(MAKE) --no-print-directory book $(OWN) SHOWN='--store $(STORE)'
 	$(S1LAB) compare $(PROFILE) $(SEED_OPTION)
 	@echo "The book: $(CURDIR)/$(HTML_DIR)/index.html"
 
