@@ -107,3 +107,5 @@ def test_make_lists_its_targets_and_another_seed_or_profile_gets_a_book_of_its_o
     assert "--output book/_build/smoke/notebooks/" in make(*asked, "PROFILE=smoke")
     seeded = "--seed 3 --output book/_build/laptop-seed3/notebooks/"
     assert seeded in make(*asked, "SEED=3")
+    made = make("--dry-run", "--always-make", "reproduce")  # committed ones stay as they are
+    assert "--output book/_build/laptop/notebooks/" in made and " book/notebooks/" not in made
